@@ -1,0 +1,92 @@
+"""Content digests (`sha256:<64 hex>`), image references, and a cache of immutable bytes keyed by digest."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+
+
+def digest_of(content: bytes) -> str:
+    """`sha256:<hex>` of `content`."""
+    return "sha256:" + hashlib.sha256(content).hexdigest()
+
+
+def is_digest(text: str) -> bool:
+    """Whether `text` is a full sha256 digest rather than a tag."""
+    return _DIGEST.fullmatch(text) is not None
+
+
+def canonical_json(document: object) -> bytes:
+    """The one byte string for `document`: sorted keys, no spaces, UTF-8."""
+    return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageRef:
+    """An image by content: `repository` as the registry names it (without host), and its manifest digest."""
+
+    repository: str
+    digest: str
+
+    def __post_init__(self) -> None:
+        if not is_digest(self.digest):
+            message = f"`{self.digest}` is not a sha256 digest"
+            raise ValueError(message)
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read `repository@sha256:…`. Raises: ValueError, if it is not pinned by digest."""
+        repository, _, digest = text.partition("@")
+        return cls(repository=repository, digest=digest)
+
+    def __str__(self) -> str:
+        return f"{self.repository}@{self.digest}"
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write `path` so that readers see all of it or nothing, also when several writers race."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as out:
+            out.write(content)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+@dataclass(frozen=True, slots=True)
+class DigestCache:
+    """Manifests and configs on disk by digest. They never change, so they are fetched once; each read is verified."""
+
+    folder: Path
+
+    def read(self, digest: str) -> bytes | None:
+        """The bytes named `digest`, or None if absent. A damaged file is deleted and counts as absent."""
+        path = self._path(digest)
+        try:
+            content = path.read_bytes()
+        except OSError:
+            return None
+        if digest_of(content) != digest:
+            path.unlink(missing_ok=True)
+            return None
+        return content
+
+    def write(self, content: bytes) -> str:
+        """Keep `content`; return its digest."""
+        digest = digest_of(content)
+        write_atomically(self._path(digest), content)
+        return digest
+
+    def _path(self, digest: str) -> Path:
+        return self.folder / "sha256" / digest.removeprefix("sha256:")

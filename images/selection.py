@@ -1,0 +1,90 @@
+"""Which files of a working tree are the code: tracked by git, included, not excluded, never development matter."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from images.errors import CodeUnreadable
+from images.globs import matches
+
+EVERYTHING = ("**",)
+
+# Left out unless the caller passes its own `exclude`.
+DEFAULT_EXCLUDE = ("tests/**", "**/tests/**", "docs/**", ".*", ".*/**", "**/README.md")
+
+# Left out whatever the caller includes: sources and tools of the team, data tables, caches, version control.
+NEVER = (
+    "src/**",
+    "tools/**",
+    "**/*.csv",
+    "**/.git/**",
+    "**/.git",
+    "**/__pycache__/**",
+    "**/*.py[co]",
+    "**/.mypy_cache/**",
+    "**/.ruff_cache/**",
+    "**/.pytest_cache/**",
+    "**/.hypothesis/**",
+    "**/.venv/**",
+    "**/*.egg-info/**",
+    "**/.env",
+    "**/.env.*",
+    "**/.DS_Store",
+)
+
+
+def select_files(
+    root: Path, include: Sequence[str] = EVERYTHING, exclude: Sequence[str] = DEFAULT_EXCLUDE
+) -> tuple[str, ...]:
+    """Paths below `root`, `/`-separated, sorted by bytes: those tracked by git, or all where there is no git checkout.
+
+    `NEVER` wins over `exclude`, which wins over `include`. Tracked files deleted from the working tree are left out.
+    Raises: CodeUnreadable, if `root` is no folder or git cannot read the checkout.
+    """
+    if not root.is_dir():
+        message = f"`{root}` is not a folder"
+        raise CodeUnreadable(message, hint="Name the folder that holds the code of the job")
+    if _is_git_checkout(root):
+        names = [name for name in _git_files(root, "--cached") if (root / name).is_symlink() or (root / name).exists()]
+    else:
+        names = [
+            path.relative_to(root).as_posix()
+            for path in root.rglob("*")
+            if path.is_symlink() or not path.is_dir()
+        ]
+    return _filtered(names, include, exclude)
+
+
+def untracked_files(
+    root: Path, include: Sequence[str] = EVERYTHING, exclude: Sequence[str] = DEFAULT_EXCLUDE
+) -> tuple[str, ...]:
+    """Files that would be selected if `git add` were run on them; empty outside a git checkout."""
+    if not _is_git_checkout(root):
+        return ()
+    return _filtered(_git_files(root, "--others", "--exclude-standard"), include, exclude)
+
+
+def _filtered(names: Sequence[str], include: Sequence[str], exclude: Sequence[str]) -> tuple[str, ...]:
+    chosen = {name for name in names if matches(name, include) and not matches(name, (*NEVER, *exclude))}
+    return tuple(sorted(chosen, key=lambda name: name.encode(errors="surrogateescape")))
+
+
+def _is_git_checkout(root: Path) -> bool:
+    resolved = root.resolve()
+    return any((folder / ".git").exists() for folder in (resolved, *resolved.parents))
+
+
+def _git_files(root: Path, *which: str) -> list[str]:
+    command = ["git", "-C", str(root), "ls-files", "-z", *which, "--", "."]
+    try:
+        ran = subprocess.run(command, check=True, capture_output=True)
+    except FileNotFoundError as err:
+        message = f"`{root}` is a git checkout, but `git` is not installed"
+        raise CodeUnreadable(message, hint="Install git, or export the code to a folder without `.git`") from err
+    except subprocess.CalledProcessError as err:
+        reason = err.stderr.decode(errors="replace").strip().splitlines() or ["no reason given"]
+        message = f"git cannot list the files of `{root}`: {reason[0]}"
+        raise CodeUnreadable(message, hint=f"Run `git -C {root} ls-files` and mend what it reports") from err
+    return [name for name in ran.stdout.decode(errors="surrogateescape").split("\0") if name]

@@ -1,0 +1,1 @@
+"""capctl: ship a GPU job to AWS Batch at three speeds."""

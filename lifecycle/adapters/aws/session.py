@@ -1,0 +1,64 @@
+"""boto3 clients of a target, and the guard that keeps capctl in the target's account."""
+
+from functools import cached_property
+from threading import Lock
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ProfileNotFound
+
+from lifecycle.adapters.aws.errors import translated
+from lifecycle.config.target import Target
+from lifecycle.errors import Denied, UsageError
+
+_RETRIES = Config(retries={"mode": "standard", "max_attempts": 5}, connect_timeout=10, max_pool_connections=32)
+
+
+class AwsSession:
+    """Clients by service name. The first client checks that the credentials belong to the target's account."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self._clients: dict[str, Any] = {}
+        self._lock = Lock()
+
+    def client(self, service: str) -> Any:
+        """A thread-safe boto3 client. Raises `Denied` without credentials or in another account."""
+        self._checked_account  # noqa: B018 - asks AWS once, before anything else is asked or changed
+        return self._client(service)
+
+    @cached_property
+    def _boto(self) -> boto3.Session:
+        try:
+            return boto3.Session(profile_name=self._target.profile, region_name=self._target.region)
+        except ProfileNotFound as error:
+            raise UsageError(
+                "profile-missing",
+                f"AWS profile `{self._target.profile}` of target `{self._target.name}` does not exist",
+                hint="Correct `profile` in capctl.yaml, or run `aws configure --profile NAME`",
+            ) from error
+
+    def _client(self, service: str) -> Any:
+        with self._lock:
+            if service not in self._clients:
+                config = _RETRIES
+                if service == "s3" and self._target.endpoint_url:
+                    # A bucket of an emulator has no host name of its own.
+                    config = config.merge(Config(s3={"addressing_style": "path"}, signature_version="s3v4"))
+                self._clients[service] = self._boto.client(
+                    service, endpoint_url=self._target.endpoint_url, config=config
+                )
+            return self._clients[service]
+
+    @cached_property
+    def _checked_account(self) -> str:
+        with translated(f"asking AWS whose credentials these are ({self._target.region})"):
+            account = str(self._client("sts").get_caller_identity()["Account"])
+        if account != self._target.account:
+            raise Denied(
+                "account-mismatch",
+                f"The credentials belong to account {account}, target `{self._target.name}` is account {self._target.account}",
+                hint="Use the credentials of the target's account, or choose another `--target`",
+            )
+        return account

@@ -1,0 +1,96 @@
+"""The composition root: the one place that chooses adapters."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from lifecycle.config.target import Target
+from lifecycle.ports.amis import Amis
+from lifecycle.ports.baker import Baker
+from lifecycle.ports.clock import Clock
+from lifecycle.ports.images import Images
+from lifecycle.ports.jobs import Jobs
+from lifecycle.ports.journal import Journal
+from lifecycle.ports.objects import ObjectStore
+from lifecycle.ports.pointers import Pointers
+from lifecycle.ports.results import Results
+from lifecycle.ports.stack import Stack
+from lifecycle.ports.ui import Ui
+
+if TYPE_CHECKING:
+    from lifecycle.adapters.aws.session import AwsSession
+
+
+class App:
+    """`ports.Ports` for one target. SDKs are imported by the port that needs them, when it is first asked for."""
+
+    def __init__(self, target: Target, ui: Ui) -> None:
+        self.target = target
+        self.ui = ui
+
+    @cached_property
+    def session(self) -> AwsSession:
+        from lifecycle.adapters.aws.session import AwsSession
+
+        return AwsSession(self.target)
+
+    @cached_property
+    def amis(self) -> Amis:
+        from lifecycle.adapters.aws.amis import Ec2Amis
+
+        return Ec2Amis(self.session, self.clock)
+
+    @cached_property
+    def baker(self) -> Baker:
+        from lifecycle.adapters.packer_cli import PackerBaker
+
+        return PackerBaker(self.target, self.ui)
+
+    @cached_property
+    def clock(self) -> Clock:
+        from lifecycle.adapters.clock import SystemClock
+
+        return SystemClock()
+
+    @cached_property
+    def images(self) -> Images:
+        from lifecycle.adapters.container_images import ContainerImages
+
+        return ContainerImages(self.target, self.session, self.ui)
+
+    @cached_property
+    def jobs(self) -> Jobs:
+        from lifecycle.adapters.aws.jobs import BatchJobs
+
+        return BatchJobs(self.session)
+
+    @cached_property
+    def journal(self) -> Journal:
+        from lifecycle.adapters.journal_file import FileJournal
+
+        return FileJournal(self.target.folder / ".capctl" / f"journal-{self.target.name}.jsonl")
+
+    @cached_property
+    def objects(self) -> ObjectStore:
+        from lifecycle.adapters.aws.objects import S3Objects
+
+        return S3Objects(self.session)
+
+    @cached_property
+    def pointers(self) -> Pointers:
+        from lifecycle.adapters.aws.pointers import DynamoPointers
+
+        return DynamoPointers(self.session, table=self.target.table)
+
+    @cached_property
+    def results(self) -> Results:
+        from lifecycle.adapters.results import StoredResults
+
+        return StoredResults(self.session)
+
+    @cached_property
+    def stack(self) -> Stack:
+        from lifecycle.adapters.pulumi_auto import PulumiStack
+
+        return PulumiStack(self.target, self.ui)

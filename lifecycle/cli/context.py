@@ -1,0 +1,74 @@
+"""What every command gets: the options given before it, the application, and how to answer."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from lifecycle.app import App
+    from lifecycle.domain.plan import Plan
+    from lifecycle.domain.run import Run
+
+
+class Invocation:
+    """One run of capctl. `verbosity` is -1 (`-q`), 0 or 1 (`-v`)."""
+
+    def __init__(self, *, config: Path, target: str | None, output: str, verbosity: int) -> None:
+        self.config_path = config
+        self.target_name = target
+        self.output = output
+        self.verbosity = verbosity
+        self.assume_yes = False
+
+    @cached_property
+    def app(self) -> App:
+        """The application for the chosen target. Raises `UsageError` for every mistake in the configuration at once."""
+        from lifecycle.adapters.terminal import TerminalUi
+        from lifecycle.app import App
+        from lifecycle.config.load import load_target
+
+        target = load_target(self.config_path, self.target_name, environment=os.environ)
+        return App(target, TerminalUi(verbosity=self.verbosity, assume_yes=self.assume_yes))
+
+    @cached_property
+    def run(self) -> Run:
+        """Who runs what; the id marks everything that this run makes."""
+        from lifecycle.adapters.this_run import this_run
+
+        return this_run(click.get_current_context().command_path)
+
+    def emit(self, schema: str, document: Mapping[str, Any], text: Callable[[], str] | str) -> None:
+        """Print the result on stdout: the document with its schema name under `-o json`, else `text`."""
+        if self.output == "json":
+            import json
+
+            click.echo(json.dumps({"schema": schema, **document}, indent=2, ensure_ascii=False))
+        else:
+            rendered = text if isinstance(text, str) else text()
+            if rendered:
+                click.echo(rendered)
+
+    def execute(self, plan: Plan, *, dry_run: bool = False) -> bool:
+        """Run `plan`, or print it. Returns False for a dry run, after which the command has nothing more to say."""
+        if dry_run:
+            steps = [{"step": step.describe(), "permissions": list(step.permissions)} for step in plan.steps]
+            self.emit(
+                "capctl.plan/1",
+                {"title": plan.title, "because": plan.because, "steps": steps},
+                plan.render() + "\nNothing was changed; run again without `--dry-run` to apply",
+            )
+            return False
+        from lifecycle.workflows.execute import execute
+
+        execute(plan, self.app, self.run)
+        return True
+
+
+pass_invocation = click.make_pass_decorator(Invocation)
+dry_run_option = click.option("--dry-run", is_flag=True, help="Print the plan and change nothing.")

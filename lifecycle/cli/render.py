@@ -1,0 +1,18 @@
+"""Tables and sizes for people."""
+
+from collections.abc import Iterable, Sequence
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Left-aligned columns, two spaces apart; no colour, so that it reads the same in a log."""
+    lines = [tuple(map(str, row)) for row in rows]
+    widths = [max(len(line[column]) for line in (tuple(header), *lines)) for column in range(len(header))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in (tuple(header), *lines)
+    )
+
+
+def megabytes(size_bytes: int) -> str:
+    """Bytes as `12.3 MB`, 1 MB = 10^6 bytes."""
+    return f"{size_bytes / 1e6:.1f} MB"

@@ -1,0 +1,55 @@
+"""The target a command acts in: the configuration, resolved."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from lifecycle.config.schema import Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """Where to act. `folder` holds capctl.yaml: relative paths in `settings` start there."""
+
+    name: str
+    project: str
+    account: str
+    region: str
+    profile: str | None
+    endpoint_url: str | None
+    registry_url: str | None
+    folder: Path
+    settings: Settings
+
+    @property
+    def bucket(self) -> str:
+        """Bucket for models, smoke videos and results; bucket names are global, so the account is part of it."""
+        return f"{self.project}-capctl-{self.account}-{self.region}"
+
+    @property
+    def models_uri(self) -> str:
+        """Where `models push` puts the model set and `ami bake` fetches it, by content address."""
+        return f"s3://{self.bucket}/models"
+
+    @property
+    def repository_name(self) -> str:
+        """ECR repository name."""
+        return self.settings.image.repository or self.project
+
+    @property
+    def repository(self) -> str:
+        """The repository as AWS names it; `registry_url` changes the address requests go to, never this name."""
+        return f"{self.account}.dkr.ecr.{self.region}.amazonaws.com/{self.repository_name}"
+
+    @property
+    def table(self) -> str:
+        """DynamoDB table of the pointer."""
+        return f"{self.project}-capctl"
+
+    @property
+    def log_group(self) -> str:
+        """Log group of the jobs."""
+        return f"/{self.project}/jobs"
+
+    def path(self, relative: str) -> Path:
+        """A path of the configuration, from the folder that holds capctl.yaml."""
+        return self.folder / relative

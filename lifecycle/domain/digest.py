@@ -1,0 +1,38 @@
+"""Content addresses: `sha256:` and 64 hex digits."""
+
+import hashlib
+import json
+import re
+from typing import Any, NewType
+
+from lifecycle.errors import UsageError
+
+Digest = NewType("Digest", str)
+
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+
+
+def parse_digest(text: str) -> Digest:
+    """Raises `UsageError` unless `text` is `sha256:` and 64 lower-case hex digits."""
+    if not _DIGEST.fullmatch(text):
+        raise UsageError(
+            "digest-invalid",
+            f"`{text}` is not a digest",
+            hint="Write `sha256:` and 64 hex digits, as `capctl image push` prints them",
+        )
+    return Digest(text)
+
+
+def digest_of(data: bytes) -> Digest:
+    """The digest of `data`."""
+    return Digest("sha256:" + hashlib.sha256(data).hexdigest())
+
+
+def canonical_json(value: Any) -> bytes:
+    """`value` as JSON that is equal, byte for byte, whenever the value is equal."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def short(digest: str, length: int = 12) -> str:
+    """The first hex digits of a digest, for names that people read."""
+    return digest.removeprefix("sha256:")[:length]

@@ -1,0 +1,89 @@
+"""The model set: which files, byte for byte, a bake puts under `/opt/dl-models`."""
+
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import PurePosixPath
+
+from lifecycle.domain.digest import Digest, canonical_json, digest_of
+from lifecycle.errors import UsageError
+
+ROOT = PurePosixPath("/opt/dl-models")
+FOLDERS = ("checkpoints", "experiments", "models")
+MARKER = ".model-set.json"
+MODE = "0444"
+
+# The ~15 GB of training sources, tools and result tables that must reach neither AMI nor image, and what tools leave behind.
+EXCLUDED = ("src/*", "*/src/*", "tools/*", "*/tools/*", "*.csv", "__pycache__/*", "*/__pycache__/*", ".cache/*", "*/.cache/*",
+            "*.pyc", ".git/*", "*/.git/*", ".DS_Store", "*/.DS_Store", MARKER, f"*/{MARKER}")  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelFile:
+    """One file of the set; `path` is relative to `ROOT`, `source` the URI it is fetched from."""
+
+    path: str
+    bytes: int
+    sha256: str
+    mode: str = MODE
+    source: str = ""
+    licence: str = ""
+    permitted_use: str = ""
+
+    @property
+    def line(self) -> str:
+        """The line that enters the set's digest."""
+        return f"{self.sha256}  {self.path}  {self.mode}\n"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSet:
+    """Files sorted by path; equal content gives an equal digest, whatever the source."""
+
+    files: tuple[ModelFile, ...]
+
+    @property
+    def digest(self) -> Digest:
+        """Digest over the sorted `sha256  path  mode` lines."""
+        return digest_of("".join(file.line for file in self.files).encode())
+
+    @property
+    def total_bytes(self) -> int:
+        """Payload size."""
+        return sum(file.bytes for file in self.files)
+
+    @property
+    def folders(self) -> tuple[str, ...]:
+        """Top-level folders in use, each mounted into the container by itself."""
+        return tuple(sorted({file.path.split("/", 1)[0] for file in self.files}))
+
+    def marker(self) -> bytes:
+        """The marker file: what a machine or a container needs to check its copy of the set."""
+        files = [{"path": f.path, "bytes": f.bytes, "sha256": f.sha256, "mode": f.mode} for f in self.files]
+        return canonical_json({"schema": "capctl.model-set/1", "digest": self.digest, "files": files}) + b"\n"
+
+
+def model_set(files: tuple[ModelFile, ...]) -> ModelSet:
+    """A set from files in any order. Raises `UsageError` for a path that cannot lie on the AMI, twice the same path, or no file."""
+    if not files:
+        raise UsageError(
+            "models-empty", "The model set has no files", hint="Point `models.source` at a folder with models/"
+        )
+    for file in files:
+        parts = PurePosixPath(file.path).parts
+        if len(parts) < 2 or parts[0] not in FOLDERS or ".." in parts or file.path != str(PurePosixPath(*parts)):
+            raise UsageError(
+                "model-path-invalid",
+                f"Model path `{file.path}` is not below one of {', '.join(f'`{name}/`' for name in FOLDERS)}",
+                hint="Move the file, or exclude it with `models.exclude`",
+            )
+    paths = [file.path for file in files]
+    if twice := {path for path in paths if paths.count(path) > 1}:
+        raise UsageError(
+            "model-path-twice", f"The model set names `{min(twice)}` twice", hint="Run `capctl models lock` again"
+        )
+    return ModelSet(files=tuple(sorted(files, key=lambda file: file.path.encode())))
+
+
+def is_excluded(path: str, patterns: tuple[str, ...] = ()) -> bool:
+    """Whether `path` is kept out of every model set, by the built-in patterns or by `patterns`."""
+    return any(fnmatch(path, pattern) for pattern in (*EXCLUDED, *patterns))

@@ -1,0 +1,52 @@
+"""What a command is about to do, as data: the plan that `--dry-run` prints is the plan that a run executes."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+class Step(Protocol):
+    """One mutation of the world.
+
+    A step carries the ports it needs and finds its subject by deterministic name, so that a command that was killed can run
+    again: `apply` goes on from what exists, and steps share nothing but the world.
+    """
+
+    @property
+    def permissions(self) -> tuple[str, ...]:
+        """IAM actions that `apply` and `verify` need, such as `ec2:CreateImage`."""
+
+    def describe(self) -> str:
+        """One line: verb, object, from -> to."""
+
+    def apply(self) -> str:
+        """Do it. Returns the outcome in a few words; raises `CapctlError`."""
+
+    def verify(self) -> None:
+        """Read back what was set. Raises `CapctlError` if the world disagrees."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Steps in order, and the steps that restore the former state if one of them fails.
+
+    `because` says why something, or nothing, is to be done.
+    """
+
+    title: str
+    because: str
+    steps: tuple[Step, ...] = ()
+    undo: tuple[Step, ...] = ()
+
+    @property
+    def permissions(self) -> tuple[str, ...]:
+        """Every IAM action that the plan needs, sorted, each once."""
+        return tuple(sorted({action for step in (*self.steps, *self.undo) for action in step.permissions}))
+
+    def render(self) -> str:
+        """The plan as text, numbered, for people."""
+        lines = [f"Plan: {self.title}", f"  because {self.because}"]
+        lines += [f"  {number}. {step.describe()}" for number, step in enumerate(self.steps, 1)]
+        if self.undo:
+            lines += ["  if a step fails:"]
+            lines += [f"  - {step.describe()}" for step in self.undo]
+        return "\n".join(lines)

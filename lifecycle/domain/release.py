@@ -1,0 +1,64 @@
+"""A release: the pair (AMI, image) and its parameters, immutable and named by its hash."""
+
+from dataclasses import asdict, dataclass, field
+
+from lifecycle.domain.ami import AmiId
+from lifecycle.domain.digest import Digest, canonical_json, digest_of, short
+from lifecycle.domain.image import ImageRef
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameters:
+    """Job and compute parameters of a release. Memory in MiB, times in seconds, volume in GiB."""
+
+    instance_types: tuple[str, ...]
+    max_vcpus: int
+    spot: bool
+    subnet_ids: tuple[str, ...]
+    security_group_ids: tuple[str, ...]
+    volume_gib: int
+    vcpus: int
+    memory_mib: int
+    gpus: int
+    timeout_s: int
+    attempts: int
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    """What runs together. Equal content gives an equal id."""
+
+    ami_id: AmiId
+    image: ImageRef
+    model_set: Digest
+    parameters: Parameters
+
+    @property
+    def id(self) -> str:
+        """12 hex digits."""
+        return short(digest_of(canonical_json(asdict(self))))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeployedRelease:
+    """A release and the ARNs of the resources that exist for it."""
+
+    release: Release
+    compute_environment_arn: str
+    job_queue_arn: str
+    job_definition_arn: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pointer:
+    """Which release takes new jobs; `version` grows by one with every move. `moved_at` is ISO 8601 in UTC."""
+
+    version: int
+    release_id: str
+    previous_release_id: str
+    job_queue_arn: str
+    job_definition_arn: str
+    moved_at: str
+    moved_by: str
+    reason: str

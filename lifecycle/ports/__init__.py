@@ -1,0 +1,42 @@
+"""What workflows ask of the world, in capctl's own words; adapters answer."""
+
+from typing import Protocol
+
+from lifecycle.ports.amis import Amis
+from lifecycle.ports.baker import Baker
+from lifecycle.ports.clock import Clock
+from lifecycle.ports.images import Images
+from lifecycle.ports.jobs import Jobs
+from lifecycle.ports.journal import Journal
+from lifecycle.ports.objects import ObjectStore
+from lifecycle.ports.pointers import Pointers
+from lifecycle.ports.results import Results
+from lifecycle.ports.stack import Stack
+from lifecycle.ports.ui import Ui
+
+
+class Ports(Protocol):
+    """All ports of one target; each is made when it is first asked for, so that a command pays only for what it uses."""
+
+    @property
+    def amis(self) -> Amis: ...
+    @property
+    def baker(self) -> Baker: ...
+    @property
+    def clock(self) -> Clock: ...
+    @property
+    def images(self) -> Images: ...
+    @property
+    def jobs(self) -> Jobs: ...
+    @property
+    def journal(self) -> Journal: ...
+    @property
+    def objects(self) -> ObjectStore: ...
+    @property
+    def pointers(self) -> Pointers: ...
+    @property
+    def results(self) -> Results: ...
+    @property
+    def stack(self) -> Stack: ...
+    @property
+    def ui(self) -> Ui: ...

@@ -1,0 +1,33 @@
+"""AMIs in one region of one account."""
+
+from typing import Protocol
+
+from lifecycle.domain.ami import AmiId, AmiRecord
+
+
+class Amis(Protocol):
+    """Errors: `Denied`, `CapctlError("ami-missing")`, `TimedOut("ami-pending")`."""
+
+    def resolve_base(self, reference: str) -> AmiId:
+        """The AMI that an id or an SSM parameter name (`/aws/service/…`) means at this moment."""
+
+    def get(self, ami_id: AmiId) -> AmiRecord:
+        """One AMI; raises `CapctlError("ami-missing")`."""
+
+    def by_name(self, name: str) -> AmiRecord | None:
+        """Our own AMI with this name, in whatever state."""
+
+    def list(self, project: str) -> tuple[AmiRecord, ...]:
+        """Our own AMIs of a project, newest first."""
+
+    def wait_available(self, ami_id: AmiId, *, timeout_s: float) -> AmiRecord:
+        """Wait until the AMI is `available`; a terminal state fails at once."""
+
+    def tag(self, ami_id: AmiId, tags: dict[str, str]) -> None:
+        """Set tags on the AMI and its snapshots."""
+
+    def harden(self, ami_id: AmiId) -> None:
+        """Require IMDSv2 on instances of this AMI."""
+
+    def deregister(self, ami_id: AmiId) -> None:
+        """Remove the AMI and its snapshots."""

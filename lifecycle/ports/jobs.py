@@ -1,0 +1,52 @@
+"""Batch jobs and the hosts they run on."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from lifecycle.domain.ami import AmiId
+from lifecycle.domain.job import JobRecord
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobRequest:
+    """A job to submit, pinned to a queue and a job-definition revision."""
+
+    name: str
+    queue_arn: str
+    definition_arn: str
+    environment: dict[str, str]
+    tags: dict[str, str]
+    timeout_s: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogLine:
+    """One line of a job's log; `at_ms` since the epoch."""
+
+    at_ms: int
+    message: str
+
+
+class Jobs(Protocol):
+    """Errors: `Denied`, `CapctlError("job-missing" | "queue-missing")`."""
+
+    def submit(self, request: JobRequest) -> str:
+        """Submit; returns the job id."""
+
+    def get(self, job_id: str) -> JobRecord:
+        """One job."""
+
+    def list(self, queue_arn: str) -> tuple[JobRecord, ...]:
+        """Jobs of a queue in every state, newest first."""
+
+    def logs(self, job: JobRecord, *, after_ms: int = 0) -> tuple[LogLine, ...]:
+        """Log lines later than `after_ms`; empty while the job has no log stream."""
+
+    def cancel(self, job_id: str, *, reason: str) -> None:
+        """End the job in whatever state it is."""
+
+    def host_ami(self, job: JobRecord) -> AmiId | None:
+        """The AMI of the instance the job runs on, from the instance itself; None while there is none."""
+
+    def queue_state(self, queue_arn: str) -> tuple[str, str]:
+        """(`VALID` | `INVALID` | …, reason) of a queue and its compute environment, whichever is worse."""

@@ -1,0 +1,27 @@
+"""The record of mutations."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JournalEntry:
+    """One mutation. `at` is ISO 8601 in UTC."""
+
+    at: str
+    run_id: str
+    user: str
+    command: str
+    step: str
+    outcome: str
+    why: str
+
+
+class Journal(Protocol):
+    """Append-only."""
+
+    def append(self, entry: JournalEntry) -> None:
+        """Write one line; it is on disk when this returns."""
+
+    def entries(self) -> tuple[JournalEntry, ...]:
+        """All lines, oldest first."""

@@ -1,0 +1,34 @@
+"""Model files in object storage or in a folder."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredObject:
+    """An object and what is known of it without reading it; `sha256` is "" where it was not recorded at upload."""
+
+    uri: str
+    bytes: int
+    sha256: str
+
+
+class ObjectStore(Protocol):
+    """`s3://bucket/key` objects. Errors: `Denied`, `CapctlError("object-missing")`, `CapctlError("bucket-missing")`."""
+
+    def find(self, uri: str) -> StoredObject | None:
+        """The object with its recorded digest, or None."""
+
+    def list(self, prefix_uri: str) -> tuple[StoredObject, ...]:
+        """All objects below a prefix."""
+
+    def put(self, source: Path, uri: str, *, sha256: str, progress: Callable[[int], None]) -> None:
+        """Upload with the digest recorded; `progress` gets byte counts, from any thread."""
+
+    def chunks(self, uri: str) -> Iterable[bytes]:
+        """The object's bytes, in chunks."""
+
+    def presign(self, uri: str, *, expires_s: int) -> str:
+        """A URL that reads the object without credentials."""

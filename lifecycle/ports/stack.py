@@ -1,0 +1,53 @@
+"""Infrastructure as code: the base stack, and the releases that shall exist."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from lifecycle.domain.release import DeployedRelease, Release
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResourceChange:
+    """One change of a preview or an update; `operation` is `create`, `update`, `replace`, `delete` or `same`."""
+
+    operation: str
+    type: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BaseOutputs:
+    """What the base stack made."""
+
+    bucket: str
+    repository: str
+    table: str
+    log_group: str
+    job_role_arn: str
+    execution_role_arn: str
+    instance_profile_arn: str
+
+
+class Stack(Protocol):
+    """Errors: `CapctlError("pulumi-missing" | "stack-failed" | "stack-locked")`, `Denied`."""
+
+    def preview_base(self) -> tuple[ResourceChange, ...]:
+        """What `apply_base` would change."""
+
+    def apply_base(self) -> BaseOutputs:
+        """Create or update the base stack."""
+
+    def base(self) -> BaseOutputs:
+        """Outputs of the base stack; raises `CapctlError("base-missing")` before the first `apply_base`."""
+
+    def releases(self) -> tuple[DeployedRelease, ...]:
+        """The releases that exist, oldest first."""
+
+    def preview_releases(self, releases: tuple[Release, ...]) -> tuple[ResourceChange, ...]:
+        """What `apply_releases` would change."""
+
+    def apply_releases(self, releases: tuple[Release, ...]) -> tuple[DeployedRelease, ...]:
+        """Make exactly these releases exist; finishes or clears what a killed run left."""
+
+    def destroy(self) -> None:
+        """Remove the releases, then the base stack."""

@@ -1,0 +1,40 @@
+"""What a person sees while a command runs; all of it on stderr, results go to stdout elsewhere."""
+
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+
+class Progress(Protocol):
+    """A running total."""
+
+    def advance(self, amount: int) -> None:
+        """`amount` more units are done; may be called from any thread."""
+
+
+class Ui(Protocol):
+    """Messages by intent."""
+
+    def note(self, message: str) -> None:
+        """A line worth keeping; hidden by `-q`."""
+
+    def detail(self, message: str) -> None:
+        """A line for `-v`."""
+
+    def warn(self, message: str) -> None:
+        """A line that `-q` does not hide."""
+
+    def step(self, title: str) -> AbstractContextManager["StepReport"]:
+        """A step with its duration and outcome; an exception marks it failed."""
+
+    def progress(self, title: str, total: int, *, unit: str = "B") -> AbstractContextManager[Progress]:
+        """A progress bar on a terminal; a line at the start and the end elsewhere."""
+
+    def confirm(self, question: str) -> bool:
+        """Ask; raises `UsageError` where there is no terminal and `--yes` was not given."""
+
+
+class StepReport(Protocol):
+    """The open step."""
+
+    def done(self, outcome: str) -> None:
+        """What came of it, in a few words."""

@@ -1,0 +1,71 @@
+"""Run a plan: each step is applied, read back and written to the journal."""
+
+from lifecycle.domain.plan import Plan, Step
+from lifecycle.domain.run import Run
+from lifecycle.errors import CapctlError, Inconclusive, Interrupted, PartlyApplied, RolledBack
+from lifecycle.ports import Ports
+from lifecycle.ports.journal import JournalEntry
+
+
+def execute(plan: Plan, ports: Ports, run: Run) -> None:
+    """Apply every step of `plan`.
+
+    When a step fails and the plan has undo steps they are applied, and `RolledBack` is raised from the failure (or
+    `PartlyApplied`, when an undo step fails too). An inconclusive or interrupted step undoes nothing: the next run goes on from there.
+    """
+    if not plan.steps:
+        ports.ui.note(f"{plan.title}: {plan.because}")
+        return
+    for step in plan.steps:
+        try:
+            _apply(step, plan, ports, run)
+        except (Inconclusive, Interrupted):
+            raise
+        except CapctlError as failure:
+            if not plan.undo:
+                raise
+            _undo(plan, failure, ports, run)
+            raise RolledBack(
+                failure.code,
+                f"{failure.message}; the former state is back in place",
+                hint=failure.hint,
+                details=failure.details,
+            ) from failure
+
+
+def _apply(step: Step, plan: Plan, ports: Ports, run: Run) -> None:
+    outcome = "failed"
+    try:
+        with ports.ui.step(step.describe()) as report:
+            outcome = step.apply()
+            step.verify()
+            report.done(outcome)
+    except CapctlError as error:
+        outcome = f"failed: {error.code}"
+        raise
+    finally:
+        ports.journal.append(
+            JournalEntry(
+                at=ports.clock.now().isoformat(timespec="seconds"),
+                run_id=run.id,
+                user=run.user,
+                command=run.command,
+                step=step.describe(),
+                outcome=outcome,
+                why=run.reason or plan.because,
+            )
+        )
+
+
+def _undo(plan: Plan, failure: CapctlError, ports: Ports, run: Run) -> None:
+    ports.ui.warn(f"{failure.message}; restoring the former state")
+    for step in plan.undo:
+        try:
+            _apply(step, plan, ports, run)
+        except CapctlError as error:
+            raise PartlyApplied(
+                "undo-failed",
+                f"{failure.message}; restoring failed too: {error.message}",
+                hint=error.hint or "Run the same command again",
+                details=(*failure.details, *error.details),
+            ) from error
