@@ -176,6 +176,9 @@ def _check_name(path: str) -> None:
 
 
 def _link_target(path: str, target: str) -> str:
+    if not target.isprintable():
+        message = f"`{path}` links to {target!a}, which is not printable text"
+        raise LayerRejected(message, hint="Replace the link by the file")
     landing = posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
     if target.startswith("/") or landing == ".." or landing.startswith("../"):
         message = f"`{path}` links to `{target}`, outside the code"

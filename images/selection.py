@@ -50,9 +50,7 @@ def select_files(
         names = [name for name in _git_files(root, "--cached") if (root / name).is_symlink() or (root / name).exists()]
     else:
         names = [
-            path.relative_to(root).as_posix()
-            for path in root.rglob("*")
-            if path.is_symlink() or not path.is_dir()
+            path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_symlink() or not path.is_dir()
         ]
     return _filtered(names, include, exclude)
 

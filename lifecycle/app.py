@@ -12,6 +12,8 @@ from lifecycle.ports.clock import Clock
 from lifecycle.ports.images import Images
 from lifecycle.ports.jobs import Jobs
 from lifecycle.ports.journal import Journal
+from lifecycle.ports.model_lock import ModelLock
+from lifecycle.ports.model_source import ModelSource
 from lifecycle.ports.objects import ObjectStore
 from lifecycle.ports.pointers import Pointers
 from lifecycle.ports.results import Results
@@ -45,7 +47,7 @@ class App:
     def baker(self) -> Baker:
         from lifecycle.adapters.packer_cli import PackerBaker
 
-        return PackerBaker(self.target, self.ui)
+        return PackerBaker(self.target, self.session, self.ui)
 
     @cached_property
     def clock(self) -> Clock:
@@ -70,6 +72,21 @@ class App:
         from lifecycle.adapters.journal_file import FileJournal
 
         return FileJournal(self.target.folder / ".capctl" / f"journal-{self.target.name}.jsonl")
+
+    @cached_property
+    def model_lock(self) -> ModelLock:
+        from lifecycle.adapters.lock_file import LockFile
+
+        return LockFile(self.target.path(self.target.settings.models.lock))
+
+    @cached_property
+    def model_source(self) -> ModelSource:
+        from lifecycle.adapters.model_files import BucketSource, FolderSource
+
+        models = self.target.settings.models
+        if models.source.startswith("s3://"):
+            return BucketSource(self.objects, models.source, exclude=models.exclude)
+        return FolderSource(self.target.path(models.source), exclude=models.exclude)
 
     @cached_property
     def objects(self) -> ObjectStore:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from lifecycle.app import App
     from lifecycle.domain.plan import Plan
     from lifecycle.domain.run import Run
+    from lifecycle.ports.ui import Ui
 
 
 class Invocation:
@@ -27,21 +28,27 @@ class Invocation:
         self.assume_yes = False
 
     @cached_property
+    def ui(self) -> Ui:
+        """Messages to the person at the terminal, for commands that need no target."""
+        from lifecycle.adapters.terminal import TerminalUi
+
+        return TerminalUi(verbosity=self.verbosity, assume_yes=self.assume_yes)
+
+    @cached_property
     def app(self) -> App:
         """The application for the chosen target. Raises `UsageError` for every mistake in the configuration at once."""
-        from lifecycle.adapters.terminal import TerminalUi
         from lifecycle.app import App
         from lifecycle.config.load import load_target
 
         target = load_target(self.config_path, self.target_name, environment=os.environ)
-        return App(target, TerminalUi(verbosity=self.verbosity, assume_yes=self.assume_yes))
+        return App(target, self.ui)
 
     @cached_property
     def run(self) -> Run:
         """Who runs what; the id marks everything that this run makes."""
         from lifecycle.adapters.this_run import this_run
 
-        return this_run(click.get_current_context().command_path)
+        return this_run(click.get_current_context().command_path, folder=self.config_path.absolute().parent)
 
     def emit(self, schema: str, document: Mapping[str, Any], text: Callable[[], str] | str) -> None:
         """Print the result on stdout: the document with its schema name under `-o json`, else `text`."""
@@ -70,5 +77,55 @@ class Invocation:
         return True
 
 
+def accept_root_options(command: click.Command) -> None:
+    """Let `command`, and every command below it, take the root options too, so that `capctl status -o json` works.
+
+    An option that the command defines itself stays the command's own.
+    """
+    if isinstance(command, click.Group):
+        for below in command.commands.values():
+            accept_root_options(below)
+    taken = {name for parameter in command.params for name in parameter.opts}
+    command.params += [option for option in _root_options() if not taken & set(option.opts)]
+
+
+def _root_options() -> tuple[click.Option, ...]:
+    def option(*names: str, set_on: Callable[[Invocation, Any], None], **attributes: Any) -> click.Option:
+        def given(ctx: click.Context, _: click.Parameter, value: Any) -> None:
+            if value:
+                set_on(_invocation(ctx), value)
+
+        return click.Option(names, expose_value=False, hidden=True, is_eager=True, callback=given, **attributes)
+
+    return (
+        option(
+            "--config", type=click.Path(path_type=Path), set_on=lambda inv, value: setattr(inv, "config_path", value)
+        ),
+        option("--target", set_on=lambda inv, value: setattr(inv, "target_name", value)),
+        option(
+            "-o",
+            "--output",
+            type=click.Choice(["text", "json"]),
+            set_on=lambda inv, value: setattr(inv, "output", value),
+        ),
+        option("-q", "--quiet", is_flag=True, set_on=lambda inv, _: setattr(inv, "verbosity", -1)),
+        option("-v", "--verbose", is_flag=True, set_on=lambda inv, _: setattr(inv, "verbosity", 1)),
+    )
+
+
+def _invocation(ctx: click.Context) -> Invocation:
+    found = ctx.find_object(Invocation)
+    assert found is not None, "the root command made it"
+    return found
+
+
+def _assume_yes(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+    if value:
+        _invocation(ctx).assume_yes = True
+
+
 pass_invocation = click.make_pass_decorator(Invocation)
 dry_run_option = click.option("--dry-run", is_flag=True, help="Print the plan and change nothing.")
+yes_option = click.option(
+    "-y", "--yes", is_flag=True, expose_value=False, callback=_assume_yes, help="Go on without being asked."
+)

@@ -1,16 +1,15 @@
-"""The `capctl` command: its groups, and the boundary where errors become messages and exit codes."""
+"""The `capctl` command: its groups, and where their modules are."""
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import NoReturn
 
 import click
 
-from lifecycle.cli.context import Invocation
-from lifecycle.errors import CapctlError, ExitCode
+from lifecycle.cli.context import Invocation, accept_root_options
+from lifecycle.errors import EXIT_CODES, UsageError
 
 # name -> (module, one-line help). The help stands here so that `capctl --help` imports no command; a test compares the two.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -28,6 +27,14 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "rehearse": ("lifecycle.cli.rehearse", "Run the whole life of a release on this machine."),
 }
 
+_CODES = "\n".join(f"  {int(code):>3}  {meaning}" for code, meaning in EXIT_CODES.items())
+_EPILOG = f"""\b
+Exit codes:
+{_CODES}
+
+\b
+Completion: eval "$(_CAPCTL_COMPLETE=bash_source capctl)"   (or zsh_source, fish_source)"""
+
 
 class Root(click.Group):
     """A group whose commands are imported when they are used."""
@@ -39,24 +46,48 @@ class Root(click.Group):
         if cmd_name not in COMMANDS:
             return None
         command: click.Command = import_module(COMMANDS[cmd_name][0]).command
+        accept_root_options(command)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] not in COMMANDS and not args[0].startswith("-") and not ctx.resilient_parsing:
+            raise _unknown_command(args[0])
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
 
 
-@click.group(cls=Root, context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "CAPCTL"})
+def _unknown_command(name: str) -> UsageError:
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, COMMANDS, n=1)
+    meant = f"; did you mean `{near[0]}`?" if near else ""
+    return UsageError("command-unknown", f"`{name}` is not a command{meant}", hint="See `capctl --help`")
+
+
+@click.group(cls=Root, context_settings={"help_option_names": ["-h", "--help"]}, epilog=_EPILOG)
 @click.option(
-    "--config", type=click.Path(path_type=Path), default="capctl.yaml", show_default=True, help="Configuration file."
+    "--config",
+    type=click.Path(path_type=Path),
+    default="capctl.yaml",
+    envvar="CAPCTL_CONFIG",
+    show_default=True,
+    show_envvar=True,
+    help="Configuration file.",
 )
-@click.option("--target", help="Target to act in.")
+@click.option("--target", envvar="CAPCTL_TARGET", show_envvar=True, help="Target to act in.")
 @click.option(
     "-o",
     "--output",
     type=click.Choice(["text", "json"]),
     default="text",
+    envvar="CAPCTL_OUTPUT",
     show_default=True,
+    show_envvar=True,
     help="Form of the result on stdout.",
 )
 @click.option("-q", "--quiet", is_flag=True, help="Print only the result, warnings and errors.")
@@ -64,5 +95,15 @@ class Root(click.Group):
 @click.version_option(package_name="capctl", prog_name="capctl")
 @click.pass_context
 def root(ctx: click.Context, config: Path, target: str | None, output: str, quiet: bool, verbose: bool) -> None:
-    """Ship a GPU job to AWS Batch: models in an AMI, code in an image, releases with proof."""
+    """Ship a GPU job to AWS Batch: models in an AMI, code in an image, releases with proof.
+
+    The options below may stand before or after the command.
+    """
     ctx.obj = Invocation(config=config, target=target, output=output, verbosity=-1 if quiet else int(verbose))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line; returns its exit code."""
+    from lifecycle.cli.boundary import run_command_line
+
+    return run_command_line(root, arguments)

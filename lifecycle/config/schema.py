@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{1,29}$")]
 AccountId = Annotated[str, StringConstraints(pattern=r"^\d{12}$")]
@@ -12,6 +12,12 @@ class Section(BaseModel):
     """Unknown keys are mistakes; values are never coerced silently."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_when_nothing_follows(cls, value: object) -> object:
+        """`smoke:` with every key below it commented out is an empty section."""
+        return {} if value is None else value
 
 
 class ModelsSection(Section):
@@ -52,6 +58,9 @@ class ImageBaseSection(Section):
 
     requirements: str = Field(
         "requirements.txt", description="Locked requirements with hashes, relative to capctl.yaml"
+    )
+    python: str = Field(
+        "3.12", pattern=r"^3\.\d+$", description="Python minor version of `from_image`; a bootstrapped root has its own"
     )
     from_image: str | None = Field(
         None,
@@ -153,4 +162,4 @@ class Config(Section):
     project: Name = Field(description="Name of the project; prefix of every resource")
     default_target: str | None = Field(None, description="Target when `--target` and CAPCTL_TARGET are absent")
     defaults: Settings = Field(Settings(), description="Settings for all targets")
-    targets: dict[str, TargetSection] = Field(min_length=1, description="Targets by name")
+    targets: dict[Name, TargetSection] = Field(min_length=1, description="Targets by name")

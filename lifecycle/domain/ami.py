@@ -41,6 +41,7 @@ class Tag(StrEnum):
     RUN = "capctl:run"
     STATUS = "capctl:status"
     PROJECT = "capctl:project"
+    EVIDENCE = "capctl:evidence"
 
 
 def parse_ami_id(text: str) -> AmiId:
@@ -80,7 +81,7 @@ class BakeInputs:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AmiRecord:
-    """An AMI as EC2 describes it. `created` is ISO 8601 in UTC."""
+    """An AMI as EC2 describes it. `created` is ISO 8601 in UTC; `imds_v2`: its instances answer token requests only."""
 
     id: AmiId
     name: str
@@ -91,6 +92,8 @@ class AmiRecord:
     snapshot_ids: tuple[str, ...]
     size_gib: int
     tags: dict[str, str]
+    root_device: str = "/dev/xvda"
+    imds_v2: bool = False
 
     @property
     def status(self) -> AmiStatus | None:

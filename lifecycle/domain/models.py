@@ -76,6 +76,13 @@ def model_set(files: tuple[ModelFile, ...]) -> ModelSet:
                 f"Model path `{file.path}` is not below one of {', '.join(f'`{name}/`' for name in FOLDERS)}",
                 hint="Move the file, or exclude it with `models.exclude`",
             )
+        # The instance reads the paths line by line, from a table with tabs between the columns.
+        if not file.path.isprintable() or "\\" in file.path:
+            raise UsageError(
+                "model-path-invalid",
+                f"Model path {file.path!r} holds a control character or a backslash",
+                hint="Rename the file",
+            )
     paths = [file.path for file in files]
     if twice := {path for path in paths if paths.count(path) > 1}:
         raise UsageError(

@@ -8,6 +8,8 @@ from lifecycle.ports.clock import Clock
 from lifecycle.ports.images import Images
 from lifecycle.ports.jobs import Jobs
 from lifecycle.ports.journal import Journal
+from lifecycle.ports.model_lock import ModelLock
+from lifecycle.ports.model_source import ModelSource
 from lifecycle.ports.objects import ObjectStore
 from lifecycle.ports.pointers import Pointers
 from lifecycle.ports.results import Results
@@ -30,6 +32,10 @@ class Ports(Protocol):
     def jobs(self) -> Jobs: ...
     @property
     def journal(self) -> Journal: ...
+    @property
+    def model_lock(self) -> ModelLock: ...
+    @property
+    def model_source(self) -> ModelSource: ...
     @property
     def objects(self) -> ObjectStore: ...
     @property

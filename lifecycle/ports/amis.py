@@ -20,6 +20,9 @@ class Amis(Protocol):
     def list(self, project: str) -> tuple[AmiRecord, ...]:
         """Our own AMIs of a project, newest first."""
 
+    def source_instance(self, ami_id: AmiId) -> str:
+        """The id of the instance that the AMI was made from, or "" for one that no instance gave."""
+
     def wait_available(self, ami_id: AmiId, *, timeout_s: float) -> AmiRecord:
         """Wait until the AMI is `available`; a terminal state fails at once."""
 

@@ -8,12 +8,11 @@ from lifecycle.domain.image import ImageRef
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BaseImage:
-    """A base image in the registry; `built` is False when it was there already."""
+class TaggedImage:
+    """An image in the registry, by digest and by the tag that names its content."""
 
     ref: ImageRef
     tag: str
-    built: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,10 +47,19 @@ class Violation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Budgets:
+    """The largest image that may ship, in bytes."""
+
+    compressed_bytes: int
+    unpacked_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ImageReport:
     """What an image costs and which rules it breaks. Sizes in bytes."""
 
     ref: ImageRef
+    budgets: Budgets
     compressed_bytes: int
     unpacked_bytes: int
     layers: int
@@ -62,17 +70,26 @@ class ImageReport:
 class Images(Protocol):
     """Errors: `CapctlError("engine-missing" | "registry-unreachable" | "registry-refused" | "base-missing" | …)`, `Denied`."""
 
-    def base(self) -> BaseImage | None:
+    def base_tag(self) -> str:
+        """The tag of the base image that the current lock asks for."""
+
+    def base(self) -> TaggedImage | None:
         """The base image of the current lock, if the registry has it."""
 
-    def build_base(self) -> BaseImage:
+    def build_base(self) -> TaggedImage:
         """Build the base image with the container engine and push it; returns at once if the registry has it."""
+
+    def code_tag(self) -> str:
+        """The tag of the image that the working tree gives on the current base."""
 
     def code_layer(self) -> CodeLayer:
         """The layer that the working tree gives, on the current base."""
 
     def push_code(self) -> PushedImage:
         """Push base + code layer; one request when nothing changed."""
+
+    def pushed_code(self) -> TaggedImage:
+        """The code image of the working tree; raises `CapctlError("image-missing")` if it was not pushed."""
 
     def inspect(self, ref: ImageRef) -> ImageReport:
         """Read an image from the registry, without an engine, and check it."""

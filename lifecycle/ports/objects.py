@@ -22,10 +22,16 @@ class ObjectStore(Protocol):
         """The object with its recorded digest, or None."""
 
     def list(self, prefix_uri: str) -> tuple[StoredObject, ...]:
-        """All objects below a prefix."""
+        """All objects below a prefix, in the order of their keys, without digests: AWS lists none."""
 
     def put(self, source: Path, uri: str, *, sha256: str, progress: Callable[[int], None]) -> None:
-        """Upload with the digest recorded; `progress` gets byte counts, from any thread."""
+        """Upload with the digest recorded; `progress` gets byte counts, from any thread.
+
+        Raises `CapctlError("model-changed")`, with nothing stored, when `source` does not have that digest.
+        """
+
+    def write(self, uri: str, data: bytes) -> None:
+        """Store a small document."""
 
     def chunks(self, uri: str) -> Iterable[bytes]:
         """The object's bytes, in chunks."""

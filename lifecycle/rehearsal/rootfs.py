@@ -27,7 +27,6 @@ chmod 440 "$1/etc/sudoers.d/90-{LOGIN}"
 rm -f "$1"/etc/ssh/ssh_host_* "$1/etc/machine-id" "$1/etc/resolv.conf"
 touch "$1/etc/hosts" "$1/etc/machine-id" "$1/etc/resolv.conf"
 rm -rf "$1"/var/lib/apt/lists/* "$1"/var/cache/apt/* "$1"/var/log/* "$1/var/cache/ldconfig"
-find "$1/dev" -mindepth 1 -delete
 """
 _EXCLUDED = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/info/*", "/usr/share/locale/*", "/usr/share/lintian/*")
 

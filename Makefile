@@ -1,0 +1,26 @@
+# Every target sets up what it needs first (.ci/setup says what it installs, and why); a second run finds it all there.
+.PHONY: setup rehearse test check bench clean
+bin := .venv/bin
+
+setup:
+	@.ci/setup
+
+rehearse: setup
+	@$(bin)/capctl rehearse --report rehearsal-report
+
+test: setup
+	@$(bin)/python -m pytest
+
+check: setup
+	$(bin)/ruff check .
+	$(bin)/ruff format --check .
+	$(bin)/mypy
+	$(bin)/lint-imports
+	$(bin)/python -m tests.dev docs --check
+
+bench: setup
+	@$(bin)/python -m tests.bench
+
+clean:
+	rm -rf .venv build dist *.egg-info rehearsal-report .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

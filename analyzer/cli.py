@@ -1,0 +1,180 @@
+"""The command line: `run` for one file, `batch` for a queue's job, `models verify` for a volume."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from analyzer.contract import (
+    DEFAULT_MODEL_ROOT,
+    DEFAULT_SAMPLE_FPS,
+    Env,
+    ExitCode,
+    JobRequest,
+    Location,
+    parse_sample_fps,
+    parse_session_id,
+    parse_set_digest,
+)
+from analyzer.errors import AnalyzerError, Interrupted, RequestInvalid
+from analyzer.interrupt import raise_on_stop_signals
+
+if TYPE_CHECKING:
+    from analyzer.progress import Progress
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise RequestInvalid("usage", message, hint=f"See `{self.prog} --help`")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code; prints errors to stderr, never a traceback for bad input."""
+    try:
+        # First of all: as process 1 of a container, a signal without a handler is ignored.
+        raise_on_stop_signals()
+        options = _parser().parse_args(arguments)
+        return int(options.command(options))
+    except AnalyzerError as error:
+        return _fail(error.exit_code, error.code, error.message, error.hint)
+    except Interrupted as error:
+        hint = "Run it again: the same session replaces whatever was stored"
+        return _fail(error.exit_code, "interrupted", f"Stopped by {error.signal_name}", hint)
+    except Exception as error:
+        frames = traceback.extract_tb(error.__traceback__)[-4:]
+        where = " < ".join(f"{Path(each.filename).name}:{each.lineno} {each.name}" for each in reversed(frames))
+        text = f"{type(error).__name__}: {error}".splitlines()[0]
+        return _fail(ExitCode.BUG, "bug", f"{text} (at {where})", "Report it with this line; it is a fault of ours")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="analyzer", description="Find people in a video, with age and gender per track")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=_Parser)
+
+    run = commands.add_parser("run", help="analyse one video into a folder")
+    run.add_argument("--video", required=True, metavar="URL", help="path, file:// or s3://bucket/key")
+    run.add_argument("--out", required=True, metavar="DIR", help="folder or s3:// prefix for result and thumbnails")
+    run.add_argument("--session", metavar="ID", help="key of the stored rows; default: from the video's name")
+    run.add_argument("--fps", default=str(DEFAULT_SAMPLE_FPS), help="frames looked at per second (default: 2)")
+    run.add_argument("--model-root", default=DEFAULT_MODEL_ROOT, metavar="DIR", help="holds models/, checkpoints/, ...")
+    run.add_argument("--model-set", metavar="DIGEST", help="refuse to run with any other model set")
+    run.add_argument("--age-model", metavar="FILE")
+    run.add_argument("--gender-model", metavar="FILE")
+    run.add_argument("--database", metavar="URL", help="store rows in PostgreSQL instead of JSON Lines")
+    run.add_argument("--backend", default="opencv", choices=("opencv", "null"))
+    run.set_defaults(command=_run)
+
+    batch = commands.add_parser("batch", help="run one job as its environment variables describe it")
+    batch.set_defaults(command=_batch)
+
+    models = commands.add_parser("models", help="model files").add_subparsers(required=True, metavar="COMMAND")
+    verify = models.add_parser("verify", help="hash a mounted model set against its marker")
+    verify.add_argument("--root", default=DEFAULT_MODEL_ROOT, metavar="DIR")
+    verify.add_argument("--set", metavar="DIGEST", help="the digest that the set must have")
+    verify.add_argument("--json", action="store_true")
+    verify.set_defaults(command=_verify)
+    return parser
+
+
+def _run(options: argparse.Namespace) -> int:
+    session = options.session or "local-" + "".join(c if c.isalnum() else "-" for c in Path(options.video).name)[:80]
+    request = JobRequest(
+        video=Location.parse(options.video, name="`--video`"),
+        result=Location.parse(options.out, name="`--out`"),
+        session_id=parse_session_id(session, name="`--session`"),
+        database_url=options.database,
+        model_root=Path(options.model_root),
+        model_set=parse_set_digest(options.model_set, name="`--model-set`") if options.model_set else None,
+        age_model=Path(options.age_model) if options.age_model else None,
+        gender_model=Path(options.gender_model) if options.gender_model else None,
+        sample_fps=parse_sample_fps(options.fps, name="`--fps`"),
+    )
+    return _job(request, options.backend)
+
+
+def _batch(_options: argparse.Namespace) -> int:
+    try:
+        request = JobRequest.from_environment(os.environ)
+    except AnalyzerError as error:
+        _report_failure(_progress(os.environ.get(Env.SESSION_ID, "")), error.code, error.exit_code, error.message)
+        raise
+    return _job(request, "opencv")
+
+
+def _job(request: JobRequest, backend: str) -> int:
+    progress = _progress(request.session_id)
+    try:
+        # Here, not at the top: a stop signal during these second-long imports must already be caught.
+        from analyzer import job
+
+        document = job.run(request, progress, backend=backend)
+    except AnalyzerError as error:
+        _report_failure(progress, error.code, error.exit_code, error.message)
+        raise
+    except Interrupted as error:
+        _report_failure(progress, "interrupted", error.exit_code, f"Stopped by {error.signal_name}")
+        raise
+    summary = _summary(document)
+    if request.result is None:
+        progress.event("result", text=json.dumps(document, indent=1), result=document)
+    place = request.result.url if request.result else None
+    progress.event("finished", text=_sentence(summary, place), result_url=place, **summary)
+    return ExitCode.OK
+
+
+def _progress(session_id: str) -> Progress:
+    from analyzer.progress import Progress
+
+    return Progress(session_id=session_id)
+
+
+def _report_failure(progress: Progress, code: str, exit_code: int, message: str) -> None:
+    progress.event("failed", code=code, exit_code=int(exit_code), message=message)
+
+
+def _summary(document: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "status": document["status"],
+        "tracks": len(document["tracks"]),
+        "detections": len(document["detections"]),
+        "model_set": document["models"]["digest"],
+        "attributes": document["backend"]["attributes"]["name"],
+        "stored": document["stored"],
+    }
+
+
+def _sentence(summary: dict[str, Any], place: str | None) -> str:
+    found = f"{summary['tracks']} tracks, {summary['detections']} detections, attributes {summary['attributes']}"
+    return f"{summary['status']}: {found}" + (f" -> {place}" if place else "")
+
+
+def _verify(options: argparse.Namespace) -> int:
+    from analyzer.errors import Mismatch
+    from analyzer.manifest import check_model_set, describe
+
+    root = Path(options.root)
+    expected = parse_set_digest(options.set, name="`--set`") if options.set else None
+    model_set = check_model_set(root, expected=expected)
+    if model_set.digest is None:
+        raise Mismatch("model-set-absent", f"No model is mounted below `{root}`", hint="Mount the model volume there")
+    document = describe(model_set)
+    if options.json:
+        print(json.dumps({"schema": "capctl.model-check/1", **document}, indent=1))
+        return ExitCode.OK
+    for file in model_set.files:
+        print(f"{file.sha256}  {file.size_bytes:>12}  {file.mode}  {file.path}")
+    for name, read_only in model_set.read_only:
+        print(f"{name}: {'read-only' if read_only else 'writable'}")
+    print(model_set.digest)
+    return ExitCode.OK
+
+
+def _fail(exit_code: ExitCode, code: str, message: str, hint: str) -> int:
+    sys.stderr.write(f"error[{code}]: {message}\n" + (f"hint: {hint}\n" if hint else ""))
+    return exit_code

@@ -1,0 +1,70 @@
+"""Typed failures of the analyzer and the exit codes that a job queue's retry rules read."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import ClassVar
+
+
+class ExitCode(IntEnum):
+    """Stable exit codes; retry only `UNAVAILABLE` and `INTERRUPTED`."""
+
+    OK = 0
+    USAGE = 64
+    INPUT = 65
+    UNAVAILABLE = 69
+    BUG = 70
+    INTERRUPTED = 75
+    MISMATCH = 78
+
+
+class AnalyzerError(Exception):
+    """A failure that the user can act on.
+
+    `code` is kebab-case, `message` says what, which and why in one sentence, `hint` says what next.
+    """
+
+    exit_code: ClassVar[ExitCode] = ExitCode.BUG
+
+    def __init__(self, code: str, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.hint = hint
+
+
+class RequestInvalid(AnalyzerError):
+    """An argument or an environment variable is missing or malformed."""
+
+    exit_code = ExitCode.USAGE
+
+
+class InputUnreadable(AnalyzerError):
+    """The video is absent, is not a video, or nothing in it decodes; trying again will not help."""
+
+    exit_code = ExitCode.INPUT
+
+
+class DependencyDown(AnalyzerError):
+    """Object store, database or disk did not serve; trying again may help."""
+
+    exit_code = ExitCode.UNAVAILABLE
+
+
+class Mismatch(AnalyzerError):
+    """Configuration, credentials or model files are not what the job was told to run with."""
+
+    exit_code = ExitCode.MISMATCH
+
+
+class Interrupted(BaseException):
+    """SIGTERM or SIGINT arrived.
+
+    Not an `Exception`, so that no retry loop or broad `except Exception` in a library can swallow it.
+    """
+
+    exit_code: ClassVar[ExitCode] = ExitCode.INTERRUPTED
+
+    def __init__(self, signal_name: str) -> None:
+        super().__init__(signal_name)
+        self.signal_name = signal_name

@@ -1,0 +1,246 @@
+"""The mounted model set, checked file by file against its marker before any work begins."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import stat
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from analyzer.contract import MARKER_NAME, MARKER_SCHEMA, MODEL_FOLDERS
+from analyzer.errors import Mismatch
+
+REBUILD_HINT = "Bake the machine image again, or point the job at the release that belongs to this model set"
+_CHUNK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelFile:
+    """One file of the set; `path` is relative to the model root, `mode` is four octal digits."""
+
+    path: str
+    size_bytes: int
+    sha256: str
+    mode: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSet:
+    """What was found and hashed.
+
+    `digest` is computed from the hashed files; it is None when no model folder holds anything.
+    `absent_folders` names folders of the set that are not mounted: their files enter the digest as the marker lists them.
+    `read_only` says of each mounted folder whether a file could not be created in it.
+    """
+
+    root: Path
+    digest: str | None = None
+    files: tuple[ModelFile, ...] = ()
+    absent_folders: tuple[str, ...] = ()
+    read_only: tuple[tuple[str, bool], ...] = ()
+
+    def find(self, path: Path) -> ModelFile | None:
+        """The checked file behind `path`, or None when the set does not cover it."""
+        resolved = path.resolve()
+        return next((file for file in self.files if (self.root / file.path).resolve() == resolved), None)
+
+
+def set_digest(files: Iterable[ModelFile]) -> str:
+    """`sha256:` of the lines `{sha256}  {path}  {mode}`, sorted by the bytes of the path."""
+    ordered = sorted(files, key=lambda file: file.path.encode())
+    lines = "".join(f"{file.sha256}  {file.path}  {file.mode}\n" for file in ordered)
+    return "sha256:" + hashlib.sha256(lines.encode()).hexdigest()
+
+
+def check_model_set(
+    root: Path, *, expected: str | None = None, on_bytes: Callable[[int, int], None] | None = None
+) -> ModelSet:
+    """Hash every file below the mounted model folders and compare it with the marker.
+
+    `expected` is the set digest that the job was told to run with; `on_bytes` receives (hashed, total) bytes.
+    Raises: Mismatch, naming the file, for a missing, unlisted or altered file, a marker that is absent, malformed or
+    disagrees with another, or a digest other than `expected`.
+    """
+    mounted = [name for name in MODEL_FOLDERS if (root / name).is_dir() and any((root / name).iterdir())]
+    marker = _read_markers(root, mounted)
+    if marker is None:
+        return _without_marker(root, mounted, expected)
+    digest, listed = marker
+    by_path = {file.path: file for file in listed if PurePosixPath(file.path).parts[0] in mounted}
+    present = {path.relative_to(root).as_posix(): path for name in mounted for path in _walk(root / name)}
+    for path in sorted(present.keys() | by_path.keys()):
+        if path not in by_path:
+            raise _mismatch("model-file-unlisted", f"`{root / path}` is not listed in the model set's marker")
+        if path not in present:
+            raise _mismatch("model-file-missing", f"`{root / path}` is in the model set but not on the volume")
+    total_bytes, hashed_bytes = sum(file.size_bytes for file in by_path.values()), 0
+    checked: list[ModelFile] = []
+    for path, expected_file in sorted(by_path.items()):
+        checked.append(_check_file(present[path], expected_file))
+        hashed_bytes += expected_file.size_bytes
+        if on_bytes:
+            on_bytes(hashed_bytes, total_bytes)
+    rest = [file for file in listed if file.path not in by_path]
+    computed = set_digest([*checked, *rest])
+    if computed != digest:
+        raise _mismatch("model-set-mismatch", f"The files make `{computed}`, the marker says `{digest}`")
+    _match_expected(computed, expected)
+    return ModelSet(
+        root=root,
+        digest=computed,
+        files=tuple(sorted(checked, key=lambda file: file.path.encode())),
+        absent_folders=tuple(sorted({PurePosixPath(file.path).parts[0] for file in rest})),
+        read_only=tuple((name, is_read_only(root / name)) for name in mounted),
+    )
+
+
+def is_read_only(folder: Path) -> bool:
+    """Try to create a file in `folder`: True when the system refuses it; what was created is gone afterwards.
+
+    Raises: Mismatch, when the attempt fails for another reason.
+    """
+    refused = {errno.EROFS, errno.EACCES, errno.EPERM}
+    try:
+        # An unnamed file leaves nothing behind even if this process is killed here.
+        os.close(os.open(folder, os.O_TMPFILE | os.O_WRONLY, 0o600))
+        return False
+    except OSError as error:
+        if error.errno in refused:
+            return True
+        if error.errno not in {errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL}:
+            raise _unreadable(folder, error) from error
+    name = folder / f".write-check-{os.getpid()}"
+    try:
+        os.close(os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    except OSError as error:
+        if error.errno in refused:
+            return True
+        raise _unreadable(folder, error) from error
+    finally:
+        with contextlib.suppress(OSError):
+            name.unlink()
+    return False
+
+
+def describe(model_set: ModelSet) -> dict[str, Any]:
+    """The checked set: digest as computed here, each file's digest, and whether each mount refuses writes."""
+    return {
+        "digest": model_set.digest,
+        "read_only": all(answer for _, answer in model_set.read_only) if model_set.read_only else None,
+        "mounts": [{"folder": name, "read_only": answer} for name, answer in model_set.read_only],
+        "absent_folders": list(model_set.absent_folders),
+        "files": [
+            {"path": file.path, "bytes": file.size_bytes, "sha256": file.sha256, "mode": file.mode}
+            for file in model_set.files
+        ],
+    }
+
+
+def _mismatch(code: str, message: str) -> Mismatch:
+    return Mismatch(code, message, hint=REBUILD_HINT)
+
+
+def _unreadable(path: Path, error: OSError) -> Mismatch:
+    return _mismatch("model-file-unreadable", f"`{path}` cannot be read: {error.strerror or error}")
+
+
+def _match_expected(digest: str, expected: str | None) -> None:
+    if expected is not None and expected != digest:
+        raise _mismatch("model-set-mismatch", f"The mounted model set is `{digest}`, the job expects `{expected}`")
+
+
+def _without_marker(root: Path, mounted: list[str], expected: str | None) -> ModelSet:
+    stray = next((path for name in mounted for path in _walk(root / name)), None)
+    if stray is not None:
+        raise _mismatch("model-marker-missing", f"`{stray}` is mounted without a `{MARKER_NAME}` beside it")
+    if expected is not None:
+        raise _mismatch("model-set-absent", f"The job expects `{expected}`, but no model is mounted below `{root}`")
+    return ModelSet(root=root)
+
+
+def _read_markers(root: Path, mounted: list[str]) -> tuple[str, list[ModelFile]] | None:
+    found = [path for path in (root / MARKER_NAME, *(root / name / MARKER_NAME for name in mounted)) if path.is_file()]
+    if not found:
+        return None
+    try:
+        contents = [path.read_bytes() for path in found]
+    except OSError as error:
+        raise _unreadable(found[0], error) from error
+    for path, content in zip(found, contents, strict=True):
+        if content != contents[0]:
+            raise _mismatch("model-marker-conflict", f"`{path}` differs from `{found[0]}`")
+    digest, files = _parse_marker(found[0], contents[0])
+    unmarked = [name for name in mounted if root / name / MARKER_NAME not in found and root / MARKER_NAME not in found]
+    if unmarked:
+        raise _mismatch("model-marker-missing", f"`{root / unmarked[0]}` holds no `{MARKER_NAME}`")
+    return digest, files
+
+
+def _parse_marker(path: Path, content: bytes) -> tuple[str, list[ModelFile]]:
+    try:
+        document: Any = json.loads(content)
+        if document["schema"] != MARKER_SCHEMA:
+            raise _mismatch("model-marker-invalid", f"`{path}` is not a `{MARKER_SCHEMA}` document")
+        files = [
+            ModelFile(
+                path=str(entry["path"]),
+                size_bytes=int(entry["bytes"]),
+                sha256=str(entry["sha256"]),
+                mode=str(entry["mode"]),
+            )
+            for entry in document["files"]
+        ]
+        digest = str(document["digest"])
+    except (ValueError, KeyError, TypeError) as error:
+        detail = f"`{path}` is malformed: {type(error).__name__}: {error}"
+        raise _mismatch("model-marker-invalid", detail) from error
+    for file in files:
+        parts = PurePosixPath(file.path).parts
+        if len(parts) < 2 or parts[0] not in MODEL_FOLDERS or ".." in parts or "\0" in file.path:
+            raise _mismatch("model-marker-invalid", f"`{path}` lists `{file.path}`, which is outside the model folders")
+    if len({file.path for file in files}) != len(files):
+        raise _mismatch("model-marker-invalid", f"`{path}` lists a file twice")
+    return digest, files
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    """Every entry that is not a folder, links included and not followed; only the marker at the top is left out."""
+
+    def fail(error: OSError) -> None:
+        raise _unreadable(Path(str(error.filename)), error) from error
+
+    for base, folders, names in os.walk(folder, onerror=fail):
+        for name in sorted(names + [each for each in folders if (Path(base) / each).is_symlink()]):
+            path = Path(base) / name
+            if path != folder / MARKER_NAME:
+                yield path
+
+
+def _check_file(path: Path, listed: ModelFile) -> ModelFile:
+    digest, size_bytes = hashlib.sha256(), 0
+    try:
+        found = path.lstat()
+        if not stat.S_ISREG(found.st_mode):
+            raise _mismatch("model-file-mismatch", f"`{path}` is not a regular file")
+        with path.open("rb", buffering=0) as stream:
+            while chunk := stream.read(_CHUNK_BYTES):
+                digest.update(chunk)
+                size_bytes += len(chunk)
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    mode = f"{stat.S_IMODE(found.st_mode):04o}"
+    actual = ModelFile(path=listed.path, size_bytes=size_bytes, sha256=digest.hexdigest(), mode=mode)
+    for name, was, expected in (
+        ("size in bytes", actual.size_bytes, listed.size_bytes),
+        ("sha256", actual.sha256, listed.sha256),
+        ("mode", actual.mode, listed.mode),
+    ):
+        if was != expected:
+            raise _mismatch("model-file-mismatch", f"The {name} of `{path}` is `{was}`, the marker says `{expected}`")
+    return actual

@@ -1,0 +1,145 @@
+"""The object store: download the video, upload the result; botocore's errors become typed ones here."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from analyzer.errors import AnalyzerError, DependencyDown, InputUnreadable, Mismatch
+
+CONNECT_TIMEOUT_S = 5
+READ_TIMEOUT_S = 60
+ATTEMPTS = 3
+# Room for thumbnails, rows and the result next to the video.
+FREE_SPACE_MARGIN_BYTES = 256 << 20
+_CHUNK_BYTES = 1 << 20
+_ABSENT = {"NoSuchKey", "NoSuchBucket", "NoSuchVersion", "NotFound", "404", "InvalidObjectState"}
+_REFUSED = {
+    "403",
+    "401",
+    "AccessDenied",
+    "AllAccessDisabled",
+    "AuthorizationHeaderMalformed",
+    "ExpiredToken",
+    "Forbidden",
+    "InvalidAccessKeyId",
+    "InvalidToken",
+    "SignatureDoesNotMatch",
+    "PermanentRedirect",
+    "301",
+}
+
+
+class ObjectStore:
+    """S3 through boto3, whose own variables (`AWS_ENDPOINT_URL`, region, credentials) are honoured."""
+
+    def __init__(self) -> None:
+        import boto3
+        from botocore.config import Config
+
+        config = Config(
+            connect_timeout=CONNECT_TIMEOUT_S,
+            read_timeout=READ_TIMEOUT_S,
+            retries={"mode": "standard", "max_attempts": ATTEMPTS},
+        )
+        with _explained("s3://"):
+            self._client: Any = boto3.client("s3", config=config)
+
+    def download(self, bucket: str, key: str, to: Path, on_bytes: Callable[[int, int], None]) -> str:
+        """Stream one object into `to` and return its sha256; `on_bytes` receives (read, total) bytes.
+
+        Raises: InputUnreadable, when the object is absent; DependencyDown, on connection trouble or a full disk;
+        Mismatch, when the store refuses the credentials.
+        """
+        url = f"s3://{bucket}/{key}"
+        if not key:
+            raise InputUnreadable(
+                "object-missing", f"`{url}` names no object", hint="Put the object's key in VIDEO_URL"
+            )
+        digest, done = hashlib.sha256(), 0
+        # One plain stream: boto3's transfer manager would move bytes in threads that a stop signal does not reach.
+        with _explained(url):
+            answer = self._client.get_object(Bucket=bucket, Key=key)
+            total = int(answer["ContentLength"])
+            free = shutil.disk_usage(to.parent).free
+            if total + FREE_SPACE_MARGIN_BYTES > free:
+                raise DependencyDown(
+                    "disk-full",
+                    f"`{url}` has {total} bytes, but `{to.parent}` has {free} bytes left",
+                    hint="Give the job's scratch space a larger volume",
+                )
+            with to.open("wb") as stream:
+                for chunk in answer["Body"].iter_chunks(_CHUNK_BYTES):
+                    stream.write(chunk)
+                    digest.update(chunk)
+                    done += len(chunk)
+                    on_bytes(done, total)
+        return digest.hexdigest()
+
+    def upload(self, path: Path, bucket: str, key: str, content_type: str) -> None:
+        """Put one file. Raises: DependencyDown or Mismatch; an absent bucket is a configuration fault here."""
+        url = f"s3://{bucket}/{key}"
+        try:
+            with _explained(url), path.open("rb") as stream:
+                self._client.put_object(Bucket=bucket, Key=key, Body=stream, ContentType=content_type)
+        except InputUnreadable as error:
+            raise Mismatch(
+                "bucket-missing", f"`{url}` cannot be written: {error.message}", hint="Check RESULT_URL"
+            ) from error
+
+
+@contextmanager
+def _explained(url: str) -> Iterator[None]:
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        yield
+    except (BotoCoreError, ClientError) as error:
+        raise _explain(error, url) from error
+    except ValueError as error:
+        # boto3 raises a bare ValueError for a malformed endpoint URL.
+        raise Mismatch("endpoint-invalid", f"{error}", hint="Check AWS_ENDPOINT_URL") from error
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise DependencyDown("transfer-failed", f"`{url}` was not transferred: {reason}") from error
+
+
+def _explain(error: Exception, url: str) -> AnalyzerError:
+    from botocore import exceptions
+
+    if isinstance(error, exceptions.ClientError):
+        code = str(error.response.get("Error", {}).get("Code", ""))
+        if code in _ABSENT:
+            return InputUnreadable(
+                "object-missing",
+                f"`{url}` does not exist: {code}",
+                hint="Check VIDEO_URL, and that the upload finished",
+            )
+        if code in _REFUSED:
+            return Mismatch(
+                "object-refused",
+                f"The object store refuses `{url}`: {code}",
+                hint="Check the job role's s3 permissions; without s3:ListBucket an absent object is refused too",
+            )
+        return DependencyDown(
+            "object-store-down", f"The object store failed on `{url}`: {code}", hint="Submit the job again"
+        )
+    refused = (
+        exceptions.NoCredentialsError,
+        exceptions.PartialCredentialsError,
+        exceptions.NoRegionError,
+        exceptions.ProfileNotFound,
+        exceptions.ParamValidationError,
+    )
+    detail = " ".join(str(error).split())[:300]
+    if isinstance(error, refused):
+        return Mismatch("aws-configuration", f"`{url}` cannot be reached: {detail}", hint="Check the job role")
+    return DependencyDown(
+        "object-store-down",
+        f"`{url}` cannot be reached: {detail}",
+        hint="Check AWS_ENDPOINT_URL and the network; then submit the job again",
+    )

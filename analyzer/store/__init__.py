@@ -1,0 +1,1 @@
+"""Where rows go: JSON Lines files, or PostgreSQL with pgvector."""

@@ -1,0 +1,1 @@
+"""The base image: root filesystem, interpreter and locked wheels, built rarely by a container engine."""

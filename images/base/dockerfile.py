@@ -1,0 +1,76 @@
+"""The Dockerfile of the base image, and the tag that names everything the base is made of."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+import jinja2
+
+from images.base.unpack import LAYER_ORDER
+from images.errors import BaseInvalid
+
+Builder = Literal["classic", "buildkit"]
+
+TAG_PREFIX = "base-"
+USER_ID = 65532
+ENTRYPOINT = ("python3",)
+LABEL_PYTHON = "dev.capctl.python"
+LABEL_LOCK = "dev.capctl.lock-sha256"
+LABEL_ROOT = "dev.capctl.root"
+
+_FOLDER = Path(__file__).parent
+_TEMPLATE = _FOLDER / "Dockerfile.j2"
+_UNPACK = _FOLDER / "unpack.py"
+
+
+def render_dockerfile(
+    *,
+    builder: Builder,
+    from_image: str,
+    python: str,
+    lock_sha256: str,
+    root: str,
+    stage_labels: Mapping[str, str] | None = None,
+) -> str:
+    """The Dockerfile for one builder; both give the same files.
+
+    `from_image` is what `FROM` names; `root` is its content (a digest), kept as a label. `stage_labels` go on the
+    first stage only, so that the images which an engine keeps of it can be found; the base does not depend on them.
+    Raises: BaseInvalid, if a value cannot stand in a Dockerfile.
+    """
+    labels = ((LABEL_LOCK, lock_sha256), (LABEL_PYTHON, python), (LABEL_ROOT, root))
+    stage = sorted((stage_labels or {}).items())
+    for value in (from_image, *(word for pair in (*labels, *stage) for word in pair)):
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._:/@-]*", value):
+            message = f"`{value}` cannot stand in a Dockerfile"
+            raise BaseInvalid(message, hint="Use letters, digits and `.`, `_`, `:`, `/`, `@`, `-`")
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True, autoescape=False)
+    return environment.from_string(_TEMPLATE.read_text()).render(
+        builder=builder,
+        from_image=from_image,
+        layers=LAYER_ORDER,
+        labels=labels,
+        stage_labels=stage,
+        user_id=USER_ID,
+        entrypoint=json.dumps(list(ENTRYPOINT)),
+    )
+
+
+def base_tag(*, lock_sha256: str, root: str, python: str) -> str:
+    """`base-<12 hex>` of everything that determines the base: lock, root filesystem, Python, template and trims."""
+    parts = (lock_sha256, root, python, *(_sha256(path.read_bytes()) for path in (_TEMPLATE, _UNPACK)))
+    return TAG_PREFIX + _sha256("\n".join(parts).encode())[:12]
+
+
+def unpack_script() -> bytes:
+    """The program that the first build stage runs."""
+    return _UNPACK.read_bytes()
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

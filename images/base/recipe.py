@@ -1,0 +1,123 @@
+"""Everything that a container engine needs to build the base: root, Dockerfile, build context, tag."""
+
+from __future__ import annotations
+
+import hashlib
+import tarfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+from images.base.dockerfile import Builder, base_tag, render_dockerfile, unpack_script
+from images.base.root_filesystem import python_minor, root_filesystem
+from images.base.unpack import FIXED_MTIME_S
+from images.base.wheelhouse import wheelhouse
+from images.errors import BaseInvalid
+
+# Name under which an engine imports the root filesystem; local to that engine, never pushed.
+ROOT_REPOSITORY = "capctl-root"
+# For the import: the tar has no configuration of its own.
+ROOT_CHANGES = ("ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", 'CMD ["python3"]')
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfficialRoot:
+    """A slim Python image by digest, `name@sha256:…`, and its Python minor version, `3.12`."""
+
+    image: str
+    python: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BaseRecipe:
+    """What the base is made of. `root_tar` is to be imported as `from_image` first; None where that is an image.
+
+    `tag` names the result; `root` is the digest of the root filesystem's tar or of the official image.
+    """
+
+    tag: str
+    python: str
+    lock_sha256: str
+    root: str
+    from_image: str
+    root_tar: Path | None
+    wheels: Path
+
+
+def plan_base(
+    requirements_lock: Path,
+    cache: Path,
+    *,
+    official_root: OfficialRoot | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> BaseRecipe:
+    """Find out what the base is made of, downloading what `cache` lacks. Without `official_root`, makes a root.
+
+    Raises: BaseInvalid, WheelhouseFailed, RootFilesystemFailed, ToolMissing.
+    """
+    say = progress or (lambda _line: None)
+    try:
+        lock_sha256 = hashlib.sha256(requirements_lock.read_bytes()).hexdigest()
+    except OSError as err:
+        message = f"The lock `{requirements_lock}` cannot be read: {err.strerror}"
+        raise BaseInvalid(message, hint="Name the lock file of the job's requirements") from err
+    if official_root:
+        name, _, root = official_root.image.partition("@")
+        if not root.startswith("sha256:"):
+            message = f"The root image `{name}` is not pinned by digest"
+            raise BaseInvalid(message, hint="Write it as `name@sha256:…`")
+        root_tar, python, from_image = None, official_root.python, official_root.image
+    else:
+        root_tar = root_filesystem(cache, progress)
+        with root_tar.open("rb") as content:
+            root = "sha256:" + hashlib.file_digest(content, "sha256").hexdigest()
+        python, from_image = python_minor(root_tar), f"{ROOT_REPOSITORY}:{root[7:19]}"
+    say(f"Collecting the wheels of `{requirements_lock.name}` for Python {python}")
+    return BaseRecipe(
+        tag=base_tag(lock_sha256=lock_sha256, root=root, python=python),
+        python=python,
+        lock_sha256=lock_sha256,
+        root=root,
+        from_image=from_image,
+        root_tar=root_tar,
+        wheels=wheelhouse(requirements_lock, python, cache),
+    )
+
+
+def dockerfile_of(recipe: BaseRecipe, builder: Builder, stage_labels: Mapping[str, str] | None = None) -> str:
+    """The Dockerfile that builds `recipe`; `stage_labels` mark what the engine keeps of its first stage."""
+    return render_dockerfile(
+        builder=builder,
+        from_image=recipe.from_image,
+        python=recipe.python,
+        lock_sha256=recipe.lock_sha256,
+        root=recipe.root,
+        stage_labels=stage_labels,
+    )
+
+
+def context_tar(target: Path, *, dockerfile: str, requirements_lock: Path, wheels: Path) -> Path:
+    """Write the build context: the same inputs give the same bytes, so that an engine's cache recognises them.
+
+    Holds `Dockerfile`, `requirements.lock`, `unpack.py` and `wheelhouse/`. Returns: `target`.
+    """
+    texts = {
+        "Dockerfile": dockerfile.encode(),
+        "requirements.lock": requirements_lock.read_bytes(),
+        "unpack.py": unpack_script(),
+    }
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(target, "w", format=tarfile.PAX_FORMAT) as tar:
+        for name, content in texts.items():
+            tar.addfile(_member(name, len(content)), BytesIO(content))
+        for wheel in sorted(wheels.glob("*.whl")):
+            with wheel.open("rb") as stream:
+                tar.addfile(_member(f"wheelhouse/{wheel.name}", wheel.stat().st_size), stream)
+    return target
+
+
+def _member(name: str, size_bytes: int) -> tarfile.TarInfo:
+    member = tarfile.TarInfo(name)
+    member.size, member.mode, member.mtime = size_bytes, 0o644, FIXED_MTIME_S
+    return member

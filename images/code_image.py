@@ -1,0 +1,224 @@
+"""Push the code: one layer on a pinned base, without an engine and without the base's bytes.
+
+An unchanged tree costs one request. A changed one costs six: HEAD of the tag, POST and PUT of the layer beside POST
+and PUT of the config, PUT of the manifest.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from images.digests import DigestCache, ImageRef, canonical_json, digest_of
+from images.errors import BlobMissing, ManifestUnsupported
+from images.layer import CodeTree, Layer, build_layer, treehash
+from images.media_types import OCI, Family, family_of
+from images.registry import RegistryClient
+
+TAG_PREFIX = "code-"
+FIXED_CREATED = "1980-01-01T00:00:00Z"
+BASE_NAME = "org.opencontainers.image.base.name"
+BASE_DIGEST = "org.opencontainers.image.base.digest"
+# A registry may throttle more; the critical path is two uploads wide anyway.
+PARALLEL_UPLOADS = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PushResult:
+    """A code image in the registry. `requests` and `bytes_sent` are those of this push alone."""
+
+    digest: str
+    tag: str
+    treehash: str
+    requests: int
+    bytes_sent: int
+    unchanged: bool
+    layer_bytes: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodeSettings:
+    """What a code image changes in the config of its base; part of the tree hash."""
+
+    entrypoint: tuple[str, ...]
+    command: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BaseImage:
+    """Manifest and config of the base, decoded, and its media-type family."""
+
+    ref: ImageRef
+    family: Family
+    manifest: dict[str, Any]
+    config: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodeImage:
+    """A code image before it is pushed: three objects, each under its digest."""
+
+    family: Family
+    layer: Layer
+    config: bytes
+    manifest: bytes
+
+
+def code_tag(tree: CodeTree, base: ImageRef, settings: CodeSettings) -> tuple[str, str]:
+    """The tag and the full tree hash of the image that `tree` makes on `base`."""
+    document = {
+        "command": list(settings.command),
+        "entrypoint": list(settings.entrypoint),
+        "env": dict(settings.env),
+        "labels": dict(settings.labels),
+    }
+    full = treehash(tree, base_digest=base.digest, settings=document)
+    return TAG_PREFIX + full[:16], full
+
+
+def push_code(
+    client: RegistryClient,
+    base: ImageRef,
+    tree: CodeTree,
+    *,
+    entrypoint: Sequence[str],
+    command: Sequence[str] = (),
+    env: Mapping[str, str] | None = None,
+    labels: Mapping[str, str] | None = None,
+    cache: Path,
+) -> PushResult:
+    """Make sure that the client's repository holds the image of `tree` on `base`, tagged `code-<16 hex>`.
+
+    `cache` keeps the base's manifest and config by digest, so that a later push does not fetch them.
+    Raises: TagImmutable, DigestMismatch, BlobMissing, ManifestUnsupported and the registry failures of `images.errors`.
+    """
+    settings = CodeSettings(
+        entrypoint=tuple(entrypoint), command=tuple(command), env=dict(env or {}), labels=dict(labels or {})
+    )
+    tag, full = code_tag(tree, base, settings)
+    requests_before, bytes_before = client.requests_sent, client.bytes_sent
+    digest = client.head_manifest(tag)
+    unchanged = digest is not None
+    image: CodeImage | None = None
+    if digest is None:
+        image = append_code(read_base(client, base, DigestCache(cache)), build_layer(tree), settings)
+        digest = _upload(client, base, image, tag)
+    return PushResult(
+        digest=digest,
+        tag=tag,
+        treehash=full,
+        requests=client.requests_sent - requests_before,
+        bytes_sent=client.bytes_sent - bytes_before,
+        unchanged=unchanged,
+        layer_bytes=image.layer.size_bytes if image else None,
+    )
+
+
+def read_base(client: RegistryClient, base: ImageRef, cache: DigestCache) -> BaseImage:
+    """Manifest and config of `base`, from the cache where it has them.
+
+    Raises: ManifestUnsupported, if the base is an index or has no config; ImageMissing.
+    """
+    source = _source(client, base)
+    raw = cache.read(base.digest)
+    if raw is None:
+        raw = source.get_manifest(base.digest).raw
+        cache.write(raw)
+    manifest = json.loads(raw)
+    family = family_of(manifest.get("mediaType", OCI.manifest))
+    if family is None or "layers" not in manifest or "config" not in manifest:
+        message = f"The base `{base}` is `{manifest.get('mediaType')}`, not the manifest of one image"
+        raise ManifestUnsupported(message, hint="Pin the digest of the image for one platform, not that of an index")
+    config_digest = manifest["config"]["digest"]
+    raw_config = cache.read(config_digest)
+    if raw_config is None:
+        raw_config = source.get_blob(config_digest)
+        cache.write(raw_config)
+    return BaseImage(ref=base, family=family, manifest=manifest, config=json.loads(raw_config))
+
+
+def append_code(base: BaseImage, layer: Layer, settings: CodeSettings) -> CodeImage:
+    """Put `layer` on `base`. Pure: the same three inputs give the same bytes."""
+    config = canonical_json(_config_with(base, layer, settings))
+    family = base.family
+    manifest: dict[str, Any] = {
+        **base.manifest,
+        "mediaType": family.manifest,
+        "config": {"mediaType": family.config, "size": len(config), "digest": digest_of(config)},
+        "layers": [
+            *base.manifest["layers"],
+            {"mediaType": family.layer, "size": layer.size_bytes, "digest": layer.digest},
+        ],
+    }
+    if family.takes_annotations:
+        named = {BASE_NAME: base.ref.repository, BASE_DIGEST: base.ref.digest}
+        manifest["annotations"] = {**base.manifest.get("annotations", {}), **named}
+    return CodeImage(family=family, layer=layer, config=config, manifest=canonical_json(manifest))
+
+
+def _config_with(base: BaseImage, layer: Layer, settings: CodeSettings) -> dict[str, Any]:
+    # `container` and `container_config` describe the build of the base, and would be wrong here.
+    config = {key: value for key, value in base.config.items() if key not in ("container", "container_config")}
+    config["created"] = FIXED_CREATED
+    config["rootfs"] = {**config["rootfs"], "diff_ids": [*config["rootfs"]["diff_ids"], layer.diff_id]}
+    config["history"] = [*config.get("history", []), {"created": FIXED_CREATED, "created_by": "capctl image push"}]
+    run = dict(config.get("config") or {})
+    run["Entrypoint"] = list(settings.entrypoint)
+    run["Cmd"] = list(settings.command)
+    run["Env"] = _merged_env(run.get("Env") or [], settings.env)
+    base_labels = {BASE_NAME: base.ref.repository, BASE_DIGEST: base.ref.digest}
+    run["Labels"] = {**(run.get("Labels") or {}), **base_labels, **settings.labels}
+    config["config"] = run
+    return config
+
+
+def _merged_env(lines: Sequence[str], changes: Mapping[str, str]) -> list[str]:
+    """The base's variables in their order, with changed values, then new ones sorted by name."""
+    merged = dict(line.split("=", 1) for line in lines if "=" in line)
+    merged.update({name: changes[name] for name in sorted(changes)})
+    return [f"{name}={value}" for name, value in merged.items()]
+
+
+def _upload(client: RegistryClient, base: ImageRef, image: CodeImage, tag: str) -> str:
+    source = _source(client, base)
+    base_layers = [layer["digest"] for layer in json.loads(image.manifest)["layers"][:-1]]
+    with ThreadPoolExecutor(max_workers=PARALLEL_UPLOADS) as pool:
+        work: list[Callable[[], object]] = [
+            partial(client.upload_blob, image.layer.blob),
+            partial(client.upload_blob, image.config),
+        ]
+        if source is not client:
+            work += [partial(client.mount_blob, digest, source=source) for digest in base_layers]
+        for done in [pool.submit(one) for one in work]:
+            done.result()
+    try:
+        return client.put_manifest(tag, image.manifest, image.family.manifest)
+    except BlobMissing:
+        _complete(client, source, image, base_layers)
+        return client.put_manifest(tag, image.manifest, image.family.manifest)
+
+
+def _complete(client: RegistryClient, source: RegistryClient, image: CodeImage, base_layers: Sequence[str]) -> None:
+    """Bring each blob that the repository lacks after all: the code's from memory, the base's from its repository."""
+    own = {image.layer.digest: image.layer.blob, digest_of(image.config): image.config}
+    for digest in (*own, *base_layers):
+        if client.head_blob(digest):
+            continue
+        if digest in own:
+            client.upload_blob(own[digest])
+        elif source is client:
+            message = f"Repository `{client.repository}` lacks layer `{digest}` of the base image"
+            raise BlobMissing(message, hint="Build and push the base image again", digests=(digest,))
+        else:
+            client.mount_blob(digest, source=source)
+
+
+def _source(client: RegistryClient, base: ImageRef) -> RegistryClient:
+    return client if base.repository == client.repository else client.for_repository(base.repository)

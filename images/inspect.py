@@ -1,0 +1,196 @@
+"""What an image holds, read from the registry: layer sizes and tar headers, without an engine.
+
+Layers never change, so the index of each is kept on disk by digest; checking a code image that stands on a known base
+downloads the code layer only.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import tarfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, Any, BinaryIO, Literal, cast
+
+from images.digests import canonical_json, write_atomically
+from images.errors import ManifestUnsupported
+from images.layer import APP_FOLDER, Layer
+from images.media_types import family_of
+from images.registry import RegistryClient
+from images.signatures import HEAD_BYTES, MAX_SECRET_SCAN_BYTES, is_stale_bytecode, model_format, secrets_in
+
+# Part of the cache key: raise it when the flags below change.
+SCAN_VERSION = 1
+
+Kind = Literal["file", "folder", "symlink", "hardlink", "other"]
+
+_GZIP_MAGIC = b"\x1f\x8b"
+_ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileEntry:
+    """One tar member. `flags`: `model:<format>`, `secret:<kind>`, `stale-bytecode`, found in its content."""
+
+    path: str
+    kind: Kind
+    size_bytes: int
+    mode: int
+    flags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerIndex:
+    """A layer: bytes to download, bytes of files on disk, and its members in tar order."""
+
+    digest: str
+    compressed_bytes: int
+    unpacked_bytes: int
+    entries: tuple[FileEntry, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageIndex:
+    """An image: its layers from the lowest up, and its run configuration."""
+
+    digest: str
+    media_type: str
+    config: dict[str, Any]
+    layers: tuple[LayerIndex, ...]
+
+    @property
+    def compressed_bytes(self) -> int:
+        """Bytes of all layers as stored, which is what a registry reports and a pull downloads."""
+        return sum(layer.compressed_bytes for layer in self.layers)
+
+    @property
+    def unpacked_bytes(self) -> int:
+        """Bytes of all files of all layers, which is what `docker images` reports."""
+        return sum(layer.unpacked_bytes for layer in self.layers)
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """Labels of the image."""
+        return dict((self.config.get("config") or {}).get("Labels") or {})
+
+
+def image_index(client: RegistryClient, digest: str, cache: Path) -> ImageIndex:
+    """Index the image `digest` of the client's repository; layers known to `cache` are not downloaded.
+
+    Raises: ImageMissing; ManifestUnsupported, for an index or a layer that is neither gzip nor plain tar.
+    """
+    manifest = client.get_manifest(digest)
+    document = manifest.document
+    if family_of(manifest.media_type) is None or "layers" not in document:
+        message = f"`{client.repository}@{digest}` is `{manifest.media_type}`, not the manifest of one image"
+        raise ManifestUnsupported(message, hint="Name the digest of the image for one platform")
+    return ImageIndex(
+        digest=manifest.digest,
+        media_type=manifest.media_type,
+        config=json.loads(client.get_blob(document["config"]["digest"])),
+        layers=tuple(_layer(client, item["digest"], item["size"], cache) for item in document["layers"]),
+    )
+
+
+def index_of_layer(layer: Layer) -> LayerIndex:
+    """Index a code layer that is still in memory, so that it can be checked before it is pushed."""
+    return _scan(io.BytesIO(layer.blob), layer.digest, layer.size_bytes)
+
+
+def _layer(client: RegistryClient, digest: str, compressed_bytes: int, cache: Path) -> LayerIndex:
+    path = cache / f"layer-index-{SCAN_VERSION}" / f"{digest.removeprefix('sha256:')}.json.gz"
+    try:
+        return _decoded(gzip.decompress(path.read_bytes()))
+    except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError):
+        # Absent or damaged: the registry has the truth.
+        path.unlink(missing_ok=True)
+    with client.open_blob(digest) as stream:
+        index = _scan(stream, digest, compressed_bytes)
+    write_atomically(path, gzip.compress(canonical_json(asdict(index)), compresslevel=1, mtime=0))
+    return index
+
+
+def _decoded(raw: bytes) -> LayerIndex:
+    document = json.loads(raw)
+    entries = tuple(FileEntry(**{**entry, "flags": tuple(entry["flags"])}) for entry in document.pop("entries"))
+    return LayerIndex(**document, entries=entries)
+
+
+def _scan(blob: BinaryIO, digest: str, compressed_bytes: int) -> LayerIndex:
+    try:
+        entries = tuple(_entries(_unpacked(blob, digest)))
+    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as err:
+        message = f"Layer `{digest}` cannot be read as a tar archive: {err}"
+        raise ManifestUnsupported(message, hint="Build the image again with gzip-compressed layers") from err
+    return LayerIndex(
+        digest=digest,
+        compressed_bytes=compressed_bytes,
+        unpacked_bytes=sum(entry.size_bytes for entry in entries),
+        entries=entries,
+    )
+
+
+def _unpacked(blob: BinaryIO, digest: str) -> IO[bytes]:
+    stream = io.BufferedReader(cast("io.RawIOBase", _Readable(blob)), buffer_size=1 << 20)
+    head = stream.peek(4)
+    if head.startswith(_ZSTD_MAGIC):
+        message = f"Layer `{digest}` is compressed with zstd"
+        raise ManifestUnsupported(message, hint="Build the image with gzip-compressed layers")
+    return cast("IO[bytes]", gzip.GzipFile(fileobj=stream)) if head.startswith(_GZIP_MAGIC) else stream
+
+
+class _Readable(io.RawIOBase):
+    """Gives a plain `read` the interface that a buffer needs."""
+
+    def __init__(self, blob: BinaryIO) -> None:
+        self._blob = blob
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        piece = self._blob.read(len(buffer))
+        buffer[: len(piece)] = piece
+        return len(piece)
+
+
+def _entries(unpacked: IO[bytes]) -> Iterator[FileEntry]:
+    with tarfile.open(fileobj=unpacked, mode="r|") as tar:
+        for member in tar:
+            yield FileEntry(
+                path=member.name.removeprefix("./").rstrip("/"),
+                kind=_kind(member),
+                size_bytes=member.size if member.isreg() else 0,
+                mode=member.mode & 0o7777,
+                flags=_flags(tar, member) if member.isreg() and member.size else (),
+            )
+
+
+def _kind(member: tarfile.TarInfo) -> Kind:
+    if member.isreg():
+        return "file"
+    if member.isdir():
+        return "folder"
+    if member.issym():
+        return "symlink"
+    return "hardlink" if member.islnk() else "other"
+
+
+def _flags(tar: tarfile.TarFile, member: tarfile.TarInfo) -> tuple[str, ...]:
+    content = tar.extractfile(member)
+    if content is None:
+        return ()
+    head = content.read(HEAD_BYTES)
+    flags = []
+    if model := model_format(head, member.size):
+        flags.append(f"model:{model}")
+    if member.name.endswith(".pyc") and is_stale_bytecode(head):
+        flags.append("stale-bytecode")
+    # The code is ours to search; what distributions and wheels ship (test keys, examples) is public already.
+    if member.name.removeprefix("./").startswith(f"{APP_FOLDER}/") and member.size <= MAX_SECRET_SCAN_BYTES:
+        flags += [f"secret:{kind}" for kind in secrets_in(head + content.read())]
+    return tuple(flags)

@@ -1,0 +1,239 @@
+"""One repository of a container registry, over the registry API v2."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, BinaryIO, cast
+from urllib.parse import urlencode, urljoin
+
+import requests
+from urllib3.exceptions import HTTPError
+
+from images.digests import digest_of, is_digest
+from images.errors import DigestMismatch, ImageMissing, RegistryUnreachable, TagImmutable
+from images.media_types import ACCEPT
+from images.transport import AttemptFailed, Attempts, Credentials, Transport
+
+_FOUND = frozenset({200})
+_FOUND_OR_NOT = frozenset({200, 404})
+_CREATED = frozenset({201})
+_ACCEPTED = frozenset({202})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """A manifest as stored: `raw` are the bytes that `digest` names."""
+
+    digest: str
+    media_type: str
+    raw: bytes = field(repr=False)
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The decoded JSON object."""
+        return cast("dict[str, Any]", json.loads(self.raw))
+
+
+class RegistryClient:
+    """Reads and writes one repository. Safe to share between threads.
+
+    Failed requests are repeated (5 attempts by default) after connection errors, 408, 429 and 5xx. Uploads are
+    monolithic; a failed upload starts again in a new upload session.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        repository: str,
+        *,
+        credentials: Credentials | None = None,
+        attempts: Attempts | None = None,
+        transport: Transport | None = None,
+    ) -> None:
+        self.repository = repository
+        self._attempts = attempts or Attempts()
+        self._transport = transport or Transport(base_url, credentials=credentials)
+
+    @property
+    def requests_sent(self) -> int:
+        """Requests on the wire so far, repeated attempts included."""
+        return self._transport.requests_sent
+
+    @property
+    def bytes_sent(self) -> int:
+        """Bytes of request bodies so far."""
+        return self._transport.bytes_sent
+
+    def for_repository(self, repository: str) -> RegistryClient:
+        """The same registry, connections and counters, another repository."""
+        return RegistryClient("", repository, attempts=self._attempts, transport=self._transport)
+
+    def head_manifest(self, reference: str) -> str | None:
+        """Digest of the manifest that a tag or digest names, or None if there is none."""
+        answer = self._ask("HEAD", f"manifests/{reference}", expected=_FOUND_OR_NOT, headers={"Accept": ACCEPT})
+        if answer.status_code == 404:
+            return None
+        named = answer.headers.get("Docker-Content-Digest", "")
+        return named if is_digest(named) else self.get_manifest(reference).digest
+
+    def get_manifest(self, reference: str) -> Manifest:
+        """Fetch a manifest by tag or digest.
+
+        Raises: ImageMissing; DigestMismatch, if the bytes are not those asked for.
+        """
+        answer = self._ask("GET", f"manifests/{reference}", expected=_FOUND_OR_NOT, headers={"Accept": ACCEPT})
+        if answer.status_code == 404:
+            message = f"Repository `{self.repository}` has no image `{reference}`"
+            raise ImageMissing(message, hint="List the tags of the repository, or push the image first")
+        raw = answer.content
+        digest = digest_of(raw)
+        if is_digest(reference) and reference != digest:
+            raise _mismatch(reference, digest)
+        media_type = _media_type(raw) or answer.headers.get("Content-Type", "").partition(";")[0].strip()
+        return Manifest(digest=digest, media_type=media_type, raw=raw)
+
+    def head_blob(self, digest: str) -> bool:
+        """Whether the repository holds the blob."""
+        return self._ask("HEAD", f"blobs/{digest}", expected=_FOUND_OR_NOT).status_code == 200
+
+    def get_blob(self, digest: str) -> bytes:
+        """Fetch a blob into memory. Raises: ImageMissing; DigestMismatch, if the bytes are damaged."""
+        answer = self._ask("GET", f"blobs/{digest}", expected=_FOUND_OR_NOT)
+        if answer.status_code == 404:
+            raise self._blob_missing(digest)
+        if digest_of(answer.content) != digest:
+            raise _mismatch(digest, digest_of(answer.content))
+        return answer.content
+
+    @contextmanager
+    def open_blob(self, digest: str) -> Iterator[BinaryIO]:
+        """Stream a blob; its digest is verified when the `with` block ends.
+
+        Raises: ImageMissing; RegistryUnreachable, if the stream breaks; DigestMismatch.
+        """
+        answer = self._ask("GET", f"blobs/{digest}", expected=_FOUND_OR_NOT, stream=True)
+        with answer:
+            if answer.status_code == 404:
+                raise self._blob_missing(digest)
+            reader = _VerifiedReader(answer)
+            yield cast("BinaryIO", reader)
+            received = reader.finish()
+        if received != digest:
+            raise _mismatch(digest, received)
+
+    def upload_blob(self, content: bytes) -> str:
+        """Upload in one piece: POST for a session, PUT with the whole body. Returns: the digest."""
+        digest = digest_of(content)
+
+        def attempt() -> None:
+            session = self._send("POST", "blobs/uploads/", expected=_ACCEPTED)
+            self._finish_upload(session, digest, content)
+
+        self._attempts.run(attempt)
+        return digest
+
+    def mount_blob(self, digest: str, *, source: RegistryClient) -> None:
+        """Make a blob of another repository of this registry available here, by mount or else by copy."""
+        query = urlencode({"mount": digest, "from": source.repository})
+        answer = self._ask("POST", f"blobs/uploads/?{query}", expected=_CREATED | _ACCEPTED)
+        if answer.status_code == 202:
+            content = source.get_blob(digest)
+            try:
+                self._finish_upload(answer, digest, content)
+            except AttemptFailed:
+                self.upload_blob(content)
+
+    def put_manifest(self, reference: str, raw: bytes, media_type: str) -> str:
+        """Store a manifest under a tag or digest. Returns: its digest.
+
+        Raises: TagImmutable, if the tag exists with another digest and may not move; BlobMissing, if it names a blob
+        that is not there; DigestMismatch.
+        """
+        digest = digest_of(raw)
+        headers = {"Content-Type": media_type}
+        try:
+            answer = self._ask("PUT", f"manifests/{reference}", expected=_CREATED, headers=headers, body=raw)
+        except TagImmutable as refused:
+            # An earlier attempt whose answer was lost, or another machine, may have stored these very bytes.
+            existing = self.head_manifest(reference)
+            if existing == digest:
+                return digest
+            message = f"Tag `{reference}` of `{self.repository}` is `{existing}` and cannot be moved to `{digest}`"
+            raise TagImmutable(message, hint=refused.hint) from refused
+        stored = answer.headers.get("Docker-Content-Digest", digest)
+        if stored != digest:
+            raise _mismatch(digest, stored)
+        return digest
+
+    def list_tags(self) -> tuple[str, ...]:
+        """All tags, sorted. A repository that does not exist yet has none."""
+        tags: list[str] = []
+        url = f"/v2/{self.repository}/tags/list"
+        while url:
+            page = partial(self._transport.send, "GET", url, expected=_FOUND_OR_NOT)
+            answer = self._attempts.run(page)
+            if answer.status_code == 404:
+                break
+            tags += answer.json().get("tags") or []
+            url = answer.links.get("next", {}).get("url", "")
+        return tuple(sorted(tags))
+
+    def delete_manifest(self, digest: str) -> None:
+        """Delete by digest; a manifest that is gone already counts as deleted."""
+        self._ask("DELETE", f"manifests/{digest}", expected=frozenset({200, 202, 404}))
+
+    def _blob_missing(self, digest: str) -> ImageMissing:
+        message = f"Repository `{self.repository}` has no blob `{digest}`"
+        return ImageMissing(message, hint="Push the image that needs it again")
+
+    def _finish_upload(self, session: requests.Response, digest: str, content: bytes) -> None:
+        location = urljoin(session.url, session.headers["Location"])
+        url = location + ("&" if "?" in location else "?") + urlencode({"digest": digest})
+        headers = {"Content-Type": "application/octet-stream"}
+        self._transport.send("PUT", url, expected=_CREATED, headers=headers, body=content)
+
+    def _send(self, method: str, path: str, **options: Any) -> requests.Response:
+        return self._transport.send(method, f"/v2/{self.repository}/{path}", **options)
+
+    def _ask(self, method: str, path: str, **options: Any) -> requests.Response:
+        return self._attempts.run(lambda: self._send(method, path, **options))
+
+
+class _VerifiedReader:
+    """A readable stream over an answer's body that hashes what passes through."""
+
+    def __init__(self, answer: requests.Response) -> None:
+        self._raw = answer.raw
+        self._hash = hashlib.sha256()
+
+    def read(self, size: int = -1) -> bytes:
+        try:
+            piece: bytes = self._raw.read(None if size < 0 else size)
+        except (HTTPError, OSError) as err:
+            message = f"The registry broke off a download: {type(err).__name__}"
+            raise RegistryUnreachable(message, hint="Check the network, then run the command again") from err
+        self._hash.update(piece)
+        return piece
+
+    def finish(self) -> str:
+        while self.read(1 << 20):
+            pass
+        return "sha256:" + self._hash.hexdigest()
+
+
+def _mismatch(expected: str, received: str) -> DigestMismatch:
+    message = f"The registry returned `{received}` for `{expected}`"
+    return DigestMismatch(message, hint="Run the command again; if it stays, the registry or a proxy damages content")
+
+
+def _media_type(raw: bytes) -> str | None:
+    try:
+        document: Mapping[str, Any] = json.loads(raw)
+        return document.get("mediaType")
+    except (ValueError, AttributeError):
+        return None

@@ -1,0 +1,5 @@
+"""`python -m lifecycle` is `capctl`."""
+
+from lifecycle.cli.main import main
+
+main()

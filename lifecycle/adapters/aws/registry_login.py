@@ -1,0 +1,61 @@
+"""The address of the target's registry, and how to log in to it."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from pathlib import Path
+
+from lifecycle.adapters.aws.errors import translated
+from lifecycle.adapters.aws.session import AwsSession
+from lifecycle.adapters.cache_folder import cache_folder
+from lifecycle.adapters.clock import SystemClock
+from lifecycle.config.target import Target
+
+# ECR's tokens live for 12 hours; one that would expire in the middle of a push is renewed first.
+_MARGIN_S = 600
+
+
+class RegistryLogin:
+    """ECR's token, cached until shortly before it expires; a registry with an address of its own (`registry_url`) takes none."""
+
+    def __init__(self, target: Target, session: AwsSession) -> None:
+        self._target = target
+        self._session = session
+        self.url = target.registry_url or f"https://{target.account}.dkr.ecr.{target.region}.amazonaws.com"
+
+    def authorization(self) -> str:
+        """The value of the Authorization header; "" for none."""
+        return "" if self._target.registry_url else f"Basic {self._token()}"
+
+    def engine_credentials(self) -> dict[str, str] | None:
+        """User name and password for a container engine."""
+        if self._target.registry_url:
+            return None
+        username, _, password = base64.b64decode(self._token()).decode().partition(":")
+        return {"username": username, "password": password}
+
+    def _token(self) -> str:
+        now_s = SystemClock().now().timestamp()
+        if self._file.exists():
+            known = json.loads(self._file.read_text())
+            if known["expires_s"] - _MARGIN_S > now_s:
+                return str(known["token"])
+        with translated("asking ECR for a login token"):
+            answer = self._session.client("ecr").get_authorization_token()["authorizationData"][0]
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        partial = self._file.with_suffix(f".{os.getpid()}")
+        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w") as stream:
+            json.dump({"token": answer["authorizationToken"], "expires_s": answer["expiresAt"].timestamp()}, stream)
+        partial.replace(self._file)
+        return str(answer["authorizationToken"])
+
+    @property
+    def _file(self) -> Path:
+        return (
+            cache_folder()
+            / "ecr"
+            / f"{self._target.account}-{self._target.region}-{self._target.profile or 'default'}.json"
+        )

@@ -1,0 +1,175 @@
+"""`ports.Ui` on stderr: a live display on a terminal, the same lines without it elsewhere."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from threading import Lock
+from typing import TYPE_CHECKING, TextIO
+
+from lifecycle.errors import Interrupted, UsageError
+
+if TYPE_CHECKING:
+    from lifecycle.adapters.live_display import LiveDisplay
+
+_STYLES = {"good": "32", "bad": "31", "warning": "33", "faint": "2"}
+
+
+class TerminalUi:
+    """Verbosity is -1 (`-q`), 0 or 1 (`-v`). `NO_COLOR` and `TERM=dumb` are honoured; nothing depends on colour."""
+
+    def __init__(
+        self,
+        *,
+        verbosity: int = 0,
+        assume_yes: bool = False,
+        stream: TextIO | None = None,
+        answers: TextIO | None = None,
+        environment: Mapping[str, str] = os.environ,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._stream = stream or sys.stderr
+        self._answers = answers or sys.stdin
+        self._verbosity = verbosity
+        self._assume_yes = assume_yes
+        self._monotonic = monotonic
+        terminal = self._stream.isatty() and environment.get("TERM") != "dumb"
+        self._colour = terminal and not environment.get("NO_COLOR")
+        self._animate = terminal and verbosity >= 0
+        self._live: LiveDisplay | None = None
+        self._lock = Lock()
+
+    def note(self, message: str) -> None:
+        if self._verbosity >= 0:
+            self._print(message)
+
+    def detail(self, message: str) -> None:
+        if self._verbosity > 0:
+            self._print(self._styled("faint", message))
+
+    def warn(self, message: str) -> None:
+        self._print(f"{self._styled('warning', 'warning:')} {message}")
+
+    @contextmanager
+    def step(self, title: str) -> Iterator[_Report]:
+        report, started = _Report(), self._monotonic()
+        self.detail(f"{title} …")
+        try:
+            with self._row(title):
+                yield report
+        except BaseException as error:
+            why = "interrupted" if isinstance(error, Interrupted | KeyboardInterrupt) else "failed"
+            self._ended("bad", title, started, report.outcome or why)
+            raise
+        self._ended("good", title, started, report.outcome)
+
+    @contextmanager
+    def progress(self, title: str, total: int, *, unit: str = "B") -> Iterator[_Total]:
+        counted, started = _Total(), self._monotonic()
+        if not self._animate:
+            self.note(f"{title}: {amount(total, unit)}")
+            yield counted
+            self.note(f"{title}: {amount(counted.reached, unit)} in {seconds(self._monotonic() - started)}")
+            return
+        with self._display().bar(title, total, unit) as advance:
+            counted.watch(advance)
+            yield counted
+
+    def confirm(self, question: str) -> bool:
+        if self._assume_yes:
+            return True
+        if not (self._stream.isatty() and self._answers.isatty()):
+            raise UsageError(
+                "confirmation-needed",
+                f"There is no terminal to ask on: {question}",
+                hint="Pass `--yes` to go on without being asked",
+            )
+        self._stream.write(f"{question} [y/N] ")
+        self._stream.flush()
+        return self._answers.readline().strip().lower() in {"y", "yes"}
+
+    def _row(self, title: str) -> AbstractContextManager[None]:
+        return self._display().row(title) if self._animate else _nothing()
+
+    def _display(self) -> LiveDisplay:
+        if self._live is None:
+            from lifecycle.adapters.live_display import LiveDisplay
+
+            self._live = LiveDisplay(self._stream, colour=self._colour)
+        return self._live
+
+    def _ended(self, style: str, title: str, started: float, outcome: str) -> None:
+        if style == "bad" or self._verbosity >= 0:
+            mark = self._mark(style)
+            self._print(f"{mark} {title}  {seconds(self._monotonic() - started)}  {outcome}".rstrip())
+
+    def _mark(self, style: str) -> str:
+        mark, plain = ("✓", "ok") if style == "good" else ("✗", "failed")
+        unicode = (self._stream.encoding or "ascii").lower().replace("-", "") in {"utf8", "utf16"}
+        return self._styled(style, mark if unicode else plain)
+
+    def _styled(self, style: str, text: str) -> str:
+        return f"\x1b[{_STYLES[style]}m{text}\x1b[0m" if self._colour else text
+
+    def _print(self, line: str) -> None:
+        with self._lock:
+            if self._live and self._live.active:
+                self._live.print_above(line)
+                return
+            try:
+                self._stream.write(f"{line}\n")
+                self._stream.flush()
+            except BrokenPipeError:
+                pass  # whoever read stderr is gone; the work goes on
+
+
+class _Report:
+    """The open step: what came of it so far."""
+
+    def __init__(self) -> None:
+        self.outcome = ""
+
+    def done(self, outcome: str) -> None:
+        self.outcome = outcome
+
+
+class _Total:
+    """A running total; `advance` may be called from any thread."""
+
+    def __init__(self) -> None:
+        self.reached = 0
+        self._lock = Lock()
+        self._watcher: Callable[[int], None] = lambda _: None
+
+    def watch(self, watcher: Callable[[int], None]) -> None:
+        self._watcher = watcher
+
+    def advance(self, amount: int) -> None:
+        with self._lock:
+            self.reached += amount
+        self._watcher(amount)
+
+
+@contextmanager
+def _nothing() -> Iterator[None]:
+    yield
+
+
+def seconds(duration_s: float) -> str:
+    """`0.4s`, `12.3s`, `4m05s`."""
+    if duration_s < 60:
+        return f"{duration_s:.1f}s"
+    return f"{int(duration_s // 60)}m{int(duration_s % 60):02}s"
+
+
+def amount(count: int, unit: str) -> str:
+    """`12.3 MB` for bytes (1 MB = 10^6 bytes), else `12 files`."""
+    if unit != "B":
+        return f"{count} {unit}"
+    for name, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= size:
+            return f"{count / size:.1f} {name}"
+    return f"{count} B"

@@ -1,0 +1,128 @@
+"""Where a command line ends: errors become messages and exit codes, signals become errors."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+
+import click
+
+from lifecycle.errors import CapctlError, ExitCode, Interrupted, UsageError
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def run_command_line(root: click.Command, arguments: Sequence[str] | None = None) -> int:
+    """Run `root` and return its exit code. With CAPCTL_DEBUG=1 every failure shows its traceback too."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        with _signals_as_errors():
+            result = root.main(words, prog_name="capctl", standalone_mode=False)
+    except SystemExit as leaving:
+        return leaving.code if isinstance(leaving.code, int) else int(ExitCode.FAILED)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return int(ExitCode.USAGE)
+    except Exception as error:
+        failure = _as_failure(error, words)
+        _show_traceback()
+        report(failure, as_json=_wants_json(words))
+        return int(failure.exit_code)
+    # `--help` and `--version` give click's own code here; commands return nothing
+    return result if type(result) is int else int(ExitCode.DONE)
+
+
+def _as_failure(error: Exception, words: list[str]) -> CapctlError:
+    if isinstance(error, CapctlError):
+        return error
+    if isinstance(error, click.Abort):
+        return Interrupted("interrupted", "The command was interrupted")
+    if isinstance(error, click.ClickException):
+        return _usage_error(error)
+    from lifecycle.cli.crash import record_crash
+
+    return record_crash(error, words)
+
+
+def _usage_error(error: click.ClickException) -> UsageError:
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    command = context.command_path if context else "capctl"
+    return UsageError("usage", error.format_message().rstrip("."), hint=f"See `{command} --help`")
+
+
+def report(error: CapctlError, *, as_json: bool) -> None:
+    """Say what went wrong on stderr, and under `-o json` as one document on stdout too."""
+    try:
+        if as_json:
+            click.echo(_document(error))
+        click.echo(render_error(error, colour=sys.stderr.isatty() and not os.environ.get("NO_COLOR")), err=True)
+    except BrokenPipeError:
+        pass
+
+
+def render_error(error: CapctlError, *, colour: bool = False) -> str:
+    """`error[code]: message`, details indented, `hint: …`."""
+    label = f"error[{error.code}]:"
+    lines = [f"{click.style(label, fg='red', bold=True) if colour else label} {error.message}"]
+    lines += [f"  {line}" for detail in error.details for line in detail.splitlines()]
+    if error.hint:
+        lines.append(f"{click.style('hint:', fg='cyan') if colour else 'hint:'} {error.hint}")
+    return "\n".join(lines)
+
+
+def _document(error: CapctlError) -> str:
+    import json
+
+    fields = {
+        "schema": "capctl.error/1",
+        "code": error.code,
+        "message": error.message,
+        "hint": error.hint,
+        "details": list(error.details),
+        "exit_code": int(error.exit_code),
+    }
+    return json.dumps(fields, indent=2, ensure_ascii=False)
+
+
+def _wants_json(words: list[str]) -> bool:
+    """Read from the words themselves: the mistake may be that they cannot be parsed."""
+    pairs = zip(words, [*words[1:], ""], strict=True)
+    asked = any(
+        word in ("-ojson", "--output=json") or (word in ("-o", "--output") and value == "json") for word, value in pairs
+    )
+    return asked or os.environ.get("CAPCTL_OUTPUT") == "json"
+
+
+def _show_traceback() -> None:
+    if os.environ.get("CAPCTL_DEBUG") == "1":
+        import traceback
+
+        click.echo(traceback.format_exc(), err=True)
+
+
+@contextmanager
+def _signals_as_errors() -> Iterator[None]:
+    """Raise `Interrupted` in the main thread at the first signal; a second one has the system's default effect."""
+
+    def interrupt(number: int, _: FrameType | None) -> None:
+        for each in _SIGNALS:
+            signal.signal(each, signal.SIG_DFL)
+        raise Interrupted(
+            "interrupted",
+            f"The command was interrupted by {signal.Signals(number).name}",
+            hint="Run the same command again; it goes on from what exists, or cleans up",
+        )
+
+    former = {each: signal.getsignal(each) for each in _SIGNALS}
+    try:
+        for each in _SIGNALS:
+            if each is not signal.SIGHUP or former[each] is not signal.SIG_IGN:  # `nohup` stays in force
+                signal.signal(each, interrupt)
+        yield
+    finally:
+        for each, handler in former.items():
+            signal.signal(each, handler)

@@ -1,0 +1,90 @@
+"""`capctl image`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from lifecycle.cli.context import Invocation, dry_run_option, pass_invocation
+from lifecycle.cli.render import megabytes, table
+
+if TYPE_CHECKING:
+    from lifecycle.ports.images import ImageReport
+
+
+@click.group()
+def command() -> None:
+    """Build, push and check container images."""
+
+
+@command.command()
+@dry_run_option
+@pass_invocation
+def base(invocation: Invocation, dry_run: bool) -> None:
+    """Build the base image from the locked requirements and push it.
+
+    Does nothing when the registry has the base image of this lock. Prints the image by digest.
+    """
+    from lifecycle.workflows.build_base import plan_build_base
+
+    plan = plan_build_base(invocation.app)
+    if invocation.execute(plan, dry_run=dry_run):
+        image = invocation.app.images.base()
+        assert image is not None
+        document = {"image": str(image.ref), "tag": image.tag, "built": bool(plan.steps)}
+        invocation.emit("capctl.image-base/1", document, str(image.ref))
+
+
+@command.command()
+@pass_invocation
+def build(invocation: Invocation) -> None:
+    """Build the code layer of the working tree without pushing it; prints its tag."""
+    layer = invocation.app.images.code_layer()
+    invocation.emit("capctl.code-layer/1", asdict(layer), layer.tag)
+
+
+@command.command()
+@dry_run_option
+@pass_invocation
+def push(invocation: Invocation, dry_run: bool) -> None:
+    """Push the code of the working tree as one layer on the base image; prints the image by digest."""
+    from lifecycle.workflows.push_image import PushCode, plan_push_image
+
+    plan = plan_push_image(invocation.app)
+    if invocation.execute(plan, dry_run=dry_run):
+        pushed = next(step.pushed for step in plan.steps if isinstance(step, PushCode))
+        assert pushed is not None
+        invocation.emit("capctl.image/1", {**asdict(pushed), "image": str(pushed.ref)}, str(pushed.ref))
+
+
+@command.command()
+@click.argument("image", required=False)
+@pass_invocation
+def verify(invocation: Invocation, image: str | None) -> None:
+    """Check IMAGE (`repository@sha256:…` or a digest): budgets, model files, secrets and whatever must not ship.
+
+    Without IMAGE, checks the code image of the working tree.
+    """
+    from lifecycle.domain.image import parse_image_ref
+    from lifecycle.workflows.verify_image import inspect_image, rejection
+
+    app = invocation.app
+    ref = parse_image_ref(image, default_repository=app.target.repository) if image else app.images.pushed_code().ref
+    report = inspect_image(app, ref)
+    failure = rejection(report)
+    invocation.emit(
+        "capctl.image-report/1", {**asdict(report), "image": str(report.ref), "ok": failure is None}, _text(report)
+    )
+    if failure:
+        raise failure
+
+
+def _text(report: ImageReport) -> str:
+    budgets = report.budgets
+    rows = [
+        ("compressed", megabytes(report.compressed_bytes), megabytes(budgets.compressed_bytes)),
+        ("unpacked", megabytes(report.unpacked_bytes), megabytes(budgets.unpacked_bytes)),
+    ]
+    return f"{report.ref}\n" + table(("size", "is", "at most"), rows)

@@ -1,0 +1,59 @@
+"""Where each value came from."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """A value in effect. `origin` is `default`, `capctl.yaml:4:27 targets.dev`, or the name of a variable."""
+
+    name: str
+    value: Any
+    origin: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layer:
+    """Values of one origin, nested; `origin_of` names the origin of a path that is set here."""
+
+    values: Mapping[str, Any]
+    origins: Mapping[tuple[str, ...], str]
+
+
+def merged(layers: tuple[Layer, ...]) -> dict[str, Any]:
+    """Values of all layers, later ones first in right; mappings are merged key by key, lists are replaced."""
+    result: dict[str, Any] = {}
+    for layer in layers:
+        _merge(result, layer.values)
+    return result
+
+
+def settings(values: Mapping[str, Any], layers: tuple[Layer, ...]) -> tuple[Setting, ...]:
+    """Every value in effect with the last layer that set it."""
+    return tuple(
+        Setting(
+            name=".".join(path),
+            value=value,
+            origin=next((layer.origins[path] for layer in reversed(layers) if path in layer.origins), "default"),
+        )
+        for path, value in leaves(values)
+    )
+
+
+def leaves(values: Mapping[str, Any], prefix: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Paths of everything that is not a filled mapping."""
+    for name, value in values.items():
+        if isinstance(value, Mapping) and value:
+            yield from leaves(value, (*prefix, name))
+        else:
+            yield (*prefix, name), value
+
+
+def _merge(into: dict[str, Any], values: Mapping[str, Any]) -> None:
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            _merge(into.setdefault(name, {}), value)
+        else:
+            into[name] = value

@@ -1,0 +1,141 @@
+"""What the schema has against a document, in sentences that say what was expected, what was found and what to write."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from lifecycle.config.document import Path, dotted
+from lifecycle.config.keys import Key, Kind, known_keys
+from lifecycle.config.schema import Settings
+from lifecycle.config.suggest import near, one_of
+
+_PATTERNS = {
+    "account": "must be the 12 digits of an AWS account id",
+    "region": "must be an AWS region such as `eu-central-1`",
+}
+_NAME = "must start with a letter and hold 2 to 30 of a-z, 0-9 and `-`"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Complaint:
+    """One sentence about the value at `path`, or about the key itself when `on_key`."""
+
+    path: Path
+    text: str
+    hint: str
+    on_key: bool = False
+    missing: bool = False
+
+
+def complaints(model: type[BaseModel], value: Any, written: Callable[[Path], str | None]) -> tuple[Complaint, ...]:
+    """Everything that `model` has against `value`; `written` gives the text of the scalar at a path, as it stands in the source."""
+    try:
+        model.model_validate(value)
+    except ValidationError as error:
+        return tuple(_complaint(model, dict(found), written) for found in error.errors(include_url=False))
+    return ()
+
+
+def _complaint(model: type[BaseModel], found: dict[str, Any], written: Callable[[Path], str | None]) -> Complaint:
+    path: Path = tuple(found["loc"])
+    if path and path[-1] == "[key]":
+        path = path[:-1]
+        return Complaint(path=path, text=f"the name `{path[-1]}` {_NAME}", hint="Choose another name", on_key=True)
+    key = key_at(model, path)
+    match found["type"]:
+        case "extra_forbidden":
+            return Complaint(path=path, on_key=True, **_unknown(model, path))
+        case "missing":
+            text = f"`{dotted(path)}` is missing{_what(key)}"
+            return Complaint(path=path, text=text, hint=f"Add `{path[-1]}: …`", on_key=True, missing=True)
+        case _:
+            text = f"`{dotted(path)}` {_expected(found, key)}, got {_got(found['input'], written(path))}"
+            return Complaint(path=path, text=text, hint=_instead(found, path, key, written(path)))
+
+
+def key_at(model: type[BaseModel], path: Path) -> Key | None:
+    """The key of the schema that `path` in a document means; items of lists and entries of mappings belong to their list or mapping."""
+    names = tuple("*" if index == 1 and path[0] == "targets" else str(part) for index, part in enumerate(path))
+    known = known_keys(model)
+    while names and names not in known:
+        names = names[:-1]
+    return known.get(names)
+
+
+def _unknown(model: type[BaseModel], path: Path) -> dict[str, str]:
+    wrong, parent = str(path[-1]), path[:-1]
+    holder = key_at(model, parent)
+    siblings = [key.path[0] for key in known_keys(holder.section if holder and holder.section else model).values()]
+    text = f"`{wrong}` is not a key{f' of `{dotted(parent)}`' if parent else ''}"
+    if meant := near(wrong, siblings):
+        return {"text": f"{text}; did you mean `{meant}`?", "hint": f"Write `{meant}`"}
+    elsewhere = [key.name for key in known_keys(Settings).values() if key.path[-1] == wrong]
+    if elsewhere:
+        return {"text": f"{text}; it may stand as {one_of(elsewhere)}", "hint": "Indent it below its section"}
+    return {"text": text, "hint": f"Write one of {one_of(dict.fromkeys(siblings))}, or remove it"}
+
+
+def _what(key: Key | None) -> str:
+    return f": {key.description}" if key and key.description else ""
+
+
+def _expected(found: dict[str, Any], key: Key | None) -> str:
+    context = found.get("ctx", {})
+    match found["type"]:
+        case "string_type":
+            return "must be text"
+        case "int_type" | "int_from_float" | "int_parsing":
+            return "must be a whole number"
+        case "bool_type":
+            return "must be `true` or `false`"
+        case "tuple_type":
+            return "must be a list"
+        case "dict_type" | "model_type" | "model_attributes_type":
+            return "must be a mapping of keys to values"
+        case "literal_error":
+            return f"must be {one_of(key.choices)}" if key and key.choices else f"must be {context.get('expected')}"
+        case "string_pattern_mismatch":
+            return _PATTERNS.get(key.path[-1], _NAME) if key else _NAME
+        case "greater_than":
+            return f"must be more than {context['gt']}"
+        case "greater_than_equal":
+            return f"must be at least {context['ge']}"
+        case "less_than_equal":
+            return f"must be at most {context['le']}"
+        case "too_short":
+            return f"must have at least {context['min_length']} entry"
+        case _:
+            return str(found["msg"]).removeprefix("Input ").removeprefix("Value error, ").lower()
+
+
+def _got(value: Any, written: str | None) -> str:
+    match value:
+        case None:
+            return "nothing"
+        case bool():
+            return f"`{written or str(value).lower()}`, which YAML reads as true or false"
+        case int() | float():
+            return f"the number `{written or value}`"
+        case str():
+            return f"`{written or value}`"
+        case tuple() | list():
+            return "a list" if value else "an empty list"
+        case dict():
+            return "a mapping" if value else "an empty mapping"
+        case _:
+            return f"`{written or value}`, which YAML reads as a {type(value).__name__}"
+
+
+def _instead(found: dict[str, Any], path: Path, key: Key | None, written: str | None) -> str:
+    name = f"{path[-1]}: " if path and isinstance(path[-1], str) else "- "
+    if found["type"] == "string_type" and written is not None:
+        return f'Write `{name}"{written}"`, in quotes, so that it is read as it stands'
+    if found["type"] == "tuple_type" and isinstance(found["input"], str):
+        return f"Write `{name}[{found['input']}]`"
+    if key is None or key.kind is Kind.SECTION:
+        return f"Indent its keys below `{name.strip()}`" if path else "Write `project:` and `targets:`"
+    if key.default is not None and key.kind in (Kind.INTEGER, Kind.BOOLEAN):
+        return f"Write for example `{name}{str(key.default).lower()}`"
+    return key.description

@@ -1,0 +1,139 @@
+"""EC2: instances that are machines, with the volumes and the address that belong to them; the image calls are in `images`."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import moto.ec2.models.amis
+import moto.ec2.urls
+from moto.ec2.models import EC2Backend, ec2_backends
+from moto.ec2.models.instances import StateReason
+from moto.ec2.responses import EC2Response
+
+from lifecycle.errors import CapctlError
+from lifecycle.rehearsal.emulator.images import ImageActions, ImageMends, RehearsalAmi
+from lifecycle.rehearsal.emulator.machines import NoAddress
+from lifecycle.rehearsal.emulator.stage import Stage
+
+_log = logging.getLogger(__name__)
+
+
+class RehearsalEc2(ImageMends, EC2Backend):  # type: ignore[misc]
+    """moto's EC2 backend with machines behind its instances."""
+
+    # Called with the instance id when an instance stops running; Batch ends the jobs on it.
+    on_stopped: list[Callable[[str], None]] = []  # noqa: RUF012
+
+    @property
+    def _url_module(self) -> Any:
+        return moto.ec2.urls
+
+    @classmethod
+    def in_region(cls, account_id: str, region: str) -> RehearsalEc2:
+        backend: RehearsalEc2 = ec2_backends[account_id][region]
+        return backend
+
+    def run_instances(self, image_id: str, count: int, user_data: Any, security_group_names: list[str], **options: Any) -> Any:
+        template = options.get("launch_template")
+        data = self._get_template_from_args(template).data if template else {}
+        image_id = image_id or data.get("ImageId")
+        self.require_launchable(image_id)
+        asked = options.get("block_device_mappings") or data.get("BlockDeviceMappings") or []
+        options["block_device_mappings"] = _with_image_volumes(self.amis[image_id].block_device_mappings, asked)
+        reservation = super().run_instances(image_id, count, user_data, security_group_names, **options)
+        for instance in reservation.instances:
+            self._set_volume_speed(instance, options["block_device_mappings"])
+            self._boot(instance)
+        return reservation
+
+    def _set_volume_speed(self, instance: Any, mappings: list[dict[str, Any]]) -> None:
+        # moto creates an instance's volumes without the IOPS and the throughput that were asked for.
+        wanted = {mapping["DeviceName"]: mapping.get("Ebs", {}) for mapping in mappings}
+        for device, attached in instance.get_block_device_mapping:
+            volume, ebs = self.get_volume(attached.volume_id), wanted.get(device, {})
+            volume.iops = int(ebs["Iops"]) if ebs.get("Iops") else volume.iops
+            volume.throughput = int(ebs["Throughput"]) if ebs.get("Throughput") else volume.throughput
+
+    def _boot(self, instance: Any) -> None:
+        """Boot the machine of an instance that somebody can log in to; every other instance stays a record."""
+        layers = self.stage.layers
+        if instance.key_name not in self.key_pairs or not layers.boots(instance.image_id):
+            return
+        try:
+            if self.stage.no_machines:
+                raise CapctlError("machines-unsupported", self.stage.no_machines)  # noqa: EM101, TRY301
+            public_key = self.key_pairs[instance.key_name].public_key
+            machine = self.stage.machines.boot(instance.id, layers.chain(instance.image_id), public_key.strip() + "\n")
+        except (CapctlError, NoAddress) as err:
+            for line in (str(err), *getattr(err, "details", ())):
+                _log.error("instance %s: %s", instance.id, line)
+            instance.terminate()
+            instance.state_reason = StateReason(f"Server.InternalError: {err}", "Server.InternalError")
+            return
+        nic = instance.nics[0]
+        nic.private_ip_address = machine.spec.address
+        nic.private_ip_addresses[0]["PrivateIpAddress"] = machine.spec.address
+
+    def start_instances(self, instance_ids: list[str]) -> Any:
+        answer = super().start_instances(instance_ids)
+        for instance_id in instance_ids:
+            self.stage.machines.start(instance_id)
+        return answer
+
+    def stop_instances(self, instance_ids: list[str]) -> Any:
+        answer = super().stop_instances(instance_ids)
+        for instance_id in instance_ids:
+            self.stage.machines.stop(instance_id)
+            self._tell_stopped(instance_id)
+        return answer
+
+    def reboot_instances(self, instance_ids: list[str]) -> Any:
+        answer = super().reboot_instances(instance_ids)
+        for instance_id in instance_ids:
+            self.stage.machines.stop(instance_id)
+            self.stage.machines.start(instance_id)
+        return answer
+
+    def terminate_instances(self, instance_ids: list[str]) -> Any:
+        answer = super().terminate_instances(instance_ids)
+        for instance_id in instance_ids:
+            self.stage.machines.remove(instance_id)
+            self._tell_stopped(instance_id)
+        self.stage.layers.collect(self.stage.machines.layers_in_use())
+        return answer
+
+    def _tell_stopped(self, instance_id: str) -> None:
+        for listener in self.on_stopped:
+            listener(instance_id)
+
+
+class RehearsalEc2Response(ImageActions, EC2Response):  # type: ignore[misc]
+    """moto's EC2 calls with the image calls replaced."""
+
+
+def mend(stage: Stage) -> None:
+    """Hook the mended classes into moto: its backend table, its URL table, and the one name by which it makes images."""
+    ImageMends.stage = stage
+    ec2_backends.backend = RehearsalEc2
+    moto.ec2.urls.url_paths = {"{0}/": RehearsalEc2Response.dispatch}
+    moto.ec2.models.amis.Ami = RehearsalAmi
+
+
+def _with_image_volumes(of_image: list[dict[str, Any]], asked: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The volumes of a new instance: those of its image, each changed by the request for the same device, then the others.
+
+    moto gives an instance the volumes of the request alone, or one of 8 GB.
+    """
+    left = {mapping["DeviceName"]: mapping for mapping in asked}
+    merged = []
+    for mapping in of_image:
+        request = left.pop(mapping["DeviceName"], {})
+        if "NoDevice" in request:
+            continue
+        ebs = {**mapping.get("Ebs", {}), **(request.get("Ebs") or {})}
+        if (request.get("Ebs") or {}).get("VolumeType", ebs.get("VolumeType")) != mapping.get("Ebs", {}).get("VolumeType"):
+            ebs = {key: value for key, value in ebs.items() if key not in ("Iops", "Throughput") or key in request["Ebs"]}
+        merged.append({"DeviceName": mapping["DeviceName"], "Ebs": ebs})
+    return merged + [mapping for mapping in left.values() if "Ebs" in mapping]

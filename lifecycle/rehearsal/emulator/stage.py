@@ -1,0 +1,28 @@
+"""What the mended services share: the state directory, the addresses of the other parts, the machines and AMI contents."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lifecycle.rehearsal.emulator.layers import Layers
+from lifecycle.rehearsal.emulator.machines import Machines
+
+
+@dataclass(slots=True, kw_only=True)
+class Stage:
+    """One emulator's stage. `registry` is `host:port`; `no_machines` and `no_jobs` say why a real part is missing, or None.
+
+    `faults` are the mistakes of the rehearsed program that AWS would have refused and the emulator could only see.
+    """
+
+    rehearsal: str
+    state: Path
+    endpoint: str
+    registry: str | None
+    layers: Layers
+    machines: Machines
+    no_machines: str | None
+    no_jobs: str | None
+    stop_grace_s: int = 30
+    faults: list[str] = field(default_factory=list)

@@ -1,0 +1,123 @@
+"""The project that a rehearsal ships: the analyzer's code in a git repository, its models, and a capctl.yaml."""
+
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from lifecycle.errors import CapctlError
+from lifecycle.rehearsal.samples import make_model_set, package_folder
+
+PROJECT = "vision"
+TARGET = "rehearsal"
+ACCOUNT = "123456789012"
+REGION = "ap-northeast-2"
+BUCKET = f"{PROJECT}-capctl-{ACCOUNT}-{REGION}"
+SMOKE_VIDEO = f"s3://{BUCKET}/samples/portrait.mp4"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Addresses:
+    """Where the stage answers."""
+
+    endpoint_url: str
+    registry_url: str
+    ssh_port: int
+    database_url: str
+    subnet_ids: tuple[str, ...]
+    security_group_ids: tuple[str, ...]
+
+
+class Project:
+    """A folder with everything a team's repository would hold."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def create(self, addresses: Addresses, *, state: Path) -> None:
+        """Write code, models and configuration, and commit the code."""
+        self.folder.mkdir(parents=True)
+        _copy_package("analyzer", self.folder / "analyzer")
+        shutil.copyfile(_requirements(), self.folder / "requirements.lock")
+        make_model_set(self.folder / "models")
+        (self.folder / ".gitignore").write_text("/models/\n/.capctl/\n__pycache__/\n")
+        self._write_configuration(addresses, state)
+        self._git("init", "--quiet")
+        self.commit("Analyzer, as it ships")
+
+    @property
+    def configuration(self) -> Path:
+        """The capctl.yaml."""
+        return self.folder / "capctl.yaml"
+
+    def edit(self, path: str, old: str, new: str) -> None:
+        """Replace one passage of a file and commit."""
+        file = self.folder / path
+        text = file.read_text()
+        if text.count(old) != 1:
+            raise CapctlError("rehearsal-edit", f"`{path}` holds `{old}` {text.count(old)} times, expected once")
+        file.write_text(text.replace(old, new))
+        self.commit(f"Edit {path}")
+
+    def commit(self, message: str) -> None:
+        """Commit everything that git does not ignore."""
+        self._git("add", "--all")
+        self._git("commit", "--quiet", "--message", message)
+
+    def _git(self, *arguments: str) -> None:
+        # The machine's own git configuration (hooks, signing, a missing name) must not reach into the rehearsal.
+        environment = {
+            "PATH": os.environ["PATH"], "HOME": str(self.folder), "GIT_CONFIG_NOSYSTEM": "1",
+            "GIT_AUTHOR_NAME": "capctl", "GIT_AUTHOR_EMAIL": "capctl@localhost",
+            "GIT_COMMITTER_NAME": "capctl", "GIT_COMMITTER_EMAIL": "capctl@localhost",
+        }  # fmt: skip
+        subprocess.run(["git", *arguments], cwd=self.folder, env=environment, check=True, capture_output=True)
+
+    def _write_configuration(self, addresses: Addresses, state: Path) -> None:
+        target: dict[str, Any] = {
+            "account": ACCOUNT,
+            "region": REGION,
+            "endpoint_url": addresses.endpoint_url,
+            "registry_url": addresses.registry_url,
+            "ami": {"ssh_interface": "private_ip", "ssh_port": addresses.ssh_port, "timeout_s": 300},
+            "release": {
+                "subnet_ids": list(addresses.subnet_ids),
+                "security_group_ids": list(addresses.security_group_ids),
+                "gpus": 0,
+                "vcpus": 1,
+                "memory_mib": 1500,
+                "timeout_s": 120,
+                "environment": {"DATABASE_URL": addresses.database_url},
+            },
+            "smoke": {"video_url": SMOKE_VIDEO, "timeout_s": 120, "database_url": addresses.database_url},
+            "stack": {"state": state.as_uri()},
+        }
+        defaults = {"image": {"include": ["analyzer/**"], "base": {"requirements": "requirements.lock"}}}
+        document = {
+            "schema": "capctl.config/1",
+            "project": PROJECT,
+            "default_target": TARGET,
+            "defaults": defaults,
+            "targets": {TARGET: target},
+        }
+        self.configuration.write_text(yaml.safe_dump(document, sort_keys=False))
+
+
+def _copy_package(name: str, target: Path) -> None:
+    shutil.copytree(package_folder(name), target, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
+
+
+def _requirements() -> Path:
+    """The analyzer's locked requirements; they lie beside the packages in a checkout."""
+    path = Path(__file__).resolve().parents[2] / "requirements" / "analyzer.lock"
+    if not path.exists():
+        raise CapctlError(
+            "checkout-missing",
+            f"The analyzer's locked requirements are not at `{path}`",
+            hint="Run the rehearsal from a checkout of capctl",
+        )
+    return path

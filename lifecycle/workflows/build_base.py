@@ -1,0 +1,53 @@
+"""Build the base image and push it, unless the registry has the one that the lock asks for."""
+
+from dataclasses import dataclass
+
+from lifecycle.domain.plan import Plan
+from lifecycle.errors import CapctlError
+from lifecycle.ports import Ports
+from lifecycle.ports.images import Images, TaggedImage
+
+
+@dataclass(slots=True, kw_only=True)
+class BuildBase:
+    """Build and push; `built` is set by `apply`."""
+
+    images: Images
+    tag: str
+    built: TaggedImage | None = None
+    permissions: tuple[str, ...] = (
+        "ecr:BatchCheckLayerAvailability",
+        "ecr:CompleteLayerUpload",
+        "ecr:GetAuthorizationToken",
+        "ecr:InitiateLayerUpload",
+        "ecr:PutImage",
+        "ecr:UploadLayerPart",
+    )
+
+    def describe(self) -> str:
+        return f"build base image {self.tag}"
+
+    def apply(self) -> str:
+        self.built = self.images.build_base()
+        return str(self.built.ref.digest)
+
+    def verify(self) -> None:
+        if self.images.base() is None:
+            raise CapctlError(
+                "base-missing",
+                f"The registry does not have `{self.tag}` after the push",
+                hint="Run `capctl image base` again; if it stays so, look at the registry's log",
+            )
+
+
+def plan_build_base(ports: Ports) -> Plan:
+    """One step, or none when the registry has the base image of the current lock."""
+    tag = ports.images.base_tag()
+    base = ports.images.base()
+    if base is not None:
+        return Plan(title="Base image", because=f"`{tag}` is in the registry as {base.ref.digest}")
+    return Plan(
+        title="Base image",
+        because=f"the registry does not have `{tag}`",
+        steps=(BuildBase(images=ports.images, tag=tag),),
+    )

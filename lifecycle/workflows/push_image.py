@@ -1,0 +1,53 @@
+"""Push the code as one layer on the base image."""
+
+from dataclasses import dataclass
+
+from lifecycle.domain.plan import Plan
+from lifecycle.errors import CapctlError
+from lifecycle.ports import Ports
+from lifecycle.ports.images import Images, PushedImage
+
+
+@dataclass(slots=True, kw_only=True)
+class PushCode:
+    """Push; `pushed` is set by `apply`. The registry confirms the digest of the manifest it stored, so nothing is read back."""
+
+    images: Images
+    tag: str
+    pushed: PushedImage | None = None
+    permissions: tuple[str, ...] = (
+        "ecr:BatchCheckLayerAvailability",
+        "ecr:BatchGetImage",
+        "ecr:CompleteLayerUpload",
+        "ecr:GetAuthorizationToken",
+        "ecr:GetDownloadUrlForLayer",
+        "ecr:InitiateLayerUpload",
+        "ecr:PutImage",
+        "ecr:UploadLayerPart",
+    )
+
+    def describe(self) -> str:
+        return f"push code image {self.tag}"
+
+    def apply(self) -> str:
+        self.pushed = self.images.push_code()
+        cost = f"{self.pushed.requests} requests, {self.pushed.bytes_sent} bytes"
+        return f"unchanged, {cost}" if self.pushed.unchanged else f"{self.pushed.ref.digest}, {cost}"
+
+    def verify(self) -> None:
+        if self.pushed is None or self.pushed.tag != self.tag:
+            raise CapctlError(
+                "code-changed",
+                f"The code changed while it was pushed: planned `{self.tag}`, pushed `{self.pushed and self.pushed.tag}`",
+                hint="Run `capctl image push` again",
+            )
+
+
+def plan_push_image(ports: Ports) -> Plan:
+    """One step. Raises `CapctlError("base-missing")` before the first `capctl image base`."""
+    tag = ports.images.code_tag()
+    return Plan(
+        title="Code image",
+        because=f"the code of the working tree is `{tag}`",
+        steps=(PushCode(images=ports.images, tag=tag),),
+    )

@@ -1,0 +1,1 @@
+"""The Pulumi programs: the base stack, and the releases that shall exist."""

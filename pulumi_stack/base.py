@@ -1,0 +1,51 @@
+"""The base stack: what all releases share and what changes rarely."""
+
+import pulumi
+from pulumi_aws import cloudwatch, dynamodb, iam
+
+from pulumi_stack.components.bucket import PrivateBucket
+from pulumi_stack.components.repository import image_repository
+from pulumi_stack.components.roles import instance_statements, job_statements, role
+from pulumi_stack.config import BaseConfig
+
+
+def base(config: BaseConfig) -> None:
+    """Declare the base stack; its outputs are what releases and jobs refer to."""
+    tags = {"capctl:project": config.project}
+    bucket = PrivateBucket("data", bucket=config.bucket, tags=tags).bucket
+    repository = image_repository("images", repository=config.repository, tags=tags)
+    table = dynamodb.Table(
+        "pointers",
+        name=config.table,
+        billing_mode="PAY_PER_REQUEST",
+        hash_key="id",
+        attributes=[dynamodb.TableAttributeArgs(name="id", type="S")],
+        point_in_time_recovery=dynamodb.TablePointInTimeRecoveryArgs(enabled=True),
+        tags=tags,
+    )
+    log_group = cloudwatch.LogGroup(
+        "jobs", name=config.log_group, retention_in_days=config.log_retention_days, tags=tags
+    )
+    instance_role = role(
+        f"{config.project}-instance",
+        service="ec2.amazonaws.com",
+        statements=pulumi.Output.all(repository.arn, log_group.arn).apply(lambda arns: instance_statements(*arns)),
+        tags=tags,
+    )
+    job_role = role(
+        f"{config.project}-job",
+        service="ecs-tasks.amazonaws.com",
+        statements=bucket.arn.apply(job_statements),
+        tags=tags,
+    )
+    execution_role = role(f"{config.project}-execution", service="ecs-tasks.amazonaws.com", statements=None, tags=tags)
+    profile = iam.InstanceProfile(
+        f"{config.project}-instance", name=f"{config.project}-instance", role=instance_role.name, tags=tags
+    )
+    pulumi.export("bucket", bucket.bucket)
+    pulumi.export("repository", repository.repository_url)
+    pulumi.export("table", table.name)
+    pulumi.export("log_group", log_group.name)
+    pulumi.export("job_role_arn", job_role.arn)
+    pulumi.export("execution_role_arn", execution_role.arn)
+    pulumi.export("instance_profile_arn", profile.arn)

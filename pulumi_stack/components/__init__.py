@@ -1,0 +1,1 @@
+"""Groups of resources that belong together, one per file."""

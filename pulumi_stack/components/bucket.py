@@ -1,0 +1,41 @@
+"""The bucket for models, smoke videos and results."""
+
+import pulumi
+from pulumi_aws import s3
+
+
+class PrivateBucket(pulumi.ComponentResource):
+    """Versioned, encrypted, closed to the public."""
+
+    def __init__(self, name: str, *, bucket: str, tags: dict[str, str]) -> None:
+        super().__init__("capctl:base:PrivateBucket", name)
+        within = pulumi.ResourceOptions(parent=self)
+        self.bucket = s3.Bucket(name, bucket=bucket, tags=tags, opts=within)
+        s3.BucketVersioning(
+            name,
+            bucket=self.bucket.id,
+            versioning_configuration=s3.BucketVersioningVersioningConfigurationArgs(status="Enabled"),
+            opts=within,
+        )
+        s3.BucketServerSideEncryptionConfiguration(
+            name,
+            bucket=self.bucket.id,
+            rules=[
+                s3.BucketServerSideEncryptionConfigurationRuleArgs(
+                    apply_server_side_encryption_by_default=s3.BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultArgs(
+                        sse_algorithm="AES256"
+                    )
+                )
+            ],
+            opts=within,
+        )
+        s3.BucketPublicAccessBlock(
+            name,
+            bucket=self.bucket.id,
+            block_public_acls=True,
+            block_public_policy=True,
+            ignore_public_acls=True,
+            restrict_public_buckets=True,
+            opts=within,
+        )
+        self.register_outputs({})

@@ -1,0 +1,60 @@
+"""The three roles of a job's life, each with the least it needs."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pulumi
+from pulumi_aws import iam
+
+_ECS_AGENT = [
+    "ecs:DeregisterContainerInstance",
+    "ecs:DiscoverPollEndpoint",
+    "ecs:Poll",
+    "ecs:RegisterContainerInstance",
+    "ecs:StartTelemetrySession",
+    "ecs:SubmitAttachmentStateChanges",
+    "ecs:SubmitContainerStateChange",
+    "ecs:SubmitTaskStateChange",
+    "ecs:UpdateContainerInstancesState",
+]
+
+
+def allow(actions: list[str], *resources: str) -> dict[str, Any]:
+    """One statement of a policy document."""
+    return {"Effect": "Allow", "Action": actions, "Resource": list(resources)}
+
+
+def document(*statements: Mapping[str, Any]) -> str:
+    """A policy document; equal statements give equal text."""
+    return json.dumps({"Version": "2012-10-17", "Statement": list(statements)}, sort_keys=True)
+
+
+def instance_statements(repository_arn: str, log_group_arn: str) -> list[dict[str, Any]]:
+    """What a host does: be an ECS container instance, pull from the one repository, write job logs."""
+    return [
+        allow(_ECS_AGENT, "*"),
+        allow(["ecr:GetAuthorizationToken"], "*"),
+        allow(["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"], repository_arn),
+        allow(["logs:CreateLogStream", "logs:PutLogEvents"], f"{log_group_arn}:*"),
+    ]
+
+
+def job_statements(bucket_arn: str) -> list[dict[str, Any]]:
+    """What the container does: read videos, write results; it may not read the model store nor overwrite videos."""
+    return [
+        allow(["s3:GetObject"], f"{bucket_arn}/videos/*", f"{bucket_arn}/smoke/*"),
+        allow(["s3:PutObject"], f"{bucket_arn}/results/*", f"{bucket_arn}/smoke/*"),
+    ]
+
+
+def role(
+    name: str, *, service: str, statements: pulumi.Input[list[dict[str, Any]]] | None, tags: dict[str, str]
+) -> iam.Role:
+    """A role that `service` assumes, with one inline policy."""
+    trust = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": service}}
+    made = iam.Role(name, name=name, assume_role_policy=document(trust), tags=tags)
+    if statements is not None:
+        policy = pulumi.Output.from_input(statements).apply(lambda found: document(*found))
+        iam.RolePolicy(name, name="capctl", role=made.name, policy=policy, opts=pulumi.ResourceOptions(parent=made))
+    return made

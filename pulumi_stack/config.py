@@ -1,0 +1,53 @@
+"""What the programs are given: plain values, so that a test, a person or capctl can supply them."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BaseConfig:
+    """Names of the base stack. `log_retention_days` is one of the values that CloudWatch Logs knows."""
+
+    project: str
+    bucket: str
+    repository: str
+    table: str
+    log_group: str
+    log_retention_days: int = 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleasesConfig:
+    """What every release uses of the base stack."""
+
+    project: str
+    region: str
+    log_group: str
+    job_role_arn: str
+    execution_role_arn: str
+    instance_profile_arn: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseSpec:
+    """One release. `image` is pinned by digest, `record` any text that shall be found again beside the resources.
+
+    Memory in MiB, times in seconds, volume in GiB.
+    """
+
+    id: str
+    record: str
+    ami_id: str
+    model_set: str
+    image: str
+    instance_types: tuple[str, ...]
+    max_vcpus: int
+    spot: bool
+    subnet_ids: tuple[str, ...]
+    security_group_ids: tuple[str, ...]
+    volume_gib: int
+    vcpus: int
+    memory_mib: int
+    gpus: int
+    timeout_s: int
+    attempts: int
+    environment: dict[str, str] = field(default_factory=dict)
