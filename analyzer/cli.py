@@ -23,7 +23,7 @@ from analyzer.contract import (
     parse_set_digest,
 )
 from analyzer.errors import AnalyzerError, Interrupted, RequestInvalid
-from analyzer.interrupt import raise_on_stop_signals
+from analyzer.interrupt import stop_signals_raise
 
 if TYPE_CHECKING:
     from analyzer.progress import Progress
@@ -37,10 +37,10 @@ class _Parser(argparse.ArgumentParser):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; prints errors to stderr, never a traceback for bad input."""
     try:
-        # First of all: as process 1 of a container, a signal without a handler is ignored.
-        raise_on_stop_signals()
-        options = _parser().parse_args(arguments)
-        return int(options.command(options))
+        # Before anything else: as process 1 of a container, a signal without a handler is ignored.
+        with stop_signals_raise():
+            options = _parser().parse_args(arguments)
+            return int(options.command(options))
     except AnalyzerError as error:
         return _fail(error.exit_code, error.code, error.message, error.hint)
     except Interrupted as error:

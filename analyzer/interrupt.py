@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 from analyzer.errors import Interrupted
@@ -10,8 +12,10 @@ from analyzer.errors import Interrupted
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
-def raise_on_stop_signals() -> None:
-    """Make the first stop signal raise `Interrupted`, and ignore those after it so that the clean-up finishes."""
+@contextmanager
+def stop_signals_raise() -> Iterator[None]:
+    """Within the block the first stop signal raises `Interrupted`; those after it do not disturb the clean-up."""
+    before = {each: signal.getsignal(each) for each in STOP_SIGNALS}
 
     def stop(number: int, _frame: FrameType | None) -> None:
         for each in STOP_SIGNALS:
@@ -20,3 +24,8 @@ def raise_on_stop_signals() -> None:
 
     for each in STOP_SIGNALS:
         signal.signal(each, stop)
+    try:
+        yield
+    finally:
+        for each, action in before.items():
+            signal.signal(each, action)

@@ -29,6 +29,11 @@ class ModelFile:
     sha256: str
     mode: str
 
+    @property
+    def entry(self) -> dict[str, str | int]:
+        """As the marker and the result document write it."""
+        return {"path": self.path, "bytes": self.size_bytes, "sha256": self.sha256, "mode": self.mode}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSet:
@@ -73,6 +78,9 @@ def check_model_set(
         return _without_marker(root, mounted, expected)
     digest, listed = marker
     by_path = {file.path: file for file in listed if PurePosixPath(file.path).parts[0] in mounted}
+    if not by_path:
+        # A digest of which no part was hashed here would prove nothing.
+        raise _mismatch("model-set-absent", f"There is a `{MARKER_NAME}`, but no folder of its set lies below `{root}`")
     present = {path.relative_to(root).as_posix(): path for name in mounted for path in _walk(root / name)}
     for path in sorted(present.keys() | by_path.keys()):
         if path not in by_path:
@@ -135,10 +143,7 @@ def describe(model_set: ModelSet) -> dict[str, Any]:
         "read_only": all(answer for _, answer in model_set.read_only) if model_set.read_only else None,
         "mounts": [{"folder": name, "read_only": answer} for name, answer in model_set.read_only],
         "absent_folders": list(model_set.absent_folders),
-        "files": [
-            {"path": file.path, "bytes": file.size_bytes, "sha256": file.sha256, "mode": file.mode}
-            for file in model_set.files
-        ],
+        "files": [file.entry for file in model_set.files],
     }
 
 

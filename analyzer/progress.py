@@ -6,6 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TextIO
 
 STEP_PERCENT = 10
@@ -45,6 +46,11 @@ class Progress:
 
     def _write(self, text: str, event: dict[str, object]) -> None:
         elapsed_s = self._clock() - self._begin_s
+        # A reader that closes the pipe must not end the job.
+        with suppress(BrokenPipeError):
+            self._emit(text, event, elapsed_s)
+
+    def _emit(self, text: str, event: dict[str, object], elapsed_s: float) -> None:
         if self._readable:
             if text:
                 self._stream.write(f"{text.rstrip()}  {elapsed_s:.1f}s\n")

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict
-from importlib import resources
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from analyzer.backends.base import AttributeModel, Detector
 from analyzer.contract import RESULT_SCHEMA, THUMBNAIL_FOLDER
@@ -61,12 +59,6 @@ def build(
             "sample_fps": sample_fps,
         },
     }
-
-
-def schema() -> Mapping[str, Any]:
-    """The JSON Schema of the result document."""
-    text = resources.files("analyzer").joinpath("schema/analysis-1.json").read_text("utf-8")
-    return cast("Mapping[str, Any]", json.loads(text))
 
 
 def write_atomically(path: Path, content: bytes) -> None:

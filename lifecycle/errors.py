@@ -88,3 +88,22 @@ class Interrupted(CapctlError):
     """SIGINT or SIGTERM ended the command; what it had started was stopped."""
 
     exit_code = ExitCode.INTERRUPTED
+
+
+ERROR_CODES: dict[str, str] = {
+    "bug": "capctl failed in a way that nobody foresaw; the crash log says where",
+    "command-unknown": "there is no such command",
+    "config-exists": "`init` does not overwrite a configuration file",
+    "config-invalid": "the configuration has mistakes; each is named with line and column, or its variable",
+    "config-missing": "there is no configuration file",
+    "config-unreadable": "the configuration file cannot be read",
+    "config-unwritable": "the configuration file cannot be written",
+    "confirmation-needed": "the command asks before it acts and there is no terminal to ask on",
+    "interrupted": "a signal ended the command",
+    "journal-unwritable": "the journal of mutations cannot be written, so nothing may be changed",
+    "option-invalid": "an option's value does not fit the configuration",
+    "target-unclear": "there are several targets and none was chosen",
+    "target-unknown": "the configuration has no target of this name",
+    "undo-failed": "a step failed and the former state could not be restored",
+    "usage": "the command line is wrong",
+}

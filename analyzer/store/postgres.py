@@ -108,7 +108,8 @@ class PostgresStore:
         text = " ".join(str(error).split()) or type(error).__name__
         # A URL inside a message would carry the password into the job's log.
         detail = re.sub(r"\S+://\S+", "<url>", text.replace(self._url, "<url>"))[:300]
-        if isinstance(error, psycopg.ProgrammingError) and error.sqlstate is None:
+        # libpq reports a malformed address in two ways: from its parser, or as a connection that failed.
+        if error.sqlstate is None and (isinstance(error, psycopg.ProgrammingError) or "connection option" in text):
             return Mismatch(
                 "database-url-invalid",
                 "DATABASE_URL is not a PostgreSQL address",

@@ -130,7 +130,7 @@ def compile_tree(folder: Path, strip: Path) -> None:
         message = f"`{folder}` is missing"
         raise UnpackFailed(message)
     mode = PycInvalidationMode.UNCHECKED_HASH
-    compileall.compile_dir(folder, quiet=2, stripdir=str(strip), invalidation_mode=mode, workers=0)
+    compileall.compile_dir(folder, quiet=2, stripdir=str(strip), prependdir="/", invalidation_mode=mode, workers=0)
 
 
 def compile_stdlib(out: Path) -> None:
@@ -164,6 +164,8 @@ def main(wheelhouse: Path, lock: Path, out: Path) -> None:
     for name in LAYER_ORDER[1:]:
         compile_tree(out / name / SITE, out / name)
     compile_stdlib(out / STDLIB)
+    # Here, so that the working directory of the image costs no layer with the time of the build.
+    (out / LIGHT / "app").mkdir()
     fix_times(out)
 
 

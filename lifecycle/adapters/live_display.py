@@ -8,9 +8,19 @@ from threading import Lock
 from typing import TextIO
 
 from rich.console import Console
-from rich.filesize import decimal
-from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
 from rich.text import Text
+
+from lifecycle.domain.measures import size_text
 
 
 class LiveDisplay:
@@ -51,7 +61,7 @@ class LiveDisplay:
             yield lambda amount: self._progress.advance(task, amount)
 
     @contextmanager
-    def _task(self, title: str, total: int | None, unit: str) -> Iterator[int]:
+    def _task(self, title: str, total: int | None, unit: str) -> Iterator[TaskID]:
         with self._lock:
             self._open += 1
             if self._open == 1:
@@ -82,5 +92,5 @@ class _Amount(ProgressColumn):
             return Text()
         done, total = int(task.completed), int(task.total)
         if task.fields["unit"] == "B":
-            return Text(f"{decimal(done)} of {decimal(total)}")
+            return Text(f"{size_text(done)} of {size_text(total)}")
         return Text(f"{done} of {total} {task.fields['unit']}")

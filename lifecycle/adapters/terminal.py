@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, contextmanager
 from threading import Lock
 from typing import TYPE_CHECKING, TextIO
 
+from lifecycle.domain.measures import duration_text, size_text
 from lifecycle.errors import Interrupted, UsageError
 
 if TYPE_CHECKING:
@@ -70,9 +71,9 @@ class TerminalUi:
     def progress(self, title: str, total: int, *, unit: str = "B") -> Iterator[_Total]:
         counted, started = _Total(), self._monotonic()
         if not self._animate:
-            self.note(f"{title}: {amount(total, unit)}")
+            self.note(f"{title}: {_amount(total, unit)}")
             yield counted
-            self.note(f"{title}: {amount(counted.reached, unit)} in {seconds(self._monotonic() - started)}")
+            self.note(f"{title}: {_amount(counted.reached, unit)} in {duration_text(self._monotonic() - started)}")
             return
         with self._display().bar(title, total, unit) as advance:
             counted.watch(advance)
@@ -104,7 +105,7 @@ class TerminalUi:
     def _ended(self, style: str, title: str, started: float, outcome: str) -> None:
         if style == "bad" or self._verbosity >= 0:
             mark = self._mark(style)
-            self._print(f"{mark} {title}  {seconds(self._monotonic() - started)}  {outcome}".rstrip())
+            self._print(f"{mark} {title}  {duration_text(self._monotonic() - started)}  {outcome}".rstrip())
 
     def _mark(self, style: str) -> str:
         mark, plain = ("✓", "ok") if style == "good" else ("✗", "failed")
@@ -158,18 +159,5 @@ def _nothing() -> Iterator[None]:
     yield
 
 
-def seconds(duration_s: float) -> str:
-    """`0.4s`, `12.3s`, `4m05s`."""
-    if duration_s < 60:
-        return f"{duration_s:.1f}s"
-    return f"{int(duration_s // 60)}m{int(duration_s % 60):02}s"
-
-
-def amount(count: int, unit: str) -> str:
-    """`12.3 MB` for bytes (1 MB = 10^6 bytes), else `12 files`."""
-    if unit != "B":
-        return f"{count} {unit}"
-    for name, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if count >= size:
-            return f"{count / size:.1f} {name}"
-    return f"{count} B"
+def _amount(count: int, unit: str) -> str:
+    return size_text(count) if unit == "B" else f"{count} {unit}"

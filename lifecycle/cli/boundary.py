@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from types import FrameType
 
 import click
@@ -16,9 +17,9 @@ from lifecycle.errors import CapctlError, ExitCode, Interrupted, UsageError
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def run_command_line(root: click.Command, arguments: Sequence[str] | None = None) -> int:
+def run_command_line(root: click.Command, arguments: Sequence[str]) -> int:
     """Run `root` and return its exit code. With CAPCTL_DEBUG=1 every failure shows its traceback too."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    words = list(arguments)
     try:
         with _signals_as_errors():
             result = root.main(words, prog_name="capctl", standalone_mode=False)
@@ -90,11 +91,8 @@ def _document(error: CapctlError) -> str:
 
 def _wants_json(words: list[str]) -> bool:
     """Read from the words themselves: the mistake may be that they cannot be parsed."""
-    pairs = zip(words, [*words[1:], ""], strict=True)
-    asked = any(
-        word in ("-ojson", "--output=json") or (word in ("-o", "--output") and value == "json") for word, value in pairs
-    )
-    return asked or os.environ.get("CAPCTL_OUTPUT") == "json"
+    asked = {"-ojson", "--output=json"} & set(words) or {("-o", "json"), ("--output", "json")} & set(pairwise(words))
+    return bool(asked) or os.environ.get("CAPCTL_OUTPUT") == "json"
 
 
 def _show_traceback() -> None:

@@ -12,7 +12,7 @@ import click
 
 if TYPE_CHECKING:
     from lifecycle.app import App
-    from lifecycle.domain.plan import Plan
+    from lifecycle.domain.plan import Plan, Step
     from lifecycle.domain.run import Run
     from lifecycle.ports.ui import Ui
 
@@ -28,8 +28,8 @@ class Invocation:
         self.assume_yes = False
 
     @cached_property
-    def ui(self) -> Ui:
-        """Messages to the person at the terminal, for commands that need no target."""
+    def terminal(self) -> Ui:
+        """Messages to the person who runs the command, for commands that need no target."""
         from lifecycle.adapters.terminal import TerminalUi
 
         return TerminalUi(verbosity=self.verbosity, assume_yes=self.assume_yes)
@@ -41,7 +41,7 @@ class Invocation:
         from lifecycle.config.load import load_target
 
         target = load_target(self.config_path, self.target_name, environment=os.environ)
-        return App(target, self.ui)
+        return App(target, self.terminal)
 
     @cached_property
     def run(self) -> Run:
@@ -64,17 +64,24 @@ class Invocation:
     def execute(self, plan: Plan, *, dry_run: bool = False) -> bool:
         """Run `plan`, or print it. Returns False for a dry run, after which the command has nothing more to say."""
         if dry_run:
-            steps = [{"step": step.describe(), "permissions": list(step.permissions)} for step in plan.steps]
-            self.emit(
-                "capctl.plan/1",
-                {"title": plan.title, "because": plan.because, "steps": steps},
-                plan.render() + "\nNothing was changed; run again without `--dry-run` to apply",
-            )
+            self.emit("capctl.plan/1", _plan_document(plan), lambda: _plan_text(plan))
             return False
         from lifecycle.workflows.execute import execute
 
         execute(plan, self.app, self.run)
         return True
+
+
+def _plan_document(plan: Plan) -> dict[str, Any]:
+    def listed(steps: tuple[Step, ...]) -> list[dict[str, Any]]:
+        return [{"step": step.describe(), "permissions": list(step.permissions)} for step in steps]
+
+    return {"title": plan.title, "because": plan.because, "steps": listed(plan.steps), "undo": listed(plan.undo)}
+
+
+def _plan_text(plan: Plan) -> str:
+    next_time = "Nothing was changed; run again without `--dry-run` to apply" if plan.steps else "Nothing to do"
+    return f"{plan.render()}\n{next_time}"
 
 
 def accept_root_options(command: click.Command) -> None:

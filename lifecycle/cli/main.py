@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
 from importlib import import_module
 from pathlib import Path
+from typing import NoReturn
 
 import click
 
+from lifecycle.cli.boundary import run_command_line
 from lifecycle.cli.context import Invocation, accept_root_options
 from lifecycle.errors import EXIT_CODES, UsageError
 
@@ -39,10 +41,10 @@ Completion: eval "$(_CAPCTL_COMPLETE=bash_source capctl)"   (or zsh_source, fish
 class Root(click.Group):
     """A group whose commands are imported when they are used."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, _ctx: click.Context) -> list[str]:
         return list(COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
         command: click.Command = import_module(COMMANDS[cmd_name][0]).command
@@ -56,7 +58,7 @@ class Root(click.Group):
             raise _unknown_command(args[0])
         return super().resolve_command(ctx, args)
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
 
@@ -92,7 +94,7 @@ def _unknown_command(name: str) -> UsageError:
 )
 @click.option("-q", "--quiet", is_flag=True, help="Print only the result, warnings and errors.")
 @click.option("-v", "--verbose", is_flag=True, help="Print details.")
-@click.version_option(package_name="capctl", prog_name="capctl")
+@click.version_option(package_name="capctl", prog_name="capctl", message="%(prog)s %(version)s")
 @click.pass_context
 def root(ctx: click.Context, config: Path, target: str | None, output: str, quiet: bool, verbose: bool) -> None:
     """Ship a GPU job to AWS Batch: models in an AMI, code in an image, releases with proof.
@@ -102,8 +104,6 @@ def root(ctx: click.Context, config: Path, target: str | None, output: str, quie
     ctx.obj = Invocation(config=config, target=target, output=output, verbosity=-1 if quiet else int(verbose))
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command line; returns its exit code."""
-    from lifecycle.cli.boundary import run_command_line
-
-    return run_command_line(root, arguments)
+def main() -> NoReturn:
+    """The console script."""
+    sys.exit(run_command_line(root, sys.argv[1:]))

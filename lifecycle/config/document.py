@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-Path = tuple[str | int, ...]
+KeyPath = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -38,20 +38,22 @@ class Document:
     """`value` holds dict, tuple and scalars; `keys` and `values` hold the place of each path, `source` the text of scalars."""
 
     value: Any = None
-    keys: dict[Path, Position] = field(default_factory=dict)
-    values: dict[Path, Position] = field(default_factory=dict)
-    source: dict[Path, str] = field(default_factory=dict)
+    keys: dict[KeyPath, Position] = field(default_factory=dict)
+    values: dict[KeyPath, Position] = field(default_factory=dict)
+    source: dict[KeyPath, str] = field(default_factory=dict)
     mistakes: list[Mistake] = field(default_factory=list)
 
-    def position(self, path: Path) -> Position:
+    def position(self, path: KeyPath) -> Position:
         """Place of the value at `path`, or of the nearest enclosing value."""
         while path and path not in self.values:
             path = path[:-1]
         return self.values.get(path, Position(line=1, column=1))
 
-    def key_position(self, path: Path) -> Position:
-        """Place of the key at `path`, or of the nearest enclosing value."""
-        return self.keys.get(path) or self.position(path)
+    def key_position(self, path: KeyPath) -> Position:
+        """Place of the key at `path`, or of the nearest enclosing key."""
+        while path and path not in self.keys:
+            path = path[:-1]
+        return self.keys.get(path, Position(line=1, column=1))
 
 
 def read_document(text: str, name: str) -> Document:
@@ -61,8 +63,8 @@ def read_document(text: str, name: str) -> Document:
     become tuples, because values are immutable from here on.
     """
     document = Document()
-    loader = yaml.SafeLoader(text)
     try:
+        loader = yaml.SafeLoader(text)
         root = loader.get_single_node()
         if root is not None:
             _read(loader, root, (), document, name, ())
@@ -70,18 +72,15 @@ def read_document(text: str, name: str) -> Document:
     except yaml.MarkedYAMLError as error:
         document.mistakes.append(_syntax_mistake(error, name))
     except yaml.reader.ReaderError as error:
-        document.mistakes.append(
-            Mistake(
-                where=f"{name}:1:1", text=f"the file is not readable as YAML: {error.reason}", hint="Save it as UTF-8"
-            )
-        )
-    finally:
-        loader.dispose()
+        line, column = text.count("\n", 0, error.position) + 1, error.position - text.rfind("\n", 0, error.position)
+        position = Position(line=line, column=column)
+        problem = f"not valid YAML: the character #x{ord(text[error.position]):04x} is not allowed"
+        document.mistakes.append(Mistake(where=f"{name}:{position}", text=problem, hint="Remove it", position=position))
     return document
 
 
 def _read(
-    loader: yaml.SafeLoader, node: yaml.Node, path: Path, document: Document, name: str, open_nodes: tuple[int, ...]
+    loader: yaml.SafeLoader, node: yaml.Node, path: KeyPath, document: Document, name: str, open_nodes: tuple[int, ...]
 ) -> None:
     document.values[path] = _position(node)
     if id(node) in open_nodes:
@@ -99,7 +98,7 @@ def _read(
             _read(loader, value_node, (*path, key), document, name, (*open_nodes, id(node)))
 
 
-def _find_repeated_keys(node: yaml.MappingNode, path: Path, document: Document, name: str) -> None:
+def _find_repeated_keys(node: yaml.MappingNode, path: KeyPath, document: Document, name: str) -> None:
     first: dict[str, Position] = {}
     for key_node, key, _ in _entries(node):
         position = _position(key_node)
@@ -149,7 +148,7 @@ def _syntax_mistake(error: yaml.MarkedYAMLError, name: str) -> Mistake:
     )
 
 
-def dotted(path: Path) -> str:
+def dotted(path: KeyPath) -> str:
     """A path as people write it: `targets.dev.ami.volume_gib`, `image.include[0]`."""
     text = ""
     for part in path:

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from lifecycle.config.document import Mistake
+from lifecycle.config.document import KeyPath, Mistake
 from lifecycle.config.keys import Key, Kind, known_keys
 from lifecycle.config.schema import TargetSection
 from lifecycle.config.suggest import near
@@ -26,7 +26,7 @@ class Variables:
     """What the environment sets: nested values, and the variable behind each path."""
 
     values: dict[str, Any]
-    names: dict[tuple[str, ...], str]
+    names: dict[KeyPath, str]
     mistakes: tuple[Mistake, ...]
 
 
@@ -38,7 +38,7 @@ def variable_name(path: tuple[str, ...]) -> str:
 def read_variables(environment: Mapping[str, str]) -> Variables:
     """Every setting in `environment`, validated; a variable with `__` that sets nothing is a mistake."""
     values: dict[str, Any] = {}
-    names: dict[tuple[str, ...], str] = {}
+    names: dict[KeyPath, str] = {}
     mistakes: list[Mistake] = []
     for variable in sorted(environment):
         if not variable.startswith(_PREFIX) or not environment[variable]:
@@ -51,10 +51,10 @@ def read_variables(environment: Mapping[str, str]) -> Variables:
         path, key = found
         names[path] = variable
         _put(values, path, _read(environment[variable], key, path))
-    for complaint in complaints(TargetSection, values, lambda path: environment.get(_behind(names, path) or "")):
-        variable = _behind(names, complaint.path)
-        if not complaint.missing and variable:
-            mistakes.append(Mistake(where=variable, text=complaint.text, hint=f"Correct or unset {variable}"))
+    for complaint in complaints(TargetSection, values, lambda path: environment.get(names.get(path, ""))):
+        if not complaint.missing:  # what no variable sets, the file does
+            culprit = names[tuple(part for part in complaint.path if isinstance(part, str))]
+            mistakes.append(Mistake(where=culprit, text=complaint.text, hint=f"Correct or unset {culprit}"))
     return Variables(values=values, names=names, mistakes=tuple(mistakes))
 
 
@@ -87,11 +87,6 @@ def _put(values: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
     for part in path[:-1]:
         values = values.setdefault(part, {})
     values[path[-1]] = value
-
-
-def _behind(names: Mapping[tuple[str, ...], str], path: tuple[str | int, ...]) -> str | None:
-    """The variable that set `path`, or the list that holds it."""
-    return names.get(tuple(part for part in path if isinstance(part, str)))
 
 
 def _unknown(variable: str) -> Mistake:

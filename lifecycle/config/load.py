@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lifecycle.config.document import Document, Mistake, dotted, read_document
-from lifecycle.config.environment import Variables, read_variables
+from lifecycle.config.document import Document, KeyPath, Mistake, dotted, read_document
+from lifecycle.config.environment import read_variables
 from lifecycle.config.origins import Layer, Setting, leaves, merged, settings
 from lifecycle.config.schema import Config, Settings, TargetSection
 from lifecycle.config.suggest import near, one_of
@@ -152,5 +152,7 @@ def _choose(config: Config, name: str | None, path: Path) -> str:
 def _file_layer(section: Settings, document: Document, path: Path, at: tuple[str, ...]) -> Layer:
     values: dict[str, Any] = section.model_dump(exclude_unset=True)
     where = dotted(at)
-    origins = {leaf: f"{path}:{document.position((*at, *leaf))} {where}" for leaf, _ in leaves(values)}
+    origins: dict[KeyPath, str] = {
+        leaf: f"{path}:{document.position((*at, *leaf))} {where}" for leaf, _ in leaves(values)
+    }
     return Layer(values=values, origins=origins)

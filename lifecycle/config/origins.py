@@ -1,17 +1,35 @@
 """Where each value came from."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from lifecycle.config.document import KeyPath
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """A value in effect. `origin` is `default`, `capctl.yaml:4:27 targets.dev`, or the name of a variable."""
+    """A value in effect, the password of a URL masked. `origin` is `default`, `capctl.yaml:4:27 targets.dev`, or the name of a variable."""
 
     name: str
     value: Any
     origin: str
+
+    @property
+    def shown(self) -> str:
+        """The value as one line."""
+        match self.value:
+            case None:
+                return "-"
+            case bool():
+                return str(self.value).lower()
+            case tuple():
+                return ", ".join(self.value) or "-"
+            case dict():
+                return "-"
+            case _:
+                return str(self.value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +37,7 @@ class Layer:
     """Values of one origin, nested; `origin_of` names the origin of a path that is set here."""
 
     values: Mapping[str, Any]
-    origins: Mapping[tuple[str, ...], str]
+    origins: Mapping[KeyPath, str]
 
 
 def merged(layers: tuple[Layer, ...]) -> dict[str, Any]:
@@ -35,7 +53,7 @@ def settings(values: Mapping[str, Any], layers: tuple[Layer, ...]) -> tuple[Sett
     return tuple(
         Setting(
             name=".".join(path),
-            value=value,
+            value=_masked(value),
             origin=next((layer.origins[path] for layer in reversed(layers) if path in layer.origins), "default"),
         )
         for path, value in leaves(values)
@@ -49,6 +67,10 @@ def leaves(values: Mapping[str, Any], prefix: tuple[str, ...] = ()) -> Iterator[
             yield from leaves(value, (*prefix, name))
         else:
             yield (*prefix, name), value
+
+
+def _masked(value: Any) -> Any:
+    return re.sub(r"(://[^/@:]*:)[^/@]*@", r"\1***@", value) if isinstance(value, str) else value
 
 
 def _merge(into: dict[str, Any], values: Mapping[str, Any]) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from lifecycle.config.document import Path, dotted
+from lifecycle.config.document import KeyPath, dotted
 from lifecycle.config.keys import Key, Kind, known_keys
 from lifecycle.config.schema import Settings
 from lifecycle.config.suggest import near, one_of
@@ -22,14 +22,14 @@ _NAME = "must start with a letter and hold 2 to 30 of a-z, 0-9 and `-`"
 class Complaint:
     """One sentence about the value at `path`, or about the key itself when `on_key`."""
 
-    path: Path
+    path: KeyPath
     text: str
     hint: str
     on_key: bool = False
     missing: bool = False
 
 
-def complaints(model: type[BaseModel], value: Any, written: Callable[[Path], str | None]) -> tuple[Complaint, ...]:
+def complaints(model: type[BaseModel], value: Any, written: Callable[[KeyPath], str | None]) -> tuple[Complaint, ...]:
     """Everything that `model` has against `value`; `written` gives the text of the scalar at a path, as it stands in the source."""
     try:
         model.model_validate(value)
@@ -38,15 +38,16 @@ def complaints(model: type[BaseModel], value: Any, written: Callable[[Path], str
     return ()
 
 
-def _complaint(model: type[BaseModel], found: dict[str, Any], written: Callable[[Path], str | None]) -> Complaint:
-    path: Path = tuple(found["loc"])
+def _complaint(model: type[BaseModel], found: dict[str, Any], written: Callable[[KeyPath], str | None]) -> Complaint:
+    path: KeyPath = tuple(found["loc"])
     if path and path[-1] == "[key]":
         path = path[:-1]
         return Complaint(path=path, text=f"the name `{path[-1]}` {_NAME}", hint="Choose another name", on_key=True)
     key = key_at(model, path)
     match found["type"]:
         case "extra_forbidden":
-            return Complaint(path=path, on_key=True, **_unknown(model, path))
+            text, hint = _unknown(model, path)
+            return Complaint(path=path, text=text, hint=hint, on_key=True)
         case "missing":
             text = f"`{dotted(path)}` is missing{_what(key)}"
             return Complaint(path=path, text=text, hint=f"Add `{path[-1]}: …`", on_key=True, missing=True)
@@ -55,7 +56,7 @@ def _complaint(model: type[BaseModel], found: dict[str, Any], written: Callable[
             return Complaint(path=path, text=text, hint=_instead(found, path, key, written(path)))
 
 
-def key_at(model: type[BaseModel], path: Path) -> Key | None:
+def key_at(model: type[BaseModel], path: KeyPath) -> Key | None:
     """The key of the schema that `path` in a document means; items of lists and entries of mappings belong to their list or mapping."""
     names = tuple("*" if index == 1 and path[0] == "targets" else str(part) for index, part in enumerate(path))
     known = known_keys(model)
@@ -64,17 +65,17 @@ def key_at(model: type[BaseModel], path: Path) -> Key | None:
     return known.get(names)
 
 
-def _unknown(model: type[BaseModel], path: Path) -> dict[str, str]:
+def _unknown(model: type[BaseModel], path: KeyPath) -> tuple[str, str]:
     wrong, parent = str(path[-1]), path[:-1]
     holder = key_at(model, parent)
     siblings = [key.path[0] for key in known_keys(holder.section if holder and holder.section else model).values()]
     text = f"`{wrong}` is not a key{f' of `{dotted(parent)}`' if parent else ''}"
     if meant := near(wrong, siblings):
-        return {"text": f"{text}; did you mean `{meant}`?", "hint": f"Write `{meant}`"}
+        return f"{text}; did you mean `{meant}`?", f"Write `{meant}`"
     elsewhere = [key.name for key in known_keys(Settings).values() if key.path[-1] == wrong]
     if elsewhere:
-        return {"text": f"{text}; it may stand as {one_of(elsewhere)}", "hint": "Indent it below its section"}
-    return {"text": text, "hint": f"Write one of {one_of(dict.fromkeys(siblings))}, or remove it"}
+        return f"{text}; it may stand as {one_of(elsewhere)}", "Indent it below its section"
+    return text, f"Write one of {one_of(dict.fromkeys(siblings))}, or remove it"
 
 
 def _what(key: Key | None) -> str:
@@ -128,7 +129,7 @@ def _got(value: Any, written: str | None) -> str:
             return f"`{written or value}`, which YAML reads as a {type(value).__name__}"
 
 
-def _instead(found: dict[str, Any], path: Path, key: Key | None, written: str | None) -> str:
+def _instead(found: dict[str, Any], path: KeyPath, key: Key | None, written: str | None) -> str:
     name = f"{path[-1]}: " if path and isinstance(path[-1], str) else "- "
     if found["type"] == "string_type" and written is not None:
         return f'Write `{name}"{written}"`, in quotes, so that it is read as it stands'

@@ -31,7 +31,9 @@ class BakeResult:
 
 
 class Baker(Protocol):
-    """Errors: `CapctlError("packer-missing" | "bake-failed" | "payload-mismatch" | "object-missing" | "ami-name-taken")`, `Denied`, `Inconclusive("no-capacity")`, `TimedOut`."""
+    """Errors: `UsageError("packer-missing")`, `CapctlError("bake-failed" | "payload-mismatch" | "object-missing" | "ami-name-taken")`,
+    `Denied`, `Inconclusive("no-capacity")`, `TimedOut("bake-timed-out" | "instance-unreachable")`.
+    """
 
     def recipe(self) -> Digest:
         """Digest of the template, the provisioners and the parameters that shape the result."""

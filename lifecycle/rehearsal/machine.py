@@ -69,7 +69,9 @@ def machines_supported(scratch: Path | None = None) -> str | None:
     with tempfile.TemporaryDirectory(prefix="machine-probe-", dir=scratch) as home:
         for name in ("lower", "upper", "work", "root"):
             (Path(home) / name).mkdir()
-        overlay = f"mount -t overlay overlay -o lowerdir={home}/lower,upperdir={home}/upper,workdir={home}/work {home}/root"
+        overlay = (
+            f"mount -t overlay overlay -o lowerdir={home}/lower,upperdir={home}/upper,workdir={home}/work {home}/root"
+        )
         probe = ["unshare", *_NAMESPACES, "sh", "-c", f"{overlay} && mount -t proc proc {home}/root"]
         done = subprocess.run(probe, capture_output=True, text=True, check=False, env={"PATH": _PATH})
     if done.returncode == 0:

@@ -8,14 +8,15 @@ from typing import Any
 
 import moto.ec2.models.amis
 import moto.ec2.urls
+from moto.core.responses import ActionResult
 from moto.ec2.models import EC2Backend, ec2_backends
 from moto.ec2.models.instances import StateReason
 from moto.ec2.responses import EC2Response
 
-from lifecycle.errors import CapctlError
 from lifecycle.rehearsal.emulator.images import ImageActions, ImageMends, RehearsalAmi
 from lifecycle.rehearsal.emulator.machines import NoAddress
 from lifecycle.rehearsal.emulator.stage import Stage
+from lifecycle.rehearsal.machine import BootFailed
 
 _log = logging.getLogger(__name__)
 
@@ -35,10 +36,12 @@ class RehearsalEc2(ImageMends, EC2Backend):  # type: ignore[misc]
         backend: RehearsalEc2 = ec2_backends[account_id][region]
         return backend
 
-    def run_instances(self, image_id: str, count: int, user_data: Any, security_group_names: list[str], **options: Any) -> Any:
+    def run_instances(
+        self, image_id: str, count: int, user_data: Any, security_group_names: list[str], **options: Any
+    ) -> Any:
         template = options.get("launch_template")
         data = self._get_template_from_args(template).data if template else {}
-        image_id = image_id or data.get("ImageId")
+        image_id = image_id or data.get("ImageId", "")
         self.require_launchable(image_id)
         asked = options.get("block_device_mappings") or data.get("BlockDeviceMappings") or []
         options["block_device_mappings"] = _with_image_volumes(self.amis[image_id].block_device_mappings, asked)
@@ -63,10 +66,10 @@ class RehearsalEc2(ImageMends, EC2Backend):  # type: ignore[misc]
             return
         try:
             if self.stage.no_machines:
-                raise CapctlError("machines-unsupported", self.stage.no_machines)  # noqa: EM101, TRY301
+                self._refuse_machine(self.stage.no_machines)
             public_key = self.key_pairs[instance.key_name].public_key
             machine = self.stage.machines.boot(instance.id, layers.chain(instance.image_id), public_key.strip() + "\n")
-        except (CapctlError, NoAddress) as err:
+        except (BootFailed, NoAddress) as err:
             for line in (str(err), *getattr(err, "details", ())):
                 _log.error("instance %s: %s", instance.id, line)
             instance.terminate()
@@ -75,6 +78,10 @@ class RehearsalEc2(ImageMends, EC2Backend):  # type: ignore[misc]
         nic = instance.nics[0]
         nic.private_ip_address = machine.spec.address
         nic.private_ip_addresses[0]["PrivateIpAddress"] = machine.spec.address
+
+    def _refuse_machine(self, why: str) -> None:
+        message = f"no machine can boot here: {why}"
+        raise BootFailed(message)
 
     def start_instances(self, instance_ids: list[str]) -> Any:
         answer = super().start_instances(instance_ids)
@@ -112,6 +119,21 @@ class RehearsalEc2(ImageMends, EC2Backend):  # type: ignore[misc]
 class RehearsalEc2Response(ImageActions, EC2Response):  # type: ignore[misc]
     """moto's EC2 calls with the image calls replaced."""
 
+    def _parse_block_device_mapping(self) -> list[dict[str, Any]]:
+        """The request's own mappings; moto's copy of them lacks the throughput and fills what was not asked for."""
+        asked: list[dict[str, Any]] = self._get_param("BlockDeviceMappings", []) or []
+        for mapping in asked:
+            self._validate_block_device_mapping(mapping)
+        return asked
+
+    def describe_snapshots(self) -> ActionResult:
+        """With OwnerIds, which moto ignores: the base image's snapshot would count as one's own."""
+        owners = {self.current_account if owner == "self" else owner for owner in self._get_param("OwnerIds", []) or []}
+        result: Any = super().describe_snapshots().result
+        if owners:
+            result["Snapshots"] = [snapshot for snapshot in result["Snapshots"] if snapshot.owner_id in owners]
+        return ActionResult(result)
+
 
 def mend(stage: Stage) -> None:
     """Hook the mended classes into moto: its backend table, its URL table, and the one name by which it makes images."""
@@ -130,10 +152,16 @@ def _with_image_volumes(of_image: list[dict[str, Any]], asked: list[dict[str, An
     merged = []
     for mapping in of_image:
         request = left.pop(mapping["DeviceName"], {})
-        if "NoDevice" in request:
-            continue
-        ebs = {**mapping.get("Ebs", {}), **(request.get("Ebs") or {})}
-        if (request.get("Ebs") or {}).get("VolumeType", ebs.get("VolumeType")) != mapping.get("Ebs", {}).get("VolumeType"):
-            ebs = {key: value for key, value in ebs.items() if key not in ("Iops", "Throughput") or key in request["Ebs"]}
-        merged.append({"DeviceName": mapping["DeviceName"], "Ebs": ebs})
-    return merged + [mapping for mapping in left.values() if "Ebs" in mapping]
+        if "NoDevice" not in request:
+            merged.append({"DeviceName": mapping["DeviceName"], "Ebs": _changed(mapping.get("Ebs", {}), request)})
+    merged += [{"DeviceName": name, "Ebs": _changed({}, mapping)} for name, mapping in left.items() if "Ebs" in mapping]
+    return merged
+
+
+def _changed(of_image: dict[str, Any], request: dict[str, Any]) -> dict[str, Any]:
+    asked = {name: value for name, value in (request.get("Ebs") or {}).items() if value is not None}
+    kept = dict(of_image)
+    if asked.get("VolumeType", kept.get("VolumeType")) != kept.get("VolumeType"):
+        # IOPS and throughput belong to the type of volume they were set for.
+        kept = {name: value for name, value in kept.items() if name not in ("Iops", "Throughput")}
+    return {"DeleteOnTermination": True, **kept, **asked}

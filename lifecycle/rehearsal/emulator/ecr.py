@@ -11,8 +11,7 @@ from typing import Any, ClassVar
 
 import moto.ecr.models
 import moto.ecr.urls
-from moto.core.exceptions import AWSError
-from moto.core.exceptions import ServiceException
+from moto.core.exceptions import AWSError, ServiceException
 from moto.core.responses import ActionResult
 from moto.ecr.models import ECRBackend, Image, ecr_backends
 from moto.ecr.responses import ECRResponse
@@ -119,7 +118,9 @@ class RehearsalEcr(ECRBackend):  # type: ignore[misc]
         registry = self._registry
         if registry is None or repository not in self.repositories:
             return
-        known = {tag: image.get_image_digest() for image in self.repositories[repository].images for tag in image.image_tags}
+        known = {
+            tag: image.get_image_digest() for image in self.repositories[repository].images for tag in image.image_tags
+        }
         for tag in registry.tags(repository):
             if registry.digest(repository, tag) != known.get(tag):
                 self.take_push(repository, tag, tag)

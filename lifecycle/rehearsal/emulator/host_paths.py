@@ -33,7 +33,7 @@ def versions(chain: Sequence[Path], path: str) -> list[Path]:
             links += 1
             if links > _MOST_LINKS:
                 return []
-            target = os.readlink(at[0])
+            target = str(at[0].readlink())
             start = [] if target.startswith("/") else walked
             todo = [part for part in _normal([*start, *target.split("/")]) if part] + todo
             at, walked = list(chain), []

@@ -112,7 +112,7 @@ class ImageMends(AmiBackend):  # type: ignore[misc]
         self, source_image_id: str, source_region: str, name: str | None = None, description: str | None = None
     ) -> RehearsalAmi:
         self._require_free_name(name)
-        ami = super().copy_image(source_image_id, source_region, name, description)
+        ami: RehearsalAmi = super().copy_image(source_image_id, source_region, name, description)
         source = type(self).in_region(self.account_id, source_region).describe_images(ami_ids=[source_image_id])[0]
         ami.root_device_name = source.root_device_name
         ami.imds_support = source.imds_support
@@ -266,7 +266,7 @@ class ImageActions(AmisResponse):  # type: ignore[misc]
         return ActionResult({"Return": _UNPROTECTED})
 
     def _own_image(self) -> RehearsalAmi:
-        (ami,) = self.ec2_backend.describe_images(ami_ids=[self._get_param("ImageId")])
+        ami: RehearsalAmi = self.ec2_backend.describe_images(ami_ids=[self._get_param("ImageId")])[0]
         return ami
 
 

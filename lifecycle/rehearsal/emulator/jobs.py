@@ -9,11 +9,15 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from moto.batch.models import Job
-from moto.secretsmanager.models import secretsmanager_backends
-from moto.ssm.models import ssm_backends
 
 from lifecycle.rehearsal.emulator import containers
-from lifecycle.rehearsal.emulator.host_paths import MissingHostPath, bind_source
+from lifecycle.rehearsal.emulator.host_paths import MissingHostPath
+from lifecycle.rehearsal.emulator.job_container import (
+    SecretUnavailable,
+    container_spec,
+    properties_of,
+    requirements_of,
+)
 from lifecycle.rehearsal.emulator.retries import AttemptEnd, is_retried
 from lifecycle.rehearsal.emulator.stage import Stage
 
@@ -58,7 +62,7 @@ class RehearsalJob(Job):  # type: ignore[misc]
 
     @property
     def vcpus(self) -> float:
-        return float(self._requirements().get("VCPU") or self._properties().get("vcpus") or 1)
+        return float(requirements_of(self).get("VCPU") or properties_of(self).get("vcpus") or 1)
 
     @property
     def holds_capacity(self) -> bool:
@@ -90,7 +94,9 @@ class RehearsalJob(Job):  # type: ignore[misc]
             self._finish(self._live())
         except Exception as err:
             _log.exception("job %s", self.job_id)
-            self._finish(AttemptEnd(exit_code=None, reason=None, status_reason=f"the emulator failed: {err}", final=True))
+            self._finish(
+                AttemptEnd(exit_code=None, reason=None, status_reason=f"the emulator failed: {err}", final=True)
+            )
 
     def _live(self) -> AttemptEnd:
         self._own_status = "PENDING"
@@ -157,7 +163,7 @@ class RehearsalJob(Job):  # type: ignore[misc]
         if self.stage.no_jobs:
             return AttemptEnd(exit_code=None, reason=None, status_reason=self.stage.no_jobs, final=True)
         try:
-            running = containers.start(self._spec(), self._requirements(), self._line)
+            running = containers.start(container_spec(self), requirements_of(self), self._line)
         except (containers.CannotPull, containers.CannotStart) as err:
             return AttemptEnd(exit_code=None, reason=str(err), status_reason="Task failed to start")
         except MissingHostPath as err:
@@ -166,7 +172,7 @@ class RehearsalJob(Job):  # type: ignore[misc]
                 f'"bind": bind source path does not exist: {err} (AMI {self.host.ami_id})'
             )
             return AttemptEnd(exit_code=None, reason=reason, status_reason="Task failed to start")
-        except _SecretUnavailable as err:
+        except SecretUnavailable as err:
             reason = f"ResourceInitializationError: unable to pull secrets or registry auth: {err}"
             return AttemptEnd(exit_code=None, reason=reason, status_reason="Task failed to start")
         record["startedAt"] = self.started_ms = _now_ms()
@@ -205,94 +211,6 @@ class RehearsalJob(Job):  # type: ignore[misc]
         self.stopped_ms = _now_ms()
         # Last, because whoever sees the state expects the rest to be there.
         self._own_status = "SUCCEEDED" if end.succeeded else "FAILED"
-
-    # --- what the container gets ----------------------------------------------------------------------------------
-
-    def _spec(self) -> containers.ContainerSpec:
-        properties = self._properties()
-        name = containers.local_name(properties["image"], self.stage.registry)
-        volumes = {volume["name"]: volume.get("host") or {} for volume in properties.get("volumes") or ()}
-        return containers.ContainerSpec(
-            name=f"{self.job_name}-{self.job_id.replace(':', '-')}-{len(self.attempts)}",
-            image=name,
-            # A tag may have moved since the engine saw it; a digest cannot.
-            always_pull=name != properties["image"] and "@" not in name,
-            command=self._add_parameters_to_command(properties.get("command") or []),
-            environment=self._environment(),
-            mounts=[
-                containers.Mount(
-                    source=self._mount_source(mount["sourceVolume"], volumes, read_only=bool(mount.get("readOnly"))),
-                    target=mount["containerPath"],
-                    read_only=bool(mount.get("readOnly")),
-                )
-                for mount in properties.get("mountPoints") or ()
-            ],
-            properties=properties,
-            rehearsal=self.stage.rehearsal,
-        )
-
-    def _mount_source(self, volume: str, volumes: Mapping[str, Mapping[str, Any]], *, read_only: bool) -> str:
-        path = volumes.get(volume, {}).get("sourcePath")
-        if not path:
-            empty = self.host.disk / "volumes" / self.job_id / volume
-            empty.mkdir(parents=True, exist_ok=True)
-            return str(empty)
-        chain = self.stage.layers.chain(self.host.ami_id)
-        with self.host.lock:
-            return str(bind_source(chain, path, read_only=read_only, scratch=self.host.disk / "root"))
-
-    def _environment(self) -> dict[str, str]:
-        region = self.backend.region_name
-        given = {entry["name"]: entry["value"] for entry in self._properties().get("environment") or ()}
-        secrets = {
-            secret["name"]: self._secret(secret["valueFrom"]) for secret in self._properties().get("secrets") or ()
-        }
-        of_batch = {
-            "AWS_BATCH_JOB_ID": self.job_id,
-            "AWS_BATCH_JQ_NAME": self.job_queue.name,
-            "AWS_BATCH_CE_NAME": self.host.environment_name,
-            "AWS_BATCH_JOB_ATTEMPT": str(len(self.attempts)),
-        }
-        if "index" in self.array_properties:
-            of_batch["AWS_BATCH_JOB_ARRAY_INDEX"] = str(self.array_properties["index"])
-        # The job role's credentials, the region and the way to AWS, which on AWS come from the metadata services.
-        of_place = {
-            "AWS_ENDPOINT_URL": self.stage.endpoint,
-            "AWS_DEFAULT_REGION": region,
-            "AWS_REGION": region,
-            "AWS_ACCESS_KEY_ID": "rehearsal",
-            "AWS_SECRET_ACCESS_KEY": "rehearsal",
-            "AWS_EC2_METADATA_DISABLED": "true",
-            "CAPCTL_REHEARSAL": self.stage.rehearsal,
-        }
-        return of_place | given | secrets | of_batch
-
-    def _secret(self, value_from: str) -> str:
-        account, region = self.backend.account_id, self.backend.region_name
-        try:
-            if ":secretsmanager:" in value_from:
-                found = secretsmanager_backends[account][region].get_secret_value(value_from, "", "")
-                return str(found["SecretString"])
-            parameter = ssm_backends[account][region].get_parameter(value_from.rpartition(":parameter")[2] or value_from)
-            return str(parameter.response_object(decrypt=True, region=region)["Value"])
-        except Exception as err:
-            message = f"{value_from}: {err}"
-            raise _SecretUnavailable(message) from err
-
-    def _properties(self) -> dict[str, Any]:
-        """containerProperties with the overrides of SubmitJob applied."""
-        base = dict(self.job_definition.container_properties or {})
-        overrides = dict(self.container_overrides)
-        environment = {entry["name"]: entry["value"] for entry in base.get("environment") or ()}
-        environment |= {entry["name"]: entry.get("value", "") for entry in overrides.pop("environment", None) or ()}
-        base["environment"] = [{"name": name, "value": value} for name, value in environment.items()]
-        required = {entry["type"]: entry for entry in base.get("resourceRequirements") or ()}
-        required |= {entry["type"]: entry for entry in overrides.pop("resourceRequirements", None) or ()}
-        base["resourceRequirements"] = list(required.values())
-        return base | {name: value for name, value in overrides.items() if value}
-
-    def _requirements(self) -> dict[str, str]:
-        return {entry["type"]: entry["value"] for entry in self._properties()["resourceRequirements"]}
 
     # --- log ------------------------------------------------------------------------------------------------------
 
@@ -338,7 +256,7 @@ class RehearsalJob(Job):  # type: ignore[misc]
 
     def describe(self) -> dict[str, Any]:
         detail = self.describe_short()
-        properties = self._properties()
+        properties = properties_of(self)
         container = {
             **{name: value for name, value in properties.items() if value is not None},
             **((self.latest_attempt or {}).get("container") or {}),
@@ -361,18 +279,17 @@ class RehearsalJob(Job):  # type: ignore[misc]
             states = [child.status for child in self._child_jobs]
             detail["arrayProperties"] = {
                 "size": len(states),
-                "statusSummary": {name: states.count(name) for name in (*BEFORE_STARTING, "STARTING", "RUNNING", *ENDED)},
+                "statusSummary": {
+                    name: states.count(name) for name in (*BEFORE_STARTING, "STARTING", "RUNNING", *ENDED)
+                },
             }
         return detail
 
     def _status_reason(self) -> str | None:
         if self._child_jobs and self.status == "FAILED":
             return "Array Child Job failed"
-        return self.job_stopped_reason
-
-
-class _SecretUnavailable(Exception):
-    """A secret that the job definition names cannot be read."""
+        reason: str | None = self.job_stopped_reason
+        return reason
 
 
 def _now_ms() -> int:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from lifecycle.rehearsal.emulator.base_image import BASE_AMI_ID, BASE_AMI_PARAMETER, write_base_images
 from lifecycle.rehearsal.emulator.containers import jobs_supported
 from lifecycle.rehearsal.emulator.layers import Layers
 from lifecycle.rehearsal.emulator.machines import Machines
@@ -41,16 +42,13 @@ class EmulatorServer:
         # moto reads these while it is imported, so nothing above this line may import it.
         os.environ["MOTO_AMIS_PATH"] = str(state / "base-images.json")
         os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"
-        from lifecycle.rehearsal.emulator import base_image
-
-        base_image.write_base_images(state / "base-images.json")
+        write_base_images(state / "base-images.json")
         from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
         from werkzeug.serving import make_server
 
         self._moto: Wsgi = DomainDispatcherApplication(create_backend_app)
         # The port is bound before anything else is started, so that a taken one costs nothing.
         self._server = make_server("127.0.0.1", port, self._answer, threaded=True, request_handler=MotoRequestHandler)
-        self._server.daemon_threads = True
         os.environ["MOTO_PORT"] = str(self.port)
         self.stage = Stage(
             rehearsal=rehearsal,
@@ -64,7 +62,7 @@ class EmulatorServer:
             stop_grace_s=stop_grace_s,
         )
         if rootfs:
-            self.stage.layers.add_base(base_image.BASE_AMI_ID, rootfs)
+            self.stage.layers.add_base(BASE_AMI_ID, rootfs)
         self._mend()
         self._thread = threading.Thread(target=self._server.serve_forever, name="emulator", daemon=True)
 
@@ -73,9 +71,9 @@ class EmulatorServer:
         return int(self._server.server_port)
 
     def _mend(self) -> None:
-        from lifecycle.rehearsal.emulator import base_image, batch, ec2, ecr
+        from lifecycle.rehearsal.emulator import batch, ec2, ecr, ssm
 
-        base_image.mend()
+        ssm.mend()
         ec2.mend(self.stage)
         ecr.mend(self.stage)
         self._batch = batch.mend(self.stage)
@@ -92,8 +90,6 @@ class EmulatorServer:
 
     def facts(self) -> dict[str, Any]:
         """What the rehearsal must know to use this emulator."""
-        from lifecycle.rehearsal.emulator.base_image import BASE_AMI_ID, BASE_AMI_PARAMETER
-
         return {
             "schema": "capctl.emulator/1",
             "endpoint": self.stage.endpoint,

@@ -36,7 +36,9 @@ class Clients:
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._endpoint = loopback_endpoint(environment)
-        self._session = boto3.Session(region_name=environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION"))
+        self._session = boto3.Session(
+            region_name=environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION")
+        )
         self._made: dict[str, Any] = {}
         self._lock = Lock()
 

@@ -19,7 +19,7 @@ class Resource(Protocol):
     def update(self, resource_id: str, old: Properties, new: Properties) -> Properties:
         """Change in place what differs; returns the computed properties."""
 
-    def delete(self, resource_id: str, properties: Properties) -> None:
+    def delete(self, resource_id: str) -> None:
         """Delete, and wait until it is gone; one that is gone already is fine."""
 
     def replaced_by(self, old: Properties, new: Properties) -> set[str]:

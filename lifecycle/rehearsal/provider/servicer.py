@@ -1,5 +1,6 @@
 """The provider protocol: what the engine asks, answered by the resource types."""
 
+# ruff: noqa: ARG002, N802 - the protocol fixes names and arguments.
 import json
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -16,7 +17,7 @@ from lifecycle.rehearsal.provider.resource import NotReady, Properties, Resource
 VERSION = "7.51.1"
 
 
-class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):  # type: ignore[misc]
+class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):
     """Answers for the resource types of the catalogue; anything else fails its check, before anything is made."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
@@ -108,7 +109,7 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):  # type: ignore[m
 
     def Delete(self, request: Any, context: Any) -> Any:
         def delete() -> Any:
-            self._resources[_token(request.urn)].delete(request.id, _properties(request.properties))
+            self._resources[_token(request.urn)].delete(request.id)
             return empty_pb2.Empty()
 
         return _answered(context, delete)

@@ -1,0 +1,180 @@
+"""AMIs through EC2, and the parameters that name base AMIs through SSM."""
+
+from __future__ import annotations
+
+import re
+from functools import cached_property
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from lifecycle.adapters.aws.errors import error_code, translated
+from lifecycle.adapters.aws.session import AwsSession
+from lifecycle.adapters.aws.waiting import Observation, wait_until
+from lifecycle.domain.ami import AmiId, AmiRecord, Tag, parse_ami_id
+from lifecycle.errors import CapctlError, PartlyApplied, TimedOut, UsageError
+from lifecycle.ports.clock import Clock
+
+_GONE = {"InvalidAMIID.NotFound", "InvalidAMIID.Unavailable", "InvalidAMIID.Malformed"}
+_TERMINAL = {"failed", "error", "invalid", "deregistered", "disabled"}
+# A new AMI may be unknown to some endpoints for so long.
+_APPEARS_WITHIN_S = 150.0
+_MADE_FROM = re.compile(r"Created by CreateImage\((i-[0-9a-f]+)\)")
+
+
+class Ec2Amis:
+    """`ports.Amis` in one region."""
+
+    def __init__(self, session: AwsSession, clock: Clock) -> None:
+        self._session = session
+        self._clock = clock
+
+    @cached_property
+    def _ec2(self) -> Any:
+        return self._session.client("ec2")
+
+    def resolve_base(self, reference: str) -> AmiId:
+        if not reference.startswith("/"):
+            return parse_ami_id(reference)
+        with translated(f"reading SSM parameter `{reference}`"):
+            try:
+                answer = self._session.client("ssm").get_parameter(Name=reference)
+            except ClientError as error:
+                if error_code(error) == "ParameterNotFound":
+                    raise UsageError(
+                        "base-ami-unknown",
+                        f"There is no SSM parameter `{reference}`",
+                        hint="Set `ami.base` to an AMI id, or to a parameter that `aws ssm get-parameter --name` finds",
+                    ) from error
+                raise
+        return parse_ami_id(answer["Parameter"]["Value"])
+
+    def get(self, ami_id: AmiId) -> AmiRecord:
+        record = self._find(ami_id)
+        if record is None:
+            raise CapctlError(
+                "ami-missing", f"There is no AMI `{ami_id}`", hint="Run `capctl ami ls` to see those that exist"
+            )
+        return record
+
+    def by_name(self, name: str) -> AmiRecord | None:
+        with translated(f"looking for AMI `{name}`"):
+            answer = self._ec2.describe_images(
+                Owners=["self"], IncludeDisabled=True, Filters=[{"Name": "name", "Values": [name]}]
+            )
+        found = [_record(image) for image in answer["Images"]]
+        return found[0] if found else None
+
+    def list(self, project: str) -> tuple[AmiRecord, ...]:
+        filters = [{"Name": f"tag:{Tag.PROJECT}", "Values": [project]}]
+        with translated(f"listing the AMIs of `{project}`"):
+            pages = self._ec2.get_paginator("describe_images").paginate(
+                Owners=["self"], IncludeDisabled=True, Filters=filters
+            )
+            found = [_record(image) for page in pages for image in page["Images"]]
+        return tuple(sorted(found, key=lambda ami: (ami.created, ami.id), reverse=True))
+
+    def source_instance(self, ami_id: AmiId) -> str:
+        with translated(f"reading where AMI `{ami_id}` comes from"):
+            images = self._ec2.describe_images(ImageIds=[ami_id])["Images"]
+            if not images:
+                return ""
+            if told := images[0].get("SourceInstanceId"):
+                return str(told)
+            # AMIs from before EC2 told it carry it in the description of their snapshots.
+            snapshot_ids = _record(images[0]).snapshot_ids
+            snapshots = (
+                self._ec2.describe_snapshots(SnapshotIds=list(snapshot_ids))["Snapshots"] if snapshot_ids else []
+            )
+        matches = [_MADE_FROM.search(snapshot.get("Description", "")) for snapshot in snapshots]
+        return next((match[1] for match in matches if match), "")
+
+    def wait_available(self, ami_id: AmiId, *, timeout_s: float) -> AmiRecord:
+        started = self._clock.monotonic()
+
+        def observe() -> Observation:
+            record = self._find(ami_id)
+            if record is None:
+                if self._clock.monotonic() - started > _APPEARS_WITHIN_S:
+                    raise CapctlError("ami-missing", f"AMI `{ami_id}` does not appear", hint="Bake again")
+                return Observation(reached=False, state="not visible yet")
+            if record.state in _TERMINAL:
+                reason = f": {record.state_reason}" if record.state_reason else ""
+                raise CapctlError(
+                    "ami-failed",
+                    f"AMI `{ami_id}` is `{record.state}`{reason}",
+                    hint="Run `capctl ami bake` again; it removes this one first",
+                )
+            return Observation(reached=record.state == "available", state=record.state)
+
+        def timed_out(state: str) -> TimedOut:
+            return TimedOut(
+                "ami-pending",
+                f"AMI `{ami_id}` is still `{state}` after {timeout_s:g} s",
+                hint="Run `capctl ami bake` again; it goes on waiting",
+            )
+
+        wait_until(observe, clock=self._clock, timeout_s=timeout_s, timed_out=timed_out)
+        return self.get(ami_id)
+
+    def tag(self, ami_id: AmiId, tags: dict[str, str]) -> None:
+        resources = [ami_id, *self.get(ami_id).snapshot_ids]
+        with translated(f"tagging AMI `{ami_id}`"):
+            self._ec2.create_tags(Resources=resources, Tags=[{"Key": key, "Value": tags[key]} for key in sorted(tags)])
+
+    def harden(self, ami_id: AmiId) -> None:
+        with translated(f"requiring IMDSv2 on AMI `{ami_id}`"):
+            self._ec2.modify_image_attribute(ImageId=ami_id, ImdsSupport={"Value": "v2.0"})
+
+    def deregister(self, ami_id: AmiId) -> None:
+        snapshot_ids = self.get(ami_id).snapshot_ids
+        with translated(f"deregistering AMI `{ami_id}`"):
+            self._ec2.deregister_image(ImageId=ami_id)
+        left = {snapshot: reason for snapshot in snapshot_ids if (reason := self._delete_snapshot(snapshot))}
+        if left:
+            raise PartlyApplied(
+                "snapshot-left",
+                f"AMI `{ami_id}` is deregistered, but its snapshots {', '.join(f'`{name}`' for name in left)} are still there",
+                hint="Delete them with `aws ec2 delete-snapshot`",
+                details=tuple(left.values()),
+            )
+
+    def _delete_snapshot(self, snapshot_id: str) -> str:
+        """Why it could not be deleted, or ""."""
+        try:
+            with translated(f"deleting snapshot `{snapshot_id}`"):
+                try:
+                    self._ec2.delete_snapshot(SnapshotId=snapshot_id)
+                except ClientError as error:
+                    if error_code(error) != "InvalidSnapshot.NotFound":
+                        raise
+        except CapctlError as error:
+            return error.message
+        return ""
+
+    def _find(self, ami_id: AmiId) -> AmiRecord | None:
+        with translated(f"reading AMI `{ami_id}`"):
+            try:
+                images = self._ec2.describe_images(ImageIds=[ami_id], IncludeDisabled=True)["Images"]
+            except ClientError as error:
+                if error_code(error) in _GONE:
+                    return None
+                raise
+        return _record(images[0]) if images else None
+
+
+def _record(image: dict[str, Any]) -> AmiRecord:
+    disks = [mapping["Ebs"] for mapping in image.get("BlockDeviceMappings", []) if "Ebs" in mapping]
+    return AmiRecord(
+        id=AmiId(image["ImageId"]),
+        name=image.get("Name", ""),
+        state=image["State"],
+        state_reason=(image.get("StateReason") or {}).get("Message", ""),
+        created=image.get("CreationDate", ""),
+        architecture=image.get("Architecture", ""),
+        snapshot_ids=tuple(disk["SnapshotId"] for disk in disks if disk.get("SnapshotId")),
+        size_gib=sum(int(disk.get("VolumeSize", 0)) for disk in disks),
+        tags={tag["Key"]: tag["Value"] for tag in image.get("Tags", [])},
+        root_device=image.get("RootDeviceName", ""),
+        imds_v2=image.get("ImdsSupport") == "v2.0",
+    )

@@ -1,0 +1,225 @@
+"""The bake, by the Packer program."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, TextIO
+
+import boto3
+
+import packer
+from lifecycle.adapters.aws.session import AwsSession
+from lifecycle.adapters.packer_failure import failure
+from lifecycle.adapters.packer_leftovers import BakeTraces, remove_leftovers
+from lifecycle.adapters.packer_output import Mask, Record, parse
+from lifecycle.adapters.packer_process import StreamingPacker
+from lifecycle.config.target import Target
+from lifecycle.domain.ami import Tag, parse_ami_id
+from lifecycle.domain.digest import Digest, canonical_json, digest_of
+from lifecycle.errors import CapctlError, Denied, UsageError
+from lifecycle.ports.baker import BakeRequest, BakeResult
+from lifecycle.ports.ui import Ui
+from packer.manifest import ManifestUnreadable, read_manifest
+from packer.variables import BakeVariables, ModelDownload, write_model_list
+
+_POLL_EVERY_S = 5  # as the template sets it
+
+
+class PackerBaker:
+    """`ports.Baker` on EC2."""
+
+    def __init__(self, target: Target, session: AwsSession, ui: Ui) -> None:
+        self._target = target
+        self._session = session
+        self._ui = ui
+
+    def recipe(self) -> Digest:
+        files = (packer.TEMPLATE, *packer.PROVISIONERS)
+        shape = {file.name: digest_of(file.read_bytes()) for file in files}
+        return digest_of(canonical_json({"files": shape, "volume_gib": self._target.settings.ami.volume_gib}))
+
+    def bake(self, request: BakeRequest, accept: Callable[[dict[str, Any]], None]) -> BakeResult:
+        executable = shutil.which("packer")
+        if executable is None:
+            raise UsageError(
+                "packer-missing", "Packer is not installed", hint="Install it with `apt-get install packer`"
+            )
+        with ExitStack() as stack:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="capctl-bake-")))
+            ec2, environment = self._session.client("ec2"), self._environment(folder)
+            secrets = [environment.get("AWS_SECRET_ACCESS_KEY", ""), environment.get("AWS_SESSION_TOKEN", "")]
+            log = self._target.folder / ".capctl" / "logs" / f"bake-{request.run_id}.log"
+            watch = stack.enter_context(
+                _Watch(log, Mask([*secrets, *request.downloads.values()]), folder / "evidence.json", accept, self._ui)
+            )
+            self._write_inputs(request, folder)
+            runner = StreamingPacker(
+                executable,
+                folder=folder,
+                environment=environment,
+                timeout_s=self._target.settings.ami.timeout_s,
+                on_line=watch.line,
+            )
+            try:
+                status, _, _ = runner.build(
+                    str(packer.TEMPLATE), var_file=folder / "bake.pkrvars.json", on_error="cleanup", color=False
+                )
+                if status != 0:
+                    raise failure(watch.lines, ami_name=request.ami_name, region=self._target.region, log=log)
+                watch.require_accepted()
+                return BakeResult(ami_id=self._baked(folder), log=log)
+            except BaseException:
+                self._clean_up(ec2, watch.traces, request.run_id)
+                raise
+
+    def _clean_up(self, ec2: Any, traces: BakeTraces, run_id: str) -> None:
+        try:
+            for removed in remove_leftovers(ec2, traces, run_id):
+                self._ui.note(f"removed `{removed}`, which the bake had left")
+        except CapctlError as error:
+            # The failure of the bake is what the caller must see.
+            self._ui.warn(f"{error.message}; look for resources tagged `{Tag.RUN}={run_id}`")
+
+    def _baked(self, folder: Path) -> Any:
+        try:
+            return parse_ami_id(read_manifest(folder / "manifest.json").amis[self._target.region])
+        except (ManifestUnreadable, KeyError) as error:
+            raise CapctlError(
+                "bake-failed", f"Packer does not tell which AMI it made: {error}", hint="Run again with `-v`"
+            ) from error
+
+    def _write_inputs(self, request: BakeRequest, folder: Path) -> None:
+        ami = self._target.settings.ami
+        models = [
+            ModelDownload(
+                path=file.path, bytes=file.bytes, sha256=file.sha256, mode=file.mode, url=request.downloads[file.path]
+            )
+            for file in request.models.files
+        ]
+        write_model_list(models, folder / "models.tsv")
+        (folder / "model-set.json").write_bytes(request.models.marker())
+        BakeVariables(
+            region=self._target.region,
+            base_ami=request.base.id,
+            ami_name=request.ami_name,
+            tags=request.tags,
+            model_list=str(folder / "models.tsv"),
+            model_marker=str(folder / "model-set.json"),
+            evidence=str(folder / "evidence.json"),
+            manifest=str(folder / "manifest.json"),
+            custom_data={"run": request.run_id, "bake_digest": request.tags.get(Tag.BAKE_DIGEST, "")},
+            instance_type=ami.instance_type,
+            root_device=request.base.root_device,
+            volume_gib=max(ami.volume_gib, request.base.size_gib),
+            subnet_id=ami.subnet_id,
+            instance_profile=ami.instance_profile,
+            ssh_username=ami.ssh_username,
+            ssh_interface=ami.ssh_interface,
+            ssh_port=ami.ssh_port,
+            poll_attempts=max(1, ami.timeout_s // _POLL_EVERY_S),
+            custom_endpoint=self._target.endpoint_url,
+        ).write(folder / "bake.pkrvars.json")
+
+    def _environment(self, folder: Path) -> dict[str, str]:
+        """This process's environment, with the target's credentials and with every file of Packer's below `folder`."""
+        scratch = folder / "tmp"
+        scratch.mkdir()
+        environment = {
+            key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "PKR_", "PACKER_"))
+        }
+        # Packer's AWS library is older than single sign-on: it gets the credentials that boto3 resolved.
+        found = boto3.Session(profile_name=self._target.profile).get_credentials()
+        if found is None:
+            raise Denied(
+                "credentials-missing",
+                "No AWS credentials were found for Packer",
+                hint="Set AWS_PROFILE, or log in with `aws sso login`",
+            )
+        frozen = found.get_frozen_credentials()
+        environment |= {
+            "AWS_ACCESS_KEY_ID": frozen.access_key,
+            "AWS_SECRET_ACCESS_KEY": frozen.secret_key,
+            "TMPDIR": str(scratch),
+            "PACKER_CACHE_DIR": str(scratch / "cache"),
+            "CHECKPOINT_DISABLE": "1",
+        }
+        if frozen.token:
+            environment["AWS_SESSION_TOKEN"] = frozen.token
+        for name in ("PACKER_PLUGIN_PATH", "PACKER_CONFIG_DIR"):
+            if name in os.environ:
+                environment[name] = os.environ[name]
+        return environment
+
+
+class _Watch:
+    """One bake as it is followed: the log, the person at the terminal, the evidence, the traces in EC2."""
+
+    def __init__(self, log: Path, mask: Mask, evidence: Path, accept: Callable[[dict[str, Any]], None], ui: Ui) -> None:
+        self._log = _opened(log)
+        self._mask = mask
+        self._evidence = evidence
+        self._accept = accept
+        self._accepted = False
+        self._ui = ui
+        self.lines: list[str] = []
+        self.traces = BakeTraces()
+
+    def __enter__(self) -> _Watch:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._log.close()
+
+    def line(self, raw: str) -> None:
+        record = parse(raw)
+        text = self._mask(record.text if record else raw.rstrip("\n"))
+        if record is None or record.kind or record.type == "error":
+            self._log.write(text + "\n")
+            self._log.flush()
+            self.lines.append(text)
+            self.traces.look(text)
+            self._tell(record, text)
+        if not self._accepted and (evidence := self._downloaded()) is not None:
+            self._accepted = True
+            self._accept(evidence)
+
+    def require_accepted(self) -> None:
+        """Raises `CapctlError("bake-failed")` if the instance did not report."""
+        if not self._accepted:
+            raise CapctlError(
+                "bake-failed",
+                "The instance did not report what it holds",
+                hint="Bake again, with `-v` to see its output",
+            )
+
+    def _downloaded(self) -> dict[str, Any] | None:
+        try:
+            evidence: dict[str, Any] = json.loads(self._evidence.read_text())
+        except (OSError, ValueError):  # not downloaded yet, or not to its end
+            return None
+        return evidence
+
+    def _tell(self, record: Record | None, text: str) -> None:
+        if record is not None and record.kind == "say":
+            self._ui.note(text)
+        else:
+            self._ui.detail(text)
+
+
+def _opened(log: Path) -> TextIO:
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.touch(mode=0o600)
+        return log.open("w")
+    except OSError as error:
+        raise CapctlError(
+            "log-unwritable",
+            f"The log `{log}` cannot be written: {error.strerror}",
+            hint="Make the folder of capctl.yaml writable, or run capctl elsewhere",
+        ) from error

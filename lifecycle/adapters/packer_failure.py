@@ -1,0 +1,88 @@
+"""Why a bake failed, told from Packer's output."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from lifecycle.errors import CapctlError, Denied, Inconclusive, TimedOut
+from packer import FAILURE_PREFIX
+
+_TOLD = re.compile(re.escape(FAILURE_PREFIX) + r"(?P<code>[a-z-]+): (?P<subject>.*?): (?P<why>.*)$", re.MULTILINE)
+_NAME_TAKEN = re.compile(r"InvalidAMIName\.Duplicate|is used by an existing AMI|already in use by AMI")
+_NO_CAPACITY = re.compile(
+    r"Insufficient(?:Instance|Host)Capacity|MaxSpotInstanceCountExceeded|Unsupported: .*Availability Zone"
+)
+_DENIED = re.compile(
+    r"NoCredentialProviders|No valid credential sources|AuthFailure|UnauthorizedOperation|AccessDenied|InvalidClientTokenId"
+    r"|ExpiredToken|RequestExpired|SignatureDoesNotMatch"
+)
+_NO_PLUGIN = re.compile(r"[Uu]nknown source.*amazon-ebs|no plugin installed for|Missing plugins")
+_UNREACHABLE = re.compile(r"[Tt]imeout waiting for (?:SSH|ssh|communicator)")
+_STATUS = re.compile(r"Script exited with non-zero exit status: (\d+)")
+_LAST_LINES = 12
+
+
+def failure(lines: Sequence[str], *, ami_name: str, region: str, log: Path) -> CapctlError:
+    """The error that `lines`, Packer's output as text, give the reason for."""
+    text = "\n".join(lines)
+    last = tuple(line for line in text.splitlines() if line.strip())[-_LAST_LINES:]
+    which = f"AMI `{ami_name}` in {region}"
+    see_log = f"Read the whole output in `{log}`"
+    if told := _TOLD.search(text):
+        return _told_by_provisioner(told["code"], told["subject"], told["why"], which, last, see_log)
+    if _NAME_TAKEN.search(text):
+        return CapctlError("ami-name-taken", f"{which} exists already", hint="Run again; it is adopted", details=last)
+    if _NO_CAPACITY.search(text):
+        return Inconclusive(
+            "no-capacity",
+            f"AWS has no capacity to bake {which}",
+            hint="Set another `ami.instance_type` or `ami.subnet_id`, or try later",
+            details=last,
+        )
+    if _DENIED.search(text):
+        return Denied(
+            "permission-denied",
+            f"AWS refused the bake of {which}",
+            hint="Compare the role with docs/iam.md",
+            details=last,
+        )
+    if _NO_PLUGIN.search(text):
+        return CapctlError(
+            "packer-plugin-missing",
+            "Packer has no Amazon plugin",
+            hint="Run `packer init` on `plugins.pkr.hcl` of the `packer` package, as its README shows",
+            details=last,
+        )
+    if _UNREACHABLE.search(text):
+        return TimedOut(
+            "instance-unreachable",
+            f"The instance that bakes {which} was not reached",
+            hint="Check `ami.ssh_interface`, `ami.subnet_id` and `ami.instance_profile`",
+            details=last,
+        )
+    if status := _STATUS.search(text):
+        return CapctlError(
+            "bake-failed", f"A provisioner of {which} ended with status {status[1]}", hint=see_log, details=last
+        )
+    return CapctlError("bake-failed", f"Packer did not make {which}", hint=see_log, details=last)
+
+
+def _told_by_provisioner(
+    code: str, subject: str, why: str, which: str, last: tuple[str, ...], see_log: str
+) -> CapctlError:
+    if code == "payload-mismatch":
+        return CapctlError(
+            "payload-mismatch",
+            f"On the instance, `{subject}` is not what the lock says: {why}; {which} was not made",
+            hint="Run `capctl models verify`, then `capctl models push`, then bake again",
+        )
+    if code == "model-unreadable":
+        return CapctlError(
+            "object-missing",
+            f"The instance could not download model `{subject}`: {why}; {which} was not made",
+            hint="Run `capctl models push`, then bake again",
+            details=last,
+        )
+    return CapctlError("bake-failed", f"`{subject}`: {why}; {which} was not made", hint=see_log, details=last)

@@ -1,0 +1,159 @@
+"""The Packer program as a process group that is followed line by line and never outlives its caller."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from threading import Thread
+from typing import Any, TextIO
+
+from packerpy import PackerExecutable
+
+from lifecycle.errors import TimedOut
+
+# On AWS a cancelled Packer waits for its instance to terminate before it deletes key pair and security group.
+GRACE_S = 600.0
+
+
+class StreamingPacker(PackerExecutable):  # type: ignore[misc]
+    """`PackerExecutable` whose lines reach `on_line` as they are written. Made for one command.
+
+    The group gets SIGTERM when `timeout_s` is over, when `on_line` raises and when the caller is interrupted; it is awaited for
+    `grace_s`, then killed. A second interruption during that wait kills it at once.
+    """
+
+    def __init__(
+        self,
+        executable: str,
+        *,
+        folder: Path,
+        environment: Mapping[str, str],
+        timeout_s: float,
+        on_line: Callable[[str], None],
+        grace_s: float = GRACE_S,
+    ) -> None:
+        super().__init__(executable, machine_readable=True)
+        self._folder = folder
+        self._environment = dict(environment)
+        self._timeout_s = timeout_s
+        self._on_line = on_line
+        self._grace_s = grace_s
+
+    @staticmethod
+    def _explode_args(**options: Any) -> list[str]:
+        """Lists repeat their flag, None is left out and booleans are written as Packer reads them."""
+        flags: list[str] = []
+        for key, value in options.items():
+            flag = "-" + key.replace("_", "-")
+            if isinstance(value, dict):
+                for name, item in value.items():
+                    flags += [flag, f"{name}={_written(item)}"]
+            elif isinstance(value, list | tuple):
+                flags += [f"{flag}={_written(item)}" for item in value]
+            elif value is not None:
+                flags.append(f"{flag}={_written(value)}")
+        return flags
+
+    def execute_cmd(self, packer_cmd: str, template: str | None = None, **options: Any) -> tuple[int, str, str]:
+        """Run to the end. Returns (exit status, "", ""): the output went to `on_line`. Raises `TimedOut("bake-timed-out")`."""
+        command = [
+            *_bound_to_this_process(),
+            self.configuration[self.PATH],
+            packer_cmd,
+            "-machine-readable",
+            *self._explode_args(**options),
+            *([template] if template else []),
+        ]
+        lines: SimpleQueue[str | None] = SimpleQueue()
+        process = None
+        try:
+            process = self._started(command, lines)
+            return self._follow(process, lines), "", ""
+        except BaseException:
+            if process is not None:
+                self._cancel(process, lines)
+            raise
+        finally:
+            if process is not None:
+                # Plugins that lost their parent; the group exists as long as one of them does.
+                _signal_group(process, signal.SIGKILL)
+                process.wait()
+
+    def _started(self, command: list[str], lines: SimpleQueue[str | None]) -> subprocess.Popen[bytes]:
+        read_end, write_end = os.pipe()
+        Thread(
+            target=_read, args=(os.fdopen(read_end, errors="replace"), lines), name="packer-output", daemon=True
+        ).start()
+        try:
+            return subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=write_end,
+                stderr=write_end,
+                cwd=self._folder,
+                env=self._environment,
+                start_new_session=True,
+                # Packer holds the reading end too: should capctl be killed, Packer cleans up instead of dying of a broken pipe.
+                pass_fds=(read_end,),
+            )
+        finally:
+            os.close(write_end)
+
+    def _follow(self, process: subprocess.Popen[bytes], lines: SimpleQueue[str | None]) -> int:
+        deadline = time.monotonic() + self._timeout_s
+        while True:
+            try:
+                line = lines.get(timeout=min(max(deadline - time.monotonic(), 0.01), 1.0))
+            except Empty:
+                # A plugin that outlives Packer keeps the pipe open, so the end of the output is not the only end.
+                if process.poll() is not None and lines.empty():
+                    return process.returncode
+                if time.monotonic() >= deadline:
+                    raise TimedOut(
+                        "bake-timed-out",
+                        f"The bake did not end within {self._timeout_s:g} s",
+                        hint="Raise `ami.timeout_s`, or look at the log for the phase that hangs",
+                    ) from None
+                continue
+            if line is None:
+                return process.wait()
+            self._on_line(line)
+
+    def _cancel(self, process: subprocess.Popen[bytes], lines: SimpleQueue[str | None]) -> None:
+        # Not SIGINT: Packer's first process ignores it, and the bake would go on.
+        _signal_group(process, signal.SIGTERM)
+        deadline = time.monotonic() + self._grace_s
+        while process.poll() is None and time.monotonic() < deadline:
+            with suppress(Empty):
+                if (line := lines.get(timeout=0.05)) is not None:
+                    with suppress(Exception):
+                        self._on_line(line)
+
+
+def _bound_to_this_process() -> tuple[str, ...]:
+    """A prefix that makes the kernel send SIGTERM to Packer when capctl is killed, where the system can do that."""
+    setpriv = shutil.which("setpriv")
+    return (setpriv, "--pdeathsig=TERM", "--") if setpriv else ()
+
+
+def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, number)
+
+
+def _read(stream: TextIO, lines: SimpleQueue[str | None]) -> None:
+    with stream:
+        for line in stream:
+            lines.put(line)
+    lines.put(None)
+
+
+def _written(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

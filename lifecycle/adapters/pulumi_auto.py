@@ -1,0 +1,94 @@
+"""The stack port on the real Pulumi CLI: inline programs through the Automation API."""
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from lifecycle.adapters.aws.session import AwsSession
+from lifecycle.adapters.pulumi_adopt import adopted
+from lifecycle.adapters.pulumi_engine import Program, PulumiEngine
+from lifecycle.adapters.pulumi_programs import base_outputs, base_program, deployed_releases, releases_program
+from lifecycle.adapters.pulumi_state import has_state_bucket, make_state_bucket, state_bucket
+from lifecycle.config.target import Target
+from lifecycle.domain.release import DeployedRelease, Release
+from lifecycle.errors import CapctlError
+from lifecycle.ports.stack import BaseOutputs, ResourceChange
+from lifecycle.ports.ui import Ui
+
+_BASE, _RELEASES = "base", "releases"
+
+
+class PulumiStack:
+    """`ports.Stack`: two stacks of one project, `<target>-base` and `<target>-releases`."""
+
+    def __init__(
+        self, target: Target, session: AwsSession, ui: Ui, *, environment: Mapping[str, str] = os.environ
+    ) -> None:
+        self._target = target
+        self._session = session
+        self._ui = ui
+        self._engine = PulumiEngine(target, ui, environment)
+        self._outputs: BaseOutputs | None = None
+
+    def preview_base(self) -> tuple[ResourceChange, ...]:
+        changes = self._preview(_BASE, base_program(self._target))
+        if has_state_bucket(self._session, self._target):
+            return changes
+        bucket = ResourceChange(operation="create", type="aws:s3/bucket:Bucket", name=state_bucket(self._target))
+        return (bucket, *changes)
+
+    def apply_base(self) -> BaseOutputs:
+        if not has_state_bucket(self._session, self._target):
+            make_state_bucket(self._session, self._target)
+        self._outputs = None
+        self._up(_BASE, base_program(self._target))
+        return self.base()
+
+    def base(self) -> BaseOutputs:
+        if self._outputs is None:
+            self._outputs = base_outputs(self._engine.export(_BASE) or {})
+        if self._outputs is None:
+            raise CapctlError(
+                "base-missing",
+                f"Target `{self._target.name}` has no base stack in {self._target.region}",
+                hint="Run `capctl bootstrap` once",
+            )
+        return self._outputs
+
+    def releases(self) -> tuple[DeployedRelease, ...]:
+        return deployed_releases(self._engine.export(_RELEASES) or {})
+
+    def preview_releases(self, releases: tuple[Release, ...]) -> tuple[ResourceChange, ...]:
+        return self._preview(_RELEASES, releases_program(self._target, self.base(), releases))
+
+    def apply_releases(self, releases: tuple[Release, ...]) -> tuple[DeployedRelease, ...]:
+        self._up(_RELEASES, releases_program(self._target, self.base(), releases))
+        return self.releases()
+
+    def destroy(self) -> None:
+        for name in (_RELEASES, _BASE):
+            if self._recovered(name) is not None:
+                self._engine.destroy(name)
+        self._outputs = None
+
+    def _preview(self, name: str, program: Program) -> tuple[ResourceChange, ...]:
+        if self._engine.export(name) is None:
+            return self._engine.preview_from_nothing(name, program)
+        return self._engine.preview(name, program)
+
+    def _up(self, name: str, program: Program) -> None:
+        taken_over = self._recovered(name)
+        if taken_over is None:
+            self._engine.create(name)
+        self._engine.up(name, program, refresh=bool(taken_over))
+
+    def _recovered(self, name: str) -> bool | None:
+        """Take over what a killed run left; True when there was something, None when there is no such stack."""
+        state: dict[str, Any] | None = self._engine.export(name)
+        if state is None:
+            return None
+        if not state.get("pending_operations"):
+            return False
+        self._ui.note(f"A run was killed while it changed the {name} stack; what it left is taken over")
+        self._engine.repair(name, lambda now: adopted(now, self._session))
+        return True

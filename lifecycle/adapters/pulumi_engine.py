@@ -1,0 +1,232 @@
+"""One operation of the Pulumi engine at a time: workspace, locks, and its failures in capctl's terms."""
+
+import os
+import re
+import select
+import tempfile
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from pulumi import automation
+from pulumi.automation._stack import StackInitMode
+from pulumi.automation.errors import CommandError, ConcurrentUpdateError, StackNotFoundError
+
+from lifecycle.adapters.cache_folder import cache_folder
+from lifecycle.adapters.pulumi_cli import PulumiCli, find_pulumi, is_running, lock_holders
+from lifecycle.adapters.pulumi_events import EventLog
+from lifecycle.adapters.pulumi_state import backend_url, is_file_state, secrets_environment, state_folder
+from lifecycle.config.target import Target
+from lifecycle.errors import CapctlError, Denied
+from lifecycle.ports.stack import ResourceChange
+from lifecycle.ports.ui import Ui
+
+Program = Callable[[], None]
+
+_DENIED = re.compile(
+    r"AccessDenied|UnauthorizedOperation|is not authorized to perform|NoCredentialProviders|ExpiredToken"
+)
+_NO_STATE = re.compile(r"NoSuchBucket|bucket does not exist", re.IGNORECASE)
+
+# A CLI whose capctl was killed ends by itself, after what it was doing.
+_ORPHAN_GRACE_S = 60
+
+
+class _Stack(automation.Stack):
+    """A stack without the CLI calls whose results nobody needs: select, output, history."""
+
+    def __init__(self, name: str, workspace: automation.LocalWorkspace) -> None:
+        self.name = name
+        self.workspace = workspace
+        self._mode = StackInitMode.SELECT
+
+    def outputs(self) -> automation.OutputMap:
+        return {}
+
+    def info(self, show_secrets: bool = True) -> automation.UpdateSummary:  # noqa: ARG002 - the base class's signature
+        return automation.UpdateSummary("update", datetime.now(UTC), "", {}, {}, "succeeded")
+
+
+class PulumiEngine:
+    """Stacks of a target by short name. Errors: `CapctlError("pulumi-missing" | "stack-failed" | "stack-locked")`, `Denied`."""
+
+    def __init__(self, target: Target, ui: Ui, environment: Mapping[str, str]) -> None:
+        self._target = target
+        self._ui = ui
+        self._given = environment
+
+    def export(self, name: str) -> dict[str, Any] | None:
+        """The state of a stack; None when there is no such stack."""
+        try:
+            exported = self._workspace.export_stack(self._full_name(name))
+        except StackNotFoundError:
+            return None
+        except CommandError as error:
+            if _NO_STATE.search(str(error)):
+                return None
+            raise self._failure("reading", name, error, ()) from error
+        return dict(exported.deployment or {})
+
+    def create(self, name: str) -> None:
+        """Make an empty stack."""
+        self._run("creating", name, lambda _: self._workspace.create_stack(self._full_name(name)))
+
+    def repair(self, name: str, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+        """Put `change` of the state in its place; the state is read again if another process held the lock meanwhile."""
+
+        def repair(_: EventLog) -> None:
+            state = automation.Deployment(version=3, deployment=change(self.export(name) or {}))
+            self._workspace.import_stack(self._full_name(name), state)
+
+        self._run("repairing", name, repair)
+
+    def preview(self, name: str, program: Program) -> tuple[ResourceChange, ...]:
+        """What an update would change."""
+        stack = _Stack(self._full_name(name), self._workspace)
+        return self._run("previewing", name, lambda log: stack.preview(program=program, color="never", on_event=log))
+
+    def preview_from_nothing(self, name: str, program: Program) -> tuple[ResourceChange, ...]:
+        """What a first update would create; nothing is written where the state will be."""
+        with tempfile.TemporaryDirectory(prefix="capctl-preview-") as folder:
+            environment = {
+                name: value for name, value in self._environment.items() if name != "PULUMI_CONFIG_PASSPHRASE_FILE"
+            } | {"PULUMI_BACKEND_URL": f"file://{folder}", "PULUMI_CONFIG_PASSPHRASE": "preview"}
+            workspace = self._made_workspace(Path(folder), environment, secrets_provider=None)
+            stack = _Stack(self._full_name(name), workspace)
+
+            def preview(log: EventLog) -> None:
+                workspace.create_stack(stack.name)
+                stack.preview(program=program, color="never", on_event=log)
+
+            return self._run("previewing", name, preview)
+
+    def up(self, name: str, program: Program, *, refresh: bool = False) -> tuple[ResourceChange, ...]:
+        """Make the program true; `refresh` first reads what exists."""
+        stack = _Stack(self._full_name(name), self._workspace)
+        return self._run(
+            "updating",
+            name,
+            lambda log: stack.up(program=program, color="never", on_event=log, refresh=refresh or None),
+        )
+
+    def destroy(self, name: str) -> None:
+        """Delete all resources of a stack, then the stack."""
+        stack = _Stack(self._full_name(name), self._workspace)
+        self._run("destroying", name, lambda log: stack.destroy(color="never", on_event=log, remove=True))
+
+    def _full_name(self, name: str) -> str:
+        return f"{self._target.name}-{name}"
+
+    @cached_property
+    def _environment(self) -> dict[str, str]:
+        """What the CLI and its plugins see: our own environment, the target's address, Pulumi's own folder and state."""
+        target = self._target
+        return {
+            **self._given,
+            "AWS_REGION": target.region,
+            "AWS_DEFAULT_REGION": target.region,
+            **({"AWS_PROFILE": target.profile} if target.profile else {}),
+            **({"AWS_ENDPOINT_URL": target.endpoint_url} if target.endpoint_url else {}),
+            **secrets_environment(target, self._given),
+            "PULUMI_BACKEND_URL": backend_url(target),
+            "PULUMI_HOME": str(cache_folder() / "pulumi-home"),
+            "PULUMI_SKIP_UPDATE_CHECK": "true",
+        }
+
+    @cached_property
+    def _workspace(self) -> automation.LocalWorkspace:
+        if is_file_state(self._target):
+            state_folder(self._target).mkdir(parents=True, exist_ok=True)
+        provider = self._target.settings.stack.secrets_provider
+        folder = self._target.path(".capctl") / "pulumi" / self._target.name
+        return self._made_workspace(
+            folder, self._environment, secrets_provider=None if provider == "passphrase" else provider
+        )
+
+    def _made_workspace(
+        self, folder: Path, environment: dict[str, str], *, secrets_provider: str | None
+    ) -> automation.LocalWorkspace:
+        folder.mkdir(parents=True, exist_ok=True)
+        return automation.LocalWorkspace(
+            work_dir=str(folder),
+            pulumi_command=PulumiCli(find_pulumi(self._given.get("PATH", "")), self._ui),
+            project_settings=automation.ProjectSettings(name=self._target.project, runtime="python"),
+            env_vars=environment,
+            secrets_provider=secrets_provider,
+        )
+
+    def _run(self, doing: str, name: str, operation: Callable[[EventLog], object]) -> tuple[ResourceChange, ...]:
+        """Run an operation; a lock that a dead process left on this machine is broken once."""
+        log = EventLog(self._ui)
+        try:
+            operation(log)
+        except ConcurrentUpdateError as error:
+            self._break_lock(name, str(error))
+            log = EventLog(self._ui)
+            try:
+                operation(log)
+            except CommandError as again:
+                raise self._failure(doing, name, again, log.errors) from again
+        except CommandError as error:
+            raise self._failure(doing, name, error, log.errors) from error
+        return log.changes
+
+    def _break_lock(self, name: str, message: str) -> None:
+        """Give back the stack's lock when every holder is a process of this machine that has ended. Raises `stack-locked`."""
+        holders = lock_holders(message)
+        for holder in holders:
+            if holder["host"] != os.uname().nodename or not _ended(int(holder["pid"])):
+                raise CapctlError(
+                    "stack-locked",
+                    f"Stack `{self._full_name(name)}` is being changed by {holder['user']}@{holder['host']}"
+                    f" (pid {holder['pid']}) since {holder['at']}",
+                    hint="Wait for that run; if it is dead for certain, run `pulumi cancel` on its machine",
+                )
+        self._ui.note(f"A killed run left stack `{self._full_name(name)}` locked; the lock is given back")
+        try:
+            _Stack(self._full_name(name), self._workspace).cancel()
+        except CommandError as error:
+            raise self._failure("unlocking", name, error, ()) from error
+
+    def _failure(self, doing: str, name: str, error: CommandError, diagnostics: "list[str] | tuple[()]") -> CapctlError:
+        if isinstance(error, ConcurrentUpdateError):
+            return CapctlError(
+                "stack-locked",
+                f"Stack `{self._full_name(name)}` is being changed by another run",
+                hint="Wait for it, then run the command again",
+            )
+        lines = tuple(diagnostics) or _last_lines(str(error))
+        if _DENIED.search("\n".join(lines)):
+            return Denied(
+                "permission-denied",
+                f"AWS refused {doing} stack `{self._full_name(name)}` in {self._target.region}",
+                hint="Compare the role with docs/iam.md",
+                details=lines,
+            )
+        return CapctlError(
+            "stack-failed",
+            f"Pulumi failed while {doing} stack `{self._full_name(name)}` in {self._target.region}",
+            hint="Correct what the lines above name, and run the command again",
+            details=lines,
+        )
+
+
+def _ended(pid: int) -> bool:
+    """Whether a process has ended, after giving an orphan the time to."""
+    if not is_running(pid):
+        return True
+    try:
+        process = os.pidfd_open(pid)
+    except OSError:
+        return not is_running(pid)
+    try:
+        return bool(select.select([process], [], [], _ORPHAN_GRACE_S)[0])
+    finally:
+        os.close(process)
+
+
+def _last_lines(text: str, count: int = 12) -> tuple[str, ...]:
+    lines = [line.strip() for line in text.splitlines()]
+    return tuple([line for line in lines if line and line not in {"code: 255", "stdout:", "stderr:"}][-count:])

@@ -1,0 +1,109 @@
+"""`capctl ami`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from lifecycle.cli.context import Invocation, dry_run_option, pass_invocation
+from lifecycle.cli.render import table
+
+if TYPE_CHECKING:
+    from lifecycle.domain.ami import AmiRecord
+    from lifecycle.workflows.verify_ami import AmiReport
+
+_STATUSES = ("candidate", "verified", "smoke-passed", "promoted", "superseded", "disabled")
+
+
+@click.group()
+def command() -> None:
+    """Bake and check AMIs."""
+
+
+@command.command()
+@click.option("--force", is_flag=True, help="Bake even when an AMI of the same content is verified.")
+@dry_run_option
+@pass_invocation
+def bake(invocation: Invocation, force: bool, dry_run: bool) -> None:
+    """Bake the locked model set into an AMI and verify it; prints the AMI's id.
+
+    Does nothing when a verified AMI of the same content exists.
+    """
+    from lifecycle.workflows import bake as baking
+    from lifecycle.workflows.bake_steps import named
+    from lifecycle.workflows.list_amis import ami_document
+
+    app, run = invocation.app, invocation.run
+    wanted = baking.resolve_bake(app, app.target)
+    wanted = baking.forced(wanted, run) if force else wanted
+    plan = baking.plan_bake(app, app.target, run, wanted)
+    if invocation.execute(plan, dry_run=dry_run):
+        ami = named(app, wanted.ami_name)
+        invocation.emit("capctl.ami/1", {**ami_document(ami), "baked": bool(plan.steps)}, ami.id)
+
+
+@command.command("ls")
+@click.option("--status", type=click.Choice(_STATUSES), help="Only AMIs of this status.")
+@pass_invocation
+def list_(invocation: Invocation, status: str | None) -> None:
+    """List the project's AMIs, newest first."""
+    from lifecycle.domain.ami import AmiStatus
+    from lifecycle.workflows.list_amis import ami_document, list_amis
+
+    amis = list_amis(invocation.app, invocation.app.target, status=AmiStatus(status) if status else None)
+    invocation.emit("capctl.ami-list/1", {"amis": [ami_document(ami) for ami in amis]}, lambda: _list(amis))
+
+
+@command.command()
+@click.argument("ami")
+@pass_invocation
+def show(invocation: Invocation, ami: str) -> None:
+    """Show what AMI is and what went into it."""
+    from lifecycle.domain.ami import parse_ami_id
+    from lifecycle.workflows.list_amis import ami_document
+
+    document = ami_document(invocation.app.amis.get(parse_ami_id(ami)))
+    invocation.emit("capctl.ami/1", document, lambda: _fields(document))
+
+
+@command.command()
+@click.argument("ami")
+@pass_invocation
+def verify(invocation: Invocation, ami: str) -> None:
+    """Check AMI: state, tags, metadata access, and what its instance read back from the disk before the snapshot.
+
+    Says what was not checked, too. Fails when a check does not pass.
+    """
+    from lifecycle.domain.ami import parse_ami_id
+    from lifecycle.workflows.verify_ami import NOT_CHECKED, rejection, verify_ami
+
+    report = verify_ami(invocation.app, invocation.app.target, parse_ami_id(ami))
+    failure = rejection(report)
+    document = {
+        "id": report.ami.id,
+        "ok": failure is None,
+        "checks": [asdict(check) for check in report.checks],
+        "not_checked": list(NOT_CHECKED),
+    }
+    invocation.emit("capctl.ami-verification/1", document, lambda: _checks(report, NOT_CHECKED))
+    if failure:
+        raise failure
+
+
+def _list(amis: tuple[AmiRecord, ...]) -> str:
+    if not amis:
+        return ""
+    rows = [(ami.id, ami.status or "-", ami.state, f"{ami.size_gib} GiB", ami.created, ami.name) for ami in amis]
+    return table(("AMI", "STATUS", "STATE", "SIZE", "CREATED", "NAME"), rows)
+
+
+def _fields(document: dict[str, object]) -> str:
+    shown = {key: ", ".join(value) if isinstance(value, list) else value for key, value in document.items()}
+    return "\n".join(f"{key:<13} {'-' if value is None else value}" for key, value in shown.items())
+
+
+def _checks(report: AmiReport, not_checked: tuple[str, ...]) -> str:
+    rows = [(check.name, "ok" if check.passed else "FAILED", check.found) for check in report.checks]
+    return table(("CHECK", "RESULT", "FOUND"), [*rows, *((name, "not checked", "") for name in not_checked)])

@@ -1,0 +1,69 @@
+"""`capctl config`."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import click
+
+from lifecycle.cli.context import Invocation, pass_invocation
+from lifecycle.cli.render import table
+
+if TYPE_CHECKING:
+    from lifecycle.config.origins import Setting
+
+
+@click.group()
+def command() -> None:
+    """Show and check the configuration."""
+
+
+@command.command()
+@click.option("--origins", is_flag=True, help="Say where each value came from.")
+@pass_invocation
+def show(invocation: Invocation, origins: bool) -> None:
+    """Print every value in effect for the target.
+
+    Highest first: CAPCTL_* variable (`smoke.timeout_s` is CAPCTL_SMOKE__TIMEOUT_S), target section, `defaults` section, default
+    of capctl.
+    """
+    from lifecycle.config.load import resolve
+
+    found = resolve(invocation.config_path, invocation.target_name, environment=os.environ)
+    rows = [{"name": each.name, "value": each.value, "origin": each.origin} for each in found.settings]
+    invocation.emit(
+        "capctl.config-values/1",
+        {"target": found.target.name, "settings": rows},
+        lambda: _table(found.settings, origins=origins),
+    )
+
+
+def _table(settings: tuple[Setting, ...], *, origins: bool) -> str:
+    if origins:
+        return table(("key", "value", "origin"), ((each.name, each.shown, each.origin) for each in settings))
+    return table(("key", "value"), ((each.name, each.shown) for each in settings))
+
+
+@command.command()
+@pass_invocation
+def check(invocation: Invocation) -> None:
+    """Name every mistake in the configuration, with line and column."""
+    from lifecycle.config.load import check
+
+    targets = check(invocation.config_path, environment=os.environ)
+    invocation.emit(
+        "capctl.config-check/1",
+        {"config": str(invocation.config_path), "targets": list(targets)},
+        f"{invocation.config_path}: no mistakes; targets: {', '.join(targets)}",
+    )
+
+
+@command.command()
+def schema() -> None:
+    """Print the JSON Schema of capctl.yaml, for editors."""
+    import json
+
+    from lifecycle.config.schema_document import schema_document
+
+    click.echo(json.dumps(schema_document(), indent=2, ensure_ascii=False))

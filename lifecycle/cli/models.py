@@ -1,0 +1,72 @@
+"""`capctl models`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from lifecycle.cli.context import Invocation, dry_run_option, pass_invocation
+
+if TYPE_CHECKING:
+    from lifecycle.domain.models import ModelSet
+
+
+@click.group()
+def command() -> None:
+    """Lock, check and upload the model set."""
+
+
+@command.command()
+@click.option("--check", is_flag=True, help="Write nothing; fail when the lock file is not up to date.")
+@dry_run_option
+@pass_invocation
+def lock(invocation: Invocation, check: bool, dry_run: bool) -> None:
+    """Write the lock file from the source folder or S3 prefix; prints the model set's digest.
+
+    Licences and permitted uses that the file tells are kept. An unchanged lock file is not touched.
+    """
+    from lifecycle.workflows.lock_models import locked, plan_lock, require_up_to_date
+
+    app = invocation.app
+    if check:
+        require_up_to_date(app)
+        invocation.emit("capctl.models-lock/1", _document(locked(app), changed=False), locked(app).digest)
+        return
+    plan = plan_lock(app)
+    if invocation.execute(plan, dry_run=dry_run):
+        models = locked(app)
+        invocation.emit("capctl.models-lock/1", _document(models, changed=bool(plan.steps)), models.digest)
+
+
+@command.command()
+@pass_invocation
+def verify(invocation: Invocation) -> None:
+    """Read every file of the source and compare it with the lock file; prints the model set's digest."""
+    from lifecycle.workflows.verify_models import rejection, verify_models
+
+    report = verify_models(invocation.app)
+    failure = rejection(report)
+    document = {"digest": report.models.digest, "ok": failure is None, "problems": list(report.problems)}
+    invocation.emit("capctl.models-verification/1", document, "" if failure else report.models.digest)
+    if failure:
+        raise failure
+
+
+@command.command()
+@dry_run_option
+@pass_invocation
+def push(invocation: Invocation, dry_run: bool) -> None:
+    """Upload the locked files that the target's bucket lacks; prints the model set's digest."""
+    from lifecycle.workflows.lock_models import locked
+    from lifecycle.workflows.push_models import plan_push
+
+    app = invocation.app
+    plan = plan_push(app, app.target)
+    if invocation.execute(plan, dry_run=dry_run):
+        models = locked(app)
+        invocation.emit("capctl.models-push/1", _document(models, changed=bool(plan.steps)), models.digest)
+
+
+def _document(models: ModelSet, *, changed: bool) -> dict[str, object]:
+    return {"digest": models.digest, "files": len(models.files), "bytes": models.total_bytes, "changed": changed}

@@ -1,0 +1,67 @@
+"""Evidence: what the instance of a bake read back from its disk before the snapshot was taken."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from lifecycle.domain.digest import digest_of
+from lifecycle.domain.models import MARKER, ModelFile, ModelSet
+from lifecycle.errors import CapctlError
+
+SCHEMA = "capctl.bake-evidence/1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """`files` and `markers` as they lay below the model root; nothing else lay there."""
+
+    instance_id: str
+    files: tuple[ModelFile, ...]
+    markers: tuple[ModelFile, ...]
+
+    @property
+    def total_bytes(self) -> int:
+        """Payload size, without the markers."""
+        return sum(file.bytes for file in self.files)
+
+
+def parse_evidence(document: dict[str, Any]) -> Evidence:
+    """Raises `CapctlError("evidence-invalid")`."""
+    try:
+        if document["schema"] != SCHEMA:
+            raise ValueError(f"schema `{document['schema']}`")
+        return Evidence(
+            instance_id=str(document["instance_id"]),
+            files=_files(document["files"]),
+            markers=_files(document["markers"]),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise CapctlError(
+            "evidence-invalid", f"What the instance reported cannot be read: {error}", hint="Bake again with `--force`"
+        ) from error
+
+
+def differences(evidence: Evidence, models: ModelSet) -> tuple[str, ...]:
+    """What the instance held that the set does not say, and the other way round; empty when they are equal."""
+    marker = models.marker()
+    markers = (MARKER, *(f"{folder}/{MARKER}" for folder in models.folders))
+    sha256 = digest_of(marker).removeprefix("sha256:")
+    wanted = {file.path: (file.bytes, file.sha256, file.mode) for file in models.files}
+    wanted |= {path: (len(marker), sha256, "0444") for path in markers}
+    held = {file.path: (file.bytes, file.sha256, file.mode) for file in (*evidence.files, *evidence.markers)}
+    found = []
+    for path in sorted(wanted.keys() | held.keys()):
+        if path not in held:
+            found.append(f"`{path}` is missing")
+        elif path not in wanted:
+            found.append(f"`{path}` is not in the model set")
+        elif held[path] != wanted[path]:
+            pairs = zip(("bytes", "sha256", "mode"), held[path], wanted[path], strict=True)
+            found.append(f"`{path}` has " + ", ".join(f"{name} {a}, not {b}" for name, a, b in pairs if a != b))
+    return tuple(found)
+
+
+def _files(entries: list[dict[str, Any]]) -> tuple[ModelFile, ...]:
+    return tuple(
+        ModelFile(path=str(item["path"]), bytes=int(item["bytes"]), sha256=str(item["sha256"]), mode=str(item["mode"]))
+        for item in entries
+    )

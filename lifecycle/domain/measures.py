@@ -1,0 +1,17 @@
+"""Amounts and durations as people read them."""
+
+
+def size_text(size_bytes: int) -> str:
+    """`345 B`, `12.3 kB`, `1.5 GB`; 1 kB = 10^3 bytes."""
+    for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if size_bytes >= size:
+            return f"{size_bytes / size:.1f} {unit}"
+    return f"{size_bytes} B"
+
+
+def duration_text(duration_s: float) -> str:
+    """`0.4s`, `12.3s`, `4m05s`, `1h02m`."""
+    if duration_s < 59.95:
+        return f"{duration_s:.1f}s"
+    minutes, seconds = divmod(round(duration_s), 60)
+    return f"{minutes}m{seconds:02}s" if minutes < 60 else f"{minutes // 60}h{minutes % 60:02}m"

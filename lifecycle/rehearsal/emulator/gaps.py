@@ -1,0 +1,257 @@
+"""Where the emulator differs from moto, in one list; the README's table is rendered from it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gap:
+    """One difference between moto 5.2.5 and AWS. `emulator` says what happens here; `open` marks what still differs from AWS."""
+
+    service: str
+    subject: str
+    moto: str
+    emulator: str
+    open: bool = False
+
+
+GAPS: tuple[Gap, ...] = (
+    Gap(
+        service="EC2",
+        subject="base images",
+        moto="1300 per region, all made when the server started",
+        emulator="one ECS GPU image with a fixed date, named by the public SSM parameter",
+    ),
+    Gap(
+        service="EC2",
+        subject="instance",
+        moto="a record",
+        emulator="with a key pair and a root filesystem: a machine in namespaces, reached over ssh at its private address",
+    ),
+    Gap(
+        service="EC2",
+        subject="a machine that does not boot",
+        moto="-",
+        emulator="the instance is `terminated` with `Server.InternalError`; the console is in the log",
+    ),
+    Gap(
+        service="EC2",
+        subject="volumes of an instance",
+        moto="the request's, or one of 8 GB; throughput lost",
+        emulator="the image's, changed by the request, with IOPS and throughput",
+    ),
+    Gap(
+        service="EC2",
+        subject="RunInstances from an image that is gone or disabled",
+        moto="works",
+        emulator="`InvalidAMIID.NotFound` or `InvalidAMIID.Unavailable`",
+    ),
+    Gap(
+        service="EC2",
+        subject="CreateImage",
+        moto="one snapshot of 15 GB, `standard` root, duplicate names, snapshot tags fail",
+        emulator="a snapshot per volume with its size, type and encryption, tags, description; `InvalidAMIName.Duplicate`",
+    ),
+    Gap(
+        service="EC2",
+        subject="content of an image",
+        moto="none",
+        emulator="what the machine wrote, as a layer over its own image; kept until nothing needs it",
+    ),
+    Gap(
+        service="EC2",
+        subject="CopyImage",
+        moto="no volumes, no tags",
+        emulator="volumes, snapshots, tags and content",
+    ),
+    Gap(
+        service="EC2",
+        subject="DeregisterImage with DeleteAssociatedSnapshots",
+        moto="snapshots stay",
+        emulator="one result per snapshot",
+    ),
+    Gap(
+        service="EC2",
+        subject="image deprecation, deregistration protection, ResetImageAttribute",
+        moto="HTTP 500",
+        emulator="done; the protection's cooldown of 24 hours is not waited for",
+        open=True,
+    ),
+    Gap(
+        service="EC2",
+        subject="ModifyImageAttribute",
+        moto="launch permissions only",
+        emulator="description and IMDS support too",
+    ),
+    Gap(
+        service="EC2",
+        subject="DisableImage",
+        moto="image stays listed, permissions stay",
+        emulator="listed with IncludeDisabled only, permissions removed",
+    ),
+    Gap(
+        service="EC2",
+        subject="DescribeSnapshots by owner",
+        moto="ignored",
+        emulator="done",
+    ),
+    Gap(
+        service="EC2",
+        subject="user data, instance metadata service",
+        moto="stored",
+        emulator="stored; a machine does not run its user data and cannot ask for metadata",
+        open=True,
+    ),
+    Gap(
+        service="SSM",
+        subject="ECS GPU parameter",
+        moto="names images that do not exist in a small catalogue",
+        emulator="names the base image",
+    ),
+    Gap(
+        service="ECR",
+        subject="data plane",
+        moto="none",
+        emulator="a registry on loopback; each read looks there first, its notifications bring pushes by digest",
+    ),
+    Gap(
+        service="ECR",
+        subject="digest and size",
+        moto="invented digest, size of the configuration",
+        emulator="those of what was pushed",
+    ),
+    Gap(
+        service="ECR",
+        subject="push to a repository that does not exist",
+        moto="-",
+        emulator="the registry takes it; logged as an error and listed under `faults` of the status page",
+        open=True,
+    ),
+    Gap(
+        service="ECR",
+        subject="token",
+        moto="expired in 2015",
+        emulator="lasts twelve hours",
+    ),
+    Gap(
+        service="Batch",
+        subject="compute environment",
+        moto="VALID at once, service role demanded, changes ignored",
+        emulator="CREATING, then VALID or INVALID with the reason (image, template, user data); changes kept",
+    ),
+    Gap(
+        service="Batch",
+        subject="deletion",
+        moto="always works",
+        emulator="refused while ENABLED, and while a queue refers to the environment",
+    ),
+    Gap(
+        service="Batch",
+        subject="queue still related to an environment some seconds after its deletion",
+        moto="not so",
+        emulator="not so",
+        open=True,
+    ),
+    Gap(
+        service="Batch",
+        subject="queue",
+        moto="time limits dropped, takes jobs while DISABLED",
+        emulator="time limits kept but not applied, jobs refused while DISABLED, at most three environments",
+        open=True,
+    ),
+    Gap(
+        service="Batch",
+        subject="job definition",
+        moto="a deregistered revision still runs",
+        emulator="only ACTIVE revisions run",
+    ),
+    Gap(
+        service="Batch",
+        subject="capacity",
+        moto="every job starts",
+        emulator="jobs wait as RUNNABLE for an environment that is ENABLED, VALID and has vCPUs left",
+    ),
+    Gap(
+        service="Batch",
+        subject="proof of host",
+        moto="containerInstanceArn is `TBD`",
+        emulator="job, container instance, EC2 instance and its image resolve; ending the instance ends its jobs as Spot does",
+    ),
+    Gap(
+        service="Batch",
+        subject="host volumes",
+        moto="paths of the machine that runs moto",
+        emulator="paths of the image's content; a missing one fails the job, where Docker on AWS would make an empty directory",
+        open=True,
+    ),
+    Gap(
+        service="Batch",
+        subject="container",
+        moto="memory, user, read-only root, limits, tmpfs ignored",
+        emulator="done, with host networking and the AWS_BATCH_ variables; secrets are read; no GPU is passed",
+        open=True,
+    ),
+    Gap(
+        service="Batch",
+        subject="retries",
+        moto="ignored",
+        emulator="attempts and evaluateOnExit, with one record per attempt",
+    ),
+    Gap(
+        service="Batch",
+        subject="end of a job",
+        moto="SIGKILL, no exit code, no reason, log lost",
+        emulator="SIGTERM and grace, exit code, reason, `OutOfMemoryError`, `CannotPullContainerError`, log while it runs",
+    ),
+    Gap(
+        service="Batch",
+        subject="without a container engine",
+        moto="FAILED without a reason",
+        emulator="FAILED with the reason `no container engine`",
+    ),
+    Gap(
+        service="Batch",
+        subject="ListJobs",
+        moto="all states, definition filter ignored",
+        emulator="RUNNING unless asked otherwise, filter by definition; one page",
+        open=True,
+    ),
+    Gap(
+        service="Batch",
+        subject="GetJobQueueSnapshot",
+        moto="HTTP 500",
+        emulator="the RUNNABLE jobs, oldest first",
+    ),
+)
+
+
+def table(gaps: Sequence[Gap] = GAPS) -> str:
+    """The gaps as a Markdown table; a dagger marks what still differs from AWS."""
+    lines = ["| service | subject | moto | here |", "|---|---|---|---|"]
+    lines += [
+        f"| {gap.service} | {gap.subject}{' †' if gap.open else ''} | {gap.moto} | {gap.emulator} |" for gap in gaps
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def readme() -> str:
+    """The text of this folder's README.md."""
+    return f"""# The AWS emulator
+
+A moto server on loopback, with the gaps mended that a rehearsal would otherwise hide. Start it by hand:
+
+```
+python -m lifecycle.rehearsal.emulator --port 5555 --state /tmp/stage --rehearsal r1 --rootfs DIR --registry 127.0.0.1:5000
+```
+
+It prints one line of JSON when it answers, and ends with a signal or with the process that started it (`--orphan`: not).
+`GET /_capctl/status` shows what runs, and the mistakes that AWS would have refused. Read `server.py` first, then the file of a service.
+
+Each service hooks into moto at its two tables, the backend class (`<service>_backends.backend`) and the URL table, and at the one
+name by which moto makes a model that must be ours. Nothing else of moto is touched.
+
+† still differs from AWS.
+
+{table()}"""

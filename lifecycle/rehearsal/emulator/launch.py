@@ -1,0 +1,85 @@
+"""Starting the emulator as a process of its own."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from lifecycle.rehearsal.child import Child
+
+_START_TIMEOUT_S = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmulatorOptions:
+    """What `python -m lifecycle.rehearsal.emulator` takes; `port` and `ssh_port` 0 mean a free one."""
+
+    state: Path
+    rehearsal: str
+    port: int = 0
+    registry: str | None = None
+    ssh_port: int = 0
+    rootfs: Path | None = None
+    stop_grace_s: int = 30
+    orphan: bool = False
+
+    def arguments(self) -> list[str]:
+        given = [
+            *("--port", str(self.port), "--state", str(self.state), "--rehearsal", self.rehearsal),
+            *("--ssh-port", str(self.ssh_port), "--stop-grace-s", str(self.stop_grace_s)),
+        ]
+        given += ["--registry", self.registry] if self.registry else []
+        given += ["--rootfs", str(self.rootfs)] if self.rootfs else []
+        return [*given, *(["--orphan"] if self.orphan else [])]
+
+
+class Emulator:
+    """The running emulator; ends with the `with` block, or with this process unless `orphan` is set.
+
+    `facts` is its ready line: `endpoint`, `ssh_port`, `base_ami`, `base_ami_parameter`, `registry_events`, `no_machines`, `no_jobs`.
+    """
+
+    def __init__(self, options: EmulatorOptions) -> None:
+        """Start it. Raises: PartFailed."""
+        self.options = options
+        options.state.mkdir(parents=True, exist_ok=True)
+        log = options.state / "emulator.log"
+        log.unlink(missing_ok=True)
+        command = [sys.executable, "-m", "lifecycle.rehearsal.emulator", *options.arguments()]
+        self._child = Child("emulator", command, log=log, rehearsal=options.rehearsal)
+        self.facts: dict[str, Any] = {}
+        self._child.await_ready(self._read_facts, timeout_s=_START_TIMEOUT_S)
+
+    def _read_facts(self) -> bool:
+        for line in self._child.log.read_text(errors="replace").splitlines(keepends=True):
+            if line.startswith('{"schema": "capctl.emulator/1"') and line.endswith("\n"):
+                self.facts = json.loads(line)
+                return True
+        return False
+
+    @property
+    def endpoint(self) -> str:
+        return str(self.facts["endpoint"])
+
+    @property
+    def pid(self) -> int:
+        return self._child.process.pid
+
+    @property
+    def log(self) -> Path:
+        return self._child.log
+
+    def close(self) -> None:
+        self._child.stop(grace_s=60.0)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

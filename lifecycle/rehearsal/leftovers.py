@@ -1,0 +1,150 @@
+"""What a rehearsal left on this machine, found by its id: processes, containers and mounts."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from lifecycle.rehearsal.machine import REHEARSAL_VARIABLE
+
+REHEARSAL_LABEL = "capctl.rehearsal"
+_PROC = Path("/proc")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Leftover:
+    """One thing that survived. `name` is a pid, a container id or a mount point; `detail` says what it is."""
+
+    kind: Literal["container", "process", "mount"]
+    name: str
+    detail: str
+
+
+def find(rehearsal: str, state: Path | None = None) -> list[Leftover]:
+    """Everything of the rehearsal that still exists, this process and its ancestors apart.
+
+    Processes count when they were started with the rehearsal's mark, or live in a pid namespace that such a process made, or hold a
+    mount below `state`, the rehearsal's directory. Mounts of the host's own namespace below `state` count too.
+    """
+    return [*_containers(rehearsal), *_processes(rehearsal, state), *_mounts(state)]
+
+
+def remove(
+    rehearsal: str, state: Path | None = None, *, wait_s: float = 5.0, sleep: Callable[[float], None] = time.sleep
+) -> list[Leftover]:
+    """Remove what `find` finds: containers, then processes (SIGKILL), then mounts.
+
+    Returns: what is still there after `wait_s` seconds, normally nothing.
+    """
+    for _ in range(max(1, int(wait_s / 0.1))):
+        found = find(rehearsal, state)
+        if not found:
+            return []
+        for leftover in found:
+            _REMOVERS[leftover.kind](leftover.name)
+        sleep(0.1)
+    return find(rehearsal, state)
+
+
+def _processes(rehearsal: str, state: Path | None) -> Iterator[Leftover]:
+    mark = f"{REHEARSAL_VARIABLE}={rehearsal}".encode()
+    own = _ancestry(os.getpid())
+    own_namespace = _namespace(os.getpid())
+    pids = [int(entry.name) for entry in _PROC.iterdir() if entry.name.isdecimal() and int(entry.name) not in own]
+    marked = {pid for pid in pids if mark in _read(pid, "environ").split(b"\0")}
+    # A daemon may overwrite its environment (sshd does), and sudo clears it; their pid namespace stays.
+    namespaces = {_namespace(pid) for pid in marked} | {_namespace_of_children(pid) for pid in marked}
+    namespaces -= {own_namespace, ""}
+    below = f" {state}/".encode() if state else None
+    for pid in pids:
+        inside = _namespace(pid) in namespaces
+        holds = below is not None and _namespace(pid) != own_namespace and below in _read(pid, "mountinfo")
+        if pid in marked or inside or holds:
+            command = _read(pid, "cmdline").replace(b"\0", b" ").decode("utf-8", "replace").strip()
+            yield Leftover(kind="process", name=str(pid), detail=command or "(no command line)")
+
+
+def _containers(rehearsal: str) -> Iterator[Leftover]:
+    try:
+        import docker
+
+        engine = docker.from_env(timeout=10)
+    except Exception:
+        return  # without an engine there are no containers
+    try:
+        for container in engine.containers.list(all=True, filters={"label": f"{REHEARSAL_LABEL}={rehearsal}"}):
+            yield Leftover(kind="container", name=str(container.id), detail=f"{container.name} ({container.status})")
+    finally:
+        engine.close()
+
+
+def _mounts(state: Path | None) -> Iterator[Leftover]:
+    if state is None:
+        return
+    for line in reversed(Path("/proc/self/mountinfo").read_text().splitlines()):
+        point = line.split(" ")[4].encode().decode("unicode_escape")
+        if point.startswith(f"{state}/"):
+            yield Leftover(kind="mount", name=point, detail=line.rpartition(" - ")[2].split(" ")[0])
+
+
+def _remove_container(name: str) -> None:
+    import docker
+
+    engine = docker.from_env(timeout=30)
+    try:
+        engine.containers.get(name).remove(v=True, force=True)
+    except docker.errors.APIError:
+        return  # gone, or going
+    finally:
+        engine.close()
+
+
+def _kill(name: str) -> None:
+    try:
+        os.kill(int(name), signal.SIGKILL)
+    except ProcessLookupError:
+        return
+
+
+def _unmount(name: str) -> None:
+    subprocess.run(["umount", "--lazy", name], check=False, capture_output=True)
+
+
+_REMOVERS: dict[str, Callable[[str], None]] = {"container": _remove_container, "process": _kill, "mount": _unmount}
+
+
+def _ancestry(pid: int) -> set[int]:
+    found = set()
+    while pid > 0 and pid not in found:
+        found.add(pid)
+        status = _read(pid, "status").decode("utf-8", "replace")
+        pid = next((int(line.split()[1]) for line in status.splitlines() if line.startswith("PPid:")), 0)
+    return found
+
+
+def _namespace(pid: int) -> str:
+    return _link(pid, "ns/pid")
+
+
+def _namespace_of_children(pid: int) -> str:
+    return _link(pid, "ns/pid_for_children")
+
+
+def _link(pid: int, name: str) -> str:
+    try:
+        return str((_PROC / str(pid) / name).readlink())
+    except OSError:
+        return ""
+
+
+def _read(pid: int, name: str) -> bytes:
+    try:
+        return (_PROC / str(pid) / name).read_bytes()
+    except OSError:
+        return b""

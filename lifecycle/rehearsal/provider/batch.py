@@ -1,0 +1,256 @@
+"""Compute environments, job queues and job definitions."""
+
+# ruff: noqa: ARG002 - the protocol `Resource` fixes the arguments.
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from lifecycle.rehearsal.provider.clients import Clients
+from lifecycle.rehearsal.provider.resource import NotReady, Properties, changed
+
+# Batch spells these in its own way.
+_API_NAMES = {"minVcpus": "minvCpus", "maxVcpus": "maxvCpus", "desiredVcpus": "desiredvCpus",
+              "ec2Configurations": "ec2Configuration"}  # fmt: skip
+_SCHEMA_NAMES = {api: schema for schema, api in _API_NAMES.items()}
+
+# With one of these strategies, and the service-linked role, Batch replaces hosts within the compute environment.
+_UPDATABLE = {"BEST_FIT_PROGRESSIVE", "SPOT_CAPACITY_OPTIMIZED", "SPOT_PRICE_CAPACITY_OPTIMIZED"}
+_SCALING = {"minVcpus", "maxVcpus", "desiredVcpus"}
+
+_SETTLED = {"VALID", "INVALID"}
+_POLL_S = 0.1
+_TIMEOUT_S = 120.0
+
+
+def settled(describe: Callable[[], list[dict[str, Any]]]) -> dict[str, Any] | None:
+    """Wait until what `describe` finds is VALID or INVALID; None once it is gone. Raises `TimeoutError`."""
+    deadline = time.monotonic() + _TIMEOUT_S
+    while time.monotonic() < deadline:
+        found = [item for item in describe() if item.get("status") != "DELETED"]
+        if not found:
+            return None
+        if found[0]["status"] in _SETTLED:
+            return found[0]
+        time.sleep(_POLL_S)
+    raise TimeoutError(f"Batch resource did not settle within {_TIMEOUT_S:.0f} s")
+
+
+class ComputeEnvironment:
+    """Created with the service-linked role, as a release's is, it changes in place except for name and type."""
+
+    token = "aws:batch/computeEnvironment:ComputeEnvironment"
+
+    def __init__(self, clients: Clients) -> None:
+        self._clients = clients
+
+    def create(self, inputs: Properties) -> tuple[str, Properties]:
+        made = self._clients["batch"].create_compute_environment(
+            computeEnvironmentName=inputs["name"],
+            type=inputs["type"],
+            state=inputs.get("state", "ENABLED"),
+            computeResources=_renamed(inputs["computeResources"], _API_NAMES),
+            tags=inputs.get("tags", {}),
+        )
+        arn = made["computeEnvironmentArn"]
+        found = self._settled(arn)
+        computed = _environment_computed(found) if found else {"arn": arn}
+        if found and found["status"] == "INVALID":
+            raise NotReady(inputs["name"], computed, f"unexpected state 'INVALID': {found.get('statusReason', '')}")
+        return inputs["name"], computed
+
+    def read(self, resource_id: str) -> Properties | None:
+        found = [item for item in self._describe(resource_id) if item.get("status") != "DELETED"]
+        if not found:
+            return None
+        resources = _renamed(found[0].get("computeResources", {}), _SCHEMA_NAMES)
+        return {
+            "name": found[0]["computeEnvironmentName"],
+            "type": found[0]["type"],
+            "state": found[0]["state"],
+            "computeResources": resources,
+            "tags": found[0].get("tags", {}),
+            **_environment_computed(found[0]),
+        }
+
+    def update(self, resource_id: str, old: Properties, new: Properties) -> Properties:
+        resources = _renamed(new["computeResources"], _API_NAMES)
+        self._clients["batch"].update_compute_environment(
+            computeEnvironment=resource_id,
+            state=new.get("state", "ENABLED"),
+            computeResources={name: value for name, value in resources.items() if name != "type"},
+        )
+        found = self._settled(resource_id)
+        return _environment_computed(found) if found else {}
+
+    def delete(self, resource_id: str) -> None:
+        if self._settled(resource_id) is None:
+            return
+        batch = self._clients["batch"]
+        batch.update_compute_environment(computeEnvironment=resource_id, state="DISABLED")
+        self._settled(resource_id)
+        batch.delete_compute_environment(computeEnvironment=resource_id)
+        if self._settled(resource_id) is not None:
+            raise ClientError({"Error": {"Code": "INVALID", "Message": f"{resource_id} is still there"}}, "Delete")
+
+    def replaced_by(self, old: Properties, new: Properties) -> set[str]:
+        names = changed(old, new)
+        replaces = names & {"name", "namePrefix", "type", "eksConfiguration"}
+        if "computeResources" in names and _replaces_resources(old, new):
+            replaces.add("computeResources")
+        return replaces
+
+    def _describe(self, reference: str) -> list[dict[str, Any]]:
+        answer = self._clients["batch"].describe_compute_environments(computeEnvironments=[reference])
+        found: list[dict[str, Any]] = answer["computeEnvironments"]
+        return found
+
+    def _settled(self, reference: str) -> dict[str, Any] | None:
+        return settled(lambda: self._describe(reference))
+
+
+class JobQueue:
+    """Everything but the name changes in place."""
+
+    token = "aws:batch/jobQueue:JobQueue"
+
+    def __init__(self, clients: Clients) -> None:
+        self._clients = clients
+
+    def create(self, inputs: Properties) -> tuple[str, Properties]:
+        made = self._clients["batch"].create_job_queue(
+            jobQueueName=inputs["name"],
+            state=inputs["state"],
+            priority=inputs["priority"],
+            computeEnvironmentOrder=inputs["computeEnvironmentOrders"],
+            jobStateTimeLimitActions=inputs.get("jobStateTimeLimitActions", []),
+            tags=inputs.get("tags", {}),
+        )
+        self._settled(made["jobQueueArn"])
+        return made["jobQueueArn"], {"arn": made["jobQueueArn"]}
+
+    def read(self, resource_id: str) -> Properties | None:
+        found = [item for item in self._describe(resource_id) if item.get("status") != "DELETED"]
+        if not found:
+            return None
+        return {
+            "name": found[0]["jobQueueName"],
+            "state": found[0]["state"],
+            "priority": found[0]["priority"],
+            "computeEnvironmentOrders": found[0]["computeEnvironmentOrder"],
+            "tags": found[0].get("tags", {}),
+            "arn": found[0]["jobQueueArn"],
+        }
+
+    def update(self, resource_id: str, old: Properties, new: Properties) -> Properties:
+        self._clients["batch"].update_job_queue(
+            jobQueue=resource_id,
+            state=new["state"],
+            priority=new["priority"],
+            computeEnvironmentOrder=new["computeEnvironmentOrders"],
+        )
+        self._settled(resource_id)
+        return {"arn": resource_id}
+
+    def delete(self, resource_id: str) -> None:
+        if self._settled(resource_id) is None:
+            return
+        batch = self._clients["batch"]
+        batch.update_job_queue(jobQueue=resource_id, state="DISABLED")
+        self._settled(resource_id)
+        batch.delete_job_queue(jobQueue=resource_id)
+        self._settled(resource_id)
+
+    def replaced_by(self, old: Properties, new: Properties) -> set[str]:
+        return changed(old, new) & {"name"}
+
+    def _describe(self, reference: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self._clients["batch"].describe_job_queues(jobQueues=[reference])["jobQueues"]
+        return found
+
+    def _settled(self, reference: str) -> dict[str, Any] | None:
+        return settled(lambda: self._describe(reference))
+
+
+class JobDefinition:
+    """A change registers another revision and deregisters the one before."""
+
+    token = "aws:batch/jobDefinition:JobDefinition"
+
+    def __init__(self, clients: Clients) -> None:
+        self._clients = clients
+
+    def create(self, inputs: Properties) -> tuple[str, Properties]:
+        retry, timeout = inputs.get("retryStrategy"), inputs.get("timeout")
+        request: dict[str, Any] = {
+            "jobDefinitionName": inputs["name"],
+            "type": inputs["type"],
+            "containerProperties": json.loads(inputs["containerProperties"]),
+            "platformCapabilities": inputs.get("platformCapabilities", ["EC2"]),
+            "propagateTags": inputs.get("propagateTags", False),
+            "parameters": inputs.get("parameters", {}),
+            "tags": inputs.get("tags", {}),
+        }
+        if retry:
+            rules = retry.get("evaluateOnExits", [])
+            request["retryStrategy"] = {"attempts": retry["attempts"], "evaluateOnExit": rules}
+        if timeout:
+            request["timeout"] = timeout
+        made = self._clients["batch"].register_job_definition(**request)
+        arn = made["jobDefinitionArn"]
+        return arn, {"arn": arn, "arnPrefix": arn.rpartition(":")[0], "revision": made["revision"]}
+
+    def read(self, resource_id: str) -> Properties | None:
+        answer = self._clients["batch"].describe_job_definitions(jobDefinitions=[resource_id])["jobDefinitions"]
+        found = [item for item in answer if item["status"] == "ACTIVE"]
+        if not found:
+            return None
+        return {
+            "name": found[0]["jobDefinitionName"],
+            "type": found[0]["type"],
+            "tags": found[0].get("tags", {}),
+            "arn": found[0]["jobDefinitionArn"],
+            "revision": found[0]["revision"],
+        }
+
+    def update(self, resource_id: str, old: Properties, new: Properties) -> Properties:
+        _, computed = self.create(new)
+        self._clients["batch"].deregister_job_definition(jobDefinition=resource_id)
+        return computed
+
+    def delete(self, resource_id: str) -> None:
+        """All active revisions of the name go, as with the real provider."""
+        batch = self._clients["batch"]
+        name = resource_id.rpartition("/")[2].partition(":")[0]
+        answer = batch.describe_job_definitions(jobDefinitionName=name, status="ACTIVE")
+        for revision in answer["jobDefinitions"]:
+            batch.deregister_job_definition(jobDefinition=revision["jobDefinitionArn"])
+
+    def replaced_by(self, old: Properties, new: Properties) -> set[str]:
+        return changed(old, new) & {"name", "type"}
+
+
+def _renamed(resources: Properties, names: dict[str, str]) -> Properties:
+    return {names.get(name, name): value for name, value in resources.items()}
+
+
+def _environment_computed(found: dict[str, Any]) -> Properties:
+    return {
+        "arn": found["computeEnvironmentArn"],
+        "ecsClusterArn": found.get("ecsClusterArn", ""),
+        "status": found["status"],
+        "statusReason": found.get("statusReason", ""),
+    }
+
+
+def _replaces_resources(old: Properties, new: Properties) -> bool:
+    before, after = old.get("computeResources") or {}, new.get("computeResources") or {}
+    names = changed(before, after)
+    if names & {"placementGroup", "spotIamFleetRole"}:
+        return True
+    if any(bool(before.get(block)) != bool(after.get(block)) for block in ("launchTemplate", "ec2Configurations")):
+        return True
+    in_place = before.get("allocationStrategy") in _UPDATABLE and after.get("allocationStrategy") in _UPDATABLE
+    return not in_place and bool(names - _SCALING)

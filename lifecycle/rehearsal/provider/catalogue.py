@@ -1,0 +1,35 @@
+"""The resource types that the provider knows."""
+
+from collections.abc import Callable
+
+from lifecycle.rehearsal.provider.batch import ComputeEnvironment, JobDefinition, JobQueue
+from lifecycle.rehearsal.provider.clients import Clients
+from lifecycle.rehearsal.provider.dynamodb import Table
+from lifecycle.rehearsal.provider.ec2 import LaunchTemplate
+from lifecycle.rehearsal.provider.ecr import Repository
+from lifecycle.rehearsal.provider.iam import InstanceProfile, Role, RolePolicy
+from lifecycle.rehearsal.provider.logs import LogGroup
+from lifecycle.rehearsal.provider.resource import Resource
+from lifecycle.rehearsal.provider.s3 import Bucket, BucketEncryption, BucketPublicAccessBlock, BucketVersioning
+
+TYPES: tuple[Callable[[Clients], Resource], ...] = (
+    Bucket,
+    BucketEncryption,
+    BucketPublicAccessBlock,
+    BucketVersioning,
+    ComputeEnvironment,
+    InstanceProfile,
+    JobDefinition,
+    JobQueue,
+    LaunchTemplate,
+    LogGroup,
+    Repository,
+    Role,
+    RolePolicy,
+    Table,
+)
+
+
+def resources(clients: Clients) -> dict[str, Resource]:
+    """Resource types by their token."""
+    return {resource.token: resource for resource in (make(clients) for make in TYPES)}

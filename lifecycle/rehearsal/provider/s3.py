@@ -1,0 +1,140 @@
+"""Buckets and their settings."""
+
+# ruff: noqa: ARG002 - the protocol `Resource` fixes the arguments.
+from botocore.exceptions import ClientError
+
+from lifecycle.rehearsal.provider.clients import Clients
+from lifecycle.rehearsal.provider.resource import Properties, changed, tag_list, tag_map
+
+
+class Bucket:
+    """A bucket; deletion empties nothing, so a bucket with objects stays, as on AWS."""
+
+    token = "aws:s3/bucket:Bucket"
+
+    def __init__(self, clients: Clients) -> None:
+        self._clients = clients
+
+    def create(self, inputs: Properties) -> tuple[str, Properties]:
+        s3, name = self._clients["s3"], inputs["bucket"]
+        region = s3.meta.region_name
+        placed = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
+        s3.create_bucket(Bucket=name, **placed)
+        self._tag(name, inputs)
+        return name, _bucket_computed(name)
+
+    def read(self, resource_id: str) -> Properties | None:
+        s3 = self._clients["s3"]
+        try:
+            s3.head_bucket(Bucket=resource_id)
+            tags = tag_map(s3.get_bucket_tagging(Bucket=resource_id)["TagSet"])
+        except ClientError as error:
+            if error.response["Error"]["Code"] in {"404", "NoSuchBucket"}:
+                return None
+            if error.response["Error"]["Code"] != "NoSuchTagSet":
+                raise
+            tags = {}
+        return {"bucket": resource_id, "tags": tags, **_bucket_computed(resource_id)}
+
+    def update(self, resource_id: str, old: Properties, new: Properties) -> Properties:
+        self._tag(resource_id, new)
+        return _bucket_computed(resource_id)
+
+    def delete(self, resource_id: str) -> None:
+        try:
+            self._clients["s3"].delete_bucket(Bucket=resource_id)
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "NoSuchBucket":
+                raise
+
+    def replaced_by(self, old: Properties, new: Properties) -> set[str]:
+        return changed(old, new) & {"bucket", "bucketPrefix"}
+
+    def _tag(self, name: str, inputs: Properties) -> None:
+        self._clients["s3"].put_bucket_tagging(Bucket=name, Tagging={"TagSet": tag_list(inputs.get("tags"))})
+
+
+class _BucketSetting:
+    """One setting of a bucket; its id is the bucket's name."""
+
+    def __init__(self, clients: Clients) -> None:
+        self._clients = clients
+
+    def create(self, inputs: Properties) -> tuple[str, Properties]:
+        self._put(inputs)
+        return inputs["bucket"], {}
+
+    def read(self, resource_id: str) -> Properties | None:
+        try:
+            return {"bucket": resource_id, **self._get(resource_id)}
+        except ClientError as error:
+            if error.response["Error"]["Code"].startswith(("NoSuch", "ServerSideEncryptionConfigurationNotFound")):
+                return None
+            raise
+
+    def update(self, resource_id: str, old: Properties, new: Properties) -> Properties:
+        self._put(new)
+        return {}
+
+    def delete(self, resource_id: str) -> None:
+        """The setting goes with its bucket, which is deleted next."""
+
+    def replaced_by(self, old: Properties, new: Properties) -> set[str]:
+        return changed(old, new) & {"bucket"}
+
+    def _put(self, inputs: Properties) -> None:
+        raise NotImplementedError
+
+    def _get(self, bucket: str) -> Properties:
+        raise NotImplementedError
+
+
+class BucketVersioning(_BucketSetting):
+    """Whether a bucket keeps old versions."""
+
+    token = "aws:s3/bucketVersioning:BucketVersioning"
+
+    def _put(self, inputs: Properties) -> None:
+        status = inputs["versioningConfiguration"]["status"]
+        self._clients["s3"].put_bucket_versioning(Bucket=inputs["bucket"], VersioningConfiguration={"Status": status})
+
+    def _get(self, bucket: str) -> Properties:
+        status = self._clients["s3"].get_bucket_versioning(Bucket=bucket).get("Status", "Disabled")
+        return {"versioningConfiguration": {"status": status}}
+
+
+class BucketEncryption(_BucketSetting):
+    """How a bucket encrypts at rest."""
+
+    token = "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration"
+
+    def _put(self, inputs: Properties) -> None:
+        algorithm = inputs["rules"][0]["applyServerSideEncryptionByDefault"]["sseAlgorithm"]
+        rules = [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": algorithm}}]
+        self._clients["s3"].put_bucket_encryption(
+            Bucket=inputs["bucket"], ServerSideEncryptionConfiguration={"Rules": rules}
+        )
+
+    def _get(self, bucket: str) -> Properties:
+        rules = self._clients["s3"].get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]["Rules"]
+        algorithms = [rule["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"] for rule in rules]
+        return {"rules": [{"applyServerSideEncryptionByDefault": {"sseAlgorithm": name}} for name in algorithms]}
+
+
+class BucketPublicAccessBlock(_BucketSetting):
+    """Whether a bucket may be opened to the public."""
+
+    token = "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock"
+    _NAMES = ("blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrictPublicBuckets")
+
+    def _put(self, inputs: Properties) -> None:
+        block = {name[:1].upper() + name[1:]: inputs.get(name, False) for name in self._NAMES}
+        self._clients["s3"].put_public_access_block(Bucket=inputs["bucket"], PublicAccessBlockConfiguration=block)
+
+    def _get(self, bucket: str) -> Properties:
+        block = self._clients["s3"].get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"]
+        return {name: block[name[:1].upper() + name[1:]] for name in self._NAMES}
+
+
+def _bucket_computed(name: str) -> Properties:
+    return {"arn": f"arn:aws:s3:::{name}"}

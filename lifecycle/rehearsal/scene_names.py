@@ -1,0 +1,3 @@
+"""What can be rehearsed, by name. The words stand apart from the scenes, so that `--help` loads none of them."""
+
+SCENES = {"release": "the life of a release: bake, push, deploy, change, break, roll back"}

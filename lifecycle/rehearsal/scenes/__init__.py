@@ -1,0 +1,1 @@
+"""One file per scene: a function that plays it on a stage."""

@@ -1,0 +1,128 @@
+"""`ami bake`: an AMI that holds exactly the locked model set, made once per content."""
+
+from dataclasses import dataclass
+
+from lifecycle.config.target import Target
+from lifecycle.domain.ami import AmiRecord, BakeInputs, Tag
+from lifecycle.domain.evidence import differences
+from lifecycle.domain.models import ModelSet
+from lifecycle.domain.plan import Plan, Step
+from lifecycle.domain.run import Run
+from lifecycle.errors import CapctlError, UsageError
+from lifecycle.ports import Ports
+from lifecycle.workflows.bake_steps import (
+    BakeAmi,
+    Deregister,
+    MarkCandidate,
+    MarkVerified,
+    RequireImdsV2,
+    VerifyAmi,
+    WaitAvailable,
+    bake_tags,
+)
+from lifecycle.workflows.lock_models import locked
+from lifecycle.workflows.push_models import distinct, missing_objects
+from lifecycle.workflows.verify_ami import read_evidence
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bake:
+    """What is to be baked, under which AMI name; `existing` is the AMI that has this content or this name already."""
+
+    inputs: BakeInputs
+    models: ModelSet
+    ami_name: str
+    existing: AmiRecord | None
+
+
+def resolve_bake(ports: Ports, target: Target) -> Bake:
+    """The bake that the lock file, the base AMI of this moment and the recipe call for."""
+    models = locked(ports)
+    inputs = BakeInputs(
+        model_set=models.digest,
+        base_ami=ports.amis.resolve_base(target.settings.ami.base),
+        recipe=ports.baker.recipe(),
+        architecture=target.settings.ami.architecture,
+    )
+    name = inputs.ami_name(target.project)
+    # By digest first, so that the AMI of a forced bake counts; by name, because Packer tags an AMI last.
+    proven = (
+        ami
+        for ami in ports.amis.list(target.project)
+        if ami.tags.get(Tag.BAKE_DIGEST) == inputs.digest and _proven(ami)
+    )
+    existing = next(proven, None) or ports.amis.by_name(name)
+    return Bake(inputs=inputs, models=models, ami_name=existing.name if existing else name, existing=existing)
+
+
+def forced(bake: Bake, run: Run) -> Bake:
+    """The same bake as if no AMI had its content; the name takes the run's id, since AWS keeps names unique."""
+    return Bake(inputs=bake.inputs, models=bake.models, ami_name=f"{bake.ami_name}-{run.id}", existing=None)
+
+
+def plan_bake(ports: Ports, target: Target, run: Run, bake: Bake) -> Plan:
+    """A plan that makes a verified AMI of the locked model set exist.
+
+    Empty when a proven AMI of the same bake digest is there. An AMI that a former run left unproven is verified when the report of
+    its instance is at hand; otherwise it is removed and baked again.
+    """
+    name, existing = bake.ami_name, bake.existing
+    if existing and _proven(existing):
+        because = f"AMI `{existing.id}` is {existing.status} and has bake digest {bake.inputs.digest}"
+        return Plan(title=f"bake {name}", because=because)
+    tags = bake_tags(bake.inputs, project=target.project, name=name, run=run)
+    steps: tuple[Step, ...] = ()
+    if existing and _can_be_verified(ports, target, existing, bake.models):
+        because = f"AMI `{existing.id}` is there, but it is not verified"
+    else:
+        because = f"no AMI has bake digest {bake.inputs.digest}"
+        if existing:
+            because = f"AMI `{existing.id}` is `{existing.state}` and what it holds cannot be proven"
+            steps = (Deregister(ports=ports, ami_id=existing.id),)
+        base = _checked_base(ports, target, bake)
+        steps += (BakeAmi(ports=ports, target=target, run=run, base=base, models=bake.models, name=name, tags=tags),)
+    steps += (
+        WaitAvailable(ports=ports, name=name, timeout_s=target.settings.ami.timeout_s),
+        MarkCandidate(ports=ports, target=target, name=name, tags=tags),
+        RequireImdsV2(ports=ports, name=name),
+        VerifyAmi(ports=ports, target=target, name=name),
+        MarkVerified(ports=ports, name=name),
+    )
+    return Plan(title=f"bake {name}", because=because, steps=steps)
+
+
+def _proven(ami: AmiRecord) -> bool:
+    return ami.state == "available" and ami.status is not None and ami.status.is_proven
+
+
+def _can_be_verified(ports: Ports, target: Target, ami: AmiRecord, models: ModelSet) -> bool:
+    if ami.state not in {"available", "pending"}:
+        return False
+    found = read_evidence(ports, target, ami.id)
+    return found is not None and not differences(found[0], models)
+
+
+def _checked_base(ports: Ports, target: Target, bake: Bake) -> AmiRecord:
+    """The base AMI, after all that can be known before an instance costs money."""
+    budget = target.settings.models.budget_bytes
+    if bake.models.total_bytes > budget:
+        raise CapctlError(
+            "payload-over-budget",
+            f"The model set has {bake.models.total_bytes} bytes, the budget is {budget}",
+            hint="Leave files out with `models.exclude`, or raise `models.budget_bytes`",
+        )
+    base = ports.amis.get(bake.inputs.base_ami)
+    if base.architecture != bake.inputs.architecture:
+        raise UsageError(
+            "base-ami-architecture",
+            f"Base AMI `{base.id}` is {base.architecture}, `ami.architecture` is {bake.inputs.architecture}",
+            hint="Correct `ami.base` or `ami.architecture`",
+        )
+    if missing := missing_objects(ports, target, distinct(bake.models)):
+        raise CapctlError(
+            "object-missing",
+            f"Model `{missing[0].path}` is not in `{target.models_uri}`",
+            hint="Run `capctl models push`, then bake again",
+            details=tuple(f"missing: {file.path}" for file in missing),
+        )
+    return base

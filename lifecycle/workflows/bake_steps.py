@@ -1,0 +1,236 @@
+"""The steps of a bake; each finds the AMI by its name, so that a bake can go on where another run ended."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from lifecycle.config.target import Target
+from lifecycle.domain.ami import AmiId, AmiRecord, AmiStatus, BakeInputs, Tag
+from lifecycle.domain.digest import canonical_json
+from lifecycle.domain.evidence import differences, parse_evidence
+from lifecycle.domain.models import ModelSet
+from lifecycle.domain.run import Run
+from lifecycle.errors import CapctlError
+from lifecycle.ports import Ports
+from lifecycle.ports.baker import BakeRequest
+from lifecycle.workflows.push_models import object_uri
+from lifecycle.workflows.verify_ami import evidence_uri, read_evidence, rejection, verify_ami
+
+
+def named(ports: Ports, name: str) -> AmiRecord:
+    """The AMI of that name. Raises `CapctlError("ami-missing")`."""
+    ami = ports.amis.by_name(name)
+    if ami is None:
+        raise CapctlError("ami-missing", f"There is no AMI `{name}`", hint="Run `capctl ami bake` again")
+    return ami
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deregister:
+    """Remove an AMI that has the name and cannot be proven."""
+
+    ports: Ports
+    ami_id: AmiId
+    permissions: tuple[str, ...] = ("ec2:DescribeImages", "ec2:DeregisterImage", "ec2:DeleteSnapshot")
+
+    def describe(self) -> str:
+        return f"deregister unproven AMI {self.ami_id}"
+
+    def apply(self) -> str:
+        self.ports.amis.deregister(self.ami_id)
+        return "deregistered"
+
+    def verify(self) -> None:
+        return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BakeAmi:
+    """Let an instance download the models, check them and become an AMI; keep what it reported."""
+
+    ports: Ports
+    target: Target
+    run: Run
+    base: AmiRecord
+    models: ModelSet
+    name: str
+    tags: dict[str, str]
+    permissions: tuple[str, ...] = (
+        "ec2:AuthorizeSecurityGroupIngress", "ec2:CreateImage", "ec2:CreateKeyPair", "ec2:CreateSecurityGroup", "ec2:CreateTags",
+        "ec2:DeleteKeyPair", "ec2:DeleteSecurityGroup", "ec2:DeleteSnapshot", "ec2:DeleteVolume", "ec2:DeregisterImage",
+        "ec2:DescribeImages", "ec2:DescribeInstances", "ec2:DescribeKeyPairs", "ec2:DescribeSecurityGroups", "ec2:DescribeSnapshots",
+        "ec2:DescribeSubnets", "ec2:DescribeVolumes", "ec2:DescribeVpcs", "ec2:RunInstances", "ec2:StopInstances",
+        "ec2:TerminateInstances", "s3:GetObject", "s3:PutObject",
+    )  # fmt: skip
+
+    def describe(self) -> str:
+        size = f"{len(self.models.files)} files, {self.models.total_bytes / 1e6:.1f} MB"
+        return f"bake {self.base.id} + model set {self.models.digest[:19]} ({size}) -> {self.name}"
+
+    def apply(self) -> str:
+        expires_s = self.target.settings.ami.timeout_s
+        request = BakeRequest(
+            ami_name=self.name,
+            base=self.base,
+            models=self.models,
+            downloads={
+                file.path: self.ports.objects.presign(object_uri(self.target, file), expires_s=expires_s)
+                for file in self.models.files
+            },
+            tags=self.tags,
+            run_id=self.run.id,
+        )
+        try:
+            return self.ports.baker.bake(request, self._accept).ami_id
+        except CapctlError as error:
+            if error.code != "ami-name-taken" or (winner := self.ports.amis.by_name(self.name)) is None:
+                raise
+            return f"{winner.id}, which another run baked meanwhile"
+
+    def verify(self) -> None:
+        named(self.ports, self.name)
+
+    def _accept(self, document: dict[str, Any]) -> None:
+        """Compare the instance's report with the lock, and keep it before there is an AMI that needs it."""
+        evidence = parse_evidence(document)
+        if found := differences(evidence, self.models):
+            raise CapctlError(
+                "payload-mismatch",
+                f"On the instance, {found[0]}; AMI `{self.name}` was not made",
+                hint="Run `capctl models verify`, then `capctl models push`, then bake again",
+                details=found[1:],
+            )
+        self.ports.objects.write(evidence_uri(self.target, evidence.instance_id), canonical_json(document) + b"\n")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitAvailable:
+    """Wait for the snapshot behind the AMI."""
+
+    ports: Ports
+    name: str
+    timeout_s: float
+    permissions: tuple[str, ...] = ("ec2:DescribeImages",)
+
+    def describe(self) -> str:
+        return f"wait until {self.name} is available"
+
+    def apply(self) -> str:
+        return self.ports.amis.wait_available(named(self.ports, self.name).id, timeout_s=self.timeout_s).state
+
+    def verify(self) -> None:
+        return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarkCandidate:
+    """Tag the AMI and its snapshots with what went into it and with the digest of its instance's report."""
+
+    ports: Ports
+    target: Target
+    name: str
+    tags: dict[str, str]
+    permissions: tuple[str, ...] = ("ec2:CreateTags", "ec2:DescribeImages", "ec2:DescribeSnapshots", "s3:GetObject")
+
+    def describe(self) -> str:
+        return f"tag {self.name} as {AmiStatus.CANDIDATE}"
+
+    def apply(self) -> str:
+        ami = named(self.ports, self.name)
+        self.ports.amis.tag(ami.id, self._wanted(ami))
+        return AmiStatus.CANDIDATE
+
+    def verify(self) -> None:
+        ami = named(self.ports, self.name)
+        wrong = [key for key, value in self._wanted(ami).items() if ami.tags.get(key) != value]
+        if wrong:
+            raise CapctlError(
+                "tags-not-set", f"AMI `{ami.id}` has another tag `{wrong[0]}` than was set", hint="Run it again"
+            )
+
+    def _wanted(self, ami: AmiRecord) -> dict[str, str]:
+        found = read_evidence(self.ports, self.target, ami.id)
+        evidence = {Tag.EVIDENCE.value: found[1]} if found else {}
+        # An AMI that another run made keeps that run's mark.
+        return {**self.tags, **evidence, Tag.RUN.value: ami.tags.get(Tag.RUN) or self.tags[Tag.RUN]}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequireImdsV2:
+    """Instances of the AMI shall answer metadata requests with a session token only."""
+
+    ports: Ports
+    name: str
+    permissions: tuple[str, ...] = ("ec2:DescribeImages", "ec2:ModifyImageAttribute")
+
+    def describe(self) -> str:
+        return f"require IMDSv2 on {self.name}"
+
+    def apply(self) -> str:
+        self.ports.amis.harden(named(self.ports, self.name).id)
+        return "required"
+
+    def verify(self) -> None:
+        ami = named(self.ports, self.name)
+        if not ami.imds_v2:
+            raise CapctlError("imds-not-set", f"AMI `{ami.id}` still allows IMDSv1", hint="Run `capctl ami bake` again")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifyAmi:
+    """Every check of `ami verify`."""
+
+    ports: Ports
+    target: Target
+    name: str
+    permissions: tuple[str, ...] = ("ec2:DescribeImages", "ec2:DescribeSnapshots", "s3:GetObject")
+
+    def describe(self) -> str:
+        return f"verify {self.name}"
+
+    def apply(self) -> str:
+        report = verify_ami(self.ports, self.target, named(self.ports, self.name).id)
+        if failure := rejection(report):
+            raise failure
+        return f"{len(report.checks)} checks passed"
+
+    def verify(self) -> None:
+        return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarkVerified:
+    """From here on the AMI is proven, and an unchanged bake finds it."""
+
+    ports: Ports
+    name: str
+    permissions: tuple[str, ...] = ("ec2:CreateTags", "ec2:DescribeImages")
+
+    def describe(self) -> str:
+        return f"tag {self.name} as {AmiStatus.VERIFIED}"
+
+    def apply(self) -> str:
+        self.ports.amis.tag(named(self.ports, self.name).id, {Tag.STATUS.value: AmiStatus.VERIFIED.value})
+        return AmiStatus.VERIFIED
+
+    def verify(self) -> None:
+        ami = named(self.ports, self.name)
+        if ami.status is not AmiStatus.VERIFIED:
+            raise CapctlError(
+                "tags-not-set", f"AMI `{ami.id}` is tagged `{ami.status}`, not `verified`", hint="Run it again"
+            )
+
+
+def bake_tags(inputs: BakeInputs, *, project: str, name: str, run: Run) -> dict[str, str]:
+    """The tags of everything a bake makes."""
+    tags = {
+        "Name": name,
+        Tag.PROJECT.value: project,
+        Tag.BAKE_DIGEST.value: inputs.digest,
+        Tag.MODEL_SET.value: inputs.model_set,
+        Tag.BASE_AMI.value: inputs.base_ami,
+        Tag.RECIPE.value: inputs.recipe,
+        Tag.GIT.value: run.git_commit,
+        Tag.RUN.value: run.id,
+        Tag.STATUS.value: AmiStatus.CANDIDATE.value,
+    }
+    return {key: value for key, value in tags.items() if value}

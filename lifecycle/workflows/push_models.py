@@ -1,0 +1,76 @@
+"""`models push`: upload the locked files, each under the name of its content."""
+
+from dataclasses import dataclass
+
+from lifecycle.config.target import Target
+from lifecycle.domain.models import ModelFile, ModelSet
+from lifecycle.domain.plan import Plan
+from lifecycle.errors import CapctlError
+from lifecycle.ports import Ports
+from lifecycle.workflows.lock_models import locked
+from lifecycle.workflows.parallel import Advance, for_each
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UploadModels:
+    """Upload files in parallel; `missing` are those that the bucket lacks."""
+
+    ports: Ports
+    target: Target
+    missing: tuple[ModelFile, ...]
+    permissions: tuple[str, ...] = ("s3:PutObject", "s3:AbortMultipartUpload", "s3:GetObject", "s3:ListBucket")
+
+    def describe(self) -> str:
+        names = ", ".join(file.path for file in self.missing[:3])
+        more = f" and {len(self.missing) - 3} more" if len(self.missing) > 3 else ""
+        return f"upload {names}{more} to {self.target.models_uri}"
+
+    def apply(self) -> str:
+        total = sum(file.bytes for file in self.missing)
+        with self.ports.ui.progress(f"upload {len(self.missing)} model files", total) as bar:
+            for_each(self.missing, self._upload, advance=bar.advance)
+        return f"{len(self.missing)} files, {total / 1e6:.1f} MB"
+
+    def verify(self) -> None:
+        if left := missing_objects(self.ports, self.target, self.missing):
+            raise CapctlError(
+                "object-missing",
+                f"Model `{left[0].path}` is not in `{self.target.models_uri}` after its upload",
+                hint="Run `capctl models push` again",
+            )
+
+    def _upload(self, file: ModelFile, advance: Advance) -> None:
+        with self.ports.model_source.local_copy(file.path) as local:
+            self.ports.objects.put(local, object_uri(self.target, file), sha256=file.sha256, progress=advance)
+
+
+def plan_push(ports: Ports, target: Target) -> Plan:
+    """A plan that uploads what the bucket lacks of the locked set; empty when it has it all."""
+    models = locked(ports)
+    missing = missing_objects(ports, target, distinct(models))
+    title = f"push model set {models.digest[:19]} to {target.models_uri}"
+    if not missing:
+        return Plan(title=title, because=f"all {len(models.files)} files are there")
+    step = UploadModels(ports=ports, target=target, missing=missing)
+    return Plan(title=title, because=f"{len(missing)} of {len(models.files)} files are not there", steps=(step,))
+
+
+def object_uri(target: Target, file: ModelFile) -> str:
+    """Where a file lies in the bucket: under its content's name, so that equal files are stored once and none is overwritten."""
+    return f"{target.models_uri}/{file.sha256}"
+
+
+def distinct(models: ModelSet) -> tuple[ModelFile, ...]:
+    """The files of a set, one per content."""
+    return tuple({file.sha256: file for file in models.files}.values())
+
+
+def missing_objects(ports: Ports, target: Target, files: tuple[ModelFile, ...]) -> tuple[ModelFile, ...]:
+    """The files whose object is not there, has another size, or was recorded with another digest."""
+
+    def lacks(file: ModelFile, _: Advance) -> bool:
+        stored = ports.objects.find(object_uri(target, file))
+        return stored is None or (stored.bytes, stored.sha256) != (file.bytes, file.sha256)
+
+    absent = for_each(files, lacks, advance=lambda _: None, workers=8)
+    return tuple(file for file, is_absent in zip(files, absent, strict=True) if is_absent)

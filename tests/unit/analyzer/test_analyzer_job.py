@@ -1,0 +1,254 @@
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from analyzer import cli, job
+from analyzer.backends.base import Detection, Label, Pixels
+from analyzer.contract import Table
+from analyzer.errors import ExitCode, Interrupted
+from analyzer.geometry import Box
+from analyzer.interrupt import stop_signals_raise
+from analyzer.progress import Progress
+from analyzer.schema import analysis_schema
+
+ClipMaker = Callable[..., Path]
+SetMaker = Callable[..., str]
+
+
+class OnePerson:
+    """Sees one person with a face at a place that moves from frame to frame."""
+
+    description: Mapping[str, object] = {"name": "opencv"}
+
+    def __init__(self) -> None:
+        self._frame = 0
+
+    def detect(self, pictures: Sequence[Pixels]) -> list[list[Detection]]:
+        found = []
+        for _ in pictures:
+            left = 10.0 + 3 * self._frame
+            self._frame += 1
+            found.append(
+                [
+                    Detection(label=Label.PERSON, box=Box(left, 10, 60, 100), score=1.25, source="hog-scan"),
+                    Detection(label=Label.FACE, box=Box(left + 15, 15, 30, 30), score=50.0, source="haar-face"),
+                ]
+            )
+        return found
+
+
+@pytest.fixture
+def one_person(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(job, "choose_detector", lambda _name: OnePerson())
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch, make_clip: ClipMaker, tmp_path: Path) -> Callable[..., None]:
+    clip = make_clip()
+
+    def use(**values: str) -> None:
+        for name in list(os.environ):
+            if name in {"DATABASE_URL", "RESULT_URL", "MODEL_SET", "SAMPLE_FPS"}:
+                monkeypatch.delenv(name)
+        defaults = {
+            "VIDEO_URL": str(clip),
+            "SESSION_ID": "session-1",
+            "MODEL_ROOT": str(tmp_path / "root"),
+            "RESULT_URL": str(tmp_path / "out"),
+        }
+        for name, value in {**defaults, **values}.items():
+            monkeypatch.setenv(name, value)
+
+    return use
+
+
+def events(text: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def run_twice(tmp_path: Path) -> list[dict[str, Any]]:
+    documents = []
+    for _ in range(2):
+        assert cli.main(["batch"]) == ExitCode.OK
+        documents.append(json.loads((tmp_path / "out" / "result.json").read_text()))
+    return documents
+
+
+@pytest.mark.usefixtures("one_person")
+def test_result_follows_its_schema_and_is_the_same_each_time(
+    environment: Callable[..., None], channel_networks: Path, mark_set: SetMaker, tmp_path: Path
+) -> None:
+    digest = mark_set(channel_networks)
+    environment(MODEL_SET=digest)
+    first, second = run_twice(tmp_path)
+    jsonschema.validate(first, analysis_schema(), cls=jsonschema.Draft202012Validator)
+    assert {**first, "timings": None} == {**second, "timings": None}
+    assert (first["status"], first["models"]["digest"]) == ("succeeded", digest)
+    (track,) = first["tracks"]
+    assert (track["label"], track["sightings"], track["attribute_samples"]) == ("person", 4, 4)
+    # The face lies in the blue upper half, which the networks of this test call 20 and female.
+    assert track["age"]["mean"] == pytest.approx(20, abs=0.2)
+    assert track["gender"] == {"value": "female", "confidence": 1.0}
+    for name in track["thumbnails"].values():
+        assert (tmp_path / "out" / name).read_bytes()[:2] == b"\xff\xd8"
+
+
+@pytest.mark.usefixtures("one_person")
+def test_rows_carry_the_session_and_the_digests_of_the_weights(
+    environment: Callable[..., None], channel_networks: Path, mark_set: SetMaker, tmp_path: Path
+) -> None:
+    mark_set(channel_networks)
+    environment()
+    document = run_twice(tmp_path)[1]
+    rows = {table: events((tmp_path / "out" / f"{table}.jsonl").read_text()) for table in Table}
+    assert document["stored"] == {"store": "jsonl", "rows": {table: len(rows[table]) for table in Table}}
+    assert {row["session_id"] for table in Table for row in rows[table]} == {"session-1"}
+    age, gender = document["models"]["files"]
+    assert (rows[Table.TRACKS][0]["age_model"], rows[Table.TRACKS][0]["gender_model"]) == (
+        age["sha256"],
+        gender["sha256"],
+    )
+    assert len(rows[Table.DETECTIONS]) == 8
+    assert len(rows[Table.EMBEDDINGS][0]["v"]) == rows[Table.EMBEDDINGS][0]["dimension"] == 176
+
+
+def test_without_models_the_job_runs_and_says_so(
+    environment: Callable[..., None], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    environment()
+    assert cli.main(["batch"]) == ExitCode.OK
+    document = json.loads((tmp_path / "out" / "result.json").read_text())
+    jsonschema.validate(document, analysis_schema(), cls=jsonschema.Draft202012Validator)
+    assert document["backend"]["attributes"] == {"name": "none"}
+    assert document["models"]["digest"] is document["models"]["read_only"] is None
+    log = events(capsys.readouterr().out)
+    assert [each["step"] for each in log if "detail" in each] == ["models", "fetch", "analyse", "store", "publish"]
+    assert (log[-1]["event"], log[-1]["status"]) == ("finished", "succeeded")
+
+
+def test_without_a_result_url_the_document_is_in_the_log(
+    environment: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    environment(RESULT_URL="")
+    assert cli.main(["batch"]) == ExitCode.OK
+    (result,) = [each["result"] for each in events(capsys.readouterr().out) if each["event"] == "result"]
+    jsonschema.validate(result, analysis_schema(), cls=jsonschema.Draft202012Validator)
+
+
+def test_damaged_video_is_partial(environment: Callable[..., None], make_clip: ClipMaker, tmp_path: Path) -> None:
+    path = make_clip("cut.mp4", frame_count=60, noise=60)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 6 // 10])
+    environment(VIDEO_URL=f"file://{path}")
+    assert cli.main(["batch"]) == ExitCode.OK
+    document = json.loads((tmp_path / "out" / "result.json").read_text())
+    assert document["status"] == "partial"
+    assert document["coverage"]["decoded_ms"] < document["coverage"]["total_ms"] == 6000
+
+
+@pytest.mark.parametrize(
+    ("values", "code", "exit_code"),
+    [
+        ({"SESSION_ID": ""}, "variable-missing", ExitCode.USAGE),
+        ({"SAMPLE_FPS": "-1"}, "sample-fps-invalid", ExitCode.USAGE),
+        ({"VIDEO_URL": "/nowhere/clip.mp4"}, "input-missing", ExitCode.INPUT),
+        ({"VIDEO_URL": "/"}, "input-missing", ExitCode.INPUT),
+        ({"MODEL_SET": "sha256:" + "0" * 64}, "model-set-absent", ExitCode.MISMATCH),
+        ({"AGE_MODEL_PATH": "/nowhere/age.onnx"}, "model-missing", ExitCode.MISMATCH),
+        ({"RESULT_URL": "/dev/null/out"}, "result-not-written", ExitCode.MISMATCH),
+        ({"DATABASE_URL": "postgresql://u:hidden@127.0.0.1:1/x"}, "database-down", ExitCode.UNAVAILABLE),
+        ({"DATABASE_URL": "postgresql://u:hidden@127.0.0.1:port/x"}, "database-url-invalid", ExitCode.MISMATCH),
+        ({"DATABASE_URL": "mysql://u:hidden@127.0.0.1/x"}, "database-url-invalid", ExitCode.MISMATCH),
+    ],
+)
+def test_each_fault_has_its_exit_code_and_no_traceback(
+    values: dict[str, str],
+    code: str,
+    exit_code: ExitCode,
+    environment: Callable[..., None],
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    environment(**values)
+    assert cli.main(["batch"]) == exit_code
+    streams = capsys.readouterr()
+    assert streams.err.startswith(f"error[{code}]: ")
+    assert "Traceback" not in streams.err
+    assert "hidden" not in streams.err + streams.out
+    last = events(streams.out)[-1]
+    assert (last["event"], last["code"], last["exit_code"]) == ("failed", code, exit_code)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("arguments", [[], ["fly"], ["run"], ["run", "--video", "x", "--out", "y", "--fps", "many"]])
+def test_bad_arguments_exit_64(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(arguments) == ExitCode.USAGE
+    assert capsys.readouterr().err.startswith("error[")
+
+
+def test_a_fault_of_ours_exits_70_in_one_line(
+    environment: Callable[..., None], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise KeyError("tracks")
+
+    environment()
+    monkeypatch.setattr(job, "probe", broken)
+    assert cli.main(["batch"]) == ExitCode.BUG
+    error = capsys.readouterr().err
+    assert error.startswith("error[bug]: KeyError: 'tracks' (at ")
+    assert "Traceback" not in error
+
+
+def test_stop_signal_exits_75_and_leaves_nothing(
+    environment: Callable[..., None], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+
+    def stopped(*_: object, **__: object) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    environment()
+    monkeypatch.setattr(job.tempfile, "tempdir", str(scratch))
+    monkeypatch.setattr(job, "analyse", stopped)
+    assert cli.main(["batch"]) == ExitCode.INTERRUPTED
+    assert list(scratch.iterdir()) == []
+    assert not (tmp_path / "out").exists()
+
+
+def test_signal_actions_are_given_back() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(Interrupted), stop_signals_raise():
+        signal.raise_signal(signal.SIGTERM)
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_percentages_are_told_once_per_ten() -> None:
+    stream = io.StringIO()
+    progress = Progress(stream, session_id="s", clock=lambda: 0.0)
+    progress.step("analyse")
+    for done in range(0, 1001, 5):
+        progress.percent(done, 1000)
+    progress.percent(5, 0)
+    assert [each["percent"] for each in events(stream.getvalue()) if "percent" in each] == list(range(10, 101, 10))
+
+
+def test_verify_prints_the_files_and_the_digest(
+    channel_networks: Path, mark_set: SetMaker, capsys: pytest.CaptureFixture[str]
+) -> None:
+    digest = mark_set(channel_networks)
+    assert cli.main(["models", "verify", "--root", str(channel_networks), "--set", digest]) == ExitCode.OK
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-1] == digest
+    assert lines[0].endswith("models/age-v1.onnx")
+    assert cli.main(["models", "verify", "--root", str(channel_networks / "models")]) == ExitCode.MISMATCH

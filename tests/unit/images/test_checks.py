@@ -1,0 +1,170 @@
+from __future__ import annotations
+
+import pytest
+
+from images.checks import Policy, check_image, check_layer, locked_packages
+from images.inspect import FileEntry, ImageIndex, LayerIndex
+
+MB = 10**6
+
+
+def file(path: str, size_bytes: int = 1, mode: int = 0o644, flags: tuple[str, ...] = ()) -> FileEntry:
+    return FileEntry(path=path, kind="file", size_bytes=size_bytes, mode=mode, flags=flags)
+
+
+def layer(*entries: FileEntry, compressed_bytes: int = 1, digest: str = "sha256:layer") -> LayerIndex:
+    return LayerIndex(
+        digest=digest,
+        compressed_bytes=compressed_bytes,
+        unpacked_bytes=sum(entry.size_bytes for entry in entries),
+        entries=entries,
+    )
+
+
+def image(*layers: LayerIndex) -> ImageIndex:
+    return ImageIndex(digest="sha256:image", media_type="", config={}, layers=layers)
+
+
+def codes(index: ImageIndex, policy: Policy | None = None) -> list[str]:
+    return [violation.code for violation in check_image(index, policy)]
+
+
+def test_clean_image_has_no_violations() -> None:
+    base = layer(file("usr/bin/python3.11", 6 * MB), file("opt/site/numpy.libs/libopenblas.so", 25 * MB, 0o755))
+    folder = FileEntry(path="app", kind="folder", size_bytes=0, mode=0o755)
+    assert check_image(image(base, layer(folder, file("app/analyzer/cli.py")))) == []
+
+
+def test_budgets_are_decimal_and_inclusive() -> None:
+    libraries = [file(f"opt/site/lib{number}.so", 20 * MB) for number in range(25)]
+    assert codes(image(layer(*libraries, compressed_bytes=300 * MB))) == []
+    assert codes(image(layer(*libraries, file("opt/x"), compressed_bytes=300 * MB + 1))) == [
+        "compressed-size-over-budget",
+        "unpacked-size-over-budget",
+    ]
+
+
+def test_budget_violation_names_the_largest_layer_and_both_sizes() -> None:
+    small, large = layer(compressed_bytes=1), layer(compressed_bytes=301 * MB, digest="sha256:large")
+    (violation,) = check_image(image(small, large))
+    assert violation.layer == "sha256:large"
+    assert violation.message == "The image is 301.0 MB compressed, 300 MB are allowed"
+
+
+@pytest.mark.parametrize("path", ["opt/weights/age.onnx", "app/best.PT", "usr/x.safetensors", "opt/m.gguf", "a/b.h5"])
+def test_model_files_are_refused_by_suffix_everywhere(path: str) -> None:
+    assert codes(image(layer(file(path)))) == ["model-file"]
+
+
+def test_model_files_are_refused_by_content_under_any_name() -> None:
+    (violation,) = check_image(image(layer(file("opt/readme.txt", flags=("model:gguf",)))))
+    assert violation.code == "model-file"
+    assert "content is gguf" in violation.message
+
+
+def test_model_files_can_be_allowed_by_glob() -> None:
+    policy = Policy(model_globs_allowed=("opt/site/silero/**",))
+    assert codes(image(layer(file("opt/site/silero/data/vad.onnx"))), policy) == []
+
+
+def test_large_files_must_be_shared_libraries() -> None:
+    large = 21 * MB
+    assert codes(image(layer(file("opt/data.bin", large)))) == ["oversized-file"]
+    assert (
+        codes(image(layer(file("opt/site/cv2/cv2.abi3.so", large), file("opt/site/av.libs/libx265.so.216", large))))
+        == []
+    )
+
+
+@pytest.mark.parametrize("mode", [0o4755, 0o2755])
+def test_setuid_and_setgid_files_are_refused(mode: int) -> None:
+    assert codes(image(layer(file("usr/bin/su", mode=mode)))) == ["setuid-file"]
+
+
+@pytest.mark.parametrize(
+    ("path", "code"),
+    [
+        ("root/.cache/pip/http/a", "cache-left-behind"),
+        ("var/cache/apt/archives/a.deb", "cache-left-behind"),
+        ("var/lib/apt/lists/x_Packages", "cache-left-behind"),
+        ("app/.mypy_cache/x.json", "cache-left-behind"),
+        ("wheelhouse/numpy.whl", "cache-left-behind"),
+        ("app/.git/config", "vcs-left-behind"),
+        ("opt/site/numpy/tests/test_math.py", "tests-left-behind"),
+        ("opt/site/numpy/_core/tests/sub/test_x.py", "tests-left-behind"),
+    ],
+)
+def test_leftovers_are_refused(path: str, code: str) -> None:
+    assert codes(image(layer(file(path)))) == [code]
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["usr/local/lib/python3.12/ensurepip/_bundled/pip-25.0-py3-none-any.whl", "opt/site/numpy/_core/tests/_natype.py"],
+)
+def test_what_the_interpreter_and_packages_need_is_no_leftover(path: str) -> None:
+    assert codes(image(layer(file(path)))) == []
+
+
+@pytest.mark.parametrize("path", ["src/old.py", "tools/build.py", "data/table.csv", ".env", "analyzer/tests/test_a.py"])
+def test_development_files_are_refused_in_the_code_only(path: str) -> None:
+    assert codes(image(layer(file(f"app/{path}")))) == ["forbidden-path"]
+    assert codes(image(layer(file(f"opt/site/{path}")))) == (["tests-left-behind"] if "tests/test_" in path else [])
+
+
+def test_code_outside_the_allowed_packages_is_refused() -> None:
+    policy = Policy(allowed_code=frozenset({"analyzer"}))
+    assert codes(image(layer(file("app/analyzer/cli.py"), file("app/scratch.py"))), policy) == ["code-not-allowed"]
+
+
+def test_secrets_are_refused_and_not_repeated() -> None:
+    (violation,) = check_image(image(layer(file("app/settings.py", flags=("secret:aws-access-key-id",)))))
+    assert violation.code == "secret-found"
+    assert "aws-access-key-id" in violation.message
+
+
+def test_stale_bytecode_is_refused() -> None:
+    assert codes(image(layer(file("opt/site/__pycache__/a.pyc", flags=("stale-bytecode",))))) == ["stale-bytecode"]
+
+
+def test_whiteouts_are_refused_in_the_code_layer_only() -> None:
+    assert codes(image(layer(file("app/run.py"), file("app/.wh.old.py")))) == ["whiteout-in-code-layer"]
+    assert codes(image(layer(file("app/run.py"), file("opt/site/.wh..wh..opq")))) == ["whiteout-in-code-layer"]
+    assert codes(image(layer(file("opt/.wh.x")), layer(file("app/run.py")))) == []
+
+
+def test_code_layer_must_stay_below_its_folder() -> None:
+    assert codes(image(layer(file("app/run.py"), file("etc/passwd")))) == ["code-layer-outside-app"]
+
+
+def test_packages_must_be_those_of_the_lock() -> None:
+    site = [
+        f"opt/site/{name}.dist-info/METADATA" for name in ("numpy-2.4.6", "opencv_python_headless-4.14.0", "six-1.16")
+    ]
+    policy = Policy(allowed_packages=frozenset({"numpy==2.4.6", "opencv-python-headless==4.14.0", "six==1.17.0"}))
+    violations = check_image(image(layer(*(file(path) for path in site))), policy)
+    assert [(violation.code, violation.message.split("`")[1]) for violation in violations] == [
+        ("package-not-locked", "six==1.16"),
+        ("package-missing", "six==1.17.0"),
+    ]
+
+
+def test_lock_is_read_with_extras_markers_and_hashes() -> None:
+    lock = (
+        "numpy==2.4.6 \\\n    --hash=sha256:aa \\\n    --hash=sha256:bb\n"
+        "psycopg[binary]==3.3.9 ; python_version >= '3.11' \\\n    --hash=sha256:cc\n"
+        "# a comment==1\nTyping_Extensions==4.16.0\n"
+    )
+    assert locked_packages(lock) == {"numpy==2.4.6", "psycopg==3.3.9", "typing-extensions==4.16.0"}
+
+
+def test_bytes_hidden_by_upper_layers_are_counted_above_a_floor() -> None:
+    lower, upper = layer(file("opt/a", 2 * MB), digest="sha256:lower"), layer(file("opt/a", 1))
+    (violation,) = check_image(image(lower, upper))
+    assert (violation.code, violation.path, violation.layer) == ("wasted-bytes", "opt/a", "sha256:lower")
+    assert codes(image(layer(file("opt/a", MB)), upper)) == []
+
+
+def test_layer_is_checked_alone_before_it_is_pushed() -> None:
+    violations = check_layer(layer(file("app/age.onnx"), file("app/data.csv")))
+    assert [violation.code for violation in violations] == ["model-file", "forbidden-path"]

@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+import gzip
+import io
+import struct
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from images.errors import ManifestUnsupported
+from images.inspect import FileEntry, image_index, index_of_layer
+from images.layer import build_layer, read_tree
+from images.registry import RegistryClient
+
+REPO = "job"
+CONFIG = {"config": {"Labels": {"a": "b"}}, "rootfs": {"diff_ids": []}}
+
+
+def layer_of(files: dict[str, bytes], *, modes: dict[str, int] | None = None, packed: bool = True) -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as tar:
+        for name, content in files.items():
+            member = tarfile.TarInfo(name)
+            member.size, member.mode = len(content), (modes or {}).get(name, 0o644)
+            tar.addfile(member, io.BytesIO(content))
+    return gzip.compress(out.getvalue(), mtime=0) if packed else out.getvalue()
+
+
+def index_of(registry: Any, layers: list[bytes], cache: Path) -> Any:
+    digest = registry.add_image(REPO, CONFIG, layers)
+    return image_index(RegistryClient(registry.url, REPO), digest, cache)
+
+
+def test_index_gives_sizes_paths_and_modes(registry: Any, tmp_path: Path) -> None:
+    blob = layer_of({"./usr/bin/x": b"12345", "etc/y": b""}, modes={"./usr/bin/x": 0o4755})
+    index = index_of(registry, [blob], tmp_path)
+    assert index.compressed_bytes == len(blob)
+    assert index.unpacked_bytes == 5
+    assert index.labels == {"a": "b"}
+    assert index.layers[0].entries == (
+        FileEntry(path="usr/bin/x", kind="file", size_bytes=5, mode=0o4755),
+        FileEntry(path="etc/y", kind="file", size_bytes=0, mode=0o644),
+    )
+
+
+def test_known_layers_are_not_downloaded_again(registry: Any, tmp_path: Path) -> None:
+    base, first, second = (layer_of({name: b"x"}) for name in ("base", "app/1", "app/2"))
+    known = index_of(registry, [base, first], tmp_path)
+    registry.log.clear()
+    index = index_of(registry, [base, second], tmp_path)
+    assert index.layers[0] == known.layers[0]
+    assert len(registry.log) == 3  # manifest, config, the code layer
+
+
+def test_damaged_cache_is_read_anew(registry: Any, tmp_path: Path) -> None:
+    blob = layer_of({"a": b"x"})
+    index = index_of(registry, [blob], tmp_path)
+    for content in (b"", b"no gzip", gzip.compress(b"[]"), gzip.compress(b'{"entries": []}')):
+        for path in tmp_path.rglob("*.gz"):
+            path.write_bytes(content)
+        assert index_of(registry, [blob], tmp_path) == index
+
+
+def test_links_and_folders_have_no_size(registry: Any, tmp_path: Path) -> None:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w:gz") as tar:
+        for name, kind in (
+            ("d", tarfile.DIRTYPE),
+            ("s", tarfile.SYMTYPE),
+            ("h", tarfile.LNKTYPE),
+            ("c", tarfile.CHRTYPE),
+        ):
+            member = tarfile.TarInfo(name)
+            member.type, member.linkname = kind, "x"
+            tar.addfile(member)
+    index = index_of(registry, [out.getvalue()], tmp_path)
+    assert [(entry.kind, entry.size_bytes) for entry in index.layers[0].entries] == [
+        ("folder", 0),
+        ("symlink", 0),
+        ("hardlink", 0),
+        ("other", 0),
+    ]
+
+
+SAFETENSORS_HEADER = b'{"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'
+
+
+@pytest.mark.parametrize(
+    ("content", "flag"),
+    [
+        (b"\x89HDF\r\n\x1a\nrest", "model:hdf5"),
+        (b"GGUF\x03\0\0\0", "model:gguf"),
+        (struct.pack("<Q", len(SAFETENSORS_HEADER)) + SAFETENSORS_HEADER + b"\0" * 4, "model:safetensors"),
+        (b"PK\x03\x04" + b"\0" * 26 + b"archive/data.pkl", "model:torch"),
+        (b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.", "model:torch"),
+        (b"\x1c\0\0\0TFL3", "model:tflite"),
+    ],
+)
+def test_models_are_known_by_their_first_bytes(registry: Any, tmp_path: Path, content: bytes, flag: str) -> None:
+    index = index_of(registry, [layer_of({"opt/data.bin": content})], tmp_path)
+    assert index.layers[0].entries[0].flags == (flag,)
+
+
+@pytest.mark.parametrize(
+    "content", [b"PK\x03\x04 a wheel", b"\x05\0\0\0\0\0\0\0{}", b"text", b"\xff" * 8 + b'{"dtype"']
+)
+def test_other_files_are_not_taken_for_models(registry: Any, tmp_path: Path, content: bytes) -> None:
+    index = index_of(registry, [layer_of({"opt/data.bin": content})], tmp_path)
+    assert index.layers[0].entries[0].flags == ()
+
+
+@pytest.mark.parametrize(("word", "flags"), [(0, ("stale-bytecode",)), (1, ()), (3, ())])
+def test_bytecode_bound_to_a_time_is_flagged(registry: Any, tmp_path: Path, word: int, flags: Any) -> None:
+    content = b"\xa7\r\r\n" + struct.pack("<I", word) + b"\0" * 8
+    index = index_of(registry, [layer_of({"opt/site/__pycache__/a.pyc": content})], tmp_path)
+    assert index.layers[0].entries[0].flags == flags
+
+
+KEY_ID = "AKIA" + "IOSFODNN7EXAMPLQ"
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        (f"key = '{KEY_ID}'", "aws-access-key-id"),
+        ("aws_secret_access_key = " + "a1" * 20, "aws-secret-access-key"),
+        ("-----BEGIN RSA " + "PRIVATE KEY-----", "private-key"),
+        ("token: ghp_" + "a" * 36, "github-token"),
+        ("DATABASE_URL=postgresql://admin:hunter22@db/x", "url-password"),
+        ("X" * 5000 + KEY_ID, None),
+        ("#" * 5000 + " " + KEY_ID, "aws-access-key-id"),
+        ("url = f'postgresql://{user}:{password}@db/x'", None),
+        ("postgresql://db/x", None),
+    ],
+)
+def test_secrets_are_found_in_the_code(tmp_path: Path, text: str, kind: str | None) -> None:
+    (tmp_path / "settings.py").write_text(text)
+    index = index_of_layer(build_layer(read_tree(tmp_path, ["settings.py"])))
+    assert index.entries[-1].flags == ((f"secret:{kind}",) if kind else ())
+
+
+def test_secrets_are_not_looked_for_outside_the_code(registry: Any, tmp_path: Path) -> None:
+    index = index_of(registry, [layer_of({"opt/site/tests/key.pem": b"-----BEGIN PRIVATE KEY-----"})], tmp_path)
+    assert index.layers[0].entries[0].flags == ()
+
+
+def test_plain_tar_layers_are_read_and_zstd_ones_refused(registry: Any, tmp_path: Path) -> None:
+    index = index_of(registry, [layer_of({"a": b"x"}, packed=False)], tmp_path)
+    assert index.layers[0].entries[0].path == "a"
+    for content in (b"\x28\xb5\x2f\xfd rest", gzip.compress(b"no tar" * 200), layer_of({"a": b"x" * 9999})[:-40]):
+        with pytest.raises(ManifestUnsupported):
+            index_of(registry, [content], tmp_path)
+
+
+def test_index_of_images_is_refused(registry: Any, tmp_path: Path) -> None:
+    raw = b'{"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}'
+    registry.manifests[(REPO, "many")] = ("application/vnd.oci.image.index.v1+json", raw)
+    with pytest.raises(ManifestUnsupported, match="not the manifest of one image"):
+        image_index(RegistryClient(registry.url, REPO), "many", tmp_path)

@@ -1,0 +1,51 @@
+"""Running capctl in this process."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from lifecycle.cli.boundary import run_command_line
+from lifecycle.cli.main import root
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """How a command line ended."""
+
+    code: int
+    out: str
+    err: str
+
+    def __str__(self) -> str:
+        return f"exit code {self.code}\n--- stdout\n{self.out}--- stderr\n{self.err}"
+
+
+Capctl = Callable[..., Outcome]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty current folder, without CAPCTL_* variables and with a state folder of its own."""
+    for name in [name for name in os.environ if name.startswith(("CAPCTL_", "AWS_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("COLUMNS", "100")
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    return here
+
+
+@pytest.fixture
+def capctl(folder: Path, capsys: pytest.CaptureFixture[str]) -> Capctl:
+    """`capctl("config", "check")` runs that command line in `folder`."""
+
+    def run(*words: str) -> Outcome:
+        code = run_command_line(root, words)
+        captured = capsys.readouterr()
+        return Outcome(code=code, out=captured.out, err=captured.err)
+
+    return run

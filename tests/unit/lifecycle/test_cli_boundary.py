@@ -1,0 +1,132 @@
+"""Errors become messages and exit codes; signals become errors."""
+
+import json
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+import pytest
+
+from lifecycle.cli.boundary import render_error, run_command_line
+from lifecycle.errors import CapctlError, Denied, ExitCode, Inconclusive, Interrupted, RolledBack, TimedOut, UsageError
+from tests.golden import assert_golden
+
+
+def _run(body: Callable[[], object], *words: str) -> int:
+    return run_command_line(click.Command("capctl", callback=body, params=[click.Option(["-o"])]), words)
+
+
+def _raise(error: BaseException) -> Callable[[], None]:
+    def body(o: str | None = None) -> None:
+        raise error
+
+    return body
+
+
+@pytest.mark.parametrize("kind", [CapctlError, UsageError, Inconclusive, Denied, TimedOut, RolledBack, Interrupted])
+def test_the_exit_code_is_the_class_of_the_error(kind: type[CapctlError], folder: Path) -> None:
+    assert _run(_raise(kind("some-code", "message"))) == kind.exit_code
+
+
+def test_an_error_reads_as_message_details_and_hint() -> None:
+    error = CapctlError(
+        "ami-not-available",
+        "AMI `ami-0abc` in us-west-2 is `failed`, expected `available`",
+        hint="Run `capctl ami bake` to bake it again",
+        details=("reason: Client.InternalError", "two\nlines"),
+    )
+    assert_golden("error.txt", render_error(error) + "\n")
+
+
+def test_json_output_carries_the_error_as_one_document(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    failure = Denied("permission-denied", "AWS refused", hint="Ask", details=("why",))
+    assert _run(_raise(failure), "-o", "json") == ExitCode.DENIED
+    captured = capsys.readouterr()
+    assert json.loads(captured.out) == {
+        "schema": "capctl.error/1",
+        "code": "permission-denied",
+        "message": "AWS refused",
+        "hint": "Ask",
+        "details": ["why"],
+        "exit_code": 4,
+    }
+    assert captured.err == "error[permission-denied]: AWS refused\n  why\nhint: Ask\n"
+
+
+def test_an_unforeseen_exception_is_a_bug_with_a_crash_log(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _run(_raise(ValueError("odd\nthing")), "-o", "text") == ExitCode.BUG
+    message = capsys.readouterr().err
+    (log,) = (folder.parent / "state" / "capctl").glob("crash-*.log")
+    assert message == f"error[bug]: ValueError: odd\nhint: Report it with `{log}`\n"
+    assert "command: capctl -o text" in log.read_text()
+    assert "Traceback" in log.read_text()
+
+
+def test_a_crash_log_that_cannot_be_written_hides_nothing(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", "/dev/null")
+    assert _run(_raise(ValueError("odd"))) == ExitCode.BUG
+    assert "ValueError: odd" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("debug", "shown"), [("1", True), ("", False), ("0", False)])
+def test_a_traceback_is_shown_only_for_debugging(
+    debug: str, shown: bool, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CAPCTL_DEBUG", debug)
+    _run(_raise(CapctlError("some-code", "message")))
+    assert ("Traceback" in capsys.readouterr().err) is shown
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_raises_once_so_that_what_was_started_is_stopped(
+    number: signal.Signals, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stopped = []
+    former = signal.getsignal(number)
+
+    def body(o: str | None = None) -> None:
+        try:
+            os.kill(os.getpid(), number)
+            signal.pause()
+        finally:
+            stopped.append(signal.getsignal(number))
+
+    assert _run(body) == ExitCode.INTERRUPTED
+    assert stopped == [signal.SIG_DFL]
+    assert signal.getsignal(number) is former
+    assert f"interrupted by {number.name}" in capsys.readouterr().err
+
+
+def test_nohup_stays_in_force(folder: Path) -> None:
+    former = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        assert _run(lambda o=None: os.kill(os.getpid(), signal.SIGHUP)) == ExitCode.DONE
+    finally:
+        signal.signal(signal.SIGHUP, former)
+
+
+def test_a_keyboard_interrupt_from_elsewhere_is_an_interruption(folder: Path) -> None:
+    assert _run(_raise(KeyboardInterrupt())) == ExitCode.INTERRUPTED
+
+
+def test_what_a_command_returns_is_no_exit_code(folder: Path) -> None:
+    assert _run(lambda o=None: False) == ExitCode.DONE
+
+
+def test_a_reader_that_went_away_ends_the_command_quietly(folder: Path) -> None:
+    import subprocess
+    import sys
+
+    program = "import sys; from lifecycle.cli.main import main; sys.argv[1:] = ['--help']; main()"
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    ended = subprocess.run(
+        [sys.executable, "-c", program], check=False, stdout=write_end, stderr=subprocess.PIPE, text=True
+    )
+    os.close(write_end)
+    assert ended.stderr == ""
+    assert ended.returncode == 1

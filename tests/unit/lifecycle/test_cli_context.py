@@ -1,0 +1,59 @@
+"""What a command gets."""
+
+import json
+from pathlib import Path
+
+import click
+import pytest
+
+from lifecycle.cli.context import Invocation, pass_invocation, yes_option
+from lifecycle.cli.render import megabytes, table
+from lifecycle.errors import UsageError
+
+
+@pytest.fixture
+def invocation(folder: Path) -> Invocation:
+    return Invocation(config=Path("capctl.yaml"), target=None, output="text", verbosity=0)
+
+
+def test_text_is_made_only_when_it_is_printed(invocation: Invocation, capsys: pytest.CaptureFixture[str]) -> None:
+    invocation.output = "json"
+    invocation.emit("capctl.thing/1", {"name": "ü"}, lambda: pytest.fail("no text was asked for"))
+    assert json.loads(capsys.readouterr().out) == {"schema": "capctl.thing/1", "name": "ü"}
+
+
+def test_an_empty_result_prints_no_line(invocation: Invocation, capsys: pytest.CaptureFixture[str]) -> None:
+    invocation.emit("capctl.thing/1", {}, "")
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(("words", "agreed"), [(["--yes"], True), (["-y"], True), ([], False)])
+def test_yes_answers_the_commands_questions(words: list[str], agreed: bool, invocation: Invocation) -> None:
+    @click.command()
+    @yes_option
+    @pass_invocation
+    def command(invocation: Invocation) -> None:
+        if agreed:
+            assert invocation.terminal.confirm("Delete?")
+        else:
+            with pytest.raises(UsageError):
+                invocation.terminal.confirm("Delete?")
+
+    command.main(words, standalone_mode=False, obj=invocation)
+
+
+def test_the_application_is_made_from_the_configuration(invocation: Invocation, folder: Path) -> None:
+    (folder / "capctl.yaml").write_text(
+        'project: shop\ntargets: {dev: {account: "012345678901", region: eu-central-1}}\n'
+    )
+    assert invocation.app.target.name == "dev"
+    assert invocation.app.ui is invocation.terminal
+
+
+def test_columns_of_a_table_are_as_wide_as_their_widest_cell() -> None:
+    assert table(("id", "size"), [("a", 1), ("long", 22)]) == "id    size\na     1\nlong  22"
+    assert table(("id", "size"), []) == "id  size"
+
+
+def test_megabytes_are_decimal() -> None:
+    assert megabytes(12_345_678) == "12.3 MB"

@@ -1,0 +1,124 @@
+"""Running a plan: apply, read back, write down; restore when a step fails."""
+
+from dataclasses import dataclass, field
+
+import pytest
+
+from lifecycle.domain.plan import Plan
+from lifecycle.domain.run import Run
+from lifecycle.errors import CapctlError, Inconclusive, Interrupted, PartlyApplied, RolledBack
+from lifecycle.workflows.execute import execute
+from tests.fakes.ports import FakePorts
+
+RUN = Run(id="run-1", command="capctl deploy", user="me", git_commit="")
+
+
+@dataclass(kw_only=True)
+class World:
+    done: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarkStep:
+    world: World
+    name: str
+    fails: CapctlError | None = None
+    reads_back: bool = True
+    permissions: tuple[str, ...] = ()
+
+    def describe(self) -> str:
+        return self.name
+
+    def apply(self) -> str:
+        if self.fails:
+            raise self.fails
+        self.world.done.append(self.name)
+        return "marked"
+
+    def verify(self) -> None:
+        if not self.reads_back:
+            raise CapctlError("not-set", f"{self.name} does not read back")
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+@pytest.fixture
+def ports() -> FakePorts:
+    return FakePorts()
+
+
+def _plan(*steps: MarkStep, undo: tuple[MarkStep, ...] = ()) -> Plan:
+    return Plan(title="mark", because="asked to", steps=steps, undo=undo)
+
+
+def _outcomes(ports: FakePorts) -> list[tuple[str, str]]:
+    return [(entry.step, entry.outcome) for entry in ports.journal.entries()]
+
+
+def test_steps_run_in_order_and_each_is_one_journal_line(world: World, ports: FakePorts) -> None:
+    execute(_plan(MarkStep(world=world, name="a"), MarkStep(world=world, name="b")), ports, RUN)
+    assert world.done == ["a", "b"]
+    assert _outcomes(ports) == [("a", "marked"), ("b", "marked")]
+    (entry, _) = ports.journal.entries()
+    assert (entry.at, entry.run_id, entry.user, entry.command, entry.why) == (
+        "2026-01-01T00:00:00+00:00",
+        "run-1",
+        "me",
+        "capctl deploy",
+        "asked to",
+    )
+
+
+def test_an_empty_plan_says_why_and_writes_nothing(ports: FakePorts) -> None:
+    execute(_plan(), ports, RUN)
+    assert ports.ui.lines == ["mark: asked to"]
+    assert _outcomes(ports) == []
+
+
+def test_a_failure_without_undo_stops_and_is_raised_as_it_is(world: World, ports: FakePorts) -> None:
+    failure = CapctlError("broken", "it broke")
+    with pytest.raises(CapctlError) as caught:
+        execute(_plan(MarkStep(world=world, name="a", fails=failure), MarkStep(world=world, name="b")), ports, RUN)
+    assert caught.value is failure
+    assert world.done == []
+    assert _outcomes(ports) == [("a", "failed: broken")]
+
+
+def test_a_step_that_does_not_read_back_has_failed(world: World, ports: FakePorts) -> None:
+    with pytest.raises(CapctlError, match="does not read back"):
+        execute(_plan(MarkStep(world=world, name="a", reads_back=False)), ports, RUN)
+    assert _outcomes(ports) == [("a", "failed: not-set")]
+
+
+def test_a_failure_with_undo_restores_and_keeps_the_reason(world: World, ports: FakePorts) -> None:
+    failure = CapctlError("broken", "it broke", hint="mend it", details=("log",))
+    steps = (MarkStep(world=world, name="a"), MarkStep(world=world, name="b", fails=failure))
+    with pytest.raises(RolledBack) as caught:
+        execute(_plan(*steps, undo=(MarkStep(world=world, name="back"),)), ports, RUN)
+    assert world.done == ["a", "back"]
+    assert (caught.value.code, caught.value.hint, caught.value.details) == ("broken", "mend it", ("log",))
+    assert "it broke" in caught.value.message
+
+
+def test_a_failing_undo_is_partly_applied(world: World, ports: FakePorts) -> None:
+    step = MarkStep(world=world, name="a", fails=CapctlError("broken", "it broke"))
+    undo = MarkStep(world=world, name="back", fails=CapctlError("worse", "that too"))
+    with pytest.raises(PartlyApplied) as caught:
+        execute(_plan(step, undo=(undo,)), ports, RUN)
+    assert caught.value.code == "undo-failed"
+    assert "it broke" in caught.value.message
+    assert "that too" in caught.value.message
+
+
+@pytest.mark.parametrize("kind", [Inconclusive, Interrupted])
+def test_an_inconclusive_or_interrupted_step_undoes_nothing(
+    kind: type[CapctlError], world: World, ports: FakePorts
+) -> None:
+    step = MarkStep(world=world, name="a", fails=kind("no-answer", "stopped"))
+    with pytest.raises(kind):
+        execute(_plan(step, undo=(MarkStep(world=world, name="back"),)), ports, RUN)
+    assert world.done == []
+    assert _outcomes(ports) == [("a", "failed: no-answer")]

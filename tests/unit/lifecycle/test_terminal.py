@@ -1,0 +1,129 @@
+"""What a person sees on stderr."""
+
+import io
+
+import pytest
+
+from lifecycle.adapters.terminal import TerminalUi
+from lifecycle.errors import CapctlError, Interrupted, UsageError
+from tests.fakes.clock import FakeClock
+
+
+class Terminal(io.TextIOWrapper):
+    """A text stream that says it is a terminal."""
+
+    def __init__(self, text: str = "", *, terminal: bool = True, encoding: str = "utf-8") -> None:
+        super().__init__(io.BytesIO(text.encode()), encoding=encoding)
+        self._terminal = terminal
+
+    def isatty(self) -> bool:
+        return self._terminal
+
+    @property
+    def text(self) -> str:
+        self.flush()
+        buffer = self.buffer
+        assert isinstance(buffer, io.BytesIO)
+        return buffer.getvalue().decode()
+
+
+def _ui(stream: Terminal, clock: FakeClock | None = None, **options: object) -> TerminalUi:
+    monotonic = (clock or FakeClock()).monotonic
+    return TerminalUi(**{"stream": stream, "environment": {}, "monotonic": monotonic, **options})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("verbosity", "lines"),
+    [
+        (-1, ["warning: w"]),
+        (0, ["n", "warning: w", "✓ bake  12.3s  ami-1", "upload: 2.0 kB", "upload: 1.5 kB in 60.0s"]),
+        (1, ["n", "d", "warning: w", "bake …", "✓ bake  12.3s  ami-1", "upload: 2.0 kB", "upload: 1.5 kB in 60.0s"]),
+    ],
+)
+def test_lines_by_verbosity(verbosity: int, lines: list[str]) -> None:
+    stream, clock = Terminal(terminal=False), FakeClock()
+    ui = _ui(stream, clock, verbosity=verbosity)
+    ui.note("n")
+    ui.detail("d")
+    ui.warn("w")
+    with ui.step("bake") as report:
+        clock.sleep(12.3)
+        report.done("ami-1")
+    with ui.progress("upload", 2000) as total:
+        total.advance(1500)
+        clock.sleep(59.96)
+    expected = [line.replace("60.0s", "1m00s") for line in lines]
+    assert stream.text.splitlines() == expected
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome"),
+    [(CapctlError("x", "y"), "failed"), (Interrupted("x", "y"), "interrupted"), (KeyboardInterrupt(), "interrupted")],
+)
+def test_a_failed_step_is_shown_even_when_quiet(error: BaseException, outcome: str) -> None:
+    stream = Terminal(terminal=False)
+    with pytest.raises(type(error)), _ui(stream, verbosity=-1).step("bake"):
+        raise error
+    assert stream.text == f"✗ bake  0.0s  {outcome}\n"
+
+
+def test_a_terminal_gets_a_live_row_and_the_same_line_at_the_end() -> None:
+    stream = Terminal()
+    with _ui(stream).step("bake"):
+        pass
+    assert stream.text.endswith("\x1b[32m✓\x1b[0m bake  0.0s\n")
+
+
+def test_lines_said_during_a_step_stand_above_its_row() -> None:
+    stream = Terminal()
+    ui = _ui(stream)
+    with ui.step("bake"), ui.progress("upload", 10) as total:
+        total.advance(10)
+        ui.note("an [odd] line")
+    assert "an [odd] line\n" in stream.text
+
+
+@pytest.mark.parametrize(
+    ("environment", "colour", "live"),
+    [({}, True, True), ({"NO_COLOR": "1"}, False, True), ({"TERM": "dumb"}, False, False)],
+)
+def test_colour_and_the_live_display_follow_the_environment(
+    environment: dict[str, str], colour: bool, live: bool
+) -> None:
+    stream = Terminal()
+    ui = _ui(stream, environment=environment)
+    with ui.step("bake"):
+        pass
+    assert ("\x1b[32m" in stream.text) is colour
+    assert ("\x1b[?25l" in stream.text) is live
+
+
+def test_a_stream_without_unicode_gets_words() -> None:
+    stream = Terminal(terminal=False, encoding="ascii")
+    with _ui(stream).step("bake"):
+        pass
+    assert stream.text == "ok bake  0.0s\n"
+
+
+@pytest.mark.parametrize(
+    ("answer", "agreed"), [("y\n", True), ("Yes\n", True), ("\n", False), ("n\n", False), ("", False)]
+)
+def test_confirm_asks_on_a_terminal(answer: str, agreed: bool) -> None:
+    stream = Terminal()
+    assert _ui(stream, answers=Terminal(answer)).confirm("Delete `prod`?") is agreed
+    assert stream.text == "Delete `prod`? [y/N] "
+
+
+@pytest.mark.parametrize(
+    ("stream", "answers"), [(Terminal(terminal=False), Terminal("y")), (Terminal(), Terminal("y", terminal=False))]
+)
+def test_confirm_without_a_terminal_names_the_flag(stream: Terminal, answers: Terminal) -> None:
+    with pytest.raises(UsageError) as caught:
+        _ui(stream, answers=answers).confirm("Delete `prod`?")
+    assert "--yes" in caught.value.hint
+
+
+def test_yes_answers_without_asking() -> None:
+    stream = Terminal(terminal=False)
+    assert _ui(stream, assume_yes=True).confirm("Delete `prod`?")
+    assert stream.text == ""
