@@ -29,6 +29,7 @@ __all__ = [
     "ExitCode",
     "JobRequest",
     "Location",
+    "RequestInvalid",
     "Table",
 ]
 

@@ -23,8 +23,9 @@ _SECRETS = (
     ("github-token", re.compile(rb"\bgh[pousr]_[A-Za-z0-9]{36}\b")),
     ("slack-token", re.compile(rb"\bxox[abpr]-[A-Za-z0-9-]{10,}")),
     (
+        # The very word `password` is how a message shows the form of a URL.
         "url-password",
-        re.compile(rb"\b(?:postgres(?:ql)?|mysql|redis|amqp|https?)://[^\s:/@'\"{}<$]+:[^\s/@'\"{}<$]{6,}@"),
+        re.compile(rb"\b(?:postgres(?:ql)?|mysql|redis|amqp|https?)://[^\s:/@'\"{}<$]+:(?!(?i:password)@)[^\s/@'\"{}<$]{6,}@"),
     ),
 )
 

@@ -35,10 +35,12 @@ EXIT_CODES: dict[ExitCode, str] = {
 class CapctlError(Exception):
     """A failure with a stable kebab-case `code`, one sentence that says what and which, and a hint that says what next.
 
-    `details` are further lines, such as the end of another program's log.
+    `details` are further lines, such as the end of another program's log. `is_answered` says that the command's document is on
+    stdout already and tells of the failure, so that no second one may follow.
     """
 
     exit_code = ExitCode.FAILED
+    is_answered = False
 
     def __init__(self, code: str, message: str, *, hint: str = "", details: tuple[str, ...] = ()) -> None:
         super().__init__(message)

@@ -87,9 +87,7 @@ def verify(invocation: Invocation, ami: str) -> None:
         "checks": [asdict(check) for check in report.checks],
         "not_checked": list(NOT_CHECKED),
     }
-    invocation.emit("capctl.ami-verification/1", document, lambda: _checks(report, NOT_CHECKED))
-    if failure:
-        raise failure
+    invocation.emit("capctl.ami-verification/1", document, lambda: _checks(report, NOT_CHECKED), failure=failure)
 
 
 def _list(amis: tuple[AmiRecord, ...]) -> str:

@@ -58,7 +58,7 @@ def _usage_error(error: click.ClickException) -> UsageError:
 def report(error: CapctlError, *, as_json: bool) -> None:
     """Say what went wrong on stderr, and under `-o json` as one document on stdout too."""
     try:
-        if as_json:
+        if as_json and not error.is_answered:
             click.echo(_document(error))
         click.echo(render_error(error, colour=sys.stderr.isatty() and not os.environ.get("NO_COLOR")), err=True)
     except BrokenPipeError:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from lifecycle.app import App
     from lifecycle.domain.plan import Plan, Step
     from lifecycle.domain.run import Run
+    from lifecycle.errors import CapctlError
     from lifecycle.ports.ui import Ui
 
 
@@ -50,8 +51,18 @@ class Invocation:
 
         return this_run(click.get_current_context().command_path, folder=self.config_path.absolute().parent)
 
-    def emit(self, schema: str, document: Mapping[str, Any], text: Callable[[], str] | str) -> None:
-        """Print the result on stdout: the document with its schema name under `-o json`, else `text`."""
+    def emit(
+        self,
+        schema: str,
+        document: Mapping[str, Any],
+        text: Callable[[], str] | str,
+        *,
+        failure: CapctlError | None = None,
+    ) -> None:
+        """Print the result on stdout: the document with its schema name under `-o json`, else `text`.
+
+        `failure` is what the result amounts to, if it amounts to one; it is raised after the result was printed.
+        """
         if self.output == "json":
             import json
 
@@ -60,6 +71,9 @@ class Invocation:
             rendered = text if isinstance(text, str) else text()
             if rendered:
                 click.echo(rendered)
+        if failure:
+            failure.is_answered = True
+            raise failure
 
     def execute(self, plan: Plan, *, dry_run: bool = False) -> bool:
         """Run `plan`, or print it. Returns False for a dry run, after which the command has nothing more to say."""

@@ -74,11 +74,8 @@ def verify(invocation: Invocation, image: str | None) -> None:
     ref = parse_image_ref(image, default_repository=app.target.repository) if image else app.images.pushed_code().ref
     report = inspect_image(app, ref)
     failure = rejection(report)
-    invocation.emit(
-        "capctl.image-report/1", {**asdict(report), "image": str(report.ref), "ok": failure is None}, _text(report)
-    )
-    if failure:
-        raise failure
+    document = {**asdict(report), "image": str(report.ref), "ok": failure is None}
+    invocation.emit("capctl.image-report/1", document, lambda: _text(report), failure=failure)
 
 
 def _text(report: ImageReport) -> str:

@@ -48,9 +48,7 @@ def verify(invocation: Invocation) -> None:
     report = verify_models(invocation.app)
     failure = rejection(report)
     document = {"digest": report.models.digest, "ok": failure is None, "problems": list(report.problems)}
-    invocation.emit("capctl.models-verification/1", document, "" if failure else report.models.digest)
-    if failure:
-        raise failure
+    invocation.emit("capctl.models-verification/1", document, "" if failure else report.models.digest, failure=failure)
 
 
 @command.command()

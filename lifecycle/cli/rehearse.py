@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from lifecycle.cli.context import Invocation, pass_invocation
+from lifecycle.cli.render import table
 from lifecycle.rehearsal.scene_names import SCENES
+
+if TYPE_CHECKING:
+    from lifecycle.rehearsal.report import Report
 
 
 @click.command()
@@ -34,6 +39,14 @@ def command(invocation: Invocation, scene: str, report: Path | None, keep: bool,
         invocation.emit("capctl.rehearsal-down/1", {"ended": ended}, "\n".join(ended) or "No rehearsal was up")
         return
     outcome = perform(scene, ui, keep=keep, report_folder=report)
-    invocation.emit("capctl.rehearsal/1", outcome.report.document(), lambda: outcome.text)
-    if not outcome.report.ok:
-        raise outcome.failure
+    invocation.emit(
+        "capctl.rehearsal/1",
+        outcome.report.document(),
+        lambda: outcome.exports or _table(outcome.report),
+        failure=outcome.failure,
+    )
+
+
+def _table(report: Report) -> str:
+    rows = [(row.name, f"{row.seconds:.1f}", row.kind, row.result) for row in report.steps]
+    return f"{table(('step', 'seconds', 'kind', 'result'), rows)}\n{report.verdict()}"

@@ -50,3 +50,6 @@ class Jobs(Protocol):
 
     def queue_state(self, queue_arn: str) -> tuple[str, str]:
         """(`VALID` | `INVALID` | …, reason) of a queue and its compute environment, whichever is worse."""
+
+    def compute_environments(self) -> int:
+        """How many compute environments the account has in the region, whoever made them; Batch allows 50."""

@@ -4,7 +4,7 @@ from typing import Any, Protocol
 
 
 class Results(Protocol):
-    """Errors: `CapctlError("result-missing" | "database-unreachable")`."""
+    """Errors: `Denied`, `CapctlError("result-missing" | "result-invalid" | "database-unreachable")`."""
 
     def document(self, uri: str) -> dict[str, Any]:
         """The result document (`capctl.analysis/1`) of a session, as the job stored it."""

@@ -27,8 +27,9 @@ class Answer:
 class Capctl:
     """The command, in the environment of one rehearsal."""
 
-    def __init__(self, environment: Mapping[str, str], *, log: Path) -> None:
-        self._environment = {**os.environ, **environment}
+    def __init__(self, environment: Mapping[str, str], *, log: Path, unset: tuple[str, ...] = ()) -> None:
+        outer = {name: value for name, value in os.environ.items() if name not in unset}
+        self._environment = {**outer, **environment}
         self._log = log
 
     def __call__(self, *arguments: str, expect: ExitCode = ExitCode.DONE) -> Answer:

@@ -54,14 +54,11 @@ class Project:
         """The capctl.yaml."""
         return self.folder / "capctl.yaml"
 
-    def edit(self, path: str, old: str, new: str) -> None:
-        """Replace one passage of a file and commit."""
-        file = self.folder / path
-        text = file.read_text()
-        if text.count(old) != 1:
-            raise CapctlError("rehearsal-edit", f"`{path}` holds `{old}` {text.count(old)} times, expected once")
-        file.write_text(text.replace(old, new))
-        self.commit(f"Edit {path}")
+    def append(self, path: str, text: str) -> None:
+        """Add a line to a file and commit."""
+        with (self.folder / path).open("a") as file:
+            file.write(text)
+        self.commit(f"Change {path}")
 
     def commit(self, message: str) -> None:
         """Commit everything that git does not ignore."""

@@ -41,13 +41,17 @@ class Report:
             "steps": [{**asdict(row), "seconds": round(row.seconds, 2)} for row in self.steps],
         }
 
+    def verdict(self) -> str:
+        """One line."""
+        verdict = "passed" if self.ok else "FAILED"
+        return f"{verdict} in {self.seconds:.1f} s, peak memory of all processes {self.peak_rss_bytes / 1e9:.2f} GB"
+
     def markdown(self) -> str:
         """The report as a page."""
-        verdict = "passed" if self.ok else "FAILED"
         lines = [
-            f"# Rehearsal: {verdict}",
+            "# Rehearsal",
             "",
-            f"{self.seconds:.1f} s, peak memory of all processes {self.peak_rss_bytes / 1e9:.2f} GB",
+            self.verdict(),
             "",
             "| step | seconds | kind | result |",
             "|---|---:|---|---|",

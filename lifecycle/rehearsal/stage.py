@@ -25,6 +25,7 @@ from lifecycle.rehearsal.child import Child, free_port, listens
 from lifecycle.rehearsal.machine import REHEARSAL_VARIABLE, machines_supported
 from lifecycle.rehearsal.project import REGION, Addresses, Project
 from lifecycle.rehearsal.provider.shim import write_shim
+from lifecycle.rehearsal.recorder import Recorder
 from lifecycle.rehearsal.report import Kind
 from lifecycle.rehearsal.rootfs import instance_rootfs
 from lifecycle.rehearsal.services.postgres import Postgres
@@ -60,22 +61,27 @@ def stages_folder() -> Path:
 
 
 @contextmanager
-def open_stage(ui: Ui, *, keep: bool = False) -> Iterator[Stage]:
+def open_stage(ui: Ui, *, recorder: Recorder | None = None, keep: bool = False) -> Iterator[Stage]:
     """Bring a stage up; end it with the block, unless `keep` is set and the block succeeds."""
+    record = recorder or Recorder(ui)
     identifier = f"{time.strftime('%H%M%S')}-{secrets.token_hex(2)}"
     folder = stages_folder() / identifier
     folder.mkdir(parents=True)
     _write_owner(folder)
     try:
         with ExitStack() as parts:
-            stage = _start(identifier, folder, parts, ui, keep=keep)
+            with record.step("stage up") as step:
+                stage = _start(identifier, folder, parts, ui, keep=keep)
+                step.result = "emulator, registry, PostgreSQL, project"
             yield stage
             if keep:
                 (folder / "kept").touch()
                 parts.pop_all()
     finally:
         if not (folder / "kept").exists():
-            end_stage(identifier)
+            with record.step("clean up") as step:
+                end_stage(identifier)
+                step.result = "no process, container or mount is left"
 
 
 def end_stage(identifier: str) -> None:

@@ -106,6 +106,15 @@ variable "custom_endpoint" {
   description = "Address of the EC2 API; null = AWS."
 }
 
+locals {
+  # Session Manager needs no way in from outside.
+  ssh_from = {
+    session_manager = ["127.0.0.1/32"]
+    private_ip      = ["10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.168.0.0/16"]
+    public_ip       = ["0.0.0.0/0"]
+  }
+}
+
 source "amazon-ebs" "models" {
   region                     = var.region
   custom_endpoint_ec2        = var.custom_endpoint
@@ -150,8 +159,7 @@ source "amazon-ebs" "models" {
   pause_before_ssm         = "15s"
   ssh_file_transfer_method = "sftp"
 
-  # Session Manager needs no way in from outside.
-  temporary_security_group_source_cidrs = var.ssh_interface == "session_manager" ? ["127.0.0.1/32"] : ["0.0.0.0/0"]
+  temporary_security_group_source_cidrs = local.ssh_from[var.ssh_interface]
 }
 
 build {

@@ -41,9 +41,9 @@ def instance_statements(repository_arn: str, log_group_arn: str) -> list[dict[st
 
 
 def job_statements(bucket_arn: str) -> list[dict[str, Any]]:
-    """What the container does: read videos, write results; it may not read the model store nor overwrite videos."""
+    """What the container does: read videos, write results; the model store is closed to it, and videos are read-only."""
     return [
-        allow(["s3:GetObject"], f"{bucket_arn}/videos/*", f"{bucket_arn}/smoke/*"),
+        allow(["s3:GetObject"], f"{bucket_arn}/videos/*", f"{bucket_arn}/samples/*"),
         allow(["s3:PutObject"], f"{bucket_arn}/results/*", f"{bucket_arn}/smoke/*"),
     ]
 

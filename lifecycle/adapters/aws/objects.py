@@ -196,8 +196,8 @@ def _checksum(data: bytes) -> str:
 
 
 def _recorded_sha256(answer: dict[str, Any]) -> str:
-    checksum = answer.get("ChecksumSHA256", "")
-    if checksum and "-" not in checksum:  # `…-7` is the checksum of seven parts' checksums, not of the object
+    checksum, in_parts = answer.get("ChecksumSHA256", ""), "-" in answer.get("ETag", "")
+    if checksum and not in_parts:  # of an object sent in parts it is the checksum of the parts' checksums
         return base64.b64decode(checksum).hex()
     told = str(answer.get("Metadata", {}).get("sha256", ""))
     return told if _SHA256.fullmatch(told) else ""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import http.client
 import json
 import logging
+import threading
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
@@ -13,6 +15,7 @@ import moto.ecr.models
 import moto.ecr.urls
 from moto.core.exceptions import AWSError, ServiceException
 from moto.core.responses import ActionResult
+from moto.ecr.exceptions import ImageAlreadyExistsException
 from moto.ecr.models import ECRBackend, Image, ecr_backends
 from moto.ecr.responses import ECRResponse
 
@@ -29,7 +32,7 @@ _TOKEN_LIFETIME = timedelta(hours=12)
 
 
 class Registry:
-    """The data plane: the few read and delete calls of the registry API that ECR's answers need."""
+    """The data plane: the few calls of the registry API that ECR's answers need."""
 
     def __init__(self, address: str) -> None:
         self._address = address
@@ -49,14 +52,20 @@ class Registry:
         status, _, body = self._call("GET", f"/v2/{repository}/tags/list")
         return (json.loads(body).get("tags") or []) if status == http.client.OK else []
 
+    def put(self, repository: str, reference: str, manifest: str, media_type: str) -> None:
+        self._call("PUT", f"/v2/{repository}/manifests/{reference}", manifest.encode(), media_type)
+
     def delete(self, repository: str, digest: str) -> bool:
         status, _, _ = self._call("DELETE", f"/v2/{repository}/manifests/{digest}")
         return status in (http.client.ACCEPTED, http.client.NOT_FOUND)
 
-    def _call(self, method: str, path: str) -> tuple[int, dict[str, str], bytes]:
+    def _call(
+        self, method: str, path: str, body: bytes | None = None, media_type: str | None = None
+    ) -> tuple[int, dict[str, str], bytes]:
         connection = http.client.HTTPConnection(self._address, timeout=10)
+        headers = {"Accept": ", ".join(MANIFEST_TYPES)} | ({"Content-Type": media_type} if media_type else {})
         try:
-            connection.request(method, path, headers={"Accept": ", ".join(MANIFEST_TYPES)})
+            connection.request(method, path, body, headers)
             answer = connection.getresponse()
             return answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read()
         except OSError as err:
@@ -83,6 +92,7 @@ class RehearsalEcr(ECRBackend):  # type: ignore[misc]
     """
 
     stage: ClassVar[Stage]
+    _entering = threading.RLock()
 
     @property
     def _url_module(self) -> Any:
@@ -108,13 +118,41 @@ class RehearsalEcr(ECRBackend):  # type: ignore[misc]
     def batch_delete_image(self, repository_name: str, registry_id: Any = None, image_ids: Any = None) -> Any:
         self._look(repository_name, image_ids or ())
         answer = super().batch_delete_image(repository_name, registry_id, image_ids)
-        if repository_name in self.repositories and self._registry:
-            kept = {image.get_image_digest() for image in self.repositories[repository_name].images}
-            for digest in {image["imageDigest"] for image in answer["imageIds"] if "imageDigest" in image} - kept:
-                self._registry.delete(repository_name, digest)
+        if registry := self._registry:
+            for digest in {image.image_digest for image in answer["imageIds"]}:
+                # The registry cannot drop one tag, so the manifest goes with all its tags and comes back under those kept.
+                registry.delete(repository_name, digest)
+                image = self._image(repository_name, digest)
+                for reference in (image.image_tags or [digest]) if image else ():
+                    manifest, media_type = image.image_manifest, image.image_manifest_media_type
+                    registry.put(repository_name, reference, manifest, media_type)
         return answer
 
+    def put_image(
+        self,
+        repository_name: str,
+        image_manifest: str,
+        image_tag: str | None,
+        image_manifest_mediatype: str | None = None,
+        digest: str | None = None,
+    ) -> Any:
+        digest = digest or f"sha256:{hashlib.sha256(image_manifest.encode()).hexdigest()}"
+        if self._registry is None or repository_name not in self.repositories:
+            return super().put_image(repository_name, image_manifest, image_tag, image_manifest_mediatype, digest)
+        self._look(repository_name, ({"imageDigest": digest},))
+        image = self._image(repository_name, digest)
+        if image is not None and (image_tag is None or image_tag in image.image_tags):
+            raise ImageAlreadyExistsException(repository_name, self.account_id, digest, image_tag)
+        media_type = image_manifest_mediatype or json.loads(image_manifest)["mediaType"]
+        self._registry.put(repository_name, image_tag or digest, image_manifest, media_type)
+        return self._enter(repository_name, digest, media_type, image_manifest, image_tag)
+
+    def _image(self, repository: str, digest: str) -> Any:
+        images = self.repositories[repository].images
+        return next((image for image in images if image.get_image_digest() == digest), None)
+
     def _look(self, repository: str, image_ids: Iterable[dict[str, str]]) -> None:
+        """Enter what the registry holds under each of its tags, and under the digests that are asked for."""
         registry = self._registry
         if registry is None or repository not in self.repositories:
             return
@@ -124,10 +162,8 @@ class RehearsalEcr(ECRBackend):  # type: ignore[misc]
         for tag in registry.tags(repository):
             if registry.digest(repository, tag) != known.get(tag):
                 self.take_push(repository, tag, tag)
-        digests = {image.get_image_digest() for image in self.repositories[repository].images}
         for image_id in image_ids:
-            digest = image_id.get("imageDigest")
-            if digest and digest not in digests:
+            if (digest := image_id.get("imageDigest")) and self._image(repository, digest) is None:
                 self.take_push(repository, digest, None)
 
     def take_push(self, repository: str, reference: str, tag: str | None) -> None:
@@ -136,14 +172,26 @@ class RehearsalEcr(ECRBackend):  # type: ignore[misc]
         if found is None:
             return
         digest, media_type, manifest = found
-        images = self.repositories[repository].images
-        if tag is None and any(image.get_image_digest() == digest for image in images):
-            return
         try:
-            super().put_image(repository, manifest, tag, media_type, digest)
+            self._enter(repository, digest, media_type, manifest, tag)
         except (AWSError, ServiceException) as err:
-            if "AlreadyExists" not in type(err).__name__ or "ImageTag" in type(err).__name__:
-                fault(self.stage, f"push of `{repository}:{tag or digest}` breaks a rule of ECR: {err}")
+            fault(self.stage, f"push of `{repository}:{tag or digest}` breaks a rule of ECR: {err}")
+
+    def _enter(self, repository: str, digest: str, media_type: str, manifest: str, tag: str | None) -> Any:
+        with self._entering:
+            image = self._image(repository, digest)
+            if image is not None and (tag is None or tag in image.image_tags):
+                return image
+            if tag is not None:
+                # Raises where tags are immutable. A tag that moves leaves an untagged image behind; moto would delete it.
+                for holder in self._resolve_image_tag_mutability(self.repositories[repository], tag):
+                    holder.remove_tag(tag)
+            if image is None:
+                image = RehearsalImage(self.account_id, tag, manifest, repository, media_type, digest)
+                self.repositories[repository].images.append(image)
+            elif tag is not None:
+                image.update_tag(tag)
+            return image
 
 
 class RehearsalEcrResponse(ECRResponse):  # type: ignore[misc]
@@ -172,8 +220,9 @@ def take_events(stage: Stage, events: Iterable[dict[str, Any]]) -> None:
 
 
 def fault(stage: Stage, text: str) -> None:
-    _log.error("%s", text)
-    stage.faults.append(text)
+    if text not in stage.faults:
+        _log.error("%s", text)
+        stage.faults.append(text)
 
 
 def mend(stage: Stage) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -84,8 +85,10 @@ def _secret(job: RehearsalJob, value_from: str) -> str:
     account, region = job.backend.account_id, job.backend.region_name
     try:
         if ":secretsmanager:" in value_from:
-            found = secretsmanager_backends[account][region].get_secret_value(value_from, "", "")
-            return str(found["SecretString"])
+            # ARN, optionally followed by the key of a JSON document, a stage and a version
+            name, (key, *_) = ":".join(value_from.split(":")[:7]), [*value_from.split(":")[7:], ""]
+            text = str(secretsmanager_backends[account][region].get_secret_value(name, "", "")["SecretString"])
+            return str(json.loads(text)[key]) if key else text
         parameter = ssm_backends[account][region].get_parameter(value_from.rpartition(":parameter")[2] or value_from)
         return str(parameter.response_object(decrypt=True, region=region)["Value"])
     except Exception as err:

@@ -64,7 +64,7 @@ class EmulatorServer:
         if rootfs:
             self.stage.layers.add_base(BASE_AMI_ID, rootfs)
         self._mend()
-        self._thread = threading.Thread(target=self._server.serve_forever, name="emulator", daemon=True)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="emulator", daemon=True)
 
     @property
     def port(self) -> int:

@@ -1,0 +1,162 @@
+"""Batch jobs, their logs and their hosts."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from lifecycle.adapters.aws.errors import error_code, translated
+from lifecycle.adapters.aws.session import AwsSession
+from lifecycle.domain.ami import AmiId
+from lifecycle.domain.job import JobRecord, JobState
+from lifecycle.errors import CapctlError
+from lifecycle.ports.jobs import JobRequest, LogLine
+
+# DescribeJobs takes up to this many ids.
+_DESCRIBED_AT_ONCE = 100
+_DEFAULT_LOG_GROUP = "/aws/batch/job"
+# From worst to best, to say of a queue and its compute environment which one is worse.
+_STATUSES = ("INVALID", "DELETED", "DELETING", "CREATING", "UPDATING", "VALID")
+
+
+class BatchJobs:
+    """`ports.Jobs` on AWS Batch, ECS, EC2 and CloudWatch Logs."""
+
+    def __init__(self, session: AwsSession) -> None:
+        self._session = session
+
+    def submit(self, request: JobRequest) -> str:
+        overrides = [{"name": name, "value": value} for name, value in sorted(request.environment.items())]
+        timeout = {"timeout": {"attemptDurationSeconds": request.timeout_s}} if request.timeout_s else {}
+        with translated(f"submitting job `{request.name}`"):
+            answer = self._session.client("batch").submit_job(
+                jobName=request.name,
+                jobQueue=request.queue_arn,
+                jobDefinition=request.definition_arn,
+                containerOverrides={"environment": overrides},
+                tags=request.tags,
+                propagateTags=True,
+                **timeout,
+            )
+        return str(answer["jobId"])
+
+    def get(self, job_id: str) -> JobRecord:
+        found = self._describe((job_id,))
+        if not found:
+            raise CapctlError(
+                "job-missing",
+                f"Batch knows no job `{job_id}`; it forgets jobs after some days",
+                hint="List jobs with `capctl job ls`",
+            )
+        return found[0]
+
+    def list(self, queue_arn: str) -> tuple[JobRecord, ...]:
+        ids: list[str] = []
+        with translated(f"listing the jobs of `{queue_arn}`"):
+            for state in JobState:
+                pages = self._session.client("batch").get_paginator("list_jobs")
+                for page in pages.paginate(jobQueue=queue_arn, jobStatus=state.value):
+                    ids += [str(job["jobId"]) for job in page["jobSummaryList"]]
+        # A job that changed its state while the states were listed one by one may stand in two of them.
+        jobs = self._describe(tuple(dict.fromkeys(ids)))
+        return tuple(sorted(jobs, key=lambda job: job.created_ms, reverse=True))
+
+    def logs(self, job: JobRecord, *, after_ms: int = 0) -> tuple[LogLine, ...]:
+        if not job.log_stream:
+            return ()
+        with translated(f"reading the log of job `{job.id}`"):
+            try:
+                return tuple(self._log_lines(job, after_ms))
+            except ClientError as error:
+                if error_code(error) == "ResourceNotFoundException":
+                    return ()
+                raise
+
+    def cancel(self, job_id: str, *, reason: str) -> None:
+        with translated(f"ending job `{job_id}`"):
+            self._session.client("batch").terminate_job(jobId=job_id, reason=reason)
+
+    def host_ami(self, job: JobRecord) -> AmiId | None:
+        cluster = job.cluster_instance_arn.rpartition(":container-instance/")[2].rpartition("/")[0]
+        if not cluster:
+            return None
+        with translated(f"looking for the host of job `{job.id}`"):
+            hosts = self._session.client("ecs").describe_container_instances(
+                cluster=cluster, containerInstances=[job.cluster_instance_arn]
+            )["containerInstances"]
+            if not hosts:
+                return None
+            answer = self._session.client("ec2").describe_instances(InstanceIds=[hosts[0]["ec2InstanceId"]])
+        instances = [instance for group in answer["Reservations"] for instance in group["Instances"]]
+        return AmiId(instances[0]["ImageId"]) if instances else None
+
+    def queue_state(self, queue_arn: str) -> tuple[str, str]:
+        batch = self._session.client("batch")
+        with translated(f"looking at queue `{queue_arn}`"):
+            queues = batch.describe_job_queues(jobQueues=[queue_arn])["jobQueues"]
+            if not queues:
+                raise CapctlError(
+                    "queue-missing",
+                    f"Job queue `{queue_arn}` does not exist",
+                    hint="Compare with `capctl status`, and deploy the release again",
+                )
+            order = [entry["computeEnvironment"] for entry in queues[0]["computeEnvironmentOrder"]]
+            environments = batch.describe_compute_environments(computeEnvironments=order)["computeEnvironments"]
+        if not environments:
+            return "INVALID", "the queue's compute environment does not exist"
+        states = [(str(part["status"]), str(part.get("statusReason", ""))) for part in (*queues, *environments)]
+        return min(states, key=lambda state: _STATUSES.index(state[0]))
+
+    def compute_environments(self) -> int:
+        with translated("counting compute environments"):
+            pages = self._session.client("batch").get_paginator("describe_compute_environments").paginate()
+            return sum(len(page["computeEnvironments"]) for page in pages)
+
+    def _describe(self, ids: Sequence[str]) -> Sequence[JobRecord]:
+        found = []
+        with translated("describing jobs"):
+            for start in range(0, len(ids), _DESCRIBED_AT_ONCE):
+                chunk = ids[start : start + _DESCRIBED_AT_ONCE]
+                answer = self._session.client("batch").describe_jobs(jobs=[*chunk])
+                found += [_record(job) for job in answer["jobs"]]
+        return found
+
+    def _log_lines(self, job: JobRecord, after_ms: int) -> Iterator[LogLine]:
+        request: dict[str, Any] = {
+            "logGroupName": job.log_group or _DEFAULT_LOG_GROUP,
+            "logStreamName": job.log_stream,
+            "startFromHead": True,
+        }
+        if after_ms:
+            request["startTime"] = after_ms + 1
+        while True:
+            answer = self._session.client("logs").get_log_events(**request)
+            for event in answer["events"]:
+                yield LogLine(at_ms=event["timestamp"], message=event["message"])
+            # The end of a stream gives back the token that was sent.
+            if not answer["events"] or answer["nextForwardToken"] == request.get("nextToken"):
+                return
+            request["nextToken"] = answer["nextForwardToken"]
+
+
+def _record(job: dict[str, Any]) -> JobRecord:
+    container = job.get("container") or {}
+    options = (container.get("logConfiguration") or {}).get("options") or {}
+    return JobRecord(
+        id=job["jobId"],
+        name=job["jobName"],
+        state=JobState(job["status"]),
+        status_reason=job.get("statusReason") or "",
+        exit_code=container.get("exitCode"),
+        reason=container.get("reason") or "",
+        queue_arn=job["jobQueue"],
+        definition_arn=job["jobDefinition"],
+        image=container.get("image") or "",
+        log_group=options.get("awslogs-group", ""),
+        log_stream=container.get("logStreamName") or "",
+        cluster_instance_arn=container.get("containerInstanceArn") or "",
+        attempts=len(job.get("attempts") or ()),
+        created_ms=job.get("createdAt") or 0,
+        started_ms=job.get("startedAt") or 0,
+        stopped_ms=job.get("stoppedAt") or 0,
+    )

@@ -1,0 +1,30 @@
+"""`capctl rollback`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import click
+
+from lifecycle.cli.context import Invocation, dry_run_option, pass_invocation
+
+
+@click.command()
+@click.option("--to", help="Release id; the release before the active one when absent.")
+@dry_run_option
+@pass_invocation
+def command(invocation: Invocation, to: str | None, dry_run: bool) -> None:
+    """Move the pointer back to an earlier release.
+
+    One conditional write; jobs that are queued or running finish where they are. Prints the id of the active release.
+    """
+    from lifecycle.workflows.rollback import plan_rollback
+
+    app = invocation.app
+    plan = plan_rollback(app, invocation.run, to=to)
+    if invocation.execute(plan, dry_run=dry_run):
+        pointer = app.pointers.read()
+        assert pointer is not None
+        invocation.emit(
+            "capctl.rollback/1", {"changed": bool(plan.steps), "pointer": asdict(pointer)}, pointer.release_id
+        )

@@ -1,0 +1,43 @@
+"""`capctl smoke`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lifecycle.cli.context import Invocation, dry_run_option, pass_invocation
+from lifecycle.cli.render import table
+
+if TYPE_CHECKING:
+    from lifecycle.domain.smoke import SmokeReport
+
+
+@click.command()
+@click.option("--release", "release_id", help="Release id; the active release when absent.")
+@dry_run_option
+@pass_invocation
+def command(invocation: Invocation, release_id: str | None, dry_run: bool) -> None:
+    """Run a real job on a release and check what it did.
+
+    Checks the image and the AMI that really ran, the tracks found, the models as read inside the container, and the stored rows.
+    """
+    from lifecycle.workflows.smoke import Smoke, plan_smoke
+
+    app = invocation.app
+    plan = plan_smoke(app, app.target, invocation.run, release_id=release_id)
+    if invocation.execute(plan, dry_run=dry_run):
+        report = next(step.report for step in plan.steps if isinstance(step, Smoke))
+        assert report is not None
+        invocation.emit("capctl.smoke/1", smoke_document(report), lambda: _text(report))
+
+
+def smoke_document(report: SmokeReport) -> dict[str, Any]:
+    """The report with its verdict."""
+    return {**asdict(report), "ok": report.ok}
+
+
+def _text(report: SmokeReport) -> str:
+    rows = [("ok" if check.ok else "failed", check.name, check.expected, check.found) for check in report.checks]
+    return table(("", "check", "expected", "found"), rows)

@@ -1,0 +1,61 @@
+"""`capctl status`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lifecycle.cli.context import Invocation, pass_invocation
+from lifecycle.cli.render import table
+
+if TYPE_CHECKING:
+    from lifecycle.workflows.status import ReleaseStatus, Status
+
+
+@click.command()
+@pass_invocation
+def command(invocation: Invocation) -> None:
+    """Show the pointer, the releases, their queues and the last changes made from here."""
+    from lifecycle.workflows.status import read_status
+
+    status = read_status(invocation.app)
+    invocation.emit("capctl.status/1", _document(status), lambda: _text(status))
+
+
+def _document(status: Status) -> dict[str, Any]:
+    return {
+        "pointer": asdict(status.pointer) if status.pointer else None,
+        "releases": [_release_document(release) for release in status.releases],
+        "journal": [asdict(entry) for entry in status.journal],
+    }
+
+
+def _release_document(status: ReleaseStatus) -> dict[str, Any]:
+    release = status.deployed.release
+    return {
+        "id": release.id,
+        "role": status.role,
+        "ami": release.ami_id,
+        "image": str(release.image),
+        "model_set": release.model_set,
+        "queue": {"arn": status.deployed.job_queue_arn, "state": status.queue_state, "reason": status.queue_reason},
+        "compute_environment_arn": status.deployed.compute_environment_arn,
+        "job_definition_arn": status.deployed.job_definition_arn,
+    }
+
+
+def _text(status: Status) -> str:
+    pointer = status.pointer
+    moved = f"{pointer.release_id}, moved {pointer.moved_at} by {pointer.moved_by}" if pointer else "none"
+    rows = [
+        (s.deployed.release.id, s.role, s.deployed.release.ami_id, s.deployed.release.image.digest[:19], s.queue_state)
+        for s in status.releases
+    ]
+    parts = [f"pointer: {moved}", table(("release", "role", "ami", "image", "queue"), rows)]
+    if status.journal:
+        parts.append(
+            table(("at", "by", "step", "outcome"), [(e.at, e.user, e.step, e.outcome) for e in status.journal])
+        )
+    return "\n\n".join(parts)

@@ -1,0 +1,90 @@
+"""What a smoke job must prove, decided from what it left behind."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from lifecycle.domain.ami import AmiId
+from lifecycle.domain.job import JobRecord
+from lifecycle.domain.release import Release
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One thing that was proven, or not. `expected` and `found` are for people."""
+
+    name: str
+    ok: bool
+    expected: str
+    found: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SmokeReport:
+    """A smoke job and its checks. `seconds` from submission to the end of the job."""
+
+    release_id: str
+    job_id: str
+    session_id: str
+    result_uri: str
+    seconds: float
+    checks: tuple[Check, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether every check held."""
+        return all(check.ok for check in self.checks)
+
+
+def check_host(job: JobRecord, release: Release, host_ami: AmiId | None) -> tuple[Check, ...]:
+    """That the pair really ran: this image, on a host that booted this AMI."""
+    return (
+        Check(
+            name="image",
+            ok=job.image.endswith(f"@{release.image.digest}"),
+            expected=str(release.image.digest),
+            found=job.image or "no image",
+        ),
+        Check(name="host-ami", ok=host_ami == release.ami_id, expected=release.ami_id, found=host_ami or "no host"),
+    )
+
+
+def check_document(document: dict[str, Any], release: Release, *, min_tracks: int) -> tuple[Check, ...]:
+    """That the container did its work, with the models of the release, which it could not change."""
+    models = document.get("models") or {}
+    tracks = len(document.get("tracks") or ())
+    return (
+        Check(name="tracks", ok=tracks >= min_tracks, expected=f"at least {min_tracks}", found=str(tracks)),
+        Check(
+            name="model-set",
+            ok=models.get("digest") == release.model_set,
+            expected=release.model_set,
+            found=str(models.get("digest") or "no models"),
+        ),
+        Check(
+            name="models-read-only",
+            ok=models.get("read_only") is True,
+            expected="every mount refuses writes",
+            found="; ".join(f"{mount['folder']}: {_access(mount)}" for mount in models.get("mounts") or ())
+            or "no mounts",
+        ),
+    )
+
+
+def check_rows(document: dict[str, Any], counted: dict[str, int]) -> Check:
+    """That the database holds the rows that the container says it stored."""
+    stored = document.get("stored") or {}
+    claimed = stored.get("rows") or {}
+    return Check(
+        name="rows",
+        ok=stored.get("store") == "postgres" and bool(claimed) and counted == claimed,
+        expected=_counts(claimed) if stored.get("store") == "postgres" else "rows in PostgreSQL",
+        found=_counts(counted),
+    )
+
+
+def _access(mount: dict[str, Any]) -> str:
+    return "read-only" if mount.get("read_only") else "writable"
+
+
+def _counts(rows: dict[str, int]) -> str:
+    return ", ".join(f"{table} {count}" for table, count in sorted(rows.items())) or "no rows"

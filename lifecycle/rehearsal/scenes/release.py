@@ -1,0 +1,133 @@
+"""The life of a release, from a folder of models to a rollback."""
+
+from lifecycle.errors import CapctlError, ExitCode
+from lifecycle.rehearsal.commands import Capctl
+from lifecycle.rehearsal.project import BUCKET, SMOKE_VIDEO
+from lifecycle.rehearsal.recorder import Recorder
+from lifecycle.rehearsal.report import Kind
+from lifecycle.rehearsal.samples import make_video
+from lifecycle.rehearsal.stage import Stage
+
+BROKEN = 'raise SystemExit("this release is broken on purpose")\n'
+
+
+def play(stage: Stage, capctl: Capctl, record: Recorder) -> None:
+    """Every step is a command that a user types; what it printed is checked here."""
+    _infrastructure(stage, capctl, record)
+    _models(stage, capctl, record)
+    _images(stage, capctl, record)
+    first = _first_release(stage, capctl, record)
+    second = _code_change(stage, capctl, record)
+    _broken_release(stage, capctl, record, active=second)
+    _rollback(capctl, record, to=first)
+
+
+def _infrastructure(stage: Stage, capctl: Capctl, record: Recorder) -> None:
+    with record.step("bootstrap") as step:
+        base = capctl("bootstrap").document
+        step.result = f"bucket {base['bucket']}, repository, table, roles, log group"
+    with record.step("sample video") as step:
+        video = stage.folder / "portrait.mp4"
+        make_video(video)
+        stage.client("s3").upload_file(str(video), BUCKET, SMOKE_VIDEO.removeprefix(f"s3://{BUCKET}/"))
+        step.result = f"{video.stat().st_size / 1e3:.0f} kB of H.264 at {SMOKE_VIDEO}"
+
+
+def _models(stage: Stage, capctl: Capctl, record: Recorder) -> None:
+    kind = Kind.SIMULATED if stage.no_machines else Kind.REAL
+    with record.step("models lock") as step:
+        lock = capctl("models", "lock").document
+        step.result = f"{lock['files']} files, {lock['bytes'] / 1e6:.0f} MB, {lock['digest'][:19]}"
+    with record.step("models push") as step:
+        capctl("models", "push")
+        step.result = f"in s3://{BUCKET}"
+    with record.step("ami bake", kind) as step:
+        baked = capctl("ami", "bake").document
+        step.result = f"{baked['id']} is {baked['status']}"
+    with record.step("ami verify", kind) as step:
+        verified = capctl("ami", "verify", baked["id"]).document
+        step.result = f"{len(verified['checks'])} checks passed"
+    with record.step("ami bake, unchanged", kind) as step:
+        before = _instances(stage)
+        again = capctl("ami", "bake").document
+        started = _instances(stage) - before
+        _expect(
+            again["id"] == baked["id"] and not again["baked"] and not started, "an unchanged bake must start nothing"
+        )
+        step.result = f"skipped, {started} instances started"
+
+
+def _images(stage: Stage, capctl: Capctl, record: Recorder) -> None:
+    with record.step("image base", Kind.SIMULATED if stage.no_jobs else Kind.REAL) as step:
+        base = capctl("image", "base").document
+        step.result = base["tag"]
+    with record.step("image push", stage.registry_kind) as step:
+        pushed = capctl("image", "push").document
+        step.result = f"{pushed['tag']}, {pushed['requests']} requests, {pushed['bytes_sent'] / 1e3:.0f} kB"
+    with record.step("image verify", stage.registry_kind) as step:
+        report = capctl("image", "verify").document
+        sizes = (
+            f"{report['compressed_bytes'] / 1e6:.0f} MB compressed, {report['unpacked_bytes'] / 1e6:.0f} MB unpacked"
+        )
+        step.result = f"{sizes}, no rule broken"
+
+
+def _first_release(stage: Stage, capctl: Capctl, record: Recorder) -> str:
+    kind = Kind.SIMULATED if stage.no_jobs else Kind.REAL
+    with record.step("deploy", kind) as step:
+        deployed = capctl("deploy", "--yes").document
+        step.result = f"release {deployed['release']} passed its smoke job and is active"
+    with record.step("smoke", kind) as step:
+        smoke = capctl("smoke").document
+        step.result = f"{len(smoke['checks'])} checks on job {smoke['job']} passed"
+    return str(deployed["release"])
+
+
+def _code_change(stage: Stage, capctl: Capctl, record: Recorder) -> str:
+    kind = Kind.SIMULATED if stage.no_jobs else Kind.REAL
+    with record.step("one-line change, image push", stage.registry_kind) as step:
+        stage.project.append("analyzer/__init__.py", "# a one-line change\n")
+        pushed = capctl("image", "push").document
+        _expect(not pushed["unchanged"], "a changed line must give another image")
+        step.result = f"{pushed['tag']}, {pushed['requests']} requests, {pushed['bytes_sent'] / 1e3:.0f} kB"
+    with record.step("deploy the change", kind) as step:
+        deployed = capctl("deploy", "--yes").document
+        step.result = f"release {deployed['release']} is active"
+    return str(deployed["release"])
+
+
+def _broken_release(stage: Stage, capctl: Capctl, record: Recorder, *, active: str) -> None:
+    with record.step("broken change, image push", stage.registry_kind) as step:
+        stage.project.append("analyzer/__init__.py", BROKEN)
+        step.result = str(capctl("image", "push").document["tag"])
+    with record.step("deploy the broken image", Kind.SIMULATED if stage.no_jobs else Kind.REAL) as step:
+        failed = capctl("deploy", "--yes", expect=ExitCode.ROLLED_BACK)
+        step.result = f"exit {failed.exit_code}, `{failed.document['code']}`: rolled back"
+    with record.step("status") as step:
+        status = capctl("status").document
+        releases = [release["id"] for release in status["releases"]]
+        _expect(status["pointer"]["release"] == active, f"the pointer must still name {active}")
+        _expect(len(releases) == 2, f"the broken release must be gone, found {releases}")
+        step.result = f"the pointer still names {active}; {len(releases)} releases exist"
+
+
+def _rollback(capctl: Capctl, record: Recorder, *, to: str) -> None:
+    with record.step("rollback") as step:
+        capctl("rollback", "--yes")
+        status = capctl("status").document
+        _expect(status["pointer"]["release"] == to, f"the pointer must name {to} again")
+        step.result = f"the pointer names {to} again"
+
+
+def _instances(stage: Stage) -> int:
+    pages = stage.client("ec2").get_paginator("describe_instances").paginate()
+    return sum(len(reservation["Instances"]) for page in pages for reservation in page["Reservations"])
+
+
+def _expect(holds: bool, rule: str) -> None:
+    if not holds:
+        raise CapctlError(
+            "rehearsal-check",
+            f"The rehearsal expected otherwise: {rule}",
+            hint="Read the log of the rehearsal's commands",
+        )

@@ -1,0 +1,163 @@
+"""Create a release, prove it with a real job, move the pointer to it."""
+
+from dataclasses import dataclass
+
+from lifecycle.config.target import Target
+from lifecycle.domain.ami import AmiId, AmiRecord, Tag, parse_ami_id
+from lifecycle.domain.digest import parse_digest
+from lifecycle.domain.image import ImageRef, parse_image_ref
+from lifecycle.domain.plan import Plan, Step
+from lifecycle.domain.release import DeployedRelease, Parameters, Pointer, Release
+from lifecycle.domain.run import Run
+from lifecycle.errors import CapctlError, UsageError
+from lifecycle.ports import Ports
+from lifecycle.ports.stack import ResourceChange
+from lifecycle.workflows.promote import MovePointer
+from lifecycle.workflows.release_steps import CreateRelease, PruneReleases, RemoveRelease, WaitValid
+from lifecycle.workflows.smoke import Smoke, require_video
+
+# Batch allows 50 compute environments in a region; two are left for a person in a hurry.
+_ENVIRONMENT_LIMIT = 48
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What the command line named; None means the newest verified AMI, and the image of the working tree's code."""
+
+    ami: str | None = None
+    image: str | None = None
+
+
+def plan_deploy(ports: Ports, target: Target, run: Run, wanted: Wanted) -> Plan:
+    """The way of one release from nothing to the pointer, or no step when it is active already.
+
+    Raises `CapctlError` when the AMI or the image cannot be deployed, the account is full, or anything that exists would change.
+    """
+    require_video(target)
+    release = wanted_release(ports, target, wanted)
+    pointer, existing = ports.pointers.read(), ports.stack.releases()
+    exists = release.id in {deployed.release.id for deployed in existing}
+    if pointer and pointer.release_id == release.id and exists:
+        return Plan(title=f"Release {release.id}", because="it is active already")
+    steps: list[Step] = []
+    if not exists:
+        _require_room(ports, target)
+        others = tuple(deployed.release for deployed in existing)
+        _require_only_creates(ports.stack.preview_releases((*others, release)), release, existing)
+        steps.append(CreateRelease(stack=ports.stack, release=release))
+    return Plan(
+        title=f"Release {release.id}",
+        because=_because(release, pointer),
+        steps=(
+            *steps,
+            WaitValid(stack=ports.stack, jobs=ports.jobs, clock=ports.clock, release_id=release.id),
+            Smoke(ports=ports, target=target, run=run, release_id=release.id),
+            MovePointer(
+                pointers=ports.pointers,
+                stack=ports.stack,
+                clock=ports.clock,
+                run=run,
+                release_id=release.id,
+                now=pointer,
+            ),
+            PruneReleases(
+                stack=ports.stack,
+                jobs=ports.jobs,
+                ui=ports.ui,
+                pointers=ports.pointers,
+                keep=target.settings.stack.keep_releases,
+            ),
+        ),
+        undo=(RemoveRelease(stack=ports.stack, pointers=ports.pointers, release_id=release.id),),
+    )
+
+
+def wanted_release(ports: Ports, target: Target, wanted: Wanted) -> Release:
+    """The release that the AMI, the image and the configuration make."""
+    settings = target.settings.release
+    for name in ("subnet_ids", "security_group_ids"):
+        if not getattr(settings, name):
+            raise UsageError(
+                "network-missing",
+                f"`release.{name}` of target `{target.name}` is empty and Batch needs it",
+                hint=f"Set `release.{name}` in capctl.yaml",
+            )
+    ami = _deployable_ami(ports, target, wanted.ami)
+    return Release(
+        ami_id=ami.id,
+        image=_deployable_image(ports, target, wanted.image),
+        model_set=parse_digest(ami.tags[Tag.MODEL_SET]),
+        parameters=Parameters(**{name: getattr(settings, name) for name in Parameters.__slots__}),
+    )
+
+
+def _deployable_ami(ports: Ports, target: Target, ami: str | None) -> AmiRecord:
+    if ami is None:
+        found = next((record for record in ports.amis.list(target.project) if _is_deployable(record)), None)
+        if found is None:
+            raise CapctlError(
+                "ami-missing",
+                f"Project `{target.project}` has no verified AMI in {target.region}",
+                hint="Run `capctl ami bake`",
+            )
+        return found
+    record = ports.amis.get(AmiId(parse_ami_id(ami)))
+    if not _is_deployable(record):
+        raise CapctlError(
+            "ami-not-verified",
+            f"AMI `{record.id}` is {record.state} and {record.status or 'not one of ours'}, a release needs a verified one",
+            hint=f"Run `capctl ami verify {record.id}`, or bake again",
+        )
+    return record
+
+
+def _is_deployable(record: AmiRecord) -> bool:
+    proven = record.status is not None and record.status.is_proven
+    return record.state == "available" and proven and bool(record.tags.get(Tag.MODEL_SET))
+
+
+def _deployable_image(ports: Ports, target: Target, image: str | None) -> ImageRef:
+    ref = parse_image_ref(image, default_repository=target.repository) if image else ports.images.pushed_code().ref
+    report = ports.images.inspect(ref)
+    if report.violations:
+        raise CapctlError(
+            "image-rejected",
+            f"Image `{ref}` breaks {len(report.violations)} rules and is not deployed",
+            hint="Run `capctl image verify`",
+            details=tuple(violation.message for violation in report.violations),
+        )
+    return ref
+
+
+def _require_room(ports: Ports, target: Target) -> None:
+    count = ports.jobs.compute_environments()
+    if count >= _ENVIRONMENT_LIMIT:
+        raise CapctlError(
+            "quota-reached",
+            f"Account {target.account} has {count} compute environments in {target.region}, Batch allows 50",
+            hint="Delete compute environments that nobody uses; capctl keeps `stack.keep_releases` of its own",
+        )
+
+
+def _require_only_creates(
+    changes: tuple[ResourceChange, ...], release: Release, existing: tuple[DeployedRelease, ...]
+) -> None:
+    """Refuse a preview that touches what exists; deleting what a killed run left half made is right."""
+    ids = {deployed.release.id for deployed in existing}
+    touched = [
+        change
+        for change in changes
+        if change.operation not in {"create", "same"} and change.name.rpartition("-")[2] in ids
+    ]
+    if touched:
+        raise CapctlError(
+            "release-would-change",
+            f"Creating release `{release.id}` would {touched[0].operation} `{touched[0].name}`, and releases never change",
+            hint="Someone changed a release outside capctl, or capctl's programs changed; compare with `capctl status`",
+            details=tuple(f"{change.operation} {change.type} {change.name}" for change in touched),
+        )
+
+
+def _because(release: Release, pointer: Pointer | None) -> str:
+    active = f"release {pointer.release_id} is active" if pointer else "nothing is active"
+    return f"{active}; wanted are AMI {release.ami_id} and image {release.image.digest}"

@@ -1,0 +1,71 @@
+"""Submit and follow jobs through the pointer."""
+
+from collections.abc import Iterator
+
+from lifecycle.config.target import Target
+from lifecycle.domain.job import JobRecord, contract
+from lifecycle.domain.release import Pointer
+from lifecycle.domain.run import Run
+from lifecycle.errors import CapctlError, UsageError
+from lifecycle.ports import Ports
+from lifecycle.ports.jobs import JobRequest, LogLine
+
+# CloudWatch Logs shows a line a few seconds after it was written; asking more often shows nothing sooner.
+_LOG_POLL_S = 2.0
+
+
+def active_pointer(ports: Ports) -> Pointer:
+    """The pointer; raises `CapctlError("pointer-missing")` before the first promotion."""
+    pointer = ports.pointers.read()
+    if pointer is None:
+        raise CapctlError("pointer-missing", "No release takes jobs yet", hint="Run `capctl deploy` first")
+    return pointer
+
+
+def submit_job(
+    ports: Ports, target: Target, run: Run, *, video_url: str, session_id: str | None, environment: dict[str, str]
+) -> JobRecord:
+    """Submit one video to the active release; the result goes below `results/` in the target's bucket."""
+    pointer = active_pointer(ports)
+    session = session_id or f"job-{run.id}"
+    wanted = {
+        contract.Env.VIDEO_URL.value: video_url,
+        contract.Env.SESSION_ID.value: session,
+        contract.Env.RESULT_URL.value: f"s3://{target.bucket}/results/{session}",
+        **environment,
+    }
+    try:
+        contract.JobRequest.from_environment(wanted)
+    except contract.RequestInvalid as error:
+        raise UsageError("job-invalid", f"The container would refuse the job: {error}", hint=error.hint) from error
+    request = JobRequest(
+        name=f"{target.project}-{session}"[:128].replace(".", "-").replace(":", "-"),
+        queue_arn=pointer.job_queue_arn,
+        definition_arn=pointer.job_definition_arn,
+        environment=wanted,
+        tags={"capctl:release": pointer.release_id, "capctl:run": run.id},
+    )
+    return ports.jobs.get(ports.jobs.submit(request))
+
+
+def list_jobs(ports: Ports) -> tuple[JobRecord, ...]:
+    """Jobs of the active release, newest first."""
+    return ports.jobs.list(active_pointer(ports).job_queue_arn)
+
+
+def read_log(ports: Ports, job_id: str) -> tuple[LogLine, ...]:
+    """What the job wrote so far."""
+    return ports.jobs.logs(ports.jobs.get(job_id))
+
+
+def follow_log(ports: Ports, job_id: str) -> Iterator[LogLine]:
+    """Lines as they come, until the job has ended."""
+    shown_ms = 0
+    while True:
+        job = ports.jobs.get(job_id)
+        for line in ports.jobs.logs(job, after_ms=shown_ms):
+            shown_ms = line.at_ms
+            yield line
+        if job.state.is_final:
+            return
+        ports.clock.sleep(_LOG_POLL_S)

@@ -1,0 +1,216 @@
+"""Run a real job on a release and check what it did."""
+
+from dataclasses import dataclass
+
+from lifecycle.config.target import Target
+from lifecycle.domain.ami import AmiId
+from lifecycle.domain.job import JobRecord, JobState, contract
+from lifecycle.domain.plan import Plan
+from lifecycle.domain.release import DeployedRelease
+from lifecycle.domain.run import Run
+from lifecycle.domain.smoke import Check, SmokeReport, check_document, check_host, check_rows
+from lifecycle.errors import CapctlError, Inconclusive, Interrupted, TimedOut, UsageError
+from lifecycle.ports import Ports
+from lifecycle.ports.jobs import JobRequest
+from lifecycle.workflows.promote import deployed_release
+
+# A release that cannot start its job shows it in seconds; after a minute the wait is for a host or for the video.
+_POLL_S, _EARLY_POLL_S, _EARLY_S = 5.0, 0.5, 60.0
+_LOG_TAIL = 15
+
+# What Batch writes when the fleet, not the release, is at fault.
+_NO_CAPACITY = ("CAPACITY:", "Host EC2")
+_MISCONFIGURED = "MISCONFIGURATION:"
+
+
+@dataclass(slots=True, kw_only=True)
+class Smoke:
+    """Submit the smoke job and wait for it; `verify` checks the evidence and keeps it in `report`."""
+
+    ports: Ports
+    target: Target
+    run: Run
+    release_id: str
+    report: SmokeReport | None = None
+    permissions: tuple[str, ...] = (
+        "batch:DescribeJobs",
+        "batch:ListJobs",
+        "batch:SubmitJob",
+        "batch:TagResource",
+        "batch:TerminateJob",
+        "ec2:DescribeInstances",
+        "ecs:DescribeContainerInstances",
+        "logs:GetLogEvents",
+        "s3:GetObject",
+    )
+
+    def describe(self) -> str:
+        return f"smoke release {self.release_id} with {self.target.settings.smoke.video_url}"
+
+    def apply(self) -> str:
+        release = deployed_release(self.ports.stack, self.release_id)
+        job, host_ami = _run_job(self.ports, self.target, self.run, release)
+        self.report = _report(self.ports, self.target, release, job, host_ami)
+        return f"job {job.id}, {self.report.seconds:.1f} s"
+
+    def verify(self) -> None:
+        assert self.report is not None
+        failed = [check for check in self.report.checks if not check.ok]
+        if failed:
+            raise CapctlError(
+                "smoke-failed",
+                f"Release `{self.release_id}` ran its smoke job `{self.report.job_id}`"
+                f" and failed {', '.join(f'`{check.name}`' for check in failed)}",
+                hint=f"Read `capctl job logs {self.report.job_id}` and `{self.report.result_uri}`",
+                details=tuple(_line(check) for check in self.report.checks),
+            )
+
+
+def plan_smoke(ports: Ports, target: Target, run: Run, *, release_id: str | None) -> Plan:
+    """One step; without an id the active release is smoked. Raises `UsageError` without a video, `CapctlError` without a release."""
+    require_video(target)
+    if release_id is None:
+        pointer = ports.pointers.read()
+        if pointer is None:
+            raise CapctlError("pointer-missing", "No release is active", hint="Name one with `--release`, or deploy")
+        release_id = pointer.release_id
+    deployed_release(ports.stack, release_id)
+    return Plan(
+        title="Smoke",
+        because="a real job is the proof",
+        steps=(Smoke(ports=ports, target=target, run=run, release_id=release_id),),
+    )
+
+
+def require_video(target: Target) -> str:
+    """The smoke video; raises `UsageError("video-missing")`."""
+    video_url = target.settings.smoke.video_url
+    if not video_url:
+        raise UsageError(
+            "video-missing",
+            f"Target `{target.name}` names no smoke video",
+            hint="Set `smoke.video_url` to a short video, `s3://bucket/key`",
+        )
+    return video_url
+
+
+def _run_job(ports: Ports, target: Target, run: Run, release: DeployedRelease) -> tuple[JobRecord, AmiId | None]:
+    """Submit, or follow the smoke job that a killed run left on the release's queue; returns it once it has succeeded."""
+    left = [job for job in ports.jobs.list(release.job_queue_arn) if _is_smoke(job) and not job.state.is_final]
+    job_id = left[0].id if left else ports.jobs.submit(_request(target, run, release))
+    try:
+        return _waited(ports, target, job_id)
+    except (Interrupted, KeyboardInterrupt):
+        ports.jobs.cancel(job_id, reason="capctl was interrupted")
+        raise
+
+
+def _request(target: Target, run: Run, release: DeployedRelease) -> JobRequest:
+    session_id = f"smoke-{release.release.id}-{run.id}"
+    return JobRequest(
+        name=session_id,
+        queue_arn=release.job_queue_arn,
+        definition_arn=release.job_definition_arn,
+        environment={
+            contract.Env.VIDEO_URL.value: require_video(target),
+            contract.Env.SESSION_ID.value: session_id,
+            contract.Env.RESULT_URL.value: _result_folder(target, session_id),
+        },
+        tags={"capctl:release": release.release.id, "capctl:run": run.id},
+    )
+
+
+def _is_smoke(job: JobRecord) -> bool:
+    return job.name.startswith("smoke-")
+
+
+def _result_folder(target: Target, session_id: str) -> str:
+    return f"s3://{target.bucket}/smoke/{session_id}"
+
+
+def _waited(ports: Ports, target: Target, job_id: str) -> tuple[JobRecord, AmiId | None]:
+    """Wait until the job has succeeded; the host is asked for its AMI while it still is there."""
+    started, shown_ms, host_ami = ports.clock.monotonic(), 0, None
+    limit_s = target.settings.smoke.timeout_s
+    while True:
+        job = ports.jobs.get(job_id)
+        for line in ports.jobs.logs(job, after_ms=shown_ms):
+            shown_ms = line.at_ms
+            ports.ui.detail(line.message)
+        host_ami = host_ami or ports.jobs.host_ami(job)
+        if job.state is JobState.SUCCEEDED:
+            return job, host_ami
+        waited_s = ports.clock.monotonic() - started
+        if failure := _failure(ports, job, over=waited_s >= limit_s):
+            if not job.state.is_final:
+                ports.jobs.cancel(job.id, reason=failure.message[:256])
+            raise failure
+        ports.clock.sleep(_EARLY_POLL_S if waited_s < _EARLY_S else _POLL_S)
+
+
+def _failure(ports: Ports, job: JobRecord, *, over: bool) -> CapctlError | None:
+    """Why the job will not succeed; None while it may. Want of capacity is no verdict on the release."""
+    waits_for_host = job.state in {JobState.SUBMITTED, JobState.PENDING, JobState.RUNNABLE}
+    if job.state is JobState.FAILED and job.status_reason.startswith(_NO_CAPACITY):
+        return _inconclusive(job, f"lost its host: {job.status_reason}")
+    if job.state is JobState.FAILED or (waits_for_host and job.status_reason.startswith(_MISCONFIGURED)):
+        return _failed(ports, job)
+    if over and waits_for_host:
+        return _inconclusive(job, f"got no host in time: {job.status_reason or 'Batch gives no reason'}")
+    if over:
+        return TimedOut(
+            "smoke-timed-out",
+            f"Smoke job `{job.id}` was still {job.state} at the end of `smoke.timeout_s`",
+            hint=f"Read `capctl job logs {job.id}`, or allow more time",
+            details=_log_tail(ports, job),
+        )
+    return None
+
+
+def _failed(ports: Ports, job: JobRecord) -> CapctlError:
+    exit_code = "" if job.exit_code is None else f", exit code {job.exit_code}"
+    return CapctlError(
+        "smoke-failed",
+        f"Smoke job `{job.id}` is {job.state}{exit_code}: {job.reason or job.status_reason or 'no reason given'}",
+        hint=f"Read `capctl job logs {job.id}`",
+        details=_log_tail(ports, job),
+    )
+
+
+def _inconclusive(job: JobRecord, why: str) -> Inconclusive:
+    return Inconclusive(
+        "no-capacity",
+        f"Smoke job `{job.id}` {why}; nothing was proven either way and the release stays",
+        hint="Run the command again later, or allow more instance types in `release.instance_types`",
+    )
+
+
+def _log_tail(ports: Ports, job: JobRecord) -> tuple[str, ...]:
+    return tuple(line.message for line in ports.jobs.logs(job)[-_LOG_TAIL:])
+
+
+def _report(
+    ports: Ports, target: Target, deployed: DeployedRelease, job: JobRecord, host_ami: AmiId | None
+) -> SmokeReport:
+    session_id, settings = job.name, target.settings.smoke
+    result_uri = f"{_result_folder(target, session_id)}/{contract.RESULT_NAME}"
+    document = ports.results.document(result_uri)
+    checks = [
+        Check(name="job", ok=job.state is JobState.SUCCEEDED, expected="SUCCEEDED", found=job.state.value),
+        *check_host(job, deployed.release, host_ami),
+        *check_document(document, deployed.release, min_tracks=settings.min_tracks),
+    ]
+    if settings.database_url:
+        checks.append(check_rows(document, ports.results.rows(settings.database_url, session_id)))
+    return SmokeReport(
+        release_id=deployed.release.id,
+        job_id=job.id,
+        session_id=session_id,
+        result_uri=result_uri,
+        seconds=max(job.stopped_ms - job.created_ms, 0) / 1000,
+        checks=tuple(checks),
+    )
+
+
+def _line(check: Check) -> str:
+    return f"{'ok    ' if check.ok else 'failed'}  {check.name}: expected {check.expected}, found {check.found}"

@@ -1,0 +1,110 @@
+"""The other servers of a rehearsal run for real and leave nothing behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import uuid
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from lifecycle.rehearsal import leftovers
+from lifecycle.rehearsal.child import PartFailed
+from lifecycle.rehearsal.emulator.containers import jobs_supported
+from lifecycle.rehearsal.services.postgres import Postgres, postgres_supported
+from lifecycle.rehearsal.services.registry import DebianRegistry, RunningRegistry, registry_supported, start_registry
+from lifecycle.rehearsal.services.registry_standin import StandInRegistry
+from tests.rehearsal.stage_parts import tiny_tar
+
+pytestmark = pytest.mark.rehearsal
+
+
+@pytest.fixture
+def rehearsal() -> str:
+    return f"test-{uuid.uuid4().hex[:8]}"
+
+
+@pytest.fixture(scope="module")
+def _postgres_here() -> None:
+    if why := postgres_supported():
+        pytest.skip(why)
+
+
+@pytest.mark.usefixtures("_postgres_here")
+def test_postgres_finds_the_nearest_vector(tmp_path: Path, rehearsal: str) -> None:
+    with Postgres(tmp_path, rehearsal) as postgres, psycopg.connect(postgres.dsn) as connection:
+        connection.execute("CREATE TABLE t (name text, v halfvec(2))")
+        connection.execute("INSERT INTO t VALUES ('near', '[1,1]'), ('far', '[9,9]')")
+        row = connection.execute("SELECT name FROM t ORDER BY v <-> '[0,0]' LIMIT 1").fetchone()
+    assert row == ("near",)
+
+
+@pytest.mark.usefixtures("_postgres_here")
+def test_postgres_wants_its_password_and_runs_without_root(tmp_path: Path, rehearsal: str) -> None:
+    with Postgres(tmp_path, rehearsal) as postgres:
+        with pytest.raises(psycopg.OperationalError, match="password"):
+            psycopg.connect(f"postgresql://capctl:wrong@127.0.0.1:{postgres.port}/capctl")
+        (found,) = [one for one in leftovers.find(rehearsal) if "/postgres -D" in one.detail]
+        assert Path(f"/proc/{found.name}").stat().st_uid != 0
+    assert leftovers.find(rehearsal, tmp_path) == []
+
+
+@pytest.mark.usefixtures("_postgres_here")
+def test_postgres_on_a_taken_port_fails_with_its_log(tmp_path: Path, rehearsal: str) -> None:
+    with Postgres(tmp_path / "one", rehearsal) as first, pytest.raises(PartFailed) as failed:
+        Postgres(tmp_path / "two", rehearsal, port=first.port)
+    assert any("Address already in use" in line for line in failed.value.details)
+
+
+@pytest.fixture(params=["real", "stand-in"])
+def registry(request: pytest.FixtureRequest, tmp_path: Path, rehearsal: str) -> RunningRegistry:
+    if request.param == "stand-in":
+        return StandInRegistry(tmp_path / "blobs")
+    if why := registry_supported():
+        pytest.skip(why)
+    return DebianRegistry(tmp_path, rehearsal)
+
+
+def test_container_engine_pushes_and_pulls(registry: RunningRegistry) -> None:
+    if why := jobs_supported():
+        pytest.skip(why)
+    import docker
+
+    engine = docker.from_env()
+    name = f"{registry.address}/team/tiny"
+    try:
+        engine.api.import_image_from_data(tiny_tar(), repository=name, tag="1")
+        pushed = [json.loads(line) for line in engine.images.push(name, tag="1").splitlines()]
+        digest = next(line["aux"]["Digest"] for line in pushed if "aux" in line)
+        engine.images.remove(f"{name}:1", force=True)
+        output = engine.containers.run(f"{name}@{digest}", ["/bin/sh", "-c", "echo pulled"], remove=True)
+        assert output == b"pulled\n"
+        engine.images.remove(f"{name}@{digest}", force=True)
+    finally:
+        registry.close()
+        engine.close()
+
+
+def test_registry_ends_with_its_block(tmp_path: Path, rehearsal: str) -> None:
+    started = start_registry(tmp_path, rehearsal)
+    started.close()
+    assert leftovers.find(rehearsal, tmp_path) == []
+
+
+def test_leftovers_of_a_killed_run_are_found_and_removed(tmp_path: Path, rehearsal: str) -> None:
+    environment = {**os.environ, "CAPCTL_REHEARSAL": rehearsal}
+    if shutil.which("unshare") is None or os.geteuid() != 0:
+        pytest.skip("private namespaces need root and `unshare`")
+    script = f"mount -t tmpfs tmpfs {tmp_path} && exec env -i sleep 300"
+    process = subprocess.Popen(["unshare", "--mount", "--pid", "--fork", "sh", "-c", script], env=environment)
+    try:
+        found = leftovers.find(rehearsal, tmp_path)
+        assert {one.kind for one in found} == {"process"}
+        assert leftovers.remove(rehearsal, tmp_path) == []
+    finally:
+        process.wait(10)
+    assert leftovers.find(rehearsal, tmp_path) == []
