@@ -31,7 +31,7 @@ LAYER_ORDER = (STDLIB, "arrays", "vision", "video", "inference", LIGHT)
 
 # Services that the job talks to; boto3 loads the description of a service when its client is made.
 AWS_SERVICES = ("batch", "dynamodb", "ecr", "ecs", "logs", "s3", "secretsmanager", "sqs", "sts")
-CASCADES = ("frontalface_default", "fullbody", "profileface", "upperbody")
+CASCADES = ("frontalface_alt2", "frontalface_default", "fullbody", "profileface", "upperbody")
 
 # First match decides; what no rule names is kept. `*` crosses folders.
 KEPT = (

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
-import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -16,6 +16,7 @@ import boto3
 import packer
 from lifecycle.adapters.aws.session import AwsSession
 from lifecycle.adapters.packer_failure import failure
+from lifecycle.adapters.packer_folder import bake_folder
 from lifecycle.adapters.packer_leftovers import BakeTraces, remove_leftovers
 from lifecycle.adapters.packer_output import Mask, Record, parse
 from lifecycle.adapters.packer_process import StreamingPacker
@@ -29,6 +30,17 @@ from packer.manifest import ManifestUnreadable, read_manifest
 from packer.variables import BakeVariables, ModelDownload, write_model_list
 
 _POLL_EVERY_S = 5  # as the template sets it
+# Where a bake spends its time; the rest of what Packer says is for `-v` and the log.
+_PHASES = (
+    "Launching a source AWS instance",
+    "Waiting for SSH",
+    "Provisioning with shell script: " + str(packer.PROVISIONERS[0].parent.parent),
+    "Stopping the source instance",
+    "Creating AMI ",
+    "Waiting for AMI",
+    "Terminating the source AWS instance",
+)
+_SCRIPT_FOLDER = re.compile(r"with shell script: .*/")
 
 
 class PackerBaker:
@@ -51,7 +63,7 @@ class PackerBaker:
                 "packer-missing", "Packer is not installed", hint="Install it with `apt-get install packer`"
             )
         with ExitStack() as stack:
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="capctl-bake-")))
+            folder = stack.enter_context(bake_folder())
             ec2, environment = self._session.client("ec2"), self._environment(folder)
             secrets = [environment.get("AWS_SECRET_ACCESS_KEY", ""), environment.get("AWS_SESSION_TOKEN", "")]
             log = self._target.folder / ".capctl" / "logs" / f"bake-{request.run_id}.log"
@@ -206,8 +218,8 @@ class _Watch:
         return evidence
 
     def _tell(self, record: Record | None, text: str) -> None:
-        if record is not None and record.kind == "say":
-            self._ui.note(text)
+        if record is not None and record.kind == "say" and text.startswith(_PHASES):
+            self._ui.note(_SCRIPT_FOLDER.sub("with ", text))
         else:
             self._ui.detail(text)
 

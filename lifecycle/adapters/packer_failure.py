@@ -76,7 +76,7 @@ def _told_by_provisioner(
         return CapctlError(
             "payload-mismatch",
             f"On the instance, `{subject}` is not what the lock says: {why}; {which} was not made",
-            hint="Run `capctl models verify`, then `capctl models push`, then bake again",
+            hint="Delete the damaged object below `models/` in the target's bucket, run `capctl models push`, then bake again",
         )
     if code == "model-unreadable":
         return CapctlError(

@@ -21,10 +21,13 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "models": ("lifecycle.cli.models", "Lock, check and upload the model set."),
     "ami": ("lifecycle.cli.ami", "Bake and check AMIs."),
     "image": ("lifecycle.cli.image", "Build, push and check container images."),
-    "deploy": ("lifecycle.cli.deploy", "Create a release, smoke it, move the pointer."),
+    "deploy": ("lifecycle.cli.deploy", "Create a release, run a real job on it, move the pointer to it."),
     "smoke": ("lifecycle.cli.smoke", "Run a real job on a release and check what it did."),
     "rollback": ("lifecycle.cli.rollback", "Move the pointer back to an earlier release."),
-    "status": ("lifecycle.cli.status", "Show the pointer, the releases and their queues."),
+    "status": (
+        "lifecycle.cli.status",
+        "Show the pointer, the releases, their queues and the last changes made from here.",
+    ),
     "job": ("lifecycle.cli.job", "Submit and follow jobs."),
     "rehearse": ("lifecycle.cli.rehearse", "Run the whole life of a release on this machine."),
 }

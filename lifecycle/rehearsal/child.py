@@ -32,8 +32,6 @@ class Child:
         log: Path,
         rehearsal: str,
         environment: Mapping[str, str] | None = None,
-        user: str | None = None,
-        cwd: Path | None = None,
     ) -> None:
         self.name = name
         self.log = log
@@ -45,10 +43,6 @@ class Child:
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
-                user=user,
-                group=None if user is None else _group_of(user),
-                extra_groups=None if user is None else [],
-                cwd=cwd,
                 env={**os.environ, **(environment or {}), REHEARSAL_VARIABLE: rehearsal},
             )
 
@@ -94,9 +88,3 @@ def listens(port: int) -> bool:
     with socket.socket() as probe:
         probe.settimeout(1)
         return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def _group_of(user: str) -> int:
-    import pwd
-
-    return pwd.getpwnam(user).pw_gid

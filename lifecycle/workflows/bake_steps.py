@@ -96,7 +96,7 @@ class BakeAmi:
             raise CapctlError(
                 "payload-mismatch",
                 f"On the instance, {found[0]}; AMI `{self.name}` was not made",
-                hint="Run `capctl models verify`, then `capctl models push`, then bake again",
+                hint="Delete the damaged object below `models/` in the target's bucket, run `capctl models push`, then bake again",
                 details=found[1:],
             )
         self.ports.objects.write(evidence_uri(self.target, evidence.instance_id), canonical_json(document) + b"\n")

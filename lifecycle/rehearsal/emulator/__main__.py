@@ -77,7 +77,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
     except (OSError, SystemExit) as err:
         # werkzeug ends the process by itself when it cannot bind.
-        print(f"the emulator cannot start on port {options.port}: {err}", file=sys.stderr)
+        print(
+            f"the emulator cannot start on port {options.port} with state in `{options.state}`: {err}", file=sys.stderr
+        )
         return 1
     server.start()
     print(json.dumps(server.facts()), flush=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import shutil
 import threading
 import time
 import uuid
@@ -100,16 +101,16 @@ class RehearsalEnvironment(ComputeEnvironment):  # type: ignore[misc]
             if not text.startswith((b"MIME-Version:", b"Content-Type: multipart/")):
                 self._problem = "CLIENT_ERROR - Launch Template UserData is not MIME multipart format"
 
-    def host(self) -> Host:
-        """The running instance of this environment; starts one when there is none."""
+    def host(self) -> Host | None:
+        """The running instance of this environment; starts one when there is none, and turns INVALID if that fails."""
         with self._lock:
             if self._host is None or self._host.instance.state != "running" or self._host.ami_id != self.ami_id:
                 self._release()
-                self._host = self._start_host()
+                try:
+                    self._host = self._start_host()
+                except EC2ClientError as err:
+                    self._problem = f"CLIENT_ERROR - {err.message}"
             return self._host
-
-    def hosts(self, instance_id: str) -> bool:
-        return self._host is not None and self._host.instance.id == instance_id
 
     def release(self) -> None:
         with self._lock:
@@ -119,9 +120,12 @@ class RehearsalEnvironment(ComputeEnvironment):  # type: ignore[misc]
         host, self._host = self._host, None
         if host is None:
             return
+        self.stage.hosted.pop(host.instance.id, None)
         self.backend.ecs_backend.deregister_container_instance(self.ecs_name, host.container_instance_arn, force=True)
         if host.instance.state != "terminated":
             self.backend.ec2_backend.terminate_instances([host.instance.id])
+        shutil.rmtree(host.disk, ignore_errors=True)
+        self.stage.layers.collect(self.stage.layers_in_use())
 
     def _start_host(self) -> Host:
         resources = self.compute_resources
@@ -146,6 +150,7 @@ class RehearsalEnvironment(ComputeEnvironment):  # type: ignore[misc]
         )
         (instance,) = reservation.instances
         registered = self.backend.ecs_backend.register_container_instance(self.ecs_name, instance.id)
+        self.stage.hosted[instance.id] = instance.image_id
         disk = self.stage.state / "hosts" / instance.id
         return Host(self.name, instance, registered.container_instance_arn, disk)
 

@@ -108,7 +108,7 @@ class RehearsalEc2(ImageMends, EC2Backend):  # type: ignore[misc]
         for instance_id in instance_ids:
             self.stage.machines.remove(instance_id)
             self._tell_stopped(instance_id)
-        self.stage.layers.collect(self.stage.machines.layers_in_use())
+        self.stage.layers.collect(self.stage.layers_in_use())
         return answer
 
     def _tell_stopped(self, instance_id: str) -> None:

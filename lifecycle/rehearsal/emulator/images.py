@@ -142,7 +142,7 @@ class ImageMends(AmiBackend):  # type: ignore[misc]
             code, message = "OperationNotPermitted", f"The image '{ami_id}' is protected from deregistration."
             raise EC2ClientError(code, message)
         super().deregister_image(ami_id)
-        self.stage.layers.forget(ami_id, self.stage.machines.layers_in_use())
+        self.stage.layers.forget(ami_id, self.stage.layers_in_use())
 
     def delete_snapshots_of(self, ami: RehearsalAmi) -> list[dict[str, str]]:
         """One result per snapshot, as DeregisterImage reports them."""

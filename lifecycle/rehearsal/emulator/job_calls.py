@@ -101,9 +101,10 @@ class JobCalls(BatchBackend):  # type: ignore[misc]
                     continue
                 too_small = False
                 if self._used_vcpus(environment) + job.vcpus <= environment.most_vcpus:
-                    host: Host = environment.host()
-                    job.host, job.status = host, "STARTING"
-                    return host, None
+                    host: Host | None = environment.host()
+                    if host is not None:
+                        job.host, job.status = host, "STARTING"
+                        return host, None
         if too_small:
             return None, "MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE - the job needs more vCPUs than maxvCpus"
         return None, None

@@ -218,10 +218,20 @@ class RehearsalJob(Job):  # type: ignore[misc]
         task = record["container"]["taskArn"].rpartition("/")[2]
         record["container"]["logStreamName"] = self._stream_of(task)
 
+    def _log_options(self) -> dict[str, str]:
+        configuration = (self.job_definition.container_properties or {}).get("logConfiguration") or {}
+        options: dict[str, str] = configuration.get("options") or {}
+        return options
+
+    @property
+    def _group(self) -> str:
+        return self._log_options().get("awslogs-group", LOG_GROUP)
+
     def _stream_of(self, task: str) -> str:
-        stream = f"{self.job_definition.name}/default/{task}"
-        self._log_backend.ensure_log_group(LOG_GROUP)
-        self._log_backend.ensure_log_stream(LOG_GROUP, stream)
+        prefix = self._log_options().get("awslogs-stream-prefix", self.job_definition.name)
+        stream = f"{prefix}/default/{task}"
+        self._log_backend.ensure_log_group(self._group)
+        self._log_backend.ensure_log_stream(self._group, stream)
         self.log_stream_name = stream
         return stream
 
@@ -229,7 +239,7 @@ class RehearsalJob(Job):  # type: ignore[misc]
         task = self.attempts[-1]["container"]["taskArn"].rpartition("/")[2]
         # CloudWatch refuses an empty message.
         event = {"timestamp": _now_ms(), "message": text or " "}
-        self._log_backend.put_log_events(LOG_GROUP, self._stream_of(task), [event])
+        self._log_backend.put_log_events(self._group, self._stream_of(task), [event])
 
     # --- what DescribeJobs and ListJobs say ------------------------------------------------------------------------
 

@@ -48,14 +48,15 @@ class Emulator:
         self.options = options
         options.state.mkdir(parents=True, exist_ok=True)
         log = options.state / "emulator.log"
-        log.unlink(missing_ok=True)
+        self._log_start = log.stat().st_size if log.exists() else 0
         command = [sys.executable, "-m", "lifecycle.rehearsal.emulator", *options.arguments()]
         self._child = Child("emulator", command, log=log, rehearsal=options.rehearsal)
         self.facts: dict[str, Any] = {}
         self._child.await_ready(self._read_facts, timeout_s=_START_TIMEOUT_S)
 
     def _read_facts(self) -> bool:
-        for line in self._child.log.read_text(errors="replace").splitlines(keepends=True):
+        written = self._child.log.read_bytes()[self._log_start :].decode("utf-8", "replace")
+        for line in written.splitlines(keepends=True):
             if line.startswith('{"schema": "capctl.emulator/1"') and line.endswith("\n"):
                 self.facts = json.loads(line)
                 return True

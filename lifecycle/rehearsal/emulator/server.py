@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import logging
 import os
+import shutil
 import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -38,7 +40,7 @@ class EmulatorServer:
         rootfs: Path | None,
         stop_grace_s: int,
     ) -> None:
-        state.mkdir(parents=True, exist_ok=True)
+        self._claim(state)
         # moto reads these while it is imported, so nothing above this line may import it.
         os.environ["MOTO_AMIS_PATH"] = str(state / "base-images.json")
         os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"
@@ -66,6 +68,17 @@ class EmulatorServer:
         self._mend()
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="emulator", daemon=True)
 
+    def _claim(self, state: Path) -> None:
+        """Take the state directory for this process, and drop what a former emulator kept for images that nobody knows now.
+
+        Raises: OSError, if an emulator that runs has it.
+        """
+        state.mkdir(parents=True, exist_ok=True)
+        self._claimed = (state / "emulator.lock").open("w")
+        fcntl.flock(self._claimed, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        for name in ("amis", "hosts", "machines"):
+            shutil.rmtree(state / name, ignore_errors=True)
+
     @property
     def port(self) -> int:
         return int(self._server.server_port)
@@ -87,6 +100,7 @@ class EmulatorServer:
         self._batch.close()
         self.stage.machines.close()
         self._server.server_close()
+        self._claimed.close()
 
     def facts(self) -> dict[str, Any]:
         """What the rehearsal must know to use this emulator."""

@@ -13,7 +13,8 @@ from lifecycle.rehearsal.emulator.machines import Machines
 class Stage:
     """One emulator's stage. `registry` is `host:port`; `no_machines` and `no_jobs` say why a real part is missing, or None.
 
-    `faults` are the mistakes of the rehearsed program that AWS would have refused and the emulator could only see.
+    `faults` are the mistakes of the rehearsed program that AWS would have refused and the emulator could only see; `hosted` the image of
+    each Batch host, by instance id.
     """
 
     rehearsal: str
@@ -26,3 +27,9 @@ class Stage:
     no_jobs: str | None
     stop_grace_s: int = 30
     faults: list[str] = field(default_factory=list)
+    hosted: dict[str, str] = field(default_factory=dict)
+
+    def layers_in_use(self) -> set[Path]:
+        """The directories that a machine runs from, or a Batch host shows to its containers."""
+        shown = {layer for image in list(self.hosted.values()) for layer in self.layers.chain(image)}
+        return shown | self.machines.layers_in_use()

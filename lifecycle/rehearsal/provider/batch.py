@@ -140,6 +140,7 @@ class JobQueue:
             "state": found[0]["state"],
             "priority": found[0]["priority"],
             "computeEnvironmentOrders": found[0]["computeEnvironmentOrder"],
+            "jobStateTimeLimitActions": found[0].get("jobStateTimeLimitActions", []),
             "tags": found[0].get("tags", {}),
             "arn": found[0]["jobQueueArn"],
         }
@@ -175,7 +176,7 @@ class JobQueue:
 
 
 class JobDefinition:
-    """A change registers another revision and deregisters the one before."""
+    """A change registers another revision and deregisters the one before; a revision itself cannot change."""
 
     token = "aws:batch/jobDefinition:JobDefinition"
 

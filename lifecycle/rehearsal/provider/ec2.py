@@ -80,6 +80,10 @@ def _data(inputs: Properties) -> dict[str, Any]:
 def _inputs(data: dict[str, Any]) -> Properties:
     """EC2's template data as the provider's schema names it."""
     inputs: Properties = _renamed({k: v for k, v in data.items() if v not in ([], {}, None)}, _lower)
+    if "tagSpecifications" in inputs:
+        # moto lists the template's own tags here too, as no AWS answer does.
+        launched = [tags for tags in inputs["tagSpecifications"] if tags["resourceType"] != "launch-template"]
+        inputs["tagSpecifications"] = launched
     return inputs
 
 

@@ -14,7 +14,7 @@ class Resource(Protocol):
         """Create; returns the id and the computed properties. Raises `NotReady` when it exists but failed to settle."""
 
     def read(self, resource_id: str) -> Properties | None:
-        """Properties as they are; None when the resource is gone."""
+        """Properties as they are, those that can change behind our back; None when the resource is gone."""
 
     def update(self, resource_id: str, old: Properties, new: Properties) -> Properties:
         """Change in place what differs; returns the computed properties."""

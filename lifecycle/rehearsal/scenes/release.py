@@ -79,7 +79,7 @@ def _first_release(stage: Stage, capctl: Capctl, record: Recorder) -> str:
         step.result = f"release {deployed['release']} passed its smoke job and is active"
     with record.step("smoke", kind) as step:
         smoke = capctl("smoke").document
-        step.result = f"{len(smoke['checks'])} checks on job {smoke['job']} passed"
+        step.result = f"{len(smoke['checks'])} checks on job {smoke['job_id']} passed"
     return str(deployed["release"])
 
 
@@ -106,16 +106,16 @@ def _broken_release(stage: Stage, capctl: Capctl, record: Recorder, *, active: s
     with record.step("status") as step:
         status = capctl("status").document
         releases = [release["id"] for release in status["releases"]]
-        _expect(status["pointer"]["release"] == active, f"the pointer must still name {active}")
+        _expect(status["pointer"]["release_id"] == active, f"the pointer must still name {active}")
         _expect(len(releases) == 2, f"the broken release must be gone, found {releases}")
         step.result = f"the pointer still names {active}; {len(releases)} releases exist"
 
 
 def _rollback(capctl: Capctl, record: Recorder, *, to: str) -> None:
     with record.step("rollback") as step:
-        capctl("rollback", "--yes")
+        capctl("rollback")
         status = capctl("status").document
-        _expect(status["pointer"]["release"] == to, f"the pointer must name {to} again")
+        _expect(status["pointer"]["release_id"] == to, f"the pointer must name {to} again")
         step.result = f"the pointer names {to} again"
 
 

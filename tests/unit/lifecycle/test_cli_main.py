@@ -24,10 +24,7 @@ def _command(name: str) -> click.Command:
 
 @pytest.mark.parametrize("name", PRESENT)
 def test_the_help_in_the_table_is_the_commands_own(name: str) -> None:
-    assert (
-        _command(name).get_short_help_str(limit=200) == COMMANDS[name][1].removesuffix(".")
-        or _command(name).get_short_help_str(limit=200) == COMMANDS[name][1]
-    )
+    assert _command(name).get_short_help_str(limit=200) == COMMANDS[name][1]
 
 
 def test_every_command_and_option_has_help() -> None:
