@@ -25,7 +25,9 @@ _SECRETS = (
     (
         # The very word `password` is how a message shows the form of a URL.
         "url-password",
-        re.compile(rb"\b(?:postgres(?:ql)?|mysql|redis|amqp|https?)://[^\s:/@'\"{}<$]+:(?!(?i:password)@)[^\s/@'\"{}<$]{6,}@"),
+        re.compile(
+            rb"\b(?:postgres(?:ql)?|mysql|redis|amqp|https?)://[^\s:/@'\"{}<$]+:(?!(?i:password)@)[^\s/@'\"{}<$]{6,}@"
+        ),
     ),
 )
 

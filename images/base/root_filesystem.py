@@ -18,6 +18,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from images.base.archives import host_archives, host_suite
 from images.base.unpack import FIXED_MTIME_S
 from images.errors import RootFilesystemFailed, ToolMissing
 from images.globs import matches
@@ -81,17 +82,6 @@ def root_filesystem(cache: Path, progress: Progress | None = None) -> Path:
         python_minor(ready)
         ready.replace(target)
     return target
-
-
-def host_suite(os_release: Path = Path("/etc/os-release")) -> str:
-    """Codename of this machine's Debian or Ubuntu release. Raises: RootFilesystemFailed, on any other system."""
-    text = os_release.read_text() if os_release.is_file() else ""
-    fields: dict[str, str] = dict(re.findall(r'^([A-Z_]+)="?([^"\n]*)"?$', text, re.MULTILINE))
-    family = {fields.get("ID", ""), *fields.get("ID_LIKE", "").split()}
-    if not family & {"debian", "ubuntu"} or not fields.get("VERSION_CODENAME"):
-        message = f"A root filesystem cannot be made on `{fields.get('ID', 'this system')}`: it has no Debian packages"
-        raise RootFilesystemFailed(message, hint="Configure an official slim Python image as the root of the base")
-    return fields["VERSION_CODENAME"]
 
 
 def python_minor(tar: Path) -> str:
@@ -183,8 +173,7 @@ def _bootstrap(suite: str, target: Path, scratch: Path) -> None:
         *(program, "--quiet", "--variant=extract", f"--include={','.join(PACKAGES)}", "--format=tar"),
         *('--aptopt=Apt::Install-Recommends "false"', '--aptopt=Acquire::Languages "none"'),
         *("--dpkgopt=path-exclude=/usr/share/man/*", "--dpkgopt=path-exclude=/usr/share/doc/*"),
-        # Without a mirror, the packages come from the sources that this machine's own apt is set up with.
-        *(suite, str(target)),
+        *(suite, str(target), *host_archives(suite)),
     ]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, "PATH": path})
     if done.returncode != 0:

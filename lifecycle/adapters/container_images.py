@@ -6,12 +6,13 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from images.base.archives import host_archives, host_suite
 from images.base.recipe import ROOT_CHANGES, BaseRecipe, OfficialRoot, context_tar, dockerfile_of, plan_base
 from images.checks import Policy, check_image, locked_packages
 from images.code_image import CodeSettings, code_tag, push_code
@@ -212,6 +213,19 @@ class ContainerImages:
 
     def _ref(self, digest: Digest) -> ImageRef:
         return ImageRef(repository=self._target.repository, digest=digest)
+
+
+def debian_archives() -> tuple[str, list[str]]:
+    """The suite of this machine and the archives its apt uses, as `deb` lines."""
+    with _translated():
+        suite = host_suite()
+        return suite, host_archives(suite)
+
+
+def collect_base_parts(lock: Path, progress: Callable[[str], None]) -> None:
+    """Put the root filesystem and the wheels of the base image into the cache, so that a build needs no network."""
+    with _translated():
+        plan_base(lock, cache_folder(), progress=progress)
 
 
 @contextmanager

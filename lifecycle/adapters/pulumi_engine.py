@@ -19,7 +19,7 @@ from lifecycle.adapters.pulumi_cli import PulumiCli, find_pulumi, is_running, lo
 from lifecycle.adapters.pulumi_events import EventLog
 from lifecycle.adapters.pulumi_state import backend_url, is_file_state, secrets_environment, state_folder
 from lifecycle.config.target import Target
-from lifecycle.errors import CapctlError, Denied
+from lifecycle.errors import CapctlError, Denied, UsageError
 from lifecycle.ports.stack import ResourceChange
 from lifecycle.ports.ui import Ui
 
@@ -28,6 +28,7 @@ Program = Callable[[], None]
 _DENIED = re.compile(
     r"AccessDenied|UnauthorizedOperation|is not authorized to perform|NoCredentialProviders|ExpiredToken"
 )
+_LABEL = re.compile(r"^(code: -?\d+|stdout:|stderr:)\s*")
 _NO_STATE = re.compile(r"NoSuchBucket|bucket does not exist", re.IGNORECASE)
 
 # A CLI whose capctl was killed ends by itself, after what it was doing.
@@ -198,6 +199,12 @@ class PulumiEngine:
                 hint="Wait for it, then run the command again",
             )
         lines = tuple(diagnostics) or _last_lines(str(error))
+        if any("incorrect passphrase" in line for line in lines):
+            return UsageError(
+                "passphrase-wrong",
+                f"The passphrase does not open the state of target `{self._target.name}`",
+                hint="Set PULUMI_CONFIG_PASSPHRASE to the one that the state was made with",
+            )
         if _DENIED.search("\n".join(lines)):
             return Denied(
                 "permission-denied",
@@ -228,5 +235,6 @@ def _ended(pid: int) -> bool:
 
 
 def _last_lines(text: str, count: int = 12) -> tuple[str, ...]:
-    lines = [line.strip() for line in text.splitlines()]
-    return tuple([line for line in lines if line and line not in {"code: 255", "stdout:", "stderr:"}][-count:])
+    """The end of the CLI's answer, without the labels that the Automation API puts around it."""
+    lines = [_LABEL.sub("", line.strip()) for line in text.splitlines()]
+    return tuple([line for line in lines if line][-count:])

@@ -42,7 +42,7 @@ class Project:
         """Write code, models and configuration, and commit the code."""
         self.folder.mkdir(parents=True)
         _copy_package("analyzer", self.folder / "analyzer")
-        shutil.copyfile(_requirements(), self.folder / "requirements.lock")
+        shutil.copyfile(requirements(), self.folder / "requirements.lock")
         make_model_set(self.folder / "models")
         (self.folder / ".gitignore").write_text("/models/\n/.capctl/\n__pycache__/\n")
         self._write_configuration(addresses, state)
@@ -108,7 +108,7 @@ def _copy_package(name: str, target: Path) -> None:
     shutil.copytree(package_folder(name), target, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
 
 
-def _requirements() -> Path:
+def requirements() -> Path:
     """The analyzer's locked requirements; they lie beside the packages in a checkout."""
     path = Path(__file__).resolve().parents[2] / "requirements" / "analyzer.lock"
     if not path.exists():

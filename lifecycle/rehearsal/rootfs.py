@@ -5,13 +5,13 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
-import platform
 import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from lifecycle.adapters.container_images import debian_archives
 from lifecycle.errors import CapctlError
 
 PACKAGES = ("openssh-server", "openssh-sftp-server", "sudo", "curl", "ca-certificates")
@@ -44,52 +44,13 @@ def recipe_digest() -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
-def suite_of_this_machine() -> str:
-    """The code name of the running Debian or Ubuntu, such as `bookworm`.
-
-    Raises: RootfsUnavailable, if this is another system.
-    """
-    try:
-        release = platform.freedesktop_os_release()
-    except OSError as err:
-        message = "this machine has no `os-release`, so its suite is unknown"
-        raise RootfsUnavailable(message) from err
-    suite = release.get("VERSION_CODENAME", "")
-    if not suite:
-        message = f"`os-release` of `{release.get('ID', 'this machine')}` names no suite; Debian and Ubuntu do"
-        raise RootfsUnavailable(message)
-    return suite
-
-
-def archive_lines(suite: str, index_targets: str) -> list[str]:
-    """The archives of `suite` (with its updates and security) in apt's one-line form.
-
-    `index_targets`: lines `URI|release|component`, as `apt-get indextargets` prints them for this machine's configuration.
-    """
-    components: dict[tuple[str, str], list[str]] = {}
-    for line in index_targets.splitlines():
-        uri, _, rest = line.partition("|")
-        release, _, component = rest.partition("|")
-        if release == suite or release.startswith(f"{suite}-"):
-            names = components.setdefault((uri, release), [])
-            if component and component not in names:
-                names.append(component)
-    return [f"deb {uri} {release} {' '.join(names)}" for (uri, release), names in components.items() if names]
-
-
-def _configured_archives(suite: str) -> list[str]:
-    command = ["apt-get", "indextargets", "--format", "$(REPO_URI)|$(RELEASE)|$(COMPONENT)", "Created-By: Packages"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    return archive_lines(suite, done.stdout)
-
-
 def instance_rootfs(cache: Path, progress: Callable[[str], None]) -> Path:
     """The root filesystem below `cache`; builds it (about half a minute) when it is not there.
 
     `progress` gets one line per step. Safe to call from several processes at once.
     Raises: RootfsUnavailable, if mmdebstrap is missing or fails, or if this process is not root.
     """
-    suite = suite_of_this_machine()
+    suite, archives = debian_archives()
     home = cache / "rootfs"
     target = home / f"instance-{suite}-{recipe_digest()}"
     if target.is_dir():
@@ -105,7 +66,7 @@ def instance_rootfs(cache: Path, progress: Callable[[str], None]) -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not target.is_dir():
             progress(f"building the instance's root filesystem ({suite}, about 30 s, once)")
-            _build(suite, _configured_archives(suite), target)
+            _build(suite, archives, target)
     return target
 
 

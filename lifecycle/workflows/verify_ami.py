@@ -7,7 +7,7 @@ from lifecycle.config.target import Target
 from lifecycle.domain.ami import AmiId, AmiRecord, BakeInputs, Tag
 from lifecycle.domain.digest import Digest, digest_of
 from lifecycle.domain.evidence import Evidence, parse_evidence
-from lifecycle.domain.models import model_set
+from lifecycle.domain.models import ModelSet
 from lifecycle.errors import CapctlError
 from lifecycle.ports import Ports
 
@@ -68,7 +68,7 @@ def read_evidence(ports: Ports, target: Target, ami_id: AmiId) -> tuple[Evidence
     data = b"".join(ports.objects.chunks(evidence_uri(target, instance_id)))
     try:
         evidence = parse_evidence(json.loads(data))
-    except ValueError:
+    except (ValueError, CapctlError):
         return None
     return (evidence, digest_of(data)) if evidence.instance_id == instance_id else None
 
@@ -101,7 +101,7 @@ def _checks_of_evidence(ports: Ports, target: Target, ami: AmiRecord) -> tuple[C
         return (Check(name="payload evidence", passed=False, found="no report of the instance it was made from"),)
     evidence, digest = found
     recorded, budget = ami.tags.get(Tag.EVIDENCE, ""), target.settings.models.budget_bytes
-    payload = model_set(evidence.files).digest
+    payload = ModelSet(files=tuple(sorted(evidence.files, key=lambda file: file.path.encode()))).digest
     return (
         Check(
             name="payload evidence",

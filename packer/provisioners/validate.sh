@@ -3,6 +3,7 @@
 set -euo pipefail
 
 : "${MODEL_LIST:?}" "${MODEL_MARKER:?}" "${MODEL_ROOT:?}" "${EVIDENCE:?}"
+HOMES=${HOMES:-} # a folder in place of / for the homes of root and the users
 marker_name=.model-set.json
 
 fail() {
@@ -56,7 +57,7 @@ done < <(find "$MODEL_ROOT" -printf '%y\t%m\t%U:%G\t%s\t%P\0')
 for path in "${!wanted_sha256[@]}"; do
   [ -n "${seen[$path]:-}" ] || fail payload-mismatch "$path" "missing"
 done
-for leftover in /root/.ssh/authorized_keys /home/*/.ssh/authorized_keys "$MODEL_ROOT.incoming"; do
+for leftover in "$HOMES"/root/.ssh/authorized_keys "$HOMES"/home/*/.ssh/authorized_keys "$MODEL_ROOT.incoming"; do
   [ ! -e "$leftover" ] || fail leftover "$leftover" "still there after the clean-up"
 done
 

@@ -81,11 +81,9 @@ class Ec2Amis:
                 return ""
             if told := images[0].get("SourceInstanceId"):
                 return str(told)
-            # AMIs from before EC2 told it carry it in the description of their snapshots.
-            snapshot_ids = _record(images[0]).snapshot_ids
-            snapshots = (
-                self._ec2.describe_snapshots(SnapshotIds=list(snapshot_ids))["Snapshots"] if snapshot_ids else []
-            )
+            # AMIs from before EC2 told it carry it in the description of their snapshots; those of others are out of sight.
+            wanted = [{"Name": "snapshot-id", "Values": list(_record(images[0]).snapshot_ids)}]
+            snapshots = self._ec2.describe_snapshots(Filters=wanted)["Snapshots"] if wanted[0]["Values"] else []
         matches = [_MADE_FROM.search(snapshot.get("Description", "")) for snapshot in snapshots]
         return next((match[1] for match in matches if match), "")
 

@@ -131,6 +131,7 @@ KEY_ID = "AKIA" + "IOSFODNN7EXAMPLQ"
         ("DATABASE_URL=postgresql://admin:hunter22@db/x", "url-password"),
         ("X" * 5000 + KEY_ID, None),
         ("#" * 5000 + " " + KEY_ID, "aws-access-key-id"),
+        ("hint='postgresql://user:password@host:5432/x'", None),
         ("url = f'postgresql://{user}:{password}@db/x'", None),
         ("postgresql://db/x", None),
     ],

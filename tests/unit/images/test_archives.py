@@ -1,6 +1,6 @@
-"""Where the packages of an instance's root filesystem come from."""
+"""Where the packages of a root filesystem come from."""
 
-from lifecycle.rehearsal.rootfs import archive_lines
+from images.base.archives import archive_lines
 
 TARGETS = """\
 http://mirror.invalid/debian/|bookworm|main

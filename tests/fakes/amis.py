@@ -1,0 +1,92 @@
+"""`ports.Amis` in memory."""
+
+from dataclasses import replace
+
+from lifecycle.domain.ami import AmiId, AmiRecord, Tag, parse_ami_id
+from lifecycle.errors import CapctlError, UsageError
+
+BASE_AMI = AmiId("ami-0base0000000gpu1")
+BASE_PARAMETER = "/aws/service/ecs/base"
+
+
+class FakeAmis:
+    """Holds one base AMI of another account, and those that tests `add`."""
+
+    def __init__(self, *, architecture: str = "x86_64") -> None:
+        base = _record(BASE_AMI, "al2023-ami-ecs-gpu", number=0, architecture=architecture)
+        self.parameters = {BASE_PARAMETER: BASE_AMI}
+        self._foreign = {BASE_AMI: base}
+        self._own: dict[AmiId, AmiRecord] = {}
+        self._instances: dict[AmiId, str] = {}
+        self._made = 0
+
+    def add(
+        self, name: str, *, instance_id: str = "", tags: dict[str, str] | None = None, state: str = "available"
+    ) -> AmiRecord:
+        """An AMI as `CreateImage` makes it. Raises `CapctlError("ami-name-taken")`."""
+        if self.by_name(name):
+            raise CapctlError("ami-name-taken", f"AMI `{name}` exists already")
+        self._made += 1
+        record = replace(
+            _record(AmiId(f"ami-{self._made:017x}"), name, number=self._made), tags=dict(tags or {}), state=state
+        )
+        self._own[record.id] = record
+        self._instances[record.id] = instance_id
+        return record
+
+    def change(self, ami_id: AmiId, *, state: str) -> None:
+        """What happens to an AMI by itself."""
+        self._own[ami_id] = replace(self._own[ami_id], state=state)
+
+    def resolve_base(self, reference: str) -> AmiId:
+        if not reference.startswith("/"):
+            return parse_ami_id(reference)
+        if reference not in self.parameters:
+            raise UsageError("base-ami-unknown", f"There is no SSM parameter `{reference}`")
+        return self.parameters[reference]
+
+    def get(self, ami_id: AmiId) -> AmiRecord:
+        found = self._own.get(ami_id) or self._foreign.get(ami_id)
+        if found is None:
+            raise CapctlError("ami-missing", f"There is no AMI `{ami_id}`")
+        return found
+
+    def by_name(self, name: str) -> AmiRecord | None:
+        return next((ami for ami in self._own.values() if ami.name == name), None)
+
+    def list(self, project: str) -> tuple[AmiRecord, ...]:
+        found = [ami for ami in self._own.values() if ami.tags.get(Tag.PROJECT) == project]
+        return tuple(sorted(found, key=lambda ami: (ami.created, ami.id), reverse=True))
+
+    def source_instance(self, ami_id: AmiId) -> str:
+        return self._instances.get(ami_id, "")
+
+    def wait_available(self, ami_id: AmiId, *, timeout_s: float) -> AmiRecord:
+        if self.get(ami_id).state == "pending":
+            self.change(ami_id, state="available")
+        if self.get(ami_id).state != "available":
+            raise CapctlError("ami-failed", f"AMI `{ami_id}` is `{self.get(ami_id).state}`")
+        return self.get(ami_id)
+
+    def tag(self, ami_id: AmiId, tags: dict[str, str]) -> None:
+        self._own[ami_id] = replace(self.get(ami_id), tags=self.get(ami_id).tags | tags)
+
+    def harden(self, ami_id: AmiId) -> None:
+        self._own[ami_id] = replace(self.get(ami_id), imds_v2=True)
+
+    def deregister(self, ami_id: AmiId) -> None:
+        del self._own[self.get(ami_id).id]
+
+
+def _record(ami_id: AmiId, name: str, *, number: int, architecture: str = "x86_64") -> AmiRecord:
+    return AmiRecord(
+        id=ami_id,
+        name=name,
+        state="available",
+        state_reason="",
+        created=f"2026-01-01T00:{number:02d}:00.000Z",
+        architecture=architecture,
+        snapshot_ids=(f"snap-{number:017x}",),
+        size_gib=30,
+        tags={},
+    )

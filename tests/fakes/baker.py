@@ -1,0 +1,55 @@
+"""`ports.Baker` in memory."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from lifecycle.domain.digest import Digest, digest_of
+from lifecycle.domain.evidence import SCHEMA
+from lifecycle.domain.models import MARKER
+from lifecycle.errors import CapctlError
+from lifecycle.ports.baker import BakeRequest, BakeResult
+from tests.fakes.amis import FakeAmis
+
+
+class FakeBaker:
+    """Makes AMIs in `amis`. `damage` may change what the instance reports; `requests` are the bakes that were asked for."""
+
+    def __init__(self, amis: FakeAmis, *, damage: Callable[[dict[str, Any]], None] = lambda _: None) -> None:
+        self._amis = amis
+        self._damage = damage
+        self.requests: list[BakeRequest] = []
+        self.error: CapctlError | None = None
+
+    def recipe(self) -> Digest:
+        return digest_of(b"recipe")
+
+    def bake(self, request: BakeRequest, accept: Callable[[dict[str, Any]], None]) -> BakeResult:
+        self.requests.append(request)
+        if self.error:
+            raise self.error
+        instance_id = f"i-{len(self.requests):017x}"
+        report = evidence_of(request, instance_id)
+        self._damage(report)
+        accept(report)
+        ami = self._amis.add(request.ami_name, instance_id=instance_id, tags=request.tags)
+        return BakeResult(ami_id=ami.id, log=Path("bake.log"))
+
+
+def evidence_of(request: BakeRequest, instance_id: str) -> dict[str, Any]:
+    """What an instance reports that holds exactly the requested set."""
+    marker = request.models.marker()
+    sha256 = digest_of(marker).removeprefix("sha256:")
+    folders = ("", *(f"{folder}/" for folder in request.models.folders))
+    return {
+        "schema": SCHEMA,
+        "instance_id": instance_id,
+        "root": "/opt/dl-models",
+        "files": [
+            {"path": file.path, "bytes": file.bytes, "sha256": file.sha256, "mode": file.mode}
+            for file in request.models.files
+        ],
+        "markers": [
+            {"path": f"{folder}{MARKER}", "bytes": len(marker), "sha256": sha256, "mode": "0444"} for folder in folders
+        ],
+    }

@@ -1,0 +1,107 @@
+"""`ports.Jobs` in memory."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from lifecycle.domain.ami import AmiId
+from lifecycle.domain.job import JobRecord, JobState
+from lifecycle.domain.release import DeployedRelease
+from lifecycle.errors import CapctlError
+from lifecycle.ports.jobs import JobRequest, LogLine
+from tests.fakes.stack import FakeStack
+
+GOOD: tuple[JobState, ...] = (JobState.RUNNABLE, JobState.STARTING, JobState.RUNNING, JobState.SUCCEEDED)
+
+
+class FakeJobs:
+    """Jobs on the releases of a `FakeStack`; each `get` brings a job one state further along `course`.
+
+    `outcome` replaces fields of the record in its last state; `hosts` overrides the AMI that hosts of a queue run.
+    """
+
+    def __init__(self, stack: FakeStack) -> None:
+        self._stack = stack
+        self._jobs: dict[str, JobRecord] = {}
+        self._left: dict[str, list[JobState]] = {}
+        self.course: tuple[JobState, ...] = GOOD
+        self.outcome: dict[str, object] = {}
+        self.hosts: dict[str, AmiId] = {}
+        self.queue_states: list[tuple[str, str]] = []
+        self.environments = 1
+        self.requests: list[JobRequest] = []
+        self.cancelled: dict[str, str] = {}
+
+    def submit(self, request: JobRequest) -> str:
+        release = self._release_of(request.queue_arn)
+        job_id = f"job-{len(self.requests) + 1}"
+        self.requests.append(request)
+        self._left[job_id] = list(self.course)
+        self._jobs[job_id] = JobRecord(
+            id=job_id,
+            name=request.name,
+            state=JobState.SUBMITTED,
+            status_reason="",
+            exit_code=None,
+            reason="",
+            queue_arn=request.queue_arn,
+            definition_arn=request.definition_arn,
+            image=str(release.release.image),
+            log_group="/vision/jobs",
+            log_stream="",
+            cluster_instance_arn="",
+            attempts=0,
+            created_ms=1_000 * len(self.requests),
+            started_ms=0,
+            stopped_ms=0,
+        )
+        return job_id
+
+    def get(self, job_id: str) -> JobRecord:
+        if job_id not in self._jobs:
+            raise CapctlError("job-missing", f"Batch knows no job `{job_id}`", hint="List jobs with `capctl job ls`")
+        job, left = self._jobs[job_id], self._left[job_id]
+        if left:
+            job = replace(job, state=left.pop(0))
+            if job.state in {JobState.RUNNING, JobState.SUCCEEDED, JobState.FAILED}:
+                job = replace(job, log_stream=f"stream/{job_id}", cluster_instance_arn=f"host/{job_id}")
+            if not left:
+                job = replace(job, stopped_ms=job.created_ms + 2_500, **self.outcome)  # type: ignore[arg-type]
+            self._jobs[job_id] = job
+        return job
+
+    def list(self, queue_arn: str) -> tuple[JobRecord, ...]:
+        found = [job for job in self._jobs.values() if job.queue_arn == queue_arn]
+        return tuple(sorted(found, key=lambda job: job.created_ms, reverse=True))
+
+    def logs(self, job: JobRecord, *, after_ms: int = 0) -> tuple[LogLine, ...]:
+        written = self._written(job)
+        return tuple(line for line in written if line.at_ms > after_ms)
+
+    def cancel(self, job_id: str, *, reason: str) -> None:
+        self.cancelled[job_id] = reason
+        self._left[job_id] = []
+        self._jobs[job_id] = replace(self._jobs[job_id], state=JobState.FAILED, status_reason=reason)
+
+    def host_ami(self, job: JobRecord) -> AmiId | None:
+        if not job.cluster_instance_arn:
+            return None
+        return self.hosts.get(job.queue_arn) or self._release_of(job.queue_arn).release.ami_id
+
+    def queue_state(self, queue_arn: str) -> tuple[str, str]:
+        self._release_of(queue_arn)
+        return self.queue_states.pop(0) if self.queue_states else ("VALID", "")
+
+    def compute_environments(self) -> int:
+        return self.environments
+
+    def _release_of(self, queue_arn: str) -> DeployedRelease:
+        for release in self._stack.releases():
+            if release.job_queue_arn == queue_arn:
+                return release
+        raise CapctlError("queue-missing", f"Job queue `{queue_arn}` does not exist", hint="Deploy the release again")
+
+    def _written(self, job: JobRecord) -> Sequence[LogLine]:
+        if not job.log_stream:
+            return ()
+        lines = [LogLine(at_ms=job.created_ms + 1, message="analysis begins")]
+        return [*lines, LogLine(at_ms=job.created_ms + 2, message="analysis ends")] if job.state.is_final else lines

@@ -1,0 +1,5 @@
+"""A run for tests."""
+
+from lifecycle.domain.run import Run
+
+RUN = Run(id="20260101-000000-abcdef", command="capctl test", user="tester", git_commit="c0ffee")

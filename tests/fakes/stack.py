@@ -1,0 +1,89 @@
+"""`ports.Stack` in memory."""
+
+from lifecycle.domain.release import DeployedRelease, Release
+from lifecycle.errors import CapctlError
+from lifecycle.ports.stack import BaseOutputs, ResourceChange
+
+ACCOUNT = "arn:aws:batch:us-west-2:123456789012"
+OUTPUTS = BaseOutputs(
+    bucket="vision-capctl-123456789012-us-west-2",
+    repository="123456789012.dkr.ecr.us-west-2.amazonaws.com/vision",
+    table="vision-capctl",
+    log_group="/vision/jobs",
+    job_role_arn="arn:aws:iam::123456789012:role/vision-job",
+    execution_role_arn="arn:aws:iam::123456789012:role/vision-execution",
+    instance_profile_arn="arn:aws:iam::123456789012:instance-profile/vision-instance",
+)
+_PARTS = ("ec2/launchTemplate:LaunchTemplate", "batch/computeEnvironment:ComputeEnvironment",
+          "batch/jobQueue:JobQueue", "batch/jobDefinition:JobDefinition")  # fmt: skip
+
+
+class FakeStack:
+    """Releases in the order they were made. `fail_with` is raised by the next `apply_releases` that creates, which leaves it half made.
+
+    `surprise` is put before every preview, as if somebody had changed something by hand.
+    """
+
+    def __init__(self, *, bootstrapped: bool = True) -> None:
+        self.bootstrapped = bootstrapped
+        self.fail_with: CapctlError | None = None
+        self.surprise: tuple[ResourceChange, ...] = ()
+        self.half_made: set[str] = set()
+        self._releases: dict[str, DeployedRelease] = {}
+
+    def preview_base(self) -> tuple[ResourceChange, ...]:
+        operation = "same" if self.bootstrapped else "create"
+        made = ResourceChange(operation=operation, type="aws:s3/bucket:Bucket", name=OUTPUTS.bucket)
+        return (*self.surprise, made)
+
+    def apply_base(self) -> BaseOutputs:
+        self.bootstrapped = True
+        return OUTPUTS
+
+    def base(self) -> BaseOutputs:
+        if not self.bootstrapped:
+            raise CapctlError("base-missing", "There is no base stack", hint="Run `capctl bootstrap` once")
+        return OUTPUTS
+
+    def releases(self) -> tuple[DeployedRelease, ...]:
+        return tuple(self._releases.values())
+
+    def preview_releases(self, releases: tuple[Release, ...]) -> tuple[ResourceChange, ...]:
+        self.base()
+        wanted = {release.id for release in releases}
+        gone = (self._releases.keys() | self.half_made) - wanted
+        operations = {id_: "same" if id_ in self._releases else "create" for id_ in wanted}
+        operations |= dict.fromkeys(gone, "delete")
+        return self.surprise + tuple(
+            ResourceChange(operation=operation, type=f"aws:{part}", name=f"vision-{release_id}")
+            for release_id, operation in operations.items()
+            for part in _PARTS
+        )
+
+    def apply_releases(self, releases: tuple[Release, ...]) -> tuple[DeployedRelease, ...]:
+        self.base()
+        created = [release for release in releases if release.id not in self._releases]
+        if created and self.fail_with:
+            self.half_made.add(created[0].id)
+            error, self.fail_with = self.fail_with, None
+            raise error
+        self.half_made.clear()
+        wanted = {release.id for release in releases}
+        self._releases = {key: value for key, value in self._releases.items() if key in wanted}
+        self._releases |= {release.id: deployed(release) for release in created}
+        return self.releases()
+
+    def destroy(self) -> None:
+        self._releases.clear()
+        self.bootstrapped = False
+
+
+def deployed(release: Release) -> DeployedRelease:
+    """The ARNs that a release gets."""
+    name = f"vision-{release.id}"
+    return DeployedRelease(
+        release=release,
+        compute_environment_arn=f"{ACCOUNT}:compute-environment/{name}",
+        job_queue_arn=f"{ACCOUNT}:job-queue/{name}",
+        job_definition_arn=f"{ACCOUNT}:job-definition/{name}:1",
+    )

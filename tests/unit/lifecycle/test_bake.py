@@ -1,0 +1,274 @@
+"""Bake and verify, on AMIs and objects in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lifecycle.adapters.lock_file import LockFile
+from lifecycle.domain.ami import AmiRecord, AmiStatus, Tag
+from lifecycle.domain.digest import digest_of
+from lifecycle.domain.models import ModelFile, model_set
+from lifecycle.domain.plan import Plan
+from lifecycle.errors import CapctlError, ExitCode
+from lifecycle.workflows.bake import forced, plan_bake, resolve_bake
+from lifecycle.workflows.execute import execute
+from lifecycle.workflows.list_amis import list_amis
+from lifecycle.workflows.push_models import object_uri
+from lifecycle.workflows.verify_ami import evidence_uri, rejection, verify_ami
+from tests.fakes.amis import BASE_AMI, BASE_PARAMETER, FakeAmis
+from tests.fakes.baker import FakeBaker
+from tests.fakes.objects import FakeObjects
+from tests.fakes.ports import FakePorts
+from tests.fakes.runs import RUN
+from tests.fakes.targets import make_target
+
+CONTENTS = {"models/age.onnx": b"age", "checkpoints/llava/weights.bin": b"weights"}
+
+
+class Scene:
+    """A locked and pushed model set, and an account that holds a base AMI."""
+
+    def __init__(self, folder: Path, *, damage: Callable[[dict[str, Any]], None] = lambda _: None, **ami: Any) -> None:
+        self.target = make_target(folder, ami={"base": BASE_PARAMETER, **ami}, models={"budget_bytes": 1000})
+        self.amis = FakeAmis()
+        self.baker = FakeBaker(self.amis, damage=damage)
+        self.objects = FakeObjects(self.target.bucket)
+        self.lock = LockFile(folder / "models.lock.yaml")
+        self.ports: Any = FakePorts(amis=self.amis, baker=self.baker, objects=self.objects, model_lock=self.lock)
+        self.change_models(CONTENTS)
+
+    def change_models(self, contents: dict[str, bytes]) -> None:
+        files = []
+        for path, data in contents.items():
+            sha256 = digest_of(data).removeprefix("sha256:")
+            files.append(ModelFile(path=path, bytes=len(data), sha256=sha256))
+            self.objects.stored[object_uri(self.target, files[-1])] = (data, sha256)
+        self.lock.write(model_set(tuple(files)))
+
+    def plan(self) -> Plan:
+        return plan_bake(self.ports, self.target, RUN, resolve_bake(self.ports, self.target))
+
+    def bake(self) -> AmiRecord:
+        execute(self.plan(), self.ports, RUN)
+        return self.found()
+
+    def found(self) -> AmiRecord:
+        ami = self.amis.by_name(resolve_bake(self.ports, self.target).ami_name)
+        assert ami is not None
+        return ami
+
+    def leave_unproven(self, status: AmiStatus = AmiStatus.CANDIDATE) -> AmiRecord:
+        """What a run leaves that was killed after the bake."""
+        ami = self.bake()
+        self.amis.tag(ami.id, {Tag.STATUS.value: status.value})
+        return ami
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Scene:
+    return Scene(tmp_path)
+
+
+def names_of(plan: Plan) -> list[str]:
+    return [type(step).__name__ for step in plan.steps]
+
+
+FINISH = ["WaitAvailable", "MarkCandidate", "RequireImdsV2", "VerifyAmi", "MarkVerified"]
+
+
+def test_bake_ends_with_a_verified_ami_that_tells_what_went_into_it(scene: Scene) -> None:
+    ami = scene.bake()
+    inputs = resolve_bake(scene.ports, scene.target).inputs
+    assert ami.status is AmiStatus.VERIFIED
+    assert ami.imds_v2
+    assert ami.tags[Tag.BASE_AMI] == BASE_AMI
+    assert ami.tags[Tag.BAKE_DIGEST] == inputs.digest
+    assert ami.tags[Tag.MODEL_SET] == inputs.model_set
+    assert ami.tags[Tag.RUN] == RUN.id
+    assert rejection(verify_ami(scene.ports, scene.target, ami.id)) is None
+
+
+def test_bake_pins_the_base_ami_by_id(scene: Scene) -> None:
+    scene.bake()
+    assert scene.baker.requests[0].base.id == BASE_AMI
+
+
+def test_unchanged_bake_has_no_steps_and_says_why(scene: Scene) -> None:
+    ami = scene.bake()
+    heads = scene.objects.heads
+    plan = scene.plan()
+    assert plan.steps == ()
+    assert f"`{ami.id}` is verified" in plan.because
+    assert scene.objects.heads == heads
+
+
+@pytest.mark.parametrize("status", [AmiStatus.PROMOTED, AmiStatus.SUPERSEDED, AmiStatus.SMOKE_PASSED])
+def test_proven_ami_is_not_baked_again_in_whatever_later_state(scene: Scene, status: AmiStatus) -> None:
+    scene.leave_unproven(status)
+    assert scene.plan().steps == ()
+
+
+def test_each_input_changes_the_ami(scene: Scene) -> None:
+    first = scene.bake()
+    scene.change_models({**CONTENTS, "models/age.onnx": b"new"})
+    assert scene.bake().id != first.id
+
+
+def test_hit_that_is_not_verified_is_verified_and_not_baked(scene: Scene) -> None:
+    left = scene.leave_unproven()
+    plan = scene.plan()
+    assert names_of(plan) == FINISH
+    assert scene.bake().id == left.id
+    assert len(scene.baker.requests) == 1
+
+
+def test_untagged_hit_with_a_report_is_adopted(scene: Scene) -> None:
+    made = scene.bake()
+    scene.amis._own[made.id] = replace(made, tags={}, state="pending")
+    assert names_of(scene.plan()) == FINISH
+    ami = scene.bake()
+    assert (ami.id, ami.status) == (made.id, AmiStatus.VERIFIED)
+
+
+def test_hit_without_a_report_is_removed_and_baked_again(scene: Scene) -> None:
+    left = scene.leave_unproven()
+    del scene.objects.stored[evidence_uri(scene.target, scene.amis.source_instance(left.id))]
+    assert names_of(scene.plan()) == ["Deregister", "BakeAmi", *FINISH]
+    assert scene.bake().id != left.id
+
+
+def test_failed_ami_is_removed_and_baked_again(scene: Scene) -> None:
+    left = scene.leave_unproven()
+    scene.amis.change(left.id, state="failed")
+    assert names_of(scene.plan())[:2] == ["Deregister", "BakeAmi"]
+    assert scene.bake().status is AmiStatus.VERIFIED
+
+
+def test_candidate_of_another_run_keeps_that_runs_mark(scene: Scene) -> None:
+    left = scene.leave_unproven()
+    scene.amis.tag(left.id, {Tag.RUN.value: "another-run"})
+    assert scene.bake().tags[Tag.RUN] == "another-run"
+
+
+def test_forced_bake_makes_a_second_ami_that_counts_from_then_on(scene: Scene) -> None:
+    first = scene.bake()
+    bake = forced(resolve_bake(scene.ports, scene.target), RUN)
+    execute(plan_bake(scene.ports, scene.target, RUN, bake), scene.ports, RUN)
+    second = scene.found()
+    assert second.id != first.id
+    assert rejection(verify_ami(scene.ports, scene.target, second.id)) is None
+    assert scene.plan().steps == ()
+
+
+def test_loser_of_two_bakes_adopts_the_winners_ami(scene: Scene) -> None:
+    bake = resolve_bake(scene.ports, scene.target)
+    plan = plan_bake(scene.ports, scene.target, RUN, bake)
+    winner = scene.bake()
+    scene.baker.error = CapctlError("ami-name-taken", "taken")
+    execute(plan, scene.ports, RUN)
+    assert scene.found().id == winner.id
+
+
+@pytest.mark.parametrize(
+    ("damage", "expected"),
+    [
+        (lambda report: report["files"].pop(), "`models/age.onnx` is missing"),
+        (lambda report: report["files"][0].update(sha256="0" * 64), "sha256 000000"),
+        (lambda report: report["files"][0].update(mode="0644"), "mode 0644, not 0444"),
+        (lambda report: report["files"].append({**report["files"][0], "path": "models/x"}), "not in the model set"),
+        (lambda report: report["markers"].pop(0), "`.model-set.json` is missing"),
+    ],
+)
+def test_report_that_differs_from_the_lock_leaves_no_ami(
+    tmp_path: Path, damage: Callable[[dict[str, Any]], None], expected: str
+) -> None:
+    scene = Scene(tmp_path, damage=damage)
+    with pytest.raises(CapctlError) as failed:
+        scene.bake()
+    assert failed.value.code == "payload-mismatch"
+    assert expected in failed.value.message
+    assert list_amis(scene.ports, scene.target) == ()
+
+
+def test_report_of_another_form_is_refused(tmp_path: Path) -> None:
+    scene = Scene(tmp_path, damage=lambda report: report.clear())
+    with pytest.raises(CapctlError) as failed:
+        scene.bake()
+    assert failed.value.code == "evidence-invalid"
+
+
+def test_bake_refuses_before_an_instance_starts(tmp_path: Path) -> None:
+    scene = Scene(tmp_path)
+    scene.change_models({"models/big.bin": b"x" * 1001})
+    assert failure_of(scene).code == "payload-over-budget"
+    scene.change_models(CONTENTS)
+    scene.amis._foreign[BASE_AMI] = replace(scene.amis.get(BASE_AMI), architecture="arm64")
+    assert failure_of(scene).exit_code == ExitCode.USAGE
+    scene.amis._foreign[BASE_AMI] = replace(scene.amis.get(BASE_AMI), architecture="x86_64")
+    scene.objects.stored.clear()
+    error = failure_of(scene)
+    assert error.code == "object-missing"
+    assert error.details == ("missing: checkpoints/llava/weights.bin", "missing: models/age.onnx")
+    assert scene.baker.requests == []
+
+
+def test_unknown_base_ami_is_a_usage_error(tmp_path: Path) -> None:
+    assert failure_of(Scene(tmp_path, base="/no/such/parameter")).code == "base-ami-unknown"
+
+
+def failure_of(scene: Scene) -> CapctlError:
+    with pytest.raises(CapctlError) as failed:
+        scene.plan()
+    return failed.value
+
+
+@pytest.mark.parametrize(
+    ("tag", "check"),
+    [
+        (Tag.MODEL_SET, "payload digest"),
+        (Tag.BAKE_DIGEST, "bake digest"),
+        (Tag.EVIDENCE, "payload evidence"),
+        (Tag.STATUS, "tags"),
+    ],
+)
+def test_verify_finds_a_tag_that_was_changed(scene: Scene, tag: Tag, check: str) -> None:
+    ami = scene.bake()
+    scene.amis.tag(ami.id, {tag.value: "" if tag is Tag.STATUS else digest_of(b"forged")})
+    assert check in [failed.name for failed in verify_ami(scene.ports, scene.target, ami.id).failed]
+
+
+def test_verify_finds_a_report_that_was_changed(scene: Scene) -> None:
+    ami = scene.bake()
+    uri = evidence_uri(scene.target, scene.amis.source_instance(ami.id))
+    scene.objects.write(uri, scene.objects.stored[uri][0].replace(b"age.onnx", b"AGE.onnx"))
+    assert {check.name for check in verify_ami(scene.ports, scene.target, ami.id).failed} == {
+        "payload evidence",
+        "payload digest",
+    }
+
+
+def test_verify_of_a_foreign_ami_fails_without_a_traceback(scene: Scene) -> None:
+    error = rejection(verify_ami(scene.ports, scene.target, BASE_AMI))
+    assert error is not None
+    assert error.code == "ami-not-verified"
+    assert any("no report of the instance" in line for line in error.details)
+
+
+def test_plan_names_the_permissions_of_every_step(scene: Scene) -> None:
+    permissions = scene.plan().permissions
+    assert {"ec2:RunInstances", "ec2:CreateImage", "ec2:ModifyImageAttribute", "s3:PutObject"} <= set(permissions)
+    assert all(":" in action for action in permissions)
+
+
+def test_list_shows_the_projects_amis_newest_first(scene: Scene) -> None:
+    first = scene.bake()
+    scene.change_models({**CONTENTS, "models/age.onnx": b"new"})
+    second = scene.bake()
+    scene.amis.add("foreign", tags={Tag.PROJECT.value: "another"})
+    assert [ami.id for ami in list_amis(scene.ports, scene.target)] == [second.id, first.id]
+    assert list_amis(scene.ports, scene.target, status=AmiStatus.PROMOTED) == ()

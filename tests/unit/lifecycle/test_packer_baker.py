@@ -1,0 +1,280 @@
+"""The bake by Packer: inputs, log, evidence, failures, leftovers; Packer is a program that stands in for it."""
+
+from __future__ import annotations
+
+import stat
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lifecycle.adapters.packer_cli import PackerBaker
+from lifecycle.adapters.packer_failure import failure
+from lifecycle.adapters.packer_leftovers import BakeTraces
+from lifecycle.adapters.packer_output import Mask, parse
+from lifecycle.domain.models import ModelFile, model_set
+from lifecycle.errors import CapctlError, ExitCode
+from lifecycle.ports.baker import BakeRequest
+from tests.fakes.amis import BASE_AMI, FakeAmis
+from tests.fakes.packer_program import act
+from tests.fakes.runs import RUN
+from tests.fakes.targets import make_target
+from tests.fakes.ui import FakeUi
+
+URL = "https://bucket.s3.amazonaws.com/models/aa?X-Amz-Signature=5ec2e7&X-Amz-Expires=3600"
+
+
+class FakeEc2:
+    """EC2 that holds nothing but one AMI; `calls` are the changes that were asked for."""
+
+    def __init__(self, *images: dict[str, Any]) -> None:
+        self.images = list(images)
+        self.calls: list[str] = []
+
+    def describe_instances(self, **_: Any) -> dict[str, Any]:
+        return {"Reservations": []}
+
+    def describe_volumes(self, **_: Any) -> dict[str, Any]:
+        return {"Volumes": []}
+
+    def describe_key_pairs(self, **_: Any) -> dict[str, Any]:
+        return {"KeyPairs": []}
+
+    def describe_security_groups(self, **_: Any) -> dict[str, Any]:
+        return {"SecurityGroups": []}
+
+    def describe_images(self, *, Filters: list[dict[str, Any]], **_: Any) -> dict[str, Any]:
+        (wanted,) = Filters
+        return {"Images": [image for image in self.images if image["ImageId"] in wanted["Values"]]}
+
+    def deregister_image(self, *, ImageId: str) -> None:
+        self.calls.append(f"deregister {ImageId}")
+
+    def delete_snapshot(self, *, SnapshotId: str) -> None:
+        self.calls.append(f"delete {SnapshotId}")
+
+
+class Scene:
+    """A baker whose Packer does what `script` says."""
+
+    def __init__(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+        act(tmp_path / "bin", script)
+        monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=":")
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "a-secret-access-key-of-40-characters")
+        monkeypatch.setenv("AWS_SESSION_TOKEN", "a-session-token")
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "scratch"))
+        (tmp_path / "scratch").mkdir()
+        self.scratch = tmp_path / "scratch"
+        self.ec2, self.ui = FakeEc2(), FakeUi()
+        self.target = make_target(tmp_path, ami={"ssh_interface": "private_ip", "ssh_port": 2222, "timeout_s": 60})
+        self.baker = PackerBaker(self.target, self, self.ui)  # type: ignore[arg-type]
+        self.reports: list[dict[str, Any]] = []
+
+    def client(self, service: str) -> FakeEc2:
+        assert service == "ec2"
+        return self.ec2
+
+    def request(self) -> BakeRequest:
+        models = model_set((ModelFile(path="models/a.onnx", bytes=3, sha256="aa" * 32),))
+        return BakeRequest(
+            ami_name="vision-models-1",
+            base=FakeAmis().get(BASE_AMI),
+            models=models,
+            downloads={"models/a.onnx": URL},
+            tags={"capctl:run": RUN.id},
+            run_id=RUN.id,
+        )
+
+    def bake(self) -> str:
+        return self.baker.bake(self.request(), self.reports.append).ami_id
+
+    def failure(self) -> CapctlError:
+        with pytest.raises(CapctlError) as failed:
+            self.bake()
+        return failed.value
+
+    @property
+    def log(self) -> Path:
+        return self.target.folder / ".capctl" / "logs" / f"bake-{RUN.id}.log"
+
+
+GOOD = """
+say("Launching a source AWS instance...")
+message("hello, instance")
+evidence()
+say("Stopping the source instance...")
+finish()
+"""
+
+
+@pytest.fixture
+def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scene:
+    return Scene(tmp_path, monkeypatch, GOOD)
+
+
+def test_bake_returns_the_ami_of_the_manifest_and_hands_over_the_report(scene: Scene) -> None:
+    assert scene.bake() == "ami-0123456789abcdef0"
+    assert [report["files"][0]["path"] for report in scene.reports] == ["models/a.onnx"]
+
+
+def test_phases_are_told_and_provisioner_lines_are_details(scene: Scene) -> None:
+    scene.bake()
+    assert "Launching a source AWS instance..." in scene.ui.lines
+    assert "detail: hello, instance" in scene.ui.lines
+
+
+def test_nothing_of_a_bake_stays_in_the_temporary_folder(scene: Scene) -> None:
+    scene.bake()
+    assert list(scene.scratch.iterdir()) == []
+
+
+def test_folder_of_a_killed_bake_is_removed_by_the_next(scene: Scene) -> None:
+    abandoned = scene.scratch / "capctl-bake-killed"
+    abandoned.mkdir()
+    (abandoned / ".lock").touch()
+    (abandoned / "models.tsv").write_text(URL)
+    scene.bake()
+    assert not abandoned.exists()
+
+
+def test_packer_gets_the_targets_values_and_its_own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = """
+    private = os.stat(variables["model_list"]).st_mode & 0o077 == 0 and os.stat(".").st_mode & 0o077 == 0
+    message(json.dumps([variables["ssh_port"], variables["custom_endpoint"], variables["base_ami"], private,
+        os.environ["TMPDIR"].startswith(os.getcwd()), "AWS_PROFILE" in os.environ, os.environ["AWS_ACCESS_KEY_ID"]]))
+    evidence(); finish()
+    """
+    monkeypatch.setenv("AWS_PROFILE", "")
+    scene = Scene(tmp_path, monkeypatch, script)
+    scene.bake()
+    expected = f'[2222, null, "{BASE_AMI}", true, true, false, "AKIAIOSFODNN7EXAMPLE"]'
+    assert f"detail: {expected}" in scene.ui.lines
+
+
+def test_log_is_private_and_holds_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = f"""
+    message("fetching {URL}")
+    message("other https://x.s3.amazonaws.com/k?a=1&X-Amz-Signature=beef&b=2 end")
+    message(os.environ["AWS_SECRET_ACCESS_KEY"] + " " + os.environ["AWS_SESSION_TOKEN"])
+    evidence(); finish()
+    """
+    scene = Scene(tmp_path, monkeypatch, script)
+    scene.bake()
+    said = scene.log.read_text() + "\n".join(scene.ui.lines)
+    assert "fetching <masked>" in said
+    assert "other https://x.s3.amazonaws.com/k?<masked> end" in said
+    for secret in ("5ec2e7", "beef", "a-secret-access-key", "a-session-token"):
+        assert secret not in said
+    assert stat.S_IMODE(scene.log.stat().st_mode) == 0o600
+
+
+def test_report_is_checked_before_the_ami_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = """
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    evidence(); say("Stopping the source instance..."); time.sleep(60)
+    """
+    scene = Scene(tmp_path, monkeypatch, script)
+
+    def refuse(_: dict[str, Any]) -> None:
+        raise CapctlError("payload-mismatch", "not the set")
+
+    with pytest.raises(CapctlError, match="not the set"):
+        scene.baker.bake(scene.request(), refuse)
+
+
+def test_bake_without_a_report_fails_and_its_ami_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = Scene(tmp_path, monkeypatch, 'message("AMI: ami-0123456789abcdef0"); finish()')
+    disk = {"Ebs": {"SnapshotId": "snap-1"}}
+    scene.ec2.images.append({"ImageId": "ami-0123456789abcdef0", "Tags": [], "BlockDeviceMappings": [disk]})
+    assert scene.failure().code == "bake-failed"
+    assert scene.ec2.calls == ["deregister ami-0123456789abcdef0", "delete snap-1"]
+    assert any("removed `ami-0123456789abcdef0`" in line for line in scene.ui.lines)
+
+
+def test_ami_of_another_run_is_never_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = """
+    error("AMI Name: 'vision-models-1' is used by an existing AMI: ami-0123456789abcdef0")
+    message("AMI: ami-0fedcba9876543210"); sys.exit(1)
+    """
+    scene = Scene(tmp_path, monkeypatch, script)
+    scene.ec2.images += [
+        {"ImageId": "ami-0123456789abcdef0"},
+        {"ImageId": "ami-0fedcba9876543210", "Tags": [{"Key": "capctl:run", "Value": "another"}]},
+    ]
+    assert scene.failure().code == "ami-name-taken"
+    assert scene.ec2.calls == []
+
+
+def test_missing_packer_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = Scene(tmp_path, monkeypatch, GOOD)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    error = scene.failure()
+    assert (error.code, error.exit_code) == ("packer-missing", ExitCode.USAGE)
+    assert "apt-get install packer" in error.hint
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "exit_code"),
+    [
+        ("capctl-bake: payload-mismatch: models/a: b.onnx: 3 bytes, expected 4", "payload-mismatch", ExitCode.FAILED),
+        ("capctl-bake: model-unreadable: models/a.onnx: curl ended with status 22", "object-missing", ExitCode.FAILED),
+        ("capctl-bake: leftover: /root/.ssh/authorized_keys: still there", "bake-failed", ExitCode.FAILED),
+        ("InsufficientInstanceCapacity: We currently do not have", "no-capacity", ExitCode.INCONCLUSIVE),
+        ("NoCredentialProviders: no valid providers in chain", "permission-denied", ExitCode.DENIED),
+        ("UnauthorizedOperation: You are not authorized", "permission-denied", ExitCode.DENIED),
+        ("ExpiredToken: The provided token has expired", "permission-denied", ExitCode.DENIED),
+        ("InvalidAMIName.Duplicate: AMI name x is already in use", "ami-name-taken", ExitCode.FAILED),
+        ("Timeout waiting for SSH.", "instance-unreachable", ExitCode.TIMED_OUT),
+        ("Unknown source amazon-ebs.models", "packer-plugin-missing", ExitCode.FAILED),
+        ("Script exited with non-zero exit status: 12. Allowed exit codes are: [0]", "bake-failed", ExitCode.FAILED),
+        ("something else", "bake-failed", ExitCode.FAILED),
+    ],
+)
+def test_failure_is_told_by_its_cause(line: str, code: str, exit_code: ExitCode) -> None:
+    error = failure(["first", line, "last"], ami_name="n", region="us-west-2", log=Path("bake.log"))
+    assert (error.code, error.exit_code) == (code, exit_code)
+    assert "us-west-2" in error.message or code == "packer-plugin-missing"
+    assert error.hint
+
+
+def test_failure_shows_the_last_lines_and_the_log() -> None:
+    lines = [f"line {number}" for number in range(30)]
+    error = failure(lines, ami_name="n", region="r", log=Path("logs/bake.log"))
+    assert error.details[-1] == "line 29"
+    assert len(error.details) == 12
+    assert "logs/bake.log" in error.hint
+
+
+def test_machine_readable_line_is_restored() -> None:
+    record = parse("1769000000,,ui,say,==> amazon-ebs.models: a%!(PACKER_COMMA) b\\nc\n")
+    assert record is not None
+    assert (record.kind, record.text) == ("say", "a, b\nc")
+    assert parse("panic: not machine-readable") is None
+
+
+def test_mask_hides_longer_secrets_first() -> None:
+    assert Mask(["key", "key-and-more", ""])("key-and-more key") == "<masked> <masked>"
+
+
+def test_traces_are_ids_of_this_bake_only() -> None:
+    traces = BakeTraces()
+    for line in (
+        "AMI: ami-0123",
+        "Instance ID: i-0123456789abcdef0",
+        "AMI Name: 'x' is used by an existing AMI: ami-0999",
+        "Creating temporary keypair: packer_6b017302-b7ff-4cd4-17d0-c0adf521ba5e",
+    ):
+        traces.look(line)
+    assert traces.amis == {"ami-0123"}
+    assert traces.instances == {"i-0123456789abcdef0"}
+    assert traces.temporary == {"packer_6b017302-b7ff-4cd4-17d0-c0adf521ba5e"}
+
+
+def test_recipe_changes_with_what_shapes_the_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = Scene(tmp_path, monkeypatch, GOOD).baker
+    wider = PackerBaker(make_target(tmp_path, ami={"volume_gib": 60}), one, FakeUi())  # type: ignore[arg-type]
+    other_way = PackerBaker(make_target(tmp_path, ami={"ssh_port": 99}), one, FakeUi())  # type: ignore[arg-type]
+    assert wider.recipe() != one.recipe()
+    assert other_way.recipe() == one.recipe()

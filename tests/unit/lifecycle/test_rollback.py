@@ -1,0 +1,164 @@
+"""Rollback, status and jobs: what goes through the pointer."""
+
+from pathlib import Path
+
+import pytest
+
+from lifecycle.domain.job import JobState
+from lifecycle.domain.release import Release
+from lifecycle.errors import CapctlError, UsageError
+from lifecycle.ports.stack import ResourceChange
+from lifecycle.workflows.bootstrap import plan_bootstrap
+from lifecycle.workflows.execute import execute
+from lifecycle.workflows.jobs import follow_log, list_jobs, submit_job
+from lifecycle.workflows.promote import MovePointer
+from lifecycle.workflows.rollback import plan_rollback
+from lifecycle.workflows.status import read_status
+from tests.fakes.jobs import FakeJobs
+from tests.fakes.pointers import FakePointers
+from tests.fakes.ports import FakePorts
+from tests.fakes.releases import make_release
+from tests.fakes.runs import RUN
+from tests.fakes.stack import FakeStack
+from tests.fakes.targets import make_target
+
+OLD, NEW = make_release(1), make_release(2)
+
+
+@pytest.fixture
+def ports() -> FakePorts:
+    """Two releases, promoted one after the other."""
+    stack = FakeStack()
+    made = FakePorts(stack=stack, pointers=FakePointers(), jobs=FakeJobs(stack))
+    stack.apply_releases((OLD, NEW))
+    for release in (OLD, NEW):
+        promote(made, release)
+    return made
+
+
+def promote(ports: FakePorts, release: Release) -> None:
+    step = MovePointer(
+        pointers=ports.pointers,
+        stack=ports.stack,
+        clock=ports.clock,
+        run=RUN,
+        release_id=release.id,
+        now=ports.pointers.read(),
+    )
+    step.apply()
+    step.verify()
+
+
+def test_rollback_goes_to_the_previous_release_and_back(ports: FakePorts) -> None:
+    for expected in (OLD, NEW, OLD):
+        execute(plan_rollback(ports, RUN, to=None), ports, RUN)
+        assert ports.pointers.read().release_id == expected.id
+    assert ports.pointers.read().version == 5
+
+
+def test_rollback_is_one_step(ports: FakePorts) -> None:
+    plan = plan_rollback(ports, RUN, to=OLD.id)
+    assert [step.describe() for step in plan.steps] == [f"pointer: {NEW.id} -> {OLD.id}"]
+    assert plan.permissions == ("dynamodb:GetItem", "dynamodb:PutItem")
+
+
+def test_rollback_to_the_active_release_does_nothing(ports: FakePorts) -> None:
+    assert plan_rollback(ports, RUN, to=NEW.id).steps == ()
+
+
+def test_rollback_to_a_pruned_release_is_refused(ports: FakePorts) -> None:
+    ports.stack.apply_releases((NEW,))
+    with pytest.raises(CapctlError) as failed:
+        plan_rollback(ports, RUN, to=None)
+    assert failed.value.code == "release-missing"
+    assert "capctl deploy" in failed.value.hint
+
+
+def test_rollback_without_a_past_is_refused() -> None:
+    stack = FakeStack()
+    ports = FakePorts(stack=stack, pointers=FakePointers())
+    with pytest.raises(CapctlError) as failed:
+        plan_rollback(ports, RUN, to=None)
+    assert failed.value.code == "pointer-missing"
+    stack.apply_releases((OLD,))
+    promote(ports, OLD)
+    with pytest.raises(CapctlError) as failed:
+        plan_rollback(ports, RUN, to=None)
+    assert failed.value.code == "previous-missing"
+
+
+def test_rollback_loses_against_a_promotion_in_between(ports: FakePorts) -> None:
+    plan = plan_rollback(ports, RUN, to=None)
+    promote(ports, OLD)
+    with pytest.raises(CapctlError) as failed:
+        execute(plan, ports, RUN)
+    assert failed.value.code == "pointer-moved"
+
+
+def test_status_shows_roles_and_queues(ports: FakePorts) -> None:
+    ports.jobs.queue_states = [("VALID", ""), ("INVALID", "AMI cannot be described")]
+    status = read_status(ports)
+    assert [(r.deployed.release.id, r.role, r.queue_state) for r in status.releases] == [
+        (OLD.id, "previous", "VALID"),
+        (NEW.id, "active", "INVALID"),
+    ]
+
+
+def test_status_before_the_first_deploy_is_empty() -> None:
+    stack = FakeStack()
+    status = read_status(FakePorts(stack=stack, pointers=FakePointers(), jobs=FakeJobs(stack)))
+    assert (status.pointer, status.releases, status.journal) == (None, (), ())
+
+
+def test_job_goes_to_the_active_release(ports: FakePorts, tmp_path: Path) -> None:
+    target = make_target(tmp_path)
+    job = submit_job(ports, target, RUN, video_url="s3://v/a.mp4", session_id="a.b:1", environment={"SAMPLE_FPS": "1"})
+    (request,) = ports.jobs.requests
+    assert request.queue_arn == ports.pointers.read().job_queue_arn
+    assert request.name == "vision-a-b-1"
+    assert request.environment == {
+        "VIDEO_URL": "s3://v/a.mp4",
+        "SESSION_ID": "a.b:1",
+        "RESULT_URL": f"s3://{target.bucket}/results/a.b:1",
+        "SAMPLE_FPS": "1",
+    }
+    assert [listed.id for listed in list_jobs(ports)] == [job.id]
+
+
+@pytest.mark.parametrize(
+    ("video_url", "environment"), [("ftp://v/a.mp4", {}), ("s3://v/a.mp4", {"SAMPLE_FPS": "many"})]
+)
+def test_job_that_the_container_would_refuse_is_not_submitted(
+    ports: FakePorts, tmp_path: Path, video_url: str, environment: dict[str, str]
+) -> None:
+    with pytest.raises(UsageError) as failed:
+        submit_job(ports, make_target(tmp_path), RUN, video_url=video_url, session_id=None, environment=environment)
+    assert failed.value.code == "job-invalid"
+    assert ports.jobs.requests == []
+
+
+def test_job_before_the_first_deploy_is_refused(tmp_path: Path) -> None:
+    ports = FakePorts(pointers=FakePointers())
+    with pytest.raises(CapctlError) as failed:
+        submit_job(ports, make_target(tmp_path), RUN, video_url="s3://v/a", session_id=None, environment={})
+    assert failed.value.code == "pointer-missing"
+
+
+def test_followed_log_ends_with_the_job_and_repeats_no_line(ports: FakePorts, tmp_path: Path) -> None:
+    ports.jobs.course = (JobState.RUNNING, JobState.RUNNING, JobState.RUNNING, JobState.SUCCEEDED)
+    job = submit_job(ports, make_target(tmp_path), RUN, video_url="s3://v/a", session_id=None, environment={})
+    assert [line.message for line in follow_log(ports, job.id)] == ["analysis begins", "analysis ends"]
+
+
+def test_bootstrap_creates_once() -> None:
+    ports = FakePorts(stack=FakeStack(bootstrapped=False))
+    execute(plan_bootstrap(ports), ports, RUN)
+    assert plan_bootstrap(ports).steps == ()
+
+
+def test_bootstrap_refuses_to_lose_anything() -> None:
+    ports = FakePorts(stack=FakeStack())
+    ports.stack.surprise = (ResourceChange(operation="replace", type="aws:dynamodb/table:Table", name="pointers"),)
+    with pytest.raises(CapctlError) as failed:
+        plan_bootstrap(ports)
+    assert failed.value.code == "base-would-lose"

@@ -1,0 +1,142 @@
+"""Smoke: what counts as proof."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lifecycle.config.target import Target
+from lifecycle.domain.digest import digest_of
+from lifecycle.domain.job import JobState
+from lifecycle.domain.smoke import check_document, check_rows
+from lifecycle.errors import CapctlError, Inconclusive, UsageError
+from lifecycle.workflows.execute import execute
+from lifecycle.workflows.smoke import Smoke, plan_smoke
+from tests.fakes.jobs import FakeJobs
+from tests.fakes.pointers import FakePointers
+from tests.fakes.ports import FakePorts
+from tests.fakes.releases import make_release, result_document
+from tests.fakes.results import FakeResults
+from tests.fakes.runs import RUN
+from tests.fakes.stack import FakeStack
+from tests.fakes.targets import make_target
+
+RELEASE = make_release()
+
+
+def make_ports(document: dict[str, Any] | None, counted: dict[str, int] | None = None) -> FakePorts:
+    stack = FakeStack()
+    stack.apply_releases((RELEASE,))
+    return FakePorts(stack=stack, pointers=FakePointers(), jobs=FakeJobs(stack), results=FakeResults(document, counted))
+
+
+def target(folder: Path, **smoke: Any) -> Target:
+    return make_target(folder, smoke={"video_url": "s3://videos/face.mp4", "timeout_s": 100} | smoke)
+
+
+def smoke(ports: FakePorts, where: Target) -> Smoke:
+    plan = plan_smoke(ports, where, RUN, release_id=RELEASE.id)
+    execute(plan, ports, RUN)
+    (step,) = plan.steps
+    assert isinstance(step, Smoke)
+    return step
+
+
+def test_every_check_is_named_in_the_report(tmp_path: Path) -> None:
+    rows = {"analysis_jobs": 1, "analysis_tracks": 1}
+    report = smoke(make_ports(result_document(), rows), target(tmp_path, database_url="postgresql://db/x")).report
+    assert report is not None
+    assert report.ok
+    names = [check.name for check in report.checks]
+    assert names == ["job", "image", "host-ami", "tracks", "model-set", "models-read-only", "rows"]
+    assert report.seconds == 2.5
+
+
+def test_rows_are_not_counted_without_a_database(tmp_path: Path) -> None:
+    report = smoke(make_ports(result_document()), target(tmp_path)).report
+    assert report is not None
+    assert "rows" not in {check.name for check in report.checks}
+
+
+def test_log_is_shown_while_the_job_runs(tmp_path: Path) -> None:
+    ports = make_ports(result_document())
+    smoke(ports, target(tmp_path))
+    details = [line for line in ports.ui.lines if line.startswith("detail")]
+    assert details == ["detail: analysis begins", "detail: analysis ends"]
+
+
+def test_polls_are_short_at_first(tmp_path: Path) -> None:
+    ports = make_ports(result_document())
+    ports.jobs.course = (JobState.RUNNING,) * 130 + (JobState.SUCCEEDED,)
+    smoke(ports, target(tmp_path, timeout_s=10_000))
+    assert ports.clock.slept == [0.5] * 120 + [5.0] * 10
+
+
+@pytest.mark.parametrize(
+    ("change", "failed"),
+    [
+        ({"tracks": []}, {"tracks"}),
+        ({"models": {"digest": digest_of(b"other"), "read_only": True, "mounts": []}}, {"model-set"}),
+        ({"models": {"digest": RELEASE.model_set, "read_only": False}}, {"models-read-only"}),
+        ({"models": {"digest": RELEASE.model_set, "read_only": None}}, {"models-read-only"}),
+        ({"models": None}, {"model-set", "models-read-only"}),
+    ],
+)
+def test_document_must_prove_the_work(change: dict[str, Any], failed: set[str]) -> None:
+    checks = check_document(result_document(**change), RELEASE, min_tracks=1)
+    assert {check.name for check in checks if not check.ok} == failed
+
+
+@pytest.mark.parametrize(
+    ("stored", "counted", "ok"),
+    [
+        ({"store": "postgres", "rows": {"t": 2}}, {"t": 2}, True),
+        ({"store": "postgres", "rows": {"t": 2}}, {"t": 1}, False),
+        ({"store": "postgres", "rows": {"t": 2}}, {}, False),
+        ({"store": "postgres", "rows": {}}, {}, False),
+        ({"store": "jsonl", "rows": {"t": 2}}, {"t": 2}, False),
+        (None, {}, False),
+    ],
+)
+def test_rows_must_be_in_the_database_as_claimed(stored: dict[str, Any], counted: dict[str, int], ok: bool) -> None:
+    assert check_rows({"stored": stored}, counted).ok is ok
+
+
+def test_failed_check_names_itself_and_lists_all(tmp_path: Path) -> None:
+    with pytest.raises(CapctlError) as failed:
+        smoke(make_ports(result_document(tracks=[])), target(tmp_path))
+    assert failed.value.code == "smoke-failed"
+    assert "`tracks`" in failed.value.message
+    assert "failed  tracks: expected at least 1, found 0" in failed.value.details
+    assert failed.value.exit_code == 1
+
+
+def test_job_without_a_result_fails(tmp_path: Path) -> None:
+    with pytest.raises(CapctlError) as failed:
+        smoke(make_ports(None), target(tmp_path))
+    assert failed.value.code == "result-missing"
+
+
+def test_lost_host_is_inconclusive(tmp_path: Path) -> None:
+    ports = make_ports(result_document())
+    ports.jobs.course = (JobState.FAILED,)
+    ports.jobs.outcome = {"status_reason": "Host EC2 (instance i-0abc) terminated."}
+    with pytest.raises(Inconclusive):
+        smoke(ports, target(tmp_path))
+
+
+def test_smoke_without_a_video_is_a_usage_error(tmp_path: Path) -> None:
+    with pytest.raises(UsageError):
+        plan_smoke(make_ports(None), make_target(tmp_path), RUN, release_id=RELEASE.id)
+
+
+def test_smoke_of_nothing_says_so(tmp_path: Path) -> None:
+    with pytest.raises(CapctlError) as failed:
+        plan_smoke(make_ports(None), target(tmp_path), RUN, release_id=None)
+    assert failed.value.code == "pointer-missing"
+
+
+def test_smoke_of_an_unknown_release_says_which_exist(tmp_path: Path) -> None:
+    with pytest.raises(CapctlError, match=RELEASE.id) as failed:
+        plan_smoke(make_ports(None), target(tmp_path), RUN, release_id="0123456789ab")
+    assert failed.value.code == "release-missing"
