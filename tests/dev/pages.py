@@ -10,13 +10,19 @@ from lifecycle.config.example import example, flow
 from lifecycle.config.keys import Key, Kind, known_keys
 from lifecycle.config.schema import Config, TargetSection
 from lifecycle.errors import ERROR_CODES, EXIT_CODES, CapctlError
+from tests.dev.iam import iam_page
 
 _NOTE = "<!-- Made by `python -m tests.dev docs --write`; do not edit. -->\n"
 
 
 def pages() -> dict[str, str]:
     """Text by file name."""
-    return {"cli.md": cli_page(), "configuration.md": configuration_page(), "exit-codes.md": exit_codes_page()}
+    return {
+        "cli.md": cli_page(),
+        "configuration.md": configuration_page(),
+        "exit-codes.md": exit_codes_page(),
+        "iam.md": iam_page(_NOTE),
+    }
 
 
 def stale_pages(root_folder: Path) -> list[Path]:

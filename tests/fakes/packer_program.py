@@ -12,7 +12,7 @@ _PRELUDE = """\
 import json, os, signal, subprocess, sys, time
 arguments = sys.argv[1:]
 flag = next((word for word in arguments if word.startswith("-var-file=")), None)
-variables = json.load(open(flag.partition("=")[2])) if flag else {{}}
+variables = json.load(open(flag.partition("=")[2])) if flag and flag.endswith(".json") else {{}}
 
 def line(kind, *data):
     columns = [text.replace(",", "%!(PACKER_COMMA)").replace("\\n", "\\\\n") for text in data]

@@ -44,15 +44,15 @@ class FakeEc2:
     def describe_security_groups(self, **_: Any) -> dict[str, Any]:
         return {"SecurityGroups": []}
 
-    def describe_images(self, *, Filters: list[dict[str, Any]], **_: Any) -> dict[str, Any]:
-        (wanted,) = Filters
+    def describe_images(self, **asked: Any) -> dict[str, Any]:
+        (wanted,) = asked["Filters"]
         return {"Images": [image for image in self.images if image["ImageId"] in wanted["Values"]]}
 
-    def deregister_image(self, *, ImageId: str) -> None:
-        self.calls.append(f"deregister {ImageId}")
+    def deregister_image(self, **asked: str) -> None:
+        self.calls.append(f"deregister {asked['ImageId']}")
 
-    def delete_snapshot(self, *, SnapshotId: str) -> None:
-        self.calls.append(f"delete {SnapshotId}")
+    def delete_snapshot(self, **asked: str) -> None:
+        self.calls.append(f"delete {asked['SnapshotId']}")
 
 
 class Scene:
@@ -143,10 +143,10 @@ def test_packer_gets_the_targets_values_and_its_own_folders(tmp_path: Path, monk
     script = """
     private = os.stat(variables["model_list"]).st_mode & 0o077 == 0 and os.stat(".").st_mode & 0o077 == 0
     message(json.dumps([variables["ssh_port"], variables["custom_endpoint"], variables["base_ami"], private,
-        os.environ["TMPDIR"].startswith(os.getcwd()), "AWS_PROFILE" in os.environ, os.environ["AWS_ACCESS_KEY_ID"]]))
+        os.environ["TMPDIR"].startswith(os.getcwd()), "AWS_ENDPOINT_URL" in os.environ, os.environ["AWS_ACCESS_KEY_ID"]]))
     evidence(); finish()
     """
-    monkeypatch.setenv("AWS_PROFILE", "")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     scene = Scene(tmp_path, monkeypatch, script)
     scene.bake()
     expected = f'[2222, null, "{BASE_AMI}", true, true, false, "AKIAIOSFODNN7EXAMPLE"]'

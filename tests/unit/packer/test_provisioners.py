@@ -1,0 +1,161 @@
+"""The provisioners on folders of this machine: what is installed, what is found, how it fails."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+
+import packer
+
+pytestmark = [
+    pytest.mark.skipif(os.geteuid() != 0, reason="the files must belong to root, so only root can run this"),
+    pytest.mark.skipif(shutil.which("curl") is None, reason="`curl` is not installed"),
+]
+
+INSTALL, _, VALIDATE = packer.PROVISIONERS
+CONTENTS = {
+    "models/age v1.onnx": b"age" * 1000,
+    'checkpoints/llava/quoted".bin': b"weights" * 1000,
+    "experiments/coco/segm.yaml": b"a: 1\n",
+}
+
+
+class Instance:
+    """A folder in the place of the instance's disk, and the files that Packer would upload to it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.root = folder / "opt/dl-models"
+        self.remote = folder / "remote"
+        self.list = folder / "models.tsv"
+        self.remote.mkdir()
+        (folder / "marker.json").write_text('{"schema":"capctl.model-set/1"}\n')
+        for path, data in CONTENTS.items():
+            (self.remote / hashlib.sha256(data).hexdigest()).write_bytes(data)
+        self.write_list()
+
+    def write_list(self) -> None:
+        rows = []
+        for path, data in CONTENTS.items():
+            sha256 = hashlib.sha256(data).hexdigest()
+            rows.append(f"{sha256}\t{len(data)}\t0444\tfile://{self.remote / sha256}\t{path}\n")
+        self.list.write_text("".join(rows))
+
+    def stored(self, path: str) -> Path:
+        return self.remote / hashlib.sha256(CONTENTS[path]).hexdigest()
+
+    def run(self, script: Path) -> subprocess.CompletedProcess[str]:
+        environment = {
+            "PATH": os.environ["PATH"],
+            "MODEL_LIST": str(self.list),
+            "MODEL_MARKER": str(self.folder / "marker.json"),
+            "MODEL_ROOT": str(self.root),
+            "EVIDENCE": str(self.folder / "evidence.json"),
+            "INSTANCE_ID": "i-0123456789abcdef0",
+            "HOMES": str(self.folder),
+        }
+        return subprocess.run(["bash", str(script)], capture_output=True, text=True, check=False, env=environment)
+
+    def installed(self) -> Instance:
+        done = self.run(INSTALL)
+        assert done.returncode == 0, done.stderr
+        return self
+
+
+@pytest.fixture
+def instance(tmp_path: Path) -> Instance:
+    return Instance(tmp_path)
+
+
+def test_install_places_files_modes_and_markers(instance: Instance) -> None:
+    instance.installed()
+    found = {path.relative_to(instance.root).as_posix(): path for path in instance.root.rglob("*")}
+    files = {name: path for name, path in found.items() if path.is_file()}
+    markers = {
+        ".model-set.json",
+        "models/.model-set.json",
+        "checkpoints/.model-set.json",
+        "experiments/.model-set.json",
+    }
+    assert set(files) == set(CONTENTS) | markers
+    assert {stat.S_IMODE(path.stat().st_mode) for path in files.values()} == {0o444}
+    assert {stat.S_IMODE(path.stat().st_mode) for path in found.values() if path.is_dir()} == {0o755}
+    assert {(path.stat().st_uid, path.stat().st_gid) for path in found.values()} == {(0, 0)}
+
+
+def test_install_replaces_what_the_base_ami_had(instance: Instance) -> None:
+    (instance.root / "models").mkdir(parents=True)
+    (instance.root / "models/old.onnx").write_text("old")
+    instance.installed()
+    assert not (instance.root / "models/old.onnx").exists()
+
+
+@pytest.mark.parametrize("damage", [b"age" * 999, b"AGE" * 1000])
+def test_install_refuses_bytes_that_differ_from_the_list(instance: Instance, damage: bytes) -> None:
+    instance.stored("models/age v1.onnx").write_bytes(damage)
+    done = instance.run(INSTALL)
+    assert done.returncode != 0
+    assert "capctl-bake: payload-mismatch: models/age v1.onnx: " in done.stderr
+    assert not instance.root.exists()
+
+
+def test_install_names_the_file_that_cannot_be_downloaded(instance: Instance) -> None:
+    instance.stored("models/age v1.onnx").unlink()
+    done = instance.run(INSTALL)
+    assert done.returncode != 0
+    assert "capctl-bake: model-unreadable: models/age v1.onnx: curl ended with status" in done.stderr
+
+
+def test_validate_reports_what_it_read(instance: Instance) -> None:
+    done = instance.installed().run(VALIDATE)
+    assert done.returncode == 0, done.stderr
+    evidence = json.loads((instance.folder / "evidence.json").read_text())
+    assert evidence["instance_id"] == "i-0123456789abcdef0"
+    assert {file["path"]: (file["bytes"], file["sha256"], file["mode"]) for file in evidence["files"]} == {
+        path: (len(data), hashlib.sha256(data).hexdigest(), "0444") for path, data in CONTENTS.items()
+    }
+    assert len(evidence["markers"]) == 4
+
+
+@pytest.mark.parametrize(
+    ("damage", "expected"),
+    [
+        ("printf x >> 'models/age v1.onnx'", "models/age v1.onnx: 3001 bytes"),
+        ("rm 'models/age v1.onnx'", "models/age v1.onnx: missing"),
+        ("printf X | dd of=experiments/coco/segm.yaml conv=notrunc", "experiments/coco/segm.yaml: sha256"),
+        ("chmod 644 experiments/coco/segm.yaml", "experiments/coco/segm.yaml: mode 0644"),
+        ("chmod 700 models", "models: mode 700"),
+        ("chown 1000:1000 experiments/coco/segm.yaml", "experiments/coco/segm.yaml: owner 1000:1000"),
+        ("touch models/extra.onnx", "models/extra.onnx: not in the model set"),
+        ("mkdir src && touch src/train.py", "src/train.py: does not belong"),
+        ("mkdir models/tools && touch models/tools/x", "models/tools/x: does not belong"),
+        ("touch models/r.csv", "models/r.csv: does not belong"),
+        ("ln -s /etc/passwd models/link", "models/link: neither a file nor a folder"),
+        ("rm models/.model-set.json", "models/.model-set.json: missing"),
+        ("rm .model-set.json", ".model-set.json: missing"),
+        ("printf x >> .model-set.json", ".model-set.json: "),
+    ],
+)
+def test_validate_refuses_whatever_is_not_the_set(instance: Instance, damage: str, expected: str) -> None:
+    instance.installed()
+    subprocess.run(["bash", "-euc", damage], cwd=instance.root, check=True, capture_output=True)
+    done = instance.run(VALIDATE)
+    assert done.returncode != 0
+    assert f"capctl-bake: payload-mismatch: {expected}" in done.stderr.replace("./", "")
+    assert not (instance.folder / "evidence.json").exists()
+
+
+@pytest.mark.parametrize("home", ["root", "home/ec2-user"])
+def test_validate_refuses_a_key_that_was_left(instance: Instance, home: str) -> None:
+    instance.installed()
+    key = instance.folder / home / ".ssh/authorized_keys"
+    key.parent.mkdir(parents=True)
+    key.touch()
+    assert "capctl-bake: leftover: " in instance.run(VALIDATE).stderr
