@@ -166,6 +166,7 @@ ERROR_CODES: dict[str, str] = {
     "packer-missing": "Packer is not installed",
     "packer-plugin-missing": "Packer has no Amazon plugin",
     "passphrase-missing": "Pulumi's state is encrypted and no passphrase is set",
+    "passphrase-wrong": "the passphrase does not open the stack's state",
     "payload-mismatch": "the files on the instance or the AMI are not the model set",
     "payload-over-budget": "the model set is larger than `models.budget_bytes`",
     "permission-denied": "AWS refused a call for want of permission",

@@ -48,7 +48,7 @@ class ContainerImages:
     def base(self) -> TaggedImage | None:
         with _translated():
             digest = self._client.head_manifest(self._recipe.tag)
-        return self._remember(self._recipe.tag, parse_digest(digest)) if digest else None
+        return self.remember_base(self._recipe.tag, parse_digest(digest)) if digest else None
 
     def build_base(self) -> TaggedImage:
         from lifecycle.adapters.docker_engine import DockerEngine
@@ -204,7 +204,8 @@ class ContainerImages:
             "from": self._settings.base.from_image or "",
         }
 
-    def _remember(self, tag: str, digest: Digest) -> TaggedImage:
+    def remember_base(self, tag: str, digest: Digest) -> TaggedImage:
+        """Record what the registry holds under `tag` as the base of the present lock."""
         self._record.parent.mkdir(parents=True, exist_ok=True)
         partial = self._record.with_suffix(f".{os.getpid()}")
         partial.write_text(json.dumps({"inputs": self._base_inputs, "tag": tag, "digest": digest}))

@@ -197,18 +197,22 @@ class _Watch:
             self.lines.append(text)
             self.traces.look(text)
             self._tell(record, text)
-        if not self._accepted and (evidence := self._downloaded()) is not None:
-            self._accepted = True
-            self._accept(evidence)
+        self._look_for_evidence()
 
     def require_accepted(self) -> None:
         """Raises `CapctlError("bake-failed")` if the instance did not report."""
+        self._look_for_evidence()  # it may have come after the last line
         if not self._accepted:
             raise CapctlError(
                 "bake-failed",
                 "The instance did not report what it holds",
                 hint="Bake again, with `-v` to see its output",
             )
+
+    def _look_for_evidence(self) -> None:
+        if not self._accepted and (evidence := self._downloaded()) is not None:
+            self._accepted = True
+            self._accept(evidence)
 
     def _downloaded(self) -> dict[str, Any] | None:
         try:

@@ -9,10 +9,17 @@ import click
 
 from lifecycle.cli.context import Invocation, pass_invocation
 from lifecycle.cli.render import table
-from lifecycle.rehearsal.scene_names import SCENES
+from lifecycle.rehearsal.scene_names import PARTS, SCENES
 
 if TYPE_CHECKING:
     from lifecycle.rehearsal.report import Report
+
+
+def _parts(_ctx: click.Context, _option: click.Parameter, text: str) -> frozenset[str]:
+    chosen = frozenset(part.strip() for part in text.split(",") if part.strip())
+    if unknown := sorted(chosen - set(PARTS)):
+        raise click.BadParameter(f"`{unknown[0]}` is not one of {', '.join(PARTS)}")
+    return chosen
 
 
 @click.command()
@@ -24,8 +31,17 @@ if TYPE_CHECKING:
 )
 @click.option("--keep", is_flag=True, help="Leave it up and print the `export` lines to use it by hand.")
 @click.option("--down", is_flag=True, help="End every rehearsal that was kept or killed.")
+@click.option(
+    "--without",
+    metavar="PARTS",
+    default="",
+    callback=_parts,
+    help=f"Stand-ins for these parts, though they could run here; comma-separated: {', '.join(PARTS)}.",
+)
 @pass_invocation
-def command(invocation: Invocation, scene: str, report: Path | None, keep: bool, down: bool) -> None:
+def command(
+    invocation: Invocation, scene: str, report: Path | None, keep: bool, down: bool, without: frozenset[str]
+) -> None:
     """Run the whole life of a release on this machine.
 
     No AWS account is needed. The AWS API is emulated on loopback; Packer, the container engine, the registry, Pulumi, PostgreSQL, the
@@ -38,15 +54,15 @@ def command(invocation: Invocation, scene: str, report: Path | None, keep: bool,
         ended = end_all(ui)
         invocation.emit("capctl.rehearsal-down/1", {"ended": ended}, "\n".join(ended) or "No rehearsal was up")
         return
-    outcome = perform(scene, ui, keep=keep, report_folder=report)
+    outcome = perform(scene, ui, keep=keep, without=without, report_folder=report)
     invocation.emit(
         "capctl.rehearsal/1",
-        outcome.report.document(),
-        lambda: outcome.exports or _table(outcome.report),
+        outcome.document(),
+        lambda: outcome.exports() or _table(outcome.report),
         failure=outcome.failure,
     )
 
 
 def _table(report: Report) -> str:
     rows = [(row.name, f"{row.seconds:.1f}", row.kind, row.result) for row in report.steps]
-    return f"{table(('step', 'seconds', 'kind', 'result'), rows)}\n{report.verdict()}"
+    return "\n".join((table(("step", "seconds", "kind", "result"), rows), *report.footnotes(), report.verdict()))

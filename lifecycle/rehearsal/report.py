@@ -1,7 +1,7 @@
 """What a rehearsal did: one row per step, as a table, as Markdown and as JSON."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
@@ -15,12 +15,21 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One step; `result` is a few words for people."""
+    """One step; `result` is a few words for people, `standins` the reasons why parts of it were not real."""
 
     name: str
     seconds: float
-    kind: Kind
     result: str
+    standins: tuple[str, ...] = ()
+
+    @property
+    def kind(self) -> Kind:
+        return Kind.SIMULATED if self.standins else Kind.REAL
+
+    def document(self) -> dict[str, object]:
+        """The row as the report has it, with the reasons behind the result."""
+        result = "; ".join((self.result, *(f"simulated {why}" for why in self.standins)))
+        return {"name": self.name, "seconds": round(self.seconds, 2), "kind": self.kind, "result": result}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,13 +47,17 @@ class Report:
             "ok": self.ok,
             "seconds": round(self.seconds, 1),
             "peak_rss_bytes": self.peak_rss_bytes,
-            "steps": [{**asdict(row), "seconds": round(row.seconds, 2)} for row in self.steps],
+            "steps": [row.document() for row in self.steps],
         }
 
     def verdict(self) -> str:
         """One line."""
         verdict = "passed" if self.ok else "FAILED"
         return f"{verdict} in {self.seconds:.1f} s, peak memory of all processes {self.peak_rss_bytes / 1e9:.2f} GB"
+
+    def footnotes(self) -> tuple[str, ...]:
+        """Each reason once, for below the table."""
+        return tuple(f"simulated {why}" for why in dict.fromkeys(why for row in self.steps for why in row.standins))
 
     def markdown(self) -> str:
         """The report as a page."""
@@ -59,6 +72,7 @@ class Report:
         lines += [
             f"| {row.name} | {row.seconds:.1f} | {row.kind} | {row.result.replace('|', '/')} |" for row in self.steps
         ]
+        lines += [line for note in self.footnotes() for line in ("", note)]
         return "\n".join(lines) + "\n"
 
     def write(self, folder: Path) -> None:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
-import shutil
 import sys
 import time
-import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,19 +14,19 @@ from typing import Any
 
 import boto3
 
-from lifecycle.adapters.cache_folder import cache_folder
 from lifecycle.errors import CapctlError
 from lifecycle.ports.ui import Ui
 from lifecycle.rehearsal import leftovers
 from lifecycle.rehearsal.child import Child, free_port, listens
-from lifecycle.rehearsal.machine import REHEARSAL_VARIABLE, machines_supported
+from lifecycle.rehearsal.emulator.processes import remove_tree
+from lifecycle.rehearsal.machine import REHEARSAL_VARIABLE
 from lifecycle.rehearsal.project import REGION, Addresses, Project
 from lifecycle.rehearsal.provider.shim import write_shim
 from lifecycle.rehearsal.recorder import Recorder
-from lifecycle.rehearsal.report import Kind
-from lifecycle.rehearsal.rootfs import instance_rootfs
 from lifecycle.rehearsal.services.postgres import Postgres
-from lifecycle.rehearsal.services.registry import start_registry
+from lifecycle.rehearsal.services.registry import debian_registry, standin_registry
+from lifecycle.rehearsal.standins import packer
+from lifecycle.rehearsal.standins.reasons import StandIns, find_standins
 
 EMULATOR_TIMEOUT_S = 30.0
 # The emulator believes any credentials; these look like what they are.
@@ -39,16 +36,14 @@ SECRET_KEY = "rehearsal"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
-    """A stage that is up. `no_machines` and `no_jobs` say why instances or containers cannot be real here, or are None."""
+    """A stage that is up. `standins` say which of its parts are not real, and why."""
 
     id: str
     folder: Path
     project: Project
     addresses: Addresses
     environment: dict[str, str]
-    no_machines: str | None
-    no_jobs: str | None
-    registry_kind: Kind
+    standins: StandIns
 
     def client(self, service: str) -> Any:
         """A boto3 client of the emulator, to put samples in place and to look behind the commands."""
@@ -61,8 +56,13 @@ def stages_folder() -> Path:
 
 
 @contextmanager
-def open_stage(ui: Ui, *, recorder: Recorder | None = None, keep: bool = False) -> Iterator[Stage]:
-    """Bring a stage up; end it with the block, unless `keep` is set and the block succeeds."""
+def open_stage(
+    ui: Ui, *, recorder: Recorder | None = None, keep: bool = False, without: Set[str] = frozenset()
+) -> Iterator[Stage]:
+    """Bring a stage up; end it with the block, unless `keep` is set and the block succeeds.
+
+    `without` names the parts that shall be stand-ins even if they could be real.
+    """
     record = recorder or Recorder(ui)
     identifier = f"{time.strftime('%H%M%S')}-{secrets.token_hex(2)}"
     folder = stages_folder() / identifier
@@ -71,7 +71,9 @@ def open_stage(ui: Ui, *, recorder: Recorder | None = None, keep: bool = False) 
     try:
         with ExitStack() as parts:
             with record.step("stage up") as step:
-                stage = _start(identifier, folder, parts, ui, keep=keep)
+                standins = find_standins(without, folder, ui.note)
+                stage = _start(identifier, folder, parts, standins, keep=keep)
+                step.standins = (standins.registry,) if standins.registry else ()
                 step.result = "emulator, registry, PostgreSQL, project"
             yield stage
             if keep:
@@ -94,7 +96,7 @@ def end_stage(identifier: str) -> None:
             hint="Run `capctl rehearse --down` again, as the user who started it",
             details=tuple(f"{one.kind} {one.name}: {one.detail}" for one in remaining),
         )
-    shutil.rmtree(folder, ignore_errors=True)
+    remove_tree(folder)
 
 
 def end_abandoned_stages() -> tuple[str, ...]:
@@ -113,12 +115,11 @@ def end_idle_stages() -> tuple[str, ...]:
     return tuple(ended)
 
 
-def _start(identifier: str, folder: Path, parts: ExitStack, ui: Ui, *, keep: bool) -> Stage:
-    no_machines = machines_supported(folder)
-    rootfs = None if no_machines else instance_rootfs(cache_folder(), ui.note)
+def _start(identifier: str, folder: Path, parts: ExitStack, standins: StandIns, *, keep: bool) -> Stage:
     emulator_port, registry_port, ssh_port = free_port(), free_port(), free_port()
     endpoint = f"http://127.0.0.1:{emulator_port}"
-    options = ["--rootfs", str(rootfs)] if rootfs else []
+    options = ["--rootfs", str(standins.rootfs)] if standins.rootfs else []
+    options += ["--no-engine", standins.engine] if standins.engine else []
     options += ["--orphan"] if keep else []
     emulator = Child(
         "emulator",
@@ -146,14 +147,16 @@ def _start(identifier: str, folder: Path, parts: ExitStack, ui: Ui, *, keep: boo
         rehearsal=identifier,
     )
     parts.callback(emulator.stop)
+    start_registry = standin_registry if standins.registry else debian_registry
     registry = start_registry(
         folder / "registry", identifier, port=registry_port, events_url=f"{endpoint}/_capctl/registry-events"
     )
     parts.callback(registry.close)
     database = parts.enter_context(Postgres(folder / "postgres", identifier))
     emulator.await_ready(lambda: listens(emulator_port), timeout_s=EMULATOR_TIMEOUT_S)
-    with urllib.request.urlopen(f"{endpoint}/_capctl/status") as answer:
-        facts = json.load(answer)
+    programs = write_shim(folder / "bin")
+    if standins.machines:
+        packer.write_program(programs)
     environment = {
         "AWS_ACCESS_KEY_ID": ACCESS_KEY,
         "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
@@ -164,7 +167,7 @@ def _start(identifier: str, folder: Path, parts: ExitStack, ui: Ui, *, keep: boo
         "CAPCTL_CONFIG": str(folder / "project" / "capctl.yaml"),
         "DATABASE_URL": database.dsn,
         "REGISTRY": registry.address,
-        "PATH": f"{write_shim(folder / 'bin')}{os.pathsep}{os.environ['PATH']}",
+        "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
         REHEARSAL_VARIABLE: identifier,
     }
     subnets, groups = _network(endpoint)
@@ -184,9 +187,7 @@ def _start(identifier: str, folder: Path, parts: ExitStack, ui: Ui, *, keep: boo
         project=project,
         addresses=addresses,
         environment=environment,
-        no_machines=facts["no_machines"] or _missing("packer"),
-        no_jobs=facts["no_jobs"],
-        registry_kind=Kind.REAL if registry.real else Kind.SIMULATED,
+        standins=standins,
     )
 
 
@@ -205,10 +206,6 @@ def _client(service: str, endpoint: str) -> Any:
         aws_access_key_id=ACCESS_KEY,
         aws_secret_access_key=SECRET_KEY,
     )
-
-
-def _missing(program: str) -> str | None:
-    return None if shutil.which(program) else f"`{program}` is not installed"
 
 
 def _folders() -> list[Path]:

@@ -16,8 +16,13 @@ from lifecycle.rehearsal import leftovers
 from lifecycle.rehearsal.child import PartFailed
 from lifecycle.rehearsal.emulator.containers import jobs_supported
 from lifecycle.rehearsal.services.postgres import Postgres, postgres_supported
-from lifecycle.rehearsal.services.registry import DebianRegistry, RunningRegistry, registry_supported, start_registry
-from lifecycle.rehearsal.services.registry_standin import StandInRegistry
+from lifecycle.rehearsal.services.registry import (
+    RunningRegistry,
+    debian_registry,
+    registry_supported,
+    standin_registry,
+    start_registry,
+)
 from tests.rehearsal.stage_parts import tiny_tar
 
 pytestmark = pytest.mark.rehearsal
@@ -63,10 +68,10 @@ def test_postgres_on_a_taken_port_fails_with_its_log(tmp_path: Path, rehearsal: 
 @pytest.fixture(params=["real", "stand-in"])
 def registry(request: pytest.FixtureRequest, tmp_path: Path, rehearsal: str) -> RunningRegistry:
     if request.param == "stand-in":
-        return StandInRegistry(tmp_path / "blobs")
+        return standin_registry(tmp_path, rehearsal)
     if why := registry_supported():
         pytest.skip(why)
-    return DebianRegistry(tmp_path, rehearsal)
+    return debian_registry(tmp_path, rehearsal)
 
 
 def test_container_engine_pushes_and_pulls(registry: RunningRegistry) -> None:

@@ -43,9 +43,11 @@ class AwsSession:
         with self._lock:
             if service not in self._clients:
                 config = _RETRIES
-                if service == "s3" and self._target.endpoint_url:
-                    # A bucket of an emulator has no host name of its own.
-                    config = config.merge(Config(s3={"addressing_style": "path"}, signature_version="s3v4"))
+                if service == "s3":
+                    # A presigned URL of the older signature is refused by newer regions and for encrypted buckets; a bucket of an
+                    # emulator has no host name of its own.
+                    style = {"addressing_style": "path"} if self._target.endpoint_url else {}
+                    config = config.merge(Config(s3=style, signature_version="s3v4"))
                 self._clients[service] = self._boto.client(
                     service, endpoint_url=self._target.endpoint_url, config=config
                 )

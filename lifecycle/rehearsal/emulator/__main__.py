@@ -25,6 +25,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--registry", help="HOST:PORT of the container registry behind ECR")
     parser.add_argument("--ssh-port", type=int, default=0, help="port of every machine's sshd; 0 takes a free one")
     parser.add_argument("--rootfs", type=Path, help="root filesystem of the base AMI; without it instances are records")
+    parser.add_argument(
+        "--no-engine", metavar="WHY", help="run jobs as processes even where a container engine answers"
+    )
     parser.add_argument("--stop-grace-s", type=int, default=30, help="seconds between SIGTERM and SIGKILL for a job")
     parser.add_argument("--orphan", action="store_true", help="go on when the process that started this one ends")
     return parser.parse_args(arguments)
@@ -73,6 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             registry=options.registry,
             ssh_port=options.ssh_port,
             rootfs=options.rootfs.resolve() if options.rootfs else None,
+            no_engine=options.no_engine,
             stop_grace_s=options.stop_grace_s,
         )
     except (OSError, SystemExit) as err:

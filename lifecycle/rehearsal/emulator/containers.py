@@ -6,7 +6,7 @@ import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 ECR_NAME = re.compile(r"^\d{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com(\.cn)?/")
 REHEARSAL_LABEL = "capctl.rehearsal"
@@ -49,8 +49,18 @@ class Exit:
     reason: str | None
 
 
+class Running(Protocol):
+    """A started job, however it runs here."""
+
+    def wait(self) -> Exit: ...
+
+    def stop(self, grace_s: int) -> None: ...
+
+    def remove(self) -> None: ...
+
+
 def jobs_supported() -> str | None:
-    """Why no job can run on this machine, or None if a container engine answers."""
+    """Why no job can run in a container on this machine, or None if an engine answers."""
     try:
         engine = connect()
     except Exception as err:

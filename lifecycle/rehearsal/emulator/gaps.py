@@ -209,7 +209,9 @@ GAPS: tuple[Gap, ...] = (
         service="Batch",
         subject="without a container engine",
         moto="FAILED without a reason",
-        emulator="FAILED with the reason `no container engine`",
+        emulator="the code layer as a process: the container's environment, models, user and signals, but this interpreter and no "
+        "limits, as its log says; without root, the job owns its models and could undo their read-only modes",
+        open=True,
     ),
     Gap(
         service="Batch",
@@ -247,7 +249,8 @@ python -m lifecycle.rehearsal.emulator --port 5555 --state /tmp/stage --rehearsa
 ```
 
 It prints one line of JSON when it answers, and ends with a signal or with the process that started it (`--orphan`: not).
-`GET /_capctl/status` shows what runs, and the mistakes that AWS would have refused. Read `server.py` first, then the file of a service.
+`GET /_capctl/status` shows what runs, and the mistakes that AWS would have refused; `GET /_capctl/disks/<instance id>` names the
+folder that CreateImage keeps of an instance without a machine. Read `server.py` first, then the file of a service.
 
 Each service hooks into moto at its two tables, the backend class (`<service>_backends.backend`) and the URL table, and at the one
 name by which moto makes a model that must be ours. Nothing else of moto is touched.

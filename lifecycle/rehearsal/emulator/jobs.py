@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from moto.batch.models import Job
 
-from lifecycle.rehearsal.emulator import containers
+from lifecycle.rehearsal.emulator import containers, processes
 from lifecycle.rehearsal.emulator.host_paths import MissingHostPath
 from lifecycle.rehearsal.emulator.job_container import (
     SecretUnavailable,
@@ -43,7 +43,7 @@ class RehearsalJob(Job):  # type: ignore[misc]
         self.host: Any = None
         self._own_status = "SUBMITTED"
         self._ordered_end: AttemptEnd | None = None
-        self._running: containers.RunningContainer | None = None
+        self._running: containers.Running | None = None
         self._ordered = threading.Event()
         self._lock = threading.Lock()
 
@@ -160,10 +160,8 @@ class RehearsalJob(Job):  # type: ignore[misc]
         return end
 
     def _run_container(self, record: dict[str, Any]) -> AttemptEnd:
-        if self.stage.no_jobs:
-            return AttemptEnd(exit_code=None, reason=None, status_reason=self.stage.no_jobs, final=True)
         try:
-            running = containers.start(container_spec(self), requirements_of(self), self._line)
+            running = self._start()
         except (containers.CannotPull, containers.CannotStart) as err:
             return AttemptEnd(exit_code=None, reason=str(err), status_reason="Task failed to start")
         except MissingHostPath as err:
@@ -193,6 +191,13 @@ class RehearsalJob(Job):  # type: ignore[misc]
         return AttemptEnd(
             exit_code=ended.exit_code, reason=ended.reason, status_reason="Essential container in task exited"
         )
+
+    def _start(self) -> containers.Running:
+        spec = container_spec(self)
+        if self.stage.no_jobs:
+            home = self.host.disk / "processes" / spec.name
+            return processes.start(spec, self._line, why=self.stage.no_jobs, home=home)
+        return containers.start(spec, requirements_of(self), self._line)
 
     def _timer(self) -> threading.Timer:
         limit_s = self._get_attempt_duration()

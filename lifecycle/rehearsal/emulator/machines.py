@@ -60,6 +60,12 @@ class Machines:
         _log.info("machine %s answers on %s:%d", instance_id, spec.address, spec.ssh_port)
         return machine
 
+    def disk(self, instance_id: str) -> Path:
+        """The folder of what an instance without a machine holds over its image; made when it is first asked for."""
+        disk = self._home / instance_id / "upper"
+        disk.mkdir(parents=True, exist_ok=True)
+        return disk
+
     def get(self, instance_id: str) -> Machine | None:
         return self._machines.get(instance_id)
 
@@ -74,17 +80,18 @@ class Machines:
     def remove(self, instance_id: str) -> None:
         if machine := self._machines.pop(instance_id, None):
             machine.remove()
+        shutil.rmtree(self._home / instance_id, ignore_errors=True)
 
     def capture(self, instance_id: str, destination: Path, *, reboot: bool) -> None:
-        """Keep what the machine wrote as `destination`; nothing happens for an instance without a machine.
+        """Keep what the machine wrote as `destination`; for an instance without a machine, what was put on its `disk`, if anything.
 
         A running machine is stopped and booted again, as EC2 does; without `reboot` its layer is copied while it runs.
         """
         machine = self._machines.get(instance_id)
-        if machine is None:
-            return
-        if machine.running and not reboot:
-            subprocess.run(["cp", "--archive", "--", str(machine.upper), str(destination)], check=True)
+        if machine is None or (machine.running and not reboot):
+            written = machine.upper if machine else self._home / instance_id / "upper"
+            if written.is_dir():
+                subprocess.run(["cp", "--archive", "--", str(written), str(destination)], check=True)
             return
         running = machine.running
         machine.stop()

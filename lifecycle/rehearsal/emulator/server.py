@@ -6,6 +6,7 @@ import fcntl
 import json
 import logging
 import os
+import re
 import shutil
 import threading
 from collections.abc import Callable, Iterable
@@ -23,6 +24,8 @@ _log = logging.getLogger(__name__)
 OWN_PATH = "/_capctl/"
 REGISTRY_EVENTS_PATH = OWN_PATH + "registry-events"
 STATUS_PATH = OWN_PATH + "status"
+DISKS_PATH = OWN_PATH + "disks/"
+_INSTANCE = re.compile(r"^i-[0-9a-f]+$")
 Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
@@ -38,6 +41,7 @@ class EmulatorServer:
         registry: str | None,
         ssh_port: int,
         rootfs: Path | None,
+        no_engine: str | None,
         stop_grace_s: int,
     ) -> None:
         self._claim(state)
@@ -60,7 +64,7 @@ class EmulatorServer:
             layers=Layers(state / "amis"),
             machines=Machines(state / "machines", ssh_port=ssh_port, rehearsal=rehearsal),
             no_machines=machines_supported(state) if rootfs else "no root filesystem was given",
-            no_jobs=jobs_supported(),
+            no_jobs=no_engine or jobs_supported(),
             stop_grace_s=stop_grace_s,
         )
         if rootfs:
@@ -138,4 +142,7 @@ class EmulatorServer:
             body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
             ecr.take_events(self.stage, json.loads(body).get("events", []))
             return "200 OK", {}
+        instance_id = path.removeprefix(DISKS_PATH)
+        if path != instance_id and _INSTANCE.match(instance_id) and self.stage.machines.get(instance_id) is None:
+            return "200 OK", {"disk": str(self.stage.machines.disk(instance_id))}
         return "404 Not Found", {"message": f"the emulator has no `{path}`"}

@@ -11,7 +11,8 @@ from lifecycle.rehearsal.emulator.machines import Machines
 
 @dataclass(slots=True, kw_only=True)
 class Stage:
-    """One emulator's stage. `registry` is `host:port`; `no_machines` and `no_jobs` say why a real part is missing, or None.
+    """One emulator's stage. `registry` is `host:port`; `no_machines` and `no_jobs` say why a real part is
+    missing, or None: instances then are records, and jobs run as processes.
 
     `faults` are the mistakes of the rehearsed program that AWS would have refused and the emulator could only see; `hosted` the image of
     each Batch host, by instance id.

@@ -4,9 +4,9 @@ from lifecycle.errors import CapctlError, ExitCode
 from lifecycle.rehearsal.commands import Capctl
 from lifecycle.rehearsal.project import BUCKET, SMOKE_VIDEO
 from lifecycle.rehearsal.recorder import Recorder
-from lifecycle.rehearsal.report import Kind
 from lifecycle.rehearsal.samples import make_video
 from lifecycle.rehearsal.stage import Stage
+from lifecycle.rehearsal.standins.base_image import push_standin_base
 
 BROKEN = 'raise SystemExit("this release is broken on purpose")\n'
 
@@ -34,20 +34,19 @@ def _infrastructure(stage: Stage, capctl: Capctl, record: Recorder) -> None:
 
 
 def _models(stage: Stage, capctl: Capctl, record: Recorder) -> None:
-    kind = Kind.SIMULATED if stage.no_machines else Kind.REAL
     with record.step("models lock") as step:
         lock = capctl("models", "lock").document
         step.result = f"{lock['files']} files, {lock['bytes'] / 1e6:.0f} MB, {lock['digest'][:19]}"
     with record.step("models push") as step:
         capctl("models", "push")
         step.result = f"in s3://{BUCKET}"
-    with record.step("ami bake", kind) as step:
+    with record.step("ami bake", stage.standins.machines) as step:
         baked = capctl("ami", "bake").document
         step.result = f"{baked['id']} is {baked['status']}"
-    with record.step("ami verify", kind) as step:
+    with record.step("ami verify", stage.standins.machines) as step:
         verified = capctl("ami", "verify", baked["id"]).document
         step.result = f"{len(verified['checks'])} checks passed"
-    with record.step("ami bake, unchanged", kind) as step:
+    with record.step("ami bake, unchanged", stage.standins.machines) as step:
         before = _instances(stage)
         again = capctl("ami", "bake").document
         started = _instances(stage) - before
@@ -58,13 +57,16 @@ def _models(stage: Stage, capctl: Capctl, record: Recorder) -> None:
 
 
 def _images(stage: Stage, capctl: Capctl, record: Recorder) -> None:
-    with record.step("image base", Kind.SIMULATED if stage.no_jobs else Kind.REAL) as step:
-        base = capctl("image", "base").document
-        step.result = base["tag"]
-    with record.step("image push", stage.registry_kind) as step:
+    with record.step("image base", stage.standins.engine) as step:
+        if stage.standins.engine:
+            base_tag = push_standin_base(stage.project.configuration, stage.environment, record.ui).tag
+        else:
+            base_tag = capctl("image", "base").document["tag"]
+        step.result = base_tag
+    with record.step("image push", stage.standins.registry) as step:
         pushed = capctl("image", "push").document
         step.result = f"{pushed['tag']}, {pushed['requests']} requests, {pushed['bytes_sent'] / 1e3:.0f} kB"
-    with record.step("image verify", stage.registry_kind) as step:
+    with record.step("image verify", stage.standins.engine, stage.standins.registry) as step:
         report = capctl("image", "verify").document
         sizes = (
             f"{report['compressed_bytes'] / 1e6:.0f} MB compressed, {report['unpacked_bytes'] / 1e6:.0f} MB unpacked"
@@ -73,34 +75,32 @@ def _images(stage: Stage, capctl: Capctl, record: Recorder) -> None:
 
 
 def _first_release(stage: Stage, capctl: Capctl, record: Recorder) -> str:
-    kind = Kind.SIMULATED if stage.no_jobs else Kind.REAL
-    with record.step("deploy", kind) as step:
+    with record.step("deploy", *_host_and_job(stage)) as step:
         deployed = capctl("deploy", "--yes").document
         step.result = f"release {deployed['release']} passed its smoke job and is active"
-    with record.step("smoke", kind) as step:
+    with record.step("smoke", *_host_and_job(stage)) as step:
         smoke = capctl("smoke").document
         step.result = f"{len(smoke['checks'])} checks on job {smoke['job_id']} passed"
     return str(deployed["release"])
 
 
 def _code_change(stage: Stage, capctl: Capctl, record: Recorder) -> str:
-    kind = Kind.SIMULATED if stage.no_jobs else Kind.REAL
-    with record.step("one-line change, image push", stage.registry_kind) as step:
+    with record.step("one-line change, image push", stage.standins.registry) as step:
         stage.project.append("analyzer/__init__.py", "# a one-line change\n")
         pushed = capctl("image", "push").document
         _expect(not pushed["unchanged"], "a changed line must give another image")
         step.result = f"{pushed['tag']}, {pushed['requests']} requests, {pushed['bytes_sent'] / 1e3:.0f} kB"
-    with record.step("deploy the change", kind) as step:
+    with record.step("deploy the change", *_host_and_job(stage)) as step:
         deployed = capctl("deploy", "--yes").document
         step.result = f"release {deployed['release']} is active"
     return str(deployed["release"])
 
 
 def _broken_release(stage: Stage, capctl: Capctl, record: Recorder, *, active: str) -> None:
-    with record.step("broken change, image push", stage.registry_kind) as step:
+    with record.step("broken change, image push", stage.standins.registry) as step:
         stage.project.append("analyzer/__init__.py", BROKEN)
         step.result = str(capctl("image", "push").document["tag"])
-    with record.step("deploy the broken image", Kind.SIMULATED if stage.no_jobs else Kind.REAL) as step:
+    with record.step("deploy the broken image", *_host_and_job(stage)) as step:
         failed = capctl("deploy", "--yes", expect=ExitCode.ROLLED_BACK)
         step.result = f"exit {failed.exit_code}, `{failed.document['code']}`: rolled back"
     with record.step("status") as step:
@@ -117,6 +117,11 @@ def _rollback(capctl: Capctl, record: Recorder, *, to: str) -> None:
         status = capctl("status").document
         _expect(status["pointer"]["release_id"] == to, f"the pointer must name {to} again")
         step.result = f"the pointer names {to} again"
+
+
+def _host_and_job(stage: Stage) -> tuple[str | None, ...]:
+    """What may not be real of a job on its host: the baked models that it mounts, its container, where its image comes from."""
+    return stage.standins.machines, stage.standins.engine, stage.standins.registry
 
 
 def _instances(stage: Stage) -> int:

@@ -1,30 +1,21 @@
-"""The container registry: Debian's `docker-registry` on a port of loopback, or a small one in this process where it is missing."""
+"""The container registry on a port of loopback: Debian's `docker-registry`, or the stand-in where that is missing."""
 
 from __future__ import annotations
 
 import http.client
 import json
 import shutil
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Self
 
 from lifecycle.rehearsal.child import Child, PartFailed, free_port
-from lifecycle.rehearsal.services.registry_standin import StandInRegistry
 
 _PROGRAMS = ("docker-registry", "registry")
+_STAND_IN = "lifecycle.rehearsal.services.registry_standin"
 _START_TIMEOUT_S = 20.0
-
-
-class RunningRegistry(Protocol):
-    """What either registry offers; `address` is `127.0.0.1:port`, `real` says whether it is the distribution's own server."""
-
-    real: bool
-
-    @property
-    def address(self) -> str: ...
-
-    def close(self) -> None: ...
 
 
 def registry_supported() -> str | None:
@@ -32,35 +23,19 @@ def registry_supported() -> str | None:
     return None if _program() else "neither `docker-registry` nor `registry` is installed"
 
 
-def start_registry(state: Path, rehearsal: str, *, port: int = 0, events_url: str | None = None) -> RunningRegistry:
-    """The real registry where it is installed, else the stand-in. `events_url` is told of every push. Raises: PartFailed."""
-    if _program():
-        return DebianRegistry(state, rehearsal, port=port, events_url=events_url)
-    return StandInRegistry(state / "blobs", port=port, events_url=events_url)
+class RunningRegistry:
+    """A registry as a process of its own; ends with the `with` block. `real` says whether it is the distribution's own server."""
 
-
-class DebianRegistry:
-    """The distribution's registry as a process of its own; ends with the `with` block."""
-
-    real = True
-
-    def __init__(self, state: Path, rehearsal: str, *, port: int = 0, events_url: str | None = None) -> None:
-        """Start it with its storage below `state`. Raises: PartFailed."""
-        program = _program()
-        if program is None:
-            message = f"the registry cannot start: {registry_supported()}"
-            raise PartFailed(message, hint="Install it with `apt-get install docker-registry`")
-        self.port = port or free_port()
-        storage = state / "storage"
-        storage.mkdir(parents=True, exist_ok=True)
-        configuration = state / "registry.yml"
-        configuration.write_text(registry_configuration(self.port, storage, events_url))
-        command = [program, "serve", str(configuration)]
-        self._child = Child("registry", command, log=state / "registry.log", rehearsal=rehearsal)
+    def __init__(self, command: Sequence[str], *, port: int, log: Path, rehearsal: str, real: bool) -> None:
+        """Start it and wait until it answers. Raises: PartFailed."""
+        self.port = port
+        self.real = real
+        self._child = Child("registry", command, log=log, rehearsal=rehearsal)
         self._child.await_ready(lambda: answers(self.address), timeout_s=_START_TIMEOUT_S)
 
     @property
     def address(self) -> str:
+        """`127.0.0.1:port`."""
         return f"127.0.0.1:{self.port}"
 
     @property
@@ -77,6 +52,34 @@ class DebianRegistry:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def start_registry(state: Path, rehearsal: str, *, port: int = 0, events_url: str | None = None) -> RunningRegistry:
+    """The real registry where it is installed, else the stand-in. `events_url` is told of every push. Raises: PartFailed."""
+    start = debian_registry if _program() else standin_registry
+    return start(state, rehearsal, port=port, events_url=events_url)
+
+
+def debian_registry(state: Path, rehearsal: str, *, port: int = 0, events_url: str | None = None) -> RunningRegistry:
+    """The distribution's registry with its storage below `state`. Raises: PartFailed."""
+    program = _program()
+    if program is None:
+        message = f"the registry cannot start: {registry_supported()}"
+        raise PartFailed(message, hint="Install it with `apt-get install docker-registry`")
+    port = port or free_port()
+    storage, configuration = state / "storage", state / "registry.yml"
+    storage.mkdir(parents=True, exist_ok=True)
+    configuration.write_text(registry_configuration(port, storage, events_url))
+    command = [program, "serve", str(configuration)]
+    return RunningRegistry(command, port=port, log=state / "registry.log", rehearsal=rehearsal, real=True)
+
+
+def standin_registry(state: Path, rehearsal: str, *, port: int = 0, events_url: str | None = None) -> RunningRegistry:
+    """The stand-in with its blobs below `state`. Raises: PartFailed."""
+    port = port or free_port()
+    command = [sys.executable, "-m", _STAND_IN, "--port", str(port), "--storage", str(state / "blobs")]
+    command += ["--events-url", events_url] if events_url else []
+    return RunningRegistry(command, port=port, log=state / "registry.log", rehearsal=rehearsal, real=False)
 
 
 def registry_configuration(port: int, storage: Path, events_url: str | None) -> str:

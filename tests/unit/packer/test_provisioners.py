@@ -37,7 +37,7 @@ class Instance:
         self.list = folder / "models.tsv"
         self.remote.mkdir()
         (folder / "marker.json").write_text('{"schema":"capctl.model-set/1"}\n')
-        for path, data in CONTENTS.items():
+        for data in CONTENTS.values():
             (self.remote / hashlib.sha256(data).hexdigest()).write_bytes(data)
         self.write_list()
 

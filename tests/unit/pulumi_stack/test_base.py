@@ -8,6 +8,9 @@ from pulumi_stack.base import base
 from pulumi_stack.config import BaseConfig
 from tests.unit.pulumi_stack.recorded import Recording, record, statements
 
+# Importing the provider's s3 module defines its deprecated resources too.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
 CONFIG = BaseConfig(
     project="vision", bucket="vision-data", repository="vision", table="vision-capctl", log_group="/vision/jobs"
 )

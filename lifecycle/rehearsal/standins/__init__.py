@@ -1,0 +1,1 @@
+"""What stands in for the parts of a rehearsal that a machine cannot run: Packer with its instance, and the base image."""

@@ -1,0 +1,1 @@
+"""The figures that capctl promises, measured on this machine."""

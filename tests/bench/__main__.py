@@ -1,0 +1,36 @@
+"""`python -m tests.bench [GROUP …]`: measure, print a table, and exit 1 when a bound is not met.
+
+Groups: rehearsal, startup, release. Without one, all are measured and docs/benchmarks.md is written.
+"""
+
+import sys
+from pathlib import Path
+
+from tests.bench.figures import Figure, text_table
+from tests.bench.page import write_page
+from tests.bench.rehearsal import rehearsal_figures
+from tests.bench.release import release_figures
+from tests.bench.startup import startup_figures
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "benchmarks.md"
+GROUPS = {"rehearsal": rehearsal_figures, "startup": startup_figures, "release": release_figures}
+
+
+def main(names: list[str]) -> int:
+    """Measure the groups in `names`, or all of them."""
+    if unknown := [name for name in names if name not in GROUPS]:
+        print(f"bench: `{unknown[0]}` is not a group\n\n{__doc__}", file=sys.stderr)
+        return 2
+    figures: list[Figure] = []
+    for name in names or GROUPS:
+        print(f"bench: measuring {name}", file=sys.stderr)
+        figures += GROUPS[name]()
+    print(text_table(figures))
+    if not names:
+        write_page(PAGE, figures)
+        print(f"bench: wrote {PAGE}", file=sys.stderr)
+    return 0 if all(figure.met is not False for figure in figures) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

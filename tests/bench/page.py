@@ -1,0 +1,56 @@
+"""docs/benchmarks.md."""
+
+import os
+import platform
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from tests.bench.figures import Figure, markdown_table
+from tests.bench.timing import run
+
+_TEXT = """# Benchmarks
+
+Measured on {date} by `make bench`, which writes this page.
+
+{machine}
+
+{table}
+
+## How it is measured
+
+- Ratios are taken in one run: A B A B …, whole processes with the start of the interpreter, one round that does not count before; the
+  median of the ratios is given, and in brackets the medians of the times. What else loads the machine slows both sides.
+- The rehearsal is played once, by a `capctl rehearse` of its own; seconds and memory are those of its report. Memory is the largest sum of
+  the resident memory of all its processes, sampled four times a second.
+- The code push has one stage for both sides: the same registry on loopback, the same base image, the same changed line. The engine has
+  pulled the base and its cache is warm; its Dockerfile is `FROM` the base, `ENTRYPOINT`, `COPY` of the code, so that a change costs the copy alone.
+- Requests and bytes are counted where they are sent, by `images/transport.py`.
+
+## Repeat it
+
+```
+make bench                                   # all of it, about four minutes; exits 1 when a bound is not met
+.venv/bin/python -m tests.bench startup      # one group: rehearsal, startup or release; this page stays as it is
+```
+"""
+
+
+def write_page(path: Path, figures: Sequence[Figure]) -> None:
+    """Write the page for `figures`, as measured now on this machine."""
+    date = datetime.now(UTC).date().isoformat()
+    path.write_text(_TEXT.format(date=date, machine=_machine(), table=markdown_table(figures)))
+
+
+def _machine() -> str:
+    memory_gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    packages = ", ".join(f"{name} {version(name)}" for name in ("click", "pydantic", "boto3"))
+    programs = (
+        f"Docker CLI {run('docker', 'version', '--format', '{{.Client.Version}}').strip()}",
+        f"engine {run('docker', 'version', '--format', '{{.Server.Version}}').strip()}",
+    )
+    return (
+        f"Machine: {os.cpu_count()} cores, {memory_gib:.0f} GiB of memory, {platform.system()} {platform.release()}, "
+        f"Python {platform.python_version()}, {packages}, {', '.join(programs)}."
+    )

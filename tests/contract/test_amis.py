@@ -1,0 +1,160 @@
+"""What every `ports.Amis` does."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from lifecycle.adapters.aws.amis import Ec2Amis
+from lifecycle.adapters.aws.session import AwsSession
+from lifecycle.domain.ami import AmiId, AmiRecord, AmiStatus, Tag
+from lifecycle.errors import CapctlError, ExitCode
+from lifecycle.ports.amis import Amis
+from tests.fakes.amis import BASE_PARAMETER, FakeAmis
+from tests.fakes.clock import FakeClock
+
+
+class Account:
+    """AMIs, a parameter that names a base AMI, and a way to make AMIs from an instance: (name, tags) -> (AMI, instance)."""
+
+    def __init__(
+        self, amis: Amis, parameter: str, make: Callable[[str, dict[str, str]], tuple[AmiRecord, str]]
+    ) -> None:
+        self.amis = amis
+        self.parameter = parameter
+        self.make = make
+
+
+@pytest.fixture(params=["fake", pytest.param("emulator", marks=pytest.mark.rehearsal)])
+def account(request: pytest.FixtureRequest) -> Account:
+    if request.param == "fake":
+        return _in_memory()
+    facts = request.getfixturevalue("emulator").facts
+    return _emulated(request.getfixturevalue("emulated_session"), facts["base_ami"], facts["base_ami_parameter"])
+
+
+def _in_memory() -> Account:
+    amis = FakeAmis()
+
+    def make(name: str, tags: dict[str, str]) -> tuple[AmiRecord, str]:
+        instance_id = f"i-{uuid.uuid4().hex[:17]}"
+        return amis.add(name, instance_id=instance_id, tags=tags), instance_id
+
+    return Account(amis, BASE_PARAMETER, make)
+
+
+def _emulated(session: AwsSession, base_ami: str, parameter: str) -> Account:
+    ec2, amis = session.client("ec2"), Ec2Amis(session, FakeClock())
+
+    def make(name: str, tags: dict[str, str]) -> tuple[AmiRecord, str]:
+        started = ec2.run_instances(ImageId=base_ami, MinCount=1, MaxCount=1, InstanceType="m6i.large")
+        instance_id = started["Instances"][0]["InstanceId"]
+        pairs = [{"Key": key, "Value": value} for key, value in tags.items()]
+        specifications = [{"ResourceType": "image", "Tags": pairs}] if pairs else []
+        made = ec2.create_image(InstanceId=instance_id, Name=name, TagSpecifications=specifications)
+        ec2.terminate_instances(InstanceIds=[instance_id])
+        return amis.get(AmiId(made["ImageId"])), instance_id
+
+    return Account(amis, parameter, make)
+
+
+@pytest.fixture
+def name() -> str:
+    return f"contract-{uuid.uuid4().hex[:12]}"
+
+
+def code_of(call: Callable[[], Any]) -> str:
+    with pytest.raises(CapctlError) as failed:
+        call()
+    return failed.value.code
+
+
+def test_base_is_resolved_from_a_parameter_or_taken_by_id(account: Account) -> None:
+    base = account.amis.resolve_base(account.parameter)
+    assert account.amis.resolve_base(base) == base
+    assert account.amis.get(base).architecture == "x86_64"
+    assert account.amis.get(base).size_gib == 30
+
+
+def test_unknown_base_is_a_usage_error(account: Account) -> None:
+    for reference in ("/no/such/parameter", "most-recent"):
+        with pytest.raises(CapctlError) as failed:
+            account.amis.resolve_base(reference)
+        assert failed.value.exit_code == ExitCode.USAGE
+
+
+def test_missing_ami_is_an_error_by_id_and_none_by_name(account: Account, name: str) -> None:
+    assert code_of(lambda: account.amis.get(AmiId("ami-0123456789abcdef0"))) == "ami-missing"
+    assert account.amis.by_name(name) is None
+
+
+def test_ami_is_found_by_name_before_it_is_tagged(account: Account, name: str) -> None:
+    made, _ = account.make(name, {})
+    found = account.amis.by_name(name)
+    assert found is not None
+    assert (found.id, found.status, len(found.snapshot_ids)) == (made.id, None, 1)
+
+
+def test_base_ami_of_another_account_is_not_found_by_name(account: Account) -> None:
+    base = account.amis.get(account.amis.resolve_base(account.parameter))
+    assert account.amis.by_name(base.name) is None
+
+
+def test_list_holds_one_project(account: Account, name: str) -> None:
+    first, _ = account.make(f"{name}-1", {Tag.PROJECT: name})
+    second, _ = account.make(f"{name}-2", {Tag.PROJECT: name})
+    account.make(f"{name}-3", {Tag.PROJECT: f"{name}-other"})
+    assert {ami.id for ami in account.amis.list(name)} == {first.id, second.id}
+
+
+def test_ami_tells_the_instance_it_was_made_from(account: Account, name: str) -> None:
+    made, instance_id = account.make(name, {})
+    assert account.amis.source_instance(made.id) == instance_id
+    assert account.amis.source_instance(account.amis.resolve_base(account.parameter)) == ""
+
+
+def test_tags_are_added_and_replaced(account: Account, name: str) -> None:
+    made, _ = account.make(name, {Tag.PROJECT: name})
+    account.amis.tag(made.id, {Tag.STATUS.value: AmiStatus.CANDIDATE.value})
+    account.amis.tag(made.id, {Tag.STATUS.value: AmiStatus.VERIFIED.value})
+    found = account.amis.get(made.id)
+    assert found.status is AmiStatus.VERIFIED
+    assert found.tags[Tag.PROJECT] == name
+
+
+def test_hardened_ami_reads_back_as_such(account: Account, name: str) -> None:
+    made, _ = account.make(name, {})
+    assert not made.imds_v2
+    account.amis.harden(made.id)
+    assert account.amis.get(made.id).imds_v2
+
+
+def test_wait_ends_when_the_ami_is_available(account: Account, name: str) -> None:
+    made, _ = account.make(name, {})
+    assert account.amis.wait_available(made.id, timeout_s=60).state == "available"
+
+
+def test_deregistered_ami_is_gone(account: Account, name: str) -> None:
+    made, _ = account.make(name, {})
+    account.amis.deregister(made.id)
+    assert account.amis.by_name(name) is None
+    assert code_of(lambda: account.amis.get(made.id)) == "ami-missing"
+    assert code_of(lambda: account.amis.deregister(made.id)) == "ami-missing"
+
+
+@pytest.mark.rehearsal
+def test_deregistering_deletes_the_snapshots_and_tagging_reaches_them(
+    emulated_session: AwsSession, emulator: Any, name: str
+) -> None:
+    account = _emulated(emulated_session, emulator.facts["base_ami"], emulator.facts["base_ami_parameter"])
+    made, _ = account.make(name, {})
+    ec2 = emulated_session.client("ec2")
+    account.amis.tag(made.id, {Tag.RUN.value: "r1"})
+    (snapshot,) = ec2.describe_snapshots(SnapshotIds=list(made.snapshot_ids))["Snapshots"]
+    assert {"Key": "capctl:run", "Value": "r1"} in snapshot["Tags"]
+    account.amis.deregister(made.id)
+    left = ec2.describe_snapshots(Filters=[{"Name": "snapshot-id", "Values": list(made.snapshot_ids)}])
+    assert left["Snapshots"] == []

@@ -1,0 +1,162 @@
+"""What every `ports.Jobs` does, on a queue whose jobs write a line and end with a given exit code."""
+
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from lifecycle.adapters.aws.jobs import BatchJobs
+from lifecycle.adapters.aws.session import AwsSession
+from lifecycle.domain.ami import AmiId
+from lifecycle.domain.job import JobRecord, JobState
+from lifecycle.errors import CapctlError
+from lifecycle.ports.jobs import JobRequest, Jobs
+from lifecycle.rehearsal.emulator.containers import jobs_supported
+from lifecycle.rehearsal.emulator.launch import Emulator
+from tests.fakes.jobs import FakeJobs
+from tests.fakes.releases import make_release
+from tests.fakes.stack import FakeStack
+from tests.rehearsal.emulator_parts import Batch
+from tests.rehearsal.stage_parts import TINY_IMAGE, Aws, tiny_tar
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Queue:
+    """A queue, and a definition for jobs that end with an exit code; `wait` is how time passes between two looks."""
+
+    jobs: Jobs
+    queue_arn: str
+    definition: Callable[[int], str]
+    ami_id: AmiId
+    wait: Callable[[], None]
+
+    def submit(self, *, exit_code: int = 0) -> str:
+        return self.jobs.submit(
+            JobRequest(
+                name=f"job-{uuid.uuid4().hex[:8]}",
+                queue_arn=self.queue_arn,
+                definition_arn=self.definition(exit_code),
+                environment={"WORD": "analysis"},
+                tags={"capctl:run": "test"},
+            )
+        )
+
+    def ended(self, job_id: str) -> JobRecord:
+        for _ in range(600):
+            job = self.jobs.get(job_id)
+            if job.state.is_final:
+                return job
+            self.wait()
+        raise AssertionError(f"{job_id} did not end")
+
+
+@pytest.fixture(scope="module", params=["fake", pytest.param("emulator", marks=pytest.mark.rehearsal)])
+def queue(request: pytest.FixtureRequest) -> Iterator[Queue]:
+    if request.param == "fake":
+        yield _in_memory()
+    else:
+        yield from _emulated(request.getfixturevalue("emulator"), request)
+
+
+def _in_memory() -> Queue:
+    stack, release = FakeStack(), make_release()
+    (deployed,) = stack.apply_releases((release,))
+    jobs = FakeJobs(stack)
+
+    def definition(exit_code: int) -> str:
+        jobs.course = (JobState.RUNNABLE, JobState.RUNNING, JobState.FAILED if exit_code else JobState.SUCCEEDED)
+        jobs.outcome = {"exit_code": exit_code}
+        return deployed.job_definition_arn
+
+    return Queue(
+        jobs=jobs,
+        queue_arn=deployed.job_queue_arn,
+        definition=definition,
+        ami_id=release.ami_id,
+        wait=lambda: None,
+    )
+
+
+def _emulated(emulator: Emulator, request: pytest.FixtureRequest) -> Iterator[Queue]:
+    if why := jobs_supported():
+        pytest.skip(why)
+    import docker
+
+    engine = docker.from_env()
+    repository, _, tag = TINY_IMAGE.partition(":")
+    engine.api.import_image_from_data(tiny_tar(), repository=repository, tag=tag)
+    ami_id = emulator.facts["base_ami"]
+    batch = Batch(Aws(emulator.endpoint), ami_id, name=f"jobs-{uuid.uuid4().hex[:8]}").open_queue()
+    (found,) = batch.aws.batch.describe_job_queues(jobQueues=[batch.name])["jobQueues"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+        from tests.fakes.targets import make_target
+
+        folder = request.getfixturevalue("tmp_path_factory").mktemp("jobs")
+        yield Queue(
+            jobs=BatchJobs(AwsSession(make_target(folder, endpoint_url=emulator.endpoint))),
+            queue_arn=found["jobQueueArn"],
+            definition=lambda exit_code: batch.define(f'echo "$WORD begins"; exit {exit_code}'),
+            ami_id=AmiId(ami_id),
+            wait=lambda: time.sleep(0.05),
+        )
+    batch.close()
+    engine.images.remove(TINY_IMAGE, force=True)
+    engine.close()
+
+
+def test_job_succeeds_with_exit_code_0_on_the_host_of_the_queue(queue: Queue) -> None:
+    job = queue.ended(queue.submit())
+    assert (job.state, job.exit_code) == (JobState.SUCCEEDED, 0)
+    assert job.queue_arn == queue.queue_arn
+    assert job.image
+    assert job.stopped_ms >= job.created_ms > 0
+    assert queue.jobs.host_ami(job) == queue.ami_id
+
+
+def test_failed_job_keeps_its_exit_code(queue: Queue) -> None:
+    job = queue.ended(queue.submit(exit_code=65))
+    assert (job.state, job.exit_code) == (JobState.FAILED, 65)
+
+
+def test_environment_of_the_request_reaches_the_job_and_its_log(queue: Queue) -> None:
+    job = queue.ended(queue.submit())
+    lines = queue.jobs.logs(job)
+    assert lines[0].message == "analysis begins"
+    assert queue.jobs.logs(job, after_ms=lines[-1].at_ms) == ()
+
+
+def test_submitted_jobs_are_listed_newest_first(queue: Queue) -> None:
+    first = queue.submit()
+    queue.ended(first)
+    second = queue.submit()
+    queue.ended(second)
+    listed = [job.id for job in queue.jobs.list(queue.queue_arn)]
+    assert listed[:2] == [second, first]
+
+
+def test_unknown_job_is_named(queue: Queue) -> None:
+    with pytest.raises(CapctlError, match="nowhere") as failed:
+        queue.jobs.get("nowhere")
+    assert failed.value.code == "job-missing"
+
+
+def test_cancelled_job_has_failed(queue: Queue) -> None:
+    job_id = queue.submit()
+    queue.jobs.cancel(job_id, reason="the test says so")
+    assert queue.ended(job_id).state is JobState.FAILED
+
+
+def test_queue_is_valid_and_a_missing_one_is_named(queue: Queue) -> None:
+    assert queue.jobs.queue_state(queue.queue_arn)[0] == "VALID"
+    missing = queue.queue_arn + "-x"
+    with pytest.raises(CapctlError) as failed:
+        queue.jobs.queue_state(missing)
+    assert failed.value.code == "queue-missing"
+
+
+def test_compute_environments_are_counted(queue: Queue) -> None:
+    assert queue.jobs.compute_environments() >= 1

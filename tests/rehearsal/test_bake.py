@@ -1,0 +1,313 @@
+"""The AMI half of a release for real: Packer, an instance that is a machine, the command line, faults and signals."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import packer
+from lifecycle.rehearsal import leftovers
+from lifecycle.rehearsal.emulator.launch import Emulator, EmulatorOptions
+from lifecycle.rehearsal.machine import machines_supported
+from lifecycle.rehearsal.rootfs import instance_rootfs
+from packer.variables import BakeVariables, ModelDownload, write_model_list
+from tests.rehearsal.stage_parts import REGION, Aws, cache, ssh, until
+
+pytestmark = [pytest.mark.rehearsal, pytest.mark.timeout(180)]
+BUCKET = f"vision-capctl-123456789012-{REGION}"
+CONTENTS = {
+    "models/age-v1.onnx": b"age" * 100_000,
+    "models/gender-v1.onnx": b"gender" * 100_000,
+    "checkpoints/llava stage2/weights.bin": bytes(range(256)) * 40_000,
+    "experiments/coco/segm.yaml": b"lr: 1e-3\n",
+}
+CONFIGURATION = """\
+schema: capctl.config/1
+project: vision
+targets:
+  rehearsal:
+    account: "123456789012"
+    region: {region}
+    endpoint_url: {endpoint}
+    ami: {{ssh_interface: private_ip, ssh_port: {ssh_port}, timeout_s: 120}}
+"""
+
+
+class Stage:
+    """An emulator with machines, and a project folder whose models are locked and pushed."""
+
+    def __init__(self, emulator: Emulator, folder: Path, rehearsal: str) -> None:
+        self.emulator, self.folder, self.rehearsal = emulator, folder, rehearsal
+        self.aws = Aws(emulator.endpoint)
+
+    def write_project(self) -> None:
+        for path, data in {**CONTENTS, "src/train.py": b"never shipped", "models/r.csv": b"never shipped"}.items():
+            (self.folder / "models" / path).parent.mkdir(parents=True, exist_ok=True)
+            (self.folder / "models" / path).write_bytes(data)
+        text = CONFIGURATION.format(
+            region=REGION, endpoint=self.emulator.endpoint, ssh_port=self.emulator.facts["ssh_port"]
+        )
+        (self.folder / "capctl.yaml").write_text(text)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        kept = {key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "CAPCTL_"))}
+        keys = {"AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY": "a-secret-of-many-characters"}
+        root = str(Path(packer.__file__).parents[1])
+        return {**kept, **keys, "PYTHONPATH": root, "CAPCTL_REHEARSAL": self.rehearsal}
+
+    def command(self, *words: str) -> list[str]:
+        return [sys.executable, "-c", "from lifecycle.cli.main import main; main()", *words]
+
+    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            self.command(*words), cwd=self.folder, env=self.environment, capture_output=True, text=True, check=False
+        )
+
+    def answer(self, *words: str) -> dict[str, Any]:
+        done = self.run("-o", "json", *words)
+        assert done.returncode == 0, done.stderr
+        document: dict[str, Any] = json.loads(done.stdout)
+        return document
+
+    def amis(self) -> dict[str, str]:
+        """Status by id of the account's own AMIs."""
+        images = self.aws.ec2.describe_images(Owners=["self"])["Images"]
+        return {
+            image["ImageId"]: {tag["Key"]: tag["Value"] for tag in image.get("Tags", [])}.get("capctl:status", "")
+            for image in images
+        }
+
+    def left(self) -> list[str]:
+        """What bakes must never leave: instances, volumes, temporary key pairs and security groups, Packer's processes and files."""
+        ec2 = self.aws.ec2
+        found = [
+            instance["InstanceId"]
+            for reservation in ec2.describe_instances()["Reservations"]
+            for instance in reservation["Instances"]
+            if instance["State"]["Name"] != "terminated"
+        ]
+        found += [volume["VolumeId"] for volume in ec2.describe_volumes()["Volumes"]]
+        found += [pair["KeyName"] for pair in ec2.describe_key_pairs()["KeyPairs"]]
+        groups = ec2.describe_security_groups()["SecurityGroups"]
+        found += [group["GroupName"] for group in groups if group["GroupName"].startswith("packer_")]
+        processes = [one.detail for one in leftovers.find(self.rehearsal) if "packer" in one.detail]
+        return found + processes
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    if shutil.which("packer") is None:
+        pytest.skip("`packer` is not installed")
+    home = tmp_path_factory.mktemp("bake")
+    if why := machines_supported(home):
+        pytest.skip(why)
+    rehearsal = f"test-{uuid.uuid4().hex[:8]}"
+    rootfs = instance_rootfs(cache(), progress=print)
+    with Emulator(EmulatorOptions(state=home / "state", rehearsal=rehearsal, rootfs=rootfs)) as emulator:
+        stage = Stage(emulator, home / "project", rehearsal)
+        stage.folder.mkdir()
+        stage.write_project()
+        stage.aws.s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
+        stage.answer("models", "lock")
+        stage.answer("models", "push")
+        yield stage
+    assert leftovers.find(rehearsal, home / "state") == []
+
+
+@pytest.fixture(scope="module")
+def ami(stage: Stage) -> dict[str, Any]:
+    """The AMI of the locked set, baked once for the tests that only look at it."""
+    return stage.answer("ami", "bake")
+
+
+def test_bake_gives_a_verified_ami_and_leaves_nothing_else(stage: Stage, ami: dict[str, Any]) -> None:
+    assert (ami["schema"], ami["status"], ami["baked"], ami["imds_v2"]) == ("capctl.ami/1", "verified", True, True)
+    assert stage.left() == []
+
+
+def test_machine_of_the_ami_holds_exactly_the_set(stage: Stage, ami: dict[str, Any], tmp_path: Path) -> None:
+    pair = stage.aws.ec2.create_key_pair(KeyName="look")
+    key = tmp_path / "key"
+    key.write_text(pair["KeyMaterial"])
+    key.chmod(0o600)
+    started = stage.aws.ec2.run_instances(
+        ImageId=ami["id"], MinCount=1, MaxCount=1, InstanceType="m6i.large", KeyName="look"
+    )["Instances"][0]
+    try:
+        look = (
+            "cd /opt/dl-models && find . -printf '%y %m %U:%G %P\\n'; find . -type f -exec sha256sum {} +; ls -A /tmp"
+        )
+        said = ssh(key, started["PrivateIpAddress"], stage.emulator.facts["ssh_port"], look).splitlines()
+    finally:
+        stage.aws.ec2.terminate_instances(InstanceIds=[started["InstanceId"]])
+        stage.aws.ec2.delete_key_pair(KeyName="look")
+    listed = {line for line in said if line[:2] in ("d ", "f ")}
+    markers = {f"{folder}.model-set.json" for folder in ("", "models/", "checkpoints/", "experiments/")}
+    files = {f"f 444 0:0 {path}" for path in set(CONTENTS) | markers}
+    folders = {"", "models", "checkpoints", "checkpoints/llava stage2", "experiments", "experiments/coco"}
+    assert listed == files | {f"d 755 0:0 {path}" for path in folders}
+    for path, data in CONTENTS.items():
+        assert f"{hashlib.sha256(data).hexdigest()}  ./{path}" in said
+    assert not [line for line in said if "capctl" in line]
+
+
+def test_unchanged_bake_starts_no_instance_and_says_why(stage: Stage, ami: dict[str, Any]) -> None:
+    before = len(stage.aws.ec2.describe_instances()["Reservations"])
+    done = stage.run("ami", "bake")
+    assert (done.returncode, done.stdout.strip()) == (0, ami["id"])
+    assert "is verified and has bake digest" in done.stderr
+    assert len(stage.aws.ec2.describe_instances()["Reservations"]) == before
+
+
+def test_dry_run_of_another_set_shows_the_steps_and_changes_nothing(stage: Stage, ami: dict[str, Any]) -> None:
+    lock = stage.folder / "models.lock.yaml"
+    text = lock.read_text()
+    (stage.folder / "models/models/third.onnx").write_bytes(b"third")
+    try:
+        stage.answer("models", "lock")
+        stage.answer("models", "push")
+        plan = stage.answer("ami", "bake", "--dry-run")
+    finally:
+        (stage.folder / "models/models/third.onnx").unlink()
+        lock.write_text(text)
+    assert plan["schema"] == "capctl.plan/1"
+    assert plan["steps"][0]["step"].startswith(f"bake {ami['base_ami']} + model set ")
+    assert list(stage.amis()) == [ami["id"]]
+
+
+def test_verify_ls_and_show_agree(stage: Stage, ami: dict[str, Any]) -> None:
+    verified = stage.answer("ami", "verify", ami["id"])
+    assert (verified["ok"], {check["passed"] for check in verified["checks"]}) == (True, {True})
+    assert verified["not_checked"]
+    shown = stage.answer("ami", "show", ami["id"])
+    assert stage.answer("ami", "ls")["amis"] == [{key: value for key, value in shown.items() if key != "schema"}]
+
+
+def test_verify_of_the_base_ami_fails_and_names_the_checks(stage: Stage, ami: dict[str, Any]) -> None:
+    done = stage.run("ami", "verify", ami["base_ami"])
+    assert done.returncode == 1
+    assert "error[ami-not-verified]" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_log_of_the_bake_is_kept_without_urls(stage: Stage, ami: dict[str, Any]) -> None:
+    log = (stage.folder / ".capctl/logs" / f"bake-{ami['run']}.log").read_text()
+    assert "installed models/age-v1.onnx (300000 bytes)" in log
+    assert "X-Amz-" not in log
+
+
+def test_object_that_differs_from_the_lock_fails_on_the_instance(stage: Stage, ami: dict[str, Any]) -> None:
+    sha256 = hashlib.sha256(CONTENTS["models/age-v1.onnx"]).hexdigest()
+    stored = {"Bucket": BUCKET, "Key": f"models/{sha256}"}
+    before = stage.amis()
+    stage.aws.s3.put_object(**stored, Body=b"AGE" * 100_000, Metadata={"sha256": sha256})
+    try:
+        done = stage.run("ami", "bake", "--force")
+    finally:
+        stage.aws.s3.put_object(**stored, Body=CONTENTS["models/age-v1.onnx"], Metadata={"sha256": sha256})
+    assert done.returncode == 1
+    assert (
+        "error[payload-mismatch]: On the instance, `models/age-v1.onnx` is not what the lock says: sha256"
+        in done.stderr
+    )
+    assert (stage.amis(), stage.left()) == (before, [])
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("moment", ["Launching", "Waiting for SSH", "Provisioning with validate", "Creating AMI"])
+def test_signal_in_the_middle_leaves_nothing_and_the_next_run_finishes(
+    stage: Stage, ami: dict[str, Any], number: signal.Signals, moment: str
+) -> None:
+    before = stage.amis()
+    with subprocess.Popen(
+        stage.command("ami", "bake", "--force"), cwd=stage.folder, env=stage.environment,
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        assert process.stderr is not None
+        said = []
+        for line in process.stderr:
+            said.append(line)
+            if line.startswith(moment):
+                process.send_signal(number)
+        process.wait(timeout=60)
+    assert process.returncode == 130, "".join(said)
+    assert (stage.amis(), stage.left()) == (before, [])
+    assert stage.answer("ami", "bake")["id"] == ami["id"]
+
+
+def test_kill_in_the_middle_is_cleaned_up_by_packer_itself(stage: Stage, ami: dict[str, Any]) -> None:
+    if shutil.which("setpriv") is None:
+        pytest.skip("`setpriv` is not installed")
+    before = stage.amis()
+    with subprocess.Popen(
+        stage.command("ami", "bake", "--force"), cwd=stage.folder, env=stage.environment,
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        assert process.stderr is not None
+        for line in process.stderr:
+            if line.startswith("Provisioning"):
+                process.kill()
+    until(lambda: stage.left() == [])
+    assert stage.amis() == before
+
+
+def test_plain_packer_build_works_without_capctl(stage: Stage, tmp_path: Path) -> None:
+    data = CONTENTS["models/age-v1.onnx"]
+    sha256 = hashlib.sha256(data).hexdigest()
+    url = stage.aws.s3.generate_presigned_url("get_object", Params={"Bucket": BUCKET, "Key": f"models/{sha256}"})
+    model = ModelDownload(path="models/age-v1.onnx", bytes=len(data), sha256=sha256, mode="0444", url=url)
+    write_model_list([model], tmp_path / "models.tsv")
+    (tmp_path / "marker.json").write_text("{}\n")
+    BakeVariables(
+        region=REGION,
+        base_ami=stage.emulator.facts["base_ami"],
+        ami_name="by-hand",
+        tags={"Name": "by-hand"},
+        model_list=str(tmp_path / "models.tsv"),
+        model_marker=str(tmp_path / "marker.json"),
+        evidence=str(tmp_path / "evidence.json"),
+        manifest=str(tmp_path / "manifest.json"),
+        instance_type="m6i.large",
+        root_device="/dev/xvda",
+        volume_gib=30,
+        ssh_username="ec2-user",
+        ssh_interface="private_ip",
+        ssh_port=stage.emulator.facts["ssh_port"],
+        poll_attempts=10,
+        custom_endpoint=stage.emulator.endpoint,
+    ).write(tmp_path / "bake.pkrvars.json")
+    command = ["packer", "build", f"-var-file={tmp_path / 'bake.pkrvars.json'}", str(packer.TEMPLATE)]
+    done = subprocess.run(command, env=stage.environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+    try:
+        assert done.returncode == 0, done.stdout
+        evidence = json.loads((tmp_path / "evidence.json").read_text())
+        assert [file["sha256"] for file in evidence["files"]] == [sha256]
+        assert url.partition("?")[2] not in done.stdout
+    finally:
+        images = stage.aws.ec2.describe_images(Owners=["self"], Filters=[{"Name": "name", "Values": ["by-hand"]}])
+        for image in images["Images"]:
+            stage.aws.ec2.deregister_image(ImageId=image["ImageId"])
+
+
+def test_unproven_ami_without_a_report_is_replaced(stage: Stage, ami: dict[str, Any]) -> None:
+    stage.aws.ec2.create_tags(Resources=[ami["id"]], Tags=[{"Key": "capctl:status", "Value": "candidate"}])
+    resumed = stage.answer("ami", "bake")
+    assert (resumed["id"], resumed["status"]) == (ami["id"], "verified")
+    stage.aws.ec2.create_tags(Resources=[ami["id"]], Tags=[{"Key": "capctl:status", "Value": "candidate"}])
+    for stored in stage.aws.s3.list_objects_v2(Bucket=BUCKET, Prefix="evidence/")["Contents"]:
+        stage.aws.s3.delete_object(Bucket=BUCKET, Key=stored["Key"])
+    replaced = stage.answer("ami", "bake")
+    assert replaced["id"] != ami["id"]
+    assert stage.amis() == {replaced["id"]: "verified"}

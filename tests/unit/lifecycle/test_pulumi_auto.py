@@ -1,0 +1,322 @@
+"""The Pulumi adapter without the CLI: where it is found, what the state says, what a killed run left."""
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from pulumi.automation.errors import CommandError, ConcurrentUpdateError
+
+from lifecycle.adapters.aws.session import AwsSession
+from lifecycle.adapters.pulumi_adopt import adopted
+from lifecycle.adapters.pulumi_cli import VERSION, find_pulumi, is_running, lock_holders
+from lifecycle.adapters.pulumi_engine import PulumiEngine
+from lifecycle.adapters.pulumi_events import EventLog
+from lifecycle.adapters.pulumi_programs import base_outputs, deployed_releases, release_of
+from lifecycle.adapters.pulumi_state import backend_url, secrets_environment, state_folder
+from lifecycle.domain.digest import canonical_json
+from lifecycle.domain.release import Release
+from lifecycle.errors import CapctlError, Denied, UsageError
+from lifecycle.ports.stack import ResourceChange
+from tests.fakes.releases import make_release
+from tests.fakes.stack import OUTPUTS
+from tests.fakes.targets import make_target
+from tests.fakes.ui import FakeUi
+
+URN = "urn:pulumi:test-releases::vision::"
+KINDS = {
+    "LaunchTemplate": "aws:ec2/launchTemplate:LaunchTemplate",
+    "ComputeEnvironment": "aws:batch/computeEnvironment:ComputeEnvironment",
+    "JobQueue": "aws:batch/jobQueue:JobQueue",
+    "JobDefinition": "aws:batch/jobDefinition:JobDefinition",
+}
+
+
+def executable(path: Path, version: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/bin/sh\necho v{version}\n")
+    path.chmod(0o755)
+    return path
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "capctl" / "tools" / f"pulumi-v{VERSION}" / "pulumi"
+
+
+def test_cli_on_path_of_the_same_version_comes_first(tmp_path: Path, cache: Path) -> None:
+    executable(cache, VERSION)
+    on_path = executable(tmp_path / "bin" / "pulumi", VERSION)
+    assert find_pulumi(str(on_path.parent)) == on_path
+
+
+def test_cli_on_path_of_another_version_is_passed_over(tmp_path: Path, cache: Path) -> None:
+    executable(cache, VERSION)
+    on_path = executable(tmp_path / "bin" / "pulumi", "3.100.0")
+    assert find_pulumi(str(on_path.parent)) == cache
+
+
+def test_missing_cli_says_what_to_do(tmp_path: Path, cache: Path) -> None:
+    on_path = executable(tmp_path / "bin" / "pulumi", "3.100.0")
+    with pytest.raises(CapctlError, match="is another version") as failed:
+        find_pulumi(str(on_path.parent))
+    assert failed.value.code == "pulumi-missing"
+    assert "make setup" in failed.value.hint
+
+
+@pytest.mark.parametrize(
+    ("state", "url"),
+    [
+        ("s3", "s3://vision-capctl-state-123456789012-us-west-2?region=us-west-2&awssdk=v2"),
+        ("s3://other/prefix", "s3://other/prefix?region=us-west-2&awssdk=v2"),
+        ("file:///srv/state", "file:///srv/state"),
+    ],
+)
+def test_backend_is_where_the_configuration_says(tmp_path: Path, state: str, url: str) -> None:
+    assert backend_url(make_target(tmp_path, stack={"state": state})) == url
+
+
+def test_backend_of_an_emulator_is_reached_by_path(tmp_path: Path) -> None:
+    url = backend_url(make_target(tmp_path, endpoint_url="http://127.0.0.1:1", stack={"state": "s3"}))
+    assert url.endswith("&endpoint=http%3A%2F%2F127.0.0.1%3A1&s3ForcePathStyle=true")
+
+
+def test_other_backends_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as failed:
+        backend_url(make_target(tmp_path, stack={"state": "https://api.example.org"}))
+    assert failed.value.code == "state-unknown"
+
+
+def test_own_state_gets_one_passphrase_that_only_its_owner_reads(tmp_path: Path) -> None:
+    target = make_target(tmp_path, stack={"state": "file://state"})
+    first = secrets_environment(target, {})
+    written = Path(first["PULUMI_CONFIG_PASSPHRASE_FILE"])
+    passphrase = written.read_text()
+    assert secrets_environment(target, {}) == first
+    assert written.read_text() == passphrase
+    assert written.stat().st_mode & 0o777 == 0o600
+    assert written.parent == state_folder(target)
+    assert [path.name for path in written.parent.iterdir()] == ["passphrase"]
+
+
+def test_shared_state_needs_a_passphrase_from_the_team(tmp_path: Path) -> None:
+    target = make_target(tmp_path, stack={"state": "s3"})
+    with pytest.raises(UsageError) as failed:
+        secrets_environment(target, {})
+    assert failed.value.code == "passphrase-missing"
+    given = {"PULUMI_CONFIG_PASSPHRASE": "x"}
+    assert secrets_environment(target, given | {"HOME": "/"}) == given
+
+
+def test_key_of_a_key_service_needs_no_passphrase(tmp_path: Path) -> None:
+    target = make_target(tmp_path, stack={"state": "s3", "secrets_provider": "awskms://alias/capctl"})
+    assert secrets_environment(target, {}) == {}
+
+
+def test_holders_are_read_from_pulumi_message() -> None:
+    message = (
+        "error: the stack is currently locked by 1 lock(s). Either wait for the other process(es) to end or delete the lock"
+        " file with `pulumi cancel`.\n  file:///s/.pulumi/locks/organization/vision/dev/1.json:"
+        " created by root@box (pid 1234) at 2026-11-21T10:00:00Z"
+    )
+    assert lock_holders(message) == [{"user": "root", "host": "box", "pid": "1234", "at": "2026-11-21T10:00:00Z"}]
+
+
+def test_only_a_pulumi_process_counts_as_running() -> None:
+    assert not is_running(os.getpid())
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        ended.wait()
+    assert not is_running(ended.pid)
+
+
+def state_of(*releases: Release, without: str = "", **flags: Any) -> dict[str, Any]:
+    """A state with four resources per release, the newest first, as nothing promises an order."""
+    resources: list[dict[str, Any]] = []
+    for number, release in reversed(list(enumerate(releases))):
+        component = f"{URN}capctl:release:Release::{release.id}"
+        record = canonical_json(_fields(release)).decode()
+        resources.append({"urn": component, "type": "capctl:release:Release", "inputs": {"record": record}})
+        resources += [
+            {
+                "urn": f"{URN}capctl:release:Release${token}::vision-{release.id}",
+                "type": token,
+                "parent": component,
+                "created": f"2026-01-0{number + 1}T00:00:00Z",
+                "outputs": {"arn": f"arn:{kind}/{release.id}"},
+                **flags,
+            }
+            for kind, token in KINDS.items()
+            if kind != without
+        ]
+    return {"resources": resources}
+
+
+def _fields(release: Release) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return asdict(release)
+
+
+def test_release_survives_its_record() -> None:
+    release = make_release(1, environment={"A": "ä"})
+    assert release_of(canonical_json(_fields(release)).decode()) == release
+
+
+def test_releases_of_a_state_are_oldest_first() -> None:
+    first, second = make_release(1), make_release(2)
+    found = deployed_releases(state_of(first, second))
+    assert [deployed.release for deployed in found] == [first, second]
+    assert found[0].job_queue_arn == f"arn:JobQueue/{first.id}"
+
+
+@pytest.mark.parametrize("part", KINDS)
+def test_release_that_lacks_a_resource_does_not_exist(part: str) -> None:
+    assert deployed_releases(state_of(make_release(), without=part)) == ()
+
+
+@pytest.mark.parametrize("flag", [{"initErrors": ["INVALID"]}, {"delete": True}])
+def test_release_that_failed_or_is_going_does_not_exist(flag: dict[str, Any]) -> None:
+    assert deployed_releases(state_of(make_release(), **flag)) == ()
+
+
+def test_empty_state_holds_nothing() -> None:
+    assert deployed_releases({}) == ()
+    assert base_outputs({}) is None
+    assert base_outputs({"resources": [{"type": "pulumi:pulumi:Stack", "outputs": {"bucket": "b"}}]}) is None
+
+
+def test_base_outputs_are_the_stack_resource_outputs() -> None:
+    outputs = {name: getattr(OUTPUTS, name) for name in OUTPUTS.__slots__}
+    assert base_outputs({"resources": [{"type": "pulumi:pulumi:Stack", "outputs": outputs}]}) == OUTPUTS
+
+
+class _Cloud:
+    """An `AwsSession` whose clients know one launch template and one queue."""
+
+    def client(self, service: str) -> Any:
+        return self
+
+    def describe_launch_templates(self, LaunchTemplateNames: list[str]) -> dict[str, Any]:  # noqa: N803
+        return {"LaunchTemplates": [{"LaunchTemplateId": f"lt-of-{LaunchTemplateNames[0]}"}]}
+
+    def describe_job_queues(self, jobQueues: list[str]) -> dict[str, Any]:  # noqa: N803
+        return {"jobQueues": []}
+
+
+def pending(kind: str, operation: str = "creating", name: str = "vision-1") -> dict[str, Any]:
+    resource = {"urn": f"{URN}{KINDS[kind]}::{name}", "type": KINDS[kind], "inputs": {"name": name}}
+    return {"type": operation, "resource": resource}
+
+
+def adopt(*operations: dict[str, Any], resources: list[dict[str, Any]] | None = None) -> dict[str, Any]:
+    state = {"resources": resources, "pending_operations": list(operations), "manifest": {"x": 1}}
+    return adopted(state, cast(AwsSession, _Cloud()))
+
+
+def test_resource_whose_creation_was_cut_off_is_adopted_under_its_id() -> None:
+    state = adopt(pending("LaunchTemplate"), pending("ComputeEnvironment"))
+    assert [resource["id"] for resource in state["resources"]] == ["lt-of-vision-1", "vision-1"]
+    assert state["pending_operations"] == []
+    assert state["manifest"] == {"x": 1}
+
+
+def test_creation_that_never_happened_is_forgotten() -> None:
+    assert adopt(pending("JobQueue"))["resources"] == []
+
+
+def test_resource_that_is_listed_already_is_not_adopted_twice() -> None:
+    listed = pending("ComputeEnvironment")["resource"] | {"id": "vision-1"}
+    assert adopt(pending("ComputeEnvironment"), resources=[listed])["resources"] == [listed]
+
+
+def test_cut_off_deletions_and_updates_only_lose_their_mark() -> None:
+    assert adopt(pending("ComputeEnvironment", "deleting"), pending("LaunchTemplate", "updating"))["resources"] == []
+
+
+def _pre_event(operation: str, kind: str, name: str) -> Any:
+    metadata = SimpleNamespace(op=operation, type=kind, urn=f"{URN}{kind}::{name}")
+    return SimpleNamespace(resource_pre_event=SimpleNamespace(metadata=metadata), diagnostic_event=None)
+
+
+def _diagnostic(severity: str, message: str, urn: str = "") -> Any:
+    diagnostic = SimpleNamespace(severity=severity, message=message, urn=urn)
+    return SimpleNamespace(resource_pre_event=None, diagnostic_event=diagnostic)
+
+
+def test_events_become_changes_and_groupings_are_left_out() -> None:
+    ui = FakeUi()
+    log = EventLog(ui)
+    for event in (
+        _pre_event("create", "pulumi:pulumi:Stack", "s"),
+        _pre_event("create", "capctl:release:Release", "r"),
+        _pre_event("create-replacement", KINDS["JobQueue"], "q"),
+        _pre_event("replace", KINDS["JobQueue"], "q"),
+        _pre_event("same", KINDS["JobDefinition"], "d"),
+    ):
+        log(event)
+    assert log.changes == (
+        ResourceChange(operation="replace", type=KINDS["JobQueue"], name="q"),
+        ResourceChange(operation="same", type=KINDS["JobDefinition"], name="d"),
+    )
+    assert ui.lines == ["detail: replace JobQueue q", "detail: replace JobQueue q"]
+
+
+def test_errors_are_kept_and_debug_is_not_shown() -> None:
+    ui = FakeUi()
+    log = EventLog(ui)
+    log(_diagnostic("debug", "registering resource"))
+    log(_diagnostic("warning", "using pulumi-resource-aws from $PATH at /x"))
+    log(_diagnostic("error", "<{%reset%}>AccessDenied: no<{%reset%}>", f"{URN}{KINDS['JobQueue']}::q"))
+    assert log.errors == ["q: AccessDenied: no"]
+    assert ui.lines == ["detail: pulumi: AccessDenied: no"]
+
+
+def failing(tmp_path: Path, text: str, kind: type[CommandError] = CommandError) -> CapctlError:
+    """What the engine makes of a CLI that fails with `text`."""
+    engine = PulumiEngine(make_target(tmp_path, stack={"state": "file://state"}), FakeUi(), {})
+
+    def fail(_: EventLog) -> None:
+        raise kind(cast(Any, text))
+
+    with pytest.raises(CapctlError) as failed:
+        engine._run("updating", "base", fail)
+    return failed.value
+
+
+def test_failure_carries_the_end_of_the_answer(tmp_path: Path) -> None:
+    failure = failing(tmp_path, "\n code: 255\n stdout: \n stderr: error: no such thing\n")
+    assert (failure.code, failure.details) == ("stack-failed", ("error: no such thing",))
+
+
+def test_refused_call_is_denied(tmp_path: Path) -> None:
+    assert isinstance(failing(tmp_path, "error: AccessDenied when calling CreateRole"), Denied)
+
+
+def test_wrong_passphrase_is_a_usage_error(tmp_path: Path) -> None:
+    assert failing(tmp_path, "error: incorrect passphrase").code == "passphrase-wrong"
+
+
+@pytest.mark.parametrize(
+    "holder", ["created by ann@elsewhere (pid 1)", f"created by ann@{os.uname().nodename} (pid 999999999)"]
+)
+def test_lock_of_another_machine_is_respected_and_a_dead_one_here_is_broken(
+    tmp_path: Path, holder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lifecycle.adapters.pulumi_engine._Stack.cancel", lambda _: None)
+    monkeypatch.setattr("lifecycle.adapters.pulumi_engine._Stack.__init__", lambda *_: None)
+    monkeypatch.setattr(PulumiEngine, "_workspace", None)
+    text = f"the stack is currently locked by 1 lock(s)\n{holder} at 2026-01-01T00:00:00Z"
+    failure = failing(tmp_path, text, ConcurrentUpdateError)
+    assert failure.code == "stack-locked"
+    assert ("ann@elsewhere" in failure.message) is ("elsewhere" in holder)
+
+
+def test_releases_with_other_parameters_are_other_releases() -> None:
+    release = make_release()
+    record = canonical_json(_fields(replace(release, parameters=replace(release.parameters, vcpus=8)))).decode()
+    assert release_of(record).id != release.id
