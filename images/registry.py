@@ -15,7 +15,7 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from images.digests import digest_of, is_digest
-from images.errors import DigestMismatch, ImageMissing, RegistryUnreachable, TagImmutable
+from images.errors import DigestMismatch, ImageMissing, RegistryRefused, RegistryUnreachable, TagImmutable
 from images.media_types import ACCEPT
 from images.transport import AttemptFailed, Attempts, Credentials, Transport
 
@@ -84,7 +84,7 @@ class RegistryClient:
     def get_manifest(self, reference: str) -> Manifest:
         """Fetch a manifest by tag or digest.
 
-        Raises: ImageMissing; DigestMismatch, if the bytes are not those asked for.
+        Raises: ImageMissing; DigestMismatch, if the bytes are not those asked for; RegistryRefused, if they are no manifest.
         """
         answer = self._ask("GET", f"manifests/{reference}", expected=_FOUND_OR_NOT, headers={"Accept": ACCEPT})
         if answer.status_code == 404:
@@ -94,6 +94,9 @@ class RegistryClient:
         digest = digest_of(raw)
         if is_digest(reference) and reference != digest:
             raise _mismatch(reference, digest)
+        if not _is_manifest(raw):
+            message = f"The registry answers {len(raw)} bytes that are no manifest for `{reference}`"
+            raise RegistryRefused(message, hint="Check that the address is a container registry's")
         media_type = _media_type(raw) or answer.headers.get("Content-Type", "").partition(";")[0].strip()
         return Manifest(digest=digest, media_type=media_type, raw=raw)
 
@@ -229,6 +232,14 @@ class _VerifiedReader:
 def _mismatch(expected: str, received: str) -> DigestMismatch:
     message = f"The registry returned `{received}` for `{expected}`"
     return DigestMismatch(message, hint="Run the command again; if it stays, the registry or a proxy damages content")
+
+
+def _is_manifest(raw: bytes) -> bool:
+    try:
+        document = json.loads(raw)
+    except ValueError:
+        return False
+    return isinstance(document, dict) and bool({"schemaVersion", "mediaType"} & document.keys())
 
 
 def _media_type(raw: bytes) -> str | None:

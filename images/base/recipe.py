@@ -73,7 +73,6 @@ def plan_base(
         with root_tar.open("rb") as content:
             root = "sha256:" + hashlib.file_digest(content, "sha256").hexdigest()
         python, from_image = python_minor(root_tar), f"{ROOT_REPOSITORY}:{root[7:19]}"
-    say(f"Collecting the wheels of `{requirements_lock.name}` for Python {python}")
     return BaseRecipe(
         tag=base_tag(lock_sha256=lock_sha256, root=root, python=python),
         python=python,
@@ -81,7 +80,7 @@ def plan_base(
         root=root,
         from_image=from_image,
         root_tar=root_tar,
-        wheels=wheelhouse(requirements_lock, python, cache),
+        wheels=wheelhouse(requirements_lock, python, cache, progress=say),
     )
 
 

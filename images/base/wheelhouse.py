@@ -32,6 +32,7 @@ def wheelhouse(
     *,
     architecture: str = platform.machine(),
     run: Runner = _run,
+    progress: Callable[[str], None] = lambda _line: None,
 ) -> Path:
     """A folder with one wheel for each locked requirement, for CPython `python_version` (`3.11`) on glibc Linux.
 
@@ -50,6 +51,7 @@ def wheelhouse(
     target = cache / "wheelhouse" / key[:16]
     if target.is_dir():
         return target
+    progress(f"Collecting the wheels of `{requirements_lock.name}` for Python {python_version}")
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
     try:

@@ -340,7 +340,7 @@ def test_context_is_the_same_for_the_same_inputs(tmp_path: Path) -> None:
 def test_official_root_must_be_pinned_and_is_used_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lock = tmp_path / "x.lock"
     lock.write_text(LOCK)
-    monkeypatch.setattr("images.base.recipe.wheelhouse", lambda _lock, python, _cache: tmp_path / python)
+    monkeypatch.setattr("images.base.recipe.wheelhouse", lambda _lock, python, _cache, **_kw: tmp_path / python)
     pinned = "python@sha256:" + "1" * 64
     recipe = plan_base(lock, tmp_path, official_root=OfficialRoot(image=pinned, python="3.12"))
     assert (recipe.root_tar, recipe.from_image, recipe.python) == (None, pinned, "3.12")
