@@ -10,20 +10,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from images.base.archives import host_archives, host_suite
-from images.base.recipe import ROOT_CHANGES, BaseRecipe, OfficialRoot, context_tar, dockerfile_of, plan_base
-from images.checks import Policy, check_image, locked_packages
 from images.code_image import CodeSettings, code_tag, push_code
 from images.digests import ImageRef as RegistryRef
 from images.errors import ImageError, ImageMissing, RegistryDenied
-from images.inspect import image_index
 from images.layer import CodeTree, build_layer, read_tree
 from images.registry import RegistryClient
 from images.selection import DEFAULT_EXCLUDE, select_files
 from lifecycle.adapters.aws.registry_login import RegistryLogin
-from lifecycle.adapters.aws.session import AwsSession
 from lifecycle.adapters.cache_folder import cache_folder
 from lifecycle.config.target import Target
 from lifecycle.domain.digest import Digest, parse_digest
@@ -32,9 +28,16 @@ from lifecycle.errors import CapctlError, Denied
 from lifecycle.ports.images import Budgets, CodeLayer, ImageReport, PushedImage, TaggedImage, Violation
 from lifecycle.ports.ui import Ui
 
+if TYPE_CHECKING:
+    from images.base.recipe import BaseRecipe
+    from lifecycle.adapters.aws.session import AwsSession
+
 
 class ContainerImages:
-    """`ports.Images` for one repository. The target's `registry_url`, or the account's ECR, answers."""
+    """`ports.Images` for one repository. The target's `registry_url`, or the account's ECR, answers.
+
+    What only the base image or a verification needs is imported there, so that a code push starts fast.
+    """
 
     def __init__(self, target: Target, session: AwsSession, ui: Ui) -> None:
         self._target = target
@@ -51,6 +54,7 @@ class ContainerImages:
         return self.remember_base(self._recipe.tag, parse_digest(digest)) if digest else None
 
     def build_base(self) -> TaggedImage:
+        from images.base.recipe import ROOT_CHANGES, context_tar, dockerfile_of
         from lifecycle.adapters.docker_engine import DockerEngine
 
         engine, recipe = DockerEngine(self._ui), self._recipe
@@ -120,6 +124,9 @@ class ContainerImages:
         return TaggedImage(ref=self._ref(parse_digest(digest)), tag=tag)
 
     def inspect(self, ref: ImageRef) -> ImageReport:
+        from images.checks import Policy, check_image, locked_packages
+        from images.inspect import image_index
+
         budgets = Budgets(
             compressed_bytes=self._settings.budget_compressed_bytes, unpacked_bytes=self._settings.budget_unpacked_bytes
         )
@@ -147,6 +154,8 @@ class ContainerImages:
 
     @cached_property
     def _recipe(self) -> BaseRecipe:
+        from images.base.recipe import OfficialRoot, plan_base
+
         image = self._settings.base.from_image
         root = OfficialRoot(image=image, python=self._settings.base.python) if image else None
         with _translated():
@@ -178,11 +187,8 @@ class ContainerImages:
     @cached_property
     def _base_ref(self) -> RegistryRef:
         """The base that `image base` recorded for this lock; asking the registry instead costs a request and hashing the root."""
-        record = self._record
-        if record.exists():
-            known = json.loads(record.read_text())
-            if known["inputs"] == self._base_inputs:
-                return RegistryRef(repository=self._target.repository_name, digest=known["digest"])
+        if known := self._recorded_base():
+            return RegistryRef(repository=self._target.repository_name, digest=known)
         base = self.base()
         if base is None:
             raise CapctlError(
@@ -191,6 +197,14 @@ class ContainerImages:
                 hint="Run `capctl image base`",
             )
         return RegistryRef(repository=self._target.repository_name, digest=base.ref.digest)
+
+    def _recorded_base(self) -> Digest | None:
+        """None without a record of the present lock; one that cannot be read is none, and the registry is asked."""
+        try:
+            known = json.loads(self._record.read_text())
+            return parse_digest(known["digest"]) if known["inputs"] == self._base_inputs else None
+        except (OSError, ValueError, TypeError, KeyError, CapctlError):
+            return None
 
     @property
     def _record(self) -> Path:
@@ -218,6 +232,8 @@ class ContainerImages:
 
 def debian_archives() -> tuple[str, list[str]]:
     """The suite of this machine and the archives its apt uses, as `deb` lines."""
+    from images.base.archives import host_archives, host_suite
+
     with _translated():
         suite = host_suite()
         return suite, host_archives(suite)
@@ -225,6 +241,8 @@ def debian_archives() -> tuple[str, list[str]]:
 
 def collect_base_parts(lock: Path, progress: Callable[[str], None]) -> None:
     """Put the root filesystem and the wheels of the base image into the cache, so that a build needs no network."""
+    from images.base.recipe import plan_base
+
     with _translated():
         plan_base(lock, cache_folder(), progress=progress)
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import docker
 from docker.errors import APIError, DockerException
+from requests import RequestException
+from urllib3.exceptions import HTTPError
 
 from lifecycle.errors import CapctlError
 from lifecycle.ports.ui import Ui
 
 # A base image holds hundreds of megabytes; the engine answers nothing while it compresses a layer.
 _TIMEOUT_S = 900
+_READ_ITS_LOG = "Read the engine's log (`journalctl -u docker`), and check the disk and the registry's address"
 
 
 class DockerEngine:
@@ -33,47 +37,56 @@ class DockerEngine:
 
     def has(self, image: str) -> bool:
         """Whether the engine knows `image`."""
-        return bool(self._api.images(name=image))
+        with _translated(f"looking for `{image}`"):
+            return bool(self._api.images(name=image))
 
     def import_root(self, tar: Path, name: str, *, changes: Iterable[str]) -> None:
         """Import a root filesystem as an image."""
         repository, _, tag = name.rpartition(":")
-        with tar.open("rb") as data:
+        with _translated(f"importing `{tar.name}`"), tar.open("rb") as data:
             answer = self._api.import_image_from_data(data, repository=repository, tag=tag, changes=list(changes))
         if "error" in str(answer):
-            raise CapctlError("engine-failed", f"The engine cannot import `{tar.name}`: {answer}")
+            raise CapctlError("engine-failed", f"The engine cannot import `{tar.name}`: {answer}", hint=_READ_ITS_LOG)
 
     def build(self, context: Path, name: str) -> None:
         """Build `name` from a context tar that holds its Dockerfile."""
-        with context.open("rb") as data:
+        with _translated(f"building `{name}`"), context.open("rb") as data:
             lines = self._api.build(fileobj=data, custom_context=True, tag=name, rm=True, forcerm=True, decode=True)
             self._follow(lines, f"building `{name}`")
 
     def push(self, name: str, *, credentials: Mapping[str, str] | None) -> None:
         """Push `name` (`host/repository:tag`)."""
         repository, _, tag = name.rpartition(":")
-        lines = self._api.push(repository, tag=tag, stream=True, decode=True, auth_config=credentials)
-        self._follow(lines, f"pushing `{name}`")
+        with _translated(f"pushing `{name}`"):
+            lines = self._api.push(repository, tag=tag, stream=True, decode=True, auth_config=credentials)
+            self._follow(lines, f"pushing `{name}`")
 
     def untag(self, name: str) -> None:
         """Forget `name`; its layers stay in the engine's cache."""
-        self._api.remove_image(name, noprune=True)
+        with _translated(f"forgetting `{name}`"):
+            self._api.remove_image(name, noprune=True)
 
     def _follow(self, lines: Iterable[Mapping[str, Any]], doing: str) -> None:
         # The engine answers 200 and reports failures in the stream.
         tail: list[str] = []
-        try:
-            for line in lines:
-                if "error" in line:
-                    reason = str(line["error"]).strip()
-                    raise CapctlError(
-                        "engine-failed", f"The engine failed {doing}: {reason}", details=tuple(tail[-15:])
-                    )
-                text = str(line.get("stream") or line.get("status") or "").rstrip()
-                if text and "progress" not in line:
-                    tail.append(text)
-                    self._ui.detail(text)
-        except (DockerException, APIError, OSError) as error:
-            raise CapctlError(
-                "engine-failed", f"The engine failed {doing}: {error}", hint="Read the engine's log"
-            ) from error
+        for line in lines:
+            if "error" in line:
+                reason = str(line["error"]).strip()
+                raise CapctlError(
+                    "engine-failed",
+                    f"The engine failed {doing}: {reason}",
+                    hint=_READ_ITS_LOG,
+                    details=tuple(tail[-15:]),
+                )
+            text = str(line.get("stream") or line.get("status") or "").rstrip()
+            if text and "progress" not in line:
+                tail.append(text)
+                self._ui.detail(text)
+
+
+@contextmanager
+def _translated(doing: str) -> Iterator[None]:
+    try:
+        yield
+    except (DockerException, RequestException, HTTPError) as error:
+        raise CapctlError("engine-failed", f"The engine failed {doing}: {error}", hint=_READ_ITS_LOG) from error

@@ -33,7 +33,17 @@ class FileJournal:
             ) from error
 
     def entries(self) -> tuple[JournalEntry, ...]:
-        if not self._path.exists():
+        try:
+            text = self._path.read_text(errors="replace")
+        except FileNotFoundError:
             return ()
-        complete = (line for line in self._path.read_text().splitlines(keepends=True) if line.endswith("\n"))
-        return tuple(JournalEntry(**json.loads(line)) for line in complete)
+        entries = (_entry(line) for line in text.splitlines())
+        return tuple(entry for entry in entries if entry)
+
+
+def _entry(line: str) -> JournalEntry | None:
+    """None for a line that a crash cut off, or that somebody else wrote: a journal that cannot be read blocks nothing."""
+    try:
+        return JournalEntry(**json.loads(line))
+    except (ValueError, TypeError):
+        return None

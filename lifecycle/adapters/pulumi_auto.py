@@ -1,7 +1,7 @@
 """The stack port on the real Pulumi CLI: inline programs through the Automation API."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from lifecycle.adapters.aws.session import AwsSession
@@ -16,6 +16,7 @@ from lifecycle.ports.stack import BaseOutputs, ResourceChange
 from lifecycle.ports.ui import Ui
 
 _BASE, _RELEASES = "base", "releases"
+_State = dict[str, Any]
 
 
 class PulumiStack:
@@ -31,7 +32,7 @@ class PulumiStack:
         self._outputs: BaseOutputs | None = None
 
     def preview_base(self) -> tuple[ResourceChange, ...]:
-        changes = self._preview(_BASE, base_program(self._target))
+        changes = self._preview(_BASE, lambda _: base_program(self._target))
         if has_state_bucket(self._session, self._target):
             return changes
         bucket = ResourceChange(operation="create", type="aws:s3/bucket:Bucket", name=state_bucket(self._target))
@@ -58,12 +59,15 @@ class PulumiStack:
     def releases(self) -> tuple[DeployedRelease, ...]:
         return deployed_releases(self._engine.export(_RELEASES) or {})
 
-    def preview_releases(self, releases: tuple[Release, ...]) -> tuple[ResourceChange, ...]:
-        return self._preview(_RELEASES, releases_program(self._target, self.base(), releases))
+    def preview_release(self, release: Release) -> tuple[ResourceChange, ...]:
+        base = self.base()
+        return self._preview(_RELEASES, lambda state: releases_program(self._target, base, _with(release, state)))
 
-    def apply_releases(self, releases: tuple[Release, ...]) -> tuple[DeployedRelease, ...]:
-        self._up(_RELEASES, releases_program(self._target, self.base(), releases))
-        return self.releases()
+    def add_release(self, release: Release) -> tuple[DeployedRelease, ...]:
+        return self._changed(lambda state: _with(release, state))
+
+    def remove_releases(self, ids: Collection[str]) -> tuple[DeployedRelease, ...]:
+        return self._changed(lambda state: _without(ids, state))
 
     def destroy(self) -> None:
         for name in (_RELEASES, _BASE):
@@ -71,10 +75,22 @@ class PulumiStack:
                 self._engine.destroy(name)
         self._outputs = None
 
-    def _preview(self, name: str, program: Program) -> tuple[ResourceChange, ...]:
-        if self._engine.export(name) is None:
-            return self._engine.preview_from_nothing(name, program)
-        return self._engine.preview(name, program)
+    def _changed(self, wanted: Callable[[_State], tuple[Release, ...]]) -> tuple[DeployedRelease, ...]:
+        base = self.base()
+
+        def program() -> None:
+            # The engine calls this while it holds the stack's lock, so no other run's release is missing from the state.
+            state = self._engine.export(_RELEASES) or {}
+            releases_program(self._target, base, wanted(state))()
+
+        self._up(_RELEASES, program)
+        return self.releases()
+
+    def _preview(self, name: str, program: Callable[[_State], Program]) -> tuple[ResourceChange, ...]:
+        state = self._engine.export(name)
+        if state is None:
+            return self._engine.preview_from_nothing(name, program({}))
+        return self._engine.preview(name, program(state))
 
     def _up(self, name: str, program: Program) -> None:
         taken_over = self._recovered(name)
@@ -84,7 +100,7 @@ class PulumiStack:
 
     def _recovered(self, name: str) -> bool | None:
         """Take over what a killed run left; True when there was something, None when there is no such stack."""
-        state: dict[str, Any] | None = self._engine.export(name)
+        state = self._engine.export(name)
         if state is None:
             return None
         if not state.get("pending_operations"):
@@ -92,3 +108,12 @@ class PulumiStack:
         self._ui.note(f"A run was killed while it changed the {name} stack; what it left is taken over")
         self._engine.repair(name, lambda now: adopted(now, self._session))
         return True
+
+
+def _with(release: Release, state: _State) -> tuple[Release, ...]:
+    return (*_without({release.id}, state), release)
+
+
+def _without(ids: Collection[str], state: _State) -> tuple[Release, ...]:
+    """The complete releases of a state but these."""
+    return tuple(deployed.release for deployed in deployed_releases(state) if deployed.release.id not in ids)

@@ -31,8 +31,9 @@ _DENIED = re.compile(
 _LABEL = re.compile(r"^(code: -?\d+|stdout:|stderr:)\s*")
 _NO_STATE = re.compile(r"NoSuchBucket|bucket does not exist", re.IGNORECASE)
 
-# A CLI whose capctl was killed ends by itself, after what it was doing.
-_ORPHAN_GRACE_S = 60
+# How long to wait for a run that holds the lock: a CLI whose capctl was killed ends within this, after what it was doing.
+_HOLDER_GRACE_S = 60
+_ATTEMPTS = 3
 
 
 class _Stack(automation.Stack):
@@ -159,32 +160,47 @@ class PulumiEngine:
         )
 
     def _run(self, doing: str, name: str, operation: Callable[[EventLog], object]) -> tuple[ResourceChange, ...]:
-        """Run an operation; a lock that a dead process left on this machine is broken once."""
-        log = EventLog(self._ui)
-        try:
-            operation(log)
-        except ConcurrentUpdateError as error:
-            self._break_lock(name, str(error))
+        """Run an operation once nobody else holds the stack's lock."""
+        for attempt in range(1, _ATTEMPTS + 1):
             log = EventLog(self._ui)
             try:
                 operation(log)
-            except CommandError as again:
-                raise self._failure(doing, name, again, log.errors) from again
-        except CommandError as error:
-            raise self._failure(doing, name, error, log.errors) from error
+            except ConcurrentUpdateError as error:
+                if attempt == _ATTEMPTS:
+                    raise self._failure(doing, name, error, log.errors) from error
+                self._await_lock(name, lock_holders(str(error)))
+            except CommandError as error:
+                raise self._failure(doing, name, error, log.errors) from error
+            else:
+                break
         return log.changes
 
-    def _break_lock(self, name: str, message: str) -> None:
-        """Give back the stack's lock when every holder is a process of this machine that has ended. Raises `stack-locked`."""
-        holders = lock_holders(message)
-        for holder in holders:
-            if holder["host"] != os.uname().nodename or not _ended(int(holder["pid"])):
-                raise CapctlError(
-                    "stack-locked",
-                    f"Stack `{self._full_name(name)}` is being changed by {holder['user']}@{holder['host']}"
-                    f" (pid {holder['pid']}) since {holder['at']}",
-                    hint="Wait for that run; if it is dead for certain, run `pulumi cancel` on its machine",
+    def _await_lock(self, name: str, holders: list[dict[str, str]]) -> None:
+        """Wait for the runs that hold the lock; break it only when all were dead when first seen. Raises `stack-locked`."""
+        here = os.uname().nodename
+        alive = [holder for holder in holders if holder["host"] != here or is_running(int(holder["pid"]))]
+        for holder in alive:
+            if holder["host"] != here:
+                raise self._locked_by(
+                    name, holder, "Wait for that run; if it is dead for certain, run `pulumi cancel` on its machine"
                 )
+            self._ui.note(
+                f"Another run (pid {holder['pid']}) is changing stack `{self._full_name(name)}`; waiting for it"
+            )
+            if not _ends(int(holder["pid"]), within_s=_HOLDER_GRACE_S):
+                raise self._locked_by(name, holder, "Wait for that run, then run the command again")
+        if not alive:
+            self._break_lock(name)
+
+    def _locked_by(self, name: str, holder: dict[str, str], hint: str) -> CapctlError:
+        return CapctlError(
+            "stack-locked",
+            f"Stack `{self._full_name(name)}` is being changed by {holder['user']}@{holder['host']}"
+            f" (pid {holder['pid']}) since {holder['at']}",
+            hint=hint,
+        )
+
+    def _break_lock(self, name: str) -> None:
         self._ui.note(f"A killed run left stack `{self._full_name(name)}` locked; the lock is given back")
         try:
             _Stack(self._full_name(name), self._workspace).cancel()
@@ -220,16 +236,14 @@ class PulumiEngine:
         )
 
 
-def _ended(pid: int) -> bool:
-    """Whether a process has ended, after giving an orphan the time to."""
-    if not is_running(pid):
-        return True
+def _ends(pid: int, *, within_s: float) -> bool:
+    """Whether a process ends in time."""
     try:
         process = os.pidfd_open(pid)
     except OSError:
         return not is_running(pid)
     try:
-        return bool(select.select([process], [], [], _ORPHAN_GRACE_S)[0])
+        return bool(select.select([process], [], [], within_s)[0])
     finally:
         os.close(process)
 

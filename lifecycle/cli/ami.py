@@ -37,7 +37,7 @@ def bake(invocation: Invocation, force: bool, dry_run: bool) -> None:
 
     app, run = invocation.app, invocation.run
     wanted = baking.resolve_bake(app, app.target)
-    wanted = baking.forced(wanted, run) if force else wanted
+    wanted = baking.forced(app, app.target, run, wanted) if force else wanted
     plan = baking.plan_bake(app, app.target, run, wanted)
     if invocation.execute(plan, dry_run=dry_run):
         ami = named(app, wanted.ami_name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -14,6 +15,7 @@ import click
 
 from lifecycle.errors import CapctlError, ExitCode, Interrupted, UsageError
 
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -44,9 +46,22 @@ def _as_failure(error: Exception, words: list[str]) -> CapctlError:
         return Interrupted("interrupted", "The command was interrupted")
     if isinstance(error, click.ClickException):
         return _usage_error(error)
+    if isinstance(error, OSError) and (error.filename or error.errno in _NO_ROOM):
+        return _unusable(error)
     from lifecycle.cli.crash import record_crash
 
     return record_crash(error, words)
+
+
+def _unusable(error: OSError) -> CapctlError:
+    """A file or folder of this machine, wherever it was met: too many places write for each to say the same."""
+    name = error.filename2 or error.filename
+    which = f"`{name}`" if name else "A file"
+    return CapctlError(
+        "file-unusable",
+        f"{which} cannot be used: {error.strerror}",
+        hint="Check that it is what its name says, its permissions and the free space, then run the command again",
+    )
 
 
 def _usage_error(error: click.ClickException) -> UsageError:

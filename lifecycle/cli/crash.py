@@ -25,7 +25,9 @@ def record_crash(error: Exception, words: list[str]) -> Bug:
     try:
         path = _state_folder() / f"crash-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.log"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(_log(error, words), encoding="utf-8")
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as log:
+            log.write(_log(error, words))
     except OSError as unwritable:
         return Bug("bug", what, hint="Run again with CAPCTL_DEBUG=1 and report it", details=(str(unwritable),))
     return Bug("bug", what, hint=f"Report it with `{path}`")
@@ -38,8 +40,14 @@ def _state_folder() -> Path:
 
 def _log(error: Exception, words: list[str]) -> str:
     head = (
-        f"command: capctl {shlex.join(words)}",
+        f"command: capctl {shlex.join(map(_without_value, words))}",
         f"python: {platform.python_version()} ({sys.executable})",
         f"machine: {platform.platform()}",
     )
     return "\n".join((*head, "", *traceback.format_exception(error)))
+
+
+def _without_value(word: str) -> str:
+    """`NAME=value` may carry a password, and the log is made to be sent to somebody."""
+    name, equals, _ = word.partition("=")
+    return f"{name}=***" if equals else word

@@ -12,6 +12,7 @@ from lifecycle.cli.context import Invocation, pass_invocation
 from lifecycle.cli.render import table
 
 if TYPE_CHECKING:
+    from lifecycle.domain.job import JobRecord
     from lifecycle.ports.jobs import LogLine
 
 
@@ -41,11 +42,11 @@ def ls(invocation: Invocation) -> None:
     from lifecycle.workflows.jobs import list_jobs
 
     jobs = list_jobs(invocation.app)
-    rows = [(job.id, job.state, job.name, _time(job.created_ms), job.status_reason) for job in jobs]
+    rows = [(job.id, job.state, _exit(job), job.name, _time(job.created_ms), _reason(job)) for job in jobs]
     invocation.emit(
         "capctl.jobs/1",
         {"jobs": [asdict(job) for job in jobs]},
-        lambda: table(("id", "state", "name", "submitted", "reason"), rows),
+        lambda: table(("id", "state", "exit", "name", "submitted", "reason"), rows),
     )
 
 
@@ -71,6 +72,15 @@ def _environment(variables: tuple[str, ...]) -> dict[str, str]:
         if not equals or not name:
             raise click.BadParameter(f"`{name}` is not KEY=VALUE", param_hint="--env")
     return {name: value for name, _, value in pairs}
+
+
+def _exit(job: JobRecord) -> str:
+    return "-" if job.exit_code is None else str(job.exit_code)
+
+
+def _reason(job: JobRecord) -> str:
+    """What the container was ended by, where Batch knows it; else why the job is where it is."""
+    return job.reason or job.status_reason
 
 
 def _text(line: LogLine) -> str:

@@ -53,7 +53,8 @@ def _text(status: Status) -> str:
         (s.deployed.release.id, s.role, s.deployed.release.ami_id, s.deployed.release.image.digest[:19], s.queue_state)
         for s in status.releases
     ]
-    parts = [f"pointer: {moved}", table(("release", "role", "ami", "image", "queue"), rows)]
+    releases = table(("release", "role", "ami", "image", "queue"), rows) if rows else "no releases"
+    parts = [f"pointer: {moved}", releases]
     if status.journal:
         parts.append(
             table(("at", "by", "step", "outcome"), [(e.at, e.user, e.step, e.outcome) for e in status.journal])

@@ -8,6 +8,9 @@ import yaml
 
 KeyPath = tuple[str | int, ...]
 
+# No real configuration comes near; a few aliases of aliases make billions of values.
+_MAX_VALUES = 20_000
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Position:
@@ -59,7 +62,7 @@ class Document:
 def read_document(text: str, name: str) -> Document:
     """Parse one YAML document; `name` is how mistakes call the file.
 
-    Never raises for bad YAML: syntax errors, aliases that contain themselves and duplicate keys are in `mistakes`. Lists
+    Never raises for bad YAML: syntax errors, aliases without end and duplicate keys are in `mistakes`. Lists
     become tuples, because values are immutable from here on.
     """
     document = Document()
@@ -71,6 +74,10 @@ def read_document(text: str, name: str) -> Document:
             document.value = _value(loader, root)
     except yaml.MarkedYAMLError as error:
         document.mistakes.append(_syntax_mistake(error, name))
+    except RecursionError:
+        document.mistakes.append(
+            Mistake(where=f"{name}:1:1", text="not valid YAML: nested too deeply", hint="Close what is opened")
+        )
     except yaml.reader.ReaderError as error:
         line, column = text.count("\n", 0, error.position) + 1, error.position - text.rfind("\n", 0, error.position)
         position = Position(line=line, column=column)
@@ -85,6 +92,8 @@ def _read(
     document.values[path] = _position(node)
     if id(node) in open_nodes:
         raise yaml.constructor.ConstructorError(None, None, "an alias contains itself", node.start_mark)
+    if len(document.values) > _MAX_VALUES:
+        raise yaml.constructor.ConstructorError(None, None, "too many values, by aliases of aliases", node.start_mark)
     if isinstance(node, yaml.ScalarNode):
         document.source[path] = node.value
     elif isinstance(node, yaml.SequenceNode):

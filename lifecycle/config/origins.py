@@ -10,7 +10,7 @@ from lifecycle.config.document import KeyPath
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """A value in effect, the password of a URL masked. `origin` is `default`, `capctl.yaml:4:27 targets.dev`, or the name of a variable."""
+    """A value in effect, passwords masked. `origin` is `default`, `capctl.yaml:4:27 targets.dev`, or the name of a variable."""
 
     name: str
     value: Any
@@ -53,7 +53,7 @@ def settings(values: Mapping[str, Any], layers: tuple[Layer, ...]) -> tuple[Sett
     return tuple(
         Setting(
             name=".".join(path),
-            value=_masked(value),
+            value=_masked(path, value),
             origin=next((layer.origins[path] for layer in reversed(layers) if path in layer.origins), "default"),
         )
         for path, value in leaves(values)
@@ -69,8 +69,17 @@ def leaves(values: Mapping[str, Any], prefix: tuple[str, ...] = ()) -> Iterator[
             yield (*prefix, name), value
 
 
-def _masked(value: Any) -> Any:
-    return re.sub(r"(://[^/@:]*:)[^/@]*@", r"\1***@", value) if isinstance(value, str) else value
+_URL_PASSWORD = re.compile(r"(://[^/@:]*:)[^/]*@")
+_QUERY_PASSWORD = re.compile(r"([?&][^=&]*(?:password|passwd|secret|token)[^=&]*=)[^&]*", re.IGNORECASE)
+
+
+def _masked(path: tuple[str, ...], value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    # What a container gets by its environment is often a password, and nothing says which value is one.
+    if "environment" in path[:-1]:
+        return "***"
+    return _QUERY_PASSWORD.sub(r"\1***", _URL_PASSWORD.sub(r"\1***@", value))
 
 
 def _merge(into: dict[str, Any], values: Mapping[str, Any]) -> None:

@@ -5,6 +5,9 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{1,29}$")]
+Url = Annotated[
+    str, StringConstraints(pattern=r"^https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?(/[^\s?#]*)?$")
+]
 AccountId = Annotated[str, StringConstraints(pattern=r"^\d{12}$")]
 
 
@@ -147,8 +150,8 @@ class TargetSection(Settings):
     account: AccountId = Field(description="AWS account id; capctl refuses to act in another")
     region: str = Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$", description="AWS region")
     profile: str | None = Field(None, description="Profile of the AWS configuration files")
-    endpoint_url: str | None = Field(None, description="Address of every AWS API, for an emulator")
-    registry_url: str | None = Field(
+    endpoint_url: Url | None = Field(None, description="Address of every AWS API, for an emulator")
+    registry_url: Url | None = Field(
         None, description="Address of the container registry, when it is not the account's ECR"
     )
 

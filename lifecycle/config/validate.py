@@ -13,6 +13,8 @@ from lifecycle.config.suggest import near, one_of
 
 _PATTERNS = {
     "account": "must be the 12 digits of an AWS account id",
+    "endpoint_url": "must be an address such as `http://127.0.0.1:4566`",
+    "registry_url": "must be an address such as `http://127.0.0.1:5000`",
     "region": "must be an AWS region such as `eu-central-1`",
 }
 _NAME = "must start with a letter and hold 2 to 30 of a-z, 0-9 and `-`"

@@ -1,5 +1,6 @@
 """Infrastructure as code: the base stack, and the releases that shall exist."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -43,11 +44,17 @@ class Stack(Protocol):
     def releases(self) -> tuple[DeployedRelease, ...]:
         """The releases that exist, oldest first."""
 
-    def preview_releases(self, releases: tuple[Release, ...]) -> tuple[ResourceChange, ...]:
-        """What `apply_releases` would change."""
+    def preview_release(self, release: Release) -> tuple[ResourceChange, ...]:
+        """What `add_release` would change."""
 
-    def apply_releases(self, releases: tuple[Release, ...]) -> tuple[DeployedRelease, ...]:
-        """Make exactly these releases exist; finishes or clears what a killed run left."""
+    def add_release(self, release: Release) -> tuple[DeployedRelease, ...]:
+        """Make `release` exist beside those that exist once this run holds the stack's lock; returns all.
+
+        Finishes what a killed run left of it, and clears what one left of others.
+        """
+
+    def remove_releases(self, ids: Collection[str]) -> tuple[DeployedRelease, ...]:
+        """Delete these releases, and what a killed run left half made; the others stay, and are returned."""
 
     def destroy(self) -> None:
         """Remove the releases, then the base stack."""

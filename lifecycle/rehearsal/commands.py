@@ -12,7 +12,7 @@ from typing import Any
 
 from lifecycle.errors import CapctlError, ExitCode
 
-STOP_GRACE_S = 60  # a command that is told to stop waits for Packer, Pulumi or a job to clean up
+STOP_GRACE_S = 100  # a command that is told to stop waits for Packer, Pulumi or a job to clean up
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -71,12 +71,15 @@ def _processes(rehearsal: str, state: Path | None) -> Iterator[Leftover]:
 
 
 def _containers(rehearsal: str) -> Iterator[Leftover]:
-    try:
-        import docker
+    import docker
 
+    try:
         engine = docker.from_env(timeout=10)
-    except Exception:
-        return  # without an engine there are no containers
+        engine.ping()
+    except docker.errors.DockerException as error:
+        if not isinstance(error, docker.errors.APIError):
+            return  # no engine answers, so none runs a container
+        raise
     try:
         for container in engine.containers.list(all=True, filters={"label": f"{REHEARSAL_LABEL}={rehearsal}"}):
             yield Leftover(kind="container", name=str(container.id), detail=f"{container.name} ({container.status})")

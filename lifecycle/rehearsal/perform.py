@@ -49,6 +49,8 @@ def perform(
 
     `without` names the parts that shall be stand-ins even if they could be real.
     """
+    if report_folder:
+        report_folder.mkdir(parents=True, exist_ok=True)  # fails now, not after the last scene
     for identifier in end_abandoned_stages():
         ui.note(f"Removed what rehearsal {identifier} left behind")
     play = import_module(f"lifecycle.rehearsal.scenes.{scene}").play

@@ -46,18 +46,19 @@ def resolve_bake(ports: Ports, target: Target) -> Bake:
     )
     name = inputs.ami_name(target.project)
     # By digest first, so that the AMI of a forced bake counts; by name, because Packer tags an AMI last.
-    proven = (
-        ami
-        for ami in ports.amis.list(target.project)
-        if ami.tags.get(Tag.BAKE_DIGEST) == inputs.digest and _proven(ami)
-    )
+    proven = (ami for ami in _baked_from(inputs, ports, target) if _proven(ami))
     existing = next(proven, None) or ports.amis.by_name(name)
     return Bake(inputs=inputs, models=models, ami_name=existing.name if existing else name, existing=existing)
 
 
-def forced(bake: Bake, run: Run) -> Bake:
-    """The same bake as if no AMI had its content; the name takes the run's id, since AWS keeps names unique."""
-    return Bake(inputs=bake.inputs, models=bake.models, ami_name=f"{bake.ami_name}-{run.id}", existing=None)
+def forced(ports: Ports, target: Target, run: Run, bake: Bake) -> Bake:
+    """The same bake as if no proven AMI had its content; the name takes the run's id, since AWS keeps names unique.
+
+    An AMI that a killed run left unproven is gone on with.
+    """
+    left = next((ami for ami in _baked_from(bake.inputs, ports, target) if not _proven(ami)), None)
+    name = left.name if left else f"{bake.inputs.ami_name(target.project)}-{run.id}"
+    return Bake(inputs=bake.inputs, models=bake.models, ami_name=name, existing=left)
 
 
 def plan_bake(ports: Ports, target: Target, run: Run, bake: Bake) -> Plan:
@@ -89,6 +90,11 @@ def plan_bake(ports: Ports, target: Target, run: Run, bake: Bake) -> Plan:
         MarkVerified(ports=ports, name=name),
     )
     return Plan(title=f"bake {name}", because=because, steps=steps)
+
+
+def _baked_from(inputs: BakeInputs, ports: Ports, target: Target) -> tuple[AmiRecord, ...]:
+    amis = ports.amis.list(target.project)
+    return tuple(ami for ami in amis if ami.tags.get(Tag.BAKE_DIGEST) == inputs.digest)
 
 
 def _proven(ami: AmiRecord) -> bool:

@@ -14,7 +14,7 @@ from lifecycle.ports import Ports
 from lifecycle.ports.stack import ResourceChange
 from lifecycle.workflows.promote import MovePointer
 from lifecycle.workflows.release_steps import CreateRelease, PruneReleases, RemoveRelease, WaitValid
-from lifecycle.workflows.smoke import Smoke, require_video
+from lifecycle.workflows.smoke import Smoke, is_smoke, require_video
 
 # Batch allows 50 compute environments in a region; two are left for a person in a hurry.
 _ENVIRONMENT_LIMIT = 48
@@ -39,11 +39,11 @@ def plan_deploy(ports: Ports, target: Target, run: Run, wanted: Wanted) -> Plan:
     exists = release.id in {deployed.release.id for deployed in existing}
     if pointer and pointer.release_id == release.id and exists:
         return Plan(title=f"Release {release.id}", because="it is active already")
+    is_ours = not exists or _was_left_unfinished(ports, release, existing, pointer)
     steps: list[Step] = []
     if not exists:
         _require_room(ports, target)
-        others = tuple(deployed.release for deployed in existing)
-        _require_only_creates(ports.stack.preview_releases((*others, release)), release, existing)
+        _require_only_creates(ports.stack.preview_release(release), release, existing)
         steps.append(CreateRelease(stack=ports.stack, release=release))
     return Plan(
         title=f"Release {release.id}",
@@ -68,7 +68,7 @@ def plan_deploy(ports: Ports, target: Target, run: Run, wanted: Wanted) -> Plan:
                 keep=target.settings.stack.keep_releases,
             ),
         ),
-        undo=(RemoveRelease(stack=ports.stack, pointers=ports.pointers, release_id=release.id),),
+        undo=(RemoveRelease(stack=ports.stack, pointers=ports.pointers, release_id=release.id),) if is_ours else (),
     )
 
 
@@ -156,6 +156,21 @@ def _require_only_creates(
             hint="Someone changed a release outside capctl, or capctl's programs changed; compare with `capctl status`",
             details=tuple(f"{change.operation} {change.type} {change.name}" for change in touched),
         )
+
+
+def _was_left_unfinished(
+    ports: Ports, release: Release, existing: tuple[DeployedRelease, ...], pointer: Pointer | None
+) -> bool:
+    """Whether an earlier run made `release` and never promoted it.
+
+    Such a release is younger than those that the pointer names, and nothing but smoke jobs ever ran on it.
+    """
+    ids = [deployed.release.id for deployed in existing]
+    place = ids.index(release.id)
+    named = {pointer.release_id, pointer.previous_release_id} if pointer else set()
+    if not named.isdisjoint(ids[place:]):
+        return False
+    return all(is_smoke(job) for job in ports.jobs.list(existing[place].job_queue_arn))
 
 
 def _because(release: Release, pointer: Pointer | None) -> str:

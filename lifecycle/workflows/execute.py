@@ -1,10 +1,10 @@
-"""Run a plan: each step is applied, read back and written to the journal."""
+"""Run a plan: each step is written to the journal, applied, read back, and its outcome written."""
 
 from lifecycle.domain.plan import Plan, Step
 from lifecycle.domain.run import Run
 from lifecycle.errors import CapctlError, Inconclusive, Interrupted, PartlyApplied, RolledBack
 from lifecycle.ports import Ports
-from lifecycle.ports.journal import JournalEntry
+from lifecycle.ports.journal import BEGUN, JournalEntry
 
 
 def execute(plan: Plan, ports: Ports, run: Run) -> None:
@@ -34,16 +34,7 @@ def execute(plan: Plan, ports: Ports, run: Run) -> None:
 
 
 def _apply(step: Step, plan: Plan, ports: Ports, run: Run) -> None:
-    outcome = "failed"
-    try:
-        with ports.ui.step(step.describe()) as report:
-            outcome = step.apply()
-            step.verify()
-            report.done(outcome)
-    except CapctlError as error:
-        outcome = f"failed: {error.code}"
-        raise
-    finally:
+    def write(outcome: str) -> None:
         ports.journal.append(
             JournalEntry(
                 at=ports.clock.now().isoformat(timespec="seconds"),
@@ -55,6 +46,22 @@ def _apply(step: Step, plan: Plan, ports: Ports, run: Run) -> None:
                 why=run.reason or plan.because,
             )
         )
+
+    # Before the change, so that a journal that cannot be written stops it, and a kill leaves a line.
+    write(BEGUN)
+    try:
+        with ports.ui.step(step.describe()) as report:
+            outcome = step.apply()
+            step.verify()
+            report.done(outcome)
+    except BaseException as error:
+        code = error.code if isinstance(error, CapctlError) else type(error).__name__
+        try:
+            write(f"failed: {code}")
+        except CapctlError as unwritable:
+            ports.ui.warn(unwritable.message)
+        raise
+    write(outcome)
 
 
 def _undo(plan: Plan, failure: CapctlError, ports: Ports, run: Run) -> None:

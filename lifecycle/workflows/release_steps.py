@@ -1,9 +1,10 @@
 """The steps by which releases come and go."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from lifecycle.domain.release import DeployedRelease, Pointer, Release
-from lifecycle.errors import CapctlError, Interrupted, TimedOut
+from lifecycle.errors import CapctlError, Interrupted, PartlyApplied, TimedOut
 from lifecycle.ports.clock import Clock
 from lifecycle.ports.jobs import Jobs
 from lifecycle.ports.pointers import Pointers
@@ -51,12 +52,15 @@ class CreateRelease:
         return f"create release {self.release.id}: AMI {self.release.ami_id}, image {self.release.image.digest}"
 
     def apply(self) -> str:
-        others = tuple(d.release for d in self.stack.releases() if d.release.id != self.release.id)
-        made = self.stack.apply_releases((*others, self.release))
-        return f"{len(made)} releases exist"
+        return f"{len(self.stack.add_release(self.release))} releases exist"
 
     def verify(self) -> None:
-        deployed_release(self.stack, self.release.id)
+        if self.release.id not in _ids(self.stack.releases()):
+            raise CapctlError(
+                "release-missing",
+                f"Release `{self.release.id}` is not among those that exist after it was created",
+                hint="Run `capctl deploy -v` again",
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +104,10 @@ class WaitValid:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemoveRelease:
-    """Remove a release again, unless the pointer needs it."""
+    """Remove a release again, unless the pointer needs it.
+
+    Raises `PartlyApplied("release-active")` when the pointer names it: then the former state is not back in place.
+    """
 
     stack: Stack
     pointers: Pointers
@@ -111,16 +118,23 @@ class RemoveRelease:
         return f"remove release {self.release_id}, unless the pointer needs it"
 
     def apply(self) -> str:
-        if self.release_id in _needed(self.pointers.read()):
+        pointer = self.pointers.read()
+        if pointer and pointer.release_id == self.release_id:
+            raise PartlyApplied(
+                "release-active",
+                f"The pointer names release `{self.release_id}`, which takes jobs and is not removed",
+                hint="Run `capctl rollback`, or look at `capctl status` whether somebody else wants it there",
+            )
+        if self.release_id in _needed(pointer):
             return "kept, the pointer needs it"
-        # Applied even when the release is not listed: what a failed creation left belongs to no list.
-        self.stack.apply_releases(tuple(d.release for d in self.stack.releases() if d.release.id != self.release_id))
+        # Asked for even when the release is not listed: what a failed creation left belongs to no list.
+        self.stack.remove_releases({self.release_id})
         return "removed"
 
     def verify(self) -> None:
         if self.release_id in _needed(self.pointers.read()):
             return
-        if self.release_id in {deployed.release.id for deployed in self.stack.releases()}:
+        if self.release_id in _ids(self.stack.releases()):
             raise CapctlError(
                 "release-not-removed",
                 f"Release `{self.release_id}` still exists after it was removed",
@@ -128,11 +142,12 @@ class RemoveRelease:
             )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class PruneReleases:
     """Remove old releases; the active one, the one before it and those with unfinished jobs stay.
 
     The new release takes jobs already when this runs, so a failure here takes nothing back: the next deploy tries again.
+    `pruned` is set by `apply`, for `verify`.
     """
 
     stack: Stack
@@ -140,6 +155,7 @@ class PruneReleases:
     pointers: Pointers
     ui: Ui
     keep: int
+    pruned: frozenset[str] = frozenset()
     permissions: tuple[str, ...] = (*_DELETE, "batch:DescribeJobs", "batch:ListJobs", "dynamodb:GetItem")
 
     def describe(self) -> str:
@@ -155,16 +171,19 @@ class PruneReleases:
             return f"left for the next deploy: {error.code}"
 
     def verify(self) -> None:
-        """`apply_releases` answers with what exists."""
+        if left := self.pruned & _ids(self.stack.releases()):
+            self.ui.warn(
+                f"Old releases still exist after they were pruned, the next deploy tries again: {_listed(left)}"
+            )
 
     def _pruned(self) -> str:
-        releases = self.stack.releases()
-        surplus = surplus_releases(releases, self.pointers.read(), keep=self.keep)
+        surplus = surplus_releases(self.stack.releases(), self.pointers.read(), keep=self.keep)
         busy = {d.release.id for d in surplus if any(not j.state.is_final for j in self.jobs.list(d.job_queue_arn))}
-        pruned = {deployed.release.id for deployed in surplus} - busy
+        pruned = frozenset(_ids(surplus) - busy)
         if pruned:
-            self.stack.apply_releases(tuple(d.release for d in releases if d.release.id not in pruned))
-        said = [f"pruned {', '.join(sorted(pruned))}" if pruned else "nothing to prune"]
+            self.stack.remove_releases(pruned)
+        self.pruned = pruned
+        said = [f"pruned {_listed(pruned)}" if pruned else "nothing to prune"]
         said += [f"kept {release_id}, it has unfinished jobs" for release_id in sorted(busy)]
         return "; ".join(said)
 
@@ -176,7 +195,15 @@ def surplus_releases(
     needed = _needed(pointer)
     others = [deployed for deployed in releases if deployed.release.id not in needed]
     room = max(keep - (len(releases) - len(others)), 0)
-    return tuple(others[: len(others) - room])
+    return tuple(others[: max(len(others) - room, 0)])
+
+
+def _ids(releases: tuple[DeployedRelease, ...]) -> set[str]:
+    return {deployed.release.id for deployed in releases}
+
+
+def _listed(ids: Collection[str]) -> str:
+    return ", ".join(sorted(ids))
 
 
 def _needed(pointer: Pointer | None) -> set[str]:

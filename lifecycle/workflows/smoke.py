@@ -96,7 +96,7 @@ def require_video(target: Target) -> str:
 
 def _run_job(ports: Ports, target: Target, run: Run, release: DeployedRelease) -> tuple[JobRecord, AmiId | None]:
     """Submit, or follow the smoke job that a killed run left on the release's queue; returns it once it has succeeded."""
-    left = [job for job in ports.jobs.list(release.job_queue_arn) if _is_smoke(job) and not job.state.is_final]
+    left = [job for job in ports.jobs.list(release.job_queue_arn) if is_smoke(job) and not job.state.is_final]
     job_id = left[0].id if left else ports.jobs.submit(_request(target, run, release))
     try:
         return _waited(ports, target, job_id)
@@ -120,7 +120,8 @@ def _request(target: Target, run: Run, release: DeployedRelease) -> JobRequest:
     )
 
 
-def _is_smoke(job: JobRecord) -> bool:
+def is_smoke(job: JobRecord) -> bool:
+    """Whether `deploy` or `smoke` submitted the job."""
     return job.name.startswith("smoke-")
 
 

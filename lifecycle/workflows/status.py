@@ -6,7 +6,7 @@ from lifecycle.domain.release import DeployedRelease, Pointer
 from lifecycle.errors import CapctlError
 from lifecycle.ports import Ports
 from lifecycle.ports.jobs import Jobs
-from lifecycle.ports.journal import JournalEntry
+from lifecycle.ports.journal import BEGUN, JournalEntry
 
 _JOURNAL_LINES = 10
 
@@ -36,8 +36,14 @@ def read_status(ports: Ports) -> Status:
     return Status(
         pointer=pointer,
         releases=tuple(_release_status(ports.jobs, release, pointer) for release in ports.stack.releases()),
-        journal=ports.journal.entries()[-_JOURNAL_LINES:],
+        journal=_outcomes(ports.journal.entries())[-_JOURNAL_LINES:],
     )
+
+
+def _outcomes(entries: tuple[JournalEntry, ...]) -> tuple[JournalEntry, ...]:
+    """The end of each mutation; the begin only of one that never ended."""
+    ended = {(entry.run_id, entry.step) for entry in entries if entry.outcome != BEGUN}
+    return tuple(entry for entry in entries if entry.outcome != BEGUN or (entry.run_id, entry.step) not in ended)
 
 
 def _release_status(jobs: Jobs, deployed: DeployedRelease, pointer: Pointer | None) -> ReleaseStatus:

@@ -3,9 +3,11 @@
 Groups: rehearsal, startup, release. Without one, all are measured and docs/benchmarks.md is written.
 """
 
+import os
 import sys
 from pathlib import Path
 
+from lifecycle.errors import CapctlError
 from tests.bench.figures import Figure, text_table
 from tests.bench.page import write_page
 from tests.bench.rehearsal import rehearsal_figures
@@ -22,12 +24,17 @@ def main(names: list[str]) -> int:
         print(f"bench: `{unknown[0]}` is not a group\n\n{__doc__}", file=sys.stderr)
         return 2
     figures: list[Figure] = []
+    load = os.getloadavg()[0]
     for name in names or GROUPS:
         print(f"bench: measuring {name}", file=sys.stderr)
-        figures += GROUPS[name]()
+        try:
+            figures += GROUPS[name]()
+        except (CapctlError, RuntimeError) as error:
+            print(f"bench: {error}", file=sys.stderr)
+            return 1
     print(text_table(figures))
     if not names:
-        write_page(PAGE, figures)
+        write_page(PAGE, figures, load=load)
         print(f"bench: wrote {PAGE}", file=sys.stderr)
     return 0 if all(figure.met is not False for figure in figures) else 1
 

@@ -9,6 +9,9 @@ from urllib.parse import urlsplit
 
 from tests.bench.timing import run
 
+# By it, the engine's images of superseded rounds are found again.
+LABEL = "dev.capctl.bench"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Builder:
@@ -51,8 +54,8 @@ class EnginePush:
 
     def __enter__(self) -> "EnginePush":
         # The metadata stands first, so that a changed line costs the copy alone.
-        entrypoint = 'ENTRYPOINT ["python3", "-m", "analyzer", "batch"]'
-        self._dockerfile.write_text(f"FROM {self._base}\n{entrypoint}\nCOPY . /app/{self._code.name}\n")
+        metadata = f'LABEL {LABEL}={self._name}\nENTRYPOINT ["python3", "-m", "analyzer", "batch"]'
+        self._dockerfile.write_text(f"FROM {self._base}\n{metadata}\nCOPY . /app/{self._code.name}\n")
         self._docker("pull", "--quiet", self._base)
         self.push()
         return self
@@ -62,12 +65,11 @@ class EnginePush:
     ) -> None:
         shutil.rmtree(self._dockerfile.parent)
         self._docker("image", "rm", "--force", self._name, self._base)
-        self._docker("image", "prune", "--force", "--filter", f"label=dev.capctl.bench={self._name}")
+        self._docker("image", "prune", "--force", "--filter", f"label={LABEL}={self._name}")
 
     def push(self) -> None:
         """Build and push, as two commands."""
-        label = ("--label", f"dev.capctl.bench={self._name}")
-        self._docker("build", "--quiet", *label, "--tag", self._name, "--file", str(self._dockerfile), str(self._code))
+        self._docker("build", "--quiet", "--tag", self._name, "--file", str(self._dockerfile), str(self._code))
         self._docker("push", "--quiet", self._name)
 
     def _docker(self, *words: str) -> str:
@@ -78,7 +80,8 @@ def _builds(builder: Builder) -> bool:
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "Dockerfile").write_text("FROM scratch\nCOPY Dockerfile /\n")
         try:
-            run(builder.program, "build", "--quiet", folder, environment=builder.environment)
+            image = run(builder.program, "build", "--quiet", folder, environment=builder.environment).strip()
         except RuntimeError:
             return False
+        run(builder.program, "image", "rm", "--force", image)
         return True

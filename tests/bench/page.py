@@ -24,8 +24,9 @@ Measured on {date} by `make bench`, which writes this page.
   median of the ratios is given, and in brackets the medians of the times. What else loads the machine slows both sides.
 - The rehearsal is played once, by a `capctl rehearse` of its own; seconds and memory are those of its report. Memory is the largest sum of
   the resident memory of all its processes, sampled four times a second.
-- The code push has one stage for both sides: the same registry on loopback, the same base image, the same changed line. The engine has
-  pulled the base and its cache is warm; its Dockerfile is `FROM` the base, `ENTRYPOINT`, `COPY` of the code, so that a change costs the copy alone.
+- The code push has one stage for both sides: the same registry on loopback, the same base image, the same changed line. The
+  engine has pulled the base and its cache is warm; its Dockerfile is `FROM` the base, `LABEL`, `ENTRYPOINT`, `COPY` of the code, so that a
+  change costs the copy alone.
 - Requests and bytes are counted where they are sent, by `images/transport.py`.
 
 ## Repeat it
@@ -37,13 +38,13 @@ make bench                                   # all of it, about four minutes; ex
 """
 
 
-def write_page(path: Path, figures: Sequence[Figure]) -> None:
-    """Write the page for `figures`, as measured now on this machine."""
+def write_page(path: Path, figures: Sequence[Figure], *, load: float) -> None:
+    """Write the page for `figures`, as measured now on this machine; `load` is its load average before."""
     date = datetime.now(UTC).date().isoformat()
-    path.write_text(_TEXT.format(date=date, machine=_machine(), table=markdown_table(figures)))
+    path.write_text(_TEXT.format(date=date, machine=_machine(load), table=markdown_table(figures)))
 
 
-def _machine() -> str:
+def _machine(load: float) -> str:
     memory_gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     packages = ", ".join(f"{name} {version(name)}" for name in ("click", "pydantic", "boto3"))
     programs = (
@@ -52,5 +53,6 @@ def _machine() -> str:
     )
     return (
         f"Machine: {os.cpu_count()} cores, {memory_gib:.0f} GiB of memory, {platform.system()} {platform.release()}, "
-        f"Python {platform.python_version()}, {packages}, {', '.join(programs)}."
+        f"Python {platform.python_version()}, {packages}, {', '.join(programs)}; "
+        f"load average before the start: {load:.1f}."
     )

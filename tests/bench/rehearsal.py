@@ -1,12 +1,12 @@
 """The whole rehearsal: how long, how much memory, and whether every part was real."""
 
 import json
-import subprocess
 import tempfile
 from pathlib import Path
 
 from tests.bench.figures import Figure
 from tests.bench.startup import CAPCTL
+from tests.bench.timing import run
 
 SECONDS_BOUND = 90
 MEMORY_BOUND_GB = 2.5
@@ -15,7 +15,7 @@ MEMORY_BOUND_GB = 2.5
 def rehearsal_figures() -> list[Figure]:
     """Play the release scene once, in a process of its own, and read its report."""
     with tempfile.TemporaryDirectory() as folder:
-        subprocess.run([CAPCTL, "--quiet", "rehearse", "--report", folder], check=True, stdout=subprocess.DEVNULL)
+        run(CAPCTL, "rehearse", "--report", folder)
         report = json.loads((Path(folder) / "report.json").read_text())
     steps = report["steps"]
     real = sum(step["kind"] == "real" for step in steps)

@@ -62,7 +62,7 @@ def queue(request: pytest.FixtureRequest) -> Iterator[Queue]:
 
 def _in_memory() -> Queue:
     stack, release = FakeStack(), make_release()
-    (deployed,) = stack.apply_releases((release,))
+    (deployed,) = stack.add_release(release)
     jobs = FakeJobs(stack)
 
     def definition(exit_code: int) -> str:

@@ -1,5 +1,7 @@
 """`ports.Stack` in memory."""
 
+from collections.abc import Collection
+
 from lifecycle.domain.release import DeployedRelease, Release
 from lifecycle.errors import CapctlError
 from lifecycle.ports.stack import BaseOutputs, ResourceChange
@@ -19,7 +21,7 @@ _PARTS = ("ec2/launchTemplate:LaunchTemplate", "batch/computeEnvironment:Compute
 
 
 class FakeStack:
-    """Releases in the order they were made. `fail_with` is raised by the next `apply_releases` that creates, which leaves it half made.
+    """Releases in the order they were made. `fail_with` is raised by the next `add_release`, which leaves it half made.
 
     `surprise` is put before every preview, as if somebody had changed something by hand.
     """
@@ -48,29 +50,31 @@ class FakeStack:
     def releases(self) -> tuple[DeployedRelease, ...]:
         return tuple(self._releases.values())
 
-    def preview_releases(self, releases: tuple[Release, ...]) -> tuple[ResourceChange, ...]:
+    def preview_release(self, release: Release) -> tuple[ResourceChange, ...]:
         self.base()
-        wanted = {release.id for release in releases}
-        gone = (self._releases.keys() | self.half_made) - wanted
-        operations = {id_: "same" if id_ in self._releases else "create" for id_ in wanted}
-        operations |= dict.fromkeys(gone, "delete")
+        operations = dict.fromkeys(self._releases, "same") | dict.fromkeys(self.half_made, "delete")
+        if release.id not in self._releases:
+            operations[release.id] = "create"
         return self.surprise + tuple(
             ResourceChange(operation=operation, type=f"aws:{part}", name=f"vision-{release_id}")
             for release_id, operation in operations.items()
             for part in _PARTS
         )
 
-    def apply_releases(self, releases: tuple[Release, ...]) -> tuple[DeployedRelease, ...]:
+    def add_release(self, release: Release) -> tuple[DeployedRelease, ...]:
         self.base()
-        created = [release for release in releases if release.id not in self._releases]
-        if created and self.fail_with:
-            self.half_made.add(created[0].id)
+        if self.fail_with:
+            self.half_made.add(release.id)
             error, self.fail_with = self.fail_with, None
             raise error
         self.half_made.clear()
-        wanted = {release.id for release in releases}
-        self._releases = {key: value for key, value in self._releases.items() if key in wanted}
-        self._releases |= {release.id: deployed(release) for release in created}
+        self._releases.setdefault(release.id, deployed(release))
+        return self.releases()
+
+    def remove_releases(self, ids: Collection[str]) -> tuple[DeployedRelease, ...]:
+        self.base()
+        self.half_made.clear()
+        self._releases = {key: value for key, value in self._releases.items() if key not in ids}
         return self.releases()
 
     def destroy(self) -> None:

@@ -1,7 +1,10 @@
-"""The emulator with its registry, once per module, and one release's worth of Batch on it."""
+"""What the tests share: the emulator with its registry, once per module; a rehearsal that is kept, once per session."""
 
 from __future__ import annotations
 
+import os
+import shutil
+import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,8 +15,10 @@ from lifecycle.rehearsal import leftovers
 from lifecycle.rehearsal.child import free_port
 from lifecycle.rehearsal.emulator.containers import jobs_supported
 from lifecycle.rehearsal.emulator.launch import Emulator, EmulatorOptions
+from lifecycle.rehearsal.machine import machines_supported
 from lifecycle.rehearsal.services.registry import RunningRegistry, start_registry
 from tests.rehearsal.emulator_parts import Batch, bake
+from tests.rehearsal.kept_stage import Beside, KeptStage, Project, keep_a_rehearsal
 from tests.rehearsal.stage_parts import TINY_IMAGE, Aws, tiny_tar
 
 
@@ -75,3 +80,34 @@ def batch(aws: Aws, emulator: Emulator, engine: None) -> Iterator[Batch]:
     opened = Batch(aws, image, name="test").open_queue()
     yield opened
     opened.close()
+
+
+@pytest.fixture(scope="session")
+def rehearsals(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[KeptStage, Beside]]:
+    """A rehearsal that is kept, played while another one beside it was interrupted. Ended with the session; nothing survives."""
+    folder = tmp_path_factory.mktemp("rehearsals")
+    packer = None if shutil.which("packer") else "`packer` is not installed"
+    if why := jobs_supported() or machines_supported(folder) or packer:
+        pytest.skip(why)
+    # Short, because sockets live below it; its own, because ending rehearsals shall not end a person's.
+    with tempfile.TemporaryDirectory(prefix="capctl-", ignore_cleanup_errors=True) as state:
+        with keep_a_rehearsal({**os.environ, "XDG_STATE_HOME": state}, folder) as kept_and_beside:
+            yield kept_and_beside
+        assert sorted(Path(state, "capctl", "rehearsals").iterdir()) == []
+
+
+@pytest.fixture(scope="session")
+def kept(rehearsals: tuple[KeptStage, Beside]) -> KeptStage:
+    return rehearsals[0]
+
+
+@pytest.fixture
+def project(kept: KeptStage, tmp_path: Path) -> Project:
+    """The kept stage's project, with the code of its active release, in a folder of the test's own."""
+    return kept.copy(tmp_path / "project")
+
+
+@pytest.fixture
+def newcomer(kept: KeptStage, tmp_path: Path) -> Project:
+    """A project that the kept stage's account has never seen."""
+    return kept.copy(tmp_path / "newcomer", name=f"new-{uuid.uuid4().hex[:8]}")

@@ -19,15 +19,19 @@ import boto3
 import yaml
 
 from lifecycle.errors import ERROR_CODES
+from lifecycle.rehearsal import leftovers
 from lifecycle.rehearsal.machine import REHEARSAL_VARIABLE
+from lifecycle.rehearsal.scenes.release import BROKEN
+from tests.rehearsal.stage_parts import until
 
 CAPCTL = (sys.executable, "-m", "lifecycle", "-o", "json")
 _ALIVE = ["pending", "running", "stopping", "stopped", "shutting-down"]
+_LINKED_FROM_BYTES = 1_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """How one command ended: its exit code, its one document, and what it said on stderr."""
+    """How one command ended: its exit code, its one document, what it said on stderr, and when."""
 
     exit_code: int
     document: dict[str, Any]
@@ -40,36 +44,66 @@ class Answer:
         return str(self.document["code"]) if self.document.get("schema") == "capctl.error/1" else ""
 
 
-def ended(process: subprocess.Popen[str], started: float, *, timeout_s: float = 280) -> Answer:
-    """The answer of a command, after checking what holds for every one: one document, no traceback, a hint for each error."""
-    try:
-        out, said = process.communicate(timeout=timeout_s)
-    finally:
-        if process.poll() is None:
-            process.kill()
-            process.communicate()
-    assert "Traceback" not in said + out, said
-    document = json.loads(out) if out.strip() or process.returncode >= 0 else {}
-    answer = Answer(
-        exit_code=process.returncode, document=document, said=said, seconds=time.monotonic() - started
-    )
-    if answer.exit_code > 0:
-        assert f"error[{answer.code}]: " in said or not answer.code, said
-        assert answer.code in {*ERROR_CODES, ""}, answer
-        assert answer.document.get("hint") or not answer.code, answer
-    return answer
+class Running:
+    """A command that runs, in a session of its own; what it says can be waited for."""
+
+    def __init__(self, arguments: tuple[str, ...], environment: Mapping[str, str], folder: Path, *, said: Path) -> None:
+        self._started, self._said = time.monotonic(), said
+        with said.open("wb") as stream:
+            self.process = subprocess.Popen(
+                [*CAPCTL, *arguments],
+                env=dict(environment),
+                cwd=folder,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=stream,
+                text=True,
+                start_new_session=True,
+            )
+
+    def says(self, words: str, *, timeout_s: float = 120) -> None:
+        """Wait until stderr holds `words`; fails when the command ends first."""
+        until(lambda: words in self._said.read_text() or self.process.poll() is not None, timeout_s)
+        assert words in self._said.read_text(), self._said.read_text()
+
+    def send(self, number: signal.Signals) -> float:
+        """Signal the command, not what it started, as a supervisor does; returns the time."""
+        self.process.send_signal(number)
+        return time.monotonic()
+
+    def ended(self, *, timeout_s: float = 250) -> Answer:
+        """Its answer, after what holds for every one: one document, no traceback, no bug, and for each error a code and a hint."""
+        try:
+            out, _ = self.process.communicate(timeout=timeout_s)
+        finally:
+            self.process.kill()
+            self.process.wait()
+        said, code = self._said.read_text(), self.process.returncode
+        assert "Traceback" not in said + out, said
+        answer = Answer(
+            exit_code=code,
+            document=json.loads(out) if code >= 0 else {},
+            said=said,
+            seconds=time.monotonic() - self._started,
+        )
+        if answer.code:
+            assert answer.code in ERROR_CODES, said
+            assert f"error[{answer.code}]: " in said
+            assert answer.document["hint"], said
+            assert answer.exit_code == answer.document["exit_code"] != 70
+        return answer
 
 
 class KeptStage:
     """The stage that `capctl rehearse --keep` printed the environment of."""
 
-    def __init__(self, document: Mapping[str, Any]) -> None:
-        self.report = {key: value for key, value in document.items() if key != "environment"}
+    def __init__(self, document: Mapping[str, Any], *, report_folder: Path) -> None:
+        self.document = dict(document)
+        self.report_folder = report_folder
         self.environment: dict[str, str] = dict(document["environment"])
         self.id = self.environment[REHEARSAL_VARIABLE]
-        self.config = Path(self.environment["CAPCTL_CONFIG"])
-        self.folder = self.config.parents[1]
-        self.project = Project(self, self.config.parent)
+        self.folder = Path(self.environment["CAPCTL_CONFIG"]).parents[1]
+        self.project = Project(self, self.folder / "project")
 
     def client(self, service: str) -> Any:
         """A boto3 client of the emulator."""
@@ -82,29 +116,30 @@ class KeptStage:
             aws_secret_access_key=given["AWS_SECRET_ACCESS_KEY"],
         )
 
-    def compute(self) -> dict[str, list[str]]:
-        """Everything in EC2 that costs money or stands in the way, by kind."""
+    def bake_traces(self) -> dict[str, list[str]]:
+        """Everything of EC2 that a bake makes, by kind. Hosts of Batch come and go by themselves and have no key pair."""
         ec2 = self.client("ec2")
         alive = [{"Name": "instance-state-name", "Values": _ALIVE}]
-        reservations = ec2.describe_instances(Filters=alive)["Reservations"]
-        groups = ec2.describe_security_groups()["SecurityGroups"]
+        instances = [i for r in ec2.describe_instances(Filters=alive)["Reservations"] for i in r["Instances"]]
+        loose = ec2.describe_volumes(Filters=[{"Name": "status", "Values": ["available"]}])["Volumes"]
         return {
-            "instances": sorted(i["InstanceId"] for r in reservations for i in r["Instances"]),
+            "instances": sorted(i["InstanceId"] for i in instances if i.get("KeyName")),
             "amis": sorted(i["ImageId"] for i in ec2.describe_images(Owners=["self"])["Images"]),
             "snapshots": sorted(s["SnapshotId"] for s in ec2.describe_snapshots(OwnerIds=["self"])["Snapshots"]),
-            "volumes": sorted(v["VolumeId"] for v in ec2.describe_volumes()["Volumes"]),
+            "volumes": sorted(v["VolumeId"] for v in loose),
             "key pairs": sorted(k["KeyName"] for k in ec2.describe_key_pairs()["KeyPairs"]),
-            "security groups": sorted(g["GroupId"] for g in groups),
+            "security groups": sorted(g["GroupId"] for g in ec2.describe_security_groups()["SecurityGroups"]),
         }
 
-    def copy(self, folder: Path, *, project: str | None = None) -> Project:
-        """The project in a folder of its own, on this stage; with another `project` name nothing of it exists yet."""
+    def copy(self, folder: Path, *, name: str = "") -> Project:
+        """The project in a folder of its own, its code no longer broken. With another `name` nothing of it exists on the stage."""
         shutil.copytree(self.project.folder, folder, copy_function=_linked, ignore=shutil.ignore_patterns(".capctl"))
         made = Project(self, folder)
-        if project:
-            with made.changed_config() as document:
-                document["project"] = project
-                (target,) = document["targets"].values()
+        code = (folder / "analyzer" / "__init__.py").read_text()
+        made.commit("analyzer/__init__.py", code.replace(BROKEN, "").replace("# a one-line change\n", ""))
+        if name:
+            with made.changed_config() as (document, target):
+                document["project"] = name
                 target["stack"]["state"] = (folder / ".pulumi-state").as_uri()
         return made
 
@@ -116,25 +151,21 @@ class Project:
         self.stage = stage
         self.folder = folder
         self.config = folder / "capctl.yaml"
+        self.bucket = yaml.safe_load(self.config.read_text())["targets"]["rehearsal"]["smoke"]["video_url"].split("/")[
+            2
+        ]
+
+    def start(self, *arguments: str, **environment: str | None) -> Running:
+        """A command that runs; a variable that is None is unset."""
+        outer = {name: value for name, value in os.environ.items() if name != "AWS_PROFILE"}
+        given = {**outer, **self.stage.environment, "CAPCTL_CONFIG": str(self.config), **environment}
+        said = self.folder.parent / f"said-{time.monotonic_ns()}"
+        variables = {name: value for name, value in given.items() if value is not None}
+        return Running(arguments, variables, self.folder.parent, said=said)
 
     def __call__(self, *arguments: str, **environment: str | None) -> Answer:
-        """Run `capctl -o json ARGUMENTS` to its end; a variable that is None is unset."""
-        started = time.monotonic()
-        return ended(self.start(*arguments, **environment), started)
-
-    def start(self, *arguments: str, **environment: str | None) -> subprocess.Popen[str]:
-        """The running command, in a session of its own."""
-        variables = {**os.environ, **self.stage.environment, "CAPCTL_CONFIG": str(self.config), **environment}
-        return subprocess.Popen(
-            [*CAPCTL, *arguments],
-            env={name: value for name, value in variables.items() if value is not None and name != "AWS_PROFILE"},
-            cwd=self.folder.parent,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
+        """The answer of `capctl -o json ARGUMENTS`."""
+        return self.start(*arguments, **environment).ended()
 
     def done(self, *arguments: str, **environment: str | None) -> dict[str, Any]:
         """The document of a command that must succeed."""
@@ -142,29 +173,74 @@ class Project:
         assert answer.exit_code == 0, answer.said
         return answer.document
 
-    def fails(self, *arguments: str, code: str, exit_code: int = 1, **environment: str | None) -> Answer:
-        """The answer of a command that must end with this error."""
+    def fails(self, code: str, exit_code: int, *arguments: str, **environment: str | None) -> str:
+        """The message of a command that must end with this error, details included."""
         answer = self(*arguments, **environment)
-        assert (answer.code, answer.exit_code) == (code, exit_code), (answer, answer.said)
-        return answer
+        assert (answer.code, answer.exit_code) == (code, exit_code), (answer.document, answer.said)
+        return "\n".join([answer.document["message"], *answer.document["details"]])
 
     @contextmanager
-    def changed_config(self) -> Iterator[dict[str, Any]]:
-        """The document of capctl.yaml, written back when the block ends."""
+    def changed_config(self) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+        """The document of capctl.yaml and its target, written back when the block ends."""
         document = yaml.safe_load(self.config.read_text())
-        yield document
+        yield document, document["targets"]["rehearsal"]
         replace(self.config, yaml.safe_dump(document, sort_keys=False).encode())
 
     def commit(self, path: str, text: str) -> None:
         """Write a file of the project and commit it."""
         replace(self.folder / path, text.encode())
-        identity = {f"GIT_{role}_{what}": "capctl@localhost" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+        names = {
+            f"GIT_{role}_{what}": "capctl@localhost" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")
+        }
+        environment = {**os.environ, **names, "GIT_CONFIG_NOSYSTEM": "1", "HOME": str(self.folder)}
         for arguments in (("add", "--all"), ("commit", "--quiet", "--allow-empty", "--message", f"Change {path}")):
-            subprocess.run(["git", *arguments], cwd=self.folder, env={**os.environ, **identity}, check=True)
+            subprocess.run(["git", *arguments], cwd=self.folder, env=environment, check=True)
+
+    def change_code(self, line: str) -> None:
+        """Commit one more line of code."""
+        path = "analyzer/__init__.py"
+        self.commit(path, (self.folder / path).read_text() + f"# {line}\n")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beside:
+    """A rehearsal that was interrupted while another one was played: its answer, how long it took to end, and what it left."""
+
+    answer: Answer
+    stopped_s: float
+    left: list[leftovers.Leftover]
+
+
+@contextmanager
+def keep_a_rehearsal(environment: Mapping[str, str], folder: Path) -> Iterator[tuple[KeptStage, Beside]]:
+    """Play one rehearsal to its end and keep it, and interrupt a second one in its middle; end the first with the block."""
+    stages = Path(environment["XDG_STATE_HOME"], "capctl", "rehearsals")
+    arguments = ("rehearse", "--keep", "--report", str(folder / "report"))
+    first = Running(arguments, environment, folder, said=folder / "first")
+    try:
+        first.says("✓ stage up")
+        known = {path.name for path in stages.iterdir()}
+        second = Running(("rehearse",), environment, folder, said=folder / "second")
+        second.says("✓ models push")
+        (identifier,) = {path.name for path in stages.iterdir()} - known
+        sent = second.send(signal.SIGTERM)
+        answer = second.ended()
+        beside = Beside(
+            answer=answer, stopped_s=time.monotonic() - sent, left=leftovers.find(identifier, stages / identifier)
+        )
+        kept = first.ended()
+        assert kept.exit_code == 0, kept.said
+        yield KeptStage(kept.document, report_folder=folder / "report"), beside
+    finally:
+        first.process.kill()
+        down = Running(("rehearse", "--down"), environment, folder, said=folder / "down").ended()
+        assert down.exit_code == 0, down.said
+        for ended in down.document["ended"]:
+            assert leftovers.find(ended, stages / ended) == []
 
 
 def replace(path: Path, data: bytes) -> None:
-    """Write a file anew: copies of the project share their files' contents by hard links."""
+    """Write a file anew: copies of the project share their large files by hard links."""
     path.unlink(missing_ok=True)
     path.write_bytes(data)
 
@@ -175,17 +251,34 @@ def descendants(pid: int) -> set[int]:
     while waiting:
         for path in Path(f"/proc/{waiting.pop()}/task").glob("*/children"):
             try:
-                children = {int(child) for child in path.read_text().split()}
+                children = {int(child) for child in path.read_text().split()} - found
             except OSError:
                 continue
-            waiting += children - found
+            waiting += children
             found |= children
     return found
 
 
-def alive(pids: set[int]) -> set[int]:
-    """Those of the processes that run; a zombie does not."""
-    return {pid for pid in pids if _state(pid) not in {"", "Z", "X"}}
+def await_end(pids: set[int], *, timeout_s: float = 30) -> None:
+    """Wait until none of the processes runs."""
+    until(lambda: not {pid for pid in pids if _state(pid) not in {"", "Z", "X"}}, timeout_s)
+
+
+def await_child(running: Running, name: str) -> set[int]:
+    """Wait until the command has a process of this name below it; returns all that are."""
+
+    def found() -> set[int]:
+        below = descendants(running.process.pid)
+        return below if name in {_name(pid) for pid in below} else set()
+
+    return set(until(found, 60))
+
+
+def _name(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""
 
 
 def _state(pid: int) -> str:
@@ -195,26 +288,8 @@ def _state(pid: int) -> str:
         return ""
 
 
-def rehearse(*arguments: str, **environment: str) -> subprocess.Popen[str]:
-    """A rehearsal that is being played."""
-    return subprocess.Popen(
-        [*CAPCTL, "rehearse", *arguments],
-        env={**os.environ, **environment},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-
-
-def kill_group(process: subprocess.Popen[str], number: signal.Signals) -> None:
-    """Signal a command as a terminal or a supervisor does: the process, not what it started."""
-    process.send_signal(number)
-
-
 def _linked(source: str, target: str) -> None:
-    if Path(source).stat().st_size > 1_000_000:
+    if Path(source).stat().st_size > _LINKED_FROM_BYTES:
         os.link(source, target)
     else:
         shutil.copy2(source, target)

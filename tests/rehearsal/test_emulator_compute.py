@@ -121,7 +121,9 @@ def test_image_in_use_by_a_host_keeps_its_content_and_then_no_new_host_starts(ba
     assert not (emulator.options.state / "amis" / image).exists()
 
 
-def test_without_an_engine_jobs_fail_with_the_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_an_engine_an_image_of_elsewhere_cannot_be_pulled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
     options = EmulatorOptions(state=tmp_path / "state", rehearsal=f"test-{uuid.uuid4().hex[:8]}")
     with Emulator(options) as emulator:
@@ -129,4 +131,5 @@ def test_without_an_engine_jobs_fail_with_the_reason(tmp_path: Path, monkeypatch
         aws = Aws(emulator.endpoint)
         opened = Batch(aws, emulator.facts["base_ami"], name="no-engine").open_queue()
         job = opened.run("true")
-        assert (job["status"], job["statusReason"]) == ("FAILED", emulator.facts["no_jobs"])
+        assert (job["status"], job["statusReason"]) == ("FAILED", "Task failed to start")
+        assert job["container"]["reason"].startswith("CannotPullContainerError")

@@ -6,12 +6,17 @@ from contextlib import contextmanager
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
+    ConnectionClosedError,
     ConnectTimeoutError,
+    CredentialRetrievalError,
     EndpointConnectionError,
     NoCredentialsError,
     PartialCredentialsError,
     ReadTimeoutError,
+    SSOError,
+    TokenRetrievalError,
 )
+from botocore.parsers import ResponseParserError
 
 from lifecycle.errors import CapctlError, Denied, Inconclusive
 
@@ -44,7 +49,13 @@ def translated(doing: str) -> Iterator[None]:
             f"No AWS credentials were found while {doing}",
             hint="Set AWS_PROFILE, or log in with `aws sso login`",
         ) from error
-    except (EndpointConnectionError, ConnectTimeoutError, ReadTimeoutError) as error:
+    except (CredentialRetrievalError, SSOError, TokenRetrievalError) as error:
+        raise Denied(
+            "credentials-expired",
+            f"No valid AWS credentials could be had while {doing}: {error}",
+            hint="Log in again, for example `aws sso login`",
+        ) from error
+    except (EndpointConnectionError, ConnectionClosedError, ConnectTimeoutError, ReadTimeoutError) as error:
         raise CapctlError(
             "aws-unreachable",
             f"AWS did not answer while {doing}: {error}",
@@ -52,7 +63,7 @@ def translated(doing: str) -> Iterator[None]:
         ) from error
     except ClientError as error:
         raise _from_client_error(error, doing) from error
-    except BotoCoreError as error:
+    except (BotoCoreError, ResponseParserError) as error:
         raise CapctlError(
             "aws-failed", f"AWS call failed while {doing}: {error}", hint="Run again with `-v`"
         ) from error

@@ -38,10 +38,8 @@ class RegistryLogin:
 
     def _token(self) -> str:
         now_s = SystemClock().now().timestamp()
-        if self._file.exists():
-            known = json.loads(self._file.read_text())
-            if known["expires_s"] - _MARGIN_S > now_s:
-                return str(known["token"])
+        if known := self._cached(now_s):
+            return known
         with translated("asking ECR for a login token"):
             answer = self._session.client("ecr").get_authorization_token()["authorizationData"][0]
         self._file.parent.mkdir(parents=True, exist_ok=True)
@@ -51,6 +49,14 @@ class RegistryLogin:
             json.dump({"token": answer["authorizationToken"], "expires_s": answer["expiresAt"].timestamp()}, stream)
         partial.replace(self._file)
         return str(answer["authorizationToken"])
+
+    def _cached(self, now_s: float) -> str:
+        """ "" without a token that lasts; a file that cannot be read holds none."""
+        try:
+            known = json.loads(self._file.read_text())
+            return str(known["token"]) if known["expires_s"] - _MARGIN_S > now_s else ""
+        except (OSError, ValueError, TypeError, KeyError):
+            return ""
 
     @property
     def _file(self) -> Path:

@@ -24,6 +24,7 @@ class EmulatorOptions:
     registry: str | None = None
     ssh_port: int = 0
     rootfs: Path | None = None
+    no_engine: str | None = None
     stop_grace_s: int = 30
     orphan: bool = False
 
@@ -33,6 +34,7 @@ class EmulatorOptions:
             *("--ssh-port", str(self.ssh_port), "--stop-grace-s", str(self.stop_grace_s)),
         ]
         given += ["--registry", self.registry] if self.registry else []
+        given += ["--no-engine", self.no_engine] if self.no_engine else []
         given += ["--rootfs", str(self.rootfs)] if self.rootfs else []
         return [*given, *(["--orphan"] if self.orphan else [])]
 

@@ -90,7 +90,7 @@ def start(spec: ContainerSpec, on_line: Callable[[str], None], *, why: str, home
             _show(mount, root)
         command = _command(spec, code)
         prefix = _as_user(str(spec.properties.get("user") or code.run.get("User") or ""))
-        on_line(f"[no container: {why}; this job runs as a process of this machine]")
+        on_line(f"[{why}; this job runs as a process of this machine]")
         running = RunningProcess(
             subprocess.Popen(
                 [*prefix, *command],

@@ -57,12 +57,12 @@ def _models(stage: Stage, capctl: Capctl, record: Recorder) -> None:
 
 
 def _images(stage: Stage, capctl: Capctl, record: Recorder) -> None:
-    with record.step("image base", stage.standins.engine) as step:
+    with record.step("image base", stage.standins.engine, stage.standins.registry) as step:
         if stage.standins.engine:
-            base_tag = push_standin_base(stage.project.configuration, stage.environment, record.ui).tag
+            base = push_standin_base(stage.project.configuration, stage.environment, record.ui)
+            step.result = f"{base.tag}, the names of this interpreter's packages without their files"
         else:
-            base_tag = capctl("image", "base").document["tag"]
-        step.result = base_tag
+            step.result = capctl("image", "base").document["tag"]
     with record.step("image push", stage.standins.registry) as step:
         pushed = capctl("image", "push").document
         step.result = f"{pushed['tag']}, {pushed['requests']} requests, {pushed['bytes_sent'] / 1e3:.0f} kB"

@@ -8,6 +8,7 @@ the files are written to the folder that the emulator keeps as the instance's di
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import signal
 import sys
@@ -59,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _build(variables: dict[str, Any]) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _cancel)
-    say("This is the rehearsal's stand-in for Packer: no instance boots")
+    say("A stand-in for Packer: no instance boots")
     bake = Bake(variables, say=say)
     try:
         ami_id = bake.run()
@@ -112,4 +113,6 @@ def _ignore_signals() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    status = main()
+    sys.stdout.flush()
+    os._exit(status)  # without waiting for the threads of a cancelled download

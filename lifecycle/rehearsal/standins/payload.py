@@ -34,8 +34,12 @@ def install(root: Path, variables: dict[str, Any]) -> tuple[str, ...]:
     """
     with Path(variables["model_list"]).open(newline="") as lines:
         rows = list(csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE))
-    with ThreadPoolExecutor(max_workers=_PARALLEL) as pool:
+    pool = ThreadPoolExecutor(max_workers=_PARALLEL)
+    try:
         installed = tuple(pool.map(lambda row: _install_one(root, *row), rows))
+    finally:
+        # A download that hangs must not delay the end of a bake that failed or was cancelled.
+        pool.shutdown(wait=False, cancel_futures=True)
     marker = Path(variables["model_marker"]).read_bytes()
     for folder in (root, *(root / name for name in sorted({path.split("/")[0] for path in installed}))):
         (folder / MARKER).write_bytes(marker)

@@ -57,6 +57,12 @@ class Scene:
         execute(self.plan(), self.ports, RUN)
         return self.found()
 
+    def bake_again(self) -> AmiRecord:
+        """`ami bake --force`."""
+        bake = forced(self.ports, self.target, RUN, resolve_bake(self.ports, self.target))
+        execute(plan_bake(self.ports, self.target, RUN, bake), self.ports, RUN)
+        return self.found()
+
     def found(self) -> AmiRecord:
         ami = self.amis.by_name(resolve_bake(self.ports, self.target).ami_name)
         assert ami is not None
@@ -157,12 +163,27 @@ def test_candidate_of_another_run_keeps_that_runs_mark(scene: Scene) -> None:
 
 def test_forced_bake_makes_a_second_ami_that_counts_from_then_on(scene: Scene) -> None:
     first = scene.bake()
-    bake = forced(resolve_bake(scene.ports, scene.target), RUN)
-    execute(plan_bake(scene.ports, scene.target, RUN, bake), scene.ports, RUN)
-    second = scene.found()
+    second = scene.bake_again()
     assert second.id != first.id
     assert rejection(verify_ami(scene.ports, scene.target, second.id)) is None
     assert scene.plan().steps == ()
+
+
+def test_name_of_a_forced_bake_does_not_grow_with_each(scene: Scene) -> None:
+    first = scene.bake()
+    scene.bake_again()
+    third = forced(scene.ports, scene.target, RUN, resolve_bake(scene.ports, scene.target))
+    assert third.ami_name == f"{first.name}-{RUN.id}"
+
+
+def test_forced_bake_goes_on_with_what_a_killed_one_left(scene: Scene) -> None:
+    scene.bake()
+    left = scene.bake_again()
+    scene.amis.tag(left.id, {Tag.STATUS.value: AmiStatus.CANDIDATE.value})
+    bake = forced(scene.ports, scene.target, RUN, resolve_bake(scene.ports, scene.target))
+    assert bake.existing is not None
+    assert bake.existing.id == left.id
+    assert names_of(plan_bake(scene.ports, scene.target, RUN, bake)) == FINISH
 
 
 def test_loser_of_two_bakes_adopts_the_winners_ami(scene: Scene) -> None:

@@ -10,6 +10,7 @@ import click
 import pytest
 
 from lifecycle.cli.boundary import render_error, run_command_line
+from lifecycle.cli.crash import record_crash
 from lifecycle.errors import CapctlError, Denied, ExitCode, Inconclusive, Interrupted, RolledBack, TimedOut, UsageError
 from tests.golden import assert_golden
 
@@ -130,3 +131,12 @@ def test_a_reader_that_went_away_ends_the_command_quietly(folder: Path) -> None:
     os.close(write_end)
     assert ended.stderr == ""
     assert ended.returncode == 1
+
+
+def test_crash_log_is_private_and_holds_no_value_of_a_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    record_crash(ValueError("odd"), ["job", "submit", "--env", "DATABASE_URL=postgresql://u:secret@h/d"])
+    (log,) = (tmp_path / "capctl").glob("crash-*.log")
+    assert log.stat().st_mode & 0o777 == 0o600
+    assert "DATABASE_URL=***" in log.read_text()
+    assert "secret" not in log.read_text()

@@ -218,7 +218,7 @@ def test_interrupt_cancels_the_job_and_the_next_run_goes_on(world: World, monkey
 
 def test_smoke_job_of_a_killed_run_is_followed_not_repeated(world: World) -> None:
     release = wanted_release(world.ports, world.target, Wanted())
-    world.stack.apply_releases((release,))
+    world.stack.add_release(release)
     plan = plan_deploy(world.ports, world.target, RUN, Wanted())
     step = next(step for step in plan.steps if step.describe().startswith("smoke"))
     step.apply()
@@ -231,7 +231,7 @@ def test_smoke_job_of_a_killed_run_is_followed_not_repeated(world: World) -> Non
 def test_two_operators_the_second_promotion_loses(world: World) -> None:
     plan = plan_deploy(world.ports, world.target, RUN, Wanted())
     other = make_release(99)
-    world.stack.apply_releases((other,))
+    world.stack.add_release(other)
     world.pointers.move(_pointer(other), expected_version=0)
     with pytest.raises(RolledBack) as failed:
         execute(plan, world.ports, RUN)

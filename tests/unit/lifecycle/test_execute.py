@@ -7,6 +7,7 @@ import pytest
 from lifecycle.domain.plan import Plan
 from lifecycle.domain.run import Run
 from lifecycle.errors import CapctlError, Inconclusive, Interrupted, PartlyApplied, RolledBack
+from lifecycle.ports.journal import BEGUN, JournalEntry
 from lifecycle.workflows.execute import execute
 from tests.fakes.ports import FakePorts
 
@@ -55,14 +56,14 @@ def _plan(*steps: MarkStep, undo: tuple[MarkStep, ...] = ()) -> Plan:
 
 
 def _outcomes(ports: FakePorts) -> list[tuple[str, str]]:
-    return [(entry.step, entry.outcome) for entry in ports.journal.entries()]
+    return [(entry.step, entry.outcome) for entry in ports.journal.entries() if entry.outcome != BEGUN]
 
 
-def test_steps_run_in_order_and_each_is_one_journal_line(world: World, ports: FakePorts) -> None:
+def test_steps_run_in_order_and_each_has_a_begin_and_an_end_in_the_journal(world: World, ports: FakePorts) -> None:
     execute(_plan(MarkStep(world=world, name="a"), MarkStep(world=world, name="b")), ports, RUN)
     assert world.done == ["a", "b"]
     assert _outcomes(ports) == [("a", "marked"), ("b", "marked")]
-    (entry, _) = ports.journal.entries()
+    (_, entry, _, _) = ports.journal.entries()
     assert (entry.at, entry.run_id, entry.user, entry.command, entry.why) == (
         "2026-01-01T00:00:00+00:00",
         "run-1",
@@ -122,3 +123,26 @@ def test_an_inconclusive_or_interrupted_step_undoes_nothing(
         execute(_plan(step, undo=(MarkStep(world=world, name="back"),)), ports, RUN)
     assert world.done == []
     assert _outcomes(ports) == [("a", "failed: no-answer")]
+
+
+def test_nothing_is_changed_when_the_journal_cannot_be_written(world: World, ports: FakePorts) -> None:
+    def refuse(_entry: JournalEntry) -> None:
+        raise CapctlError("journal-unwritable", "The disk is full")
+
+    ports.journal.append = refuse  # type: ignore[method-assign]
+    with pytest.raises(CapctlError, match="disk is full"):
+        execute(_plan(MarkStep(world=world, name="a")), ports, RUN)
+    assert world.done == []
+
+
+def test_an_unwritable_journal_does_not_hide_why_a_step_failed(world: World, ports: FakePorts) -> None:
+    write = ports.journal.append
+
+    def refuse_the_end(entry: JournalEntry) -> None:
+        if entry.outcome != BEGUN:
+            raise CapctlError("journal-unwritable", "The disk is full")
+        write(entry)
+
+    ports.journal.append = refuse_the_end  # type: ignore[method-assign]
+    with pytest.raises(CapctlError, match="no answer"):
+        execute(_plan(MarkStep(world=world, name="a", fails=CapctlError("no-answer", "no answer"))), ports, RUN)

@@ -30,7 +30,8 @@ def ports() -> FakePorts:
     """Two releases, promoted one after the other."""
     stack = FakeStack()
     made = FakePorts(stack=stack, pointers=FakePointers(), jobs=FakeJobs(stack))
-    stack.apply_releases((OLD, NEW))
+    stack.add_release(OLD)
+    stack.add_release(NEW)
     for release in (OLD, NEW):
         promote(made, release)
     return made
@@ -67,7 +68,7 @@ def test_rollback_to_the_active_release_does_nothing(ports: FakePorts) -> None:
 
 
 def test_rollback_to_a_pruned_release_is_refused(ports: FakePorts) -> None:
-    ports.stack.apply_releases((NEW,))
+    ports.stack.remove_releases({OLD.id})
     with pytest.raises(CapctlError) as failed:
         plan_rollback(ports, RUN, to=None)
     assert failed.value.code == "release-missing"
@@ -80,7 +81,7 @@ def test_rollback_without_a_past_is_refused() -> None:
     with pytest.raises(CapctlError) as failed:
         plan_rollback(ports, RUN, to=None)
     assert failed.value.code == "pointer-missing"
-    stack.apply_releases((OLD,))
+    stack.add_release(OLD)
     promote(ports, OLD)
     with pytest.raises(CapctlError) as failed:
         plan_rollback(ports, RUN, to=None)

@@ -26,7 +26,7 @@ RELEASE = make_release()
 
 def make_ports(document: dict[str, Any] | None, counted: dict[str, int] | None = None) -> FakePorts:
     stack = FakeStack()
-    stack.apply_releases((RELEASE,))
+    stack.add_release(RELEASE)
     return FakePorts(stack=stack, pointers=FakePointers(), jobs=FakeJobs(stack), results=FakeResults(document, counted))
 
 

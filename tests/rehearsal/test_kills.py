@@ -1,0 +1,236 @@
+"""A command that is killed: it ends within seconds, what it started ends too, and the next run finishes or cleans up."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from lifecycle.rehearsal import leftovers
+from tests.rehearsal.kept_stage import Answer, KeptStage, Project, Running, await_child, await_end, descendants
+from tests.rehearsal.stage_parts import until
+
+pytestmark = [pytest.mark.rehearsal, pytest.mark.timeout(600)]
+
+TERM, INT, KILL = signal.SIGTERM, signal.SIGINT, signal.SIGKILL
+# Packer and Pulumi end what is under way first; nothing here takes them longer.
+ENDS_WITHIN_S = 30
+
+
+def killed(running: Running, number: signal.Signals) -> Answer:
+    """Signal a command; it must end soon, and everything below it too."""
+    below = descendants(running.process.pid)
+    sent = running.send(number)
+    answer = running.ended()
+    assert time.monotonic() - sent < ENDS_WITHIN_S
+    await_end(below)
+    expected = (-KILL, "") if number == KILL else (130, "interrupted")
+    assert (answer.exit_code, answer.code) == expected, answer.said
+    return answer
+
+
+class SlowRegistry:
+    """A registry's door that lets each request through after a while, and blobs only when `open` is set."""
+
+    def __init__(self, address: str) -> None:
+        self.open, self.waiting = threading.Event(), threading.Event()
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                if self.command in {"POST", "PUT", "PATCH"}:
+                    outer.waiting.set()
+                    outer.open.wait(60)
+                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                inner = HTTPConnection(address, timeout=60)
+                headers = {name: value for name, value in self.headers.items() if name.lower() != "connection"}
+                inner.request(self.command, self.path, body or None, headers)
+                answer = inner.getresponse()
+                content = answer.read()
+                self.send_response(answer.status)
+                for name, value in answer.getheaders():
+                    if name.lower() not in {"transfer-encoding", "connection", "content-length"}:
+                        self.send_header(name, value)
+                length = answer.getheader("Content-Length") if self.command == "HEAD" else str(len(content))
+                self.send_header("Content-Length", length or "0")
+                self.end_headers()
+                self.wfile.write(content)
+                inner.close()
+
+            do_HEAD = do_POST = do_PUT = do_PATCH = do_GET  # noqa: N815 - http.server's names
+
+            def log_message(self, *arguments: object) -> None:
+                return
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+
+@pytest.fixture
+def slow_registry(kept: KeptStage) -> Iterator[SlowRegistry]:
+    made = SlowRegistry(urlsplit(f"//{kept.environment['REGISTRY']}").netloc)
+    yield made
+    made.open.set()
+    made.server.shutdown()
+    made.server.server_close()
+
+
+@pytest.mark.parametrize("number", [TERM, INT, KILL])
+@pytest.mark.parametrize("moment", ["Launching", "Connected", "Creating AMI"])
+def test_killed_bake_leaves_no_instance_and_no_half_made_ami(
+    project: Project, kept: KeptStage, number: signal.Signals, moment: str
+) -> None:
+    before = kept.bake_traces()
+    baking = project.start("ami", "bake", "--force", "-v")
+    baking.says(moment)
+    killed(baking, number)
+    until(lambda: kept.bake_traces() == before, 30)
+
+
+@pytest.mark.parametrize("number", [TERM, KILL])
+def test_bake_that_was_killed_before_it_was_verified_is_gone_on_with(
+    project: Project, kept: KeptStage, number: signal.Signals
+) -> None:
+    before = kept.bake_traces()
+    baking = project.start("ami", "bake", "--force")
+    baking.says("✓ bake")
+    killed(baking, number)
+    (left,) = set(kept.bake_traces()["amis"]) - set(before["amis"])
+    finished = project.done("ami", "bake", "--force")
+    assert (finished["id"], finished["status"]) == (left, "verified")
+    assert set(kept.bake_traces()["instances"]) <= set(before["instances"])
+
+
+@pytest.mark.parametrize("number", [TERM, INT, KILL])
+def test_killed_push_of_models_is_repeated_whole(project: Project, kept: KeptStage, number: signal.Signals) -> None:
+    (project.folder / "models" / "checkpoints" / "generated.bin").unlink()
+    (project.folder / "models" / "checkpoints" / "generated.bin").write_bytes(secrets.token_bytes(150_000_000))
+    project.done("models", "lock")
+    uploads = kept.client("s3").list_multipart_uploads
+    before = len(uploads(Bucket=project.bucket).get("Uploads", []))
+    pushing = project.start("models", "push")
+    until(lambda: len(uploads(Bucket=project.bucket).get("Uploads", [])) > before)
+    killed(pushing, number)
+    if number != KILL:
+        assert len(uploads(Bucket=project.bucket).get("Uploads", [])) == before
+    assert project.done("models", "push")["changed"]
+    assert not project.done("models", "push")["changed"]
+
+
+@pytest.mark.parametrize("number", [TERM, INT, KILL])
+def test_killed_push_of_code_leaves_no_image_and_is_repeated(
+    project: Project, slow_registry: SlowRegistry, number: signal.Signals
+) -> None:
+    project.done("image", "base")
+    project.change_code(secrets.token_hex(8))
+    with project.changed_config() as (_, target):
+        target["registry_url"], there = slow_registry.url, target["registry_url"]
+    pushing = project.start("image", "push")
+    assert slow_registry.waiting.wait(60)
+    killed(pushing, number)
+    slow_registry.open.set()
+    with project.changed_config() as (_, target):
+        target["registry_url"] = there
+    project.fails("image-missing", 1, "image", "verify")
+    assert not project.done("image", "push")["unchanged"]
+    assert project.done("image", "verify")["ok"]
+
+
+@pytest.mark.parametrize("number", [TERM, INT, KILL])
+def test_killed_build_of_a_base_is_repeated(
+    newcomer: Project, slow_registry: SlowRegistry, number: signal.Signals
+) -> None:
+    with newcomer.changed_config() as (_, target):
+        target["registry_url"], there = slow_registry.url, target["registry_url"]
+    building = newcomer.start("image", "base")
+    assert slow_registry.waiting.wait(120)
+    killed(building, number)
+    slow_registry.open.set()
+    with newcomer.changed_config() as (_, target):
+        target["registry_url"] = there
+    newcomer.fails("base-missing", 1, "image", "push")
+    assert newcomer.done("image", "base")["built"]
+
+
+@pytest.mark.parametrize("number", [TERM, INT, KILL])
+@pytest.mark.parametrize("moment", ["create", "smoke"])
+def test_killed_deploy_moves_no_pointer_and_the_next_one_finishes(
+    project: Project, kept: KeptStage, number: signal.Signals, moment: str
+) -> None:
+    active = project.done("status")["pointer"]
+    ami = project.done("ami", "bake")["id"]
+    project.change_code(secrets.token_hex(8))
+    project.done("image", "push")
+    deploying = project.start("deploy", "--yes", "--ami", ami, "-v")
+    if moment == "create":
+        deploying.says("create ComputeEnvironment")
+        await_child(deploying, "pulumi")
+    else:
+        deploying.says("✓ wait until")
+    killed(deploying, number)
+    assert project.done("status")["pointer"] == active
+    deployed = project.done("deploy", "--yes", "--ami", ami)
+    assert deployed["pointer"]["version"] == active["version"] + 1
+    _only_whole_releases_exist(project, kept)
+
+
+@pytest.mark.parametrize("number", [TERM, KILL])
+def test_killed_bootstrap_is_finished_by_the_next(newcomer: Project, number: signal.Signals) -> None:
+    starting = newcomer.start("bootstrap", "-v")
+    starting.says("create Bucket")
+    await_child(starting, "pulumi")
+    killed(starting, number)
+    assert newcomer.done("bootstrap")["schema"] == "capctl.base/1"
+    assert newcomer.done("status")["releases"] == []
+
+
+def test_rehearsal_that_was_killed_is_removed_by_the_next_one(kept: KeptStage, tmp_path: Path) -> None:
+    with tempfile.TemporaryDirectory(prefix="capctl-", ignore_cleanup_errors=True) as state:
+        environment = {**os.environ, "XDG_STATE_HOME": state}
+        stages = Path(state, "capctl", "rehearsals")
+        first = Running(("rehearse",), environment, tmp_path, said=tmp_path / "first")
+        first.says("✓ models push")
+        first.send(KILL)
+        first.ended()
+        (killed_one,) = (path.name for path in stages.iterdir())
+        second = Running(("rehearse",), environment, tmp_path, said=tmp_path / "second")
+        second.says("✓ stage up")
+        assert f"Removed what rehearsal {killed_one} left behind" in (tmp_path / "second").read_text()
+        assert leftovers.find(killed_one, stages / killed_one) == []
+        (interrupted_one,) = (path.name for path in stages.iterdir())
+        killed(second, INT)
+        assert leftovers.find(interrupted_one, stages / interrupted_one) == []
+        third = Running(("rehearse",), environment, tmp_path, said=tmp_path / "third")
+        third.says("✓ bootstrap")
+        third.send(KILL)
+        third.ended()
+        down = Running(("rehearse", "--down"), environment, tmp_path, said=tmp_path / "down").ended()
+        (ended,) = down.document["ended"]
+        assert leftovers.find(ended, stages / ended) == []
+        assert list(stages.iterdir()) == []
+
+
+def _only_whole_releases_exist(project: Project, kept: KeptStage) -> None:
+    """As many compute environments, queues and launch templates as releases: nothing was left half made."""
+    releases = project.done("status")["releases"]
+    batch = kept.client("batch")
+    arns = {
+        environment["computeEnvironmentArn"]
+        for environment in batch.describe_compute_environments()["computeEnvironments"]
+    }
+    assert arns == {release["compute_environment_arn"] for release in releases}
+    assert {queue["jobQueueArn"] for queue in batch.describe_job_queues()["jobQueues"]} == {
+        release["queue"]["arn"] for release in releases
+    }
+    assert len(kept.client("ec2").describe_launch_templates()["LaunchTemplates"]) == len(releases)
