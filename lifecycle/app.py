@@ -59,7 +59,7 @@ class App:
     def images(self) -> Images:
         from lifecycle.adapters.container_images import ContainerImages
 
-        return ContainerImages(self.target, self.session, self.ui)
+        return ContainerImages(self.target, self.session, self.clock, self.ui)
 
     @cached_property
     def jobs(self) -> Jobs:

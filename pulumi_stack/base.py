@@ -5,7 +5,7 @@ from pulumi_aws import cloudwatch, dynamodb, iam
 
 from pulumi_stack.components.bucket import PrivateBucket
 from pulumi_stack.components.repository import image_repository
-from pulumi_stack.components.roles import instance_statements, job_statements, role
+from pulumi_stack.components.roles import SESSION_MANAGER_POLICY, instance_statements, job_statements, role
 from pulumi_stack.config import BaseConfig
 
 
@@ -42,6 +42,9 @@ def base(config: BaseConfig) -> None:
     profile = iam.InstanceProfile(
         f"{config.project}-instance", name=f"{config.project}-instance", role=instance_role.name, tags=tags
     )
+    bake_role = role(f"{config.project}-bake", service="ec2.amazonaws.com", statements=None, tags=tags)
+    iam.RolePolicyAttachment(f"{config.project}-bake", role=bake_role.name, policy_arn=SESSION_MANAGER_POLICY)
+    iam.InstanceProfile(f"{config.project}-bake", name=f"{config.project}-bake", role=bake_role.name, tags=tags)
     pulumi.export("bucket", bucket.bucket)
     pulumi.export("repository", repository.repository_url)
     pulumi.export("table", table.name)

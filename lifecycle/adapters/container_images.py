@@ -25,6 +25,7 @@ from lifecycle.config.target import Target
 from lifecycle.domain.digest import Digest, parse_digest
 from lifecycle.domain.image import ImageRef
 from lifecycle.errors import CapctlError, Denied
+from lifecycle.ports.clock import Clock
 from lifecycle.ports.images import Budgets, CodeLayer, ImageReport, PushedImage, TaggedImage, Violation
 from lifecycle.ports.ui import Ui
 
@@ -39,11 +40,11 @@ class ContainerImages:
     What only the base image or a verification needs is imported there, so that a code push starts fast.
     """
 
-    def __init__(self, target: Target, session: AwsSession, ui: Ui) -> None:
+    def __init__(self, target: Target, session: AwsSession, clock: Clock, ui: Ui) -> None:
         self._target = target
         self._settings = target.settings.image
         self._ui = ui
-        self._login = RegistryLogin(target, session)
+        self._login = RegistryLogin(target, session, clock)
 
     def base_tag(self) -> str:
         return self._recipe.tag

@@ -11,8 +11,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, TextIO
 
-import boto3
-
 import packer
 from lifecycle.adapters.aws.session import AwsSession
 from lifecycle.adapters.packer_failure import failure
@@ -23,7 +21,7 @@ from lifecycle.adapters.packer_process import StreamingPacker
 from lifecycle.config.target import Target
 from lifecycle.domain.ami import Tag, parse_ami_id
 from lifecycle.domain.digest import Digest, canonical_json, digest_of
-from lifecycle.errors import CapctlError, Denied, UsageError
+from lifecycle.errors import CapctlError, UsageError
 from lifecycle.ports.baker import BakeRequest, BakeResult
 from lifecycle.ports.ui import Ui
 from packer.manifest import ManifestUnreadable, read_manifest
@@ -56,12 +54,17 @@ class PackerBaker:
         shape = {file.name: digest_of(file.read_bytes()) for file in files}
         return digest_of(canonical_json({"files": shape, "volume_gib": self._target.settings.ami.volume_gib}))
 
-    def bake(self, request: BakeRequest, accept: Callable[[dict[str, Any]], None]) -> BakeResult:
-        executable = shutil.which("packer")
-        if executable is None:
+    def require_programs(self) -> None:
+        _packer_program()
+        if self._target.settings.ami.ssh_interface == "session_manager" and not shutil.which("session-manager-plugin"):
             raise UsageError(
-                "packer-missing", "Packer is not installed", hint="Install it with `apt-get install packer`"
+                "session-manager-plugin-missing",
+                "`ami.ssh_interface` is `session_manager` and `session-manager-plugin` is not installed",
+                hint="Install AWS's Session Manager plugin, or set `ami.ssh_interface` to `private_ip` or `public_ip`",
             )
+
+    def bake(self, request: BakeRequest, accept: Callable[[dict[str, Any]], None]) -> BakeResult:
+        executable = _packer_program()
         with ExitStack() as stack:
             folder = stack.enter_context(bake_folder())
             ec2, environment = self._session.client("ec2"), self._environment(folder)
@@ -130,7 +133,7 @@ class PackerBaker:
             root_device=request.base.root_device,
             volume_gib=max(ami.volume_gib, request.base.size_gib),
             subnet_id=ami.subnet_id,
-            instance_profile=ami.instance_profile,
+            instance_profile=self._target.bake_profile,
             ssh_username=ami.ssh_username,
             ssh_interface=ami.ssh_interface,
             ssh_port=ami.ssh_port,
@@ -146,14 +149,7 @@ class PackerBaker:
             key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "PKR_", "PACKER_"))
         }
         # Packer's AWS library is older than single sign-on: it gets the credentials that boto3 resolved.
-        found = boto3.Session(profile_name=self._target.profile).get_credentials()
-        if found is None:
-            raise Denied(
-                "credentials-missing",
-                "No AWS credentials were found for Packer",
-                hint="Set AWS_PROFILE, or log in with `aws sso login`",
-            )
-        frozen = found.get_frozen_credentials()
+        frozen = self._session.frozen_credentials()
         environment |= {
             "AWS_ACCESS_KEY_ID": frozen.access_key,
             "AWS_SECRET_ACCESS_KEY": frozen.secret_key,
@@ -226,6 +222,13 @@ class _Watch:
             self._ui.note(_SCRIPT_FOLDER.sub("with ", text))
         else:
             self._ui.detail(text)
+
+
+def _packer_program() -> str:
+    found = shutil.which("packer")
+    if found is None:
+        raise UsageError("packer-missing", "Packer is not installed", hint="Install it with `apt-get install packer`")
+    return found
 
 
 def _opened(log: Path) -> TextIO:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lifecycle.errors import CapctlError, Denied, Inconclusive, TimedOut
+from lifecycle.ports.baker import AmiNameTaken
 from packer import FAILURE_PREFIX
 
 _TOLD = re.compile(re.escape(FAILURE_PREFIX) + r"(?P<code>[a-z-]+): (?P<subject>.*?): (?P<why>.*)$", re.MULTILINE)
@@ -19,6 +20,7 @@ _DENIED = re.compile(
     r"|ExpiredToken|RequestExpired|SignatureDoesNotMatch"
 )
 _NO_PLUGIN = re.compile(r"[Uu]nknown source.*amazon-ebs|no plugin installed for|Missing plugins")
+_NO_PROFILE = re.compile(r"Couldn't find specified instance profile|Invalid IAM Instance Profile")
 _UNREACHABLE = re.compile(r"[Tt]imeout waiting for (?:SSH|ssh|communicator)")
 _STATUS = re.compile(r"Script exited with non-zero exit status: (\d+)")
 _LAST_LINES = 12
@@ -33,7 +35,7 @@ def failure(lines: Sequence[str], *, ami_name: str, region: str, log: Path) -> C
     if told := _TOLD.search(text):
         return _told_by_provisioner(told["code"], told["subject"], told["why"], which, last, see_log)
     if _NAME_TAKEN.search(text):
-        return CapctlError("ami-name-taken", f"{which} exists already", hint="Run again; it is adopted", details=last)
+        return AmiNameTaken("ami-name-taken", f"{which} exists already", hint="Run again; it is adopted", details=last)
     if _NO_CAPACITY.search(text):
         return Inconclusive(
             "no-capacity",
@@ -53,6 +55,13 @@ def failure(lines: Sequence[str], *, ami_name: str, region: str, log: Path) -> C
             "packer-plugin-missing",
             "Packer has no Amazon plugin",
             hint="Run `packer init` on `plugins.pkr.hcl` of the `packer` package, as its README shows",
+            details=last,
+        )
+    if _NO_PROFILE.search(text):
+        return CapctlError(
+            "bake-failed",
+            f"The instance profile to bake {which} with does not exist",
+            hint="Run `capctl bootstrap`, or correct `ami.instance_profile`",
             details=last,
         )
     if _UNREACHABLE.search(text):

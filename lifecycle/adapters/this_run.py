@@ -10,11 +10,15 @@ from pathlib import Path
 from lifecycle.domain.run import Run
 
 
-def this_run(command: str, *, folder: Path | None = None) -> Run:
+def this_run(command: str, *, reason: str = "", folder: Path | None = None) -> Run:
     """A run of `command`, such as `capctl ami bake`; the git commit is the one checked out in `folder` (here, when absent)."""
     started = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
     return Run(
-        id=f"{started}-{secrets.token_hex(3)}", command=command, user=_user(), git_commit=git_commit(folder or Path())
+        id=f"{started}-{secrets.token_hex(3)}",
+        command=command,
+        user=_user(),
+        git_commit=git_commit(folder or Path()),
+        reason=reason,
     )
 
 

@@ -27,6 +27,7 @@ class Invocation:
         self.output = output
         self.verbosity = verbosity
         self.assume_yes = False
+        self.reason = ""
 
     @cached_property
     def terminal(self) -> Ui:
@@ -49,7 +50,8 @@ class Invocation:
         """Who runs what; the id marks everything that this run makes."""
         from lifecycle.adapters.this_run import this_run
 
-        return this_run(click.get_current_context().command_path, folder=self.config_path.absolute().parent)
+        command = click.get_current_context().command_path
+        return this_run(command, reason=self.reason, folder=self.config_path.absolute().parent)
 
     def emit(
         self,
@@ -75,15 +77,34 @@ class Invocation:
             failure.is_answered = True
             raise failure
 
-    def execute(self, plan: Plan, *, dry_run: bool = False) -> bool:
-        """Run `plan`, or print it. Returns False for a dry run, after which the command has nothing more to say."""
+    def execute(self, plan: Plan, *, dry_run: bool = False, ask: bool = False) -> bool:
+        """Run `plan`, or print it. Returns False for a dry run, after which the command has nothing more to say.
+
+        With `ask` a plan that changes something is shown and agreed to first; raises `CapctlError("declined")`.
+        """
         if dry_run:
             self.emit("capctl.plan/1", _plan_document(plan), lambda: _plan_text(plan))
             return False
+        if ask and plan.steps:
+            self._require_consent(plan)
         from lifecycle.workflows.execute import execute
 
         execute(plan, self.app, self.run)
         return True
+
+    def _require_consent(self, plan: Plan) -> None:
+        target = self.app.target
+        if not self.assume_yes:
+            self.terminal.note(plan.render())
+        question = f"{plan.title}, on target `{target.name}` in account {target.account}, {target.region}: go on?"
+        if not self.terminal.confirm(question):
+            from lifecycle.errors import CapctlError
+
+            raise CapctlError(
+                "declined",
+                f"Nothing was changed on target `{target.name}`, the answer was no",
+                hint="Look at the plan with `--dry-run`, or name another target with `--target`",
+            )
 
 
 def _plan_document(plan: Plan) -> dict[str, Any]:
@@ -145,8 +166,20 @@ def _assume_yes(ctx: click.Context, _: click.Parameter, value: bool) -> None:
         _invocation(ctx).assume_yes = True
 
 
+def _give_reason(ctx: click.Context, _: click.Parameter, value: str | None) -> None:
+    if value:
+        _invocation(ctx).reason = value
+
+
 pass_invocation = click.make_pass_decorator(Invocation)
 dry_run_option = click.option("--dry-run", is_flag=True, help="Print the plan and change nothing.")
 yes_option = click.option(
     "-y", "--yes", is_flag=True, expose_value=False, callback=_assume_yes, help="Go on without being asked."
+)
+reason_option = click.option(
+    "--reason",
+    metavar="TEXT",
+    expose_value=False,
+    callback=_give_reason,
+    help="Why; kept in the journal and the pointer.",
 )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lifecycle.cli.context import Invocation, dry_run_option, pass_invocation, yes_option
+from lifecycle.cli.context import Invocation, dry_run_option, pass_invocation, reason_option, yes_option
 from lifecycle.cli.smoke import smoke_document
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.option("--ami", help="AMI id; the newest verified AMI of the project when absent.")
 @click.option("--image", help="Image by digest; the pushed image of the working tree's code when absent.")
+@reason_option
 @dry_run_option
 @yes_option
 @pass_invocation
@@ -31,9 +32,7 @@ def command(invocation: Invocation, ami: str | None, image: str | None, dry_run:
 
     app = invocation.app
     plan = plan_deploy(app, app.target, invocation.run, Wanted(ami=ami, image=image))
-    if plan.steps and not dry_run and not app.ui.confirm(f"{plan.title} goes to target {app.target.name}; deploy?"):
-        raise click.Abort
-    if invocation.execute(plan, dry_run=dry_run):
+    if invocation.execute(plan, dry_run=dry_run, ask=True):
         pointer = app.pointers.read()
         assert pointer is not None
         invocation.emit("capctl.deployment/1", _document(plan, pointer), pointer.release_id)

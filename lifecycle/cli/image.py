@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lifecycle.cli.context import Invocation, dry_run_option, pass_invocation
-from lifecycle.cli.render import megabytes, table
+from lifecycle.cli.render import table
 
 if TYPE_CHECKING:
     from lifecycle.ports.images import ImageReport
@@ -79,9 +79,11 @@ def verify(invocation: Invocation, image: str | None) -> None:
 
 
 def _text(report: ImageReport) -> str:
+    from lifecycle.domain.measures import size_text
+
     budgets = report.budgets
     rows = [
-        ("compressed", megabytes(report.compressed_bytes), megabytes(budgets.compressed_bytes)),
-        ("unpacked", megabytes(report.unpacked_bytes), megabytes(budgets.unpacked_bytes)),
+        ("compressed", size_text(report.compressed_bytes), size_text(budgets.compressed_bytes)),
+        ("unpacked", size_text(report.unpacked_bytes), size_text(budgets.unpacked_bytes)),
     ]
     return f"{report.ref}\n" + table(("size", "is", "at most"), rows)

@@ -22,7 +22,7 @@ def command() -> None:
 
 
 @command.command()
-@click.option("--video", required=True, help="Video to analyse, `s3://bucket/key`.")
+@click.option("--video", required=True, help="Video to analyse, below `videos/` or `samples/` of the target's bucket.")
 @click.option("--session", help="Session id, which the stored rows carry; made from the run's id when absent.")
 @click.option("--env", "variables", multiple=True, metavar="KEY=VALUE", help="Variable for the container; repeatable.")
 @pass_invocation

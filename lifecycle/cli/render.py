@@ -1,4 +1,4 @@
-"""Tables and sizes for people."""
+"""Tables for people."""
 
 from collections.abc import Iterable, Sequence
 
@@ -11,8 +11,3 @@ def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
         for line in (tuple(header), *lines)
     )
-
-
-def megabytes(size_bytes: int) -> str:
-    """Bytes as `12.3 MB`, 1 MB = 10^6 bytes."""
-    return f"{size_bytes / 1e6:.1f} MB"

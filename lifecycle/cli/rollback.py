@@ -6,12 +6,14 @@ from dataclasses import asdict
 
 import click
 
-from lifecycle.cli.context import Invocation, dry_run_option, pass_invocation
+from lifecycle.cli.context import Invocation, dry_run_option, pass_invocation, reason_option, yes_option
 
 
 @click.command()
 @click.option("--to", help="Release id; the release before the active one when absent.")
+@reason_option
 @dry_run_option
+@yes_option
 @pass_invocation
 def command(invocation: Invocation, to: str | None, dry_run: bool) -> None:
     """Move the pointer back to an earlier release.
@@ -22,7 +24,7 @@ def command(invocation: Invocation, to: str | None, dry_run: bool) -> None:
 
     app = invocation.app
     plan = plan_rollback(app, invocation.run, to=to)
-    if invocation.execute(plan, dry_run=dry_run):
+    if invocation.execute(plan, dry_run=dry_run, ask=True):
         pointer = app.pointers.read()
         assert pointer is not None
         invocation.emit(

@@ -49,6 +49,8 @@ def _release_document(status: ReleaseStatus) -> dict[str, Any]:
 def _text(status: Status) -> str:
     pointer = status.pointer
     moved = f"{pointer.release_id}, moved {pointer.moved_at} by {pointer.moved_by}" if pointer else "none"
+    if pointer and pointer.reason:
+        moved += f": {pointer.reason}"
     rows = [
         (s.deployed.release.id, s.role, s.deployed.release.ami_id, s.deployed.release.image.digest[:19], s.queue_state)
         for s in status.releases

@@ -45,7 +45,10 @@ class AmiSection(Section):
     instance_type: str = Field("m6i.large", description="Instance that copies the files; no GPU is needed")
     volume_gib: int = Field(30, ge=1, description="Root volume in GiB; never smaller than the base AMI's snapshot")
     subnet_id: str | None = Field(None, description="Subnet for the bake; the default VPC's when absent")
-    instance_profile: str | None = Field(None, description="Instance profile for the bake, for Session Manager access")
+    instance_profile: str | None = Field(
+        None,
+        description="Instance profile for the bake; absent = the base stack's `<project>-bake` with Session Manager, else none",
+    )
     ssh_username: str = Field("ec2-user", description="Login of the base AMI")
     ssh_interface: Literal["public_ip", "private_ip", "session_manager"] = Field(
         "session_manager", description="How Packer reaches the instance"

@@ -46,6 +46,13 @@ class Target:
         return f"{self.project}-capctl"
 
     @property
+    def bake_profile(self) -> str | None:
+        """Instance profile of the bake: the configured one, or the base stack's where Session Manager cannot do without."""
+        ami = self.settings.ami
+        own = f"{self.project}-bake" if ami.ssh_interface == "session_manager" else None
+        return ami.instance_profile or own
+
+    @property
     def log_group(self) -> str:
         """Log group of the jobs."""
         return f"/{self.project}/jobs"

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from lifecycle.domain.ami import AmiId, AmiRecord
 from lifecycle.domain.digest import Digest
 from lifecycle.domain.models import ModelSet
+from lifecycle.errors import CapctlError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,13 +31,21 @@ class BakeResult:
     log: Path
 
 
+class AmiNameTaken(CapctlError):
+    """Another bake made an AMI of the same name first; code `ami-name-taken`."""
+
+
 class Baker(Protocol):
-    """Errors: `UsageError("packer-missing")`, `CapctlError("bake-failed" | "payload-mismatch" | "object-missing" | "ami-name-taken")`,
+    """Errors: `UsageError("packer-missing" | "session-manager-plugin-missing")`,
+    `CapctlError("bake-failed" | "payload-mismatch" | "object-missing")`, `AmiNameTaken`,
     `Denied`, `Inconclusive("no-capacity")`, `TimedOut("bake-timed-out" | "instance-unreachable")`.
     """
 
     def recipe(self) -> Digest:
         """Digest of the template, the provisioners and the parameters that shape the result."""
+
+    def require_programs(self) -> None:
+        """Raises `UsageError` when this machine lacks a program that the bake needs."""
 
     def bake(self, request: BakeRequest, accept: Callable[[dict[str, Any]], None]) -> BakeResult:
         """Run the bake; when it raises, no instance and no AMI of this run is left behind.

@@ -27,8 +27,16 @@ class LogLine:
     message: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogPage:
+    """What a job wrote since an earlier page; `end` is where the next one begins, in the log's own words."""
+
+    lines: tuple[LogLine, ...] = ()
+    end: str | None = None
+
+
 class Jobs(Protocol):
-    """Errors: `Denied`, `CapctlError("job-missing" | "queue-missing")`."""
+    """Errors: `Denied`, `CapctlError("job-missing")`."""
 
     def submit(self, request: JobRequest) -> str:
         """Submit; returns the job id."""
@@ -39,8 +47,8 @@ class Jobs(Protocol):
     def list(self, queue_arn: str) -> tuple[JobRecord, ...]:
         """Jobs of a queue in every state, newest first."""
 
-    def logs(self, job: JobRecord, *, after_ms: int = 0) -> tuple[LogLine, ...]:
-        """Log lines later than `after_ms`; empty while the job has no log stream."""
+    def logs(self, job: JobRecord, *, after: str | None = None) -> LogPage:
+        """Log lines after the `end` of an earlier page, or from the first; empty while the job has no log stream."""
 
     def cancel(self, job_id: str, *, reason: str) -> None:
         """End the job in whatever state it is."""
@@ -49,7 +57,10 @@ class Jobs(Protocol):
         """The AMI of the instance the job runs on, from the instance itself; None while there is none."""
 
     def queue_state(self, queue_arn: str) -> tuple[str, str]:
-        """(`VALID` | `INVALID` | …, reason) of a queue and its compute environment, whichever is worse."""
+        """(`VALID` | `INVALID` | …, reason) of a queue and its compute environment, whichever is worse.
+
+        `MISSING` when there is no such queue.
+        """
 
     def compute_environments(self) -> int:
         """How many compute environments the account has in the region, whoever made them; Batch allows 50."""

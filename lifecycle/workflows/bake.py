@@ -79,7 +79,7 @@ def plan_bake(ports: Ports, target: Target, run: Run, bake: Bake) -> Plan:
         because = f"no AMI has bake digest {bake.inputs.digest}"
         if existing:
             because = f"AMI `{existing.id}` is `{existing.state}` and what it holds cannot be proven"
-            steps = (Deregister(ports=ports, ami_id=existing.id),)
+            steps = (Deregister(ports=ports, ami=existing),)
         base = _checked_base(ports, target, bake)
         steps += (BakeAmi(ports=ports, target=target, run=run, base=base, models=bake.models, name=name, tags=tags),)
     steps += (
@@ -110,6 +110,7 @@ def _can_be_verified(ports: Ports, target: Target, ami: AmiRecord, models: Model
 
 def _checked_base(ports: Ports, target: Target, bake: Bake) -> AmiRecord:
     """The base AMI, after all that can be known before an instance costs money."""
+    ports.baker.require_programs()
     budget = target.settings.models.budget_bytes
     if bake.models.total_bytes > budget:
         raise CapctlError(

@@ -4,14 +4,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from lifecycle.config.target import Target
-from lifecycle.domain.ami import AmiId, AmiRecord, AmiStatus, BakeInputs, Tag
+from lifecycle.domain.ami import AmiRecord, AmiStatus, BakeInputs, Tag
 from lifecycle.domain.digest import canonical_json
 from lifecycle.domain.evidence import differences, parse_evidence
+from lifecycle.domain.measures import size_text
 from lifecycle.domain.models import ModelSet
 from lifecycle.domain.run import Run
 from lifecycle.errors import CapctlError
 from lifecycle.ports import Ports
-from lifecycle.ports.baker import BakeRequest
+from lifecycle.ports.baker import AmiNameTaken, BakeRequest
 from lifecycle.workflows.push_models import object_uri
 from lifecycle.workflows.verify_ami import evidence_uri, read_evidence, rejection, verify_ami
 
@@ -29,18 +30,22 @@ class Deregister:
     """Remove an AMI that has the name and cannot be proven."""
 
     ports: Ports
-    ami_id: AmiId
+    ami: AmiRecord
     permissions: tuple[str, ...] = ("ec2:DescribeImages", "ec2:DeregisterImage", "ec2:DeleteSnapshot")
 
     def describe(self) -> str:
-        return f"deregister unproven AMI {self.ami_id}"
+        return f"deregister unproven AMI {self.ami.id}"
 
     def apply(self) -> str:
-        self.ports.amis.deregister(self.ami_id)
+        self.ports.amis.deregister(self.ami.id)
         return "deregistered"
 
     def verify(self) -> None:
-        return None
+        left = self.ports.amis.by_name(self.ami.name)
+        if left and left.id == self.ami.id and left.state != "deregistered":
+            raise CapctlError(
+                "ami-not-removed", f"AMI `{left.id}` is still `{left.state}`", hint="Run `capctl ami bake` again"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,11 +64,12 @@ class BakeAmi:
         "ec2:DeleteKeyPair", "ec2:DeleteSecurityGroup", "ec2:DeleteSnapshot", "ec2:DeleteVolume", "ec2:DeregisterImage",
         "ec2:DescribeImages", "ec2:DescribeInstances", "ec2:DescribeKeyPairs", "ec2:DescribeSecurityGroups", "ec2:DescribeSnapshots",
         "ec2:DescribeSubnets", "ec2:DescribeVolumes", "ec2:DescribeVpcs", "ec2:RunInstances", "ec2:StopInstances",
-        "ec2:TerminateInstances", "s3:GetObject", "s3:PutObject",
+        "ec2:TerminateInstances", "iam:GetInstanceProfile", "iam:PassRole", "s3:GetObject", "s3:PutObject", "ssm:StartSession",
+        "ssm:TerminateSession",
     )  # fmt: skip
 
     def describe(self) -> str:
-        size = f"{len(self.models.files)} files, {self.models.total_bytes / 1e6:.1f} MB"
+        size = f"{len(self.models.files)} files, {size_text(self.models.total_bytes)}"
         return f"bake {self.base.id} + model set {self.models.digest[:19]} ({size}) -> {self.name}"
 
     def apply(self) -> str:
@@ -81,8 +87,8 @@ class BakeAmi:
         )
         try:
             return self.ports.baker.bake(request, self._accept).ami_id
-        except CapctlError as error:
-            if error.code != "ami-name-taken" or (winner := self.ports.amis.by_name(self.name)) is None:
+        except AmiNameTaken:
+            if (winner := self.ports.amis.by_name(self.name)) is None:
                 raise
             return f"{winner.id}, which another run baked meanwhile"
 

@@ -1,9 +1,9 @@
 """Submit and follow jobs through the pointer."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from lifecycle.config.target import Target
-from lifecycle.domain.job import JobRecord, contract
+from lifecycle.domain.job import VIDEO_FOLDERS, JobRecord, contract
 from lifecycle.domain.release import Pointer
 from lifecycle.domain.run import Run
 from lifecycle.errors import CapctlError, UsageError
@@ -38,6 +38,7 @@ def submit_job(
         contract.JobRequest.from_environment(wanted)
     except contract.RequestInvalid as error:
         raise UsageError("job-invalid", f"The container would refuse the job: {error}", hint=error.hint) from error
+    require_reachable(target, wanted[contract.Env.VIDEO_URL.value])
     request = JobRequest(
         name=f"{target.project}-{session}"[:128].replace(".", "-").replace(":", "-"),
         queue_arn=pointer.job_queue_arn,
@@ -53,19 +54,38 @@ def list_jobs(ports: Ports) -> tuple[JobRecord, ...]:
     return ports.jobs.list(active_pointer(ports).job_queue_arn)
 
 
+def require_reachable(target: Target, video_url: str) -> None:
+    """Raise `UsageError("video-out-of-reach")` for a video that the role of the jobs may not read."""
+    folders = [f"s3://{target.bucket}/{folder}/" for folder in VIDEO_FOLDERS]
+    if not video_url.startswith(tuple(folders)):
+        raise UsageError(
+            "video-out-of-reach",
+            f"Jobs of target `{target.name}` may not read `{video_url}`, only {' and '.join(f'`{f}`' for f in folders)}",
+            hint=f"Copy the video to `{folders[0]}` and name it there",
+        )
+
+
 def read_log(ports: Ports, job_id: str) -> tuple[LogLine, ...]:
     """What the job wrote so far."""
-    return ports.jobs.logs(ports.jobs.get(job_id))
+    return ports.jobs.logs(ports.jobs.get(job_id)).lines
 
 
 def follow_log(ports: Ports, job_id: str) -> Iterator[LogLine]:
     """Lines as they come, until the job has ended."""
-    shown_ms = 0
+    for _, lines in follow(ports, job_id, poll_s=lambda _: _LOG_POLL_S):
+        yield from lines
+
+
+def follow(
+    ports: Ports, job_id: str, *, poll_s: Callable[[float], float]
+) -> Iterator[tuple[JobRecord, tuple[LogLine, ...]]]:
+    """The job and the lines it wrote since the last look, until it has ended; `poll_s` of the seconds waited so far is the next pause."""
+    started, end = ports.clock.monotonic(), None
     while True:
         job = ports.jobs.get(job_id)
-        for line in ports.jobs.logs(job, after_ms=shown_ms):
-            shown_ms = line.at_ms
-            yield line
+        page = ports.jobs.logs(job, after=end)
+        end = page.end
+        yield job, page.lines
         if job.state.is_final:
             return
-        ports.clock.sleep(_LOG_POLL_S)
+        ports.clock.sleep(poll_s(ports.clock.monotonic() - started))

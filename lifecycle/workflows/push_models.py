@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from lifecycle.config.target import Target
+from lifecycle.domain.measures import size_text
 from lifecycle.domain.models import ModelFile, ModelSet
 from lifecycle.domain.plan import Plan
 from lifecycle.errors import CapctlError
@@ -29,7 +30,7 @@ class UploadModels:
         total = sum(file.bytes for file in self.missing)
         with self.ports.ui.progress(f"upload {len(self.missing)} model files", total) as bar:
             for_each(self.missing, self._upload, advance=bar.advance)
-        return f"{len(self.missing)} files, {total / 1e6:.1f} MB"
+        return f"{len(self.missing)} files, {size_text(total)}"
 
     def verify(self) -> None:
         if left := missing_objects(self.ports, self.target, self.missing):

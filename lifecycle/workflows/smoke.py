@@ -12,6 +12,7 @@ from lifecycle.domain.smoke import Check, SmokeReport, check_document, check_hos
 from lifecycle.errors import CapctlError, Inconclusive, Interrupted, TimedOut, UsageError
 from lifecycle.ports import Ports
 from lifecycle.ports.jobs import JobRequest
+from lifecycle.workflows.jobs import follow, require_reachable
 from lifecycle.workflows.promote import deployed_release
 
 # A release that cannot start its job shows it in seconds; after a minute the wait is for a host or for the video.
@@ -83,14 +84,15 @@ def plan_smoke(ports: Ports, target: Target, run: Run, *, release_id: str | None
 
 
 def require_video(target: Target) -> str:
-    """The smoke video; raises `UsageError("video-missing")`."""
+    """The smoke video; raises `UsageError("video-missing" | "video-out-of-reach")`."""
     video_url = target.settings.smoke.video_url
     if not video_url:
         raise UsageError(
             "video-missing",
             f"Target `{target.name}` names no smoke video",
-            hint="Set `smoke.video_url` to a short video, `s3://bucket/key`",
+            hint=f"Set `smoke.video_url` to a short video below `s3://{target.bucket}/samples/`",
         )
+    require_reachable(target, video_url)
     return video_url
 
 
@@ -131,22 +133,19 @@ def _result_folder(target: Target, session_id: str) -> str:
 
 def _waited(ports: Ports, target: Target, job_id: str) -> tuple[JobRecord, AmiId | None]:
     """Wait until the job has succeeded; the host is asked for its AMI while it still is there."""
-    started, shown_ms, host_ami = ports.clock.monotonic(), 0, None
-    limit_s = target.settings.smoke.timeout_s
-    while True:
-        job = ports.jobs.get(job_id)
-        for line in ports.jobs.logs(job, after_ms=shown_ms):
-            shown_ms = line.at_ms
+    started, host_ami = ports.clock.monotonic(), None
+    for job, lines in follow(ports, job_id, poll_s=lambda waited_s: _EARLY_POLL_S if waited_s < _EARLY_S else _POLL_S):
+        for line in lines:
             ports.ui.detail(line.message)
         host_ami = host_ami or ports.jobs.host_ami(job)
         if job.state is JobState.SUCCEEDED:
             return job, host_ami
-        waited_s = ports.clock.monotonic() - started
-        if failure := _failure(ports, job, over=waited_s >= limit_s):
+        over = ports.clock.monotonic() - started >= target.settings.smoke.timeout_s
+        if failure := _failure(ports, job, over=over):
             if not job.state.is_final:
                 ports.jobs.cancel(job.id, reason=failure.message[:256])
             raise failure
-        ports.clock.sleep(_EARLY_POLL_S if waited_s < _EARLY_S else _POLL_S)
+    raise AssertionError("a job that has ended has succeeded or failed")
 
 
 def _failure(ports: Ports, job: JobRecord, *, over: bool) -> CapctlError | None:
@@ -187,7 +186,7 @@ def _inconclusive(job: JobRecord, why: str) -> Inconclusive:
 
 
 def _log_tail(ports: Ports, job: JobRecord) -> tuple[str, ...]:
-    return tuple(line.message for line in ports.jobs.logs(job)[-_LOG_TAIL:])
+    return tuple(line.message for line in ports.jobs.logs(job).lines[-_LOG_TAIL:])
 
 
 def _report(

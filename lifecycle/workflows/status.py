@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 from lifecycle.domain.release import DeployedRelease, Pointer
-from lifecycle.errors import CapctlError
 from lifecycle.ports import Ports
 from lifecycle.ports.jobs import Jobs
 from lifecycle.ports.journal import BEGUN, JournalEntry
@@ -47,12 +46,7 @@ def _outcomes(entries: tuple[JournalEntry, ...]) -> tuple[JournalEntry, ...]:
 
 
 def _release_status(jobs: Jobs, deployed: DeployedRelease, pointer: Pointer | None) -> ReleaseStatus:
-    try:
-        state, reason = jobs.queue_state(deployed.job_queue_arn)
-    except CapctlError as error:
-        if error.code != "queue-missing":
-            raise
-        state, reason = "MISSING", error.message
+    state, reason = jobs.queue_state(deployed.job_queue_arn)
     return ReleaseStatus(
         deployed=deployed, role=_role(deployed.release.id, pointer), queue_state=state, queue_reason=reason
     )

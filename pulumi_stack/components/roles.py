@@ -1,4 +1,4 @@
-"""The three roles of a job's life, each with the least it needs."""
+"""The three roles of a job's life and the one of a bake, each with the least it needs."""
 
 import json
 from collections.abc import Mapping
@@ -6,6 +6,9 @@ from typing import Any
 
 import pulumi
 from pulumi_aws import iam
+
+# What an instance needs to be reached through Session Manager, kept up to date by AWS.
+SESSION_MANAGER_POLICY = "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore"
 
 _ECS_AGENT = [
     "ecs:DeregisterContainerInstance",
@@ -18,6 +21,10 @@ _ECS_AGENT = [
     "ecs:SubmitTaskStateChange",
     "ecs:UpdateContainerInstancesState",
 ]
+
+
+# Where a job finds its videos; `capctl` refuses to submit any other.
+VIDEO_FOLDERS = ("videos", "samples")
 
 
 def allow(actions: list[str], *resources: str) -> dict[str, Any]:
@@ -43,7 +50,7 @@ def instance_statements(repository_arn: str, log_group_arn: str) -> list[dict[st
 def job_statements(bucket_arn: str) -> list[dict[str, Any]]:
     """What the container does: read videos, write results; the model store is closed to it, and videos are read-only."""
     return [
-        allow(["s3:GetObject"], f"{bucket_arn}/videos/*", f"{bucket_arn}/samples/*"),
+        allow(["s3:GetObject"], *(f"{bucket_arn}/{folder}/*" for folder in VIDEO_FOLDERS)),
         allow(["s3:PutObject"], f"{bucket_arn}/results/*", f"{bucket_arn}/smoke/*"),
     ]
 

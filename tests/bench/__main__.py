@@ -24,7 +24,7 @@ def main(names: list[str]) -> int:
         print(f"bench: `{unknown[0]}` is not a group\n\n{__doc__}", file=sys.stderr)
         return 2
     figures: list[Figure] = []
-    load = os.getloadavg()[0]
+    load_before = os.getloadavg()[0]
     for name in names or GROUPS:
         print(f"bench: measuring {name}", file=sys.stderr)
         try:
@@ -34,7 +34,7 @@ def main(names: list[str]) -> int:
             return 1
     print(text_table(figures))
     if not names:
-        write_page(PAGE, figures, load=load)
+        write_page(PAGE, figures, load_before=load_before)
         print(f"bench: wrote {PAGE}", file=sys.stderr)
     return 0 if all(figure.met is not False for figure in figures) else 1
 

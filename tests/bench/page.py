@@ -38,13 +38,13 @@ make bench                                   # all of it, about four minutes; ex
 """
 
 
-def write_page(path: Path, figures: Sequence[Figure], *, load: float) -> None:
-    """Write the page for `figures`, as measured now on this machine; `load` is its load average before."""
+def write_page(path: Path, figures: Sequence[Figure], *, load_before: float) -> None:
+    """Write the page for `figures`, as measured now on this machine; `load_before` is its load average before the first."""
     date = datetime.now(UTC).date().isoformat()
-    path.write_text(_TEXT.format(date=date, machine=_machine(load), table=markdown_table(figures)))
+    path.write_text(_TEXT.format(date=date, machine=_machine(load_before), table=markdown_table(figures)))
 
 
-def _machine(load: float) -> str:
+def _machine(load_before: float) -> str:
     memory_gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     packages = ", ".join(f"{name} {version(name)}" for name in ("click", "pydantic", "boto3"))
     programs = (
@@ -54,5 +54,5 @@ def _machine(load: float) -> str:
     return (
         f"Machine: {os.cpu_count()} cores, {memory_gib:.0f} GiB of memory, {platform.system()} {platform.release()}, "
         f"Python {platform.python_version()}, {packages}, {', '.join(programs)}; "
-        f"load average before the start: {load:.1f}."
+        f"load average {load_before:.1f} before, {os.getloadavg()[0]:.1f} after."
     )

@@ -12,7 +12,7 @@ from lifecycle.adapters.aws.session import AwsSession
 from lifecycle.domain.ami import AmiId
 from lifecycle.domain.job import JobRecord, JobState
 from lifecycle.errors import CapctlError
-from lifecycle.ports.jobs import JobRequest, Jobs
+from lifecycle.ports.jobs import JobRequest, Jobs, LogPage
 from lifecycle.rehearsal.emulator.containers import jobs_supported
 from lifecycle.rehearsal.emulator.launch import Emulator
 from tests.fakes.jobs import FakeJobs
@@ -124,9 +124,9 @@ def test_failed_job_keeps_its_exit_code(queue: Queue) -> None:
 
 def test_environment_of_the_request_reaches_the_job_and_its_log(queue: Queue) -> None:
     job = queue.ended(queue.submit())
-    lines = queue.jobs.logs(job)
-    assert lines[0].message == "analysis begins"
-    assert queue.jobs.logs(job, after_ms=lines[-1].at_ms) == ()
+    page = queue.jobs.logs(job)
+    assert page.lines[0].message == "analysis begins"
+    assert queue.jobs.logs(job, after=page.end) == LogPage(end=page.end)
 
 
 def test_submitted_jobs_are_listed_newest_first(queue: Queue) -> None:
@@ -153,9 +153,7 @@ def test_cancelled_job_has_failed(queue: Queue) -> None:
 def test_queue_is_valid_and_a_missing_one_is_named(queue: Queue) -> None:
     assert queue.jobs.queue_state(queue.queue_arn)[0] == "VALID"
     missing = queue.queue_arn + "-x"
-    with pytest.raises(CapctlError) as failed:
-        queue.jobs.queue_state(missing)
-    assert failed.value.code == "queue-missing"
+    assert queue.jobs.queue_state(missing) == ("MISSING", f"job queue `{missing}` does not exist")
 
 
 def test_compute_environments_are_counted(queue: Queue) -> None:

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from lifecycle.domain.ami import AmiId, AmiRecord, Tag, parse_ami_id
 from lifecycle.errors import CapctlError, UsageError
+from lifecycle.ports.baker import AmiNameTaken
 
 BASE_AMI = AmiId("ami-0base0000000gpu1")
 BASE_PARAMETER = "/aws/service/ecs/base"
@@ -23,9 +24,9 @@ class FakeAmis:
     def add(
         self, name: str, *, instance_id: str = "", tags: dict[str, str] | None = None, state: str = "available"
     ) -> AmiRecord:
-        """An AMI as `CreateImage` makes it. Raises `CapctlError("ami-name-taken")`."""
+        """An AMI as `CreateImage` makes it. Raises `AmiNameTaken`."""
         if self.by_name(name):
-            raise CapctlError("ami-name-taken", f"AMI `{name}` exists already")
+            raise AmiNameTaken("ami-name-taken", f"AMI `{name}` exists already")
         self._made += 1
         record = replace(
             _record(AmiId(f"ami-{self._made:017x}"), name, number=self._made), tags=dict(tags or {}), state=state

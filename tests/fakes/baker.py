@@ -13,16 +13,22 @@ from tests.fakes.amis import FakeAmis
 
 
 class FakeBaker:
-    """Makes AMIs in `amis`. `damage` may change what the instance reports; `requests` are the bakes that were asked for."""
+    """Makes AMIs in `amis`. `damage` may change what the instance reports; `requests` are the bakes that were asked for, `lacks` is
+    the error of a missing program."""
 
     def __init__(self, amis: FakeAmis, *, damage: Callable[[dict[str, Any]], None] = lambda _: None) -> None:
         self._amis = amis
         self._damage = damage
         self.requests: list[BakeRequest] = []
         self.error: CapctlError | None = None
+        self.lacks: CapctlError | None = None
 
     def recipe(self) -> Digest:
         return digest_of(b"recipe")
+
+    def require_programs(self) -> None:
+        if self.lacks:
+            raise self.lacks
 
     def bake(self, request: BakeRequest, accept: Callable[[dict[str, Any]], None]) -> BakeResult:
         self.requests.append(request)

@@ -7,7 +7,7 @@ from lifecycle.domain.ami import AmiId
 from lifecycle.domain.job import JobRecord, JobState
 from lifecycle.domain.release import DeployedRelease
 from lifecycle.errors import CapctlError
-from lifecycle.ports.jobs import JobRequest, LogLine
+from lifecycle.ports.jobs import JobRequest, LogLine, LogPage
 from tests.fakes.stack import FakeStack
 
 GOOD: tuple[JobState, ...] = (JobState.RUNNABLE, JobState.STARTING, JobState.RUNNING, JobState.SUCCEEDED)
@@ -16,7 +16,8 @@ GOOD: tuple[JobState, ...] = (JobState.RUNNABLE, JobState.STARTING, JobState.RUN
 class FakeJobs:
     """Jobs on the releases of a `FakeStack`; each `get` brings a job one state further along `course`.
 
-    `outcome` replaces fields of the record in its last state; `hosts` overrides the AMI that hosts of a queue run.
+    `outcome` replaces fields of the record in its last state; `hosts` overrides the AMI that hosts of a queue run. Queues in
+    `missing` are gone although their release is listed.
     """
 
     def __init__(self, stack: FakeStack) -> None:
@@ -27,6 +28,7 @@ class FakeJobs:
         self.outcome: dict[str, object] = {}
         self.hosts: dict[str, AmiId] = {}
         self.queue_states: list[tuple[str, str]] = []
+        self.missing: set[str] = set()
         self.environments = 1
         self.requests: list[JobRequest] = []
         self.cancelled: dict[str, str] = {}
@@ -73,9 +75,9 @@ class FakeJobs:
         found = [job for job in self._jobs.values() if job.queue_arn == queue_arn]
         return tuple(sorted(found, key=lambda job: job.created_ms, reverse=True))
 
-    def logs(self, job: JobRecord, *, after_ms: int = 0) -> tuple[LogLine, ...]:
+    def logs(self, job: JobRecord, *, after: str | None = None) -> LogPage:
         written = self._written(job)
-        return tuple(line for line in written if line.at_ms > after_ms)
+        return LogPage(lines=tuple(written[int(after or 0) :]), end=str(len(written)))
 
     def cancel(self, job_id: str, *, reason: str) -> None:
         self.cancelled[job_id] = reason
@@ -88,7 +90,9 @@ class FakeJobs:
         return self.hosts.get(job.queue_arn) or self._release_of(job.queue_arn).release.ami_id
 
     def queue_state(self, queue_arn: str) -> tuple[str, str]:
-        self._release_of(queue_arn)
+        existing = {release.job_queue_arn for release in self._stack.releases()}
+        if queue_arn not in existing - self.missing:
+            return "MISSING", f"job queue `{queue_arn}` does not exist"
         return self.queue_states.pop(0) if self.queue_states else ("VALID", "")
 
     def compute_environments(self) -> int:
@@ -98,10 +102,11 @@ class FakeJobs:
         for release in self._stack.releases():
             if release.job_queue_arn == queue_arn:
                 return release
-        raise CapctlError("queue-missing", f"Job queue `{queue_arn}` does not exist", hint="Deploy the release again")
+        raise CapctlError("aws-failed", f"Job queue `{queue_arn}` does not exist", hint="Deploy the release again")
 
     def _written(self, job: JobRecord) -> Sequence[LogLine]:
         if not job.log_stream:
             return ()
+        # Both lines in one millisecond: a follower that goes by time loses the second.
         lines = [LogLine(at_ms=job.created_ms + 1, message="analysis begins")]
-        return [*lines, LogLine(at_ms=job.created_ms + 2, message="analysis ends")] if job.state.is_final else lines
+        return [*lines, LogLine(at_ms=job.created_ms + 1, message="analysis ends")] if job.state.is_final else lines

@@ -345,10 +345,10 @@ def test_video_that_cannot_be_analysed_ends_its_job_and_stores_nothing(project: 
         "sound": sound.getvalue(),
     }
     for name, content in videos.items():
-        s3.put_object(Bucket=project.bucket, Key=f"faults/{name}", Body=content)
+        s3.put_object(Bucket=project.bucket, Key=f"videos/{name}", Body=content)
     jobs = {
         name: project.done(
-            "job", "submit", "--video", f"s3://{project.bucket}/faults/{name}", "--session", f"fault-{name}"
+            "job", "submit", "--video", f"s3://{project.bucket}/videos/{name}", "--session", f"fault-{name}"
         )
         for name in (*videos, "missing")
     }

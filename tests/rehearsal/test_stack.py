@@ -7,6 +7,7 @@ import sys
 import time
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -81,7 +82,7 @@ def stage(emulator: Emulator, aws: Aws, tmp_path_factory: pytest.TempPathFactory
         folder,
         endpoint_url=emulator.endpoint,
         release={**network, "gpus": 0, "vcpus": 1, "memory_mib": 128},
-        smoke={"video_url": "s3://videos/face.mp4", "timeout_s": 60},
+        smoke={"video_url": "s3://vision-capctl-123456789012-us-west-2/videos/face.mp4", "timeout_s": 60},
         stack={"state": "file://state"},
     )
     with pytest.MonkeyPatch.context() as patch:
@@ -101,7 +102,7 @@ def stage(emulator: Emulator, aws: Aws, tmp_path_factory: pytest.TempPathFactory
 @pytest.fixture(autouse=True)
 def _empty(stage: Stage) -> Iterator[None]:
     yield
-    stage.stack.apply_releases(())
+    stage.stack.remove_releases({made.release.id for made in stage.stack.releases()})
 
 
 def test_base_stack_is_made_once(stage: Stage) -> None:
@@ -111,29 +112,37 @@ def test_base_stack_is_made_once(stage: Stage) -> None:
 
 def test_release_is_created_listed_and_left_alone(stage: Stage) -> None:
     release = stage.release(1)
-    preview = stage.stack.preview_releases((release,))
+    preview = stage.stack.preview_release(release)
     assert [change.operation for change in preview] == ["create"] * 4
-    (made,) = stage.stack.apply_releases((release,))
+    (made,) = stage.stack.add_release(release)
     assert made.release == release
     assert made.job_definition_arn.endswith(f"job-definition/vision-{release.id}:1")
-    again = stage.stack.preview_releases((release,))
+    again = stage.stack.preview_release(release)
     assert [change.operation for change in again] == ["same"] * 4
 
 
 def test_second_release_touches_nothing_of_the_first_and_a_dropped_one_goes(stage: Stage) -> None:
     first, second = stage.release(2), stage.release(3)
-    stage.stack.apply_releases((first,))
-    operations = {change.name: change.operation for change in stage.stack.preview_releases((first, second))}
+    stage.stack.add_release(first)
+    operations = {change.name: change.operation for change in stage.stack.preview_release(second)}
     assert operations == {f"vision-{first.id}": "same", f"vision-{second.id}": "create"}
-    assert [made.release for made in stage.stack.apply_releases((first, second))] == [first, second]
-    assert [made.release for made in stage.stack.apply_releases((second,))] == [second]
+    assert [made.release for made in stage.stack.add_release(second)] == [first, second]
+    assert [made.release for made in stage.stack.remove_releases({first.id})] == [second]
     templates = stage.session.client("ec2").describe_launch_templates()["LaunchTemplates"]
     assert [template["LaunchTemplateName"] for template in templates] == [f"vision-{second.id}"]
 
 
+def test_two_runs_at_once_keep_each_other_s_release(stage: Stage) -> None:
+    releases = [stage.release(6), stage.release(7)]
+    runs = [PulumiStack(stage.target, stage.session, FakeUi()) for _ in releases]
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(lambda run, release: run.add_release(release), runs, releases))
+    assert {made.release.id for made in stage.stack.releases()} == {release.id for release in releases}
+
+
 def test_host_configuration_is_what_batch_sees(stage: Stage) -> None:
     release = stage.release(4)
-    stage.stack.apply_releases((release,))
+    stage.stack.add_release(release)
     batch = stage.session.client("batch")
     (environment,) = batch.describe_compute_environments(computeEnvironments=[f"vision-{release.id}"])[
         "computeEnvironments"
@@ -150,11 +159,11 @@ def test_host_configuration_is_what_batch_sees(stage: Stage) -> None:
 def test_refused_creation_carries_the_reason_and_can_be_taken_back(stage: Stage) -> None:
     broken = replace(stage.release(5), ami_id=AmiId("ami-0doesnotexist0000"))
     with pytest.raises(CapctlError) as failed:
-        stage.stack.apply_releases((broken,))
+        stage.stack.add_release(broken)
     assert failed.value.code == "stack-failed"
     assert any("cannot be described" in line for line in failed.value.details)
     assert stage.stack.releases() == ()
-    stage.stack.apply_releases(())
+    stage.stack.remove_releases({broken.id})
     found = stage.session.client("batch").describe_compute_environments()["computeEnvironments"]
     assert [environment["computeEnvironmentName"] for environment in found] == []
 
@@ -180,9 +189,9 @@ def test_killed_creation_is_finished_by_the_next_run(
         for pid in victims:
             _signal(pid, number)
     _wait(lambda: _marked(mark) == [])
-    (made,) = stage.stack.apply_releases((release,))
+    (made,) = stage.stack.add_release(release)
     assert made.release == release
-    assert [change.operation for change in stage.stack.preview_releases((release,))] == ["same"] * 4
+    assert [change.operation for change in stage.stack.preview_release(release)] == ["same"] * 4
 
 
 # Runs as a process of its own, so that it can be killed.
@@ -204,7 +213,7 @@ def interrupt(*_):
 
 signal.signal(signal.SIGTERM, interrupt)
 target = {target}
-PulumiStack(target, AwsSession(target), FakeUi()).apply_releases(({release},))
+PulumiStack(target, AwsSession(target), FakeUi()).add_release({release})
 """
 
 

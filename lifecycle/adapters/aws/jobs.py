@@ -1,6 +1,6 @@
 """Batch jobs, their logs and their hosts."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -10,7 +10,7 @@ from lifecycle.adapters.aws.session import AwsSession
 from lifecycle.domain.ami import AmiId
 from lifecycle.domain.job import JobRecord, JobState
 from lifecycle.errors import CapctlError
-from lifecycle.ports.jobs import JobRequest, LogLine
+from lifecycle.ports.jobs import JobRequest, LogLine, LogPage
 
 # DescribeJobs takes up to this many ids.
 _DESCRIBED_AT_ONCE = 100
@@ -61,15 +61,15 @@ class BatchJobs:
         jobs = self._describe(tuple(dict.fromkeys(ids)))
         return tuple(sorted(jobs, key=lambda job: job.created_ms, reverse=True))
 
-    def logs(self, job: JobRecord, *, after_ms: int = 0) -> tuple[LogLine, ...]:
+    def logs(self, job: JobRecord, *, after: str | None = None) -> LogPage:
         if not job.log_stream:
-            return ()
+            return LogPage(end=after)
         with translated(f"reading the log of job `{job.id}`"):
             try:
-                return tuple(self._log_lines(job, after_ms))
+                return self._log_page(job, after)
             except ClientError as error:
                 if error_code(error) == "ResourceNotFoundException":
-                    return ()
+                    return LogPage(end=after)
                 raise
 
     def cancel(self, job_id: str, *, reason: str) -> None:
@@ -95,11 +95,7 @@ class BatchJobs:
         with translated(f"looking at queue `{queue_arn}`"):
             queues = batch.describe_job_queues(jobQueues=[queue_arn])["jobQueues"]
             if not queues:
-                raise CapctlError(
-                    "queue-missing",
-                    f"Job queue `{queue_arn}` does not exist",
-                    hint="Compare with `capctl status`, and deploy the release again",
-                )
+                return "MISSING", f"job queue `{queue_arn}` does not exist"
             order = [entry["computeEnvironment"] for entry in queues[0]["computeEnvironmentOrder"]]
             environments = batch.describe_compute_environments(computeEnvironments=order)["computeEnvironments"]
         if not environments:
@@ -121,22 +117,20 @@ class BatchJobs:
                 found += [_record(job) for job in answer["jobs"]]
         return found
 
-    def _log_lines(self, job: JobRecord, after_ms: int) -> Iterator[LogLine]:
-        request: dict[str, Any] = {
-            "logGroupName": job.log_group or _DEFAULT_LOG_GROUP,
-            "logStreamName": job.log_stream,
-            "startFromHead": True,
-        }
-        if after_ms:
-            request["startTime"] = after_ms + 1
+    def _log_page(self, job: JobRecord, after: str | None) -> LogPage:
+        lines: list[LogLine] = []
         while True:
-            answer = self._session.client("logs").get_log_events(**request)
-            for event in answer["events"]:
-                yield LogLine(at_ms=event["timestamp"], message=event["message"])
-            # The end of a stream gives back the token that was sent.
-            if not answer["events"] or answer["nextForwardToken"] == request.get("nextToken"):
-                return
-            request["nextToken"] = answer["nextForwardToken"]
+            answer = self._session.client("logs").get_log_events(
+                logGroupName=job.log_group or _DEFAULT_LOG_GROUP,
+                logStreamName=job.log_stream,
+                startFromHead=True,
+                **({"nextToken": after} if after else {}),
+            )
+            lines += [LogLine(at_ms=event["timestamp"], message=event["message"]) for event in answer["events"]]
+            # The end of a stream gives back the token that was sent; a page without events may come before it.
+            if answer["nextForwardToken"] == after:
+                return LogPage(lines=tuple(lines), end=after)
+            after = str(answer["nextForwardToken"])
 
 
 def _record(job: dict[str, Any]) -> JobRecord:

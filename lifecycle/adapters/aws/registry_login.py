@@ -10,8 +10,8 @@ from pathlib import Path
 from lifecycle.adapters.aws.errors import translated
 from lifecycle.adapters.aws.session import AwsSession
 from lifecycle.adapters.cache_folder import cache_folder
-from lifecycle.adapters.clock import SystemClock
 from lifecycle.config.target import Target
+from lifecycle.ports.clock import Clock
 
 # ECR's tokens live for 12 hours; one that would expire in the middle of a push is renewed first.
 _MARGIN_S = 600
@@ -20,9 +20,10 @@ _MARGIN_S = 600
 class RegistryLogin:
     """ECR's token, cached until shortly before it expires; a registry with an address of its own (`registry_url`) takes none."""
 
-    def __init__(self, target: Target, session: AwsSession) -> None:
+    def __init__(self, target: Target, session: AwsSession, clock: Clock) -> None:
         self._target = target
         self._session = session
+        self._clock = clock
         self.url = target.registry_url or f"https://{target.account}.dkr.ecr.{target.region}.amazonaws.com"
 
     def authorization(self) -> str:
@@ -37,7 +38,7 @@ class RegistryLogin:
         return {"username": username, "password": password}
 
     def _token(self) -> str:
-        now_s = SystemClock().now().timestamp()
+        now_s = self._clock.now().timestamp()
         if known := self._cached(now_s):
             return known
         with translated("asking ECR for a login token"):

@@ -6,6 +6,7 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
+from botocore.credentials import ReadOnlyCredentials
 from botocore.exceptions import ProfileNotFound
 
 from lifecycle.adapters.aws.errors import translated
@@ -27,6 +28,18 @@ class AwsSession:
         """A thread-safe boto3 client. Raises `Denied` without credentials or in another account."""
         self._checked_account  # noqa: B018 - asks AWS once, before anything else is asked or changed
         return self._client(service)
+
+    def frozen_credentials(self) -> ReadOnlyCredentials:
+        """The credentials of this moment, for a program that resolves none. Raises `Denied("credentials-missing")`."""
+        with translated("resolving AWS credentials"):
+            found = self._boto.get_credentials()
+            if found is not None:
+                return found.get_frozen_credentials()
+        raise Denied(
+            "credentials-missing",
+            f"No AWS credentials were found for target `{self._target.name}`",
+            hint="Set AWS_PROFILE, or log in with `aws sso login`",
+        )
 
     @cached_property
     def _boto(self) -> boto3.Session:

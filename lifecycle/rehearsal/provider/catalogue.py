@@ -7,7 +7,7 @@ from lifecycle.rehearsal.provider.clients import Clients
 from lifecycle.rehearsal.provider.dynamodb import Table
 from lifecycle.rehearsal.provider.ec2 import LaunchTemplate
 from lifecycle.rehearsal.provider.ecr import Repository
-from lifecycle.rehearsal.provider.iam import InstanceProfile, Role, RolePolicy
+from lifecycle.rehearsal.provider.iam import InstanceProfile, Role, RolePolicy, RolePolicyAttachment
 from lifecycle.rehearsal.provider.logs import LogGroup
 from lifecycle.rehearsal.provider.resource import Resource
 from lifecycle.rehearsal.provider.s3 import Bucket, BucketEncryption, BucketPublicAccessBlock, BucketVersioning
@@ -26,6 +26,7 @@ TYPES: tuple[Callable[[Clients], Resource], ...] = (
     Repository,
     Role,
     RolePolicy,
+    RolePolicyAttachment,
     Table,
 )
 

@@ -1,4 +1,4 @@
-"""Roles, their inline policies, instance profiles."""
+"""Roles, their inline and attached policies, instance profiles."""
 
 # ruff: noqa: ARG002 - the protocol `Resource` fixes the arguments.
 import json
@@ -82,6 +82,35 @@ class RolePolicy:
         self._clients["iam"].put_role_policy(
             RoleName=inputs["role"], PolicyName=inputs["name"], PolicyDocument=inputs["policy"]
         )
+
+
+class RolePolicyAttachment:
+    """A managed policy attached to a role; its id is `role/policy ARN`."""
+
+    token = "aws:iam/rolePolicyAttachment:RolePolicyAttachment"
+
+    def __init__(self, clients: Clients) -> None:
+        self._clients = clients
+
+    def create(self, inputs: Properties) -> tuple[str, Properties]:
+        self._clients["iam"].attach_role_policy(RoleName=inputs["role"], PolicyArn=inputs["policyArn"])
+        return f"{inputs['role']}/{inputs['policyArn']}", {}
+
+    def read(self, resource_id: str) -> Properties | None:
+        role, _, arn = resource_id.partition("/")
+        found = _found(lambda: self._clients["iam"].list_attached_role_policies(RoleName=role)["AttachedPolicies"])
+        is_attached = arn in [policy["PolicyArn"] for policy in found or ()]
+        return {"role": role, "policyArn": arn} if is_attached else None
+
+    def update(self, resource_id: str, old: Properties, new: Properties) -> Properties:
+        return {}
+
+    def delete(self, resource_id: str) -> None:
+        role, _, arn = resource_id.partition("/")
+        _found(lambda: self._clients["iam"].detach_role_policy(RoleName=role, PolicyArn=arn))
+
+    def replaced_by(self, old: Properties, new: Properties) -> set[str]:
+        return changed(old, new) & {"role", "policyArn"}
 
 
 class InstanceProfile:

@@ -113,7 +113,7 @@ def _broken_release(stage: Stage, capctl: Capctl, record: Recorder, *, active: s
 
 def _rollback(capctl: Capctl, record: Recorder, *, to: str) -> None:
     with record.step("rollback") as step:
-        capctl("rollback")
+        capctl("rollback", "--yes")
         status = capctl("status").document
         _expect(status["pointer"]["release_id"] == to, f"the pointer must name {to} again")
         step.result = f"the pointer names {to} again"

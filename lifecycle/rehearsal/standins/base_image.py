@@ -17,6 +17,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from lifecycle.adapters.aws.session import AwsSession
+from lifecycle.adapters.clock import SystemClock
 from lifecycle.adapters.container_images import ContainerImages
 from lifecycle.config.load import load_target
 from lifecycle.domain.digest import Digest
@@ -45,7 +46,7 @@ _RUN = {
 def push_standin_base(configuration: Path, environment: dict[str, str], ui: Ui) -> TaggedImage:
     """Push the image to the registry of the configured target, and record it as its base, as `image base` does."""
     target = load_target(configuration, None, environment=environment)
-    images = ContainerImages(target, AwsSession(target), ui)
+    images = ContainerImages(target, AwsSession(target), SystemClock(), ui)
     lock = target.path(target.settings.image.base.requirements)
     tar = _metadata_layer(_locked_names(lock.read_text()))
     layer = gzip.compress(tar, mtime=0)

@@ -14,7 +14,8 @@ from lifecycle.domain.ami import AmiRecord, AmiStatus, Tag
 from lifecycle.domain.digest import digest_of
 from lifecycle.domain.models import ModelFile, model_set
 from lifecycle.domain.plan import Plan
-from lifecycle.errors import CapctlError, ExitCode
+from lifecycle.errors import CapctlError, ExitCode, UsageError
+from lifecycle.ports.baker import AmiNameTaken
 from lifecycle.workflows.bake import forced, plan_bake, resolve_bake
 from lifecycle.workflows.execute import execute
 from lifecycle.workflows.list_amis import list_amis
@@ -155,6 +156,18 @@ def test_failed_ami_is_removed_and_baked_again(scene: Scene) -> None:
     assert scene.bake().status is AmiStatus.VERIFIED
 
 
+def test_ami_that_is_still_there_after_its_removal_fails_the_step(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = scene.leave_unproven()
+    scene.amis.change(left.id, state="failed")
+    monkeypatch.setattr(scene.amis, "deregister", lambda _: None)
+    plan = scene.plan()
+    with pytest.raises(CapctlError) as failed:
+        execute(plan, scene.ports, RUN)
+    assert failed.value.code == "ami-not-removed"
+
+
 def test_candidate_of_another_run_keeps_that_runs_mark(scene: Scene) -> None:
     left = scene.leave_unproven()
     scene.amis.tag(left.id, {Tag.RUN.value: "another-run"})
@@ -190,7 +203,7 @@ def test_loser_of_two_bakes_adopts_the_winners_ami(scene: Scene) -> None:
     bake = resolve_bake(scene.ports, scene.target)
     plan = plan_bake(scene.ports, scene.target, RUN, bake)
     winner = scene.bake()
-    scene.baker.error = CapctlError("ami-name-taken", "taken")
+    scene.baker.error = AmiNameTaken("ami-name-taken", "taken")
     execute(plan, scene.ports, RUN)
     assert scene.found().id == winner.id
 
@@ -236,6 +249,12 @@ def test_bake_refuses_before_an_instance_starts(tmp_path: Path) -> None:
     assert error.code == "object-missing"
     assert error.details == ("missing: checkpoints/llava/weights.bin", "missing: models/age.onnx")
     assert scene.baker.requests == []
+
+
+def test_bake_is_refused_where_a_program_that_it_needs_is_missing(tmp_path: Path) -> None:
+    scene = Scene(tmp_path)
+    scene.baker.lacks = UsageError("session-manager-plugin-missing", "not installed")
+    assert failure_of(scene) is scene.baker.lacks
 
 
 def test_unknown_base_ami_is_a_usage_error(tmp_path: Path) -> None:

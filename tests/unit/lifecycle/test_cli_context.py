@@ -6,9 +6,29 @@ from pathlib import Path
 import click
 import pytest
 
-from lifecycle.cli.context import Invocation, pass_invocation, yes_option
+from lifecycle.cli.context import Invocation, pass_invocation, reason_option, yes_option
 from lifecycle.cli.render import megabytes, table
-from lifecycle.errors import UsageError
+from lifecycle.domain.plan import Plan
+from lifecycle.errors import CapctlError, UsageError
+from tests.fakes.ports import FakePorts
+from tests.fakes.runs import RUN
+from tests.fakes.targets import make_target
+from tests.fakes.ui import FakeUi
+
+
+class Noted:
+    """A step that changes nothing."""
+
+    permissions: tuple[str, ...] = ()
+
+    def describe(self) -> str:
+        return "note it"
+
+    def apply(self) -> str:
+        return "noted"
+
+    def verify(self) -> None:
+        """There is nothing to read back."""
 
 
 @pytest.fixture
@@ -40,6 +60,44 @@ def test_yes_answers_the_commands_questions(words: list[str], agreed: bool, invo
                 invocation.terminal.confirm("Delete?")
 
     command.main(words, standalone_mode=False, obj=invocation)
+
+
+PLAN = Plan(title="Rollback", because="b was active before a", steps=(Noted(),))
+
+
+@pytest.mark.parametrize("answer", [True, False])
+def test_plan_and_target_are_shown_before_the_question(invocation: Invocation, answer: bool) -> None:
+    ui = FakeUi(answers=(answer,))
+    invocation.__dict__ |= {"terminal": ui, "app": FakePorts(ui=ui, target=make_target(Path()))}
+    invocation.__dict__["run"] = RUN
+    if answer:
+        assert invocation.execute(PLAN, ask=True)
+    else:
+        with pytest.raises(CapctlError, match="on target `test`") as failed:
+            invocation.execute(PLAN, ask=True)
+        assert (failed.value.code, failed.value.exit_code) == ("declined", 1)
+    assert ui.lines[:2] == [
+        PLAN.render(),
+        "Rollback, on target `test` in account 123456789012, us-west-2: go on?",
+    ]
+    assert ui.lines[2:] == (["✓ note it: noted"] if answer else [])
+
+
+def test_nothing_is_asked_when_nothing_is_to_be_done(invocation: Invocation) -> None:
+    ui = FakeUi()
+    invocation.__dict__ |= {"terminal": ui, "app": FakePorts(ui=ui), "run": RUN}
+    assert invocation.execute(Plan(title="Rollback", because="it is active already"), ask=True)
+    assert ui.lines == ["Rollback: it is active already"]
+
+
+def test_reason_is_the_run_s(invocation: Invocation) -> None:
+    @click.command()
+    @reason_option
+    @pass_invocation
+    def command(invocation: Invocation) -> None:
+        assert invocation.run.reason == "it is late"
+
+    command.main(["--reason", "it is late"], standalone_mode=False, obj=invocation)
 
 
 def test_the_application_is_made_from_the_configuration(invocation: Invocation, folder: Path) -> None:

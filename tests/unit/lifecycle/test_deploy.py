@@ -11,11 +11,12 @@ from lifecycle.domain.digest import digest_of
 from lifecycle.domain.image import ImageRef
 from lifecycle.domain.job import JobState
 from lifecycle.domain.release import Pointer, Release
-from lifecycle.errors import CapctlError, Inconclusive, Interrupted, RolledBack, UsageError
+from lifecycle.errors import CapctlError, Inconclusive, Interrupted, PartlyApplied, RolledBack, UsageError
 from lifecycle.ports.images import Violation
 from lifecycle.ports.stack import ResourceChange
 from lifecycle.workflows.deploy import Wanted, plan_deploy, wanted_release
 from lifecycle.workflows.execute import execute
+from lifecycle.workflows.promote import MovePointer
 from lifecycle.workflows.release_steps import PruneReleases, surplus_releases
 from tests.fakes.amis import FakeAmis
 from tests.fakes.images import FakeImages
@@ -36,7 +37,7 @@ class World:
         self.target: Target = make_target(
             folder,
             release={"subnet_ids": ("subnet-1",), "security_group_ids": ("sg-1",)},
-            smoke={"video_url": "s3://videos/face.mp4", "timeout_s": 100},
+            smoke={"video_url": "s3://vision-capctl-123456789012-us-west-2/videos/face.mp4", "timeout_s": 100},
         )
         self.amis = FakeAmis()
         self.ami = self.amis.add("models", tags=_tags("verified"))
@@ -86,7 +87,7 @@ def test_deploy_creates_smokes_and_promotes(world: World) -> None:
     world.deploy()
     assert world.ids == [world.active]
     (request,) = world.jobs.requests
-    assert request.environment["VIDEO_URL"] == "s3://videos/face.mp4"
+    assert request.environment["VIDEO_URL"] == "s3://vision-capctl-123456789012-us-west-2/videos/face.mp4"
     assert world.results.read == [f"{request.environment['RESULT_URL']}/result.json"]
 
 
@@ -238,6 +239,80 @@ def test_two_operators_the_second_promotion_loses(world: World) -> None:
     assert failed.value.code == "pointer-moved"
     assert world.active == other.id
     assert world.ids == [other.id]
+
+
+def test_release_that_another_run_made_meanwhile_survives_a_rollback(world: World) -> None:
+    plan, other = plan_deploy(world.ports, world.target, RUN, Wanted()), make_release(99)
+    world.stack.add_release(other)
+    world.jobs.course = (JobState.FAILED,)
+    with pytest.raises(RolledBack):
+        execute(plan, world.ports, RUN)
+    assert world.ids == [other.id]
+
+
+def test_nothing_is_called_rolled_back_while_the_pointer_names_the_release(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(self: MovePointer) -> None:
+        raise CapctlError("aws-unreachable", "DynamoDB did not answer")
+
+    monkeypatch.setattr(MovePointer, "verify", fail)
+    with pytest.raises(PartlyApplied, match="which takes jobs") as failed:
+        world.deploy()
+    assert failed.value.exit_code == 6
+    assert "capctl rollback" in failed.value.hint
+    assert world.ids == [world.active]
+
+
+def test_older_release_that_fails_its_smoke_job_stays(world: World) -> None:
+    for _ in range(3):
+        world.deploy(image=str(world.images.pushed_code().ref))
+        world.change_code()
+    kept = replace(world.stack.releases()[0].release, image=world.images.pushed_code().ref)
+    world.stack._releases = {kept.id: deployed(kept)} | world.stack._releases
+    world.jobs.course = (JobState.FAILED,)
+    before = world.ids
+    plan = plan_deploy(world.ports, world.target, RUN, Wanted())
+    assert plan.undo == ()
+    with pytest.raises(CapctlError) as failed:
+        execute(plan, world.ports, RUN)
+    assert (failed.value.code, failed.value.exit_code) == ("smoke-failed", 1)
+    assert world.ids == before
+
+
+def test_release_that_a_killed_run_left_is_removed_when_it_fails(world: World) -> None:
+    world.deploy()
+    good = world.active
+    world.change_code()
+    world.stack.add_release(wanted_release(world.ports, world.target, Wanted()))
+    world.jobs.course = (JobState.FAILED,)
+    with pytest.raises(RolledBack):
+        world.deploy()
+    assert world.ids == [good]
+
+
+def test_release_that_took_jobs_is_not_removed_when_it_fails(world: World) -> None:
+    world.deploy()
+    world.change_code()
+    release = wanted_release(world.ports, world.target, Wanted())
+    world.stack.add_release(release)
+    world.jobs.submit(replace(world.jobs.requests[0], name="vision-a", queue_arn=deployed(release).job_queue_arn))
+    assert plan_deploy(world.ports, world.target, RUN, Wanted()).undo == ()
+
+
+def test_prune_that_did_not_prune_is_said(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FakeStack, "remove_releases", lambda self, ids: self.releases())
+    for _ in range(3):
+        world.deploy()
+        world.change_code()
+    assert any("still exist after they were pruned" in line for line in world.ports.ui.lines)
+
+
+def test_creation_is_read_back(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FakeStack, "add_release", lambda self, release: ())
+    with pytest.raises(RolledBack) as failed:
+        world.deploy()
+    assert failed.value.code == "release-missing"
 
 
 def test_old_releases_are_pruned_but_never_active_or_previous(world: World) -> None:

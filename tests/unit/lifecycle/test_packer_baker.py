@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import stat
+import subprocess
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.credentials import ReadOnlyCredentials
 
+import packer
 from lifecycle.adapters.packer_cli import PackerBaker
 from lifecycle.adapters.packer_failure import failure
 from lifecycle.adapters.packer_leftovers import BakeTraces
@@ -58,23 +63,28 @@ class FakeEc2:
 class Scene:
     """A baker whose Packer does what `script` says."""
 
-    def __init__(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+    def __init__(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, *, ami: dict[str, Any] | None = None
+    ) -> None:
         act(tmp_path / "bin", script)
         monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=":")
-        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
-        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "a-secret-access-key-of-40-characters")
-        monkeypatch.setenv("AWS_SESSION_TOKEN", "a-session-token")
         monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "scratch"))
         (tmp_path / "scratch").mkdir()
         self.scratch = tmp_path / "scratch"
         self.ec2, self.ui = FakeEc2(), FakeUi()
-        self.target = make_target(tmp_path, ami={"ssh_interface": "private_ip", "ssh_port": 2222, "timeout_s": 60})
+        here = {"ssh_interface": "private_ip", "ssh_port": 2222, "timeout_s": 60}
+        self.target = make_target(tmp_path, ami=here if ami is None else ami)
         self.baker = PackerBaker(self.target, self, self.ui)  # type: ignore[arg-type]
         self.reports: list[dict[str, Any]] = []
 
     def client(self, service: str) -> FakeEc2:
         assert service == "ec2"
         return self.ec2
+
+    def frozen_credentials(self) -> ReadOnlyCredentials:
+        return ReadOnlyCredentials(
+            "AKIAIOSFODNN7EXAMPLE", "a-secret-access-key-of-40-characters", "a-session-token", "us-west-2"
+        )
 
     def request(self) -> BakeRequest:
         models = model_set((ModelFile(path="models/a.onnx", bytes=3, sha256="aa" * 32),))
@@ -215,6 +225,59 @@ def test_missing_packer_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.M
     assert "apt-get install packer" in error.hint
 
 
+@pytest.mark.skipif(shutil.which("packer") is None, reason="`packer` is not installed")
+def test_packer_accepts_what_the_default_configuration_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    packer_program = shutil.which("packer")
+    kept = tmp_path / "kept"
+    script = f"""
+    import shutil
+    shutil.copytree(".", {str(kept)!r}, ignore=shutil.ignore_patterns("tmp"))
+    message("profile " + variables["instance_profile"]); evidence(); finish()
+    """
+    scene = Scene(tmp_path, monkeypatch, script, ami={})
+    scene.bake()
+    assert "detail: profile vision-bake" in scene.ui.lines
+    values = json.loads((kept / "bake.pkrvars.json").read_text())
+    values |= {name: str(kept / Path(values[name]).name) for name in ("model_list", "model_marker")}
+    (kept / "bake.pkrvars.json").write_text(json.dumps(values))
+    command = [str(packer_program), "validate", f"-var-file={kept / 'bake.pkrvars.json'}", str(packer.TEMPLATE)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=kept)
+    assert "iam_instance_profile" not in done.stdout + done.stderr
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("ami", "profile"),
+    [
+        ({}, "vision-bake"),
+        ({"instance_profile": "own"}, "own"),
+        ({"ssh_interface": "private_ip"}, None),
+        ({"ssh_interface": "public_ip", "instance_profile": "own"}, "own"),
+    ],
+)
+def test_session_manager_gets_the_profile_of_the_base_stack(
+    tmp_path: Path, ami: dict[str, str], profile: str | None
+) -> None:
+    assert make_target(tmp_path, ami=ami).bake_profile == profile
+
+
+def test_session_manager_without_its_plugin_is_a_usage_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = Scene(tmp_path, monkeypatch, GOOD, ami={})
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    with pytest.raises(CapctlError) as failed:
+        scene.baker.require_programs()
+    assert (failed.value.code, failed.value.exit_code) == ("session-manager-plugin-missing", ExitCode.USAGE)
+    plugin = tmp_path / "bin" / "session-manager-plugin"
+    plugin.touch(mode=0o755)
+    scene.baker.require_programs()
+
+
+def test_private_ip_needs_no_plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = Scene(tmp_path, monkeypatch, GOOD)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    scene.baker.require_programs()
+
+
 @pytest.mark.parametrize(
     ("line", "code", "exit_code"),
     [
@@ -229,6 +292,7 @@ def test_missing_packer_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.M
         ("Timeout waiting for SSH.", "instance-unreachable", ExitCode.TIMED_OUT),
         ("Unknown source amazon-ebs.models", "packer-plugin-missing", ExitCode.FAILED),
         ("Script exited with non-zero exit status: 12. Allowed exit codes are: [0]", "bake-failed", ExitCode.FAILED),
+        ("Couldn't find specified instance profile: NoSuchEntity", "bake-failed", ExitCode.FAILED),
         ("something else", "bake-failed", ExitCode.FAILED),
     ],
 )

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,6 +14,7 @@ from pulumi.automation.errors import CommandError, ConcurrentUpdateError
 
 from lifecycle.adapters.aws.session import AwsSession
 from lifecycle.adapters.pulumi_adopt import adopted
+from lifecycle.adapters.pulumi_auto import PulumiStack
 from lifecycle.adapters.pulumi_cli import VERSION, find_pulumi, is_running, lock_holders
 from lifecycle.adapters.pulumi_engine import PulumiEngine
 from lifecycle.adapters.pulumi_events import EventLog
@@ -314,6 +316,71 @@ def test_lock_of_another_machine_is_respected_and_a_dead_one_here_is_broken(
     failure = failing(tmp_path, text, ConcurrentUpdateError)
     assert failure.code == "stack-locked"
     assert ("ann@elsewhere" in failure.message) is ("elsewhere" in holder)
+
+
+HERE = f"created by ann@{os.uname().nodename} (pid 4321) at 2026-01-01T00:00:00Z"
+
+
+@pytest.mark.parametrize("ends", [True, False])
+def test_lock_of_a_living_run_is_waited_for_and_never_broken(
+    tmp_path: Path, ends: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken, tries = [], []
+    engine = PulumiEngine(make_target(tmp_path, stack={"state": "file://state"}), FakeUi(), {})
+    monkeypatch.setattr(PulumiEngine, "_break_lock", lambda _, name: broken.append(name))
+    monkeypatch.setattr("lifecycle.adapters.pulumi_engine.is_running", lambda pid: True)
+    monkeypatch.setattr("lifecycle.adapters.pulumi_engine._ends", lambda pid, within_s: ends)
+
+    def update(_: EventLog) -> None:
+        tries.append("once")
+        if len(tries) == 1:
+            raise ConcurrentUpdateError(cast(Any, HERE))
+
+    if ends:
+        engine._run("updating", "releases", update)
+        assert len(tries) == 2
+    else:
+        with pytest.raises(CapctlError, match=r"by ann@.* \(pid 4321\) since 2026-01-01") as failed:
+            engine._run("updating", "releases", update)
+        assert failed.value.code == "stack-locked"
+    assert broken == []
+
+
+class _Engine:
+    """An engine before whose update another run adds a release."""
+
+    def __init__(self, state: dict[str, Any], under_lock: dict[str, Any]) -> None:
+        self._state, self._under_lock = state, under_lock
+
+    def export(self, name: str) -> dict[str, Any]:
+        outputs = {part: getattr(OUTPUTS, part) for part in OUTPUTS.__slots__}
+        return (
+            self._state if name == "releases" else {"resources": [{"type": "pulumi:pulumi:Stack", "outputs": outputs}]}
+        )
+
+    def up(self, name: str, program: Callable[[], None], *, refresh: bool) -> None:
+        self._state = self._under_lock
+        program()
+
+
+@pytest.mark.parametrize(("removed", "kept"), [(None, [1, 2, 3]), (1, [2])])
+def test_wanted_releases_are_those_that_exist_under_the_lock(
+    tmp_path: Path, removed: int | None, kept: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    declared: list[str] = []
+    monkeypatch.setattr(
+        "lifecycle.adapters.pulumi_programs.releases", lambda _, specs: declared.extend(spec.id for spec in specs)
+    )
+    target = make_target(tmp_path)
+    stack = PulumiStack(target, AwsSession(target), FakeUi(), environment={})
+    monkeypatch.setattr(
+        stack, "_engine", _Engine(state_of(make_release(1)), state_of(make_release(1), make_release(2)))
+    )
+    if removed:
+        stack.remove_releases({make_release(removed).id})
+    else:
+        stack.add_release(make_release(3))
+    assert declared == [make_release(number).id for number in kept]
 
 
 def test_releases_with_other_parameters_are_other_releases() -> None:

@@ -1,10 +1,11 @@
 """Rollback, status and jobs: what goes through the pointer."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from lifecycle.domain.job import JobState
+from lifecycle.domain.job import VIDEO_FOLDERS, JobState
 from lifecycle.domain.release import Release
 from lifecycle.errors import CapctlError, UsageError
 from lifecycle.ports.stack import ResourceChange
@@ -13,15 +14,18 @@ from lifecycle.workflows.execute import execute
 from lifecycle.workflows.jobs import follow_log, list_jobs, submit_job
 from lifecycle.workflows.promote import MovePointer
 from lifecycle.workflows.rollback import plan_rollback
+from lifecycle.workflows.smoke import require_video
 from lifecycle.workflows.status import read_status
+from pulumi_stack.components import roles
 from tests.fakes.jobs import FakeJobs
 from tests.fakes.pointers import FakePointers
 from tests.fakes.ports import FakePorts
 from tests.fakes.releases import make_release
 from tests.fakes.runs import RUN
-from tests.fakes.stack import FakeStack
+from tests.fakes.stack import FakeStack, deployed
 from tests.fakes.targets import make_target
 
+BUCKET = "vision-capctl-123456789012-us-west-2"
 OLD, NEW = make_release(1), make_release(2)
 
 
@@ -55,6 +59,13 @@ def test_rollback_goes_to_the_previous_release_and_back(ports: FakePorts) -> Non
         execute(plan_rollback(ports, RUN, to=None), ports, RUN)
         assert ports.pointers.read().release_id == expected.id
     assert ports.pointers.read().version == 5
+
+
+def test_reason_is_in_the_journal_and_the_pointer(ports: FakePorts) -> None:
+    run = replace(RUN, reason="tracks are lost")
+    execute(plan_rollback(ports, run, to=None), ports, run)
+    assert ports.pointers.read().reason == "tracks are lost"
+    assert ports.journal.entries()[-1].why == "tracks are lost"
 
 
 def test_rollback_is_one_step(ports: FakePorts) -> None:
@@ -113,12 +124,19 @@ def test_status_before_the_first_deploy_is_empty() -> None:
 
 def test_job_goes_to_the_active_release(ports: FakePorts, tmp_path: Path) -> None:
     target = make_target(tmp_path)
-    job = submit_job(ports, target, RUN, video_url="s3://v/a.mp4", session_id="a.b:1", environment={"SAMPLE_FPS": "1"})
+    job = submit_job(
+        ports,
+        target,
+        RUN,
+        video_url="s3://vision-capctl-123456789012-us-west-2/videos/a.mp4",
+        session_id="a.b:1",
+        environment={"SAMPLE_FPS": "1"},
+    )
     (request,) = ports.jobs.requests
     assert request.queue_arn == ports.pointers.read().job_queue_arn
     assert request.name == "vision-a-b-1"
     assert request.environment == {
-        "VIDEO_URL": "s3://v/a.mp4",
+        "VIDEO_URL": "s3://vision-capctl-123456789012-us-west-2/videos/a.mp4",
         "SESSION_ID": "a.b:1",
         "RESULT_URL": f"s3://{target.bucket}/results/a.b:1",
         "SAMPLE_FPS": "1",
@@ -127,7 +145,8 @@ def test_job_goes_to_the_active_release(ports: FakePorts, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("video_url", "environment"), [("ftp://v/a.mp4", {}), ("s3://v/a.mp4", {"SAMPLE_FPS": "many"})]
+    ("video_url", "environment"),
+    [("ftp://v/a.mp4", {}), ("s3://vision-capctl-123456789012-us-west-2/videos/a.mp4", {"SAMPLE_FPS": "many"})],
 )
 def test_job_that_the_container_would_refuse_is_not_submitted(
     ports: FakePorts, tmp_path: Path, video_url: str, environment: dict[str, str]
@@ -138,16 +157,54 @@ def test_job_that_the_container_would_refuse_is_not_submitted(
     assert ports.jobs.requests == []
 
 
+@pytest.mark.parametrize(
+    "video_url", ["s3://elsewhere/videos/a", f"s3://{BUCKET}/models/a", f"s3://{BUCKET}/videosx", "/a"]
+)
+def test_video_that_the_job_role_may_not_read_is_refused(ports: FakePorts, tmp_path: Path, video_url: str) -> None:
+    target = make_target(tmp_path, smoke={"video_url": video_url})
+    for refused in (
+        lambda: submit_job(ports, target, RUN, video_url=video_url, session_id=None, environment={}),
+        lambda: require_video(target),
+    ):
+        with pytest.raises(UsageError) as failed:
+            refused()
+        assert failed.value.code == "video-out-of-reach"
+        assert f"s3://{target.bucket}/videos/" in failed.value.hint
+
+
+def test_folders_of_videos_are_those_that_the_job_role_may_read() -> None:
+    assert roles.VIDEO_FOLDERS == VIDEO_FOLDERS
+
+
+def test_queue_that_is_gone_is_a_state(ports: FakePorts) -> None:
+    ports.jobs.missing = {deployed(OLD).job_queue_arn}
+    assert [release.queue_state for release in read_status(ports).releases] == ["MISSING", "VALID"]
+
+
 def test_job_before_the_first_deploy_is_refused(tmp_path: Path) -> None:
     ports = FakePorts(pointers=FakePointers())
     with pytest.raises(CapctlError) as failed:
-        submit_job(ports, make_target(tmp_path), RUN, video_url="s3://v/a", session_id=None, environment={})
+        submit_job(
+            ports,
+            make_target(tmp_path),
+            RUN,
+            video_url="s3://vision-capctl-123456789012-us-west-2/videos/a",
+            session_id=None,
+            environment={},
+        )
     assert failed.value.code == "pointer-missing"
 
 
 def test_followed_log_ends_with_the_job_and_repeats_no_line(ports: FakePorts, tmp_path: Path) -> None:
     ports.jobs.course = (JobState.RUNNING, JobState.RUNNING, JobState.RUNNING, JobState.SUCCEEDED)
-    job = submit_job(ports, make_target(tmp_path), RUN, video_url="s3://v/a", session_id=None, environment={})
+    job = submit_job(
+        ports,
+        make_target(tmp_path),
+        RUN,
+        video_url="s3://vision-capctl-123456789012-us-west-2/videos/a",
+        session_id=None,
+        environment={},
+    )
     assert [line.message for line in follow_log(ports, job.id)] == ["analysis begins", "analysis ends"]
 
 

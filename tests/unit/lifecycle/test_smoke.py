@@ -31,7 +31,10 @@ def make_ports(document: dict[str, Any] | None, counted: dict[str, int] | None =
 
 
 def target(folder: Path, **smoke: Any) -> Target:
-    return make_target(folder, smoke={"video_url": "s3://videos/face.mp4", "timeout_s": 100} | smoke)
+    return make_target(
+        folder,
+        smoke={"video_url": "s3://vision-capctl-123456789012-us-west-2/videos/face.mp4", "timeout_s": 100} | smoke,
+    )
 
 
 def smoke(ports: FakePorts, where: Target) -> Smoke:

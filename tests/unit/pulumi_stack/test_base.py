@@ -52,6 +52,7 @@ def test_names_come_from_the_configuration(declared: Recording) -> None:
         "vision-instance",
         "vision-job",
         "vision-execution",
+        "vision-bake",
     }
 
 
@@ -78,4 +79,15 @@ def test_roles_trust_one_service_each(declared: Recording) -> None:
         "vision-instance": "ec2.amazonaws.com",
         "vision-job": "ecs-tasks.amazonaws.com",
         "vision-execution": "ecs-tasks.amazonaws.com",
+        "vision-bake": "ec2.amazonaws.com",
     }
+
+
+def test_bake_profile_lets_session_manager_in_and_nothing_else(declared: Recording) -> None:
+    (profile,) = [each.inputs for each in declared.of("InstanceProfile") if each.inputs["name"] == "vision-bake"]
+    assert profile["role"] == "vision-bake"
+    assert declared.only("RolePolicyAttachment") == {
+        "role": "vision-bake",
+        "policyArn": "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore",
+    }
+    assert "vision-bake" not in [policy.inputs["role"] for policy in declared.of("RolePolicy")]

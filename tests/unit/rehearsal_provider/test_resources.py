@@ -199,6 +199,20 @@ def test_role_policy_and_profile_follow_their_role(clients: Clients) -> None:
     assert (profile.read(profile_id), policy.read(policy_id)) == (None, None)
 
 
+def test_managed_policy_is_attached_to_its_role_until_it_is_deleted(clients: Clients) -> None:
+    arn = clients["iam"].create_policy(PolicyName="managed", PolicyDocument=POLICY)["Policy"]["Arn"]
+    attachment = resource("aws:iam/rolePolicyAttachment:RolePolicyAttachment", clients)
+    inputs = {"role": "r", "policyArn": arn}
+    assert attachment.read(f"r/{arn}") is None
+    resource("aws:iam/role:Role", clients).create({"name": "r", "assumeRolePolicy": TRUST})
+    attachment_id, _ = attachment.create(inputs)
+    assert attachment.read(attachment_id) == inputs
+    assert attachment.replaced_by(inputs, inputs | {"role": "other"}) == {"role"}
+    attachment.delete(attachment_id)
+    assert attachment.read(attachment_id) is None
+    attachment.delete(attachment_id)
+
+
 ENVIRONMENT = {
     "name": "vision-1",
     "type": "MANAGED",

@@ -1,0 +1,66 @@
+"""Credentials and registry tokens, as programs outside get them."""
+
+import base64
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lifecycle.adapters.aws.registry_login import RegistryLogin
+from lifecycle.adapters.aws.session import AwsSession
+from lifecycle.errors import Denied
+from tests.fakes.clock import FakeClock
+from tests.fakes.targets import make_target
+
+_HOURS_12_S = 12 * 3600.0
+
+
+def test_frozen_credentials_are_those_of_the_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "token")
+    found = AwsSession(make_target(tmp_path)).frozen_credentials()
+    assert (found.access_key, found.secret_key, found.token) == ("AKIAIOSFODNN7EXAMPLE", "secret", "token")
+
+
+def test_missing_credentials_are_denied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    with pytest.raises(Denied) as failed:
+        AwsSession(make_target(tmp_path)).frozen_credentials()
+    assert failed.value.code == "credentials-missing"
+
+
+class Ecr:
+    """ECR that gives a new token for 12 hours each time; also the session that leads to it."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        self._clock = clock
+        self.given = 0
+
+    def client(self, _: str) -> "Ecr":
+        return self
+
+    def get_authorization_token(self) -> dict[str, Any]:
+        self.given += 1
+        token = base64.b64encode(f"AWS:{self.given}".encode()).decode()
+        expires = self._clock.now() + timedelta(seconds=_HOURS_12_S)
+        return {"authorizationData": [{"authorizationToken": token, "expiresAt": expires}]}
+
+
+def test_registry_token_is_kept_until_shortly_before_it_expires(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    clock = FakeClock()
+    ecr = Ecr(clock)
+    login = RegistryLogin(make_target(tmp_path), ecr, clock)  # type: ignore[arg-type]
+    first = login.engine_credentials()
+    clock.sleep(_HOURS_12_S - 601)
+    assert login.engine_credentials() == first == {"username": "AWS", "password": "1"}
+    clock.sleep(2)
+    assert login.engine_credentials() == {"username": "AWS", "password": "2"}
