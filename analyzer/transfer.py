@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -77,12 +76,3 @@ def _upload(folder: Path, names: list[str], bucket: str, prefix: str) -> list[st
         store.upload(folder / name, bucket, key, CONTENT_TYPES.get(Path(name).suffix, "application/octet-stream"))
         urls.append(f"s3://{bucket}/{key}")
     return urls
-
-
-def sha256_of(path: Path) -> str:
-    """Hex sha256 of a file. Raises: InputUnreadable."""
-    try:
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-    except OSError as error:
-        raise InputUnreadable("input-missing", f"The video `{path}` cannot be read: {error.strerror}") from error

@@ -72,13 +72,6 @@ def check_image(index: ImageIndex, policy: Policy | None = None) -> list[Violati
     return [violation for check in _CHECKS for violation in check(index, rules)]
 
 
-def check_layer(layer: LayerIndex, policy: Policy | None = None) -> list[Violation]:
-    """The rules that a code layer can break on its own, for a check before it is pushed."""
-    index = ImageIndex(digest="", media_type="", config={}, layers=(layer,))
-    rules = policy or Policy()
-    return [violation for check in _LAYER_CHECKS for violation in check(index, rules)]
-
-
 def locked_packages(lock: str) -> frozenset[str]:
     """`name==version` of each requirement in a lock file, with normalised names."""
     pinned = re.findall(r"^([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?==([^\s;\\]+)", lock, re.MULTILINE)
@@ -227,7 +220,8 @@ def _normalised(name: str) -> str:
 
 _Check = Callable[[ImageIndex, Policy], Iterator[Violation]]
 
-_LAYER_CHECKS: tuple[_Check, ...] = (
+_CHECKS: tuple[_Check, ...] = (
+    _over_budget,
     _model_files,
     _oversized_files,
     _setuid_files,
@@ -236,5 +230,6 @@ _LAYER_CHECKS: tuple[_Check, ...] = (
     _code_names,
     _secrets,
     _code_layer_bounds,
+    _packages,
+    _wasted_bytes,
 )
-_CHECKS: tuple[_Check, ...] = (_over_budget, *_LAYER_CHECKS, _packages, _wasted_bytes)

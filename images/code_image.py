@@ -38,7 +38,6 @@ class PushResult:
     requests: int
     bytes_sent: int
     unchanged: bool
-    layer_bytes: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +105,6 @@ def push_code(
     requests_before, bytes_before = client.requests_sent, client.bytes_sent
     digest = client.head_manifest(tag)
     unchanged = digest is not None
-    image: CodeImage | None = None
     if digest is None:
         image = append_code(read_base(client, base, DigestCache(cache)), build_layer(tree), settings)
         digest = _upload(client, base, image, tag)
@@ -117,7 +115,6 @@ def push_code(
         requests=client.requests_sent - requests_before,
         bytes_sent=client.bytes_sent - bytes_before,
         unchanged=unchanged,
-        layer_bytes=image.layer.size_bytes if image else None,
     )
 
 

@@ -18,7 +18,7 @@ from typing import IO, Any, BinaryIO, Literal, cast
 
 from images.digests import canonical_json, write_atomically
 from images.errors import ManifestUnsupported
-from images.layer import APP_FOLDER, Layer
+from images.layer import APP_FOLDER
 from images.media_types import family_of
 from images.registry import RegistryClient
 from images.signatures import HEAD_BYTES, MAX_SECRET_SCAN_BYTES, is_stale_bytecode, model_format, secrets_in
@@ -94,11 +94,6 @@ def image_index(client: RegistryClient, digest: str, cache: Path) -> ImageIndex:
         config=json.loads(client.get_blob(document["config"]["digest"])),
         layers=tuple(_layer(client, item["digest"], item["size"], cache) for item in document["layers"]),
     )
-
-
-def index_of_layer(layer: Layer) -> LayerIndex:
-    """Index a code layer that is still in memory, so that it can be checked before it is pushed."""
-    return _scan(io.BytesIO(layer.blob), layer.digest, layer.size_bytes)
 
 
 def _layer(client: RegistryClient, digest: str, compressed_bytes: int, cache: Path) -> LayerIndex:

@@ -7,7 +7,6 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, BinaryIO, cast
 from urllib.parse import urlencode, urljoin
 
@@ -172,23 +171,6 @@ class RegistryClient:
         if stored != digest:
             raise _mismatch(digest, stored)
         return digest
-
-    def list_tags(self) -> tuple[str, ...]:
-        """All tags, sorted. A repository that does not exist yet has none."""
-        tags: list[str] = []
-        url = f"/v2/{self.repository}/tags/list"
-        while url:
-            page = partial(self._transport.send, "GET", url, expected=_FOUND_OR_NOT)
-            answer = self._attempts.run(page)
-            if answer.status_code == 404:
-                break
-            tags += answer.json().get("tags") or []
-            url = answer.links.get("next", {}).get("url", "")
-        return tuple(sorted(tags))
-
-    def delete_manifest(self, digest: str) -> None:
-        """Delete by digest; a manifest that is gone already counts as deleted."""
-        self._ask("DELETE", f"manifests/{digest}", expected=frozenset({200, 202, 404}))
 
     def _blob_missing(self, digest: str) -> ImageMissing:
         message = f"Repository `{self.repository}` has no blob `{digest}`"

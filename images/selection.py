@@ -55,15 +55,6 @@ def select_files(
     return _filtered(names, include, exclude)
 
 
-def untracked_files(
-    root: Path, include: Sequence[str] = EVERYTHING, exclude: Sequence[str] = DEFAULT_EXCLUDE
-) -> tuple[str, ...]:
-    """Files that would be selected if `git add` were run on them; empty outside a git checkout."""
-    if not _is_git_checkout(root):
-        return ()
-    return _filtered(_git_files(root, "--others", "--exclude-standard"), include, exclude)
-
-
 def _filtered(names: Sequence[str], include: Sequence[str], exclude: Sequence[str]) -> tuple[str, ...]:
     chosen = {name for name in names if matches(name, include) and not matches(name, (*NEVER, *exclude))}
     return tuple(sorted(chosen, key=lambda name: name.encode(errors="surrogateescape")))

@@ -19,10 +19,10 @@ from lifecycle.adapters.packer_leftovers import BakeTraces, remove_leftovers
 from lifecycle.adapters.packer_output import Mask, Record, parse
 from lifecycle.adapters.packer_process import StreamingPacker
 from lifecycle.config.target import Target
-from lifecycle.domain.ami import Tag, parse_ami_id
+from lifecycle.domain.ami import AmiId, Tag, parse_ami_id
 from lifecycle.domain.digest import Digest, canonical_json, digest_of
 from lifecycle.errors import CapctlError, UsageError
-from lifecycle.ports.baker import BakeRequest, BakeResult
+from lifecycle.ports.baker import BakeRequest
 from lifecycle.ports.ui import Ui
 from packer.manifest import ManifestUnreadable, read_manifest
 from packer.variables import BakeVariables, ModelDownload, write_model_list
@@ -63,7 +63,7 @@ class PackerBaker:
                 hint="Install AWS's Session Manager plugin, or set `ami.ssh_interface` to `private_ip` or `public_ip`",
             )
 
-    def bake(self, request: BakeRequest, accept: Callable[[dict[str, Any]], None]) -> BakeResult:
+    def bake(self, request: BakeRequest, accept: Callable[[dict[str, Any]], None]) -> AmiId:
         executable = _packer_program()
         with ExitStack() as stack:
             folder = stack.enter_context(bake_folder())
@@ -88,7 +88,7 @@ class PackerBaker:
                 if status != 0:
                     raise failure(watch.lines, ami_name=request.ami_name, region=self._target.region, log=log)
                 watch.require_accepted()
-                return BakeResult(ami_id=self._baked(folder), log=log)
+                return self._baked(folder)
             except BaseException:
                 self._clean_up(ec2, watch.traces, request.run_id)
                 raise
@@ -101,7 +101,7 @@ class PackerBaker:
             # The failure of the bake is what the caller must see.
             self._ui.warn(f"{error.message}; look for resources tagged `{Tag.RUN}={run_id}`")
 
-    def _baked(self, folder: Path) -> Any:
+    def _baked(self, folder: Path) -> AmiId:
         try:
             return parse_ami_id(read_manifest(folder / "manifest.json").amis[self._target.region])
         except (ManifestUnreadable, KeyError) as error:

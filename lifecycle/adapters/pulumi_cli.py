@@ -143,7 +143,7 @@ def lock_holders(message: str) -> list[dict[str, str]]:
 
 
 def is_running(pid: int) -> bool:
-    """Whether a Pulumi CLI with this process id runs on this machine."""
+    """Whether a Pulumi CLI with this process id runs on this machine; one that waits to be reaped has ended."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -151,6 +151,7 @@ def is_running(pid: int) -> bool:
     except PermissionError:
         return True
     try:
-        return "pulumi" in Path(f"/proc/{pid}/comm").read_text()
+        command, _, state = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")
     except OSError:
         return True
+    return "pulumi" in command and not state.startswith(("Z", "X"))

@@ -94,7 +94,7 @@ def _list(amis: tuple[AmiRecord, ...]) -> str:
     if not amis:
         return ""
     rows = [(ami.id, ami.status or "-", ami.state, f"{ami.size_gib} GiB", ami.created, ami.name) for ami in amis]
-    return table(("AMI", "STATUS", "STATE", "SIZE", "CREATED", "NAME"), rows)
+    return table(("ami", "status", "state", "size", "created", "name"), rows)
 
 
 def _fields(document: dict[str, object]) -> str:
@@ -103,5 +103,5 @@ def _fields(document: dict[str, object]) -> str:
 
 
 def _checks(report: AmiReport, not_checked: tuple[str, ...]) -> str:
-    rows = [(check.name, "ok" if check.passed else "FAILED", check.found) for check in report.checks]
-    return table(("CHECK", "RESULT", "FOUND"), [*rows, *((name, "not checked", "") for name in not_checked)])
+    rows = [("ok" if check.ok else "failed", check.name, check.expected, check.found) for check in report.checks]
+    return table(("", "check", "expected", "found"), [*rows, *(("not checked", name, "", "") for name in not_checked)])

@@ -44,7 +44,7 @@ def ls(invocation: Invocation) -> None:
     jobs = list_jobs(invocation.app)
     rows = [(job.id, job.state, _exit(job), job.name, _time(job.created_ms), _reason(job)) for job in jobs]
     invocation.emit(
-        "capctl.jobs/1",
+        "capctl.job-list/1",
         {"jobs": [asdict(job) for job in jobs]},
         lambda: table(("id", "state", "exit", "name", "submitted", "reason"), rows),
     )

@@ -115,7 +115,8 @@ class SmokeSection(Section):
     """The real job that gates a release."""
 
     video_url: str | None = Field(
-        None, description="Video to analyse, `s3://bucket/key`; needed by `deploy` and `smoke`"
+        None,
+        description="Video to analyse, below `samples/` or `videos/` of the bucket; needed by `deploy` and `smoke`",
     )
     timeout_s: int = Field(1800, ge=10, description="Longest wait for the smoke job in seconds")
     min_tracks: int = Field(1, ge=0, description="Tracks that the result must hold at least")

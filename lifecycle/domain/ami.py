@@ -14,7 +14,11 @@ _AMI_ID = re.compile(r"ami-[0-9a-z]{8,32}")
 
 
 class AmiStatus(StrEnum):
-    """The life of an AMI; each transition is one step of one command."""
+    """The life of an AMI, as its tag tells it.
+
+    `ami bake` sets `candidate`, then `verified`. The other states are for later commands: no command sets them yet, and an AMI
+    that carries one is judged by it.
+    """
 
     CANDIDATE = "candidate"
     VERIFIED = "verified"

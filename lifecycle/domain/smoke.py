@@ -4,18 +4,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from lifecycle.domain.ami import AmiId
+from lifecycle.domain.check import Check
 from lifecycle.domain.job import JobRecord
 from lifecycle.domain.release import Release
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
-    """One thing that was proven, or not. `expected` and `found` are for people."""
-
-    name: str
-    ok: bool
-    expected: str
-    found: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol
 
 from lifecycle.domain.ami import AmiId, AmiRecord
@@ -23,14 +22,6 @@ class BakeRequest:
     run_id: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BakeResult:
-    """`log` is the masked output of the bake."""
-
-    ami_id: AmiId
-    log: Path
-
-
 class AmiNameTaken(CapctlError):
     """Another bake made an AMI of the same name first; code `ami-name-taken`."""
 
@@ -47,8 +38,8 @@ class Baker(Protocol):
     def require_programs(self) -> None:
         """Raises `UsageError` when this machine lacks a program that the bake needs."""
 
-    def bake(self, request: BakeRequest, accept: Callable[[dict[str, Any]], None]) -> BakeResult:
-        """Run the bake; when it raises, no instance and no AMI of this run is left behind.
+    def bake(self, request: BakeRequest, accept: Callable[[dict[str, Any]], None]) -> AmiId:
+        """Run the bake and return its AMI; when it raises, no instance and no AMI of this run is left behind.
 
         `accept` is called once with what the instance reports of its payload, as soon as it reports it; when `accept` raises,
         the bake ends with that error.

@@ -86,7 +86,7 @@ class BakeAmi:
             run_id=self.run.id,
         )
         try:
-            return self.ports.baker.bake(request, self._accept).ami_id
+            return self.ports.baker.bake(request, self._accept)
         except AmiNameTaken:
             if (winner := self.ports.amis.by_name(self.name)) is None:
                 raise

@@ -5,16 +5,15 @@ from dataclasses import dataclass
 from lifecycle.domain.plan import Plan
 from lifecycle.errors import CapctlError
 from lifecycle.ports import Ports
-from lifecycle.ports.images import Images, TaggedImage
+from lifecycle.ports.images import Images
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BuildBase:
-    """Build and push; `built` is set by `apply`."""
+    """Build the base image and push it."""
 
     images: Images
     tag: str
-    built: TaggedImage | None = None
     permissions: tuple[str, ...] = (
         "ecr:BatchCheckLayerAvailability",
         "ecr:CompleteLayerUpload",
@@ -28,8 +27,7 @@ class BuildBase:
         return f"build base image {self.tag}"
 
     def apply(self) -> str:
-        self.built = self.images.build_base()
-        return str(self.built.ref.digest)
+        return str(self.images.build_base().ref.digest)
 
     def verify(self) -> None:
         if self.images.base() is None:

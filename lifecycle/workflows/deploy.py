@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from lifecycle.config.target import Target
-from lifecycle.domain.ami import AmiId, AmiRecord, Tag, parse_ami_id
+from lifecycle.domain.ami import AmiRecord, Tag, parse_ami_id
 from lifecycle.domain.digest import parse_digest
 from lifecycle.domain.image import ImageRef, parse_image_ref
 from lifecycle.domain.plan import Plan, Step
@@ -15,6 +15,7 @@ from lifecycle.ports.stack import ResourceChange
 from lifecycle.workflows.promote import MovePointer
 from lifecycle.workflows.release_steps import CreateRelease, PruneReleases, RemoveRelease, WaitValid
 from lifecycle.workflows.smoke import Smoke, is_smoke, require_video
+from lifecycle.workflows.verify_image import rejection
 
 # Batch allows 50 compute environments in a region; two are left for a person in a hurry.
 _ENVIRONMENT_LIMIT = 48
@@ -101,7 +102,7 @@ def _deployable_ami(ports: Ports, target: Target, ami: str | None) -> AmiRecord:
                 hint="Run `capctl ami bake`",
             )
         return found
-    record = ports.amis.get(AmiId(parse_ami_id(ami)))
+    record = ports.amis.get(parse_ami_id(ami))
     if not _is_deployable(record):
         raise CapctlError(
             "ami-not-verified",
@@ -119,13 +120,8 @@ def _is_deployable(record: AmiRecord) -> bool:
 def _deployable_image(ports: Ports, target: Target, image: str | None) -> ImageRef:
     ref = parse_image_ref(image, default_repository=target.repository) if image else ports.images.pushed_code().ref
     report = ports.images.inspect(ref)
-    if report.violations:
-        raise CapctlError(
-            "image-rejected",
-            f"Image `{ref}` breaks {len(report.violations)} rules and is not deployed",
-            hint="Run `capctl image verify`",
-            details=tuple(violation.message for violation in report.violations),
-        )
+    if failure := rejection(report):
+        raise failure
     return ref
 
 

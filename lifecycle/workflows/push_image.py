@@ -10,7 +10,11 @@ from lifecycle.ports.images import Images, PushedImage
 
 @dataclass(slots=True, kw_only=True)
 class PushCode:
-    """Push; `pushed` is set by `apply`. The registry confirms the digest of the manifest it stored, so nothing is read back."""
+    """Push the code as one layer; `pushed` is set by `apply`.
+
+    The registry confirms the digest of the manifest it stored, so nothing is read back. `verify` asks what it cannot confirm:
+    whether the code that was pushed is still the code of the plan.
+    """
 
     images: Images
     tag: str

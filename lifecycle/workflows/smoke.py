@@ -4,11 +4,12 @@ from dataclasses import dataclass
 
 from lifecycle.config.target import Target
 from lifecycle.domain.ami import AmiId
+from lifecycle.domain.check import Check
 from lifecycle.domain.job import JobRecord, JobState, contract
 from lifecycle.domain.plan import Plan
 from lifecycle.domain.release import DeployedRelease
 from lifecycle.domain.run import Run
-from lifecycle.domain.smoke import Check, SmokeReport, check_document, check_host, check_rows
+from lifecycle.domain.smoke import SmokeReport, check_document, check_host, check_rows
 from lifecycle.errors import CapctlError, Inconclusive, Interrupted, TimedOut, UsageError
 from lifecycle.ports import Ports
 from lifecycle.ports.jobs import JobRequest
@@ -63,7 +64,7 @@ class Smoke:
                 f"Release `{self.release_id}` ran its smoke job `{self.report.job_id}`"
                 f" and failed {', '.join(f'`{check.name}`' for check in failed)}",
                 hint=f"Read `capctl job logs {self.report.job_id}` and `{self.report.result_uri}`",
-                details=tuple(_line(check) for check in self.report.checks),
+                details=tuple(check.line for check in self.report.checks),
             )
 
 
@@ -210,7 +211,3 @@ def _report(
         seconds=max(job.stopped_ms - job.created_ms, 0) / 1000,
         checks=tuple(checks),
     )
-
-
-def _line(check: Check) -> str:
-    return f"{'ok    ' if check.ok else 'failed'}  {check.name}: expected {check.expected}, found {check.found}"

@@ -5,23 +5,16 @@ from dataclasses import dataclass
 
 from lifecycle.config.target import Target
 from lifecycle.domain.ami import AmiId, AmiRecord, BakeInputs, Tag
+from lifecycle.domain.check import Check
 from lifecycle.domain.digest import Digest, digest_of
 from lifecycle.domain.evidence import Evidence, parse_evidence
+from lifecycle.domain.measures import size_text
 from lifecycle.domain.models import ModelSet
 from lifecycle.errors import CapctlError
 from lifecycle.ports import Ports
 
 # Said with every report, so that nobody takes it for more than it is.
 NOT_CHECKED = ("the blocks of the snapshot", "a boot of the AMI", "a job on it (`capctl smoke`)")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
-    """One thing that was looked at; `found` says what was seen."""
-
-    name: str
-    passed: bool
-    found: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +27,7 @@ class AmiReport:
     @property
     def failed(self) -> tuple[Check, ...]:
         """The checks that did not pass."""
-        return tuple(check for check in self.checks if not check.passed)
+        return tuple(check for check in self.checks if not check.ok)
 
 
 def verify_ami(ports: Ports, target: Target, ami_id: AmiId) -> AmiReport:
@@ -51,7 +44,7 @@ def rejection(report: AmiReport) -> CapctlError | None:
         "ami-not-verified",
         f"AMI `{report.ami.id}` fails {len(report.failed)} of {len(report.checks)} checks",
         hint="Run `capctl ami bake` for an AMI that passes",
-        details=tuple(f"{check.name}: {check.found}" for check in report.failed),
+        details=tuple(check.line for check in report.failed),
     )
 
 
@@ -83,41 +76,60 @@ def _checks_of_record(ami: AmiRecord, target: Target) -> tuple[Check, ...]:
     )
     said = ami.tags.get(Tag.BAKE_DIGEST, "")
     return (
-        Check(name="state", passed=ami.state == "available", found=ami.state),
-        Check(name="snapshot", passed=bool(ami.snapshot_ids), found=", ".join(ami.snapshot_ids) or "none"),
-        Check(name="tags", passed=not missing, found=f"missing {', '.join(missing)}" if missing else "complete"),
+        Check(name="state", ok=ami.state == "available", expected="available", found=ami.state),
+        Check(
+            name="snapshot",
+            ok=bool(ami.snapshot_ids),
+            expected="at least one",
+            found=", ".join(ami.snapshot_ids) or "none",
+        ),
+        Check(
+            name="tags",
+            ok=not missing,
+            expected="complete",
+            found=f"{', '.join(missing)} missing" if missing else "complete",
+        ),
         Check(
             name="bake digest",
-            passed=said == inputs.digest and ami.name.startswith(inputs.ami_name(target.project)),
-            found=said if said == inputs.digest else f"tag {said or 'absent'}, the other tags give {inputs.digest}",
+            ok=said == inputs.digest and ami.name.startswith(inputs.ami_name(target.project)),
+            expected=f"{inputs.digest} on AMI {inputs.ami_name(target.project)}",
+            found=f"{said or 'no tag'} on AMI {ami.name}",
         ),
-        Check(name="IMDSv2 required", passed=ami.imds_v2, found="yes" if ami.imds_v2 else "no"),
+        Check(name="IMDSv2 required", ok=ami.imds_v2, expected="yes", found="yes" if ami.imds_v2 else "no"),
     )
 
 
 def _checks_of_evidence(ports: Ports, target: Target, ami: AmiRecord) -> tuple[Check, ...]:
     found = read_evidence(ports, target, ami.id)
     if found is None:
-        return (Check(name="payload evidence", passed=False, found="no report of the instance it was made from"),)
+        return (
+            Check(
+                name="payload evidence",
+                ok=False,
+                expected="a report",
+                found="no report of the instance it was made from",
+            ),
+        )
     evidence, digest = found
     recorded, budget = ami.tags.get(Tag.EVIDENCE, ""), target.settings.models.budget_bytes
     payload = ModelSet(files=tuple(sorted(evidence.files, key=lambda file: file.path.encode()))).digest
     return (
         Check(
             name="payload evidence",
-            passed=recorded == digest,
-            found=f"{digest}, reported by {evidence.instance_id}"
-            if recorded == digest
-            else f"{digest}, tag {recorded}",
+            ok=recorded == digest,
+            expected=recorded or "a tag with its digest",
+            found=f"{digest}, reported by {evidence.instance_id}",
         ),
         Check(
             name="payload digest",
-            passed=payload == ami.tags.get(Tag.MODEL_SET),
+            ok=payload == ami.tags.get(Tag.MODEL_SET),
+            expected=ami.tags.get(Tag.MODEL_SET) or "a tag with its digest",
             found=f"{payload}, {len(evidence.files)} files",
         ),
         Check(
             name="payload size",
-            passed=evidence.total_bytes <= budget,
-            found=f"{evidence.total_bytes} bytes of at most {budget}",
+            ok=evidence.total_bytes <= budget,
+            expected=f"at most {size_text(budget)}",
+            found=size_text(evidence.total_bytes),
         ),
     )

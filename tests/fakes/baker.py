@@ -1,14 +1,14 @@
 """`ports.Baker` in memory."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
+from lifecycle.domain.ami import AmiId
 from lifecycle.domain.digest import Digest, digest_of
 from lifecycle.domain.evidence import SCHEMA
 from lifecycle.domain.models import MARKER
 from lifecycle.errors import CapctlError
-from lifecycle.ports.baker import BakeRequest, BakeResult
+from lifecycle.ports.baker import BakeRequest
 from tests.fakes.amis import FakeAmis
 
 
@@ -30,7 +30,7 @@ class FakeBaker:
         if self.lacks:
             raise self.lacks
 
-    def bake(self, request: BakeRequest, accept: Callable[[dict[str, Any]], None]) -> BakeResult:
+    def bake(self, request: BakeRequest, accept: Callable[[dict[str, Any]], None]) -> AmiId:
         self.requests.append(request)
         if self.error:
             raise self.error
@@ -38,8 +38,7 @@ class FakeBaker:
         report = evidence_of(request, instance_id)
         self._damage(report)
         accept(report)
-        ami = self._amis.add(request.ami_name, instance_id=instance_id, tags=request.tags)
-        return BakeResult(ami_id=ami.id, log=Path("bake.log"))
+        return self._amis.add(request.ami_name, instance_id=instance_id, tags=request.tags).id
 
 
 def evidence_of(request: BakeRequest, instance_id: str) -> dict[str, Any]:

@@ -189,7 +189,7 @@ def test_dry_run_of_another_set_shows_the_steps_and_changes_nothing(stage: Stage
 
 def test_verify_ls_and_show_agree(stage: Stage, ami: dict[str, Any]) -> None:
     verified = stage.answer("ami", "verify", ami["id"])
-    assert (verified["ok"], {check["passed"] for check in verified["checks"]}) == (True, {True})
+    assert (verified["ok"], {check["ok"] for check in verified["checks"]}) == (True, {True})
     assert verified["not_checked"]
     shown = stage.answer("ami", "show", ami["id"])
     assert stage.answer("ami", "ls")["amis"] == [{key: value for key, value in shown.items() if key != "schema"}]

@@ -106,9 +106,9 @@ def test_job_through_the_pointer_stores_its_rows(project: Project, kept: KeptSta
 
 def test_rollback_goes_back_and_forth_and_the_active_release_needs_no_deploy(project: Project) -> None:
     before = project.done("status")["pointer"]
-    there = project.done("rollback")["pointer"]
+    there = project.done("rollback", "--yes")["pointer"]
     assert (there["release_id"], there["previous_release_id"]) == (before["previous_release_id"], before["release_id"])
-    back = project.done("rollback", "--to", before["release_id"])["pointer"]
+    back = project.done("rollback", "--yes", "--to", before["release_id"])["pointer"]
     assert (back["release_id"], back["version"]) == (before["release_id"], before["version"] + 2)
     status = project.done("status")
     (active,) = [release for release in status["releases"] if release["role"] == "active"]

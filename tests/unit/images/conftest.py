@@ -46,7 +46,6 @@ class FakeRegistry:
     immutable: bool = False
     mounts: bool = True
     names_digest: bool = True
-    page_size: int = 100
     sessions: int = 0
     lock: threading.RLock = field(default_factory=threading.RLock)
 
@@ -137,7 +136,7 @@ class _Handler(BaseHTTPRequestHandler):
                     return
             self.refuse(404, "UNSUPPORTED")
 
-    do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = serve  # noqa: N815
+    do_GET = do_HEAD = do_POST = do_PUT = serve  # noqa: N815
 
     def get_blobs(self, repository: str, rest: str, query: dict[str, str], body: bytes) -> None:
         blob = self.registry.blobs.get((repository, rest))
@@ -190,18 +189,9 @@ class _Handler(BaseHTTPRequestHandler):
             registry.tags[(repository, rest)] = digest
         self.answer(201, Docker_Content_Digest=digest)
 
-    def delete_manifests(self, repository: str, rest: str, query: dict[str, str], body: bytes) -> None:
-        known = self.registry.manifests.pop((repository, rest), None)
-        self.answer(202 if known else 404)
-
     def get_tags(self, repository: str, rest: str, query: dict[str, str], body: bytes) -> None:
         names = sorted(tag for owner, tag in self.registry.tags if owner == repository)
-        names = [name for name in names if name > query.get("last", "")]
-        page = names[: self.registry.page_size]
-        headers = {}
-        if len(names) > len(page):
-            headers["Link"] = f'</v2/{repository}/tags/list?last={page[-1]}>; rel="next"'
-        self.answer(200, json.dumps({"name": repository, "tags": page}).encode(), **headers)
+        self.answer(200, json.dumps({"name": repository, "tags": names}).encode())
 
 
 @pytest.fixture

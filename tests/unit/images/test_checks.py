@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from images.checks import Policy, check_image, check_layer, locked_packages
+from images.checks import Policy, check_image, locked_packages
 from images.inspect import FileEntry, ImageIndex, LayerIndex
 
 MB = 10**6
@@ -163,8 +163,3 @@ def test_bytes_hidden_by_upper_layers_are_counted_above_a_floor() -> None:
     (violation,) = check_image(image(lower, upper))
     assert (violation.code, violation.path, violation.layer) == ("wasted-bytes", "opt/a", "sha256:lower")
     assert codes(image(layer(file("opt/a", MB)), upper)) == []
-
-
-def test_layer_is_checked_alone_before_it_is_pushed() -> None:
-    violations = check_layer(layer(file("app/age.onnx"), file("app/data.csv")))
-    assert [violation.code for violation in violations] == ["model-file", "forbidden-path"]

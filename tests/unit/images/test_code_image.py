@@ -53,7 +53,7 @@ def test_unchanged_tree_costs_one_head(registry: Any, tmp_path: Path) -> None:
     registry.log.clear()
     second = push(registry, base, tree, tmp_path)
     assert registry.log == [f"HEAD /v2/{REPO}/manifests/{first.tag}"]
-    assert (second.requests, second.bytes_sent, second.unchanged, second.layer_bytes) == (1, 0, True, None)
+    assert (second.requests, second.bytes_sent, second.unchanged) == (1, 0, True)
     assert (second.digest, second.tag) == (first.digest, first.tag)
 
 
@@ -73,7 +73,7 @@ def test_bytes_sent_are_layer_config_and_manifest(registry: Any, tmp_path: Path)
     result = push(registry, base_in(registry), tree_of(tmp_path), tmp_path)
     manifest = registry.manifest(REPO, result.tag)
     raw = registry.manifests[(REPO, result.digest)][1]
-    assert result.bytes_sent == result.layer_bytes + manifest["config"]["size"] + len(raw)
+    assert result.bytes_sent == manifest["layers"][-1]["size"] + manifest["config"]["size"] + len(raw)
 
 
 @pytest.mark.parametrize(("family", "types"), [("docker", DOCKER), ("oci", OCI)])

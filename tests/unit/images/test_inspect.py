@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from images.errors import ManifestUnsupported
-from images.inspect import FileEntry, image_index, index_of_layer
+from images.inspect import FileEntry, image_index
 from images.layer import build_layer, read_tree
 from images.registry import RegistryClient
 
@@ -136,9 +136,10 @@ KEY_ID = "AKIA" + "IOSFODNN7EXAMPLQ"
         ("postgresql://db/x", None),
     ],
 )
-def test_secrets_are_found_in_the_code(tmp_path: Path, text: str, kind: str | None) -> None:
+def test_secrets_are_found_in_the_code(registry: Any, tmp_path: Path, text: str, kind: str | None) -> None:
     (tmp_path / "settings.py").write_text(text)
-    index = index_of_layer(build_layer(read_tree(tmp_path, ["settings.py"])))
+    layer = build_layer(read_tree(tmp_path, ["settings.py"]))
+    index = index_of(registry, [layer.blob], tmp_path / "cache").layers[0]
     assert index.entries[-1].flags == ((f"secret:{kind}",) if kind else ())
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from images.errors import CodeUnreadable
 from images.globs import matches
-from images.selection import select_files, untracked_files
+from images.selection import select_files
 
 needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
 
@@ -60,7 +60,6 @@ def test_git_checkout_gives_tracked_files_only(folder: Path) -> None:
     (folder / "analyzer" / "new.py").write_text("")
     (folder / "run.py").unlink()
     assert select_files(folder) == ("analyzer/cli.py", "analyzer/schema.json")
-    assert untracked_files(folder) == ("analyzer/new.py",)
 
 
 @needs_git

@@ -100,6 +100,18 @@ def test_bake_ends_with_a_verified_ami_that_tells_what_went_into_it(scene: Scene
     assert rejection(verify_ami(scene.ports, scene.target, ami.id)) is None
 
 
+def test_plan_tells_the_size_of_the_model_set_in_a_fitting_unit(scene: Scene) -> None:
+    assert "(2 files, 10 B)" in scene.plan().render()
+
+
+def test_checks_of_an_ami_say_what_was_expected(scene: Scene) -> None:
+    ami = scene.bake()
+    scene.amis.change(ami.id, state="pending")
+    error = rejection(verify_ami(scene.ports, scene.target, ami.id))
+    assert error is not None
+    assert error.details == ("failed  state: expected available, found pending",)
+
+
 def test_bake_pins_the_base_ami_by_id(scene: Scene) -> None:
     scene.bake()
     assert scene.baker.requests[0].base.id == BASE_AMI
@@ -302,6 +314,7 @@ def test_verify_of_a_foreign_ami_fails_without_a_traceback(scene: Scene) -> None
 def test_plan_names_the_permissions_of_every_step(scene: Scene) -> None:
     permissions = scene.plan().permissions
     assert {"ec2:RunInstances", "ec2:CreateImage", "ec2:ModifyImageAttribute", "s3:PutObject"} <= set(permissions)
+    assert {"iam:PassRole", "ssm:StartSession", "ssm:TerminateSession"} <= set(permissions)
     assert all(":" in action for action in permissions)
 
 

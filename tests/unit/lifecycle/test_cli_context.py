@@ -7,7 +7,7 @@ import click
 import pytest
 
 from lifecycle.cli.context import Invocation, pass_invocation, reason_option, yes_option
-from lifecycle.cli.render import megabytes, table
+from lifecycle.cli.render import table
 from lifecycle.domain.plan import Plan
 from lifecycle.errors import CapctlError, UsageError
 from tests.fakes.ports import FakePorts
@@ -111,7 +111,3 @@ def test_the_application_is_made_from_the_configuration(invocation: Invocation, 
 def test_columns_of_a_table_are_as_wide_as_their_widest_cell() -> None:
     assert table(("id", "size"), [("a", 1), ("long", 22)]) == "id    size\na     1\nlong  22"
     assert table(("id", "size"), []) == "id  size"
-
-
-def test_megabytes_are_decimal() -> None:
-    assert megabytes(12_345_678) == "12.3 MB"

@@ -98,7 +98,7 @@ class Scene:
         )
 
     def bake(self) -> str:
-        return self.baker.bake(self.request(), self.reports.append).ami_id
+        return self.baker.bake(self.request(), self.reports.append)
 
     def failure(self) -> CapctlError:
         with pytest.raises(CapctlError) as failed:

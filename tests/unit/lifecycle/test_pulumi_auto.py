@@ -1,6 +1,8 @@
 """The Pulumi adapter without the CLI: where it is found, what the state says, what a killed run left."""
 
 import os
+import select
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -134,6 +136,18 @@ def test_only_a_pulumi_process_counts_as_running() -> None:
     with subprocess.Popen([sys.executable, "-c", ""]) as ended:
         ended.wait()
     assert not is_running(ended.pid)
+
+
+def test_cli_that_nobody_has_reaped_yet_has_ended(tmp_path: Path) -> None:
+    cli = tmp_path / "pulumi"
+    shutil.copy("/bin/sleep", cli)
+    with subprocess.Popen([str(cli), "60"]) as running:
+        pidfd = os.pidfd_open(running.pid)
+        assert is_running(running.pid)
+        running.kill()
+        select.select([pidfd], [], [], 10)
+        assert not is_running(running.pid)
+        os.close(pidfd)
 
 
 def state_of(*releases: Release, without: str = "", **flags: Any) -> dict[str, Any]:
