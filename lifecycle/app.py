@@ -5,23 +5,22 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from lifecycle.config.target import Target
-from lifecycle.ports.amis import Amis
-from lifecycle.ports.baker import Baker
-from lifecycle.ports.clock import Clock
-from lifecycle.ports.images import Images
-from lifecycle.ports.jobs import Jobs
-from lifecycle.ports.journal import Journal
-from lifecycle.ports.model_lock import ModelLock
-from lifecycle.ports.model_source import ModelSource
-from lifecycle.ports.objects import ObjectStore
-from lifecycle.ports.pointers import Pointers
-from lifecycle.ports.results import Results
-from lifecycle.ports.stack import Stack
-from lifecycle.ports.ui import Ui
-
 if TYPE_CHECKING:
     from lifecycle.adapters.aws.session import AwsSession
+    from lifecycle.config.target import Target
+    from lifecycle.ports.amis import Amis
+    from lifecycle.ports.baker import Baker
+    from lifecycle.ports.clock import Clock
+    from lifecycle.ports.images import Images
+    from lifecycle.ports.jobs import Jobs
+    from lifecycle.ports.journal import Journal
+    from lifecycle.ports.model_lock import ModelLock
+    from lifecycle.ports.model_source import ModelSource
+    from lifecycle.ports.objects import ObjectStore
+    from lifecycle.ports.pointers import Pointers
+    from lifecycle.ports.results import Results
+    from lifecycle.ports.stack import Stack
+    from lifecycle.ports.ui import Ui
 
 
 class App:

@@ -1,20 +1,23 @@
 """What workflows ask of the world, in capctl's own words; adapters answer."""
 
-from typing import Protocol
+from __future__ import annotations
 
-from lifecycle.ports.amis import Amis
-from lifecycle.ports.baker import Baker
-from lifecycle.ports.clock import Clock
-from lifecycle.ports.images import Images
-from lifecycle.ports.jobs import Jobs
-from lifecycle.ports.journal import Journal
-from lifecycle.ports.model_lock import ModelLock
-from lifecycle.ports.model_source import ModelSource
-from lifecycle.ports.objects import ObjectStore
-from lifecycle.ports.pointers import Pointers
-from lifecycle.ports.results import Results
-from lifecycle.ports.stack import Stack
-from lifecycle.ports.ui import Ui
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from lifecycle.ports.amis import Amis
+    from lifecycle.ports.baker import Baker
+    from lifecycle.ports.clock import Clock
+    from lifecycle.ports.images import Images
+    from lifecycle.ports.jobs import Jobs
+    from lifecycle.ports.journal import Journal
+    from lifecycle.ports.model_lock import ModelLock
+    from lifecycle.ports.model_source import ModelSource
+    from lifecycle.ports.objects import ObjectStore
+    from lifecycle.ports.pointers import Pointers
+    from lifecycle.ports.results import Results
+    from lifecycle.ports.stack import Stack
+    from lifecycle.ports.ui import Ui
 
 
 class Ports(Protocol):

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-
 # The outcome of a step that has not ended; its end is a line of its own.
 BEGUN = "begun"
 

@@ -6,12 +6,14 @@ import base64
 import json
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from lifecycle.adapters.aws.errors import translated
-from lifecycle.adapters.aws.session import AwsSession
 from lifecycle.adapters.cache_folder import cache_folder
 from lifecycle.config.target import Target
 from lifecycle.ports.clock import Clock
+
+if TYPE_CHECKING:
+    from lifecycle.adapters.aws.session import AwsSession
 
 # ECR's tokens live for 12 hours; one that would expire in the middle of a push is renewed first.
 _MARGIN_S = 600
@@ -41,6 +43,8 @@ class RegistryLogin:
         now_s = self._clock.now().timestamp()
         if known := self._cached(now_s):
             return known
+        from lifecycle.adapters.aws.errors import translated
+
         with translated("asking ECR for a login token"):
             answer = self._session.client("ecr").get_authorization_token()["authorizationData"][0]
         self._file.parent.mkdir(parents=True, exist_ok=True)

@@ -1,19 +1,20 @@
-"""boto3 clients of a target, and the guard that keeps capctl in the target's account."""
+"""boto3 clients of a target, and the guard that keeps capctl in the target's account.
+
+boto3 is imported with the first client: a code push whose registry token is still good makes none.
+"""
+
+from __future__ import annotations
 
 from functools import cached_property
 from threading import Lock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import boto3
-from botocore.config import Config
-from botocore.credentials import ReadOnlyCredentials
-from botocore.exceptions import ProfileNotFound
-
-from lifecycle.adapters.aws.errors import translated
 from lifecycle.config.target import Target
 from lifecycle.errors import Denied, UsageError
 
-_RETRIES = Config(retries={"mode": "standard", "max_attempts": 5}, connect_timeout=10, max_pool_connections=32)
+if TYPE_CHECKING:
+    import boto3
+    from botocore.credentials import ReadOnlyCredentials
 
 
 class AwsSession:
@@ -31,6 +32,8 @@ class AwsSession:
 
     def frozen_credentials(self) -> ReadOnlyCredentials:
         """The credentials of this moment, for a program that resolves none. Raises `Denied("credentials-missing")`."""
+        from lifecycle.adapters.aws.errors import translated
+
         with translated("resolving AWS credentials"):
             found = self._boto.get_credentials()
             if found is not None:
@@ -43,6 +46,9 @@ class AwsSession:
 
     @cached_property
     def _boto(self) -> boto3.Session:
+        import boto3
+        from botocore.exceptions import ProfileNotFound
+
         try:
             return boto3.Session(profile_name=self._target.profile, region_name=self._target.region)
         except ProfileNotFound as error:
@@ -53,9 +59,13 @@ class AwsSession:
             ) from error
 
     def _client(self, service: str) -> Any:
+        from botocore.config import Config
+
         with self._lock:
             if service not in self._clients:
-                config = _RETRIES
+                config = Config(
+                    retries={"mode": "standard", "max_attempts": 5}, connect_timeout=10, max_pool_connections=32
+                )
                 if service == "s3":
                     # A presigned URL of the older signature is refused by newer regions and for encrypted buckets; a bucket of an
                     # emulator has no host name of its own.
@@ -68,6 +78,8 @@ class AwsSession:
 
     @cached_property
     def _checked_account(self) -> str:
+        from lifecycle.adapters.aws.errors import translated
+
         with translated(f"asking AWS whose credentials these are ({self._target.region})"):
             account = str(self._client("sts").get_caller_identity()["Account"])
         if account != self._target.account:
