@@ -11,9 +11,7 @@ from lifecycle.domain.digest import Digest, canonical_json
 from lifecycle.domain.image import ImageRef
 from lifecycle.domain.release import DeployedRelease, Parameters, Release
 from lifecycle.ports.stack import BaseOutputs
-from pulumi_stack.base import base
 from pulumi_stack.config import BaseConfig, ReleasesConfig, ReleaseSpec
-from pulumi_stack.releases import releases
 
 Program = Callable[[], None]
 
@@ -36,7 +34,14 @@ def base_program(target: Target) -> Program:
         table=target.table,
         log_group=target.log_group,
     )
-    return lambda: base(config)
+
+    def program() -> None:
+        # Pulumi's AWS library takes half a second to import; reading what exists does without it.
+        from pulumi_stack.base import base
+
+        base(config)
+
+    return program
 
 
 def releases_program(target: Target, outputs: BaseOutputs, wanted: tuple[Release, ...]) -> Program:
@@ -50,7 +55,13 @@ def releases_program(target: Target, outputs: BaseOutputs, wanted: tuple[Release
         instance_profile_arn=outputs.instance_profile_arn,
     )
     specs = [_spec(release) for release in wanted]
-    return lambda: releases(config, specs)
+
+    def program() -> None:
+        from pulumi_stack.releases import releases
+
+        releases(config, specs)
+
+    return program
 
 
 def _spec(release: Release) -> ReleaseSpec:

@@ -141,6 +141,9 @@ class KeptStage:
             with made.changed_config() as (document, target):
                 document["project"] = name
                 target["stack"]["state"] = (folder / ".pulumi-state").as_uri()
+                # A job may read its own project's bucket only.
+                target["smoke"]["video_url"] = target["smoke"]["video_url"].replace(self.project.name, name, 1)
+            made = Project(self, folder)
         return made
 
 
@@ -151,9 +154,9 @@ class Project:
         self.stage = stage
         self.folder = folder
         self.config = folder / "capctl.yaml"
-        self.bucket = yaml.safe_load(self.config.read_text())["targets"]["rehearsal"]["smoke"]["video_url"].split("/")[
-            2
-        ]
+        document = yaml.safe_load(self.config.read_text())
+        self.name: str = document["project"]
+        self.bucket: str = document["targets"]["rehearsal"]["smoke"]["video_url"].split("/")[2]
 
     def start(self, *arguments: str, **environment: str | None) -> Running:
         """A command that runs; a variable that is None is unset."""

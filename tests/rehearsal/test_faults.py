@@ -281,7 +281,7 @@ def test_command_before_bootstrap_says_what_to_do_first(newcomer: Project, comma
 def test_command_before_the_first_release_says_so(newcomer: Project) -> None:
     newcomer.done("bootstrap")
     assert newcomer.done("status")["pointer"] is None
-    for command in ("rollback", "smoke", "job ls", "job submit --video s3://x/y.mp4"):
+    for command in ("rollback", "smoke", "job ls", f"job submit --video s3://{newcomer.bucket}/videos/y.mp4"):
         newcomer.fails("pointer-missing", 1, *command.split())
 
 
@@ -292,7 +292,14 @@ def test_what_does_not_exist_is_named(project: Project) -> None:
     project.fails("job-missing", 1, "job", "logs", "no-such-job")
     project.fails("ami-missing", 1, "deploy", "--yes", "--ami", "ami-0123456789abcdef0")
     project.fails("image-missing", 1, "image", "verify", unknown)
-    project.fails("confirmation-needed", 2, "deploy", "--ami", project.done("ami", "bake")["id"])
+
+
+def test_deploy_asks_nobody_where_there_is_no_terminal(project: Project) -> None:
+    project.change_code("asks first")
+    project.done("image", "push")
+    pointer = project.done("status")["pointer"]
+    project.fails("confirmation-needed", 2, "deploy")
+    assert project.done("status")["pointer"] == pointer
 
 
 # --- this machine
