@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from queue import Empty, SimpleQueue
+from threading import Thread
 from typing import Any
 
 from images.digests import DigestCache, ImageRef, canonical_json, digest_of
@@ -186,20 +187,49 @@ def _merged_env(lines: Sequence[str], changes: Mapping[str, str]) -> list[str]:
 def _upload(client: RegistryClient, base: ImageRef, image: CodeImage, tag: str) -> str:
     source = _source(client, base)
     base_layers = [layer["digest"] for layer in json.loads(image.manifest)["layers"][:-1]]
-    with ThreadPoolExecutor(max_workers=PARALLEL_UPLOADS) as pool:
-        work: list[Callable[[], object]] = [
-            partial(client.upload_blob, image.layer.blob),
-            partial(client.upload_blob, image.config),
-        ]
-        if source is not client:
-            work += [partial(client.mount_blob, digest, source=source) for digest in base_layers]
-        for done in [pool.submit(one) for one in work]:
-            done.result()
+    work: list[Callable[[], object]] = [
+        partial(client.upload_blob, image.layer.blob),
+        partial(client.upload_blob, image.config),
+    ]
+    if source is not client:
+        work += [partial(client.mount_blob, digest, source=source) for digest in base_layers]
+    together(work)
     try:
         return client.put_manifest(tag, image.manifest, image.family.manifest)
     except BlobMissing:
         _complete(client, source, image, base_layers)
         return client.put_manifest(tag, image.manifest, image.family.manifest)
+
+
+def together(work: Sequence[Callable[[], object]]) -> None:
+    """Do all of it in parallel and raise the first failure.
+
+    The threads are daemons, unlike those of an executor: a command that is interrupted shall not wait for a registry that hangs. An
+    upload that is left alone counts for nothing until its last byte.
+    """
+    waiting: SimpleQueue[Callable[[], object]] = SimpleQueue()
+    ended: SimpleQueue[Exception | None] = SimpleQueue()
+
+    def run() -> None:
+        while True:
+            try:
+                one = waiting.get_nowait()
+            except Empty:
+                return
+            try:
+                one()
+            except Exception as failure:
+                ended.put(failure)
+            else:
+                ended.put(None)
+
+    for one in work:
+        waiting.put(one)
+    for _ in range(min(PARALLEL_UPLOADS, len(work))):
+        Thread(target=run, name="upload", daemon=True).start()
+    for _ in work:
+        if failure := ended.get():
+            raise failure
 
 
 def _complete(client: RegistryClient, source: RegistryClient, image: CodeImage, base_layers: Sequence[str]) -> None:

@@ -46,6 +46,7 @@ class ApplyBase:
         "s3:PutBucketTagging",
         "s3:PutBucketVersioning",
         "s3:PutEncryptionConfiguration",
+        "s3:PutLifecycleConfiguration",
     )
 
     def describe(self) -> str:

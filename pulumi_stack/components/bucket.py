@@ -3,9 +3,12 @@
 import pulumi
 from pulumi_aws import s3
 
+# Longer than any upload takes; a killed one is paid for until then and seen by nobody.
+_UPLOAD_DAYS = 2
+
 
 class PrivateBucket(pulumi.ComponentResource):
-    """Versioned, encrypted, closed to the public."""
+    """Versioned, encrypted, closed to the public, without the parts of uploads that were never finished."""
 
     def __init__(self, name: str, *, bucket: str, tags: dict[str, str]) -> None:
         super().__init__("capctl:base:PrivateBucket", name)
@@ -36,6 +39,21 @@ class PrivateBucket(pulumi.ComponentResource):
             block_public_policy=True,
             ignore_public_acls=True,
             restrict_public_buckets=True,
+            opts=within,
+        )
+        s3.BucketLifecycleConfiguration(
+            name,
+            bucket=self.bucket.id,
+            rules=[
+                s3.BucketLifecycleConfigurationRuleArgs(
+                    id="unfinished-uploads",
+                    status="Enabled",
+                    filter=s3.BucketLifecycleConfigurationRuleFilterArgs(prefix=""),
+                    abort_incomplete_multipart_upload=s3.BucketLifecycleConfigurationRuleAbortIncompleteMultipartUploadArgs(
+                        days_after_initiation=_UPLOAD_DAYS
+                    ),
+                )
+            ],
             opts=within,
         )
         self.register_outputs({})

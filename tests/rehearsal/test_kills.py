@@ -86,10 +86,9 @@ def slow_registry(kept: KeptStage) -> Iterator[SlowRegistry]:
     made.server.server_close()
 
 
-@pytest.mark.parametrize("number", [TERM, INT, KILL])
-@pytest.mark.parametrize("moment", ["Launching", "Connected", "Creating AMI"])
+@pytest.mark.parametrize(("moment", "number"), [("Launching", TERM), ("Connected", KILL), ("Creating AMI", INT)])
 def test_killed_bake_leaves_no_instance_and_no_half_made_ami(
-    project: Project, kept: KeptStage, number: signal.Signals, moment: str
+    project: Project, kept: KeptStage, moment: str, number: signal.Signals
 ) -> None:
     before = kept.bake_traces()
     baking = project.start("ami", "bake", "--force", "-v")
@@ -98,21 +97,18 @@ def test_killed_bake_leaves_no_instance_and_no_half_made_ami(
     until(lambda: kept.bake_traces() == before, 30)
 
 
-@pytest.mark.parametrize("number", [TERM, KILL])
-def test_bake_that_was_killed_before_it_was_verified_is_gone_on_with(
-    project: Project, kept: KeptStage, number: signal.Signals
-) -> None:
+def test_bake_that_was_killed_before_it_was_verified_is_gone_on_with(project: Project, kept: KeptStage) -> None:
     before = kept.bake_traces()
     baking = project.start("ami", "bake", "--force")
     baking.says("✓ bake")
-    killed(baking, number)
+    killed(baking, KILL)
     (left,) = set(kept.bake_traces()["amis"]) - set(before["amis"])
     finished = project.done("ami", "bake", "--force")
     assert (finished["id"], finished["status"]) == (left, "verified")
     assert set(kept.bake_traces()["instances"]) <= set(before["instances"])
 
 
-@pytest.mark.parametrize("number", [TERM, INT, KILL])
+@pytest.mark.parametrize("number", [INT, KILL])
 def test_killed_push_of_models_is_repeated_whole(project: Project, kept: KeptStage, number: signal.Signals) -> None:
     (project.folder / "models" / "checkpoints" / "generated.bin").unlink()
     (project.folder / "models" / "checkpoints" / "generated.bin").write_bytes(secrets.token_bytes(150_000_000))
@@ -128,7 +124,7 @@ def test_killed_push_of_models_is_repeated_whole(project: Project, kept: KeptSta
     assert not project.done("models", "push")["changed"]
 
 
-@pytest.mark.parametrize("number", [TERM, INT, KILL])
+@pytest.mark.parametrize("number", [TERM, KILL])
 def test_killed_push_of_code_leaves_no_image_and_is_repeated(
     project: Project, slow_registry: SlowRegistry, number: signal.Signals
 ) -> None:
@@ -147,7 +143,7 @@ def test_killed_push_of_code_leaves_no_image_and_is_repeated(
     assert project.done("image", "verify")["ok"]
 
 
-@pytest.mark.parametrize("number", [TERM, INT, KILL])
+@pytest.mark.parametrize("number", [INT, KILL])
 def test_killed_build_of_a_base_is_repeated(
     newcomer: Project, slow_registry: SlowRegistry, number: signal.Signals
 ) -> None:
@@ -163,10 +159,9 @@ def test_killed_build_of_a_base_is_repeated(
     assert newcomer.done("image", "base")["built"]
 
 
-@pytest.mark.parametrize("number", [TERM, INT, KILL])
-@pytest.mark.parametrize("moment", ["create", "smoke"])
+@pytest.mark.parametrize(("moment", "number"), [("create", KILL), ("smoke", TERM)])
 def test_killed_deploy_moves_no_pointer_and_the_next_one_finishes(
-    project: Project, kept: KeptStage, number: signal.Signals, moment: str
+    project: Project, kept: KeptStage, moment: str, number: signal.Signals
 ) -> None:
     active = project.done("status")["pointer"]
     ami = project.done("ami", "bake")["id"]
@@ -185,12 +180,11 @@ def test_killed_deploy_moves_no_pointer_and_the_next_one_finishes(
     _only_whole_releases_exist(project, kept)
 
 
-@pytest.mark.parametrize("number", [TERM, KILL])
-def test_killed_bootstrap_is_finished_by_the_next(newcomer: Project, number: signal.Signals) -> None:
+def test_killed_bootstrap_is_finished_by_the_next(newcomer: Project) -> None:
     starting = newcomer.start("bootstrap", "-v")
     starting.says("create Bucket")
     await_child(starting, "pulumi")
-    killed(starting, number)
+    killed(starting, KILL)
     assert newcomer.done("bootstrap")["schema"] == "capctl.base/1"
     assert newcomer.done("status")["releases"] == []
 

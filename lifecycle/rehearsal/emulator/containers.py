@@ -131,6 +131,8 @@ class RunningContainer:
     engine: Any
     on_line: Callable[[str], None]
     _follower: threading.Thread | None = field(default=None)
+    _received_bytes: int = 0
+    _rest: bytes = b""
 
     @property
     def id(self) -> str:
@@ -141,19 +143,25 @@ class RunningContainer:
         self._follower.start()
 
     def _follow(self) -> None:
-        rest = b""
         for chunk in self.container.logs(stream=True, follow=True):
-            *lines, rest = (rest + chunk).split(b"\n")
-            for line in lines:
-                self.on_line(line.decode("utf-8", "replace").rstrip("\r"))
-        if rest:
-            self.on_line(rest.decode("utf-8", "replace"))
+            self._take(chunk)
+
+    def _take(self, chunk: bytes) -> None:
+        self._received_bytes += len(chunk)
+        *lines, self._rest = (self._rest + chunk).split(b"\n")
+        for line in lines:
+            self.on_line(line.decode("utf-8", "replace").rstrip("\r"))
 
     def wait(self) -> Exit:
         """Block until the container has ended and its last line was passed on."""
         code = int(self.container.wait()["StatusCode"])
         if self._follower is not None:
             self._follower.join(timeout=10)
+        # The engine may end a stream that is followed before the container's last bytes.
+        self._take(self.container.logs()[self._received_bytes :])
+        if self._rest:
+            self.on_line(self._rest.decode("utf-8", "replace"))
+            self._rest = b""
         self.container.reload()
         if self.container.attrs["State"].get("OOMKilled"):
             return Exit(exit_code=code, reason="OutOfMemoryError: Container killed due to memory usage")

@@ -10,11 +10,18 @@ from lifecycle.rehearsal.provider.ecr import Repository
 from lifecycle.rehearsal.provider.iam import InstanceProfile, Role, RolePolicy, RolePolicyAttachment
 from lifecycle.rehearsal.provider.logs import LogGroup
 from lifecycle.rehearsal.provider.resource import Resource
-from lifecycle.rehearsal.provider.s3 import Bucket, BucketEncryption, BucketPublicAccessBlock, BucketVersioning
+from lifecycle.rehearsal.provider.s3 import (
+    Bucket,
+    BucketEncryption,
+    BucketLifecycle,
+    BucketPublicAccessBlock,
+    BucketVersioning,
+)
 
 TYPES: tuple[Callable[[Clients], Resource], ...] = (
     Bucket,
     BucketEncryption,
+    BucketLifecycle,
     BucketPublicAccessBlock,
     BucketVersioning,
     ComputeEnvironment,

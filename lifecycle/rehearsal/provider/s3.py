@@ -121,6 +121,44 @@ class BucketEncryption(_BucketSetting):
         return {"rules": [{"applyServerSideEncryptionByDefault": {"sseAlgorithm": name}} for name in algorithms]}
 
 
+class BucketLifecycle(_BucketSetting):
+    """After how many days a bucket drops the parts of uploads that were never finished."""
+
+    token = "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration"
+
+    def _put(self, inputs: Properties) -> None:
+        rules = [
+            {
+                "ID": rule["id"],
+                "Status": rule["status"],
+                "Filter": {"Prefix": rule["filter"]["prefix"]},
+                "AbortIncompleteMultipartUpload": {
+                    "DaysAfterInitiation": int(rule["abortIncompleteMultipartUpload"]["daysAfterInitiation"])
+                },
+            }
+            for rule in inputs["rules"]
+        ]
+        self._clients["s3"].put_bucket_lifecycle_configuration(
+            Bucket=inputs["bucket"], LifecycleConfiguration={"Rules": rules}
+        )
+
+    def _get(self, bucket: str) -> Properties:
+        rules = self._clients["s3"].get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"]
+        return {
+            "rules": [
+                {
+                    "id": rule["ID"],
+                    "status": rule["Status"],
+                    "filter": {"prefix": rule.get("Filter", {}).get("Prefix", "")},
+                    "abortIncompleteMultipartUpload": {
+                        "daysAfterInitiation": rule["AbortIncompleteMultipartUpload"]["DaysAfterInitiation"]
+                    },
+                }
+                for rule in rules
+            ]
+        }
+
+
 class BucketPublicAccessBlock(_BucketSetting):
     """Whether a bucket may be opened to the public."""
 

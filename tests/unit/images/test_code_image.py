@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import json
 import random
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from images.code_image import CodeSettings, PushResult, append_code, code_tag, push_code, read_base
+from images.code_image import CodeSettings, PushResult, append_code, code_tag, push_code, read_base, together
 from images.digests import DigestCache, ImageRef
 from images.errors import BlobMissing, ManifestUnsupported, RegistryUnreachable
 from images.layer import CodeTree, build_layer, read_tree
@@ -208,3 +209,16 @@ def test_append_is_pure(registry: Any, tmp_path: Path) -> None:
 def test_image_reference_must_be_pinned(text: str) -> None:
     with pytest.raises(ValueError, match="is not a sha256 digest"):
         ImageRef.parse(text)
+
+
+def test_failed_upload_waits_for_no_other() -> None:
+    hanging, failed = threading.Event(), threading.Event()
+
+    def fail() -> None:
+        failed.set()
+        raise RegistryUnreachable("gone", hint="later")
+
+    with pytest.raises(RegistryUnreachable):
+        together([hanging.wait, fail])
+    assert failed.is_set()
+    hanging.set()

@@ -167,6 +167,13 @@ def test_head_falls_back_to_the_content_where_no_digest_is_named(registry: Any, 
     assert client.head_manifest("v1") == digest
 
 
+@pytest.mark.parametrize("body", [b"<html>", b"[]", b"{}", b""])
+def test_what_is_no_manifest_is_refused(registry: Any, client: RegistryClient, fault: Any, body: bytes) -> None:
+    registry.faults.append(fault("GET", "manifests", body=body))
+    with pytest.raises(RegistryRefused, match="no manifest"):
+        client.get_manifest("v1")
+
+
 def test_blobs_are_verified_in_memory_and_in_streams(registry: Any, client: RegistryClient, fault: Any) -> None:
     digest = client.upload_blob(b"content")
     assert client.get_blob(digest) == b"content"

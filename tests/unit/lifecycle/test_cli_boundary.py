@@ -1,5 +1,6 @@
 """Errors become messages and exit codes; signals become errors."""
 
+import errno
 import json
 import os
 import signal
@@ -54,6 +55,21 @@ def test_json_output_carries_the_error_as_one_document(folder: Path, capsys: pyt
         "exit_code": 4,
     }
     assert captured.err == "error[permission-denied]: AWS refused\n  why\nhint: Ask\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "which"),
+    [
+        (NotADirectoryError(errno.ENOTDIR, "Not a directory", "/x/.capctl"), "`/x/.capctl`"),
+        (IsADirectoryError(errno.EISDIR, "Is a directory", "/x/part", None, "/x/whole"), "`/x/whole`"),
+        (OSError(errno.ENOSPC, "No space left on device"), "A file"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_no_bug(
+    error: OSError, which: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _run(_raise(error)) == ExitCode.FAILED
+    assert capsys.readouterr().err.startswith(f"error[file-unusable]: {which} cannot be used: {error.strerror}\n")
 
 
 def test_an_unforeseen_exception_is_a_bug_with_a_crash_log(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

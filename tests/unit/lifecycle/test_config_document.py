@@ -62,6 +62,18 @@ def test_yaml_that_cannot_be_parsed_is_a_mistake_with_its_place(text: str, place
     assert mistake.startswith(f"capctl.yaml:{place}: ")
 
 
+@pytest.mark.parametrize("text", ["[" * 5000, "a: " + "{b: " * 5000])
+def test_nesting_without_end_is_a_mistake(text: str) -> None:
+    (mistake,) = _mistakes(text)
+    assert "nested too deeply" in mistake
+
+
+def test_aliases_of_aliases_are_a_mistake_and_not_a_day_of_work() -> None:
+    lines = ["a0: &a0 [x, x]", *(f"a{i}: &a{i} [*a{i - 1}, *a{i - 1}]" for i in range(1, 60))]
+    (mistake,) = _mistakes("\n".join(lines))
+    assert "aliases of aliases" in mistake
+
+
 def test_a_tag_runs_nothing() -> None:
     document = read_document("a: !!python/object/apply:os.getcwd []\n", "capctl.yaml")
     assert document.value == {"a": ()}

@@ -30,6 +30,15 @@ def test_entries_come_back_oldest_first(tmp_path: Path) -> None:
     assert [entry.step for entry in journal.entries()] == ["a", "ü"]
 
 
+@pytest.mark.parametrize("damage", [b"\xff\xfe", b"hello", b"[1]", b"{}", b'{"half":', b""])
+def test_a_damaged_line_is_left_out(tmp_path: Path, damage: bytes) -> None:
+    path = tmp_path / "journal.jsonl"
+    path.write_bytes(damage + b"\n")
+    journal = FileJournal(path)
+    journal.append(_entry("a"))
+    assert [entry.step for entry in journal.entries()] == ["a"]
+
+
 def test_a_line_that_a_crash_cut_off_is_left_out(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
     journal = FileJournal(path)

@@ -12,6 +12,7 @@ WITHOUT_CALL = {
     "s3:GetBucketVersioning",
     "s3:PutEncryptionConfiguration",
     "s3:PutBucketPublicAccessBlock",
+    "s3:PutLifecycleConfiguration",
 }
 
 

@@ -28,6 +28,11 @@ def test_bucket_is_versioned_encrypted_and_closed(declared: Recording) -> None:
     assert [block[name] for name in sorted(block) if name != "bucket"] == [True] * 4
 
 
+def test_parts_of_unfinished_uploads_do_not_stay(declared: Recording) -> None:
+    (rule,) = declared.only("BucketLifecycleConfiguration")["rules"]
+    assert (rule["status"], rule["abortIncompleteMultipartUpload"]) == ("Enabled", {"daysAfterInitiation": 2})
+
+
 def test_image_tags_are_immutable_except_caches_and_images_are_scanned(declared: Recording) -> None:
     repository = declared.only("Repository")
     assert repository["imageTagMutability"] == "IMMUTABLE_WITH_EXCLUSION"

@@ -175,6 +175,16 @@ def test_bucket_settings_read_back(clients: Clients) -> None:
         "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": {
             "rules": [{"applyServerSideEncryptionByDefault": {"sseAlgorithm": "AES256"}}]
         },
+        "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": {
+            "rules": [
+                {
+                    "id": "unfinished",
+                    "status": "Enabled",
+                    "filter": {"prefix": ""},
+                    "abortIncompleteMultipartUpload": {"daysAfterInitiation": 2},
+                }
+            ]
+        },
         "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": dict.fromkeys(blocks, True),
     }
     for token, setting in settings.items():

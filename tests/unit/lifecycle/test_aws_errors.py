@@ -1,0 +1,40 @@
+"""boto3's errors in capctl's terms."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from botocore import exceptions
+from botocore.parsers import ResponseParserError
+
+from lifecycle.adapters.aws.errors import translated
+from lifecycle.errors import CapctlError, ExitCode
+
+
+def refusal(code: str) -> exceptions.ClientError:
+    return exceptions.ClientError({"Error": {"Code": code, "Message": "no"}}, "Operation")
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "exit_code"),
+    [
+        (exceptions.NoCredentialsError(), "credentials-missing", ExitCode.DENIED),
+        (exceptions.SSOTokenLoadError(error_msg="no token"), "credentials-expired", ExitCode.DENIED),
+        (exceptions.UnauthorizedSSOTokenError(), "credentials-expired", ExitCode.DENIED),
+        (exceptions.TokenRetrievalError(provider="sso", error_msg="x"), "credentials-expired", ExitCode.DENIED),
+        (exceptions.CredentialRetrievalError(provider="p", error_msg="x"), "credentials-expired", ExitCode.DENIED),
+        (refusal("ExpiredTokenException"), "credentials-expired", ExitCode.DENIED),
+        (refusal("UnauthorizedOperation"), "permission-denied", ExitCode.DENIED),
+        (refusal("InsufficientInstanceCapacity"), "no-capacity", ExitCode.INCONCLUSIVE),
+        (refusal("Odd"), "aws-failed", ExitCode.FAILED),
+        (exceptions.EndpointConnectionError(endpoint_url="http://x"), "aws-unreachable", ExitCode.FAILED),
+        (exceptions.ConnectionClosedError(endpoint_url="http://x"), "aws-unreachable", ExitCode.FAILED),
+        (ResponseParserError("not XML"), "aws-failed", ExitCode.FAILED),
+    ],
+)
+def test_each_kind_of_error_has_its_code_and_a_hint(error: Any, code: str, exit_code: ExitCode) -> None:
+    with pytest.raises(CapctlError, match="reading it") as failed, translated("reading it"):
+        raise error
+    assert (failed.value.code, failed.value.exit_code) == (code, exit_code)
+    assert failed.value.hint
