@@ -383,7 +383,7 @@ def test_wanted_releases_are_those_that_exist_under_the_lock(
 ) -> None:
     declared: list[str] = []
     monkeypatch.setattr(
-        "lifecycle.adapters.pulumi_programs.releases", lambda _, specs: declared.extend(spec.id for spec in specs)
+        "pulumi_stack.releases.releases", lambda _, specs: declared.extend(spec.id for spec in specs)
     )
     target = make_target(tmp_path)
     stack = PulumiStack(target, AwsSession(target), FakeUi(), environment={})
