@@ -14,10 +14,10 @@ from typing import Any, TextIO
 import packer
 from lifecycle.adapters.aws.session import AwsSession
 from lifecycle.adapters.packer_failure import failure
-from lifecycle.adapters.packer_folder import bake_folder
 from lifecycle.adapters.packer_leftovers import BakeTraces, remove_leftovers
 from lifecycle.adapters.packer_output import Mask, Record, parse
 from lifecycle.adapters.packer_process import StreamingPacker
+from lifecycle.adapters.private_folder import private_folder
 from lifecycle.config.target import Target
 from lifecycle.domain.ami import AmiId, Tag, parse_ami_id
 from lifecycle.domain.digest import Digest, canonical_json, digest_of
@@ -66,7 +66,7 @@ class PackerBaker:
     def bake(self, request: BakeRequest, accept: Callable[[dict[str, Any]], None]) -> AmiId:
         executable = _packer_program()
         with ExitStack() as stack:
-            folder = stack.enter_context(bake_folder())
+            folder = stack.enter_context(private_folder("capctl-bake-"))
             ec2, environment = self._session.client("ec2"), self._environment(folder)
             secrets = [environment.get("AWS_SECRET_ACCESS_KEY", ""), environment.get("AWS_SESSION_TOKEN", "")]
             log = self._target.folder / ".capctl" / "logs" / f"bake-{request.run_id}.log"

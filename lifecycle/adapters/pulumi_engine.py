@@ -3,7 +3,6 @@
 import os
 import re
 import select
-import tempfile
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import cached_property
@@ -15,6 +14,7 @@ from pulumi.automation._stack import StackInitMode
 from pulumi.automation.errors import CommandError, ConcurrentUpdateError, StackNotFoundError
 
 from lifecycle.adapters.cache_folder import cache_folder
+from lifecycle.adapters.private_folder import private_folder
 from lifecycle.adapters.pulumi_cli import PulumiCli, find_pulumi, is_running, lock_holders
 from lifecycle.adapters.pulumi_events import EventLog
 from lifecycle.adapters.pulumi_state import backend_url, is_file_state, secrets_environment, state_folder
@@ -91,11 +91,11 @@ class PulumiEngine:
 
     def preview_from_nothing(self, name: str, program: Program) -> tuple[ResourceChange, ...]:
         """What a first update would create; nothing is written where the state will be."""
-        with tempfile.TemporaryDirectory(prefix="capctl-preview-") as folder:
+        with private_folder("capctl-preview-") as folder:
             environment = {
                 name: value for name, value in self._environment.items() if name != "PULUMI_CONFIG_PASSPHRASE_FILE"
             } | {"PULUMI_BACKEND_URL": f"file://{folder}", "PULUMI_CONFIG_PASSPHRASE": "preview"}
-            workspace = self._made_workspace(Path(folder), environment, secrets_provider=None)
+            workspace = self._made_workspace(folder, environment, secrets_provider=None)
             stack = _Stack(self._full_name(name), workspace)
 
             def preview(log: EventLog) -> None:

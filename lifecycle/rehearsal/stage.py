@@ -65,9 +65,7 @@ def open_stage(
     """
     record = recorder or Recorder(ui)
     identifier = f"{time.strftime('%H%M%S')}-{secrets.token_hex(2)}"
-    folder = stages_folder() / identifier
-    folder.mkdir(parents=True)
-    _write_owner(folder)
+    folder = _make_folder(identifier)
     try:
         with ExitStack() as parts:
             with record.step("stage up") as step:
@@ -210,7 +208,17 @@ def _client(service: str, endpoint: str) -> Any:
 
 def _folders() -> list[Path]:
     folder = stages_folder()
-    return sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+    found = folder.iterdir() if folder.is_dir() else ()
+    return sorted(path for path in found if path.is_dir() and not path.name.startswith("."))
+
+
+def _make_folder(identifier: str) -> Path:
+    """The folder appears with its owner: without one, a rehearsal that starts beside this one would take it for abandoned."""
+    folder = stages_folder() / identifier
+    making = folder.with_name(f".{identifier}")
+    making.mkdir(parents=True)
+    _write_owner(making)
+    return making.rename(folder)
 
 
 def _write_owner(folder: Path) -> None:

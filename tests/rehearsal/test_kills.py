@@ -9,6 +9,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -39,18 +40,18 @@ def killed(running: Running, number: signal.Signals) -> Answer:
     return answer
 
 
-class SlowRegistry:
-    """A registry's door that lets each request through after a while, and blobs only when `open` is set."""
+class SlowDoor:
+    """A server in front of another: requests of `methods` wait `hold_s` seconds or until `open` is set; the first sets `waiting`."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, *, methods: set[str], hold_s: float) -> None:
         self.open, self.waiting = threading.Event(), threading.Event()
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                if self.command in {"POST", "PUT", "PATCH"}:
+                if self.command in methods:
                     outer.waiting.set()
-                    outer.open.wait(60)
+                    outer.open.wait(hold_s)
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 inner = HTTPConnection(address, timeout=60)
                 headers = {name: value for name, value in self.headers.items() if name.lower() != "connection"}
@@ -67,7 +68,7 @@ class SlowRegistry:
                 self.wfile.write(content)
                 inner.close()
 
-            do_HEAD = do_POST = do_PUT = do_PATCH = do_GET  # noqa: N815 - http.server's names
+            do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_GET  # noqa: N815 - http.server's names
 
             def log_message(self, *arguments: object) -> None:
                 return
@@ -76,14 +77,23 @@ class SlowRegistry:
         self.url = f"http://127.0.0.1:{self.server.server_port}"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
+    def close(self) -> None:
+        self.open.set()
+        self.server.shutdown()
+        self.server.server_close()
+
 
 @pytest.fixture
-def slow_registry(kept: KeptStage) -> Iterator[SlowRegistry]:
-    made = SlowRegistry(urlsplit(f"//{kept.environment['REGISTRY']}").netloc)
-    yield made
-    made.open.set()
-    made.server.shutdown()
-    made.server.server_close()
+def slow_registry(kept: KeptStage) -> Iterator[SlowDoor]:
+    with closing(SlowDoor(kept.environment["REGISTRY"], methods={"POST", "PUT"}, hold_s=60)) as made:
+        yield made
+
+
+@pytest.fixture
+def slow_bucket(kept: KeptStage) -> Iterator[SlowDoor]:
+    address = urlsplit(kept.environment["AWS_ENDPOINT_URL"]).netloc
+    with closing(SlowDoor(address, methods={"PUT"}, hold_s=1)) as made:
+        yield made
 
 
 @pytest.mark.parametrize(("moment", "number"), [("Launching", TERM), ("Connected", KILL), ("Creating AMI", INT)])
@@ -109,15 +119,21 @@ def test_bake_that_was_killed_before_it_was_verified_is_gone_on_with(project: Pr
 
 
 @pytest.mark.parametrize("number", [INT, KILL])
-def test_killed_push_of_models_is_repeated_whole(project: Project, kept: KeptStage, number: signal.Signals) -> None:
+def test_killed_push_of_models_is_repeated_whole(
+    project: Project, kept: KeptStage, slow_bucket: SlowDoor, number: signal.Signals
+) -> None:
     (project.folder / "models" / "checkpoints" / "generated.bin").unlink()
-    (project.folder / "models" / "checkpoints" / "generated.bin").write_bytes(secrets.token_bytes(150_000_000))
+    (project.folder / "models" / "checkpoints" / "generated.bin").write_bytes(secrets.token_bytes(60_000_000))
     project.done("models", "lock")
     uploads = kept.client("s3").list_multipart_uploads
     before = len(uploads(Bucket=project.bucket).get("Uploads", []))
+    with project.changed_config() as (_, target):
+        target["endpoint_url"], there = slow_bucket.url, target["endpoint_url"]
     pushing = project.start("models", "push")
-    until(lambda: len(uploads(Bucket=project.bucket).get("Uploads", [])) > before)
+    assert slow_bucket.waiting.wait(60)
     killed(pushing, number)
+    with project.changed_config() as (_, target):
+        target["endpoint_url"] = there
     if number != KILL:
         assert len(uploads(Bucket=project.bucket).get("Uploads", [])) == before
     assert project.done("models", "push")["changed"]
@@ -126,7 +142,7 @@ def test_killed_push_of_models_is_repeated_whole(project: Project, kept: KeptSta
 
 @pytest.mark.parametrize("number", [TERM, KILL])
 def test_killed_push_of_code_leaves_no_image_and_is_repeated(
-    project: Project, slow_registry: SlowRegistry, number: signal.Signals
+    project: Project, slow_registry: SlowDoor, number: signal.Signals
 ) -> None:
     project.done("image", "base")
     project.change_code(secrets.token_hex(8))
@@ -144,9 +160,7 @@ def test_killed_push_of_code_leaves_no_image_and_is_repeated(
 
 
 @pytest.mark.parametrize("number", [INT, KILL])
-def test_killed_build_of_a_base_is_repeated(
-    newcomer: Project, slow_registry: SlowRegistry, number: signal.Signals
-) -> None:
+def test_killed_build_of_a_base_is_repeated(newcomer: Project, slow_registry: SlowDoor, number: signal.Signals) -> None:
     with newcomer.changed_config() as (_, target):
         target["registry_url"], there = slow_registry.url, target["registry_url"]
     building = newcomer.start("image", "base")

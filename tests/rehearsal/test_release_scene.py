@@ -70,7 +70,7 @@ def test_rehearsal_that_is_interrupted_beside_another_leaves_nothing(rehearsals:
         ("image verify", "image-report"),
         ("smoke", "smoke"),
         ("status", "status"),
-        ("job ls", "jobs"),
+        ("job ls", "job-list"),
     ],
 )
 def test_command_by_hand_answers_with_one_document(project: Project, command: str, schema: str) -> None:

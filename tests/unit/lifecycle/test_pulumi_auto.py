@@ -382,9 +382,7 @@ def test_wanted_releases_are_those_that_exist_under_the_lock(
     tmp_path: Path, removed: int | None, kept: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     declared: list[str] = []
-    monkeypatch.setattr(
-        "pulumi_stack.releases.releases", lambda _, specs: declared.extend(spec.id for spec in specs)
-    )
+    monkeypatch.setattr("pulumi_stack.releases.releases", lambda _, specs: declared.extend(spec.id for spec in specs))
     target = make_target(tmp_path)
     stack = PulumiStack(target, AwsSession(target), FakeUi(), environment={})
     monkeypatch.setattr(
