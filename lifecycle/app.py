@@ -6,8 +6,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from lifecycle.adapters.aws.session import AwsSession
     from lifecycle.config.target import Target
+    from lifecycle.domain.run import Run
     from lifecycle.ports.amis import Amis
     from lifecycle.ports.baker import Baker
     from lifecycle.ports.clock import Clock
@@ -21,6 +24,20 @@ if TYPE_CHECKING:
     from lifecycle.ports.results import Results
     from lifecycle.ports.stack import Stack
     from lifecycle.ports.ui import Ui
+
+
+def terminal(*, verbosity: int, assume_yes: bool) -> Ui:
+    """Messages to the person who runs the command."""
+    from lifecycle.adapters.terminal import TerminalUi
+
+    return TerminalUi(verbosity=verbosity, assume_yes=assume_yes)
+
+
+def begin_run(command: str, *, reason: str, folder: Path) -> Run:
+    """A run of `command`, such as `capctl ami bake`, from the commit that is checked out in `folder`."""
+    from lifecycle.adapters.this_run import this_run
+
+    return this_run(command, reason=reason, folder=folder)
 
 
 class App:

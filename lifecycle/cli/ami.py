@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from lifecycle.domain.ami import AmiRecord
     from lifecycle.workflows.verify_ami import AmiReport
 
-_STATUSES = ("candidate", "verified", "smoke-passed", "promoted", "superseded", "disabled")
+_STATUSES = ("candidate", "verified")
 
 
 @click.group()

@@ -12,7 +12,7 @@ import click
 
 if TYPE_CHECKING:
     from lifecycle.app import App
-    from lifecycle.domain.plan import Plan, Step
+    from lifecycle.domain.plan import Done, Plan, Step
     from lifecycle.domain.run import Run
     from lifecycle.errors import CapctlError
     from lifecycle.ports.ui import Ui
@@ -32,9 +32,9 @@ class Invocation:
     @cached_property
     def terminal(self) -> Ui:
         """Messages to the person who runs the command, for commands that need no target."""
-        from lifecycle.adapters.terminal import TerminalUi
+        from lifecycle.app import terminal
 
-        return TerminalUi(verbosity=self.verbosity, assume_yes=self.assume_yes)
+        return terminal(verbosity=self.verbosity, assume_yes=self.assume_yes)
 
     @cached_property
     def app(self) -> App:
@@ -48,10 +48,10 @@ class Invocation:
     @cached_property
     def run(self) -> Run:
         """Who runs what; the id marks everything that this run makes."""
-        from lifecycle.adapters.this_run import this_run
+        from lifecycle.app import begin_run
 
         command = click.get_current_context().command_path
-        return this_run(command, reason=self.reason, folder=self.config_path.absolute().parent)
+        return begin_run(command, reason=self.reason, folder=self.config_path.absolute().parent)
 
     def emit(
         self,
@@ -77,20 +77,19 @@ class Invocation:
             failure.is_answered = True
             raise failure
 
-    def execute(self, plan: Plan, *, dry_run: bool = False, ask: bool = False) -> bool:
-        """Run `plan`, or print it. Returns False for a dry run, after which the command has nothing more to say.
+    def execute(self, plan: Plan, *, dry_run: bool = False, ask: bool = False) -> Done | None:
+        """Run `plan`, or print it. Returns None for a dry run, after which the command has nothing more to say.
 
         With `ask` a plan that changes something is shown and agreed to first; raises `CapctlError("declined")`.
         """
         if dry_run:
             self.emit("capctl.plan/1", _plan_document(plan), lambda: _plan_text(plan))
-            return False
+            return None
         if ask and plan.steps:
             self._require_consent(plan)
         from lifecycle.workflows.execute import execute
 
-        execute(plan, self.app, self.run)
-        return True
+        return execute(plan, self.app, self.run)
 
     def _require_consent(self, plan: Plan) -> None:
         target = self.app.target
@@ -108,7 +107,7 @@ class Invocation:
 
 
 def _plan_document(plan: Plan) -> dict[str, Any]:
-    def listed(steps: tuple[Step, ...]) -> list[dict[str, Any]]:
+    def listed(steps: tuple[Step[Any], ...]) -> list[dict[str, Any]]:
         return [{"step": step.describe(), "permissions": list(step.permissions)} for step in steps]
 
     return {"title": plan.title, "because": plan.because, "steps": listed(plan.steps), "undo": listed(plan.undo)}

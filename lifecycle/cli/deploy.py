@@ -11,7 +11,7 @@ from lifecycle.cli.context import Invocation, dry_run_option, pass_invocation, r
 from lifecycle.cli.smoke import smoke_document
 
 if TYPE_CHECKING:
-    from lifecycle.domain.plan import Plan
+    from lifecycle.domain.plan import Done
     from lifecycle.domain.release import Pointer
 
 
@@ -29,22 +29,22 @@ def command(invocation: Invocation, ami: str | None, image: str | None, dry_run:
     is decided: exit code 3, and the same command goes on later.
     """
     from lifecycle.workflows.deploy import Wanted, plan_deploy
+    from lifecycle.workflows.promote import active_pointer
 
     app = invocation.app
     plan = plan_deploy(app, app.target, invocation.run, Wanted(ami=ami, image=image))
-    if invocation.execute(plan, dry_run=dry_run, ask=True):
-        pointer = app.pointers.read()
-        assert pointer is not None
-        invocation.emit("capctl.deployment/1", _document(plan, pointer), pointer.release_id)
+    if done := invocation.execute(plan, dry_run=dry_run, ask=True):
+        pointer = active_pointer(app)
+        invocation.emit("capctl.deployment/1", _document(done, pointer), pointer.release_id)
 
 
-def _document(plan: Plan, pointer: Pointer) -> dict[str, Any]:
+def _document(done: Done, pointer: Pointer) -> dict[str, Any]:
     from lifecycle.workflows.smoke import Smoke
 
-    reports = [step.report for step in plan.steps if isinstance(step, Smoke) and step.report]
+    report = done.of(Smoke)
     return {
         "release": pointer.release_id,
-        "changed": bool(plan.steps),
+        "changed": bool(done.results),
         "pointer": asdict(pointer),
-        "smoke": smoke_document(reports[0]) if reports else None,
+        "smoke": smoke_document(report) if report else None,
     }

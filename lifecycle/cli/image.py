@@ -53,9 +53,7 @@ def push(invocation: Invocation, dry_run: bool) -> None:
     from lifecycle.workflows.push_image import PushCode, plan_push_image
 
     plan = plan_push_image(invocation.app)
-    if invocation.execute(plan, dry_run=dry_run):
-        pushed = next(step.pushed for step in plan.steps if isinstance(step, PushCode))
-        assert pushed is not None
+    if (done := invocation.execute(plan, dry_run=dry_run)) and (pushed := done.of(PushCode)):
         invocation.emit("capctl.image/1", {**asdict(pushed), "image": str(pushed.ref)}, str(pushed.ref))
 
 

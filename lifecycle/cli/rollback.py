@@ -20,13 +20,13 @@ def command(invocation: Invocation, to: str | None, dry_run: bool) -> None:
 
     One conditional write; jobs that are queued or running finish where they are. Prints the id of the active release.
     """
+    from lifecycle.workflows.promote import active_pointer
     from lifecycle.workflows.rollback import plan_rollback
 
     app = invocation.app
     plan = plan_rollback(app, invocation.run, to=to)
     if invocation.execute(plan, dry_run=dry_run, ask=True):
-        pointer = app.pointers.read()
-        assert pointer is not None
+        pointer = active_pointer(app)
         invocation.emit(
             "capctl.rollback/1", {"changed": bool(plan.steps), "pointer": asdict(pointer)}, pointer.release_id
         )

@@ -27,9 +27,7 @@ def command(invocation: Invocation, release_id: str | None, dry_run: bool) -> No
 
     app = invocation.app
     plan = plan_smoke(app, app.target, invocation.run, release_id=release_id)
-    if invocation.execute(plan, dry_run=dry_run):
-        report = next(step.report for step in plan.steps if isinstance(step, Smoke))
-        assert report is not None
+    if (done := invocation.execute(plan, dry_run=dry_run)) and (report := done.of(Smoke)):
         invocation.emit("capctl.smoke/1", smoke_document(report), lambda: _text(report))
 
 

@@ -14,24 +14,10 @@ _AMI_ID = re.compile(r"ami-[0-9a-z]{8,32}")
 
 
 class AmiStatus(StrEnum):
-    """The life of an AMI, as its tag tells it.
-
-    `ami bake` sets `candidate`, then `verified`. The other states are for later commands: no command sets them yet, and an AMI
-    that carries one is judged by it.
-    """
+    """How far an AMI has come, as its tag tells it: a candidate is complete, a verified one passed every check."""
 
     CANDIDATE = "candidate"
     VERIFIED = "verified"
-    SMOKE_PASSED = "smoke-passed"
-    PROMOTED = "promoted"
-    SUPERSEDED = "superseded"
-    DISABLED = "disabled"
-    DEREGISTERED = "deregistered"
-
-    @property
-    def is_proven(self) -> bool:
-        """Whether the payload of the AMI was checked, so that a bake with the same digest need not run."""
-        return self in {AmiStatus.VERIFIED, AmiStatus.SMOKE_PASSED, AmiStatus.PROMOTED, AmiStatus.SUPERSEDED}
 
 
 class Tag(StrEnum):

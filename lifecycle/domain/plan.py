@@ -1,14 +1,16 @@
 """What a command is about to do, as data: the plan that `--dry-run` prints is the plan that a run executes."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
+
+T = TypeVar("T")
 
 
-class Step(Protocol):
+class Step(Protocol[T]):
     """One mutation of the world.
 
-    A step carries the ports it needs and finds its subject by deterministic name, so that a command that was killed can run
-    again: `apply` goes on from what exists, and steps share nothing but the world.
+    A step finds its subject by deterministic name, so that a command that was killed can run again: `apply` goes on from what
+    exists, and steps share nothing but the world.
     """
 
     @property
@@ -18,11 +20,11 @@ class Step(Protocol):
     def describe(self) -> str:
         """One line: verb, object, from -> to."""
 
-    def apply(self) -> str:
-        """Do it. Returns the outcome in a few words; raises `CapctlError`."""
+    def apply(self) -> T:
+        """Do it. Returns what came of it, which as text is the outcome in a few words; raises `CapctlError`."""
 
-    def verify(self) -> None:
-        """Read back what was set. Raises `CapctlError` if the world disagrees."""
+    def verify(self, result: T, /) -> None:
+        """Read back what `apply` set. Raises `CapctlError` if the world disagrees."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,8 +36,8 @@ class Plan:
 
     title: str
     because: str
-    steps: tuple[Step, ...] = ()
-    undo: tuple[Step, ...] = ()
+    steps: tuple[Step[Any], ...] = ()
+    undo: tuple[Step[Any], ...] = ()
 
     @property
     def permissions(self) -> tuple[str, ...]:
@@ -50,3 +52,14 @@ class Plan:
             lines += ["  if a step fails:"]
             lines += [f"  - {step.describe()}" for step in self.undo]
         return "\n".join(lines)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """What came of each step of a plan that ran to its end."""
+
+    results: tuple[tuple[Step[Any], Any], ...] = ()
+
+    def of(self, kind: type[Step[T]]) -> T | None:
+        """The result of the step of this class; None when the plan had none."""
+        return next((result for step, result in self.results if isinstance(step, kind)), None)

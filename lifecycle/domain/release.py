@@ -62,3 +62,6 @@ class Pointer:
     moved_at: str
     moved_by: str
     reason: str
+
+    def __str__(self) -> str:
+        return f"version {self.version}"

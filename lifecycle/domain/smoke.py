@@ -20,6 +20,9 @@ class SmokeReport:
     seconds: float
     checks: tuple[Check, ...]
 
+    def __str__(self) -> str:
+        return f"job {self.job_id}, {self.seconds:.1f} s"
+
     @property
     def ok(self) -> bool:
         """Whether every check held."""

@@ -14,6 +14,9 @@ class TaggedImage:
     ref: ImageRef
     tag: str
 
+    def __str__(self) -> str:
+        return str(self.ref.digest)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CodeLayer:
@@ -35,6 +38,10 @@ class PushedImage:
     unchanged: bool
     requests: int
     bytes_sent: int
+
+    def __str__(self) -> str:
+        what = "unchanged" if self.unchanged else str(self.ref.digest)
+        return f"{what}, {self.requests} requests, {self.bytes_sent} bytes"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

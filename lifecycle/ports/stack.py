@@ -28,6 +28,9 @@ class BaseOutputs:
     execution_role_arn: str
     instance_profile_arn: str
 
+    def __str__(self) -> str:
+        return f"bucket {self.bucket}, repository {self.repository}"
+
 
 class Stack(Protocol):
     """Errors: `CapctlError("pulumi-missing" | "stack-failed" | "stack-locked")`, `Denied`."""

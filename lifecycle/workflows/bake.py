@@ -1,9 +1,10 @@
 """`ami bake`: an AMI that holds exactly the locked model set, made once per content."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from lifecycle.config.target import Target
-from lifecycle.domain.ami import AmiRecord, BakeInputs, Tag
+from lifecycle.domain.ami import AmiRecord, AmiStatus, BakeInputs, Tag
 from lifecycle.domain.evidence import differences
 from lifecycle.domain.models import ModelSet
 from lifecycle.domain.plan import Plan, Step
@@ -16,8 +17,6 @@ from lifecycle.workflows.bake_steps import (
     MarkCandidate,
     MarkVerified,
     RequireImdsV2,
-    VerifyAmi,
-    WaitAvailable,
     bake_tags,
 )
 from lifecycle.workflows.lock_models import locked
@@ -72,7 +71,7 @@ def plan_bake(ports: Ports, target: Target, run: Run, bake: Bake) -> Plan:
         because = f"AMI `{existing.id}` is {existing.status} and has bake digest {bake.inputs.digest}"
         return Plan(title=f"bake {name}", because=because)
     tags = bake_tags(bake.inputs, project=target.project, name=name, run=run)
-    steps: tuple[Step, ...] = ()
+    steps: tuple[Step[Any], ...] = ()
     if existing and _can_be_verified(ports, target, existing, bake.models):
         because = f"AMI `{existing.id}` is there, but it is not verified"
     else:
@@ -83,11 +82,9 @@ def plan_bake(ports: Ports, target: Target, run: Run, bake: Bake) -> Plan:
         base = _checked_base(ports, target, bake)
         steps += (BakeAmi(ports=ports, target=target, run=run, base=base, models=bake.models, name=name, tags=tags),)
     steps += (
-        WaitAvailable(ports=ports, name=name, timeout_s=target.settings.ami.timeout_s),
         MarkCandidate(ports=ports, target=target, name=name, tags=tags),
         RequireImdsV2(ports=ports, name=name),
-        VerifyAmi(ports=ports, target=target, name=name),
-        MarkVerified(ports=ports, name=name),
+        MarkVerified(ports=ports, target=target, name=name),
     )
     return Plan(title=f"bake {name}", because=because, steps=steps)
 
@@ -98,7 +95,7 @@ def _baked_from(inputs: BakeInputs, ports: Ports, target: Target) -> tuple[AmiRe
 
 
 def _proven(ami: AmiRecord) -> bool:
-    return ami.state == "available" and ami.status is not None and ami.status.is_proven
+    return ami.state == "available" and ami.status is AmiStatus.VERIFIED
 
 
 def _can_be_verified(ports: Ports, target: Target, ami: AmiRecord, models: ModelSet) -> bool:

@@ -40,7 +40,7 @@ class Deregister:
         self.ports.amis.deregister(self.ami.id)
         return "deregistered"
 
-    def verify(self) -> None:
+    def verify(self, _: str) -> None:
         left = self.ports.amis.by_name(self.ami.name)
         if left and left.id == self.ami.id and left.state != "deregistered":
             raise CapctlError(
@@ -92,7 +92,7 @@ class BakeAmi:
                 raise
             return f"{winner.id}, which another run baked meanwhile"
 
-    def verify(self) -> None:
+    def verify(self, _: str) -> None:
         named(self.ports, self.name)
 
     def _accept(self, document: dict[str, Any]) -> None:
@@ -109,27 +109,8 @@ class BakeAmi:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WaitAvailable:
-    """Wait for the snapshot behind the AMI."""
-
-    ports: Ports
-    name: str
-    timeout_s: float
-    permissions: tuple[str, ...] = ("ec2:DescribeImages",)
-
-    def describe(self) -> str:
-        return f"wait until {self.name} is available"
-
-    def apply(self) -> str:
-        return self.ports.amis.wait_available(named(self.ports, self.name).id, timeout_s=self.timeout_s).state
-
-    def verify(self) -> None:
-        return None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class MarkCandidate:
-    """Tag the AMI and its snapshots with what went into it and with the digest of its instance's report."""
+    """Once the AMI is available, tag it and its snapshots with what went into it and with the digest of its instance's report."""
 
     ports: Ports
     target: Target
@@ -138,14 +119,15 @@ class MarkCandidate:
     permissions: tuple[str, ...] = ("ec2:CreateTags", "ec2:DescribeImages", "ec2:DescribeSnapshots", "s3:GetObject")
 
     def describe(self) -> str:
-        return f"tag {self.name} as {AmiStatus.CANDIDATE}"
+        return f"wait until {self.name} is available, tag it as {AmiStatus.CANDIDATE}"
 
     def apply(self) -> str:
-        ami = named(self.ports, self.name)
+        timeout_s = self.target.settings.ami.timeout_s
+        ami = self.ports.amis.wait_available(named(self.ports, self.name).id, timeout_s=timeout_s)
         self.ports.amis.tag(ami.id, self._wanted(ami))
         return AmiStatus.CANDIDATE
 
-    def verify(self) -> None:
+    def verify(self, _: str) -> None:
         ami = named(self.ports, self.name)
         wrong = [key for key, value in self._wanted(ami).items() if ami.tags.get(key) != value]
         if wrong:
@@ -175,50 +157,32 @@ class RequireImdsV2:
         self.ports.amis.harden(named(self.ports, self.name).id)
         return "required"
 
-    def verify(self) -> None:
+    def verify(self, _: str) -> None:
         ami = named(self.ports, self.name)
         if not ami.imds_v2:
             raise CapctlError("imds-not-set", f"AMI `{ami.id}` still allows IMDSv1", hint="Run `capctl ami bake` again")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class VerifyAmi:
-    """Every check of `ami verify`."""
+class MarkVerified:
+    """Every check of `ami verify`, then the tag by which the AMI is proven and an unchanged bake finds it."""
 
     ports: Ports
     target: Target
     name: str
-    permissions: tuple[str, ...] = ("ec2:DescribeImages", "ec2:DescribeSnapshots", "s3:GetObject")
+    permissions: tuple[str, ...] = ("ec2:CreateTags", "ec2:DescribeImages", "ec2:DescribeSnapshots", "s3:GetObject")
 
     def describe(self) -> str:
-        return f"verify {self.name}"
+        return f"verify {self.name}, tag it as {AmiStatus.VERIFIED}"
 
     def apply(self) -> str:
         report = verify_ami(self.ports, self.target, named(self.ports, self.name).id)
         if failure := rejection(report):
             raise failure
-        return f"{len(report.checks)} checks passed"
+        self.ports.amis.tag(report.ami.id, {Tag.STATUS.value: AmiStatus.VERIFIED.value})
+        return f"{len(report.checks)} checks passed, {AmiStatus.VERIFIED}"
 
-    def verify(self) -> None:
-        return None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MarkVerified:
-    """From here on the AMI is proven, and an unchanged bake finds it."""
-
-    ports: Ports
-    name: str
-    permissions: tuple[str, ...] = ("ec2:CreateTags", "ec2:DescribeImages")
-
-    def describe(self) -> str:
-        return f"tag {self.name} as {AmiStatus.VERIFIED}"
-
-    def apply(self) -> str:
-        self.ports.amis.tag(named(self.ports, self.name).id, {Tag.STATUS.value: AmiStatus.VERIFIED.value})
-        return AmiStatus.VERIFIED
-
-    def verify(self) -> None:
+    def verify(self, _: str) -> None:
         ami = named(self.ports, self.name)
         if ami.status is not AmiStatus.VERIFIED:
             raise CapctlError(

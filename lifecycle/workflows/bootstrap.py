@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from lifecycle.domain.plan import Plan
 from lifecycle.errors import CapctlError
 from lifecycle.ports import Ports
-from lifecycle.ports.stack import ResourceChange, Stack
+from lifecycle.ports.stack import BaseOutputs, ResourceChange
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApplyBase:
     """Bring the base stack to what the program declares."""
 
-    stack: Stack
+    ports: Ports
     changes: tuple[ResourceChange, ...]
     permissions: tuple[str, ...] = (
         "dynamodb:CreateTable",
@@ -52,12 +52,11 @@ class ApplyBase:
     def describe(self) -> str:
         return f"base stack: {_counts(self.changes)}"
 
-    def apply(self) -> str:
-        outputs = self.stack.apply_base()
-        return f"bucket {outputs.bucket}, repository {outputs.repository}"
+    def apply(self) -> BaseOutputs:
+        return self.ports.stack.apply_base()
 
-    def verify(self) -> None:
-        left = _different(self.stack.preview_base())
+    def verify(self, _: BaseOutputs) -> None:
+        left = _different(self.ports.stack.preview_base())
         if left:
             raise CapctlError(
                 "base-incomplete",
@@ -82,7 +81,7 @@ def plan_bootstrap(ports: Ports) -> Plan:
     return Plan(
         title="Base stack",
         because="it differs from what is declared",
-        steps=(ApplyBase(stack=ports.stack, changes=changes),),
+        steps=(ApplyBase(ports=ports, changes=changes),),
     )
 
 

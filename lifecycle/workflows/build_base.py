@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from lifecycle.domain.plan import Plan
 from lifecycle.errors import CapctlError
 from lifecycle.ports import Ports
-from lifecycle.ports.images import Images
+from lifecycle.ports.images import TaggedImage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildBase:
     """Build the base image and push it."""
 
-    images: Images
+    ports: Ports
     tag: str
     permissions: tuple[str, ...] = (
         "ecr:BatchCheckLayerAvailability",
@@ -26,14 +26,14 @@ class BuildBase:
     def describe(self) -> str:
         return f"build base image {self.tag}"
 
-    def apply(self) -> str:
-        return str(self.images.build_base().ref.digest)
+    def apply(self) -> TaggedImage:
+        return self.ports.images.build_base()
 
-    def verify(self) -> None:
-        if self.images.base() is None:
+    def verify(self, result: TaggedImage) -> None:
+        if self.ports.images.base() != result:
             raise CapctlError(
                 "base-missing",
-                f"The registry does not have `{self.tag}` after the push",
+                f"The registry does not have `{self.tag}` as {result.ref.digest} after the push",
                 hint="Run `capctl image base` again; if it stays so, look at the registry's log",
             )
 
@@ -47,5 +47,5 @@ def plan_build_base(ports: Ports) -> Plan:
     return Plan(
         title="Base image",
         because=f"the registry does not have `{tag}`",
-        steps=(BuildBase(images=ports.images, tag=tag),),
+        steps=(BuildBase(ports=ports, tag=tag),),
     )

@@ -1,9 +1,10 @@
 """Create a release, prove it with a real job, move the pointer to it."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from lifecycle.config.target import Target
-from lifecycle.domain.ami import AmiRecord, Tag, parse_ami_id
+from lifecycle.domain.ami import AmiRecord, AmiStatus, Tag, parse_ami_id
 from lifecycle.domain.digest import parse_digest
 from lifecycle.domain.image import ImageRef, parse_image_ref
 from lifecycle.domain.plan import Plan, Step
@@ -41,35 +42,22 @@ def plan_deploy(ports: Ports, target: Target, run: Run, wanted: Wanted) -> Plan:
     if pointer and pointer.release_id == release.id and exists:
         return Plan(title=f"Release {release.id}", because="it is active already")
     is_ours = not exists or _was_left_unfinished(ports, release, existing, pointer)
-    steps: list[Step] = []
+    steps: list[Step[Any]] = []
     if not exists:
         _require_room(ports, target)
         _require_only_creates(ports.stack.preview_release(release), release, existing)
-        steps.append(CreateRelease(stack=ports.stack, release=release))
+        steps.append(CreateRelease(ports=ports, release=release))
     return Plan(
         title=f"Release {release.id}",
         because=_because(release, pointer),
         steps=(
             *steps,
-            WaitValid(stack=ports.stack, jobs=ports.jobs, clock=ports.clock, release_id=release.id),
+            WaitValid(ports=ports, release_id=release.id),
             Smoke(ports=ports, target=target, run=run, release_id=release.id),
-            MovePointer(
-                pointers=ports.pointers,
-                stack=ports.stack,
-                clock=ports.clock,
-                run=run,
-                release_id=release.id,
-                now=pointer,
-            ),
-            PruneReleases(
-                stack=ports.stack,
-                jobs=ports.jobs,
-                ui=ports.ui,
-                pointers=ports.pointers,
-                keep=target.settings.stack.keep_releases,
-            ),
+            MovePointer(ports=ports, run=run, release_id=release.id, now=pointer),
+            PruneReleases(ports=ports, keep=target.settings.stack.keep_releases),
         ),
-        undo=(RemoveRelease(stack=ports.stack, pointers=ports.pointers, release_id=release.id),) if is_ours else (),
+        undo=(RemoveRelease(ports=ports, release_id=release.id),) if is_ours else (),
     )
 
 
@@ -113,8 +101,7 @@ def _deployable_ami(ports: Ports, target: Target, ami: str | None) -> AmiRecord:
 
 
 def _is_deployable(record: AmiRecord) -> bool:
-    proven = record.status is not None and record.status.is_proven
-    return record.state == "available" and proven and bool(record.tags.get(Tag.MODEL_SET))
+    return record.state == "available" and record.status is AmiStatus.VERIFIED and bool(record.tags.get(Tag.MODEL_SET))
 
 
 def _deployable_image(ports: Ports, target: Target, image: str | None) -> ImageRef:

@@ -1,24 +1,28 @@
 """Run a plan: each step is written to the journal, applied, read back, and its outcome written."""
 
-from lifecycle.domain.plan import Plan, Step
+from typing import Any, TypeVar
+
+from lifecycle.domain.plan import Done, Plan, Step
 from lifecycle.domain.run import Run
 from lifecycle.errors import CapctlError, Inconclusive, Interrupted, PartlyApplied, RolledBack
 from lifecycle.ports import Ports
 from lifecycle.ports.journal import BEGUN, JournalEntry
 
+T = TypeVar("T")
 
-def execute(plan: Plan, ports: Ports, run: Run) -> None:
-    """Apply every step of `plan`.
+
+def execute(plan: Plan, ports: Ports, run: Run) -> Done:
+    """Apply every step of `plan`; returns what came of each.
 
     When a step fails and the plan has undo steps they are applied, and `RolledBack` is raised from the failure (or
     `PartlyApplied`, when an undo step fails too). An inconclusive or interrupted step undoes nothing: the next run goes on from there.
     """
     if not plan.steps:
         ports.ui.note(f"{plan.title}: {plan.because}")
-        return
+    results: list[tuple[Step[Any], Any]] = []
     for step in plan.steps:
         try:
-            _apply(step, plan, ports, run)
+            results.append((step, _apply(step, plan, ports, run)))
         except (Inconclusive, Interrupted):
             raise
         except CapctlError as failure:
@@ -31,9 +35,10 @@ def execute(plan: Plan, ports: Ports, run: Run) -> None:
                 hint=failure.hint,
                 details=failure.details,
             ) from failure
+    return Done(results=tuple(results))
 
 
-def _apply(step: Step, plan: Plan, ports: Ports, run: Run) -> None:
+def _apply(step: Step[T], plan: Plan, ports: Ports, run: Run) -> T:
     def write(outcome: str) -> None:
         ports.journal.append(
             JournalEntry(
@@ -51,9 +56,9 @@ def _apply(step: Step, plan: Plan, ports: Ports, run: Run) -> None:
     write(BEGUN)
     try:
         with ports.ui.step(step.describe()) as report:
-            outcome = step.apply()
-            step.verify()
-            report.done(outcome)
+            result = step.apply()
+            step.verify(result)
+            report.done(str(result))
     except BaseException as error:
         code = error.code if isinstance(error, CapctlError) else type(error).__name__
         try:
@@ -61,7 +66,8 @@ def _apply(step: Step, plan: Plan, ports: Ports, run: Run) -> None:
         except CapctlError as unwritable:
             ports.ui.warn(unwritable.message)
         raise
-    write(outcome)
+    write(str(result))
+    return result
 
 
 def _undo(plan: Plan, failure: CapctlError, ports: Ports, run: Run) -> None:
@@ -71,7 +77,7 @@ def _undo(plan: Plan, failure: CapctlError, ports: Ports, run: Run) -> None:
             _apply(step, plan, ports, run)
         except CapctlError as error:
             raise PartlyApplied(
-                "undo-failed",
+                error.code if isinstance(error, PartlyApplied) else "undo-failed",
                 f"{failure.message}; restoring failed too: {error.message}",
                 hint=error.hint or "Run the same command again",
                 details=(*failure.details, *error.details),

@@ -4,22 +4,15 @@ from collections.abc import Callable, Iterator
 
 from lifecycle.config.target import Target
 from lifecycle.domain.job import VIDEO_FOLDERS, JobRecord, contract
-from lifecycle.domain.release import Pointer
 from lifecycle.domain.run import Run
-from lifecycle.errors import CapctlError, UsageError
+from lifecycle.errors import UsageError
 from lifecycle.ports import Ports
+from lifecycle.ports.clock import polls
 from lifecycle.ports.jobs import JobRequest, LogLine
+from lifecycle.workflows.promote import active_pointer
 
 # CloudWatch Logs shows a line a few seconds after it was written; asking more often shows nothing sooner.
 _LOG_POLL_S = 2.0
-
-
-def active_pointer(ports: Ports) -> Pointer:
-    """The pointer; raises `CapctlError("pointer-missing")` before the first promotion."""
-    pointer = ports.pointers.read()
-    if pointer is None:
-        raise CapctlError("pointer-missing", "No release takes jobs yet", hint="Run `capctl deploy` first")
-    return pointer
 
 
 def submit_job(
@@ -80,12 +73,11 @@ def follow(
     ports: Ports, job_id: str, *, poll_s: Callable[[float], float]
 ) -> Iterator[tuple[JobRecord, tuple[LogLine, ...]]]:
     """The job and the lines it wrote since the last look, until it has ended; `poll_s` of the seconds waited so far is the next pause."""
-    started, end = ports.clock.monotonic(), None
-    while True:
+    end = None
+    for _ in polls(ports.clock, poll_s):
         job = ports.jobs.get(job_id)
         page = ports.jobs.logs(job, after=end)
         end = page.end
         yield job, page.lines
         if job.state.is_final:
             return
-        ports.clock.sleep(poll_s(ports.clock.monotonic() - started))

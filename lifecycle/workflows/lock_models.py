@@ -28,7 +28,7 @@ class WriteLock:
         self.ports.model_lock.write(self.models)
         return "written"
 
-    def verify(self) -> None:
+    def verify(self, _: str) -> None:
         if self.ports.model_lock.read() != self.models:
             raise CapctlError(
                 "lock-invalid", f"{self.ports.model_lock.name} does not read back as written", hint="Run it again"

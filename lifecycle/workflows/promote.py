@@ -5,18 +5,14 @@ from dataclasses import dataclass
 from lifecycle.domain.release import DeployedRelease, Pointer
 from lifecycle.domain.run import Run
 from lifecycle.errors import CapctlError
-from lifecycle.ports.clock import Clock
-from lifecycle.ports.pointers import Pointers
-from lifecycle.ports.stack import Stack
+from lifecycle.ports import Ports
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MovePointer:
     """Point at a release, unless somebody else moved the pointer since the plan was made."""
 
-    pointers: Pointers
-    stack: Stack
-    clock: Clock
+    ports: Ports
     run: Run
     release_id: str
     now: Pointer | None
@@ -25,8 +21,8 @@ class MovePointer:
     def describe(self) -> str:
         return f"pointer: {self.now.release_id if self.now else 'none'} -> {self.release_id}"
 
-    def apply(self) -> str:
-        release = deployed_release(self.stack, self.release_id)
+    def apply(self) -> Pointer:
+        release = deployed_release(self.ports, self.release_id)
         version = self.now.version if self.now else 0
         moved = Pointer(
             version=version + 1,
@@ -34,15 +30,15 @@ class MovePointer:
             previous_release_id=self.now.release_id if self.now else "",
             job_queue_arn=release.job_queue_arn,
             job_definition_arn=release.job_definition_arn,
-            moved_at=self.clock.now().isoformat(timespec="seconds"),
+            moved_at=self.ports.clock.now().isoformat(timespec="seconds"),
             moved_by=self.run.user,
             reason=self.run.reason,
         )
-        self.pointers.move(moved, expected_version=version)
-        return f"version {moved.version}"
+        self.ports.pointers.move(moved, expected_version=version)
+        return moved
 
-    def verify(self) -> None:
-        found = self.pointers.read()
+    def verify(self, _: Pointer) -> None:
+        found = self.ports.pointers.read()
         if found is None or found.release_id != self.release_id:
             raise CapctlError(
                 "pointer-moved",
@@ -51,9 +47,17 @@ class MovePointer:
             )
 
 
-def deployed_release(stack: Stack, release_id: str) -> DeployedRelease:
+def active_pointer(ports: Ports) -> Pointer:
+    """The pointer; raises `CapctlError("pointer-missing")` before the first promotion."""
+    pointer = ports.pointers.read()
+    if pointer is None:
+        raise CapctlError("pointer-missing", "No release takes jobs yet", hint="Run `capctl deploy` first")
+    return pointer
+
+
+def deployed_release(ports: Ports, release_id: str) -> DeployedRelease:
     """The release with this id; raises `CapctlError("release-missing")` when its resources do not exist."""
-    releases = stack.releases()
+    releases = ports.stack.releases()
     for release in releases:
         if release.release.id == release_id:
             return release

@@ -5,20 +5,19 @@ from dataclasses import dataclass
 from lifecycle.domain.plan import Plan
 from lifecycle.errors import CapctlError
 from lifecycle.ports import Ports
-from lifecycle.ports.images import Images, PushedImage
+from lifecycle.ports.images import PushedImage
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PushCode:
-    """Push the code as one layer; `pushed` is set by `apply`.
+    """Push the code as one layer.
 
     The registry confirms the digest of the manifest it stored, so nothing is read back. `verify` asks what it cannot confirm:
     whether the code that was pushed is still the code of the plan.
     """
 
-    images: Images
+    ports: Ports
     tag: str
-    pushed: PushedImage | None = None
     permissions: tuple[str, ...] = (
         "ecr:BatchCheckLayerAvailability",
         "ecr:BatchGetImage",
@@ -33,16 +32,14 @@ class PushCode:
     def describe(self) -> str:
         return f"push code image {self.tag}"
 
-    def apply(self) -> str:
-        self.pushed = self.images.push_code()
-        cost = f"{self.pushed.requests} requests, {self.pushed.bytes_sent} bytes"
-        return f"unchanged, {cost}" if self.pushed.unchanged else f"{self.pushed.ref.digest}, {cost}"
+    def apply(self) -> PushedImage:
+        return self.ports.images.push_code()
 
-    def verify(self) -> None:
-        if self.pushed is None or self.pushed.tag != self.tag:
+    def verify(self, result: PushedImage) -> None:
+        if result.tag != self.tag:
             raise CapctlError(
                 "code-changed",
-                f"The code changed while it was pushed: planned `{self.tag}`, pushed `{self.pushed and self.pushed.tag}`",
+                f"The code changed while it was pushed: planned `{self.tag}`, pushed `{result.tag}`",
                 hint="Run `capctl image push` again",
             )
 
@@ -53,5 +50,5 @@ def plan_push_image(ports: Ports) -> Plan:
     return Plan(
         title="Code image",
         because=f"the code of the working tree is `{tag}`",
-        steps=(PushCode(images=ports.images, tag=tag),),
+        steps=(PushCode(ports=ports, tag=tag),),
     )

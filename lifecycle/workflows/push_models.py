@@ -32,7 +32,7 @@ class UploadModels:
             for_each(self.missing, self._upload, advance=bar.advance)
         return f"{len(self.missing)} files, {size_text(total)}"
 
-    def verify(self) -> None:
+    def verify(self, _: str) -> None:
         if left := missing_objects(self.ports, self.target, self.missing):
             raise CapctlError(
                 "object-missing",

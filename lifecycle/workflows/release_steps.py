@@ -5,11 +5,8 @@ from dataclasses import dataclass
 
 from lifecycle.domain.release import DeployedRelease, Pointer, Release
 from lifecycle.errors import CapctlError, Interrupted, PartlyApplied, TimedOut
-from lifecycle.ports.clock import Clock
-from lifecycle.ports.jobs import Jobs
-from lifecycle.ports.pointers import Pointers
-from lifecycle.ports.stack import Stack
-from lifecycle.ports.ui import Ui
+from lifecycle.ports import Ports
+from lifecycle.ports.clock import polls
 from lifecycle.workflows.promote import deployed_release
 
 # Compute environments are valid within a minute or not at all; ten minutes is what Batch's own console waits.
@@ -44,7 +41,7 @@ _DELETE = (
 class CreateRelease:
     """Add a release to those that exist."""
 
-    stack: Stack
+    ports: Ports
     release: Release
     permissions: tuple[str, ...] = _CREATE
 
@@ -52,10 +49,10 @@ class CreateRelease:
         return f"create release {self.release.id}: AMI {self.release.ami_id}, image {self.release.image.digest}"
 
     def apply(self) -> str:
-        return f"{len(self.stack.add_release(self.release))} releases exist"
+        return f"{len(self.ports.stack.add_release(self.release))} releases exist"
 
-    def verify(self) -> None:
-        if self.release.id not in _ids(self.stack.releases()):
+    def verify(self, _: str) -> None:
+        if self.release.id not in _ids(self.ports.stack.releases()):
             raise CapctlError(
                 "release-missing",
                 f"Release `{self.release.id}` is not among those that exist after it was created",
@@ -64,42 +61,49 @@ class CreateRelease:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """What Batch says of a queue and its compute environment once it has made up its mind."""
+
+    state: str
+    reason: str
+    waited_s: float
+
+    def __str__(self) -> str:
+        return f"{self.state} after {self.waited_s:.1f} s"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WaitValid:
     """Wait until Batch accepts the release's compute environment and queue."""
 
-    stack: Stack
-    jobs: Jobs
-    clock: Clock
+    ports: Ports
     release_id: str
     permissions: tuple[str, ...] = ("batch:DescribeComputeEnvironments", "batch:DescribeJobQueues")
 
     def describe(self) -> str:
         return f"wait until the queue of release {self.release_id} is VALID"
 
-    def apply(self) -> str:
-        queue_arn = deployed_release(self.stack, self.release_id).job_queue_arn
-        started = self.clock.monotonic()
-        while True:
-            state, reason = self.jobs.queue_state(queue_arn)
-            waited_s = self.clock.monotonic() - started
-            if state == "VALID":
-                return f"VALID after {waited_s:.1f} s"
+    def apply(self) -> Settled:
+        queue_arn = deployed_release(self.ports, self.release_id).job_queue_arn
+        for waited_s in polls(self.ports.clock, lambda _: _VALID_POLL_S):
+            state, reason = self.ports.jobs.queue_state(queue_arn)
             if state not in {"CREATING", "UPDATING"}:
-                raise CapctlError(
-                    "release-invalid",
-                    f"Batch says {state} of release `{self.release_id}`: {reason or 'no reason given'}",
-                    hint="Correct what Batch names, and deploy again",
-                )
+                return Settled(state=state, reason=reason, waited_s=waited_s)
             if waited_s >= _VALID_TIMEOUT_S:
-                raise TimedOut(
-                    "release-pending",
-                    f"Release `{self.release_id}` was still {state} after {waited_s:.0f} s",
-                    hint="Deploy again; AWS's health page may say why",
-                )
-            self.clock.sleep(_VALID_POLL_S)
+                break
+        raise TimedOut(
+            "release-pending",
+            f"Release `{self.release_id}` was still {state} after {waited_s:.0f} s",
+            hint="Deploy again; AWS's health page may say why",
+        )
 
-    def verify(self) -> None:
-        """The wait ended with Batch's own word."""
+    def verify(self, result: Settled) -> None:
+        if result.state != "VALID":
+            raise CapctlError(
+                "release-invalid",
+                f"Batch says {result.state} of release `{self.release_id}`: {result.reason or 'no reason given'}",
+                hint="Correct what Batch names, and deploy again",
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,8 +113,7 @@ class RemoveRelease:
     Raises `PartlyApplied("release-active")` when the pointer names it: then the former state is not back in place.
     """
 
-    stack: Stack
-    pointers: Pointers
+    ports: Ports
     release_id: str
     permissions: tuple[str, ...] = (*_DELETE, "dynamodb:GetItem")
 
@@ -118,7 +121,7 @@ class RemoveRelease:
         return f"remove release {self.release_id}, unless the pointer needs it"
 
     def apply(self) -> str:
-        pointer = self.pointers.read()
+        pointer = self.ports.pointers.read()
         if pointer and pointer.release_id == self.release_id:
             raise PartlyApplied(
                 "release-active",
@@ -128,13 +131,13 @@ class RemoveRelease:
         if self.release_id in _needed(pointer):
             return "kept, the pointer needs it"
         # Asked for even when the release is not listed: what a failed creation left belongs to no list.
-        self.stack.remove_releases({self.release_id})
+        self.ports.stack.remove_releases({self.release_id})
         return "removed"
 
-    def verify(self) -> None:
-        if self.release_id in _needed(self.pointers.read()):
+    def verify(self, _: str) -> None:
+        if self.release_id in _needed(self.ports.pointers.read()):
             return
-        if self.release_id in _ids(self.stack.releases()):
+        if self.release_id in _ids(self.ports.stack.releases()):
             raise CapctlError(
                 "release-not-removed",
                 f"Release `{self.release_id}` still exists after it was removed",
@@ -142,50 +145,58 @@ class RemoveRelease:
             )
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pruned:
+    """Ids of the releases that were removed, and of those that stay because they have unfinished jobs."""
+
+    removed: frozenset[str] = frozenset()
+    busy: frozenset[str] = frozenset()
+    failure: str = ""
+
+    def __str__(self) -> str:
+        if self.failure:
+            return f"left for the next deploy: {self.failure}"
+        said = [f"pruned {_listed(self.removed)}" if self.removed else "nothing to prune"]
+        return "; ".join([*said, *(f"kept {id_}, it has unfinished jobs" for id_ in sorted(self.busy))])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PruneReleases:
     """Remove old releases; the active one, the one before it and those with unfinished jobs stay.
 
     The new release takes jobs already when this runs, so a failure here takes nothing back: the next deploy tries again.
-    `pruned` is set by `apply`, for `verify`.
     """
 
-    stack: Stack
-    jobs: Jobs
-    pointers: Pointers
-    ui: Ui
+    ports: Ports
     keep: int
-    pruned: frozenset[str] = frozenset()
     permissions: tuple[str, ...] = (*_DELETE, "batch:DescribeJobs", "batch:ListJobs", "dynamodb:GetItem")
 
     def describe(self) -> str:
         return f"prune releases beyond {self.keep}"
 
-    def apply(self) -> str:
+    def apply(self) -> Pruned:
         try:
-            return self._pruned()
+            return self._prune()
         except Interrupted:
             raise
         except CapctlError as error:
-            self.ui.warn(f"Old releases were not pruned, the next deploy tries again: {error.message}")
-            return f"left for the next deploy: {error.code}"
+            self.ports.ui.warn(f"Old releases were not pruned, the next deploy tries again: {error.message}")
+            return Pruned(failure=error.code)
 
-    def verify(self) -> None:
-        if left := self.pruned & _ids(self.stack.releases()):
-            self.ui.warn(
+    def verify(self, result: Pruned) -> None:
+        if left := result.removed & _ids(self.ports.stack.releases()):
+            self.ports.ui.warn(
                 f"Old releases still exist after they were pruned, the next deploy tries again: {_listed(left)}"
             )
 
-    def _pruned(self) -> str:
-        surplus = surplus_releases(self.stack.releases(), self.pointers.read(), keep=self.keep)
-        busy = {d.release.id for d in surplus if any(not j.state.is_final for j in self.jobs.list(d.job_queue_arn))}
-        pruned = frozenset(_ids(surplus) - busy)
-        if pruned:
-            self.stack.remove_releases(pruned)
-        self.pruned = pruned
-        said = [f"pruned {_listed(pruned)}" if pruned else "nothing to prune"]
-        said += [f"kept {release_id}, it has unfinished jobs" for release_id in sorted(busy)]
-        return "; ".join(said)
+    def _prune(self) -> Pruned:
+        stack, jobs = self.ports.stack, self.ports.jobs
+        surplus = surplus_releases(stack.releases(), self.ports.pointers.read(), keep=self.keep)
+        busy = {d.release.id for d in surplus if any(not j.state.is_final for j in jobs.list(d.job_queue_arn))}
+        removed = _ids(surplus) - busy
+        if removed:
+            stack.remove_releases(removed)
+        return Pruned(removed=frozenset(removed), busy=frozenset(busy))
 
 
 def surplus_releases(

@@ -4,7 +4,7 @@ from lifecycle.domain.plan import Plan
 from lifecycle.domain.run import Run
 from lifecycle.errors import CapctlError
 from lifecycle.ports import Ports
-from lifecycle.workflows.promote import MovePointer, deployed_release
+from lifecycle.workflows.promote import MovePointer, active_pointer, deployed_release
 
 
 def plan_rollback(ports: Ports, run: Run, *, to: str | None) -> Plan:
@@ -12,9 +12,7 @@ def plan_rollback(ports: Ports, run: Run, *, to: str | None) -> Plan:
 
     Raises `CapctlError("pointer-missing" | "previous-missing" | "release-missing")`.
     """
-    pointer = ports.pointers.read()
-    if pointer is None:
-        raise CapctlError("pointer-missing", "Nothing was promoted yet", hint="Run `capctl deploy` first")
+    pointer = active_pointer(ports)
     release_id = to or pointer.previous_release_id
     if not release_id:
         raise CapctlError(
@@ -24,10 +22,8 @@ def plan_rollback(ports: Ports, run: Run, *, to: str | None) -> Plan:
         )
     if release_id == pointer.release_id:
         return Plan(title="Rollback", because=f"release {release_id} is active already")
-    deployed_release(ports.stack, release_id)
-    move = MovePointer(
-        pointers=ports.pointers, stack=ports.stack, clock=ports.clock, run=run, release_id=release_id, now=pointer
-    )
+    deployed_release(ports, release_id)
+    move = MovePointer(ports=ports, run=run, release_id=release_id, now=pointer)
     return Plan(
         title="Rollback",
         because=f"release {pointer.release_id} is active and {release_id} was asked for"

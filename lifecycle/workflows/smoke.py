@@ -14,7 +14,7 @@ from lifecycle.errors import CapctlError, Inconclusive, Interrupted, TimedOut, U
 from lifecycle.ports import Ports
 from lifecycle.ports.jobs import JobRequest
 from lifecycle.workflows.jobs import follow, require_reachable
-from lifecycle.workflows.promote import deployed_release
+from lifecycle.workflows.promote import active_pointer, deployed_release
 
 # A release that cannot start its job shows it in seconds; after a minute the wait is for a host or for the video.
 _POLL_S, _EARLY_POLL_S, _EARLY_S = 5.0, 0.5, 60.0
@@ -25,15 +25,14 @@ _NO_CAPACITY = ("CAPACITY:", "Host EC2")
 _MISCONFIGURED = "MISCONFIGURATION:"
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Smoke:
-    """Submit the smoke job and wait for it; `verify` checks the evidence and keeps it in `report`."""
+    """Submit the smoke job and wait for it; `verify` judges the evidence."""
 
     ports: Ports
     target: Target
     run: Run
     release_id: str
-    report: SmokeReport | None = None
     permissions: tuple[str, ...] = (
         "batch:DescribeJobs",
         "batch:ListJobs",
@@ -49,22 +48,20 @@ class Smoke:
     def describe(self) -> str:
         return f"smoke release {self.release_id} with {self.target.settings.smoke.video_url}"
 
-    def apply(self) -> str:
-        release = deployed_release(self.ports.stack, self.release_id)
+    def apply(self) -> SmokeReport:
+        release = deployed_release(self.ports, self.release_id)
         job, host_ami = _run_job(self.ports, self.target, self.run, release)
-        self.report = _report(self.ports, self.target, release, job, host_ami)
-        return f"job {job.id}, {self.report.seconds:.1f} s"
+        return _report(self.ports, self.target, release, job, host_ami)
 
-    def verify(self) -> None:
-        assert self.report is not None
-        failed = [check for check in self.report.checks if not check.ok]
+    def verify(self, result: SmokeReport) -> None:
+        failed = [check for check in result.checks if not check.ok]
         if failed:
             raise CapctlError(
                 "smoke-failed",
-                f"Release `{self.release_id}` ran its smoke job `{self.report.job_id}`"
+                f"Release `{self.release_id}` ran its smoke job `{result.job_id}`"
                 f" and failed {', '.join(f'`{check.name}`' for check in failed)}",
-                hint=f"Read `capctl job logs {self.report.job_id}` and `{self.report.result_uri}`",
-                details=tuple(check.line for check in self.report.checks),
+                hint=f"Read `capctl job logs {result.job_id}` and `{result.result_uri}`",
+                details=tuple(check.line for check in result.checks),
             )
 
 
@@ -72,11 +69,8 @@ def plan_smoke(ports: Ports, target: Target, run: Run, *, release_id: str | None
     """One step; without an id the active release is smoked. Raises `UsageError` without a video, `CapctlError` without a release."""
     require_video(target)
     if release_id is None:
-        pointer = ports.pointers.read()
-        if pointer is None:
-            raise CapctlError("pointer-missing", "No release is active", hint="Name one with `--release`, or deploy")
-        release_id = pointer.release_id
-    deployed_release(ports.stack, release_id)
+        release_id = active_pointer(ports).release_id
+    deployed_release(ports, release_id)
     return Plan(
         title="Smoke",
         because="a real job is the proof",

@@ -85,7 +85,7 @@ def names_of(plan: Plan) -> list[str]:
     return [type(step).__name__ for step in plan.steps]
 
 
-FINISH = ["WaitAvailable", "MarkCandidate", "RequireImdsV2", "VerifyAmi", "MarkVerified"]
+FINISH = ["MarkCandidate", "RequireImdsV2", "MarkVerified"]
 
 
 def test_bake_ends_with_a_verified_ami_that_tells_what_went_into_it(scene: Scene) -> None:
@@ -124,12 +124,6 @@ def test_unchanged_bake_has_no_steps_and_says_why(scene: Scene) -> None:
     assert plan.steps == ()
     assert f"`{ami.id}` is verified" in plan.because
     assert scene.objects.heads == heads
-
-
-@pytest.mark.parametrize("status", [AmiStatus.PROMOTED, AmiStatus.SUPERSEDED, AmiStatus.SMOKE_PASSED])
-def test_proven_ami_is_not_baked_again_in_whatever_later_state(scene: Scene, status: AmiStatus) -> None:
-    scene.leave_unproven(status)
-    assert scene.plan().steps == ()
 
 
 def test_each_input_changes_the_ami(scene: Scene) -> None:
@@ -324,4 +318,4 @@ def test_list_shows_the_projects_amis_newest_first(scene: Scene) -> None:
     second = scene.bake()
     scene.amis.add("foreign", tags={Tag.PROJECT.value: "another"})
     assert [ami.id for ami in list_amis(scene.ports, scene.target)] == [second.id, first.id]
-    assert list_amis(scene.ports, scene.target, status=AmiStatus.PROMOTED) == ()
+    assert list_amis(scene.ports, scene.target, status=AmiStatus.CANDIDATE) == ()

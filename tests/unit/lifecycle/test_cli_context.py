@@ -27,7 +27,7 @@ class Noted:
     def apply(self) -> str:
         return "noted"
 
-    def verify(self) -> None:
+    def verify(self, _: str) -> None:
         """There is nothing to read back."""
 
 

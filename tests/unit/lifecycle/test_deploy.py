@@ -17,7 +17,7 @@ from lifecycle.ports.stack import ResourceChange
 from lifecycle.workflows.deploy import Wanted, plan_deploy, wanted_release
 from lifecycle.workflows.execute import execute
 from lifecycle.workflows.promote import MovePointer
-from lifecycle.workflows.release_steps import PruneReleases, surplus_releases
+from lifecycle.workflows.release_steps import surplus_releases
 from tests.fakes.amis import FakeAmis
 from tests.fakes.images import FakeImages
 from tests.fakes.jobs import FakeJobs
@@ -253,13 +253,13 @@ def test_release_that_another_run_made_meanwhile_survives_a_rollback(world: Worl
 def test_nothing_is_called_rolled_back_while_the_pointer_names_the_release(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(self: MovePointer) -> None:
+    def fail(self: MovePointer, _: Pointer) -> None:
         raise CapctlError("aws-unreachable", "DynamoDB did not answer")
 
     monkeypatch.setattr(MovePointer, "verify", fail)
     with pytest.raises(PartlyApplied, match="which takes jobs") as failed:
         world.deploy()
-    assert failed.value.exit_code == 6
+    assert (failed.value.code, failed.value.exit_code) == ("release-active", 6)
     assert "capctl rollback" in failed.value.hint
     assert world.ids == [world.active]
 
@@ -340,12 +340,15 @@ def test_prune_keeps_a_release_with_unfinished_jobs(world: World) -> None:
 
 
 def test_failing_prune_keeps_the_promotion(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(self: PruneReleases) -> str:
+    def fail(self: FakeStack, ids: object) -> None:
         raise CapctlError("stack-failed", "Pulumi failed")
 
-    monkeypatch.setattr(PruneReleases, "_pruned", fail)
-    world.deploy()
-    assert world.active == world.ids[0]
+    monkeypatch.setattr(FakeStack, "remove_releases", fail)
+    for _ in range(3):
+        world.deploy()
+        world.change_code()
+    assert world.active == world.ids[-1]
+    assert len(world.ids) == 3
     assert any(line.startswith("warning: Old releases") for line in world.ports.ui.lines)
 
 

@@ -36,7 +36,7 @@ class MarkStep:
         self.world.done.append(self.name)
         return "marked"
 
-    def verify(self) -> None:
+    def verify(self, _: str) -> None:
         if not self.reads_back:
             raise CapctlError("not-set", f"{self.name} does not read back")
 

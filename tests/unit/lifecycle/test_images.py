@@ -1,32 +1,30 @@
 """Base, push and verify, on a registry in memory."""
 
-from types import SimpleNamespace
-from typing import cast
-
 import pytest
 
+from lifecycle.domain.plan import Done, Plan
 from lifecycle.errors import CapctlError
-from lifecycle.ports import Ports
 from lifecycle.ports.images import Violation
 from lifecycle.workflows.build_base import plan_build_base
+from lifecycle.workflows.execute import execute
 from lifecycle.workflows.push_image import PushCode, plan_push_image
 from lifecycle.workflows.verify_image import rejection
 from tests.fakes.images import FakeImages
+from tests.fakes.ports import FakePorts
+from tests.fakes.runs import RUN
 
 
-def ports_with(images: FakeImages) -> Ports:
-    return cast(Ports, SimpleNamespace(images=images))
+def ports_with(images: FakeImages) -> FakePorts:
+    return FakePorts(images=images)
 
 
-def apply_all(steps: tuple[object, ...]) -> None:
-    for step in steps:
-        step.apply()  # type: ignore[attr-defined]
-        step.verify()  # type: ignore[attr-defined]
+def run(plan: Plan, images: FakeImages) -> Done:
+    return execute(plan, ports_with(images), RUN)
 
 
 def test_base_is_built_once_for_a_lock() -> None:
     images = FakeImages()
-    apply_all(plan_build_base(ports_with(images)).steps)
+    run(plan_build_base(ports_with(images)), images)
     again = plan_build_base(ports_with(images))
     assert again.steps == ()
     assert "is in the registry" in again.because
@@ -35,7 +33,7 @@ def test_base_is_built_once_for_a_lock() -> None:
 
 def test_base_is_built_again_for_another_lock() -> None:
     images = FakeImages()
-    apply_all(plan_build_base(ports_with(images)).steps)
+    run(plan_build_base(ports_with(images)), images)
     images.lock = "numpy==3"
     assert len(plan_build_base(ports_with(images)).steps) == 1
 
@@ -50,23 +48,19 @@ def test_push_needs_a_base() -> None:
 def test_push_of_the_same_code_is_unchanged() -> None:
     images = FakeImages()
     images.build_base()
-    apply_all(plan_push_image(ports_with(images)).steps)
-    plan = plan_push_image(ports_with(images))
-    apply_all(plan.steps)
-    (step,) = plan.steps
-    assert isinstance(step, PushCode)
-    assert step.pushed is not None
-    assert step.pushed.unchanged
+    run(plan_push_image(ports_with(images)), images)
+    pushed = run(plan_push_image(ports_with(images)), images).of(PushCode)
+    assert pushed is not None
+    assert pushed.unchanged
 
 
 def test_push_fails_when_the_code_changes_under_it() -> None:
     images = FakeImages()
     images.build_base()
-    (step,) = plan_push_image(ports_with(images)).steps
+    plan = plan_push_image(ports_with(images))
     images.code = "print(2)"
-    step.apply()
     with pytest.raises(CapctlError) as caught:
-        step.verify()
+        run(plan, images)
     assert caught.value.code == "code-changed"
 
 

@@ -22,7 +22,7 @@ class SetStep:
     def apply(self) -> str:
         return "set"
 
-    def verify(self) -> None:
+    def verify(self, _: str) -> None:
         return
 
 
@@ -57,7 +57,7 @@ def test_a_plan_without_undo_says_nothing_about_failure() -> None:
 def test_a_dry_run_prints_the_plan_and_asks_for_no_target(
     invocation: Invocation, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert invocation.execute(PLAN, dry_run=True) is False
+    assert invocation.execute(PLAN, dry_run=True) is None
     assert_golden("plan-dry-run.txt", capsys.readouterr().out)
 
 

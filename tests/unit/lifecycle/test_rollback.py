@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from lifecycle.domain.job import VIDEO_FOLDERS, JobState
+from lifecycle.domain.plan import Plan
 from lifecycle.domain.release import Release
 from lifecycle.errors import CapctlError, UsageError
 from lifecycle.ports.stack import ResourceChange
@@ -42,16 +43,8 @@ def ports() -> FakePorts:
 
 
 def promote(ports: FakePorts, release: Release) -> None:
-    step = MovePointer(
-        pointers=ports.pointers,
-        stack=ports.stack,
-        clock=ports.clock,
-        run=RUN,
-        release_id=release.id,
-        now=ports.pointers.read(),
-    )
-    step.apply()
-    step.verify()
+    step = MovePointer(ports=ports, run=RUN, release_id=release.id, now=ports.pointers.read())
+    execute(Plan(title="promote", because="a test asks", steps=(step,)), ports, RUN)
 
 
 def test_rollback_goes_to_the_previous_release_and_back(ports: FakePorts) -> None:

@@ -8,7 +8,7 @@ import pytest
 from lifecycle.config.target import Target
 from lifecycle.domain.digest import digest_of
 from lifecycle.domain.job import JobState
-from lifecycle.domain.smoke import check_document, check_rows
+from lifecycle.domain.smoke import SmokeReport, check_document, check_rows
 from lifecycle.errors import CapctlError, Inconclusive, UsageError
 from lifecycle.workflows.execute import execute
 from lifecycle.workflows.smoke import Smoke, plan_smoke
@@ -37,18 +37,15 @@ def target(folder: Path, **smoke: Any) -> Target:
     )
 
 
-def smoke(ports: FakePorts, where: Target) -> Smoke:
-    plan = plan_smoke(ports, where, RUN, release_id=RELEASE.id)
-    execute(plan, ports, RUN)
-    (step,) = plan.steps
-    assert isinstance(step, Smoke)
-    return step
+def smoke(ports: FakePorts, where: Target) -> SmokeReport:
+    report = execute(plan_smoke(ports, where, RUN, release_id=RELEASE.id), ports, RUN).of(Smoke)
+    assert report is not None
+    return report
 
 
 def test_every_check_is_named_in_the_report(tmp_path: Path) -> None:
     rows = {"analysis_jobs": 1, "analysis_tracks": 1}
-    report = smoke(make_ports(result_document(), rows), target(tmp_path, database_url="postgresql://db/x")).report
-    assert report is not None
+    report = smoke(make_ports(result_document(), rows), target(tmp_path, database_url="postgresql://db/x"))
     assert report.ok
     names = [check.name for check in report.checks]
     assert names == ["job", "image", "host-ami", "tracks", "model-set", "models-read-only", "rows"]
@@ -56,8 +53,7 @@ def test_every_check_is_named_in_the_report(tmp_path: Path) -> None:
 
 
 def test_rows_are_not_counted_without_a_database(tmp_path: Path) -> None:
-    report = smoke(make_ports(result_document()), target(tmp_path)).report
-    assert report is not None
+    report = smoke(make_ports(result_document()), target(tmp_path))
     assert "rows" not in {check.name for check in report.checks}
 
 
