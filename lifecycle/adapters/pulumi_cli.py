@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Callable, Mapping
+from importlib import metadata
 from pathlib import Path
 from threading import Thread
 from typing import IO, Any
@@ -19,7 +20,8 @@ from lifecycle.adapters.cache_folder import cache_folder
 from lifecycle.errors import CapctlError, Interrupted
 from lifecycle.ports.ui import Ui
 
-VERSION = "3.250.0"
+# The CLI and the SDK speak to each other in a protocol of their own version.
+VERSION = metadata.version("pulumi")
 
 # A queue or compute environment that is being made or deleted takes up to this long; killing earlier leaves a pending operation.
 _GRACE_S = 90

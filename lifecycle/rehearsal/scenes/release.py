@@ -1,5 +1,6 @@
 """The life of a release, from a folder of models to a rollback."""
 
+from lifecycle.domain.measures import size_text
 from lifecycle.errors import CapctlError, ExitCode
 from lifecycle.rehearsal.commands import Capctl
 from lifecycle.rehearsal.project import BUCKET, SMOKE_VIDEO
@@ -30,13 +31,13 @@ def _infrastructure(stage: Stage, capctl: Capctl, record: Recorder) -> None:
         video = stage.folder / "portrait.mp4"
         make_video(video)
         stage.client("s3").upload_file(str(video), BUCKET, SMOKE_VIDEO.removeprefix(f"s3://{BUCKET}/"))
-        step.result = f"{video.stat().st_size / 1e3:.0f} kB of H.264 at {SMOKE_VIDEO}"
+        step.result = f"{size_text(video.stat().st_size)} of H.264 at {SMOKE_VIDEO}"
 
 
 def _models(stage: Stage, capctl: Capctl, record: Recorder) -> None:
     with record.step("models lock") as step:
         lock = capctl("models", "lock").document
-        step.result = f"{lock['files']} files, {lock['bytes'] / 1e6:.0f} MB, {lock['digest'][:19]}"
+        step.result = f"{lock['files']} files, {size_text(lock['bytes'])}, {lock['digest'][:19]}"
     with record.step("models push") as step:
         capctl("models", "push")
         step.result = f"in s3://{BUCKET}"
@@ -65,11 +66,11 @@ def _images(stage: Stage, capctl: Capctl, record: Recorder) -> None:
             step.result = capctl("image", "base").document["tag"]
     with record.step("image push", stage.standins.registry) as step:
         pushed = capctl("image", "push").document
-        step.result = f"{pushed['tag']}, {pushed['requests']} requests, {pushed['bytes_sent'] / 1e3:.0f} kB"
+        step.result = f"{pushed['tag']}, {pushed['requests']} requests, {size_text(pushed['bytes_sent'])}"
     with record.step("image verify", stage.standins.engine, stage.standins.registry) as step:
         report = capctl("image", "verify").document
         sizes = (
-            f"{report['compressed_bytes'] / 1e6:.0f} MB compressed, {report['unpacked_bytes'] / 1e6:.0f} MB unpacked"
+            f"{size_text(report['compressed_bytes'])} compressed, {size_text(report['unpacked_bytes'])} unpacked"
         )
         step.result = f"{sizes}, no rule broken"
 
@@ -89,7 +90,7 @@ def _code_change(stage: Stage, capctl: Capctl, record: Recorder) -> str:
         stage.project.append("analyzer/__init__.py", "# a one-line change\n")
         pushed = capctl("image", "push").document
         _expect(not pushed["unchanged"], "a changed line must give another image")
-        step.result = f"{pushed['tag']}, {pushed['requests']} requests, {pushed['bytes_sent'] / 1e3:.0f} kB"
+        step.result = f"{pushed['tag']}, {pushed['requests']} requests, {size_text(pushed['bytes_sent'])}"
     with record.step("deploy the change", *_host_and_job(stage)) as step:
         deployed = capctl("deploy", "--yes").document
         step.result = f"release {deployed['release']} is active"
