@@ -6,9 +6,9 @@ import hashlib
 import json
 import os
 import re
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from threading import get_ident
 from typing import Self
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
@@ -52,15 +52,15 @@ class ImageRef:
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write `path` so that readers see all of it or nothing, also when several writers race."""
+    """Write `path`, which only its owner may read, so that readers see all of it or nothing, also when several writers race."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    partial = path.with_name(f".{path.name}.{os.getpid()}-{get_ident()}")
     try:
-        with os.fdopen(descriptor, "wb") as out:
+        with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as out:
             out.write(content)
-        Path(name).replace(path)
+        partial.replace(path)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)
         raise
 
 

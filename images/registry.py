@@ -5,14 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from http.client import HTTPException
 from typing import Any, BinaryIO, cast
 from urllib.parse import urlencode, urljoin
 
-import requests
-from urllib3.exceptions import HTTPError
-
+from images.connections import Answer
 from images.digests import digest_of, is_digest
 from images.errors import DigestMismatch, ImageMissing, RegistryRefused, RegistryUnreachable, TagImmutable
 from images.media_types import ACCEPT
@@ -75,7 +74,7 @@ class RegistryClient:
     def head_manifest(self, reference: str) -> str | None:
         """Digest of the manifest that a tag or digest names, or None if there is none."""
         answer = self._ask("HEAD", f"manifests/{reference}", expected=_FOUND_OR_NOT, headers={"Accept": ACCEPT})
-        if answer.status_code == 404:
+        if answer.status == 404:
             return None
         named = answer.headers.get("Docker-Content-Digest", "")
         return named if is_digest(named) else self.get_manifest(reference).digest
@@ -86,7 +85,7 @@ class RegistryClient:
         Raises: ImageMissing; DigestMismatch, if the bytes are not those asked for; RegistryRefused, if they are no manifest.
         """
         answer = self._ask("GET", f"manifests/{reference}", expected=_FOUND_OR_NOT, headers={"Accept": ACCEPT})
-        if answer.status_code == 404:
+        if answer.status == 404:
             message = f"Repository `{self.repository}` has no image `{reference}`"
             raise ImageMissing(message, hint="List the tags of the repository, or push the image first")
         raw = answer.content
@@ -101,12 +100,12 @@ class RegistryClient:
 
     def head_blob(self, digest: str) -> bool:
         """Whether the repository holds the blob."""
-        return self._ask("HEAD", f"blobs/{digest}", expected=_FOUND_OR_NOT).status_code == 200
+        return self._ask("HEAD", f"blobs/{digest}", expected=_FOUND_OR_NOT).status == 200
 
     def get_blob(self, digest: str) -> bytes:
         """Fetch a blob into memory. Raises: ImageMissing; DigestMismatch, if the bytes are damaged."""
         answer = self._ask("GET", f"blobs/{digest}", expected=_FOUND_OR_NOT)
-        if answer.status_code == 404:
+        if answer.status == 404:
             raise self._blob_missing(digest)
         if digest_of(answer.content) != digest:
             raise _mismatch(digest, digest_of(answer.content))
@@ -119,8 +118,8 @@ class RegistryClient:
         Raises: ImageMissing; RegistryUnreachable, if the stream breaks; DigestMismatch.
         """
         answer = self._ask("GET", f"blobs/{digest}", expected=_FOUND_OR_NOT, stream=True)
-        with answer:
-            if answer.status_code == 404:
+        with closing(answer):
+            if answer.status == 404:
                 raise self._blob_missing(digest)
             reader = _VerifiedReader(answer)
             yield cast("BinaryIO", reader)
@@ -143,7 +142,7 @@ class RegistryClient:
         """Make a blob of another repository of this registry available here, by mount or else by copy."""
         query = urlencode({"mount": digest, "from": source.repository})
         answer = self._ask("POST", f"blobs/uploads/?{query}", expected=_CREATED | _ACCEPTED)
-        if answer.status_code == 202:
+        if answer.status == 202:
             content = source.get_blob(digest)
             try:
                 self._finish_upload(answer, digest, content)
@@ -176,30 +175,30 @@ class RegistryClient:
         message = f"Repository `{self.repository}` has no blob `{digest}`"
         return ImageMissing(message, hint="Push the image that needs it again")
 
-    def _finish_upload(self, session: requests.Response, digest: str, content: bytes) -> None:
+    def _finish_upload(self, session: Answer, digest: str, content: bytes) -> None:
         location = urljoin(session.url, session.headers["Location"])
         url = location + ("&" if "?" in location else "?") + urlencode({"digest": digest})
         headers = {"Content-Type": "application/octet-stream"}
         self._transport.send("PUT", url, expected=_CREATED, headers=headers, body=content)
 
-    def _send(self, method: str, path: str, **options: Any) -> requests.Response:
+    def _send(self, method: str, path: str, **options: Any) -> Answer:
         return self._transport.send(method, f"/v2/{self.repository}/{path}", **options)
 
-    def _ask(self, method: str, path: str, **options: Any) -> requests.Response:
+    def _ask(self, method: str, path: str, **options: Any) -> Answer:
         return self._attempts.run(lambda: self._send(method, path, **options))
 
 
 class _VerifiedReader:
     """A readable stream over an answer's body that hashes what passes through."""
 
-    def __init__(self, answer: requests.Response) -> None:
-        self._raw = answer.raw
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer
         self._hash = hashlib.sha256()
 
     def read(self, size: int = -1) -> bytes:
         try:
-            piece: bytes = self._raw.read(None if size < 0 else size)
-        except (HTTPError, OSError) as err:
+            piece = self._answer.read(size)
+        except (HTTPException, OSError) as err:
             message = f"The registry broke off a download: {type(err).__name__}"
             raise RegistryUnreachable(message, hint="Check the network, then run the command again") from err
         self._hash.update(piece)

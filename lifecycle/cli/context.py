@@ -40,10 +40,10 @@ class Invocation:
     def app(self) -> App:
         """The application for the chosen target. Raises `UsageError` for every mistake in the configuration at once."""
         from lifecycle.app import App
-        from lifecycle.config.load import load_target
+        from lifecycle.config.snapshot import load_target
 
         target = load_target(self.config_path, self.target_name, environment=os.environ)
-        return App(target, self.terminal)
+        return App(target, self.terminal, command=click.get_current_context().command_path)
 
     @cached_property
     def run(self) -> Run:
@@ -108,7 +108,7 @@ class Invocation:
 
 def _plan_document(plan: Plan) -> dict[str, Any]:
     def listed(steps: tuple[Step[Any], ...]) -> list[dict[str, Any]]:
-        return [{"step": step.describe(), "permissions": list(step.permissions)} for step in steps]
+        return [{"step": step.describe(), "permissions": sorted(set(step.permissions))} for step in steps]
 
     return {"title": plan.title, "because": plan.because, "steps": listed(plan.steps), "undo": listed(plan.undo)}
 

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel
 
 from lifecycle.config.keys import Key, Kind, known_keys
 from lifecycle.config.schema import Config, Settings, TargetSection
+from lifecycle.config.sections import Section
 from lifecycle.config.validate import complaints
 from lifecycle.errors import UsageError
 
@@ -58,7 +58,7 @@ def _target(account: str, region: str, indent: str) -> Iterator[str]:
     yield f"{indent}# Anything under `defaults` may stand here too, for this target alone"
 
 
-def _section(section: type[BaseModel], indent: str) -> Iterator[str]:
+def _section(section: type[Section], indent: str) -> Iterator[str]:
     for key in known_keys(section).values():
         if len(key.path) > 1:
             continue

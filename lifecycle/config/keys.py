@@ -1,16 +1,14 @@
 """The keys that the schema knows, as data: what suggestions, variables, the example file and the reference page are made from."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import MISSING, Field, dataclass, fields
 from enum import Enum
 from functools import cache
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel
-from pydantic.fields import FieldInfo
-
 from lifecycle.config.schema import Config, TargetSection
+from lifecycle.config.sections import Section, default_of, is_section
 
 
 class Kind(Enum):
@@ -34,27 +32,27 @@ class Key:
     default: Any
     required: bool
     choices: tuple[str, ...] = ()
-    section: type[BaseModel] | None = None
+    section: type[Section] | None = None
 
     @property
     def name(self) -> str:
         return ".".join(self.path)
 
 
-def keys_of(section: type[BaseModel], prefix: tuple[str, ...] = ()) -> Iterator[Key]:
+def keys_of(section: type[Section], prefix: tuple[str, ...] = ()) -> Iterator[Key]:
     """Every key of `section`, sections before what they hold, in the order of the schema."""
-    for name, field in section.model_fields.items():
-        key = _key(field, (*prefix, field.alias or name))
+    for field in fields(section):
+        key = _key(field, (*prefix, field.metadata.get("alias", field.name)))
         yield key
         if key.section:
             yield from keys_of(key.section, key.path)
 
 
 @cache
-def known_keys(model: type[BaseModel]) -> dict[tuple[str, ...], Key]:
+def known_keys(section: type[Section]) -> dict[tuple[str, ...], Key]:
     """The keys of a section by path; in those of `Config`, `targets.*` stands for any target."""
-    known = {key.path: key for key in keys_of(model)}
-    if model is Config:
+    known = {key.path: key for key in keys_of(section)}
+    if section is Config:
         target = Key(
             path=("targets", "*"),
             kind=Kind.SECTION,
@@ -67,18 +65,16 @@ def known_keys(model: type[BaseModel]) -> dict[tuple[str, ...], Key]:
     return known
 
 
-def _key(field: FieldInfo, path: tuple[str, ...]) -> Key:
-    base = _bare(field.annotation)
-    choices = tuple(str(choice) for choice in get_args(base)) if get_origin(base) is Literal else ()
-    section = base if isinstance(base, type) and issubclass(base, BaseModel) else None
+def _key(field: Field[Any], path: tuple[str, ...]) -> Key:
+    base, default = _bare(field.type), default_of(field)
     return Key(
         path=path,
         kind=_kind(base),
-        description=field.description or "",
-        default=None if field.is_required() else field.default,
-        required=field.is_required(),
-        choices=choices,
-        section=section,
+        description=field.metadata["description"],
+        default=None if default is MISSING else default,
+        required=default is MISSING,
+        choices=tuple(str(choice) for choice in get_args(base)) if get_origin(base) is Literal else (),
+        section=base if is_section(base) else None,
     )
 
 
@@ -93,7 +89,7 @@ def _bare(annotation: Any) -> Any:
 
 
 def _kind(base: Any) -> Kind:
-    if isinstance(base, type) and issubclass(base, BaseModel):
+    if is_section(base):
         return Kind.SECTION
     origin = get_origin(base) or base
     kinds = {bool: Kind.BOOLEAN, int: Kind.INTEGER, tuple: Kind.LIST, dict: Kind.MAPPING}

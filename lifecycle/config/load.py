@@ -11,7 +11,9 @@ from typing import Any
 from lifecycle.config.document import Document, KeyPath, Mistake, dotted, read_document
 from lifecycle.config.environment import read_variables
 from lifecycle.config.origins import Layer, Setting, leaves, merged, settings
+from lifecycle.config.rules import valid_values
 from lifecycle.config.schema import Config, Settings, TargetSection
+from lifecycle.config.sections import section_of
 from lifecycle.config.suggest import near, one_of
 from lifecycle.config.target import Target
 from lifecycle.config.validate import complaints
@@ -37,33 +39,33 @@ def resolve(path: Path, name: str | None, *, environment: Mapping[str, str]) -> 
     variables = read_variables(environment)
     chosen = _choose(config, name, path)
     layers = (
-        _file_layer(config.defaults, document, path, ("defaults",)),
-        _file_layer(config.targets[chosen], document, path, ("targets", chosen)),
+        _file_layer(config.get("defaults", {}), document, path, ("defaults",)),
+        _file_layer(config["targets"][chosen], document, path, ("targets", chosen)),
         Layer(values=variables.values, origins=variables.names),
     )
-    section = TargetSection.model_validate(merged(layers))
+    values = valid_values(TargetSection, merged(layers), with_defaults=True)
     target = Target(
         name=chosen,
-        project=config.project,
-        account=section.account,
-        region=section.region,
-        profile=section.profile,
-        endpoint_url=section.endpoint_url,
-        registry_url=section.registry_url,
+        project=config["project"],
+        account=values["account"],
+        region=values["region"],
+        profile=values["profile"],
+        endpoint_url=values["endpoint_url"],
+        registry_url=values["registry_url"],
         folder=path.absolute().parent,
-        settings=Settings(**{key: getattr(section, key) for key in Settings.model_fields}),
+        settings=section_of(Settings, values),
     )
-    project = Setting(name="project", value=config.project, origin=f"{path}:{document.position(('project',))}")
-    return Resolved(target=target, settings=(project, *settings(section.model_dump(), layers)))
+    project = Setting(name="project", value=config["project"], origin=f"{path}:{document.position(('project',))}")
+    return Resolved(target=target, settings=(project, *settings(values, layers)))
 
 
 def check(path: Path, *, environment: Mapping[str, str]) -> tuple[str, ...]:
     """Names of the targets. Raises `UsageError` like `load_target`."""
     _, config = _read_valid(path, environment)
-    return tuple(config.targets)
+    return tuple(config["targets"])
 
 
-def _read_valid(path: Path, environment: Mapping[str, str]) -> tuple[Document, Config]:
+def _read_valid(path: Path, environment: Mapping[str, str]) -> tuple[Document, dict[str, Any]]:
     document = _read(path)
     mistakes = [*document.mistakes]
     if not mistakes or document.value is not None:
@@ -72,7 +74,7 @@ def _read_valid(path: Path, environment: Mapping[str, str]) -> tuple[Document, C
     mistakes += read_variables(environment).mistakes
     if mistakes:
         raise invalid(mistakes, path)
-    return document, Config.model_validate(document.value)
+    return document, valid_values(Config, document.value)
 
 
 def _read(path: Path) -> Document:
@@ -130,16 +132,16 @@ def invalid(mistakes: list[Mistake], path: Path) -> UsageError:
     )
 
 
-def _choose(config: Config, name: str | None, path: Path) -> str:
-    names = list(config.targets)
-    chosen = name or config.default_target or (names[0] if len(names) == 1 else None)
+def _choose(config: Mapping[str, Any], name: str | None, path: Path) -> str:
+    names = list(config["targets"])
+    chosen = name or config.get("default_target") or (names[0] if len(names) == 1 else None)
     if chosen is None:
         raise UsageError(
             "target-unclear",
             f"`{path}` has {len(names)} targets and none was chosen",
             hint=f"Choose {one_of(names)} with `--target`, CAPCTL_TARGET or `default_target`",
         )
-    if chosen not in config.targets:
+    if chosen not in names:
         meant = near(chosen, names)
         raise UsageError(
             "target-unknown",
@@ -149,8 +151,7 @@ def _choose(config: Config, name: str | None, path: Path) -> str:
     return chosen
 
 
-def _file_layer(section: Settings, document: Document, path: Path, at: tuple[str, ...]) -> Layer:
-    values: dict[str, Any] = section.model_dump(exclude_unset=True)
+def _file_layer(values: Mapping[str, Any], document: Document, path: Path, at: tuple[str, ...]) -> Layer:
     where = dotted(at)
     origins: dict[KeyPath, str] = {
         leaf: f"{path}:{document.position((*at, *leaf))} {where}" for leaf, _ in leaves(values)

@@ -4,11 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from lifecycle.config.document import KeyPath, dotted
 from lifecycle.config.keys import Key, Kind, known_keys
+from lifecycle.config.rules import valid_values
 from lifecycle.config.schema import Settings
+from lifecycle.config.sections import Section
 from lifecycle.config.suggest import near, one_of
 
 _PATTERNS = {
@@ -31,24 +33,24 @@ class Complaint:
     missing: bool = False
 
 
-def complaints(model: type[BaseModel], value: Any, written: Callable[[KeyPath], str | None]) -> tuple[Complaint, ...]:
-    """Everything that `model` has against `value`; `written` gives the text of the scalar at a path, as it stands in the source."""
+def complaints(section: type[Section], value: Any, written: Callable[[KeyPath], str | None]) -> tuple[Complaint, ...]:
+    """Everything that `section` has against `value`; `written` gives the text of the scalar at a path, as it stands in the source."""
     try:
-        model.model_validate(value)
+        valid_values(section, value)
     except ValidationError as error:
-        return tuple(_complaint(model, dict(found), written) for found in error.errors(include_url=False))
+        return tuple(_complaint(section, dict(found), written) for found in error.errors(include_url=False))
     return ()
 
 
-def _complaint(model: type[BaseModel], found: dict[str, Any], written: Callable[[KeyPath], str | None]) -> Complaint:
+def _complaint(section: type[Section], found: dict[str, Any], written: Callable[[KeyPath], str | None]) -> Complaint:
     path: KeyPath = tuple(found["loc"])
     if path and path[-1] == "[key]":
         path = path[:-1]
         return Complaint(path=path, text=f"the name `{path[-1]}` {_NAME}", hint="Choose another name", on_key=True)
-    key = key_at(model, path)
+    key = key_at(section, path)
     match found["type"]:
         case "extra_forbidden":
-            text, hint = _unknown(model, path)
+            text, hint = _unknown(section, path)
             return Complaint(path=path, text=text, hint=hint, on_key=True)
         case "missing":
             text = f"`{dotted(path)}` is missing{_what(key)}"
@@ -58,19 +60,19 @@ def _complaint(model: type[BaseModel], found: dict[str, Any], written: Callable[
             return Complaint(path=path, text=text, hint=_instead(found, path, key, written(path)))
 
 
-def key_at(model: type[BaseModel], path: KeyPath) -> Key | None:
+def key_at(section: type[Section], path: KeyPath) -> Key | None:
     """The key of the schema that `path` in a document means; items of lists and entries of mappings belong to their list or mapping."""
     names = tuple("*" if index == 1 and path[0] == "targets" else str(part) for index, part in enumerate(path))
-    known = known_keys(model)
+    known = known_keys(section)
     while names and names not in known:
         names = names[:-1]
     return known.get(names)
 
 
-def _unknown(model: type[BaseModel], path: KeyPath) -> tuple[str, str]:
+def _unknown(section: type[Section], path: KeyPath) -> tuple[str, str]:
     wrong, parent = str(path[-1]), path[:-1]
-    holder = key_at(model, parent)
-    siblings = [key.path[0] for key in known_keys(holder.section if holder and holder.section else model).values()]
+    holder = key_at(section, parent)
+    siblings = [key.path[0] for key in known_keys(holder.section if holder and holder.section else section).values()]
     text = f"`{wrong}` is not a key{f' of `{dotted(parent)}`' if parent else ''}"
     if meant := near(wrong, siblings):
         return f"{text}; did you mean `{meant}`?", f"Write `{meant}`"

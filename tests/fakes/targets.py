@@ -3,7 +3,9 @@
 from pathlib import Path
 from typing import Any
 
+from lifecycle.config.rules import valid_values
 from lifecycle.config.schema import Settings
+from lifecycle.config.sections import section_of
 from lifecycle.config.target import Target
 
 
@@ -18,5 +20,5 @@ def make_target(folder: Path, *, endpoint_url: str | None = None, **settings: An
         endpoint_url=endpoint_url,
         registry_url=None,
         folder=folder,
-        settings=Settings.model_validate(settings),
+        settings=section_of(Settings, valid_values(Settings, settings, with_defaults=True)),
     )

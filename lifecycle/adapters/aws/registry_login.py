@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from images.digests import write_atomically
 from lifecycle.adapters.cache_folder import cache_folder
 from lifecycle.config.target import Target
 from lifecycle.ports.clock import Clock
@@ -47,12 +47,8 @@ class RegistryLogin:
 
         with translated("asking ECR for a login token"):
             answer = self._session.client("ecr").get_authorization_token()["authorizationData"][0]
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        partial = self._file.with_suffix(f".{os.getpid()}")
-        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w") as stream:
-            json.dump({"token": answer["authorizationToken"], "expires_s": answer["expiresAt"].timestamp()}, stream)
-        partial.replace(self._file)
+        kept = {"token": answer["authorizationToken"], "expires_s": answer["expiresAt"].timestamp()}
+        write_atomically(self._file, json.dumps(kept).encode())
         return str(answer["authorizationToken"])
 
     def _cached(self, now_s: float) -> str:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import random
 import threading
 from pathlib import Path
 from typing import Any
@@ -36,7 +35,7 @@ def tree_of(folder: Path, text: str = "print(1)\n") -> CodeTree:
 
 
 def client_of(registry: Any, repository: str = REPO) -> RegistryClient:
-    return RegistryClient(registry.url, repository, attempts=Attempts(sleep=lambda _s: None, rng=random.Random(1)))
+    return RegistryClient(registry.url, repository, attempts=Attempts(sleep=lambda _s: None))
 
 
 def base_in(registry: Any, repository: str = REPO, family: str = "docker") -> ImageRef:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+from functools import partial
 from typing import Any
 
 import pytest
@@ -30,7 +31,7 @@ def waits() -> list[float]:
 
 @pytest.fixture
 def client(registry: Any, waits: list[float]) -> RegistryClient:
-    attempts = Attempts(sleep=waits.append, rng=random.Random(1))
+    attempts = Attempts(sleep=waits.append, jitter=partial(random.Random(1).uniform, 0))
     return RegistryClient(registry.url, REPO, attempts=attempts)
 
 

@@ -104,8 +104,11 @@ def test_the_application_is_made_from_the_configuration(invocation: Invocation, 
     (folder / "capctl.yaml").write_text(
         'project: shop\ntargets: {dev: {account: "012345678901", region: eu-central-1}}\n'
     )
-    assert invocation.app.target.name == "dev"
-    assert invocation.app.ui is invocation.terminal
+    with click.Context(click.Command("status"), info_name="capctl status"):
+        app = invocation.app
+    assert app.target.name == "dev"
+    assert app.session.app_id == "capctl.status"
+    assert app.ui is invocation.terminal
 
 
 def test_columns_of_a_table_are_as_wide_as_their_widest_cell() -> None:

@@ -1,13 +1,24 @@
-"""What `capctl --help` and `--version` do not import."""
+"""What the commands that have to be fast do not import."""
 
+import json
+import os
 import subprocess
 import sys
+from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 
+from lifecycle.adapters.container_images import ContainerImages
+from lifecycle.config.load import load_target
+from lifecycle.domain.digest import parse_digest
+from tests.fakes.clock import FakeClock
+from tests.fakes.registry import FakeRegistry, serving
+from tests.fakes.ui import FakeUi
+
 HEAVY = {
     "asyncio", "boto3", "botocore", "dataclasses", "docker", "importlib.metadata", "jinja2", "json", "logging", "packerpy",
-    "psycopg", "pulumi", "pydantic", "requests", "rich", "subprocess", "tempfile", "tenacity", "urllib.request", "yaml",
+    "psycopg", "pulumi", "pydantic", "requests", "rich", "subprocess", "tempfile", "tenacity", "urllib.request", "urllib3", "yaml",
 }  # fmt: skip
 OURS = {
     "lifecycle",
@@ -25,14 +36,16 @@ import click
 click_alone = set(sys.modules)
 from lifecycle.cli.boundary import run_command_line
 from lifecycle.cli.main import root
-run_command_line(root, sys.argv[1:])
+code = run_command_line(root, sys.argv[1:])
 print(*sorted(set(sys.modules) - click_alone), file=sys.stderr)
+sys.exit(code)
 """
 
 
-def _imported(*words: str) -> set[str]:
+def _imported(*words: str, environment: Mapping[str, str] = os.environ) -> set[str]:
     # -S -E would hide the installation; what site imports is in `click_alone`
-    ended = subprocess.run([sys.executable, "-c", _PROGRAM, *words], capture_output=True, text=True, check=True)
+    command = [sys.executable, "-c", _PROGRAM, *words]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     return set(ended.stderr.split())
 
 
@@ -53,3 +66,25 @@ def test_help_of_a_command_imports_no_sdk() -> None:
 def test_version_is_read_only_when_asked_for() -> None:
     assert "importlib.metadata" in _imported("--version")
     assert "importlib.metadata" not in _imported("--help")
+
+
+def test_push_of_changed_code_imports_only_what_it_needs(tmp_path: Path) -> None:
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "CAPCTL_CONFIG": str(tmp_path / "capctl.yaml")}
+    with serving() as registry:
+        _project_on(registry, tmp_path)
+        _imported("-q", "image", "push", environment=environment)
+        (tmp_path / "run.py").write_text("print(2)\n")
+        imported = _imported("-q", "image", "push", environment=environment)
+        assert imported & HEAVY == {"dataclasses", "json", "subprocess"}
+        assert len(registry.tags) == 2
+
+
+def _project_on(registry: FakeRegistry, folder: Path) -> None:
+    """A project whose base image is in `registry`."""
+    target = {"account": "012345678901", "region": "eu-central-1", "registry_url": registry.url}
+    (folder / "capctl.yaml").write_text(json.dumps({"project": "shop", "targets": {"dev": target}}))
+    (folder / "requirements.txt").write_text("")
+    (folder / "run.py").write_text("print(1)\n")
+    base = parse_digest(registry.add_image("shop", {"rootfs": {"diff_ids": []}}, [b"base layer"]))
+    loaded = load_target(folder / "capctl.yaml", None, environment={})
+    ContainerImages(loaded, None, FakeClock(), FakeUi()).remember_base("base", base)  # type: ignore[arg-type]

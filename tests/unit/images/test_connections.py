@@ -1,0 +1,302 @@
+"""What lies between a registry and its client: connections, redirects, proxies, certificates."""
+
+from __future__ import annotations
+
+import base64
+import select
+import shutil
+import socket
+import ssl
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from images.code_image import together
+from images.connections import make_ready
+from images.digests import digest_of
+from images.errors import DigestMismatch, RegistryRefused, RegistryUnreachable
+from images.registry import RegistryClient
+from images.transport import Attempts, Transport
+from tests.fakes.registry import FakeRegistry, Fault, QuietServer, serving
+
+REPO = "job"
+
+
+@pytest.fixture(autouse=True)
+def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "AWS_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def client_of(url: str, **options: Any) -> RegistryClient:
+    return RegistryClient(url, REPO, attempts=Attempts(count=1), **options)
+
+
+# --- connections
+
+
+def test_requests_in_turn_share_one_connection(registry: FakeRegistry) -> None:
+    client = client_of(registry.url)
+    digest = client.upload_blob(b"content")
+    assert client.get_blob(digest) == b"content"
+    assert client.head_manifest("none") is None
+    assert (len(registry.log), registry.connections) == (4, 1)
+
+
+def test_a_streamed_blob_gives_its_connection_back_when_it_was_read_to_the_end(registry: FakeRegistry) -> None:
+    client = client_of(registry.url)
+    digest = client.upload_blob(bytes(300_000))
+    with client.open_blob(digest) as stream:
+        stream.read(10)
+    client.head_blob(digest)
+    assert registry.connections == 1
+    with pytest.raises(KeyError), client.open_blob(digest) as stream:
+        raise KeyError
+    client.head_blob(digest)
+    assert registry.connections == 2
+
+
+def test_requests_at_once_take_a_connection_each_and_keep_it_for_later(registry: FakeRegistry) -> None:
+    client, both = client_of(registry.url), threading.Barrier(2)
+
+    def fetch() -> None:
+        both.wait()
+        for _ in range(5):
+            assert client.head_blob(digest_of(b"x")) is False
+
+    together([fetch, fetch])
+    together([fetch, fetch])
+    assert len(registry.log) == 20
+    assert registry.connections <= 2
+
+
+def test_a_connection_that_the_other_side_closed_meanwhile_is_opened_again() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        connection = HTTPConnection(*server.getsockname())
+        make_ready(connection)
+        first, (peer, _) = connection.sock, server.accept()
+        make_ready(connection)
+        assert connection.sock is first
+        peer.close()
+        select.select([first], [], [], 10)
+        make_ready(connection)
+        assert connection.sock is not first
+        connection.close()
+
+
+def test_a_body_that_is_cut_off_is_another_attempt_and_in_a_stream_an_error(registry: FakeRegistry) -> None:
+    digest = client_of(registry.url).upload_blob(b"content")
+    registry.faults.append(Fault("GET", "blobs", missing_bytes=5, times=2))
+    patient = RegistryClient(registry.url, REPO, attempts=Attempts(count=3, sleep=lambda _s: None))
+    assert patient.get_blob(digest) == b"content"
+    registry.faults.append(Fault("GET", "blobs", missing_bytes=5))
+    with pytest.raises(RegistryUnreachable, match="broke off"), patient.open_blob(digest) as stream:
+        stream.read(3)
+
+
+def test_an_address_that_is_none_is_an_error() -> None:
+    with pytest.raises(RegistryUnreachable, match="no address"):
+        client_of("ftp://registry.invalid").head_manifest("v1")
+    with pytest.raises(RegistryUnreachable, match=r"[Pp]ort"):
+        client_of("http://127.0.0.1:99999").head_manifest("v1")
+
+
+# --- redirects
+
+
+def test_a_blob_may_lie_elsewhere_where_no_credentials_go(registry: FakeRegistry) -> None:
+    with serving() as storage:
+        digest = client_of(storage.url).upload_blob(b"content")
+        location = f"{storage.url}/v2/{REPO}/blobs/{digest}"
+        registry.faults.append(Fault("GET", "blobs", status=307, headers={"Location": location}, times=2))
+        client = client_of(registry.url, credentials=lambda: "Basic c2VjcmV0")
+        assert client.get_blob(digest) == b"content"
+        with client.open_blob(digest) as stream:
+            assert stream.read() == b"content"
+        assert client.requests_sent == 4
+        assert registry.authorizations == ["Basic c2VjcmV0"] * 2
+        assert set(storage.authorizations) == {None}
+
+
+def test_a_redirect_within_the_registry_keeps_the_credentials(registry: FakeRegistry) -> None:
+    digest = client_of(registry.url).upload_blob(b"content")
+    registry.authorizations.clear()
+    there = {"Location": f"/v2/{REPO}/blobs/{digest}"}
+    registry.faults.append(Fault("GET", "blobs", status=302, headers=there))
+    assert client_of(registry.url, credentials=lambda: "Basic eA==").get_blob(digest) == b"content"
+    assert registry.authorizations == ["Basic eA=="] * 2
+
+
+def test_redirects_without_end_are_refused(registry: FakeRegistry) -> None:
+    again = {"Location": f"/v2/{REPO}/blobs/{digest_of(b'x')}"}
+    registry.faults.append(Fault("GET", "blobs", status=307, headers=again, times=99))
+    with pytest.raises(RegistryRefused, match="`307`"):
+        client_of(registry.url).get_blob(digest_of(b"x"))
+    assert len(registry.log) == 6
+
+
+def test_a_redirect_to_no_address_is_an_error(registry: FakeRegistry) -> None:
+    registry.faults.append(Fault("GET", "blobs", status=307, headers={"Location": "http://["}))
+    with pytest.raises(RegistryUnreachable, match="IPv6"):
+        client_of(registry.url).get_blob(digest_of(b"x"))
+
+
+def test_an_upload_follows_no_redirect(registry: FakeRegistry) -> None:
+    registry.faults.append(Fault("POST", "uploads", status=307, headers={"Location": "http://registry.invalid/"}))
+    with pytest.raises(RegistryRefused, match="`307`"):
+        client_of(registry.url).upload_blob(b"content")
+
+
+# --- proxies
+
+
+class _Proxy(BaseHTTPRequestHandler):
+    """Answers as if nothing were found, and opens no tunnel."""
+
+    seen: list[tuple[str, str, str | None]]
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Keep test output quiet."""
+
+    def do_HEAD(self) -> None:
+        self._answer(404)
+
+    def do_CONNECT(self) -> None:
+        self._answer(502)
+
+    def _answer(self, status: int) -> None:
+        self.seen.append((self.command, self.path, self.headers.get("Proxy-Authorization")))
+        self.send_response(status)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+
+@contextmanager
+def _listening(server: HTTPServer) -> Iterator[str]:
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield f"127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@pytest.fixture
+def proxied() -> Iterator[tuple[str, list[tuple[str, str, str | None]]]]:
+    seen: list[tuple[str, str, str | None]] = []
+    with _listening(QuietServer(("127.0.0.1", 0), type("Bound", (_Proxy,), {"seen": seen}))) as address:
+        yield address, seen
+
+
+def test_a_plain_request_names_the_whole_address_to_its_proxy(proxied: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    address, seen = proxied
+    monkeypatch.setenv("HTTP_PROXY", f"http://me:p%40ss@{address}")
+    assert client_of("http://registry.invalid:5000").head_manifest("v1") is None
+    login = base64.b64encode(b"me:p@ss").decode()
+    assert seen == [("HEAD", f"http://registry.invalid:5000/v2/{REPO}/manifests/v1", f"Basic {login}")]
+
+
+def test_an_encrypted_request_asks_its_proxy_for_a_tunnel(proxied: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    address, seen = proxied
+    monkeypatch.setenv("https_proxy", address)
+    with pytest.raises(RegistryUnreachable, match="502"):
+        client_of("https://registry.invalid").head_manifest("v1")
+    assert seen == [("CONNECT", "registry.invalid:443", None)]
+
+
+def test_no_proxy_is_asked_for_what_is_exempt(
+    registry: FakeRegistry, proxied: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address, seen = proxied
+    monkeypatch.setenv("ALL_PROXY", f"http://{address}")
+    monkeypatch.setenv("NO_PROXY", "example.com,127.0.0.1")
+    assert client_of(registry.url).head_manifest("v1") is None
+    assert (seen, len(registry.log)) == ([], 1)
+
+
+def test_a_proxy_of_another_kind_is_named(registry: FakeRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "socks5://127.0.0.1:1080")
+    with pytest.raises(RegistryUnreachable, match="`socks5`"):
+        client_of(registry.url).head_manifest("v1")
+
+
+# --- certificates
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A self-signed certificate for 127.0.0.1, with its key in the same file."""
+    if shutil.which("openssl") is None:
+        pytest.skip("`openssl`, which makes the certificate, is not installed")
+    folder = tmp_path_factory.mktemp("certificate")
+    names = ("-subj", "/CN=registry", "-addext", "subjectAltName=IP:127.0.0.1")
+    made = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", "key.pem")
+    subprocess.run(
+        ["openssl", "req", "-x509", *made, *names, "-days", "2", "-out", "cert.pem"],
+        cwd=folder,
+        check=True,
+        capture_output=True,
+    )
+    (folder / "both.pem").write_text((folder / "key.pem").read_text() + (folder / "cert.pem").read_text())
+    return folder / "both.pem"
+
+
+@pytest.fixture
+def encrypted(certificate: Path) -> Iterator[str]:
+    """The address of a server with that certificate, on which nothing is found."""
+    server = QuietServer(("127.0.0.1", 0), type("Bound", (_Proxy,), {"seen": []}))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+    with _listening(server) as address:
+        yield f"https://{address}"
+
+
+def test_a_certificate_of_nobody_known_is_refused(encrypted: str) -> None:
+    with pytest.raises(RegistryUnreachable, match="CERTIFICATE_VERIFY_FAILED"):
+        client_of(encrypted).head_manifest("v1")
+
+
+@pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "AWS_CA_BUNDLE"])
+def test_certificates_are_trusted_by_variable(
+    encrypted: str, certificate: Path, variable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, str(certificate.with_name("cert.pem")))
+    assert client_of(encrypted).head_manifest("v1") is None
+
+
+def test_a_bundle_that_does_not_exist_is_named(encrypted: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere/ca.pem")
+    with pytest.raises(RegistryUnreachable, match=r"`/nowhere/ca\.pem`"):
+        client_of(encrypted).head_manifest("v1")
+
+
+# --- the rest
+
+
+def test_counters_and_close_are_the_transports(registry: FakeRegistry) -> None:
+    transport = Transport(registry.url)
+    transport.send("HEAD", f"/v2/{REPO}/blobs/{digest_of(b'x')}", expected=frozenset({404}))
+    transport.close()
+    transport.send("HEAD", f"/v2/{REPO}/blobs/{digest_of(b'x')}", expected=frozenset({404}))
+    assert (transport.requests_sent, transport.bytes_sent, registry.connections) == (2, 0, 2)
+
+
+def test_a_streamed_blob_with_other_bytes_is_found_out(registry: FakeRegistry) -> None:
+    client = client_of(registry.url)
+    digest = client.upload_blob(b"content")
+    registry.faults.append(Fault("GET", "blobs", body=b"another"))
+    with pytest.raises(DigestMismatch), client.open_blob(digest):
+        pass
