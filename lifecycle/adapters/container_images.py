@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -15,6 +13,7 @@ from urllib.parse import urlsplit
 
 from images.code_image import CodeSettings, code_tag, push_code
 from images.digests import ImageRef as RegistryRef
+from images.digests import write_atomically
 from images.errors import ImageError, ImageMissing, RegistryDenied
 from images.layer import CodeTree, build_layer, read_tree
 from images.registry import RegistryClient
@@ -55,6 +54,10 @@ class ContainerImages:
         return self.remember_base(self._recipe.tag, parse_digest(digest)) if digest else None
 
     def build_base(self) -> TaggedImage:
+        if present := self.base():
+            return present
+        from tempfile import TemporaryDirectory
+
         from images.base.recipe import ROOT_CHANGES, context_tar, dockerfile_of
         from lifecycle.adapters.docker_engine import DockerEngine
 
@@ -62,7 +65,7 @@ class ContainerImages:
         if recipe.root_tar and not engine.has(recipe.from_image):
             engine.import_root(recipe.root_tar, recipe.from_image, changes=ROOT_CHANGES)
         name = f"{urlsplit(self._login.url).netloc}/{self._target.repository_name}:{recipe.tag}"
-        with tempfile.TemporaryDirectory() as folder, _translated():
+        with TemporaryDirectory() as folder, _translated():
             context = context_tar(
                 Path(folder) / "context.tar",
                 dockerfile=dockerfile_of(recipe, "classic"),
@@ -221,10 +224,8 @@ class ContainerImages:
 
     def remember_base(self, tag: str, digest: Digest) -> TaggedImage:
         """Record what the registry holds under `tag` as the base of the present lock."""
-        self._record.parent.mkdir(parents=True, exist_ok=True)
-        partial = self._record.with_suffix(f".{os.getpid()}")
-        partial.write_text(json.dumps({"inputs": self._base_inputs, "tag": tag, "digest": digest}))
-        partial.replace(self._record)
+        record = {"inputs": self._base_inputs, "tag": tag, "digest": digest}
+        write_atomically(self._record, json.dumps(record).encode())
         return TaggedImage(ref=self._ref(digest), tag=tag)
 
     def _ref(self, digest: Digest) -> ImageRef:

@@ -122,7 +122,7 @@ class BucketSource:
             progress(stored.bytes)
             return stored.sha256
         hasher = hashlib.sha256()
-        for chunk in self._objects.chunks(file.uri):
+        for chunk in self._chunks(file.path, file.uri):
             hasher.update(chunk)
             progress(len(chunk))
         return hasher.hexdigest()
@@ -133,9 +133,17 @@ class BucketSource:
             copy = Path(folder, path)
             copy.parent.mkdir(parents=True)
             with copy.open("wb") as file:
-                for chunk in self._objects.chunks(self._prefix + path):
+                for chunk in self._chunks(path, self._prefix + path):
                     file.write(chunk)
             yield copy
+
+    def _chunks(self, path: str, uri: str) -> Iterator[bytes]:
+        try:
+            yield from self._objects.chunks(uri)
+        except CapctlError as error:
+            if error.code != "object-missing":
+                raise
+            raise _missing(path, self.name) from error
 
 
 def _missing(path: str, source: str) -> CapctlError:

@@ -8,7 +8,7 @@ from lifecycle.domain.digest import Digest, digest_of
 from lifecycle.domain.evidence import SCHEMA
 from lifecycle.domain.models import MARKER
 from lifecycle.errors import CapctlError
-from lifecycle.ports.baker import BakeRequest
+from lifecycle.ports.baker import AmiNameTaken, BakeRequest
 from tests.fakes.amis import FakeAmis
 
 
@@ -31,9 +31,12 @@ class FakeBaker:
             raise self.lacks
 
     def bake(self, request: BakeRequest, accept: Callable[[dict[str, Any]], None]) -> AmiId:
+        self.require_programs()
         self.requests.append(request)
         if self.error:
             raise self.error
+        if taken := self._amis.by_name(request.ami_name):
+            raise AmiNameTaken("ami-name-taken", f"AMI `{request.ami_name}` exists already as `{taken.id}`")
         instance_id = f"i-{len(self.requests):017x}"
         report = evidence_of(request, instance_id)
         self._damage(report)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from lifecycle.domain.job import contract
 from lifecycle.errors import CapctlError
 
 
@@ -17,6 +18,8 @@ class FakeResults:
         self.read.append(uri)
         if self.left is None:
             raise CapctlError("result-missing", f"The job left no result at `{uri}`", hint="Read its log")
+        if self.left.get("schema") != contract.RESULT_SCHEMA:
+            raise CapctlError("result-invalid", f"`{uri}` is no result", hint="Check the image")
         return self.left
 
     def rows(self, database_url: str, session_id: str) -> dict[str, int]:

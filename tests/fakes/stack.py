@@ -1,5 +1,6 @@
 """`ports.Stack` in memory."""
 
+from collections import Counter
 from collections.abc import Collection
 
 from lifecycle.domain.release import DeployedRelease, Release
@@ -16,8 +17,12 @@ OUTPUTS = BaseOutputs(
     execution_role_arn="arn:aws:iam::123456789012:role/vision-execution",
     instance_profile_arn="arn:aws:iam::123456789012:instance-profile/vision-instance",
 )
-_PARTS = ("ec2/launchTemplate:LaunchTemplate", "batch/computeEnvironment:ComputeEnvironment",
-          "batch/jobQueue:JobQueue", "batch/jobDefinition:JobDefinition")  # fmt: skip
+_TEMPLATE, _DEFINITION = "aws:ec2/launchTemplate:LaunchTemplate", "aws:batch/jobDefinition:JobDefinition"
+_ENVIRONMENT, _QUEUE = "aws:batch/computeEnvironment:ComputeEnvironment", "aws:batch/jobQueue:JobQueue"
+PARTS = (_TEMPLATE, _DEFINITION, _ENVIRONMENT, _QUEUE)
+# A compute environment that Batch refused exists all the same, and its queue was never asked for.
+_FINISHED = {_TEMPLATE: "same", _DEFINITION: "same", _ENVIRONMENT: "update", _QUEUE: "create"}
+_CLEARED = dict.fromkeys((_TEMPLATE, _DEFINITION, _ENVIRONMENT), "delete")
 
 
 class FakeStack:
@@ -32,10 +37,11 @@ class FakeStack:
         self.surprise: tuple[ResourceChange, ...] = ()
         self.half_made: set[str] = set()
         self._releases: dict[str, DeployedRelease] = {}
+        self._made: Counter[str] = Counter()
 
     def preview_base(self) -> tuple[ResourceChange, ...]:
         operation = "same" if self.bootstrapped else "create"
-        made = ResourceChange(operation=operation, type="aws:s3/bucket:Bucket", name=OUTPUTS.bucket)
+        made = ResourceChange(operation=operation, type="aws:s3/bucket:Bucket", name="data")
         return (*self.surprise, made)
 
     def apply_base(self) -> BaseOutputs:
@@ -52,13 +58,16 @@ class FakeStack:
 
     def preview_release(self, release: Release) -> tuple[ResourceChange, ...]:
         self.base()
-        operations = dict.fromkeys(self._releases, "same") | dict.fromkeys(self.half_made, "delete")
-        if release.id not in self._releases:
-            operations[release.id] = "create"
+        operations = dict.fromkeys(self._releases, dict.fromkeys(PARTS, "same"))
+        operations |= dict.fromkeys(self.half_made, _CLEARED)
+        if release.id in self.half_made:
+            operations[release.id] = _FINISHED
+        elif release.id not in self._releases:
+            operations[release.id] = dict.fromkeys(PARTS, "create")
         return self.surprise + tuple(
-            ResourceChange(operation=operation, type=f"aws:{part}", name=f"vision-{release_id}")
-            for release_id, operation in operations.items()
-            for part in _PARTS
+            ResourceChange(operation=operation, type=part, name=f"vision-{release_id}")
+            for release_id, parts in operations.items()
+            for part, operation in parts.items()
         )
 
     def add_release(self, release: Release) -> tuple[DeployedRelease, ...]:
@@ -68,7 +77,9 @@ class FakeStack:
             error, self.fail_with = self.fail_with, None
             raise error
         self.half_made.clear()
-        self._releases.setdefault(release.id, deployed(release))
+        if release.id not in self._releases:
+            self._made[release.id] += 1
+            self._releases[release.id] = deployed(release, revision=self._made[release.id])
         return self.releases()
 
     def remove_releases(self, ids: Collection[str]) -> tuple[DeployedRelease, ...]:
@@ -82,12 +93,12 @@ class FakeStack:
         self.bootstrapped = False
 
 
-def deployed(release: Release) -> DeployedRelease:
-    """The ARNs that a release gets."""
+def deployed(release: Release, *, revision: int = 1) -> DeployedRelease:
+    """The ARNs that a release gets. Batch counts the revisions of a name on, also when all were deregistered."""
     name = f"vision-{release.id}"
     return DeployedRelease(
         release=release,
         compute_environment_arn=f"{ACCOUNT}:compute-environment/{name}",
         job_queue_arn=f"{ACCOUNT}:job-queue/{name}",
-        job_definition_arn=f"{ACCOUNT}:job-definition/{name}:1",
+        job_definition_arn=f"{ACCOUNT}:job-definition/{name}:{revision}",
     )

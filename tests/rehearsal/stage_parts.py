@@ -1,19 +1,37 @@
-"""What the tests of the stage set share: clients, an image of a few programs, a machine to log in to, waiting."""
+"""What tests of real parts share: clients, credentials, an image of a few programs, a machine to log in to, Pulumi, waiting."""
 
 from __future__ import annotations
 
 import io
+import os
 import re
 import shutil
 import subprocess
 import tarfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import boto3
+import pytest
 from botocore.config import Config
+
+from lifecycle.adapters.aws.session import AwsSession
+from lifecycle.config.target import Target
+from lifecycle.domain.ami import AmiId
+from lifecycle.domain.release import Release
+from lifecycle.errors import CapctlError
+from lifecycle.rehearsal.emulator.launch import Emulator
+from lifecycle.rehearsal.provider.shim import write_shim
+from tests.fakes.releases import make_release
+from tests.fakes.targets import make_target
+from tests.fakes.ui import FakeUi
+
+if TYPE_CHECKING:
+    from lifecycle.adapters.pulumi_auto import PulumiStack
 
 REGION = "us-west-2"
 TINY_IMAGE = "capctl-test/tiny:1"
@@ -79,3 +97,60 @@ def tiny_tar() -> bytes:
         for name, source in sorted(files.items()):
             archive.add(source, arcname=name)
     return buffer.getvalue()
+
+
+@contextmanager
+def emulated_credentials(**environment: str) -> Iterator[None]:
+    """Keys that the emulator takes, and more of the environment, while the block runs."""
+    keys = {"AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY": "a-secret-of-many-characters"}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in (keys | environment).items():
+            patch.setenv(name, value)
+        yield
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PulumiStage:
+    """A target whose stacks the real Pulumi makes on an emulator."""
+
+    target: Target
+    session: AwsSession
+    ami_id: AmiId
+
+    def run(self) -> PulumiStack:
+        """The stacks, as one more command sees them."""
+        from lifecycle.adapters.pulumi_auto import PulumiStack
+
+        return PulumiStack(self.target, self.session, FakeUi())
+
+    def release(self, number: int) -> Release:
+        """A release that the emulator accepts."""
+        settings = self.target.settings.release
+        network = {"subnet_ids": settings.subnet_ids, "security_group_ids": settings.security_group_ids}
+        return replace(make_release(number, gpus=0, **network), ami_id=self.ami_id)
+
+
+@contextmanager
+def pulumi_stage(emulator: Emulator, folder: Path, *, project: str = "vision") -> Iterator[PulumiStage]:
+    """A stage on which nothing stands yet. Skips where Pulumi is missing."""
+    from lifecycle.adapters.pulumi_cli import find_pulumi
+
+    try:
+        find_pulumi(os.environ.get("PATH", ""))
+    except CapctlError as missing:
+        pytest.skip(missing.message)
+    aws = Aws(emulator.endpoint)
+    network = {
+        "subnet_ids": (aws.ec2.describe_subnets()["Subnets"][0]["SubnetId"],),
+        "security_group_ids": (aws.ec2.describe_security_groups()["SecurityGroups"][0]["GroupId"],),
+    }
+    target = make_target(
+        folder,
+        endpoint_url=emulator.endpoint,
+        release={**network, "gpus": 0, "vcpus": 1, "memory_mib": 128},
+        smoke={"video_url": f"s3://{project}-capctl-123456789012-{REGION}/videos/face.mp4", "timeout_s": 60},
+        stack={"state": "file://state"},
+    )
+    with emulated_credentials(PATH=f"{write_shim(folder / 'bin')}:{os.environ['PATH']}"):
+        target = replace(target, project=project)
+        yield PulumiStage(target=target, session=AwsSession(target), ami_id=AmiId(emulator.facts["base_ami"]))

@@ -208,23 +208,6 @@ def test_log_of_the_bake_is_kept_without_urls(stage: Stage, ami: dict[str, Any])
     assert "X-Amz-" not in log
 
 
-def test_object_that_differs_from_the_lock_fails_on_the_instance(stage: Stage, ami: dict[str, Any]) -> None:
-    sha256 = hashlib.sha256(CONTENTS["models/age-v1.onnx"]).hexdigest()
-    stored = {"Bucket": BUCKET, "Key": f"models/{sha256}"}
-    before = stage.amis()
-    stage.aws.s3.put_object(**stored, Body=b"AGE" * 100_000, Metadata={"sha256": sha256})
-    try:
-        done = stage.run("ami", "bake", "--force")
-    finally:
-        stage.aws.s3.put_object(**stored, Body=CONTENTS["models/age-v1.onnx"], Metadata={"sha256": sha256})
-    assert done.returncode == 1
-    assert (
-        "error[payload-mismatch]: On the instance, `models/age-v1.onnx` is not what the lock says: sha256"
-        in done.stderr
-    )
-    assert (stage.amis(), stage.left()) == (before, [])
-
-
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("moment", ["Launching", "Waiting for SSH", "Provisioning with validate", "Creating AMI"])
 def test_signal_in_the_middle_leaves_nothing_and_the_next_run_finishes(

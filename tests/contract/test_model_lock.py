@@ -1,0 +1,74 @@
+"""What `ports.ModelLock` promises; a file keeps it, in tests too."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lifecycle.adapters.lock_file import LockFile
+from lifecycle.domain.models import ModelFile, ModelSet, model_set
+from lifecycle.errors import UsageError
+from lifecycle.ports.model_lock import ModelLock
+
+AGE = ModelFile(
+    path="models/age-v1.onnx",
+    bytes=3,
+    sha256="aa" * 32,
+    source="s3://models/v1/age-v1.onnx",
+    licence="Apache-2.0: see “NOTICE”",
+    permitted_use="- any\n- research",
+)
+WEIGHTS = ModelFile(path="checkpoints/llava stage2/#1.bin", bytes=5_000_000_000, sha256="0" * 64)
+SET = model_set((AGE, WEIGHTS))
+
+Opened = Callable[[], ModelLock]
+
+
+@pytest.fixture
+def opened(tmp_path: Path) -> Opened:
+    """The same lock, as one more command opens it."""
+    return lambda: LockFile(tmp_path / "models.lock.yaml")
+
+
+def test_lock_is_called_by_its_file(opened: Opened) -> None:
+    assert opened().name == "models.lock.yaml"
+
+
+def test_before_the_first_lock_there_is_no_set(opened: Opened) -> None:
+    assert opened().read() is None
+
+
+def test_written_set_reads_back_whole(opened: Opened) -> None:
+    opened().write(SET)
+    assert opened().read() == SET
+
+
+def test_later_set_replaces_the_former(opened: Opened) -> None:
+    opened().write(SET)
+    later = model_set((replace(AGE, sha256="bb" * 32),))
+    opened().write(later)
+    assert opened().read() == later
+
+
+def test_equal_sets_give_the_same_file(opened: Opened, tmp_path: Path) -> None:
+    opened().write(SET)
+    before = (tmp_path / "models.lock.yaml").read_bytes()
+    opened().write(model_set((WEIGHTS, AGE)))
+    assert (tmp_path / "models.lock.yaml").read_bytes() == before
+
+
+def test_write_that_fails_leaves_the_former_set_and_nothing_else(opened: Opened, tmp_path: Path) -> None:
+    opened().write(SET)
+    unwritable = ModelSet(files=(replace(AGE, path="\udcff"),))
+    with pytest.raises(UnicodeEncodeError):
+        opened().write(unwritable)
+    assert opened().read() == SET
+    assert [path.name for path in tmp_path.iterdir()] == ["models.lock.yaml"]
+
+
+def test_lock_that_cannot_be_read_is_a_usage_error(opened: Opened, tmp_path: Path) -> None:
+    (tmp_path / "models.lock.yaml").write_text("schema: capctl.model-lock/2\n")
+    with pytest.raises(UsageError, match=r"models\.lock\.yaml") as failed:
+        opened().read()
+    assert failed.value.code == "lock-invalid"
