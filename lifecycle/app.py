@@ -43,15 +43,16 @@ def begin_run(command: str, *, reason: str, folder: Path) -> Run:
 class App:
     """`ports.Ports` for one target. SDKs are imported by the port that needs them, when it is first asked for."""
 
-    def __init__(self, target: Target, ui: Ui) -> None:
+    def __init__(self, target: Target, ui: Ui, *, command: str = "") -> None:
         self.target = target
         self.ui = ui
+        self._command = command
 
     @cached_property
     def session(self) -> AwsSession:
         from lifecycle.adapters.aws.session import AwsSession
 
-        return AwsSession(self.target)
+        return AwsSession(self.target, command=self._command)
 
     @cached_property
     def amis(self) -> Amis:

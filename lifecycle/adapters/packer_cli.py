@@ -159,6 +159,9 @@ class PackerBaker:
         }
         if frozen.token:
             environment["AWS_SESSION_TOKEN"] = frozen.token
+        if self._session.app_id:
+            # Its AWS library knows no application id; this too ends up in the User-Agent.
+            environment["AWS_EXECUTION_ENV"] = self._session.app_id
         for name in ("PACKER_PLUGIN_PATH", "PACKER_CONFIG_DIR"):
             if name in os.environ:
                 environment[name] = os.environ[name]

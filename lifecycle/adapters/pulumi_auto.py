@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from lifecycle.adapters.aws.session import AwsSession
+from lifecycle.adapters.aws.session import APP_ID_VARIABLE, AwsSession
 from lifecycle.adapters.pulumi_adopt import adopted
 from lifecycle.adapters.pulumi_engine import Program, PulumiEngine
 from lifecycle.adapters.pulumi_programs import base_outputs, base_program, deployed_releases, releases_program
@@ -28,7 +28,8 @@ class PulumiStack:
         self._target = target
         self._session = session
         self._ui = ui
-        self._engine = PulumiEngine(target, ui, environment)
+        named = {APP_ID_VARIABLE: session.app_id} if session.app_id else {}
+        self._engine = PulumiEngine(target, ui, {**environment, **named})
         self._outputs: BaseOutputs | None = None
 
     def preview_base(self) -> tuple[ResourceChange, ...]:

@@ -41,7 +41,9 @@ def base(invocation: Invocation, dry_run: bool) -> None:
 @pass_invocation
 def build(invocation: Invocation) -> None:
     """Build the code layer of the working tree without pushing it; prints its tag."""
-    layer = invocation.app.images.code_layer()
+    from lifecycle.workflows.build_layer import build_layer
+
+    layer = build_layer(invocation.app)
     invocation.emit("capctl.code-layer/1", asdict(layer), layer.tag)
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+from botocore.config import Config
 
 from lifecycle.errors import CapctlError
 from lifecycle.ports.ui import Ui
@@ -32,6 +33,8 @@ EMULATOR_TIMEOUT_S = 30.0
 # The emulator believes any credentials; these look like what they are.
 ACCESS_KEY = "AKIAREHEARSAL0000000"
 SECRET_KEY = "rehearsal"
+# Tells the calls of the rehearsal itself from those of the commands that it plays.
+APP_ID = "rehearsal"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,6 +206,7 @@ def _client(service: str, endpoint: str) -> Any:
         region_name=REGION,
         aws_access_key_id=ACCESS_KEY,
         aws_secret_access_key=SECRET_KEY,
+        config=Config(user_agent_appid=APP_ID),
     )
 
 

@@ -7,6 +7,7 @@ from lifecycle.config.target import Target
 from lifecycle.domain.ami import AmiRecord, AmiStatus, BakeInputs, Tag
 from lifecycle.domain.evidence import differences
 from lifecycle.domain.models import ModelSet
+from lifecycle.domain.permissions import READ_AMIS, READ_EVIDENCE, READ_OBJECTS
 from lifecycle.domain.plan import Plan, Step
 from lifecycle.domain.run import Run
 from lifecycle.errors import CapctlError, UsageError
@@ -22,6 +23,8 @@ from lifecycle.workflows.bake_steps import (
 from lifecycle.workflows.lock_models import locked
 from lifecycle.workflows.push_models import distinct, missing_objects
 from lifecycle.workflows.verify_ami import read_evidence
+
+PERMISSIONS = {"ami bake": (*READ_AMIS, *READ_EVIDENCE, *READ_OBJECTS, "ssm:GetParameter")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

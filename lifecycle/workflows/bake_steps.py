@@ -9,12 +9,41 @@ from lifecycle.domain.digest import canonical_json
 from lifecycle.domain.evidence import differences, parse_evidence
 from lifecycle.domain.measures import size_text
 from lifecycle.domain.models import ModelSet
+from lifecycle.domain.permissions import READ_AMIS, READ_EVIDENCE
 from lifecycle.domain.run import Run
 from lifecycle.errors import CapctlError
 from lifecycle.ports import Ports
 from lifecycle.ports.baker import AmiNameTaken, BakeRequest
 from lifecycle.workflows.push_models import object_uri
 from lifecycle.workflows.verify_ami import evidence_uri, read_evidence, rejection, verify_ami
+
+# What Packer's Amazon builder calls for the template, old and new, on the way through Session Manager too.
+_PACKER = (
+    "ec2:AuthorizeSecurityGroupIngress",
+    "ec2:CreateImage",
+    "ec2:CreateKeyPair",
+    "ec2:CreateSecurityGroup",
+    "ec2:CreateTags",
+    "ec2:DeleteKeyPair",
+    "ec2:DeleteSecurityGroup",
+    "ec2:DescribeImages",
+    "ec2:DescribeInstanceStatus",
+    "ec2:DescribeInstances",
+    "ec2:DescribeRegions",
+    "ec2:DescribeSecurityGroups",
+    "ec2:DescribeSubnets",
+    "ec2:DescribeVolumes",
+    "ec2:ModifyInstanceAttribute",
+    "ec2:RunInstances",
+    "ec2:StopInstances",
+    "ec2:TerminateInstances",
+    "iam:GetInstanceProfile",
+    "iam:PassRole",
+    "ssm:StartSession",
+    "ssm:TerminateSession",
+)
+# Beyond Packer's own, to remove what a bake left that failed.
+_REMOVE_LEFTOVERS = ("ec2:DeleteSnapshot", "ec2:DeleteVolume", "ec2:DeregisterImage", "ec2:DescribeKeyPairs")
 
 
 def named(ports: Ports, name: str) -> AmiRecord:
@@ -31,7 +60,7 @@ class Deregister:
 
     ports: Ports
     ami: AmiRecord
-    permissions: tuple[str, ...] = ("ec2:DescribeImages", "ec2:DeregisterImage", "ec2:DeleteSnapshot")
+    permissions: tuple[str, ...] = (*READ_AMIS, "ec2:DeleteSnapshot", "ec2:DeregisterImage")
 
     def describe(self) -> str:
         return f"deregister unproven AMI {self.ami.id}"
@@ -59,14 +88,7 @@ class BakeAmi:
     models: ModelSet
     name: str
     tags: dict[str, str]
-    permissions: tuple[str, ...] = (
-        "ec2:AuthorizeSecurityGroupIngress", "ec2:CreateImage", "ec2:CreateKeyPair", "ec2:CreateSecurityGroup", "ec2:CreateTags",
-        "ec2:DeleteKeyPair", "ec2:DeleteSecurityGroup", "ec2:DeleteSnapshot", "ec2:DeleteVolume", "ec2:DeregisterImage",
-        "ec2:DescribeImages", "ec2:DescribeInstances", "ec2:DescribeKeyPairs", "ec2:DescribeSecurityGroups", "ec2:DescribeSnapshots",
-        "ec2:DescribeSubnets", "ec2:DescribeVolumes", "ec2:DescribeVpcs", "ec2:RunInstances", "ec2:StopInstances",
-        "ec2:TerminateInstances", "iam:GetInstanceProfile", "iam:PassRole", "s3:GetObject", "s3:PutObject", "ssm:StartSession",
-        "ssm:TerminateSession",
-    )  # fmt: skip
+    permissions: tuple[str, ...] = (*_PACKER, *_REMOVE_LEFTOVERS, "s3:GetObject", "s3:PutObject")
 
     def describe(self) -> str:
         size = f"{len(self.models.files)} files, {size_text(self.models.total_bytes)}"
@@ -116,7 +138,7 @@ class MarkCandidate:
     target: Target
     name: str
     tags: dict[str, str]
-    permissions: tuple[str, ...] = ("ec2:CreateTags", "ec2:DescribeImages", "ec2:DescribeSnapshots", "s3:GetObject")
+    permissions: tuple[str, ...] = (*READ_EVIDENCE, "ec2:CreateTags")
 
     def describe(self) -> str:
         return f"wait until {self.name} is available, tag it as {AmiStatus.CANDIDATE}"
@@ -148,7 +170,7 @@ class RequireImdsV2:
 
     ports: Ports
     name: str
-    permissions: tuple[str, ...] = ("ec2:DescribeImages", "ec2:ModifyImageAttribute")
+    permissions: tuple[str, ...] = (*READ_AMIS, "ec2:ModifyImageAttribute")
 
     def describe(self) -> str:
         return f"require IMDSv2 on {self.name}"
@@ -170,7 +192,7 @@ class MarkVerified:
     ports: Ports
     target: Target
     name: str
-    permissions: tuple[str, ...] = ("ec2:CreateTags", "ec2:DescribeImages", "ec2:DescribeSnapshots", "s3:GetObject")
+    permissions: tuple[str, ...] = (*READ_EVIDENCE, "ec2:CreateTags")
 
     def describe(self) -> str:
         return f"verify {self.name}, tag it as {AmiStatus.VERIFIED}"

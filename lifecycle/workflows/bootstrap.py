@@ -3,10 +3,13 @@
 from collections import Counter
 from dataclasses import dataclass
 
+from lifecycle.domain.permissions import CHANGE_STATE, READ_STATE
 from lifecycle.domain.plan import Plan
 from lifecycle.errors import CapctlError
 from lifecycle.ports import Ports
 from lifecycle.ports.stack import BaseOutputs, ResourceChange
+
+PERMISSIONS = {"bootstrap": READ_STATE}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,6 +19,7 @@ class ApplyBase:
     ports: Ports
     changes: tuple[ResourceChange, ...]
     permissions: tuple[str, ...] = (
+        *CHANGE_STATE,
         "dynamodb:CreateTable",
         "dynamodb:DescribeContinuousBackups",
         "dynamodb:DescribeTable",
@@ -32,6 +36,7 @@ class ApplyBase:
         "iam:GetRole",
         "iam:GetRolePolicy",
         "iam:ListAttachedRolePolicies",
+        "iam:PassRole",
         "iam:PutRolePolicy",
         "iam:TagInstanceProfile",
         "iam:TagRole",
@@ -40,8 +45,11 @@ class ApplyBase:
         "logs:PutRetentionPolicy",
         "logs:TagResource",
         "s3:CreateBucket",
+        "s3:GetBucketPublicAccessBlock",
         "s3:GetBucketTagging",
-        "s3:ListBucket",
+        "s3:GetBucketVersioning",
+        "s3:GetEncryptionConfiguration",
+        "s3:GetLifecycleConfiguration",
         "s3:PutBucketPublicAccessBlock",
         "s3:PutBucketTagging",
         "s3:PutBucketVersioning",

@@ -2,10 +2,13 @@
 
 from dataclasses import dataclass
 
+from lifecycle.domain.permissions import PUSH_IMAGES, READ_IMAGES
 from lifecycle.domain.plan import Plan
 from lifecycle.errors import CapctlError
 from lifecycle.ports import Ports
 from lifecycle.ports.images import TaggedImage
+
+PERMISSIONS = {"image base": READ_IMAGES}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,14 +17,7 @@ class BuildBase:
 
     ports: Ports
     tag: str
-    permissions: tuple[str, ...] = (
-        "ecr:BatchCheckLayerAvailability",
-        "ecr:CompleteLayerUpload",
-        "ecr:GetAuthorizationToken",
-        "ecr:InitiateLayerUpload",
-        "ecr:PutImage",
-        "ecr:UploadLayerPart",
-    )
+    permissions: tuple[str, ...] = PUSH_IMAGES
 
     def describe(self) -> str:
         return f"build base image {self.tag}"

@@ -7,6 +7,7 @@ from lifecycle.config.target import Target
 from lifecycle.domain.ami import AmiRecord, AmiStatus, Tag, parse_ami_id
 from lifecycle.domain.digest import parse_digest
 from lifecycle.domain.image import ImageRef, parse_image_ref
+from lifecycle.domain.permissions import READ_AMIS, READ_IMAGES, READ_JOBS, READ_POINTER, READ_QUEUES, READ_STATE
 from lifecycle.domain.plan import Plan, Step
 from lifecycle.domain.release import DeployedRelease, Parameters, Pointer, Release
 from lifecycle.domain.run import Run
@@ -17,6 +18,8 @@ from lifecycle.workflows.promote import MovePointer
 from lifecycle.workflows.release_steps import CreateRelease, PruneReleases, RemoveRelease, WaitValid
 from lifecycle.workflows.smoke import Smoke, is_smoke, require_video
 from lifecycle.workflows.verify_image import rejection
+
+PERMISSIONS = {"deploy": (*READ_AMIS, *READ_IMAGES, *READ_JOBS, *READ_POINTER, *READ_QUEUES, *READ_STATE)}
 
 # Batch allows 50 compute environments in a region; two are left for a person in a hurry.
 _ENVIRONMENT_LIMIT = 48

@@ -4,12 +4,19 @@ from collections.abc import Callable, Iterator
 
 from lifecycle.config.target import Target
 from lifecycle.domain.job import VIDEO_FOLDERS, JobRecord, contract
+from lifecycle.domain.permissions import READ_JOBS, READ_LOGS, READ_POINTER, SUBMIT_JOBS
 from lifecycle.domain.run import Run
 from lifecycle.errors import UsageError
 from lifecycle.ports import Ports
 from lifecycle.ports.clock import polls
 from lifecycle.ports.jobs import JobRequest, LogLine
 from lifecycle.workflows.promote import active_pointer
+
+PERMISSIONS = {
+    "job submit": (*READ_POINTER, *SUBMIT_JOBS),
+    "job ls": (*READ_POINTER, *READ_JOBS),
+    "job logs": READ_LOGS,
+}
 
 # CloudWatch Logs shows a line a few seconds after it was written; asking more often shows nothing sooner.
 _LOG_POLL_S = 2.0

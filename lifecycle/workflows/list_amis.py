@@ -4,7 +4,10 @@ from typing import Any
 
 from lifecycle.config.target import Target
 from lifecycle.domain.ami import AmiRecord, AmiStatus, Tag
+from lifecycle.domain.permissions import READ_AMIS
 from lifecycle.ports import Ports
+
+PERMISSIONS = {"ami ls": READ_AMIS, "ami show": READ_AMIS}
 
 
 def list_amis(ports: Ports, target: Target, *, status: AmiStatus | None = None) -> tuple[AmiRecord, ...]:

@@ -4,11 +4,16 @@ from dataclasses import dataclass
 
 from lifecycle.domain.digest import Digest
 from lifecycle.domain.models import ModelFile, ModelSet, model_set
+from lifecycle.domain.permissions import READ_OBJECTS
 from lifecycle.domain.plan import Plan
 from lifecycle.errors import CapctlError, UsageError
 from lifecycle.ports import Ports
 from lifecycle.ports.model_source import SourceFile
 from lifecycle.workflows.parallel import Advance, for_each
+
+# Of a source in S3; one on this machine needs none.
+READ_SOURCE = READ_OBJECTS
+PERMISSIONS = {"models lock": READ_SOURCE}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from lifecycle.domain.permissions import READ_POINTER, READ_STATE
 from lifecycle.domain.release import DeployedRelease, Pointer
 from lifecycle.domain.run import Run
 from lifecycle.errors import CapctlError
@@ -16,7 +17,7 @@ class MovePointer:
     run: Run
     release_id: str
     now: Pointer | None
-    permissions: tuple[str, ...] = ("dynamodb:GetItem", "dynamodb:PutItem")
+    permissions: tuple[str, ...] = (*READ_POINTER, *READ_STATE, "dynamodb:PutItem")
 
     def describe(self) -> str:
         return f"pointer: {self.now.release_id if self.now else 'none'} -> {self.release_id}"

@@ -2,10 +2,13 @@
 
 from dataclasses import dataclass
 
+from lifecycle.domain.permissions import PUSH_IMAGES, READ_IMAGES
 from lifecycle.domain.plan import Plan
 from lifecycle.errors import CapctlError
 from lifecycle.ports import Ports
 from lifecycle.ports.images import PushedImage
+
+PERMISSIONS = {"image push": READ_IMAGES}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,16 +21,7 @@ class PushCode:
 
     ports: Ports
     tag: str
-    permissions: tuple[str, ...] = (
-        "ecr:BatchCheckLayerAvailability",
-        "ecr:BatchGetImage",
-        "ecr:CompleteLayerUpload",
-        "ecr:GetAuthorizationToken",
-        "ecr:GetDownloadUrlForLayer",
-        "ecr:InitiateLayerUpload",
-        "ecr:PutImage",
-        "ecr:UploadLayerPart",
-    )
+    permissions: tuple[str, ...] = PUSH_IMAGES
 
     def describe(self) -> str:
         return f"push code image {self.tag}"

@@ -5,11 +5,14 @@ from dataclasses import dataclass
 from lifecycle.config.target import Target
 from lifecycle.domain.measures import size_text
 from lifecycle.domain.models import ModelFile, ModelSet
+from lifecycle.domain.permissions import READ_OBJECTS
 from lifecycle.domain.plan import Plan
 from lifecycle.errors import CapctlError
 from lifecycle.ports import Ports
-from lifecycle.workflows.lock_models import locked
+from lifecycle.workflows.lock_models import READ_SOURCE, locked
 from lifecycle.workflows.parallel import Advance, for_each
+
+PERMISSIONS = {"models push": READ_OBJECTS}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +22,7 @@ class UploadModels:
     ports: Ports
     target: Target
     missing: tuple[ModelFile, ...]
-    permissions: tuple[str, ...] = ("s3:PutObject", "s3:AbortMultipartUpload", "s3:GetObject", "s3:ListBucket")
+    permissions: tuple[str, ...] = (*READ_OBJECTS, *READ_SOURCE, "s3:AbortMultipartUpload", "s3:PutObject")
 
     def describe(self) -> str:
         names = ", ".join(file.path for file in self.missing[:3])

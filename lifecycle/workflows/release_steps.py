@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from lifecycle.domain.permissions import CHANGE_STATE, READ_JOBS, READ_POINTER, READ_QUEUES, READ_STATE
 from lifecycle.domain.release import DeployedRelease, Pointer, Release
 from lifecycle.errors import CapctlError, Interrupted, PartlyApplied, TimedOut
 from lifecycle.ports import Ports
@@ -13,21 +14,28 @@ from lifecycle.workflows.promote import deployed_release
 _VALID_TIMEOUT_S = 600.0
 _VALID_POLL_S = 1.0
 
+# An update of Pulumi's first reads what a killed run left.
+_READ_RELEASES = (
+    *READ_QUEUES,
+    "batch:DescribeJobDefinitions",
+    "ec2:DescribeLaunchTemplateVersions",
+    "ec2:DescribeLaunchTemplates",
+)
 _CREATE = (
+    *CHANGE_STATE,
+    *_READ_RELEASES,
     "batch:CreateComputeEnvironment",
     "batch:CreateJobQueue",
-    "batch:DescribeComputeEnvironments",
-    "batch:DescribeJobDefinitions",
-    "batch:DescribeJobQueues",
     "batch:RegisterJobDefinition",
     "batch:TagResource",
     "ec2:CreateLaunchTemplate",
     "ec2:CreateTags",
-    "ec2:DescribeLaunchTemplateVersions",
-    "ec2:DescribeLaunchTemplates",
+    "iam:CreateServiceLinkedRole",
     "iam:PassRole",
 )
 _DELETE = (
+    *CHANGE_STATE,
+    *_READ_RELEASES,
     "batch:DeleteComputeEnvironment",
     "batch:DeleteJobQueue",
     "batch:DeregisterJobDefinition",
@@ -78,7 +86,7 @@ class WaitValid:
 
     ports: Ports
     release_id: str
-    permissions: tuple[str, ...] = ("batch:DescribeComputeEnvironments", "batch:DescribeJobQueues")
+    permissions: tuple[str, ...] = (*READ_STATE, *READ_QUEUES)
 
     def describe(self) -> str:
         return f"wait until the queue of release {self.release_id} is VALID"
@@ -115,7 +123,7 @@ class RemoveRelease:
 
     ports: Ports
     release_id: str
-    permissions: tuple[str, ...] = (*_DELETE, "dynamodb:GetItem")
+    permissions: tuple[str, ...] = (*_DELETE, *READ_POINTER)
 
     def describe(self) -> str:
         return f"remove release {self.release_id}, unless the pointer needs it"
@@ -169,7 +177,7 @@ class PruneReleases:
 
     ports: Ports
     keep: int
-    permissions: tuple[str, ...] = (*_DELETE, "batch:DescribeJobs", "batch:ListJobs", "dynamodb:GetItem")
+    permissions: tuple[str, ...] = (*_DELETE, *READ_JOBS, *READ_POINTER)
 
     def describe(self) -> str:
         return f"prune releases beyond {self.keep}"

@@ -1,10 +1,13 @@
 """Move the pointer back to an earlier release; nothing is rebuilt."""
 
+from lifecycle.domain.permissions import READ_POINTER, READ_STATE
 from lifecycle.domain.plan import Plan
 from lifecycle.domain.run import Run
 from lifecycle.errors import CapctlError
 from lifecycle.ports import Ports
 from lifecycle.workflows.promote import MovePointer, active_pointer, deployed_release
+
+PERMISSIONS = {"rollback": (*READ_POINTER, *READ_STATE)}
 
 
 def plan_rollback(ports: Ports, run: Run, *, to: str | None) -> Plan:

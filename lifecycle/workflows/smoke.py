@@ -6,6 +6,7 @@ from lifecycle.config.target import Target
 from lifecycle.domain.ami import AmiId
 from lifecycle.domain.check import Check
 from lifecycle.domain.job import JobRecord, JobState, contract
+from lifecycle.domain.permissions import READ_JOBS, READ_LOGS, READ_OBJECTS, READ_POINTER, READ_STATE, SUBMIT_JOBS
 from lifecycle.domain.plan import Plan
 from lifecycle.domain.release import DeployedRelease
 from lifecycle.domain.run import Run
@@ -15,6 +16,8 @@ from lifecycle.ports import Ports
 from lifecycle.ports.jobs import JobRequest
 from lifecycle.workflows.jobs import follow, require_reachable
 from lifecycle.workflows.promote import active_pointer, deployed_release
+
+PERMISSIONS = {"smoke": (*READ_POINTER, *READ_STATE)}
 
 # A release that cannot start its job shows it in seconds; after a minute the wait is for a host or for the video.
 _POLL_S, _EARLY_POLL_S, _EARLY_S = 5.0, 0.5, 60.0
@@ -34,15 +37,14 @@ class Smoke:
     run: Run
     release_id: str
     permissions: tuple[str, ...] = (
-        "batch:DescribeJobs",
-        "batch:ListJobs",
-        "batch:SubmitJob",
-        "batch:TagResource",
+        *READ_STATE,
+        *READ_JOBS,
+        *SUBMIT_JOBS,
+        *READ_LOGS,
+        *READ_OBJECTS,
         "batch:TerminateJob",
         "ec2:DescribeInstances",
         "ecs:DescribeContainerInstances",
-        "logs:GetLogEvents",
-        "s3:GetObject",
     )
 
     def describe(self) -> str:

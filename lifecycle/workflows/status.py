@@ -2,10 +2,13 @@
 
 from dataclasses import dataclass
 
+from lifecycle.domain.permissions import READ_POINTER, READ_QUEUES, READ_STATE
 from lifecycle.domain.release import DeployedRelease, Pointer
 from lifecycle.ports import Ports
 from lifecycle.ports.jobs import Jobs
 from lifecycle.ports.journal import BEGUN, JournalEntry
+
+PERMISSIONS = {"status": (*READ_POINTER, *READ_QUEUES, *READ_STATE)}
 
 _JOURNAL_LINES = 10
 

@@ -10,8 +10,11 @@ from lifecycle.domain.digest import Digest, digest_of
 from lifecycle.domain.evidence import Evidence, parse_evidence
 from lifecycle.domain.measures import size_text
 from lifecycle.domain.models import ModelSet
+from lifecycle.domain.permissions import READ_AMIS, READ_EVIDENCE
 from lifecycle.errors import CapctlError
 from lifecycle.ports import Ports
+
+PERMISSIONS = {"ami verify": (*READ_AMIS, *READ_EVIDENCE)}
 
 # Said with every report, so that nobody takes it for more than it is.
 NOT_CHECKED = ("the blocks of the snapshot", "a boot of the AMI", "a job on it (`capctl smoke`)")

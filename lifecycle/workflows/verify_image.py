@@ -1,9 +1,12 @@
 """Check what an image in the registry holds and costs."""
 
 from lifecycle.domain.image import ImageRef
+from lifecycle.domain.permissions import READ_IMAGES
 from lifecycle.errors import CapctlError
 from lifecycle.ports import Ports
 from lifecycle.ports.images import ImageReport
+
+PERMISSIONS = {"image verify": READ_IMAGES}
 
 
 def inspect_image(ports: Ports, ref: ImageRef) -> ImageReport:

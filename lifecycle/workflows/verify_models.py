@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from lifecycle.domain.models import ModelSet
 from lifecycle.errors import CapctlError
 from lifecycle.ports import Ports
-from lifecycle.workflows.lock_models import changed_paths, from_source, locked
+from lifecycle.workflows.lock_models import READ_SOURCE, changed_paths, from_source, locked
+
+PERMISSIONS = {"models verify": READ_SOURCE}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

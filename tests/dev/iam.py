@@ -1,72 +1,123 @@
-"""The IAM actions that capctl's steps need, collected from the steps themselves."""
+"""The IAM actions that capctl's commands need, collected from the workflows and their steps."""
 
 import dataclasses
-import inspect
 import json
 import pkgutil
+import re
 from importlib import import_module
 from types import ModuleType
+from typing import Any
 
 from lifecycle import workflows
+from pulumi_stack.components.roles import SESSION_MANAGER_POLICY, instance_statements, job_statements
 
-# Asked by every command: whose credentials these are, and which AMI a parameter names.
-READS = ("sts:GetCallerIdentity", "ssm:GetParameter")
+_READ = re.compile(r"\w+:(Get|List|Describe|BatchGet|BatchCheck)")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class StepActions:
     """A step class, what it does in one line, and the actions it needs."""
 
-    module: str
     name: str
     does: str
-    actions: tuple[str, ...]
+    actions: frozenset[str]
+
+
+def command_actions() -> dict[str, frozenset[str]]:
+    """Every action by command, such as `ami bake`: what its workflow asks, and what the steps need that its plan may have."""
+    return {
+        command: frozenset(asked).union(*(step.actions for step in _steps(module)))
+        for module in _modules()
+        for command, asked in getattr(module, "PERMISSIONS", {}).items()
+    }
 
 
 def step_actions() -> list[StepActions]:
-    """Every step of every workflow, by module and name."""
-    modules = [import_module(f"lifecycle.workflows.{found.name}") for found in pkgutil.iter_modules(workflows.__path__)]
-    return sorted((step for module in modules for step in _steps(module)), key=lambda step: (step.module, step.name))
+    """Every step of every workflow, by name."""
+    return sorted({step.name: step for module in _modules() for step in _steps(module)}.values(), key=lambda s: s.name)
+
+
+def is_read(action: str) -> bool:
+    """Whether an action changes nothing, by its verb."""
+    return _READ.match(action) is not None
+
+
+def job_actions() -> frozenset[str]:
+    """What the role of the jobs allows."""
+    return _of(job_statements("*"))
 
 
 def iam_page(note: str) -> str:
     """The page docs/iam.md."""
-    steps = step_actions()
-    everything = sorted({action for step in steps for action in step.actions} | set(READS))
-    policy = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": everything, "Resource": "*"}]}
-    rows = [f"| {step.does} | {', '.join(f'`{action}`' for action in step.actions)} |" for step in steps]
+    commands = command_actions()
+    policy = {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Action": sorted(frozenset().union(*commands.values())), "Resource": "*"}],
+    }
     return "\n".join(
         [
             note,
             "# IAM actions\n",
-            "Each step of a plan names the actions it needs; `--dry-run -o json` lists those of one run. Give a role the rows of the",
-            "commands it runs, and narrow `Resource` to the project's names.\n",
-            "| step | actions |\n|---|---|",
-            *rows,
+            "Give a role the rows of the commands it runs, and narrow `Resource` to the project's names. `--dry-run` needs the first",
+            "column only; `--dry-run -o json` lists the actions of each step of that run. A rehearsal proves the rows, call by call",
+            "(`tests/rehearsal/test_iam.py`, where what it cannot show stands with the reason). `sts:GetCallerIdentity`, which every",
+            "command asks first, needs no permission.\n",
+            "| command | reads | changes |\n|---|---|---|",
+            *(
+                f"| `capctl {name}` | {_reads(needed)} | {_changes(needed)} |"
+                for name, needed in sorted(commands.items())
+            ),
             "",
-            "All together:\n",
+            "The actions of `s3` belong to the target's bucket, to that of `models.source` if it is in S3 and, for `bootstrap`, `deploy`,",
+            "`rollback`, `smoke` and `status`, to the bucket of Pulumi's state. Those of `ecr` fall away with `registry_url`, and those of",
+            "`ssm` and `iam` in `ami bake` without Session Manager. Commands that are not in the table ask AWS nothing.\n",
+            "## Roles that `capctl bootstrap` makes\n",
+            "They belong to machines and jobs; nobody who runs capctl needs their actions.\n",
+            "| role | of | actions |\n|---|---|---|",
+            f"| `<project>-bake` | the instance of a bake | the managed policy `{SESSION_MANAGER_POLICY.rpartition('/')[2]}` |",
+            f"| `<project>-instance` | hosts of jobs | {_listed(_of(instance_statements('*', '*')))} |",
+            f"| `<project>-job` | jobs | {_listed(job_actions())} |",
+            "| `<project>-execution` | the start of a job | none |",
+            "",
+            "## One policy for all commands\n",
             f"```json\n{json.dumps(policy, indent=2)}\n```\n",
         ]
     )
 
 
+def _reads(actions: frozenset[str]) -> str:
+    return _listed(frozenset(action for action in actions if is_read(action)))
+
+
+def _changes(actions: frozenset[str]) -> str:
+    return _listed(frozenset(action for action in actions if not is_read(action)))
+
+
+def _listed(actions: frozenset[str]) -> str:
+    return ", ".join(f"`{action}`" for action in sorted(actions))
+
+
+def _of(statements: list[dict[str, Any]]) -> frozenset[str]:
+    return frozenset(action for statement in statements for action in statement["Action"])
+
+
+def _modules() -> list[ModuleType]:
+    return [import_module(f"lifecycle.workflows.{found.name}") for found in pkgutil.iter_modules(workflows.__path__)]
+
+
 def _steps(module: ModuleType) -> list[StepActions]:
-    own = [kind for _, kind in inspect.getmembers(module, inspect.isclass) if kind.__module__ == module.__name__]
-    steps = [
-        kind for kind in own if all(callable(getattr(kind, name, None)) for name in ("describe", "apply", "verify"))
-    ]
+    """The steps that a module defines or takes from another one: those that its plan is made of."""
+    kinds = [kind for kind in vars(module).values() if isinstance(kind, type) and dataclasses.is_dataclass(kind)]
     return [
         StepActions(
-            module=module.__name__.rpartition(".")[2],
-            name=kind.__name__,
-            does=(inspect.getdoc(kind) or "").splitlines()[0],
-            actions=tuple(sorted(_permissions(kind))),
+            name=kind.__name__, does=(kind.__doc__ or "").splitlines()[0], actions=frozenset(_permissions(kind))
         )
-        for kind in steps
+        for kind in kinds
+        if {"describe", "apply", "verify"} <= set(dir(kind))
     ]
 
 
 def _permissions(kind: type) -> tuple[str, ...]:
-    default = next(field.default for field in dataclasses.fields(kind) if field.name == "permissions")  # type: ignore[arg-type]
+    default = next(field.default for field in dataclasses.fields(kind) if field.name == "permissions")
     assert isinstance(default, tuple)
     return default

@@ -17,11 +17,13 @@ from typing import Any
 
 import boto3
 import yaml
+from botocore.config import Config
 
 from lifecycle.errors import ERROR_CODES
 from lifecycle.rehearsal import leftovers
 from lifecycle.rehearsal.machine import REHEARSAL_VARIABLE
 from lifecycle.rehearsal.scenes.release import BROKEN
+from lifecycle.rehearsal.stage import APP_ID
 from tests.rehearsal.stage_parts import until
 
 CAPCTL = (sys.executable, "-m", "lifecycle", "-o", "json")
@@ -114,6 +116,7 @@ class KeptStage:
             region_name=given["AWS_REGION"],
             aws_access_key_id=given["AWS_ACCESS_KEY_ID"],
             aws_secret_access_key=given["AWS_SECRET_ACCESS_KEY"],
+            config=Config(user_agent_appid=APP_ID),
         )
 
     def bake_traces(self) -> dict[str, list[str]]:

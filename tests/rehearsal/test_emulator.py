@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
+import urllib.request
 import uuid
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
+from botocore.config import Config
 
 from lifecycle.rehearsal import leftovers
 from lifecycle.rehearsal.child import PartFailed
@@ -104,6 +108,38 @@ def test_parameter_of_an_image_is_kept_with_its_type(aws: Aws, emulator: Emulato
     value = emulator.facts["base_ami"]
     aws.ssm.put_parameter(Name="/capctl/test/ami/stable", Value=value, Type="String", DataType="aws:ec2:image")
     assert aws.ssm.get_parameter(Name="/capctl/test/ami/stable")["Parameter"]["DataType"] == "aws:ec2:image"
+
+
+def test_call_is_recorded_with_its_operation_and_who_made_it(aws: Aws, emulator: Emulator) -> None:
+    """One of each of AWS's protocols, and one without a header."""
+    record = Path(emulator.facts["calls"])
+    before = len(record.read_text().splitlines())
+    aws.iam.list_roles()
+    aws.ec2.describe_vpcs()
+    aws.ecr.describe_repositories()
+    aws.batch.describe_job_queues()
+    aws.s3.create_bucket(Bucket="recorded", CreateBucketConfiguration={"LocationConstraint": REGION})
+    aws.s3.put_bucket_tagging(Bucket="recorded", Tagging={"TagSet": []})
+    aws.s3.put_object(Bucket="recorded", Key="a b", Body=b"text")
+    signer = boto3.client(
+        "s3",
+        endpoint_url=emulator.endpoint,
+        region_name=REGION,
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+        config=Config(signature_version="s3v4", s3={"addressing_style": "path"}),
+    )
+    url = signer.generate_presigned_url("get_object", Params={"Bucket": "recorded", "Key": "a b"})
+    with urllib.request.urlopen(url) as answer:
+        assert answer.read() == b"text"
+    calls = [json.loads(line) for line in record.read_text().splitlines()[before:]]
+    assert [f"{call['service']}:{call['operation']}" for call in calls] == [
+        "iam:ListRoles", "ec2:DescribeVpcs", "ecr:DescribeRepositories", "batch:DescribeJobQueues",
+        "s3:CreateBucket", "s3:PutBucketTagging", "s3:PutObject", "s3:GetObject",
+    ]  # fmt: skip
+    assert {call["key_id"] for call in calls} == {"test"}
+    assert [call["presigned"] for call in calls] == [False] * 7 + [True]
+    assert [call["agent"].split("/")[0] for call in calls] == ["Boto3"] * 7 + ["Python-urllib"]
 
 
 @pytest.fixture

@@ -16,11 +16,18 @@ if TYPE_CHECKING:
     import boto3
     from botocore.credentials import ReadOnlyCredentials
 
+# Read by every AWS SDK; what it holds stands in the User-Agent of each call, and so in CloudTrail.
+APP_ID_VARIABLE = "AWS_SDK_UA_APP_ID"
+
 
 class AwsSession:
-    """Clients by service name. The first client checks that the credentials belong to the target's account."""
+    """Clients by service name. The first client checks that the credentials belong to the target's account.
 
-    def __init__(self, target: Target) -> None:
+    Calls carry `app_id`, which names the command, such as `capctl.ami.bake`; None where no command runs.
+    """
+
+    def __init__(self, target: Target, *, command: str = "") -> None:
+        self.app_id = command.replace(" ", ".") or None
         self._target = target
         self._clients: dict[str, Any] = {}
         self._lock = Lock()
@@ -64,7 +71,10 @@ class AwsSession:
         with self._lock:
             if service not in self._clients:
                 config = Config(
-                    retries={"mode": "standard", "max_attempts": 5}, connect_timeout=10, max_pool_connections=32
+                    retries={"mode": "standard", "max_attempts": 5},
+                    connect_timeout=10,
+                    max_pool_connections=32,
+                    user_agent_appid=self.app_id,
                 )
                 if service == "s3":
                     # A presigned URL of the older signature is refused by newer regions and for encrypted buckets; a bucket of an

@@ -10,6 +10,7 @@ from moto.secretsmanager.models import secretsmanager_backends
 from moto.ssm.models import ssm_backends
 
 from lifecycle.rehearsal.emulator import containers
+from lifecycle.rehearsal.emulator.calls import JOB_KEY_ID
 from lifecycle.rehearsal.emulator.host_paths import bind_source
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def _environment(job: RehearsalJob) -> dict[str, str]:
         "AWS_ENDPOINT_URL": job.stage.endpoint,
         "AWS_DEFAULT_REGION": region,
         "AWS_REGION": region,
-        "AWS_ACCESS_KEY_ID": "rehearsal",
+        "AWS_ACCESS_KEY_ID": JOB_KEY_ID,
         "AWS_SECRET_ACCESS_KEY": "rehearsal",
         "AWS_EC2_METADATA_DISABLED": "true",
         "CAPCTL_REHEARSAL": job.stage.rehearsal,

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from lifecycle.rehearsal.emulator.base_image import BASE_AMI_ID, BASE_AMI_PARAMETER, write_base_images
+from lifecycle.rehearsal.emulator.calls import CallRecord
 from lifecycle.rehearsal.emulator.containers import jobs_supported
 from lifecycle.rehearsal.emulator.layers import Layers
 from lifecycle.rehearsal.emulator.machines import Machines
@@ -56,6 +57,7 @@ class EmulatorServer:
         # The port is bound before anything else is started, so that a taken one costs nothing.
         self._server = make_server("127.0.0.1", port, self._answer, threaded=True, request_handler=MotoRequestHandler)
         os.environ["MOTO_PORT"] = str(self.port)
+        self._calls = CallRecord(state / "calls.jsonl")
         self.stage = Stage(
             rehearsal=rehearsal,
             state=state,
@@ -115,6 +117,7 @@ class EmulatorServer:
             "rehearsal": self.stage.rehearsal,
             "state": str(self.stage.state),
             "ssh_port": self.stage.machines.ssh_port,
+            "calls": str(self._calls.path),
             "registry": self.stage.registry,
             "registry_events": self.stage.endpoint + REGISTRY_EVENTS_PATH,
             "base_ami": BASE_AMI_ID,
@@ -126,6 +129,7 @@ class EmulatorServer:
     def _answer(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         path = environ.get("PATH_INFO", "")
         if not path.startswith(OWN_PATH):
+            self._calls.add(environ)
             return self._moto(environ, start_response)
         status, document = self._own(path, environ)
         body = json.dumps(document).encode() + b"\n"

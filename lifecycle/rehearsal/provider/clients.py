@@ -9,7 +9,12 @@ from urllib.parse import urlsplit
 import boto3
 from botocore.config import Config
 
-_ONE_ATTEMPT = Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}, max_pool_connections=16)
+_CONFIG = Config(
+    retries={"total_max_attempts": 1},
+    s3={"addressing_style": "path"},
+    max_pool_connections=16,
+    user_agent_extra="pulumi-resource-aws",
+)
 
 
 class EndpointRefused(Exception):
@@ -45,5 +50,5 @@ class Clients:
     def __getitem__(self, service: str) -> Any:
         with self._lock:
             if service not in self._made:
-                self._made[service] = self._session.client(service, endpoint_url=self._endpoint, config=_ONE_ATTEMPT)
+                self._made[service] = self._session.client(service, endpoint_url=self._endpoint, config=_CONFIG)
             return self._made[service]

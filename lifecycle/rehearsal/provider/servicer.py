@@ -77,10 +77,13 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):
             return provider_pb2.CreateResponse(properties=request.properties)
 
         def create() -> Any:
+            resource = self._resources[_token(request.urn)]
             try:
-                resource_id, computed = self._resources[_token(request.urn)].create(inputs)
+                resource_id, computed = resource.create(inputs)
             except NotReady as error:
                 _abort_not_ready(context, inputs, error)
+            # The real provider reads what it made, and so needs the permissions for both.
+            resource.read(resource_id)
             return provider_pb2.CreateResponse(id=resource_id, properties=_struct({**inputs, **computed}))
 
         return _answered(context, create)

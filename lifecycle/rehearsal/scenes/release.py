@@ -69,9 +69,7 @@ def _images(stage: Stage, capctl: Capctl, record: Recorder) -> None:
         step.result = f"{pushed['tag']}, {pushed['requests']} requests, {size_text(pushed['bytes_sent'])}"
     with record.step("image verify", stage.standins.engine, stage.standins.registry) as step:
         report = capctl("image", "verify").document
-        sizes = (
-            f"{size_text(report['compressed_bytes'])} compressed, {size_text(report['unpacked_bytes'])} unpacked"
-        )
+        sizes = f"{size_text(report['compressed_bytes'])} compressed, {size_text(report['unpacked_bytes'])} unpacked"
         step.result = f"{sizes}, no rule broken"
 
 

@@ -386,7 +386,7 @@ def test_full_account_is_refused_before_anything_is_made(world: World) -> None:
 )
 def test_missing_settings_are_usage_errors(world: World, section: str, change: dict[str, object], code: str) -> None:
     settings = world.target.settings
-    changed = settings.model_copy(update={section: getattr(settings, section).model_copy(update=change)})
+    changed = replace(settings, **{section: replace(getattr(settings, section), **change)})
     with pytest.raises(UsageError) as failed:
         plan_deploy(world.ports, replace(world.target, settings=changed), RUN, Wanted())
     assert failed.value.code == code

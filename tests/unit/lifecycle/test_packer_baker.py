@@ -76,6 +76,7 @@ class Scene:
         self.target = make_target(tmp_path, ami=here if ami is None else ami)
         self.baker = PackerBaker(self.target, self, self.ui)  # type: ignore[arg-type]
         self.reports: list[dict[str, Any]] = []
+        self.app_id = "capctl.ami.bake"
 
     def client(self, service: str) -> FakeEc2:
         assert service == "ec2"
@@ -153,13 +154,14 @@ def test_packer_gets_the_targets_values_and_its_own_folders(tmp_path: Path, monk
     script = """
     private = os.stat(variables["model_list"]).st_mode & 0o077 == 0 and os.stat(".").st_mode & 0o077 == 0
     message(json.dumps([variables["ssh_port"], variables["custom_endpoint"], variables["base_ami"], private,
-        os.environ["TMPDIR"].startswith(os.getcwd()), "AWS_ENDPOINT_URL" in os.environ, os.environ["AWS_ACCESS_KEY_ID"]]))
+        os.environ["TMPDIR"].startswith(os.getcwd()), "AWS_ENDPOINT_URL" in os.environ, os.environ["AWS_ACCESS_KEY_ID"],
+        os.environ["AWS_EXECUTION_ENV"]]))
     evidence(); finish()
     """
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     scene = Scene(tmp_path, monkeypatch, script)
     scene.bake()
-    expected = f'[2222, null, "{BASE_AMI}", true, true, false, "AKIAIOSFODNN7EXAMPLE"]'
+    expected = f'[2222, null, "{BASE_AMI}", true, true, false, "AKIAIOSFODNN7EXAMPLE", "capctl.ami.bake"]'
     assert f"detail: {expected}" in scene.ui.lines
 
 

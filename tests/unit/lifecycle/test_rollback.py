@@ -64,7 +64,7 @@ def test_reason_is_in_the_journal_and_the_pointer(ports: FakePorts) -> None:
 def test_rollback_is_one_step(ports: FakePorts) -> None:
     plan = plan_rollback(ports, RUN, to=OLD.id)
     assert [step.describe() for step in plan.steps] == [f"pointer: {NEW.id} -> {OLD.id}"]
-    assert plan.permissions == ("dynamodb:GetItem", "dynamodb:PutItem")
+    assert plan.permissions == ("dynamodb:GetItem", "dynamodb:PutItem", "s3:GetObject", "s3:ListBucket")
 
 
 def test_rollback_to_the_active_release_does_nothing(ports: FakePorts) -> None:

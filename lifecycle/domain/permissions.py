@@ -1,0 +1,36 @@
+"""IAM actions in the groups in which workflows need them.
+
+A step names its own; beside them, each workflow says in `PERMISSIONS` what its command asks before the steps and after them.
+docs/iam.md is made from both.
+"""
+
+READ_AMIS = ("ec2:DescribeImages",)
+# Without s3:ListBucket an object that does not exist is forbidden instead of absent.
+READ_OBJECTS = ("s3:GetObject", "s3:ListBucket")
+# What the instance of a bake reported; older AMIs name that instance in their snapshots only.
+READ_EVIDENCE = (*READ_AMIS, "ec2:DescribeSnapshots", *READ_OBJECTS)
+
+READ_IMAGES = (
+    "ecr:BatchCheckLayerAvailability",
+    "ecr:BatchGetImage",
+    "ecr:GetAuthorizationToken",
+    "ecr:GetDownloadUrlForLayer",
+)
+PUSH_IMAGES = (
+    *READ_IMAGES,
+    "ecr:CompleteLayerUpload",
+    "ecr:InitiateLayerUpload",
+    "ecr:PutImage",
+    "ecr:UploadLayerPart",
+)
+
+READ_POINTER = ("dynamodb:GetItem",)
+READ_QUEUES = ("batch:DescribeComputeEnvironments", "batch:DescribeJobQueues")
+READ_JOBS = ("batch:DescribeJobs", "batch:ListJobs")
+# batch:TagResource is asked for because jobs are tagged when they are submitted.
+SUBMIT_JOBS = ("batch:DescribeJobs", "batch:SubmitJob", "batch:TagResource")
+READ_LOGS = ("batch:DescribeJobs", "logs:GetLogEvents")
+
+# Pulumi's state in S3; one on this machine needs none of them.
+READ_STATE = READ_OBJECTS
+CHANGE_STATE = (*READ_STATE, "s3:DeleteObject", "s3:PutObject")

@@ -1,0 +1,170 @@
+"""What each command asked of AWS in a rehearsal is what docs/iam.md says that it needs: no more, and no less."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lifecycle.domain.permissions import CHANGE_STATE, PUSH_IMAGES
+from lifecycle.rehearsal.emulator.calls import JOB_KEY_ID
+from lifecycle.rehearsal.stage import APP_ID
+from tests.dev.iam import command_actions, is_read, job_actions
+from tests.rehearsal.kept_stage import KeptStage, Project
+
+pytestmark = [pytest.mark.rehearsal, pytest.mark.timeout(600)]
+
+# What a call needs besides or instead of the action of its own name, as AWS's Service Authorization Reference and the API
+# references of the services say. Everything that capctl creates is tagged at once.
+NEEDS: Mapping[str, tuple[str, ...]] = {
+    "batch:CreateComputeEnvironment": ("batch:CreateComputeEnvironment", "batch:TagResource", "iam:PassRole"),
+    "batch:CreateJobQueue": ("batch:CreateJobQueue", "batch:TagResource"),
+    "batch:RegisterJobDefinition": ("batch:RegisterJobDefinition", "batch:TagResource", "iam:PassRole"),
+    "batch:SubmitJob": ("batch:SubmitJob", "batch:TagResource"),
+    "dynamodb:CreateTable": ("dynamodb:CreateTable", "dynamodb:TagResource"),
+    "ec2:CreateLaunchTemplate": ("ec2:CreateLaunchTemplate", "ec2:CreateTags"),
+    "ec2:RunInstances": ("ec2:RunInstances", "ec2:CreateTags", "iam:PassRole"),
+    "ecr:CreateRepository": ("ecr:CreateRepository", "ecr:TagResource"),
+    "iam:AddRoleToInstanceProfile": ("iam:AddRoleToInstanceProfile", "iam:PassRole"),
+    "iam:CreateInstanceProfile": ("iam:CreateInstanceProfile", "iam:TagInstanceProfile"),
+    "iam:CreateRole": ("iam:CreateRole", "iam:TagRole"),
+    "logs:CreateLogGroup": ("logs:CreateLogGroup", "logs:TagResource"),
+    "s3:CompleteMultipartUpload": ("s3:PutObject",),
+    "s3:CopyObject": ("s3:GetObject", "s3:PutObject"),
+    "s3:CreateMultipartUpload": ("s3:PutObject",),
+    "s3:GetBucketEncryption": ("s3:GetEncryptionConfiguration",),
+    "s3:GetBucketLifecycleConfiguration": ("s3:GetLifecycleConfiguration",),
+    "s3:GetPublicAccessBlock": ("s3:GetBucketPublicAccessBlock",),
+    "s3:HeadBucket": ("s3:ListBucket",),
+    "s3:HeadObject": ("s3:GetObject", "s3:ListBucket"),
+    "s3:ListObjectsV2": ("s3:ListBucket",),
+    "s3:PutBucketEncryption": ("s3:PutEncryptionConfiguration",),
+    "s3:PutBucketLifecycleConfiguration": ("s3:PutLifecycleConfiguration",),
+    "s3:PutPublicAccessBlock": ("s3:PutBucketPublicAccessBlock",),
+    "s3:UploadPart": ("s3:PutObject",),
+    "sts:GetCallerIdentity": (),
+}
+
+# Declared, and beyond a rehearsal.
+NOT_SHOWN: Mapping[str, str] = {
+    **dict.fromkeys(PUSH_IMAGES, "ECR's name for a request to the registry, whose own API is asked here"),
+    **dict.fromkeys(
+        ("ec2:DescribeInstanceStatus", "iam:GetInstanceProfile", "ssm:StartSession", "ssm:TerminateSession"),
+        "the way to an instance through Session Manager",
+    ),
+    **dict.fromkeys(
+        ("ec2:DeleteSnapshot", "ec2:DeleteVolume", "ec2:DeregisterImage", "ec2:DescribeKeyPairs"),
+        "removes what a bake left that failed or was killed",
+    ),
+    "batch:TerminateJob": "ends the smoke job of a command that was interrupted or gave up",
+    "ec2:DescribeRegions": "Packer checks the region, but not that of an emulator",
+    "ec2:DescribeSnapshots": "for AMIs from before EC2 said which instance they were made from",
+    "ec2:DescribeSubnets": "Packer looks `ami.subnet_id` up, which a rehearsal leaves out",
+    "iam:CreateServiceLinkedRole": "Batch makes its own role in an account that has never used it",
+    "s3:AbortMultipartUpload": "ends an upload that failed",
+}
+
+Shown = dict[str, frozenset[str]]
+PASSPHRASE = {"PULUMI_CONFIG_PASSPHRASE": "rehearsal"}
+_APP = re.compile(r"\b(?:app|exec-env)/(\S+)")
+
+
+def recorded(kept: KeptStage) -> list[dict[str, Any]]:
+    """Every call that the stage's emulator was asked so far."""
+    return [json.loads(line) for line in (kept.folder / "emulator" / "calls.jsonl").read_text().splitlines()]
+
+
+def caller(call: dict[str, Any]) -> str:
+    """`ami bake` for that command with all that it starts, `job`, `rehearsal`, or the User-Agent of one who is unknown."""
+    if call["presigned"]:
+        return "ami bake"  # the only one that signs URLs; AWS asks for the permissions of the signer
+    if call["key_id"] == JOB_KEY_ID:
+        return "job"
+    app = _APP.search(call["agent"])
+    return app[1].removeprefix("capctl.").replace(".", " ") if app else f"unknown: {call['agent']}"
+
+
+def actions_by_caller(calls: list[dict[str, Any]]) -> Shown:
+    found: dict[str, set[str]] = defaultdict(set)
+    for call in calls:
+        name = f"{call['service']}:{call['operation']}"
+        found[caller(call)].update(NEEDS.get(name, (name,)))
+    return {name: frozenset(actions) for name, actions in found.items()}
+
+
+@pytest.fixture(scope="module")
+def with_shared_state(kept: KeptStage, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A newcomer that keeps Pulumi's state and takes its models from S3, as teams do."""
+    project = kept.copy(tmp_path_factory.mktemp("shared") / "project", name="shared")
+    for path in (project.folder / "models").rglob("*.onnx"):
+        key = f"source/{path.relative_to(project.folder / 'models')}"
+        kept.client("s3").upload_file(str(path), kept.project.bucket, key)
+    with project.changed_config() as (_, target):
+        target["stack"]["state"] = "s3"
+        target["models"] = {"source": f"s3://{kept.project.bucket}/source"}
+    return project
+
+
+@pytest.fixture(scope="module")
+def shown(kept: KeptStage, with_shared_state: Project, tmp_path_factory: pytest.TempPathFactory) -> Shown:
+    """The actions of each caller, after the scene and the commands that it lacks."""
+    project = kept.copy(tmp_path_factory.mktemp("iam") / "project")
+    project.done("ami", "show", project.done("ami", "ls")["amis"][0]["id"])
+    video = f"s3://{project.bucket}/samples/portrait.mp4"
+    job = project.done("job", "submit", "--video", video)
+    project.done("job", "logs", job["id"], "--follow")
+    project.done("job", "ls")
+    for command in ("bootstrap", "status", "models lock", "models verify"):
+        with_shared_state.done(*command.split(), **PASSPHRASE)
+    return actions_by_caller(recorded(kept))
+
+
+def test_everybody_who_asked_is_known(shown: Shown) -> None:
+    assert shown.keys() <= command_actions().keys() | {"job", APP_ID}
+
+
+@pytest.mark.parametrize("command", sorted(command_actions()))
+def test_command_asks_for_nothing_that_it_does_not_declare(shown: Shown, command: str) -> None:
+    assert not sorted(shown.get(command, frozenset()) - command_actions()[command])
+
+
+@pytest.mark.parametrize("command", sorted(command_actions()))
+def test_command_declares_nothing_that_it_does_not_ask_for(shown: Shown, command: str) -> None:
+    # The state is read and changed alike by every command; `bootstrap` has it in S3 here.
+    state = shown["bootstrap"].intersection(CHANGE_STATE)
+    assert not sorted(command_actions()[command] - shown.get(command, frozenset()) - state - NOT_SHOWN.keys())
+
+
+def test_reason_is_given_for_declared_actions_only() -> None:
+    assert NOT_SHOWN.keys() <= frozenset[str]().union(*command_actions().values())
+
+
+def test_job_asks_for_what_its_role_allows(shown: Shown) -> None:
+    assert shown["job"] == job_actions()
+
+
+def test_dry_run_reads_only(kept: KeptStage, project: Project, with_shared_state: Project) -> None:
+    before = len(recorded(kept))
+    project.change_code("to be deployed")
+    project.done("image", "push")
+    project.done("ami", "bake", "--force", "--dry-run")
+    project.done("deploy", "--dry-run")
+    project.done("rollback", "--dry-run")
+    with_shared_state.done("bootstrap", "--dry-run", **PASSPHRASE)
+    asked = actions_by_caller(recorded(kept)[before:])
+    assert asked.keys() == {"ami bake", "deploy", "rollback", "bootstrap"}
+    assert not sorted(action for actions in asked.values() for action in actions if not is_read(action))
+
+
+def test_dry_run_before_there_is_a_state_reads_only(kept: KeptStage, tmp_path: Path) -> None:
+    newcomer = kept.copy(tmp_path / "newcomer", name="never-made")
+    with newcomer.changed_config() as (_, target):
+        target["stack"]["state"] = "s3"
+    before = len(recorded(kept))
+    newcomer.done("bootstrap", "--dry-run", **PASSPHRASE)
+    assert all(is_read(action) for action in actions_by_caller(recorded(kept)[before:])["bootstrap"])
