@@ -2,7 +2,6 @@
 
 import getpass
 import os
-import secrets
 import subprocess
 import time
 from pathlib import Path
@@ -14,7 +13,7 @@ def this_run(command: str, *, reason: str = "", folder: Path | None = None) -> R
     """A run of `command`, such as `capctl ami bake`; the git commit is the one checked out in `folder` (here, when absent)."""
     started = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
     return Run(
-        id=f"{started}-{secrets.token_hex(3)}",
+        id=f"{started}-{os.urandom(3).hex()}",
         command=command,
         user=_user(),
         git_commit=git_commit(folder or Path()),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -109,4 +111,7 @@ def root(ctx: click.Context, config: Path, target: str | None, output: str, quie
 
 def main() -> NoReturn:
     """The console script."""
+    # A command lives for a moment and imports much: collecting its classes over and over costs an eighth of a code push.
+    gc.set_threshold(100_000)
+    atexit.register(gc.freeze)
     sys.exit(run_command_line(root, sys.argv[1:]))

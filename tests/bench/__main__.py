@@ -23,6 +23,8 @@ def main(names: list[str]) -> int:
     if unknown := [name for name in names if name not in GROUPS]:
         print(f"bench: `{unknown[0]}` is not a group\n\n{__doc__}", file=sys.stderr)
         return 2
+    # Installed programs start from bytecode; where the environment forbids to write it, each start would compile.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     figures: list[Figure] = []
     load_before = os.getloadavg()[0]
     for name in names or GROUPS:

@@ -1,6 +1,7 @@
 """A release's daily commands, on one stage: a code push beside the container engine's, and commands that find nothing to do."""
 
 import json
+from itertools import product
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -33,13 +34,17 @@ def release_figures() -> list[Figure]:
 def _code_push(stage: Stage) -> list[Figure]:
     pushed = _capctl(stage, "image", "push")
     figures, answers = [], []
-    for builder in builders():
-        with EnginePush(builder, stage.addresses.registry_url, _base(stage), stage.project.folder / PACKAGE) as engine:
+    url, base, code = stage.addresses.registry_url, _base(stage), stage.project.folder / PACKAGE
+    for builder, code_last in product(builders(), (False, True)):
+        with EnginePush(builder, url, base, code, code_last=code_last) as engine:
             times = []
             for _ in range(ROUNDS + 1):
                 stage.project.append(f"{PACKAGE}/__init__.py", "# one more line\n")
                 times.append((seconds(engine.push), seconds(lambda: answers.append(_capctl(stage, "image", "push")))))
-        figures.append(_faster(builder.name, paired(times[1:]), bound=PUSH_BOUND if builder.is_classic else None))
+        order = "code last" if code_last else "code before the metadata"
+        figures.append(
+            _faster(f"{builder.name}, {order}", paired(times[1:]), bound=PUSH_BOUND if builder.is_classic else None)
+        )
     requests, sent = (max(answer[key] for answer in answers) for key in ("requests", "bytes_sent"))
     return [
         *figures,
