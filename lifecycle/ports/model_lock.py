@@ -6,7 +6,7 @@ from lifecycle.domain.models import ModelSet
 
 
 class ModelLock(Protocol):
-    """Errors: `UsageError("lock-missing" | "lock-invalid")`."""
+    """Errors: `UsageError("lock-invalid")`, `CapctlError("lock-unwritable")`."""
 
     @property
     def name(self) -> str:

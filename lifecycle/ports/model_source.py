@@ -27,7 +27,8 @@ class SourceListing:
 class ModelSource(Protocol):
     """A folder or an `s3://` prefix.
 
-    Errors: `UsageError("models-missing" | "model-not-a-file")`, `CapctlError("model-missing" | "model-unreadable")`, `Denied`.
+    Errors: `UsageError("models-missing" | "model-not-a-file")`, `CapctlError("model-missing" | "model-unreadable" | "bucket-missing")`,
+    `Denied`.
     """
 
     @property

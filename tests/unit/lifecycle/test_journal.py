@@ -22,14 +22,6 @@ def _entry(step: str) -> JournalEntry:
     )
 
 
-def test_entries_come_back_oldest_first(tmp_path: Path) -> None:
-    journal = FileJournal(tmp_path / "state" / "journal.jsonl")
-    assert journal.entries() == ()
-    journal.append(_entry("a"))
-    journal.append(_entry("ü"))
-    assert [entry.step for entry in journal.entries()] == ["a", "ü"]
-
-
 @pytest.mark.parametrize("damage", [b"\xff\xfe", b"hello", b"[1]", b"{}", b'{"half":', b""])
 def test_a_damaged_line_is_left_out(tmp_path: Path, damage: bytes) -> None:
     path = tmp_path / "journal.jsonl"
