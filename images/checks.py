@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from images.globs import matches
-from images.inspect import FileEntry, ImageIndex, LayerIndex
+from images.index import FileEntry, ImageIndex, LayerIndex
 from images.layer import APP_FOLDER
 
 SITE_FOLDER = "opt/site"

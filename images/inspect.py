@@ -12,12 +12,13 @@ import json
 import tarfile
 import zlib
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import IO, Any, BinaryIO, Literal, cast
+from typing import IO, Any, BinaryIO, cast
 
 from images.digests import canonical_json, write_atomically
 from images.errors import ManifestUnsupported
+from images.index import FileEntry, ImageIndex, Kind, LayerIndex
 from images.layer import APP_FOLDER
 from images.media_types import family_of
 from images.registry import RegistryClient
@@ -26,56 +27,8 @@ from images.signatures import HEAD_BYTES, MAX_SECRET_SCAN_BYTES, is_stale_byteco
 # Part of the cache key: raise it when the flags below change.
 SCAN_VERSION = 1
 
-Kind = Literal["file", "folder", "symlink", "hardlink", "other"]
-
 _GZIP_MAGIC = b"\x1f\x8b"
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileEntry:
-    """One tar member. `flags`: `model:<format>`, `secret:<kind>`, `stale-bytecode`, found in its content."""
-
-    path: str
-    kind: Kind
-    size_bytes: int
-    mode: int
-    flags: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LayerIndex:
-    """A layer: bytes to download, bytes of files on disk, and its members in tar order."""
-
-    digest: str
-    compressed_bytes: int
-    unpacked_bytes: int
-    entries: tuple[FileEntry, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImageIndex:
-    """An image: its layers from the lowest up, and its run configuration."""
-
-    digest: str
-    media_type: str
-    config: dict[str, Any]
-    layers: tuple[LayerIndex, ...]
-
-    @property
-    def compressed_bytes(self) -> int:
-        """Bytes of all layers as stored, which is what a registry reports and a pull downloads."""
-        return sum(layer.compressed_bytes for layer in self.layers)
-
-    @property
-    def unpacked_bytes(self) -> int:
-        """Bytes of all files of all layers, which is what `docker images` reports."""
-        return sum(layer.unpacked_bytes for layer in self.layers)
-
-    @property
-    def labels(self) -> dict[str, str]:
-        """Labels of the image."""
-        return dict((self.config.get("config") or {}).get("Labels") or {})
 
 
 def image_index(client: RegistryClient, digest: str, cache: Path) -> ImageIndex:

@@ -9,12 +9,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lifecycle.adapters.aws.session import AwsSession
+    from lifecycle.adapters.base_record import RecordedBase
+    from lifecycle.adapters.container_registry import ContainerRegistry
     from lifecycle.config.target import Target
     from lifecycle.domain.run import Run
     from lifecycle.ports.amis import Amis
     from lifecycle.ports.baker import Baker
     from lifecycle.ports.clock import Clock
-    from lifecycle.ports.images import Images
+    from lifecycle.ports.code import Code
     from lifecycle.ports.jobs import Jobs
     from lifecycle.ports.journal import Journal
     from lifecycle.ports.model_lock import ModelLock
@@ -67,16 +69,24 @@ class App:
         return PackerBaker(self.target, self.session, self.ui)
 
     @cached_property
+    def base_builder(self) -> RecordedBase:
+        from lifecycle.adapters.base_builder import EngineBaseBuilder
+        from lifecycle.adapters.base_record import RecordedBase
+
+        builder = EngineBaseBuilder(self.target, self.registry, self.ui)
+        return RecordedBase(builder, self.target, self.registry.login.url)
+
+    @cached_property
     def clock(self) -> Clock:
         from lifecycle.adapters.clock import SystemClock
 
         return SystemClock()
 
     @cached_property
-    def images(self) -> Images:
-        from lifecycle.adapters.container_images import ContainerImages
+    def code(self) -> Code:
+        from lifecycle.adapters.working_tree import WorkingTreeCode
 
-        return ContainerImages(self.target, self.session, self.clock, self.ui)
+        return WorkingTreeCode(self.target, self.registry, self.base_builder.digest)
 
     @cached_property
     def jobs(self) -> Jobs:
@@ -118,10 +128,16 @@ class App:
         return DynamoPointers(self.session, table=self.target.table)
 
     @cached_property
-    def results(self) -> Results:
-        from lifecycle.adapters.results import StoredResults
+    def registry(self) -> ContainerRegistry:
+        from lifecycle.adapters.container_registry import ContainerRegistry
 
-        return StoredResults(self.session)
+        return ContainerRegistry(self.target, self.session, self.clock)
+
+    @cached_property
+    def results(self) -> Results:
+        from lifecycle.adapters.results import PostgresResults
+
+        return PostgresResults()
 
     @cached_property
     def stack(self) -> Stack:

@@ -70,12 +70,6 @@ class PulumiStack:
     def remove_releases(self, ids: Collection[str]) -> tuple[DeployedRelease, ...]:
         return self._changed(lambda state: _without(ids, state))
 
-    def destroy(self) -> None:
-        for name in (_RELEASES, _BASE):
-            if self._recovered(name) is not None:
-                self._engine.destroy(name)
-        self._outputs = None
-
     def _changed(self, wanted: Callable[[_State], tuple[Release, ...]]) -> tuple[DeployedRelease, ...]:
         base = self.base()
 

@@ -113,11 +113,6 @@ class PulumiEngine:
             lambda log: stack.up(program=program, color="never", on_event=log, refresh=refresh or None),
         )
 
-    def destroy(self, name: str) -> None:
-        """Delete all resources of a stack, then the stack."""
-        stack = _Stack(self._full_name(name), self._workspace)
-        self._run("destroying", name, lambda log: stack.destroy(color="never", on_event=log, remove=True))
-
     def _full_name(self, name: str) -> str:
         return f"{self._target.name}-{name}"
 

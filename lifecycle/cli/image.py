@@ -11,7 +11,7 @@ from lifecycle.cli.context import Invocation, dry_run_option, pass_invocation
 from lifecycle.cli.render import table
 
 if TYPE_CHECKING:
-    from lifecycle.ports.images import ImageReport
+    from lifecycle.domain.image_report import ImageReport
 
 
 @click.group()
@@ -27,12 +27,11 @@ def base(invocation: Invocation, dry_run: bool) -> None:
 
     Does nothing when the registry has the base image of this lock. Prints the image by digest.
     """
-    from lifecycle.workflows.build_base import plan_build_base
+    from lifecycle.workflows.build_base import base_image, plan_build_base
 
     plan = plan_build_base(invocation.app)
     if invocation.execute(plan, dry_run=dry_run):
-        image = invocation.app.images.base()
-        assert image is not None
+        image = base_image(invocation.app)
         document = {"image": str(image.ref), "tag": image.tag, "built": bool(plan.steps)}
         invocation.emit("capctl.image-base/1", document, str(image.ref))
 
@@ -67,14 +66,11 @@ def verify(invocation: Invocation, image: str | None) -> None:
 
     Without IMAGE, checks the code image of the working tree.
     """
-    from lifecycle.domain.image import parse_image_ref
-    from lifecycle.workflows.verify_image import inspect_image, rejection
+    from lifecycle.workflows.verify_image import rejection, verify_image
 
-    app = invocation.app
-    ref = parse_image_ref(image, default_repository=app.target.repository) if image else app.images.pushed_code().ref
-    report = inspect_image(app, ref)
+    report = verify_image(invocation.app, invocation.app.target, image)
     failure = rejection(report)
-    document = {**asdict(report), "image": str(report.ref), "ok": failure is None}
+    document = {**asdict(report), "image": str(report.ref), "ok": report.ok}
     invocation.emit("capctl.image-report/1", document, lambda: _text(report), failure=failure)
 
 
@@ -86,4 +82,5 @@ def _text(report: ImageReport) -> str:
         ("compressed", size_text(report.compressed_bytes), size_text(budgets.compressed_bytes)),
         ("unpacked", size_text(report.unpacked_bytes), size_text(budgets.unpacked_bytes)),
     ]
-    return f"{report.ref}\n" + table(("size", "is", "at most"), rows)
+    verdict = ("ok: no rule is broken",) if report.ok else ()
+    return "\n".join((str(report.ref), table(("size", "is", "at most"), rows), *verdict))

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lifecycle.config.schema import Settings
+from lifecycle.domain.layout import Folder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +29,11 @@ class Target:
     @property
     def models_uri(self) -> str:
         """Where `models push` puts the model set and `ami bake` fetches it, by content address."""
-        return f"s3://{self.bucket}/models"
+        return self.uri(Folder.MODELS)
+
+    def uri(self, folder: Folder, name: str = "") -> str:
+        """A folder of the bucket, without a slash at its end, or something in it."""
+        return f"s3://{self.bucket}/{folder}{f'/{name}' if name else ''}"
 
     @property
     def repository_name(self) -> str:

@@ -17,6 +17,17 @@ class ImageRef:
         return f"{self.repository}@{self.digest}"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaggedImage:
+    """An image in the registry, by digest and by the tag that names its content."""
+
+    ref: ImageRef
+    tag: str
+
+    def __str__(self) -> str:
+        return str(self.ref.digest)
+
+
 def parse_image_ref(text: str, *, default_repository: str = "") -> ImageRef:
     """From `repository@sha256:…`, or from a bare digest where a default repository is given. Raises `UsageError` for a tag."""
     repository, at, digest = text.rpartition("@")

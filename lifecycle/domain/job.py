@@ -5,9 +5,6 @@ from enum import StrEnum
 
 from analyzer import contract as contract
 
-# The folders of the target's bucket that the role of a job may read.
-VIDEO_FOLDERS = ("videos", "samples")
-
 
 class JobState(StrEnum):
     """Batch's own job states."""

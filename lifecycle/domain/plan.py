@@ -39,11 +39,6 @@ class Plan:
     steps: tuple[Step[Any], ...] = ()
     undo: tuple[Step[Any], ...] = ()
 
-    @property
-    def permissions(self) -> tuple[str, ...]:
-        """Every IAM action that the plan needs, sorted, each once."""
-        return tuple(sorted({action for step in (*self.steps, *self.undo) for action in step.permissions}))
-
     def render(self) -> str:
         """The plan as text, numbered, for people."""
         lines = [f"Plan: {self.title}", f"  because {self.because}"]

@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from lifecycle.ports.amis import Amis
     from lifecycle.ports.baker import Baker
+    from lifecycle.ports.base_builder import BaseBuilder
     from lifecycle.ports.clock import Clock
-    from lifecycle.ports.images import Images
+    from lifecycle.ports.code import Code
     from lifecycle.ports.jobs import Jobs
     from lifecycle.ports.journal import Journal
     from lifecycle.ports.model_lock import ModelLock
     from lifecycle.ports.model_source import ModelSource
     from lifecycle.ports.objects import ObjectStore
     from lifecycle.ports.pointers import Pointers
+    from lifecycle.ports.registry import Registry
     from lifecycle.ports.results import Results
     from lifecycle.ports.stack import Stack
     from lifecycle.ports.ui import Ui
@@ -28,9 +30,11 @@ class Ports(Protocol):
     @property
     def baker(self) -> Baker: ...
     @property
+    def base_builder(self) -> BaseBuilder: ...
+    @property
     def clock(self) -> Clock: ...
     @property
-    def images(self) -> Images: ...
+    def code(self) -> Code: ...
     @property
     def jobs(self) -> Jobs: ...
     @property
@@ -43,6 +47,8 @@ class Ports(Protocol):
     def objects(self) -> ObjectStore: ...
     @property
     def pointers(self) -> Pointers: ...
+    @property
+    def registry(self) -> Registry: ...
     @property
     def results(self) -> Results: ...
     @property

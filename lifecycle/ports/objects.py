@@ -1,9 +1,11 @@
-"""Model files in object storage or in a folder."""
+"""Objects in object storage, with their digests."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+
+from lifecycle.errors import CapctlError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,6 +15,10 @@ class StoredObject:
     uri: str
     bytes: int
     sha256: str
+
+
+class SourceChanged(CapctlError):
+    """A file that was to be uploaded has another digest than it should have; code `digest-mismatch`."""
 
 
 class ObjectStore(Protocol):
@@ -27,7 +33,7 @@ class ObjectStore(Protocol):
     def put(self, source: Path, uri: str, *, sha256: str, progress: Callable[[int], None]) -> None:
         """Upload with the digest recorded; `progress` gets byte counts, from any thread.
 
-        Raises `CapctlError("model-changed")`, with nothing stored, when `source` does not have that digest.
+        Raises `SourceChanged`, with nothing stored, when `source` does not have that digest.
         """
 
     def write(self, uri: str, data: bytes) -> None:

@@ -58,6 +58,3 @@ class Stack(Protocol):
 
     def remove_releases(self, ids: Collection[str]) -> tuple[DeployedRelease, ...]:
         """Delete these releases, and what a killed run left half made; the others stay, and are returned."""
-
-    def destroy(self) -> None:
-        """Remove the releases, then the base stack."""

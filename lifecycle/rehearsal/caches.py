@@ -4,8 +4,8 @@ import os
 import sys
 
 from lifecycle.adapters.cache_folder import cache_folder
-from lifecycle.adapters.container_images import collect_base_parts
 from lifecycle.errors import CapctlError
+from lifecycle.rehearsal.base_parts import collect_base_parts
 from lifecycle.rehearsal.project import requirements
 from lifecycle.rehearsal.rootfs import instance_rootfs
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from lifecycle.domain.layout import Folder
 from lifecycle.errors import CapctlError
 from lifecycle.rehearsal.samples import make_model_set, package_folder
 
@@ -17,7 +18,7 @@ TARGET = "rehearsal"
 ACCOUNT = "123456789012"
 REGION = "ap-northeast-2"
 BUCKET = f"{PROJECT}-capctl-{ACCOUNT}-{REGION}"
-SMOKE_VIDEO = f"s3://{BUCKET}/samples/portrait.mp4"
+SMOKE_VIDEO = f"s3://{BUCKET}/{Folder.SAMPLES}/portrait.mp4"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

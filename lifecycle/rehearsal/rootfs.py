@@ -11,8 +11,8 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from lifecycle.adapters.container_images import debian_archives
 from lifecycle.errors import CapctlError
+from lifecycle.rehearsal.base_parts import debian_archives
 
 PACKAGES = ("openssh-server", "openssh-sftp-server", "sudo", "curl", "ca-certificates")
 LOGIN = "ec2-user"

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
+from lifecycle.domain.image import TaggedImage
 from lifecycle.domain.permissions import PUSH_IMAGES, READ_IMAGES
 from lifecycle.domain.plan import Plan
 from lifecycle.errors import CapctlError
 from lifecycle.ports import Ports
-from lifecycle.ports.images import TaggedImage
 
 PERMISSIONS = {"image base": READ_IMAGES}
 
@@ -23,10 +23,10 @@ class BuildBase:
         return f"build base image {self.tag}"
 
     def apply(self) -> TaggedImage:
-        return self.ports.images.build_base()
+        return self.ports.base_builder.build()
 
     def verify(self, result: TaggedImage) -> None:
-        if self.ports.images.base() != result:
+        if self.ports.base_builder.find() != result:
             raise CapctlError(
                 "base-missing",
                 f"The registry does not have `{self.tag}` as {result.ref.digest} after the push",
@@ -36,8 +36,7 @@ class BuildBase:
 
 def plan_build_base(ports: Ports) -> Plan:
     """One step, or none when the registry has the base image of the current lock."""
-    tag = ports.images.base_tag()
-    base = ports.images.base()
+    tag, base = ports.base_builder.tag(), ports.base_builder.find()
     if base is not None:
         return Plan(title="Base image", because=f"`{tag}` is in the registry as {base.ref.digest}")
     return Plan(
@@ -45,3 +44,15 @@ def plan_build_base(ports: Ports) -> Plan:
         because=f"the registry does not have `{tag}`",
         steps=(BuildBase(ports=ports, tag=tag),),
     )
+
+
+def base_image(ports: Ports) -> TaggedImage:
+    """The base image of the current lock. Raises `CapctlError("base-missing")`."""
+    base = ports.base_builder.find()
+    if base is None:
+        raise CapctlError(
+            "base-missing",
+            f"The registry does not have the base image `{ports.base_builder.tag()}`",
+            hint="Run `capctl image base`",
+        )
+    return base

@@ -2,11 +2,11 @@
 
 from lifecycle.domain.permissions import READ_IMAGES
 from lifecycle.ports import Ports
-from lifecycle.ports.images import CodeLayer
+from lifecycle.ports.code import CodeLayer
 
 PERMISSIONS = {"image build": READ_IMAGES}
 
 
 def build_layer(ports: Ports) -> CodeLayer:
     """The layer that `image push` would push. Raises `CapctlError("base-missing")` before the first `image base`."""
-    return ports.images.code_layer()
+    return ports.code.layer()

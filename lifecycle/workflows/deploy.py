@@ -6,7 +6,7 @@ from typing import Any
 from lifecycle.config.target import Target
 from lifecycle.domain.ami import AmiRecord, AmiStatus, Tag, parse_ami_id
 from lifecycle.domain.digest import parse_digest
-from lifecycle.domain.image import ImageRef, parse_image_ref
+from lifecycle.domain.image import ImageRef
 from lifecycle.domain.permissions import READ_AMIS, READ_IMAGES, READ_JOBS, READ_POINTER, READ_QUEUES, READ_STATE
 from lifecycle.domain.plan import Plan, Step
 from lifecycle.domain.release import DeployedRelease, Parameters, Pointer, Release
@@ -17,7 +17,7 @@ from lifecycle.ports.stack import ResourceChange
 from lifecycle.workflows.promote import MovePointer
 from lifecycle.workflows.release_steps import CreateRelease, PruneReleases, RemoveRelease, WaitValid
 from lifecycle.workflows.smoke import Smoke, is_smoke, require_video
-from lifecycle.workflows.verify_image import rejection
+from lifecycle.workflows.verify_image import rejection, verify_image
 
 PERMISSIONS = {"deploy": (*READ_AMIS, *READ_IMAGES, *READ_JOBS, *READ_POINTER, *READ_QUEUES, *READ_STATE)}
 
@@ -108,11 +108,10 @@ def _is_deployable(record: AmiRecord) -> bool:
 
 
 def _deployable_image(ports: Ports, target: Target, image: str | None) -> ImageRef:
-    ref = parse_image_ref(image, default_repository=target.repository) if image else ports.images.pushed_code().ref
-    report = ports.images.inspect(ref)
+    report = verify_image(ports, target, image)
     if failure := rejection(report):
         raise failure
-    return ref
+    return report.ref
 
 
 def _require_room(ports: Ports, target: Target) -> None:

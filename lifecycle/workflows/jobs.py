@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterator
 
 from lifecycle.config.target import Target
-from lifecycle.domain.job import VIDEO_FOLDERS, JobRecord, contract
+from lifecycle.domain.job import JobRecord, contract
+from lifecycle.domain.layout import VIDEO_FOLDERS, Folder
 from lifecycle.domain.permissions import READ_JOBS, READ_LOGS, READ_POINTER, SUBMIT_JOBS
 from lifecycle.domain.run import Run
 from lifecycle.errors import UsageError
@@ -31,7 +32,7 @@ def submit_job(
     wanted = {
         contract.Env.VIDEO_URL.value: video_url,
         contract.Env.SESSION_ID.value: session,
-        contract.Env.RESULT_URL.value: f"s3://{target.bucket}/results/{session}",
+        contract.Env.RESULT_URL.value: target.uri(Folder.RESULTS, session),
         **environment,
     }
     try:
@@ -56,7 +57,7 @@ def list_jobs(ports: Ports) -> tuple[JobRecord, ...]:
 
 def require_reachable(target: Target, video_url: str) -> None:
     """Raise `UsageError("video-out-of-reach")` for a video that the role of the jobs may not read."""
-    folders = [f"s3://{target.bucket}/{folder}/" for folder in VIDEO_FOLDERS]
+    folders = [f"{target.uri(folder)}/" for folder in VIDEO_FOLDERS]
     if not video_url.startswith(tuple(folders)):
         raise UsageError(
             "video-out-of-reach",

@@ -6,7 +6,7 @@ from lifecycle.domain.permissions import PUSH_IMAGES, READ_IMAGES
 from lifecycle.domain.plan import Plan
 from lifecycle.errors import CapctlError
 from lifecycle.ports import Ports
-from lifecycle.ports.images import PushedImage
+from lifecycle.ports.code import PushedImage
 
 PERMISSIONS = {"image push": READ_IMAGES}
 
@@ -27,7 +27,7 @@ class PushCode:
         return f"push code image {self.tag}"
 
     def apply(self) -> PushedImage:
-        return self.ports.images.push_code()
+        return self.ports.code.push()
 
     def verify(self, result: PushedImage) -> None:
         if result.tag != self.tag:
@@ -40,7 +40,7 @@ class PushCode:
 
 def plan_push_image(ports: Ports) -> Plan:
     """One step. Raises `CapctlError("base-missing")` before the first `capctl image base`."""
-    tag = ports.images.code_tag()
+    tag = ports.code.tag()
     return Plan(
         title="Code image",
         because=f"the code of the working tree is `{tag}`",

@@ -9,6 +9,7 @@ from lifecycle.domain.permissions import READ_OBJECTS
 from lifecycle.domain.plan import Plan
 from lifecycle.errors import CapctlError
 from lifecycle.ports import Ports
+from lifecycle.ports.objects import SourceChanged
 from lifecycle.workflows.lock_models import READ_SOURCE, locked
 from lifecycle.workflows.parallel import Advance, for_each
 
@@ -45,7 +46,14 @@ class UploadModels:
 
     def _upload(self, file: ModelFile, advance: Advance) -> None:
         with self.ports.model_source.local_copy(file.path) as local:
-            self.ports.objects.put(local, object_uri(self.target, file), sha256=file.sha256, progress=advance)
+            try:
+                self.ports.objects.put(local, object_uri(self.target, file), sha256=file.sha256, progress=advance)
+            except SourceChanged as error:
+                raise CapctlError(
+                    "model-changed",
+                    f"Model `{file.path}` is not what the lock says: {error.message}",
+                    hint="Restore the file, or run `capctl models lock` to accept the change",
+                ) from error
 
 
 def plan_push(ports: Ports, target: Target) -> Plan:

@@ -1,11 +1,14 @@
 """Run a real job on a release and check what it did."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from lifecycle.config.target import Target
 from lifecycle.domain.ami import AmiId
+from lifecycle.domain.analysis import parse_result
 from lifecycle.domain.check import Check
 from lifecycle.domain.job import JobRecord, JobState, contract
+from lifecycle.domain.layout import Folder
 from lifecycle.domain.permissions import READ_JOBS, READ_LOGS, READ_OBJECTS, READ_POINTER, READ_STATE, SUBMIT_JOBS
 from lifecycle.domain.plan import Plan
 from lifecycle.domain.release import DeployedRelease
@@ -87,7 +90,7 @@ def require_video(target: Target) -> str:
         raise UsageError(
             "video-missing",
             f"Target `{target.name}` names no smoke video",
-            hint=f"Set `smoke.video_url` to a short video below `s3://{target.bucket}/samples/`",
+            hint=f"Set `smoke.video_url` to a short video below `{target.uri(Folder.SAMPLES)}/`",
         )
     require_reachable(target, video_url)
     return video_url
@@ -125,7 +128,7 @@ def is_smoke(job: JobRecord) -> bool:
 
 
 def _result_folder(target: Target, session_id: str) -> str:
-    return f"s3://{target.bucket}/smoke/{session_id}"
+    return target.uri(Folder.SMOKE, session_id)
 
 
 def _waited(ports: Ports, target: Target, job_id: str) -> tuple[JobRecord, AmiId | None]:
@@ -191,7 +194,7 @@ def _report(
 ) -> SmokeReport:
     session_id, settings = job.name, target.settings.smoke
     result_uri = f"{_result_folder(target, session_id)}/{contract.RESULT_NAME}"
-    document = ports.results.document(result_uri)
+    document = _document(ports, result_uri)
     checks = [
         Check(name="job", ok=job.state is JobState.SUCCEEDED, expected="SUCCEEDED", found=job.state.value),
         *check_host(job, deployed.release, host_ami),
@@ -207,3 +210,11 @@ def _report(
         seconds=max(job.stopped_ms - job.created_ms, 0) / 1000,
         checks=tuple(checks),
     )
+
+
+def _document(ports: Ports, uri: str) -> dict[str, Any]:
+    if ports.objects.find(uri) is None:
+        raise CapctlError(
+            "result-missing", f"The job left no result at `{uri}`", hint="Read its log with `capctl job logs`"
+        )
+    return parse_result(b"".join(ports.objects.chunks(uri)), uri)

@@ -8,6 +8,7 @@ from lifecycle.domain.ami import AmiId, AmiRecord, BakeInputs, Tag
 from lifecycle.domain.check import Check
 from lifecycle.domain.digest import Digest, digest_of
 from lifecycle.domain.evidence import Evidence, parse_evidence
+from lifecycle.domain.layout import Folder
 from lifecycle.domain.measures import size_text
 from lifecycle.domain.models import ModelSet
 from lifecycle.domain.permissions import READ_AMIS, READ_EVIDENCE
@@ -53,7 +54,7 @@ def rejection(report: AmiReport) -> CapctlError | None:
 
 def evidence_uri(target: Target, instance_id: str) -> str:
     """Where the report of a bake's instance is kept. It is written before the AMI exists, so no AMI of capctl lacks it."""
-    return f"s3://{target.bucket}/evidence/{instance_id}.json"
+    return target.uri(Folder.EVIDENCE, f"{instance_id}.json")
 
 
 def read_evidence(ports: Ports, target: Target, ami_id: AmiId) -> tuple[Evidence, Digest] | None:

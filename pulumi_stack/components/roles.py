@@ -25,6 +25,7 @@ _ECS_AGENT = [
 
 # Where a job finds its videos; `capctl` refuses to submit any other.
 VIDEO_FOLDERS = ("videos", "samples")
+RESULT_FOLDERS = ("results", "smoke")
 
 
 def allow(actions: list[str], *resources: str) -> dict[str, Any]:
@@ -51,7 +52,7 @@ def job_statements(bucket_arn: str) -> list[dict[str, Any]]:
     """What the container does: read videos, write results; the model store is closed to it, and videos are read-only."""
     return [
         allow(["s3:GetObject"], *(f"{bucket_arn}/{folder}/*" for folder in VIDEO_FOLDERS)),
-        allow(["s3:PutObject"], f"{bucket_arn}/results/*", f"{bucket_arn}/smoke/*"),
+        allow(["s3:PutObject"], *(f"{bucket_arn}/{folder}/*" for folder in RESULT_FOLDERS)),
     ]
 
 

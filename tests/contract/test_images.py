@@ -1,4 +1,4 @@
-"""What every `ports.Images` does: a base by the engine, the code by the registry alone."""
+"""What every `ports.Registry`, `ports.BaseBuilder` and `ports.Code` do together: a base by the engine, the code by the registry alone."""
 
 from __future__ import annotations
 
@@ -9,18 +9,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from lifecycle.adapters.clock import SystemClock
-from lifecycle.adapters.container_images import ContainerImages
+from lifecycle.app import App
 from lifecycle.domain.digest import digest_of
+from lifecycle.domain.image_report import Budgets, report_on
 from lifecycle.errors import CapctlError
-from lifecycle.ports.images import Images, Violation
+from lifecycle.ports import Ports
 from lifecycle.rehearsal.emulator.containers import jobs_supported
 from lifecycle.rehearsal.services.registry import RunningRegistry, debian_registry, registry_supported
-from tests.fakes.images import BUDGETS, FakeImages
+from tests.fakes.ports import FakePorts
 from tests.fakes.targets import make_target
 from tests.fakes.ui import FakeUi
 from tests.rehearsal.stage_parts import cache
@@ -33,31 +32,27 @@ NO_ENGINE = "unix:///nowhere/docker.sock"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Project:
-    """A working tree: `images` gives the port as one more command sees it, `write` and `lock` change code and lock.
+    """A working tree: `ports` gives the three as one more command sees them, `write` and `lock` change code and lock.
 
     `add_model` puts a model among the code.
     """
 
     repository: str
-    images: Callable[[], Images]
+    ports: Callable[[], Ports]
     write: Callable[[str], object]
     lock: Callable[[str], object]
     add_model: Callable[[], object]
 
 
 def _in_memory() -> Project:
-    images = FakeImages()
-
-    def add_model() -> None:
-        images.code += " and a model"
-        images.violations = (Violation(code="model-file", message="a model", path="app/weights.onnx"),)
-
+    ports = FakePorts()
+    files = ports.code.files
     return Project(
         repository=make_target(Path()).repository,
-        images=lambda: images,
-        write=lambda text: setattr(images, "code", text),
-        lock=lambda text: setattr(images, "lock", text),
-        add_model=add_model,
+        ports=lambda: ports,
+        write=lambda text: files.update({"job.py": text}),
+        lock=lambda text: setattr(ports.base_builder, "lock", text),
+        add_model=lambda: files.update({"weights.onnx": "weights"}),
     )
 
 
@@ -69,14 +64,9 @@ def _on_disk(folder: Path, registry: RunningRegistry, repository: str, ui: FakeU
     section = {"root": "code", "include": ("**/*.py", "**/*.onnx"), "repository": repository}
     target = make_target(folder, image={**section, "base": {"requirements": lock.name}})
     target = replace(target, registry_url=f"http://{registry.address}")
-
-    def images() -> Images:
-        session: Any = None  # only ECR asks for one
-        return ContainerImages(target, session, SystemClock(), ui)
-
     return Project(
         repository=target.repository,
-        images=images,
+        ports=lambda: App(target, ui),
         write=job.write_text,
         lock=lock.write_text,
         add_model=lambda: (folder / "code" / "weights.onnx").write_bytes(b"weights"),
@@ -107,7 +97,7 @@ def repository(registry: RunningRegistry, tmp_path_factory: pytest.TempPathFacto
         pytest.skip(why)
     ui = FakeUi()
     with _forgetting(ui):
-        _on_disk(tmp_path_factory.mktemp("base"), registry, "contract", ui).images().build_base()
+        _on_disk(tmp_path_factory.mktemp("base"), registry, "contract", ui).ports().base_builder.build()
     return "contract"
 
 
@@ -141,7 +131,8 @@ def project(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.
     """A project whose base image is in the registry, on a machine where no engine answers."""
     if request.param == "fake":
         project = _in_memory()
-        project.images().build_base()
+        project.lock(LOCK)
+        project.ports().base_builder.build()
         return project
     repository: str = request.getfixturevalue("repository")
     monkeypatch.setenv("DOCKER_HOST", NO_ENGINE)
@@ -155,13 +146,9 @@ def code_of(call: Callable[[], object]) -> str:
 
 
 def test_before_the_first_build_there_is_no_base_and_no_code(bare: Project) -> None:
-    assert bare.images().base() is None
-    for call in (
-        lambda: bare.images().code_tag(),
-        lambda: bare.images().code_layer(),
-        lambda: bare.images().push_code(),
-        lambda: bare.images().pushed_code(),
-    ):
+    assert bare.ports().base_builder.find() is None
+    code = bare.ports().code
+    for call in (code.tag, code.layer, code.push):
         assert code_of(call) == "base-missing"
 
 
@@ -170,82 +157,87 @@ def test_base_cannot_be_built_without_an_engine(
     registry: RunningRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DOCKER_HOST", NO_ENGINE)
-    images = _on_disk(tmp_path, registry, "bare", FakeUi()).images()
-    assert code_of(images.build_base) == "engine-missing"
-    assert images.base() is None
+    builder = _on_disk(tmp_path, registry, "bare", FakeUi()).ports().base_builder
+    assert code_of(builder.build) == "engine-missing"
+    assert builder.find() is None
 
 
 def test_base_that_the_registry_has_is_returned_without_a_build(project: Project) -> None:
-    base = project.images().build_base()
-    assert project.images().base() == base
-    assert base.tag == project.images().base_tag()
+    base = project.ports().base_builder.build()
+    assert project.ports().base_builder.find() == base
+    assert base.tag == project.ports().base_builder.tag()
     assert base.ref.repository == project.repository
 
 
 def test_other_lock_asks_for_another_base(project: Project) -> None:
-    tag = project.images().base_tag()
+    tag = project.ports().base_builder.tag()
     project.lock(LOCK + "# changed\n")
-    assert project.images().base_tag() != tag
-    assert project.images().base() is None
-    assert code_of(lambda: project.images().push_code()) == "base-missing"
+    assert project.ports().base_builder.tag() != tag
+    assert project.ports().base_builder.find() is None
+    assert code_of(project.ports().code.push) == "base-missing"
 
 
 def test_tag_of_the_code_names_its_content(project: Project) -> None:
     project.write("print('one')\n")
-    tag = project.images().code_tag()
+    tag = project.ports().code.tag()
     project.write("print('two')\n")
-    assert project.images().code_tag() != tag
+    assert project.ports().code.tag() != tag
     project.write("print('one')\n")
-    assert project.images().code_tag() == tag
+    assert project.ports().code.tag() == tag
 
 
 def test_layer_is_told_before_it_is_pushed(project: Project) -> None:
     code = f"print({uuid.uuid4().hex!r})\n"
     project.write(code)
-    layer = project.images().code_layer()
-    assert layer.tag == project.images().code_tag() == f"code-{layer.treehash.removeprefix('sha256:')[:16]}"
+    layer = project.ports().code.layer()
+    assert layer.tag == project.ports().code.tag() == f"code-{layer.treehash.removeprefix('sha256:')[:16]}"
     assert (layer.files, layer.unpacked_bytes) == (1, len(code))
     assert layer.compressed_bytes > 0
-    assert code_of(lambda: project.images().pushed_code()) == "image-missing"
+    assert project.ports().registry.find(layer.tag) is None
 
 
 def test_push_stores_the_code_under_its_tag_and_the_second_costs_one_request(project: Project) -> None:
-    tag = project.images().code_tag()
-    first = project.images().push_code()
-    second = project.images().push_code()
+    tag = project.ports().code.tag()
+    first = project.ports().code.push()
+    second = project.ports().code.push()
     assert (first.tag, first.unchanged, first.ref.repository) == (tag, False, project.repository)
     assert first.requests >= 6
     assert first.bytes_sent > 0
     assert second == replace(first, unchanged=True, requests=1, bytes_sent=0)
 
 
-def test_pushed_code_is_that_of_the_working_tree(project: Project) -> None:
-    project.write("print('kept')\n")
-    pushed = project.images().push_code()
-    project.write(f"print({uuid.uuid4().hex!r})\n")
-    assert code_of(lambda: project.images().pushed_code()) == "image-missing"
-    project.write("print('kept')\n")
-    found = project.images().pushed_code()
-    assert (found.ref, found.tag) == (pushed.ref, pushed.tag)
+def test_tag_names_the_image_that_was_pushed_under_it(project: Project) -> None:
+    pushed = project.ports().code.push()
+    assert project.ports().registry.find(pushed.tag) == pushed.ref
+    assert project.ports().registry.find("code-0123456789abcdef") is None
 
 
 def test_code_image_is_the_base_and_one_layer(project: Project) -> None:
-    base = project.images().build_base()
-    layer, pushed = project.images().code_layer(), project.images().push_code()
-    below, report = project.images().inspect(base.ref), project.images().inspect(pushed.ref)
-    assert (report.ref, report.budgets, report.violations) == (pushed.ref, BUDGETS, ())
-    assert (report.layers, report.files) == (below.layers + 1, below.files + layer.files)
-    assert report.compressed_bytes == below.compressed_bytes + layer.compressed_bytes
-    assert report.unpacked_bytes == below.unpacked_bytes + layer.unpacked_bytes
+    base = project.ports().base_builder.build()
+    layer, pushed = project.ports().code.layer(), project.ports().code.push()
+    below, index = project.ports().registry.index(base.ref), project.ports().registry.index(pushed.ref)
+    *lower, top = index.layers
+    assert tuple(lower) == below.layers
+    assert [entry.path for entry in top.entries if entry.kind == "file"] == ["app/job.py"]
+    assert (top.compressed_bytes, top.unpacked_bytes) == (layer.compressed_bytes, layer.unpacked_bytes)
 
 
-def test_image_that_breaks_a_rule_can_be_pushed_and_inspection_names_the_file(project: Project) -> None:
+def test_image_that_breaks_a_rule_can_be_pushed_and_is_judged_by_what_it_holds(project: Project) -> None:
     project.add_model()
-    report = project.images().inspect(project.images().push_code().ref)
+    ports = project.ports()
+    ref = ports.code.push().ref
+    budgets = Budgets(compressed_bytes=300_000_000, unpacked_bytes=500_000_000)
+    report = report_on(ref, ports.registry.index(ref), budgets=budgets, packages=ports.base_builder.packages())
     assert [(one.code, one.path) for one in report.violations] == [("model-file", "app/weights.onnx")]
 
 
-def test_image_that_the_registry_lacks_cannot_be_inspected(project: Project) -> None:
-    base = project.images().build_base()
+def test_image_that_the_registry_lacks_has_no_index(project: Project) -> None:
+    base = project.ports().base_builder.build()
     nowhere = replace(base.ref, digest=digest_of(b"nowhere"))
-    assert code_of(lambda: project.images().inspect(nowhere)) == "image-missing"
+    assert code_of(lambda: project.ports().registry.index(nowhere)) == "image-missing"
+
+
+def test_packages_are_those_of_the_lock(project: Project) -> None:
+    assert project.ports().base_builder.packages() == frozenset()
+    project.lock("numpy==2\n")
+    assert project.ports().base_builder.packages() == {"numpy==2"}

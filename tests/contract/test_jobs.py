@@ -16,8 +16,9 @@ from lifecycle.ports.jobs import JobRequest, Jobs, LogPage
 from lifecycle.rehearsal.emulator.containers import jobs_supported
 from lifecycle.rehearsal.emulator.launch import Emulator
 from tests.fakes.jobs import FakeJobs
+from tests.fakes.objects import FakeObjects
 from tests.fakes.releases import make_release
-from tests.fakes.stack import FakeStack
+from tests.fakes.stack import OUTPUTS, FakeStack
 from tests.rehearsal.emulator_parts import Batch
 from tests.rehearsal.stage_parts import TINY_IMAGE, Aws, tiny_tar
 
@@ -63,7 +64,7 @@ def queue(request: pytest.FixtureRequest) -> Iterator[Queue]:
 def _in_memory() -> Queue:
     stack, release = FakeStack(), make_release()
     (deployed,) = stack.add_release(release)
-    jobs = FakeJobs(stack)
+    jobs = FakeJobs(stack, FakeObjects(OUTPUTS.bucket))
 
     def definition(exit_code: int) -> str:
         jobs.course = (JobState.RUNNABLE, JobState.RUNNING, JobState.FAILED if exit_code else JobState.SUCCEEDED)

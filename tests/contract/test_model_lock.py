@@ -1,4 +1,4 @@
-"""What `ports.ModelLock` promises; a file keeps it, in tests too."""
+"""What every `ports.ModelLock` does, and what a file keeps besides."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,6 +10,7 @@ from lifecycle.adapters.lock_file import LockFile
 from lifecycle.domain.models import ModelFile, ModelSet, model_set
 from lifecycle.errors import UsageError
 from lifecycle.ports.model_lock import ModelLock
+from tests.fakes.model_lock import FakeModelLock
 
 AGE = ModelFile(
     path="models/age-v1.onnx",
@@ -25,9 +26,12 @@ SET = model_set((AGE, WEIGHTS))
 Opened = Callable[[], ModelLock]
 
 
-@pytest.fixture
-def opened(tmp_path: Path) -> Opened:
+@pytest.fixture(params=["fake", "file"])
+def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Opened:
     """The same lock, as one more command opens it."""
+    if request.param == "fake":
+        lock = FakeModelLock()
+        return lambda: lock
     return lambda: LockFile(tmp_path / "models.lock.yaml")
 
 
@@ -51,24 +55,29 @@ def test_later_set_replaces_the_former(opened: Opened) -> None:
     assert opened().read() == later
 
 
-def test_equal_sets_give_the_same_file(opened: Opened, tmp_path: Path) -> None:
-    opened().write(SET)
-    before = (tmp_path / "models.lock.yaml").read_bytes()
-    opened().write(model_set((WEIGHTS, AGE)))
-    assert (tmp_path / "models.lock.yaml").read_bytes() == before
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "models.lock.yaml"
 
 
-def test_write_that_fails_leaves_the_former_set_and_nothing_else(opened: Opened, tmp_path: Path) -> None:
-    opened().write(SET)
+def test_equal_sets_give_the_same_file(path: Path) -> None:
+    LockFile(path).write(SET)
+    before = path.read_bytes()
+    LockFile(path).write(model_set((WEIGHTS, AGE)))
+    assert path.read_bytes() == before
+
+
+def test_write_that_fails_leaves_the_former_set_and_nothing_else(path: Path) -> None:
+    LockFile(path).write(SET)
     unwritable = ModelSet(files=(replace(AGE, path="\udcff"),))
     with pytest.raises(UnicodeEncodeError):
-        opened().write(unwritable)
-    assert opened().read() == SET
-    assert [path.name for path in tmp_path.iterdir()] == ["models.lock.yaml"]
+        LockFile(path).write(unwritable)
+    assert LockFile(path).read() == SET
+    assert list(path.parent.iterdir()) == [path]
 
 
-def test_lock_that_cannot_be_read_is_a_usage_error(opened: Opened, tmp_path: Path) -> None:
-    (tmp_path / "models.lock.yaml").write_text("schema: capctl.model-lock/2\n")
+def test_lock_that_cannot_be_read_is_a_usage_error(path: Path) -> None:
+    path.write_text("schema: capctl.model-lock/2\n")
     with pytest.raises(UsageError, match=r"models\.lock\.yaml") as failed:
-        opened().read()
+        LockFile(path).read()
     assert failed.value.code == "lock-invalid"

@@ -67,7 +67,7 @@ def test_object_is_found_with_size_and_digest(store: Store, tmp_path: Path, data
 def test_file_of_another_digest_is_refused_and_not_stored(store: Store, tmp_path: Path, data: bytes) -> None:
     with pytest.raises(CapctlError) as failed:
         put(store, tmp_path, "models/a", data, sha256="0" * 64)
-    assert failed.value.code == "model-changed"
+    assert failed.value.code == "digest-mismatch"
     assert store.objects.find(store.uri("models/a")) is None
 
 
@@ -84,7 +84,7 @@ def test_refused_upload_leaves_no_parts(emulated_session: AwsSession, tmp_path: 
 def test_missing_file_is_named(store: Store, tmp_path: Path) -> None:
     with pytest.raises(CapctlError) as failed:
         store.objects.put(tmp_path / "gone.onnx", store.uri("a"), sha256="0" * 64, progress=lambda _: None)
-    assert failed.value.code == "model-missing"
+    assert failed.value.code == "file-unusable"
     assert "gone.onnx" in failed.value.message
 
 

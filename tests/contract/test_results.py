@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,42 +13,32 @@ import pytest
 from analyzer.contract import Table
 from analyzer.store.postgres import PostgresStore
 from analyzer.store.rows import SessionRows
-from lifecycle.adapters.aws.session import AwsSession
-from lifecycle.adapters.results import StoredResults
+from lifecycle.adapters.results import PostgresResults
 from lifecycle.errors import CapctlError
 from lifecycle.ports.results import Results
 from lifecycle.rehearsal.services.postgres import Postgres, postgres_supported
-from tests.fakes.releases import result_document
 from tests.fakes.results import FakeResults
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Where jobs store: `leave` puts a document and gives its URI, `store` rows of a session with that many tracks.
-
-    `empty` is a database that no job ever stored to.
-    """
+    """Where jobs store: `store` puts rows of a session with that many tracks; `empty` is a database that no job ever stored to."""
 
     results: Results
-    leave: Callable[[dict[str, Any] | None], str]
     store: Callable[[str, int], None]
     database_url: str
     empty: str
 
 
-@pytest.fixture(params=["fake", pytest.param("emulator", marks=pytest.mark.rehearsal)])
+@pytest.fixture(params=["fake", pytest.param("postgres", marks=pytest.mark.rehearsal)])
 def place(request: pytest.FixtureRequest) -> Place:
     if request.param == "fake":
         return _in_memory()
-    return _real(request.getfixturevalue("emulated_session"), request.getfixturevalue("postgres"))
+    return _real(request.getfixturevalue("postgres"))
 
 
 def _in_memory() -> Place:
-    results = FakeResults(None)
-
-    def leave(document: dict[str, Any] | None) -> str:
-        results.left = document
-        return "s3://bucket/result.json"
+    results = FakeResults()
 
     def store(session_id: str, tracks: int) -> None:
         results.counted = dict.fromkeys((table.value for table in Table), 0) | {
@@ -57,19 +46,10 @@ def _in_memory() -> Place:
             Table.TRACKS.value: tracks,
         }
 
-    return Place(results=results, leave=leave, store=store, database_url="postgresql://db/x", empty="postgresql://db/y")
+    return Place(results=results, store=store, database_url="postgresql://db/x", empty="postgresql://db/y")
 
 
-def _real(session: AwsSession, postgres: Postgres) -> Place:
-    bucket = f"contract-{uuid.uuid4().hex[:12]}"
-    s3 = session.client("s3")
-    s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "us-west-2"})
-
-    def leave(document: dict[str, Any] | None) -> str:
-        if document is not None:
-            s3.put_object(Bucket=bucket, Key="results/result.json", Body=json.dumps(document).encode())
-        return f"s3://{bucket}/results/result.json"
-
+def _real(postgres: Postgres) -> Place:
     def store(session_id: str, tracks: int) -> None:
         PostgresStore(postgres.dsn).check()
         PostgresStore(postgres.dsn).replace(rows_of(session_id, tracks))
@@ -78,7 +58,7 @@ def _real(session: AwsSession, postgres: Postgres) -> Place:
         connection.execute("drop database if exists empty")
         connection.execute("create database empty")
     empty = postgres.dsn.rpartition("/")[0] + "/empty"
-    return Place(results=StoredResults(session), leave=leave, store=store, database_url=postgres.dsn, empty=empty)
+    return Place(results=PostgresResults(), store=store, database_url=postgres.dsn, empty=empty)
 
 
 @pytest.fixture(scope="module")
@@ -103,29 +83,6 @@ def rows_of(session_id: str, tracks: int) -> SessionRows:
     )
 
 
-def code_of(call: Callable[[], object]) -> str:
-    with pytest.raises(CapctlError) as failed:
-        call()
-    return failed.value.code
-
-
-def test_document_is_read_as_the_job_stored_it(place: Place) -> None:
-    document = result_document(session_id="s-1", note="ä")
-    assert place.results.document(place.leave(document)) == document
-
-
-def test_missing_document_is_an_error_that_names_it(place: Place) -> None:
-    uri = place.leave(None)
-    with pytest.raises(CapctlError, match=uri) as failed:
-        place.results.document(uri)
-    assert failed.value.code == "result-missing"
-
-
-@pytest.mark.parametrize("document", [{}, {"schema": "capctl.analysis/2"}])
-def test_document_of_another_schema_is_no_result(place: Place, document: dict[str, Any]) -> None:
-    assert code_of(lambda: place.results.document(place.leave(document))) == "result-invalid"
-
-
 def test_rows_are_counted_in_every_table(place: Place) -> None:
     session_id = f"s-{uuid.uuid4().hex[:8]}"
     place.store(session_id, 2)
@@ -142,14 +99,8 @@ def test_tables_that_no_job_made_are_not_counted(place: Place) -> None:
 
 
 @pytest.mark.rehearsal
-def test_document_in_a_bucket_that_does_not_exist_is_missing(emulated_session: AwsSession) -> None:
-    uri = f"s3://no-such-bucket-{uuid.uuid4().hex[:8]}/result.json"
-    assert code_of(lambda: StoredResults(emulated_session).document(uri)) == "result-missing"
-
-
-@pytest.mark.rehearsal
-def test_rows_of_another_session_are_not_counted(emulated_session: AwsSession, postgres: Postgres) -> None:
-    place = _real(emulated_session, postgres)
+def test_rows_of_another_session_are_not_counted(postgres: Postgres) -> None:
+    place = _real(postgres)
     place.store("s-mine", 1)
     place.store("s-other", 5)
     counted = place.results.rows(place.database_url, "s-mine")
@@ -157,9 +108,9 @@ def test_rows_of_another_session_are_not_counted(emulated_session: AwsSession, p
 
 
 @pytest.mark.rehearsal
-def test_refused_login_is_told_without_the_password(emulated_session: AwsSession, postgres: Postgres) -> None:
+def test_refused_login_is_told_without_the_password(postgres: Postgres) -> None:
     url = f"postgresql://capctl:a-wrong-password@127.0.0.1:{postgres.port}/capctl"
     with pytest.raises(CapctlError, match=r"127\.0\.0\.1") as failed:
-        StoredResults(emulated_session).rows(url, "s-1")
+        PostgresResults().rows(url, "s-1")
     assert failed.value.code == "database-unreachable"
     assert "a-wrong-password" not in failed.value.message

@@ -127,16 +127,6 @@ def test_without_a_base_stack_there_is_no_release_and_none_can_be_made(bare_acco
     assert stack.releases() == ()
 
 
-def test_destroy_leaves_neither_releases_nor_base_and_may_be_repeated(bare_account: Account) -> None:
-    stack = bare_account.run()
-    stack.apply_base()
-    stack.add_release(bare_account.release())
-    stack.destroy()
-    assert code_of(stack.base) == "base-missing"
-    assert stack.releases() == ()
-    stack.destroy()
-
-
 def test_outputs_name_what_the_target_names(account: Account, tmp_path: Path) -> None:
     target, outputs = make_target(tmp_path), account.run().base()
     assert (outputs.bucket, outputs.repository) == (target.bucket, target.repository)

@@ -102,7 +102,7 @@ def _declared(tree: ast.Module) -> Iterator[tuple[int, ast.expr]]:
             value = node.value if isinstance(node, ast.Assign | ast.AnnAssign) and "code" in _assigned(node) else None
             if value is not None:
                 yield node.lineno, value
-        for call in ast.walk(_constructor(definition) or ast.Module()):
+        for call in ast.walk(_constructor(definition) or ast.Pass()):
             if isinstance(call, ast.Call) and ast.unparse(call.func) == "super().__init__" and _is_code(call.args):
                 yield call.lineno, call.args[0]
 

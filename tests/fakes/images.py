@@ -1,93 +1,116 @@
-"""`ports.Images` in memory: a registry that holds what was pushed, and a working tree that is a string."""
+"""`ports.Registry`, `ports.BaseBuilder` and `ports.Code` in memory: a registry, and a working tree that is a dictionary."""
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 
-from lifecycle.domain.digest import Digest, digest_of, short
-from lifecycle.domain.image import ImageRef
+from images.index import FileEntry, LayerIndex
+from lifecycle.domain.digest import Digest, canonical_json, digest_of, short
+from lifecycle.domain.image import ImageRef, TaggedImage
+from lifecycle.domain.image_report import ImageIndex
 from lifecycle.errors import CapctlError
-from lifecycle.ports.images import Budgets, CodeLayer, ImageReport, PushedImage, TaggedImage, Violation
+from lifecycle.ports.code import CodeLayer, PushedImage
 
 REPOSITORY = "123456789012.dkr.ecr.us-west-2.amazonaws.com/vision"
-BUDGETS = Budgets(compressed_bytes=300_000_000, unpacked_bytes=500_000_000)
-_BASE_BYTES, _BASE_LAYERS, _BASE_FILES = 1_000, 7, 100
+_MANIFEST_BYTES = 900
 
 
-@dataclass(slots=True, kw_only=True)
-class FakeImages:
-    """`code` and `lock` stand for the working tree; `tags` is the registry; `violations` are what every image breaks."""
+class FakeImageRegistry:
+    """`tags` maps each tag to its image."""
 
-    code: str = "print(1)"
-    lock: str = "numpy==2"
-    tags: dict[str, ImageRef] = field(default_factory=dict)
-    builds: int = 0
-    violations: tuple[Violation, ...] = ()
-    _layers: dict[Digest, CodeLayer] = field(default_factory=dict)
+    def __init__(self) -> None:
+        self.tags: dict[str, ImageRef] = {}
+        self._images: dict[ImageRef, ImageIndex] = {}
 
-    def base_tag(self) -> str:
+    def find(self, tag: str) -> ImageRef | None:
+        return self.tags.get(tag)
+
+    def index(self, ref: ImageRef) -> ImageIndex:
+        if ref not in self._images:
+            raise CapctlError("image-missing", f"The registry does not have `{ref}`", hint="Run `capctl image push`")
+        return self._images[ref]
+
+    def store(self, tag: str, layers: Iterable[LayerIndex], *, ref: ImageRef | None = None) -> ImageRef:
+        """Put an image under a tag."""
+        ref = ref or ImageRef(repository=REPOSITORY, digest=digest_of(tag.encode()))
+        self.tags[tag] = ref
+        self._images[ref] = ImageIndex(digest=ref.digest, media_type="", config={}, layers=tuple(layers))
+        return ref
+
+
+class FakeBaseBuilder:
+    """Builds into `registry` what `lock` asks for, one package a line; `builds` counts."""
+
+    def __init__(self, registry: FakeImageRegistry, *, lock: str = "numpy==2") -> None:
+        self._registry = registry
+        self.lock = lock
+        self.builds = 0
+
+    def packages(self) -> frozenset[str]:
+        return frozenset(line for line in self.lock.splitlines() if not line.startswith("#"))
+
+    def tag(self) -> str:
         return f"base-{short(digest_of(self.lock.encode()))}"
 
-    def base(self) -> TaggedImage | None:
-        ref = self.tags.get(self.base_tag())
-        return TaggedImage(ref=ref, tag=self.base_tag()) if ref else None
+    def find(self) -> TaggedImage | None:
+        ref = self._registry.find(self.tag())
+        return TaggedImage(ref=ref, tag=self.tag()) if ref else None
 
-    def build_base(self) -> TaggedImage:
-        if self.base() is None:
-            self.builds += 1
-            self._put(self.base_tag())
-        base = self.base()
-        assert base is not None
-        return base
+    def build(self) -> TaggedImage:
+        if found := self.find():
+            return found
+        self.builds += 1
+        folders = [f"{package.replace('==', '-')}.dist-info" for package in sorted(self.packages())]
+        files = {f"opt/site/{folder}/METADATA": 100 for folder in folders}
+        ref = self._registry.store(self.tag(), [_layer({"usr/bin/python3": 1_000}), _layer(files)])
+        return TaggedImage(ref=ref, tag=self.tag())
 
-    def code_tag(self) -> str:
-        return self.code_layer().tag
 
-    def code_layer(self) -> CodeLayer:
-        base = self.base()
+class FakeCode:
+    """`files` is the working tree: text by path."""
+
+    def __init__(self, registry: FakeImageRegistry, base: FakeBaseBuilder) -> None:
+        self._registry = registry
+        self._base = base
+        self.files = {"job.py": "print(1)\n"}
+
+    def tag(self) -> str:
+        return self.layer().tag
+
+    def layer(self) -> CodeLayer:
+        treehash, layer = digest_of(canonical_json([self._base_image().ref.digest, self.files])), self._layer()
+        return CodeLayer(
+            treehash=treehash,
+            tag=f"code-{short(treehash, 16)}",
+            files=len(layer.entries),
+            unpacked_bytes=layer.unpacked_bytes,
+            compressed_bytes=layer.compressed_bytes,
+        )
+
+    def push(self) -> PushedImage:
+        layer = self.layer()
+        if known := self._registry.find(layer.tag):
+            return PushedImage(ref=known, tag=layer.tag, unchanged=True, requests=1, bytes_sent=0)
+        below = self._registry.index(self._base_image().ref).layers
+        ref = self._registry.store(layer.tag, (*below, self._layer()))
+        sent = layer.compressed_bytes + _MANIFEST_BYTES
+        return PushedImage(ref=ref, tag=layer.tag, unchanged=False, requests=6, bytes_sent=sent)
+
+    def _layer(self) -> LayerIndex:
+        return _layer({f"app/{path}": len(text.encode()) for path, text in self.files.items()})
+
+    def _base_image(self) -> TaggedImage:
+        base = self._base.find()
         if base is None:
             raise CapctlError(
                 "base-missing", "The registry does not have the base image", hint="Run `capctl image base`"
             )
-        treehash, size = digest_of(f"{base.ref.digest}{self.code}".encode()), len(self.code.encode())
-        return CodeLayer(
-            treehash=treehash,
-            tag=f"code-{short(treehash, 16)}",
-            files=1,
-            unpacked_bytes=size,
-            compressed_bytes=size,
-        )
+        return base
 
-    def push_code(self) -> PushedImage:
-        layer = self.code_layer()
-        unchanged = layer.tag in self.tags
-        ref = self._put(layer.tag)
-        self._layers[ref.digest] = layer
-        return PushedImage(
-            ref=ref,
-            tag=layer.tag,
-            unchanged=unchanged,
-            requests=1 if unchanged else 6,
-            bytes_sent=0 if unchanged else layer.compressed_bytes + 900,
-        )
 
-    def pushed_code(self) -> TaggedImage:
-        tag = self.code_tag()
-        if tag not in self.tags:
-            raise CapctlError("image-missing", "The registry does not have the code", hint="Run `capctl image push`")
-        return TaggedImage(ref=self.tags[tag], tag=tag)
-
-    def inspect(self, ref: ImageRef) -> ImageReport:
-        if ref not in self.tags.values():
-            raise CapctlError("image-missing", f"The registry does not have `{ref}`", hint="Run `capctl image push`")
-        code = self._layers.get(ref.digest)
-        return ImageReport(
-            ref=ref,
-            budgets=BUDGETS,
-            compressed_bytes=_BASE_BYTES + (code.compressed_bytes if code else 0),
-            unpacked_bytes=_BASE_BYTES + (code.unpacked_bytes if code else 0),
-            layers=_BASE_LAYERS + (1 if code else 0),
-            files=_BASE_FILES + (code.files if code else 0),
-            violations=self.violations,
-        )
-
-    def _put(self, tag: str) -> ImageRef:
-        return self.tags.setdefault(tag, ImageRef(repository=REPOSITORY, digest=digest_of(tag.encode())))
+def _layer(files: dict[str, int]) -> LayerIndex:
+    """Of files by path and size in bytes."""
+    entries = tuple(
+        FileEntry(path=path, kind="file", size_bytes=size_bytes, mode=0o644) for path, size_bytes in files.items()
+    )
+    total = sum(files.values())
+    digest: Digest = digest_of(canonical_json(files))
+    return LayerIndex(digest=digest, compressed_bytes=total, unpacked_bytes=total, entries=entries)

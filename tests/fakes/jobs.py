@@ -1,13 +1,17 @@
 """`ports.Jobs` in memory."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from lifecycle.domain.ami import AmiId
-from lifecycle.domain.job import JobRecord, JobState
+from lifecycle.domain.job import JobRecord, JobState, contract
 from lifecycle.domain.release import DeployedRelease
 from lifecycle.errors import CapctlError
 from lifecycle.ports.jobs import JobRequest, LogLine, LogPage
+from tests.fakes.objects import FakeObjects
+from tests.fakes.releases import result_document
 from tests.fakes.stack import FakeStack
 
 GOOD: tuple[JobState, ...] = (JobState.RUNNABLE, JobState.STARTING, JobState.RUNNING, JobState.SUCCEEDED)
@@ -16,15 +20,19 @@ GOOD: tuple[JobState, ...] = (JobState.RUNNABLE, JobState.STARTING, JobState.RUN
 class FakeJobs:
     """Jobs on the releases of a `FakeStack`; each `get` brings a job one state further along `course`.
 
+    A job that succeeds writes the document `leaves` to `objects`, where it was told to; None leaves nothing.
     `outcome` replaces fields of the record in its last state; `hosts` overrides the AMI that hosts of a queue run. Queues in
     `missing` are gone although their release is listed.
     """
 
-    def __init__(self, stack: FakeStack) -> None:
+    def __init__(self, stack: FakeStack, objects: FakeObjects) -> None:
         self._stack = stack
+        self._objects = objects
         self._jobs: dict[str, JobRecord] = {}
         self._left: dict[str, list[JobState]] = {}
+        self._environments: dict[str, dict[str, str]] = {}
         self.course: tuple[JobState, ...] = GOOD
+        self.leaves: dict[str, Any] | None = result_document()
         self.outcome: dict[str, object] = {}
         self.hosts: dict[str, AmiId] = {}
         self.queue_states: list[tuple[str, str]] = []
@@ -38,6 +46,7 @@ class FakeJobs:
         job_id = f"job-{len(self.requests) + 1}"
         self.requests.append(request)
         self._left[job_id] = list(self.course)
+        self._environments[job_id] = request.environment
         self._jobs[job_id] = JobRecord(
             id=job_id,
             name=request.name,
@@ -68,6 +77,7 @@ class FakeJobs:
                 job = replace(job, log_stream=f"stream/{job_id}", cluster_instance_arn=f"host/{job_id}")
             if not left:
                 job = replace(job, stopped_ms=job.created_ms + 2_500, **self.outcome)  # type: ignore[arg-type]
+                self._leave_result(job)
             self._jobs[job_id] = job
         return job
 
@@ -103,6 +113,11 @@ class FakeJobs:
             if release.job_queue_arn == queue_arn:
                 return release
         raise CapctlError("aws-failed", f"Job queue `{queue_arn}` does not exist", hint="Deploy the release again")
+
+    def _leave_result(self, job: JobRecord) -> None:
+        folder = self._environments[job.id].get(contract.Env.RESULT_URL)
+        if folder and self.leaves is not None and job.state is JobState.SUCCEEDED:
+            self._objects.write(f"{folder}/{contract.RESULT_NAME}", json.dumps(self.leaves).encode())
 
     def _written(self, job: JobRecord) -> Sequence[LogLine]:
         if not job.log_stream:

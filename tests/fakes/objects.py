@@ -6,7 +6,7 @@ from pathlib import Path
 from threading import Lock
 
 from lifecycle.errors import CapctlError
-from lifecycle.ports.objects import StoredObject
+from lifecycle.ports.objects import SourceChanged, StoredObject
 
 
 class FakeObjects:
@@ -36,9 +36,9 @@ class FakeObjects:
         try:
             data = source.read_bytes()
         except FileNotFoundError as error:
-            raise CapctlError("model-missing", f"File `{source}` is gone") from error
+            raise CapctlError("file-unusable", f"File `{source}` is gone") from error
         if hashlib.sha256(data).hexdigest() != sha256:
-            raise CapctlError("model-changed", f"File `{source}` is not what was locked")
+            raise SourceChanged("digest-mismatch", f"File `{source}` has another digest than {sha256}")
         self._require_bucket(uri)
         progress(len(data))
         with self._lock:

@@ -1,20 +1,51 @@
 """`ports.Ports` made of fakes."""
 
-from typing import Any
-
+from lifecycle.adapters.model_files import BucketSource
+from lifecycle.ports.model_lock import ModelLock
+from lifecycle.ports.model_source import ModelSource
+from tests.fakes.amis import FakeAmis
+from tests.fakes.baker import FakeBaker
 from tests.fakes.clock import FakeClock
+from tests.fakes.images import FakeBaseBuilder, FakeCode, FakeImageRegistry
+from tests.fakes.jobs import FakeJobs
 from tests.fakes.journal import FakeJournal
+from tests.fakes.model_lock import FakeModelLock
+from tests.fakes.objects import FakeObjects
+from tests.fakes.pointers import FakePointers
+from tests.fakes.results import FakeResults
+from tests.fakes.stack import OUTPUTS, FakeStack
 from tests.fakes.ui import FakeUi
 
 
 class FakePorts:
-    """The ports that a test gives by name; `ui`, `clock` and `journal` are there anyway. Any other one fails the test."""
+    """One account, one machine: fakes that know each other, such as a baker that makes its AMIs in `amis`.
 
-    def __init__(self, **given: Any) -> None:
-        self._given = {"ui": FakeUi(), "clock": FakeClock(), "journal": FakeJournal()} | given
+    A test gives those that it prepares; the account is bootstrapped and otherwise empty.
+    """
 
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):
-            raise AttributeError(name)
-        assert name in self._given, f"the code under test used the port `{name}`, which this test did not give"
-        return self._given[name]
+    def __init__(
+        self,
+        *,
+        amis: FakeAmis | None = None,
+        baker: FakeBaker | None = None,
+        model_lock: ModelLock | None = None,
+        model_source: ModelSource | None = None,
+        objects: FakeObjects | None = None,
+        stack: FakeStack | None = None,
+        ui: FakeUi | None = None,
+    ) -> None:
+        self.amis = amis or FakeAmis()
+        self.baker = baker or FakeBaker(self.amis)
+        self.clock = FakeClock()
+        self.journal = FakeJournal()
+        self.model_lock = model_lock or FakeModelLock()
+        self.objects = objects or FakeObjects(OUTPUTS.bucket)
+        self.model_source = model_source or BucketSource(self.objects, f"s3://{OUTPUTS.bucket}/source", exclude=())
+        self.pointers = FakePointers()
+        self.registry = FakeImageRegistry()
+        self.base_builder = FakeBaseBuilder(self.registry)
+        self.code = FakeCode(self.registry, self.base_builder)
+        self.results = FakeResults()
+        self.stack = stack or FakeStack()
+        self.jobs = FakeJobs(self.stack, self.objects)
+        self.ui = ui or FakeUi()

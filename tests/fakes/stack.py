@@ -88,10 +88,6 @@ class FakeStack:
         self._releases = {key: value for key, value in self._releases.items() if key not in ids}
         return self.releases()
 
-    def destroy(self) -> None:
-        self._releases.clear()
-        self.bootstrapped = False
-
 
 def deployed(release: Release, *, revision: int = 1) -> DeployedRelease:
     """The ARNs that a release gets. Batch counts the revisions of a name on, also when all were deregistered."""

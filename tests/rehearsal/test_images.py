@@ -22,7 +22,8 @@ from images.base.recipe import ROOT_CHANGES, BaseRecipe, context_tar, dockerfile
 from images.checks import Policy, check_image, locked_packages
 from images.code_image import PushResult, push_code
 from images.digests import ImageRef
-from images.inspect import ImageIndex, image_index
+from images.index import ImageIndex
+from images.inspect import image_index
 from images.layer import read_tree
 from images.registry import RegistryClient
 from images.selection import select_files

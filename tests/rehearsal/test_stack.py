@@ -12,9 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from lifecycle.adapters.aws.jobs import BatchJobs
-from lifecycle.adapters.aws.pointers import DynamoPointers
-from lifecycle.adapters.clock import SystemClock
+from lifecycle.app import App
 from lifecycle.domain.ami import Tag
 from lifecycle.domain.digest import Digest
 from lifecycle.domain.image import ImageRef
@@ -25,11 +23,10 @@ from lifecycle.rehearsal.services.registry import RunningRegistry
 from lifecycle.workflows.deploy import Wanted, plan_deploy
 from lifecycle.workflows.execute import execute
 from tests.fakes.amis import FakeAmis
-from tests.fakes.images import FakeImages
 from tests.fakes.ports import FakePorts
 from tests.fakes.releases import MODEL_SET
-from tests.fakes.results import FakeResults
 from tests.fakes.runs import RUN
+from tests.fakes.ui import FakeUi
 from tests.rehearsal.emulator_parts import push
 from tests.rehearsal.stage_parts import PulumiStage, pulumi_stage
 
@@ -41,10 +38,6 @@ def stage(emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Itera
     with pulumi_stage(emulator, tmp_path_factory.mktemp("stack")) as stage:
         stage.run().apply_base()
         yield stage
-        # As on AWS, a repository that holds images is not deleted with the stack.
-        stage.session.client("ecr").delete_repository(repositoryName=stage.target.repository_name, force=True)
-        stage.run().destroy()
-        assert stage.run().releases() == ()
 
 
 @pytest.fixture(autouse=True)
@@ -151,26 +144,26 @@ def test_release_whose_image_cannot_run_is_taken_back(stage: PulumiStage, regist
     if why := jobs_supported():
         pytest.skip(why)
     digest = push(registry, "vision", "", b"no archive at all")
-    images = FakeImages()
-    images.tags["broken"] = ImageRef(repository=stage.target.repository, digest=Digest(digest))
     amis = FakeAmis()
     amis._own[stage.ami_id] = replace(
         amis.add("models", tags={Tag.PROJECT: "vision", Tag.STATUS: "verified", Tag.MODEL_SET: MODEL_SET}),
         id=stage.ami_id,
     )
-    pointers = DynamoPointers(stage.session, table=stage.target.table)
-    ports = FakePorts(
-        amis=amis,
-        images=images,
-        stack=stage.run(),
-        jobs=BatchJobs(stage.session),
-        pointers=pointers,
-        results=FakeResults(None),
-        clock=SystemClock(),
-    )
-    wanted = Wanted(ami=stage.ami_id, image=str(images.tags["broken"]))
+    images = FakePorts()
+    base = images.registry.index(images.base_builder.build().ref)
+    image = ImageRef(repository=stage.target.repository, digest=Digest(digest))
+    images.registry.store("broken", base.layers, ref=image)
+    ports = App(stage.target, FakeUi())
+    ports.__dict__ |= {
+        "amis": amis,
+        "registry": images.registry,
+        "base_builder": images.base_builder,
+        "session": stage.session,
+        "stack": stage.run(),
+    }
+    wanted = Wanted(ami=stage.ami_id, image=str(image))
     with pytest.raises(RolledBack) as failed:
         execute(plan_deploy(ports, stage.target, RUN, wanted), ports, RUN)
     assert failed.value.code == "smoke-failed"
-    assert pointers.read() is None
+    assert ports.pointers.read() is None
     assert stage.run().releases() == ()

@@ -18,7 +18,7 @@ from botocore.exceptions import ClientError
 from lifecycle.adapters.aws.errors import error_code, translated
 from lifecycle.adapters.aws.session import AwsSession
 from lifecycle.errors import CapctlError, UsageError
-from lifecycle.ports.objects import StoredObject
+from lifecycle.ports.objects import SourceChanged, StoredObject
 
 _CHUNK_BYTES = 1024 * 1024
 # Parts in memory at once: 4 per upload, each of 8 MiB unless the file needs larger ones to stay below S3's 10,000 parts.
@@ -73,9 +73,7 @@ class S3Objects:
                 else:
                     self._put_in_parts(file, max(_PART_BYTES, -(-size // _MAX_PARTS)), source, uri, sha256, progress)
         except FileNotFoundError as error:
-            raise CapctlError(
-                "model-missing", f"File `{source}` is gone", hint="Put it back, or run `capctl models lock` again"
-            ) from error
+            raise CapctlError("file-unusable", f"File `{source}` is gone", hint="Put it back") from error
 
     def write(self, uri: str, data: bytes) -> None:
         bucket, key = _parsed(uri)
@@ -205,8 +203,8 @@ def _recorded_sha256(answer: dict[str, Any]) -> str:
 
 def _require_digest(hasher: Any, sha256: str, source: Path) -> None:
     if hasher.hexdigest() != sha256:
-        raise CapctlError(
-            "model-changed",
-            f"File `{source}` has sha256 {hasher.hexdigest()}, the lock says {sha256}; it was not uploaded",
-            hint="Restore the file, or run `capctl models lock` to accept the change",
+        raise SourceChanged(
+            "digest-mismatch",
+            f"File `{source}` has sha256 {hasher.hexdigest()} instead of {sha256}; it was not uploaded",
+            hint="Restore the file",
         )

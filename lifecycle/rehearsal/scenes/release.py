@@ -60,7 +60,7 @@ def _models(stage: Stage, capctl: Capctl, record: Recorder) -> None:
 def _images(stage: Stage, capctl: Capctl, record: Recorder) -> None:
     with record.step("image base", stage.standins.engine, stage.standins.registry) as step:
         if stage.standins.engine:
-            base = push_standin_base(stage.project.configuration, stage.environment, record.ui)
+            base = push_standin_base(stage.project.configuration, stage.environment)
             step.result = f"{base.tag}, the names of this interpreter's packages without their files"
         else:
             step.result = capctl("image", "base").document["tag"]

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lifecycle.adapters.cache_folder import cache_folder
-from lifecycle.adapters.container_images import collect_base_parts
 from lifecycle.errors import CapctlError
+from lifecycle.rehearsal.base_parts import collect_base_parts
 from lifecycle.rehearsal.emulator.containers import jobs_supported
 from lifecycle.rehearsal.machine import machines_supported
 from lifecycle.rehearsal.project import requirements

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from images.checks import Policy, check_image, locked_packages
-from images.inspect import FileEntry, ImageIndex, LayerIndex
+from images.index import FileEntry, ImageIndex, LayerIndex
 
 MB = 10**6
 

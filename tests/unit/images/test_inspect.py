@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from images.errors import ManifestUnsupported
-from images.inspect import FileEntry, image_index
+from images.index import FileEntry
+from images.inspect import image_index
 from images.layer import build_layer, read_tree
 from images.registry import RegistryClient
 

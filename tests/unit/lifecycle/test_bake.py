@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from lifecycle.adapters.lock_file import LockFile
 from lifecycle.domain.ami import AmiRecord, AmiStatus, Tag
 from lifecycle.domain.digest import digest_of
 from lifecycle.domain.models import ModelFile, model_set
@@ -39,8 +38,8 @@ class Scene:
         self.amis = FakeAmis()
         self.baker = FakeBaker(self.amis, damage=damage)
         self.objects = FakeObjects(self.target.bucket)
-        self.lock = LockFile(folder / "models.lock.yaml")
-        self.ports: Any = FakePorts(amis=self.amis, baker=self.baker, objects=self.objects, model_lock=self.lock)
+        self.ports = FakePorts(amis=self.amis, baker=self.baker, objects=self.objects)
+        self.lock = self.ports.model_lock
         self.change_models(CONTENTS)
 
     def change_models(self, contents: dict[str, bytes]) -> None:
@@ -303,13 +302,6 @@ def test_verify_of_a_foreign_ami_fails_without_a_traceback(scene: Scene) -> None
     assert error is not None
     assert error.code == "ami-not-verified"
     assert any("no report of the instance" in line for line in error.details)
-
-
-def test_plan_names_the_permissions_of_every_step(scene: Scene) -> None:
-    permissions = scene.plan().permissions
-    assert {"ec2:RunInstances", "ec2:CreateImage", "ec2:ModifyImageAttribute", "s3:PutObject"} <= set(permissions)
-    assert {"iam:PassRole", "ssm:StartSession", "ssm:TerminateSession"} <= set(permissions)
-    assert all(":" in action for action in permissions)
 
 
 def test_list_shows_the_projects_amis_newest_first(scene: Scene) -> None:

@@ -16,7 +16,7 @@ from lifecycle.errors import CapctlError, Denied, ExitCode, Inconclusive, Interr
 from tests.golden import assert_golden
 
 
-def _run(body: Callable[[], object], *words: str) -> int:
+def _run(body: Callable[..., object], *words: str) -> int:
     return run_command_line(click.Command("capctl", callback=body, params=[click.Option(["-o"])]), words)
 
 

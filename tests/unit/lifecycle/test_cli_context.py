@@ -6,11 +6,11 @@ from pathlib import Path
 import click
 import pytest
 
+from lifecycle.app import App
 from lifecycle.cli.context import Invocation, pass_invocation, reason_option, yes_option
 from lifecycle.cli.render import table
 from lifecycle.domain.plan import Plan
 from lifecycle.errors import CapctlError, UsageError
-from tests.fakes.ports import FakePorts
 from tests.fakes.runs import RUN
 from tests.fakes.targets import make_target
 from tests.fakes.ui import FakeUi
@@ -66,10 +66,9 @@ PLAN = Plan(title="Rollback", because="b was active before a", steps=(Noted(),))
 
 
 @pytest.mark.parametrize("answer", [True, False])
-def test_plan_and_target_are_shown_before_the_question(invocation: Invocation, answer: bool) -> None:
+def test_plan_and_target_are_shown_before_the_question(invocation: Invocation, folder: Path, answer: bool) -> None:
     ui = FakeUi(answers=(answer,))
-    invocation.__dict__ |= {"terminal": ui, "app": FakePorts(ui=ui, target=make_target(Path()))}
-    invocation.__dict__["run"] = RUN
+    invocation.__dict__ |= {"terminal": ui, "app": App(make_target(folder), ui), "run": RUN}
     if answer:
         assert invocation.execute(PLAN, ask=True)
     else:
@@ -83,9 +82,9 @@ def test_plan_and_target_are_shown_before_the_question(invocation: Invocation, a
     assert ui.lines[2:] == (["✓ note it: noted"] if answer else [])
 
 
-def test_nothing_is_asked_when_nothing_is_to_be_done(invocation: Invocation) -> None:
+def test_nothing_is_asked_when_nothing_is_to_be_done(invocation: Invocation, folder: Path) -> None:
     ui = FakeUi()
-    invocation.__dict__ |= {"terminal": ui, "app": FakePorts(ui=ui), "run": RUN}
+    invocation.__dict__ |= {"terminal": ui, "app": App(make_target(folder), ui), "run": RUN}
     assert invocation.execute(Plan(title="Rollback", because="it is active already"), ask=True)
     assert ui.lines == ["Rollback: it is active already"]
 

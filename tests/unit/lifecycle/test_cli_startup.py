@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from lifecycle.adapters.container_images import ContainerImages
+from lifecycle.adapters.base_record import RecordedBase
 from lifecycle.config.load import load_target
 from lifecycle.domain.digest import parse_digest
-from tests.fakes.clock import FakeClock
+from lifecycle.domain.image import ImageRef
+from tests.fakes.images import FakeBaseBuilder, FakeImageRegistry
 from tests.fakes.registry import FakeRegistry, serving
-from tests.fakes.ui import FakeUi
 
 HEAVY = {
     "asyncio", "boto3", "botocore", "dataclasses", "docker", "importlib.metadata", "jinja2", "json", "logging", "packerpy",
@@ -85,6 +85,8 @@ def _project_on(registry: FakeRegistry, folder: Path) -> None:
     (folder / "capctl.yaml").write_text(json.dumps({"project": "shop", "targets": {"dev": target}}))
     (folder / "requirements.txt").write_text("")
     (folder / "run.py").write_text("print(1)\n")
-    base = parse_digest(registry.add_image("shop", {"rootfs": {"diff_ids": []}}, [b"base layer"]))
-    loaded = load_target(folder / "capctl.yaml", None, environment={})
-    ContainerImages(loaded, None, FakeClock(), FakeUi()).remember_base("base", base)  # type: ignore[arg-type]
+    digest = parse_digest(registry.add_image("shop", {"rootfs": {"diff_ids": []}}, [b"base layer"]))
+    images, loaded = FakeImageRegistry(), load_target(folder / "capctl.yaml", None, environment={})
+    builder = FakeBaseBuilder(images)
+    images.tags[builder.tag()] = ImageRef(repository=loaded.repository, digest=digest)
+    RecordedBase(builder, loaded, registry.url).find()

@@ -12,19 +12,13 @@ from lifecycle.domain.image import ImageRef
 from lifecycle.domain.job import JobState
 from lifecycle.domain.release import Pointer, Release
 from lifecycle.errors import CapctlError, Inconclusive, Interrupted, PartlyApplied, RolledBack, UsageError
-from lifecycle.ports.images import Violation
 from lifecycle.ports.stack import ResourceChange
 from lifecycle.workflows.deploy import Wanted, plan_deploy, wanted_release
 from lifecycle.workflows.execute import execute
 from lifecycle.workflows.promote import MovePointer
 from lifecycle.workflows.release_steps import surplus_releases
-from tests.fakes.amis import FakeAmis
-from tests.fakes.images import FakeImages
-from tests.fakes.jobs import FakeJobs
-from tests.fakes.pointers import FakePointers
 from tests.fakes.ports import FakePorts
-from tests.fakes.releases import MODEL_SET, make_release, result_document
-from tests.fakes.results import FakeResults
+from tests.fakes.releases import MODEL_SET, make_release
 from tests.fakes.runs import RUN
 from tests.fakes.stack import FakeStack, deployed
 from tests.fakes.targets import make_target
@@ -39,30 +33,23 @@ class World:
             release={"subnet_ids": ("subnet-1",), "security_group_ids": ("sg-1",)},
             smoke={"video_url": "s3://vision-capctl-123456789012-us-west-2/videos/face.mp4", "timeout_s": 100},
         )
-        self.amis = FakeAmis()
-        self.ami = self.amis.add("models", tags=_tags("verified"))
-        self.images = FakeImages()
-        self.images.build_base()
-        self.images.push_code()
-        self.stack = FakeStack()
-        self.pointers = FakePointers()
-        self.jobs = FakeJobs(self.stack)
-        self.results = FakeResults(result_document())
-        self.ports = FakePorts(
-            amis=self.amis,
-            images=self.images,
-            stack=self.stack,
-            pointers=self.pointers,
-            jobs=self.jobs,
-            results=self.results,
+        self.ports = FakePorts()
+        self.amis, self.jobs, self.pointers, self.stack = (
+            self.ports.amis,
+            self.ports.jobs,
+            self.ports.pointers,
+            self.ports.stack,
         )
+        self.ami = self.amis.add("models", tags=_tags("verified"))
+        self.ports.base_builder.build()
+        self.ports.code.push()
 
     def deploy(self, **wanted: str) -> None:
         execute(plan_deploy(self.ports, self.target, RUN, Wanted(**wanted)), self.ports, RUN)
 
     def change_code(self) -> None:
-        self.images.code += "#"
-        self.images.push_code()
+        self.ports.code.files["job.py"] += "#"
+        self.ports.code.push()
 
     @property
     def active(self) -> str | None:
@@ -88,7 +75,7 @@ def test_deploy_creates_smokes_and_promotes(world: World) -> None:
     assert world.ids == [world.active]
     (request,) = world.jobs.requests
     assert request.environment["VIDEO_URL"] == "s3://vision-capctl-123456789012-us-west-2/videos/face.mp4"
-    assert world.results.read == [f"{request.environment['RESULT_URL']}/result.json"]
+    assert f"{request.environment['RESULT_URL']}/result.json" in world.ports.objects.stored
 
 
 def test_deploy_of_the_active_release_does_nothing(world: World) -> None:
@@ -120,7 +107,8 @@ def test_named_ami_must_be_verified(world: World) -> None:
 
 
 def test_image_that_breaks_a_rule_is_not_deployed(world: World) -> None:
-    world.images.violations = (Violation(code="model-file", message="`a.onnx` is a model", path="a.onnx"),)
+    world.ports.code.files["a.onnx"] = "weights"
+    world.ports.code.push()
     with pytest.raises(CapctlError) as failed:
         world.deploy()
     assert failed.value.code == "image-rejected"
@@ -266,9 +254,9 @@ def test_nothing_is_called_rolled_back_while_the_pointer_names_the_release(
 
 def test_older_release_that_fails_its_smoke_job_stays(world: World) -> None:
     for _ in range(3):
-        world.deploy(image=str(world.images.pushed_code().ref))
+        world.deploy(image=str(world.ports.code.push().ref))
         world.change_code()
-    kept = replace(world.stack.releases()[0].release, image=world.images.pushed_code().ref)
+    kept = replace(world.stack.releases()[0].release, image=world.ports.code.push().ref)
     world.stack._releases = {kept.id: deployed(kept)} | world.stack._releases
     world.jobs.course = (JobState.FAILED,)
     before = world.ids

@@ -126,7 +126,7 @@ def test_an_inconclusive_or_interrupted_step_undoes_nothing(
 
 
 def test_nothing_is_changed_when_the_journal_cannot_be_written(world: World, ports: FakePorts) -> None:
-    def refuse(_entry: JournalEntry) -> None:
+    def refuse(entry: JournalEntry) -> None:
         raise CapctlError("journal-unwritable", "The disk is full")
 
     ports.journal.append = refuse  # type: ignore[method-assign]

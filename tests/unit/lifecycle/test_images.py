@@ -1,85 +1,111 @@
 """Base, push and verify, on a registry in memory."""
 
+from pathlib import Path
+
 import pytest
 
+from lifecycle.config.target import Target
 from lifecycle.domain.plan import Done, Plan
 from lifecycle.errors import CapctlError
-from lifecycle.ports.images import Violation
-from lifecycle.workflows.build_base import plan_build_base
+from lifecycle.workflows.build_base import base_image, plan_build_base
 from lifecycle.workflows.execute import execute
 from lifecycle.workflows.push_image import PushCode, plan_push_image
-from lifecycle.workflows.verify_image import rejection
-from tests.fakes.images import FakeImages
+from lifecycle.workflows.verify_image import rejection, verify_image
 from tests.fakes.ports import FakePorts
 from tests.fakes.runs import RUN
+from tests.fakes.targets import make_target
 
 
-def ports_with(images: FakeImages) -> FakePorts:
-    return FakePorts(images=images)
+def run(plan: Plan, ports: FakePorts) -> Done:
+    return execute(plan, ports, RUN)
 
 
-def run(plan: Plan, images: FakeImages) -> Done:
-    return execute(plan, ports_with(images), RUN)
+@pytest.fixture
+def ports() -> FakePorts:
+    """A registry that holds the base image."""
+    made = FakePorts()
+    made.base_builder.build()
+    return made
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Target:
+    return make_target(tmp_path)
 
 
 def test_base_is_built_once_for_a_lock() -> None:
-    images = FakeImages()
-    run(plan_build_base(ports_with(images)), images)
-    again = plan_build_base(ports_with(images))
+    ports = FakePorts()
+    run(plan_build_base(ports), ports)
+    again = plan_build_base(ports)
     assert again.steps == ()
     assert "is in the registry" in again.because
-    assert images.builds == 1
+    assert ports.base_builder.builds == 1
 
 
-def test_base_is_built_again_for_another_lock() -> None:
-    images = FakeImages()
-    run(plan_build_base(ports_with(images)), images)
-    images.lock = "numpy==3"
-    assert len(plan_build_base(ports_with(images)).steps) == 1
+def test_base_is_built_again_for_another_lock(ports: FakePorts) -> None:
+    ports.base_builder.lock = "numpy==3"
+    assert len(plan_build_base(ports).steps) == 1
+    with pytest.raises(CapctlError) as caught:
+        base_image(ports)
+    assert caught.value.code == "base-missing"
 
 
 def test_push_needs_a_base() -> None:
     with pytest.raises(CapctlError) as caught:
-        plan_push_image(ports_with(FakeImages()))
+        plan_push_image(FakePorts())
     assert caught.value.code == "base-missing"
     assert "image base" in caught.value.hint
 
 
-def test_push_of_the_same_code_is_unchanged() -> None:
-    images = FakeImages()
-    images.build_base()
-    run(plan_push_image(ports_with(images)), images)
-    pushed = run(plan_push_image(ports_with(images)), images).of(PushCode)
+def test_push_of_the_same_code_is_unchanged(ports: FakePorts) -> None:
+    run(plan_push_image(ports), ports)
+    pushed = run(plan_push_image(ports), ports).of(PushCode)
     assert pushed is not None
     assert pushed.unchanged
 
 
-def test_push_fails_when_the_code_changes_under_it() -> None:
-    images = FakeImages()
-    images.build_base()
-    plan = plan_push_image(ports_with(images))
-    images.code = "print(2)"
+def test_push_fails_when_the_code_changes_under_it(ports: FakePorts) -> None:
+    plan = plan_push_image(ports)
+    ports.code.files["job.py"] = "print(2)"
     with pytest.raises(CapctlError) as caught:
-        run(plan, images)
+        run(plan, ports)
     assert caught.value.code == "code-changed"
 
 
-def test_rejection_names_every_broken_rule() -> None:
-    images = FakeImages(
-        violations=(
-            Violation(code="model-file", message="`app/a.onnx` is a model file", path="app/a.onnx"),
-            Violation(code="secret-found", message="`app/b.py` seems to hold a secret", path="app/b.py"),
-        )
-    )
-    images.build_base()
-    report = images.inspect(images.push_code().ref)
-    error = rejection(report)
+def test_image_of_the_working_tree_is_verified_unless_another_is_named(ports: FakePorts, target: Target) -> None:
+    pushed = ports.code.push()
+    ports.code.files["job.py"] = "print(2)"
+    with pytest.raises(CapctlError) as caught:
+        verify_image(ports, target, None)
+    assert (caught.value.code, caught.value.hint) == ("image-missing", "Run `capctl image push`")
+    for name in (str(pushed.ref), pushed.ref.digest):
+        assert verify_image(ports, target, name).ref == pushed.ref
+
+
+def test_clean_image_is_not_rejected(ports: FakePorts, target: Target) -> None:
+    ports.code.push()
+    report = verify_image(ports, target, None)
+    assert report.ok
+    assert rejection(report) is None
+
+
+def test_rejection_names_every_broken_rule(ports: FakePorts, target: Target) -> None:
+    ports.code.files |= {"a.onnx": "weights", "src/train.py": "train()"}
+    ports.code.push()
+    error = rejection(verify_image(ports, target, None))
     assert error is not None
     assert error.code == "image-rejected"
-    assert len(error.details) == 2
+    assert [detail.split(":")[0] for detail in error.details] == ["model-file", "forbidden-path"]
 
 
-def test_clean_image_is_not_rejected() -> None:
-    images = FakeImages()
-    images.build_base()
-    assert rejection(images.inspect(images.push_code().ref)) is None
+def test_budgets_are_those_of_the_target(ports: FakePorts, tmp_path: Path) -> None:
+    ports.code.push()
+    report = verify_image(ports, make_target(tmp_path, image={"budget_compressed_bytes": 1}), None)
+    assert [violation.code for violation in report.violations] == ["compressed-size-over-budget"]
+
+
+def test_packages_are_those_of_the_lock(ports: FakePorts, target: Target) -> None:
+    pushed = ports.code.push()
+    ports.base_builder.lock = "numpy==3"
+    violations = verify_image(ports, target, str(pushed.ref)).violations
+    assert [violation.code for violation in violations] == ["package-not-locked", "package-missing"]

@@ -5,14 +5,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from lifecycle.adapters.lock_file import LockFile
 from lifecycle.adapters.model_files import BucketSource, FolderSource
 from lifecycle.domain.models import ModelFile, model_set
+from lifecycle.domain.plan import Plan
 from lifecycle.errors import CapctlError, ExitCode, UsageError
+from lifecycle.ports.model_source import ModelSource
 from lifecycle.workflows.execute import execute
 from lifecycle.workflows.lock_models import locked, plan_lock, require_up_to_date
 from lifecycle.workflows.push_models import plan_push
@@ -32,12 +33,12 @@ FILES = {
 class Scene:
     """A folder of models, a lock file and a bucket."""
 
-    def __init__(self, folder: Path, source: Any = None) -> None:
+    def __init__(self, folder: Path, source: ModelSource | None = None) -> None:
         self.folder = folder
         self.target = make_target(folder)
         self.objects = FakeObjects(self.target.bucket)
         self.lock = LockFile(folder / "models.lock.yaml")
-        self.ports: Any = FakePorts(
+        self.ports = FakePorts(
             model_lock=self.lock,
             model_source=source or FolderSource(folder / "models", exclude=("*.tmp",)),
             objects=self.objects,
@@ -50,7 +51,7 @@ class Scene:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
 
-    def run(self, plan: Any) -> None:
+    def run(self, plan: Plan) -> None:
         execute(plan, self.ports, RUN)
 
     def edit_lock(self, change: Callable[[str], str]) -> None:
@@ -69,7 +70,7 @@ def locked_scene(scene: Scene) -> Scene:
     return scene
 
 
-def failure(call: Callable[[], Any]) -> CapctlError:
+def failure(call: Callable[[], object]) -> CapctlError:
     with pytest.raises(CapctlError) as failed:
         call()
     assert failed.value.hint, failed.value

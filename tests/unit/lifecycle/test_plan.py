@@ -1,4 +1,4 @@
-"""A plan as text, as a document, and as the permissions it needs."""
+"""A plan as text and as a document."""
 
 import json
 from dataclasses import dataclass
@@ -44,10 +44,6 @@ PLAN = Plan(
 
 def test_a_plan_reads_as_numbered_steps_with_its_reason() -> None:
     assert_golden("plan.txt", PLAN.render() + "\n")
-
-
-def test_permissions_of_a_plan_are_those_of_all_steps_each_once() -> None:
-    assert PLAN.permissions == ("dynamodb:GetItem", "dynamodb:PutItem", "ssm:PutParameter")
 
 
 def test_a_plan_without_undo_says_nothing_about_failure() -> None:

@@ -65,6 +65,6 @@ def test_model_set_digest_depends_on_content_alone(files: list[ModelFile], order
 
 @given(files=FILES, change=st.sampled_from(["sha256", "mode", "path"]))
 def test_model_set_digest_changes_with_any_part_of_any_file(files: list[ModelFile], change: str) -> None:
-    other = {"sha256": "f" * 63 + "e", "mode": "0555", "path": "models/zzzzzzzzz"}[change]
-    changed = replace(files[0], **{change: other})
+    other: dict[str, Any] = {change: {"sha256": "f" * 63 + "e", "mode": "0555", "path": "models/zzzzzzzzz"}[change]}
+    changed = replace(files[0], **other)
     assert model_set((changed, *files[1:])).digest != model_set(tuple(files)).digest

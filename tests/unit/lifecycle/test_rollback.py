@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from lifecycle.domain.job import VIDEO_FOLDERS, JobState
+from lifecycle.domain.job import JobState
+from lifecycle.domain.layout import RESULT_FOLDERS, VIDEO_FOLDERS
 from lifecycle.domain.plan import Plan
 from lifecycle.domain.release import Release
 from lifecycle.errors import CapctlError, UsageError
@@ -13,13 +14,11 @@ from lifecycle.ports.stack import ResourceChange
 from lifecycle.workflows.bootstrap import plan_bootstrap
 from lifecycle.workflows.execute import execute
 from lifecycle.workflows.jobs import follow_log, list_jobs, submit_job
-from lifecycle.workflows.promote import MovePointer
+from lifecycle.workflows.promote import MovePointer, active_pointer
 from lifecycle.workflows.rollback import plan_rollback
 from lifecycle.workflows.smoke import require_video
 from lifecycle.workflows.status import read_status
 from pulumi_stack.components import roles
-from tests.fakes.jobs import FakeJobs
-from tests.fakes.pointers import FakePointers
 from tests.fakes.ports import FakePorts
 from tests.fakes.releases import make_release
 from tests.fakes.runs import RUN
@@ -34,7 +33,7 @@ OLD, NEW = make_release(1), make_release(2)
 def ports() -> FakePorts:
     """Two releases, promoted one after the other."""
     stack = FakeStack()
-    made = FakePorts(stack=stack, pointers=FakePointers(), jobs=FakeJobs(stack))
+    made = FakePorts(stack=stack)
     stack.add_release(OLD)
     stack.add_release(NEW)
     for release in (OLD, NEW):
@@ -50,21 +49,20 @@ def promote(ports: FakePorts, release: Release) -> None:
 def test_rollback_goes_to_the_previous_release_and_back(ports: FakePorts) -> None:
     for expected in (OLD, NEW, OLD):
         execute(plan_rollback(ports, RUN, to=None), ports, RUN)
-        assert ports.pointers.read().release_id == expected.id
-    assert ports.pointers.read().version == 5
+        assert active_pointer(ports).release_id == expected.id
+    assert active_pointer(ports).version == 5
 
 
 def test_reason_is_in_the_journal_and_the_pointer(ports: FakePorts) -> None:
     run = replace(RUN, reason="tracks are lost")
     execute(plan_rollback(ports, run, to=None), ports, run)
-    assert ports.pointers.read().reason == "tracks are lost"
+    assert active_pointer(ports).reason == "tracks are lost"
     assert ports.journal.entries()[-1].why == "tracks are lost"
 
 
 def test_rollback_is_one_step(ports: FakePorts) -> None:
     plan = plan_rollback(ports, RUN, to=OLD.id)
     assert [step.describe() for step in plan.steps] == [f"pointer: {NEW.id} -> {OLD.id}"]
-    assert plan.permissions == ("dynamodb:GetItem", "dynamodb:PutItem", "s3:GetObject", "s3:ListBucket")
 
 
 def test_rollback_to_the_active_release_does_nothing(ports: FakePorts) -> None:
@@ -81,7 +79,7 @@ def test_rollback_to_a_pruned_release_is_refused(ports: FakePorts) -> None:
 
 def test_rollback_without_a_past_is_refused() -> None:
     stack = FakeStack()
-    ports = FakePorts(stack=stack, pointers=FakePointers())
+    ports = FakePorts(stack=stack)
     with pytest.raises(CapctlError) as failed:
         plan_rollback(ports, RUN, to=None)
     assert failed.value.code == "pointer-missing"
@@ -111,7 +109,7 @@ def test_status_shows_roles_and_queues(ports: FakePorts) -> None:
 
 def test_status_before_the_first_deploy_is_empty() -> None:
     stack = FakeStack()
-    status = read_status(FakePorts(stack=stack, pointers=FakePointers(), jobs=FakeJobs(stack)))
+    status = read_status(FakePorts(stack=stack))
     assert (status.pointer, status.releases, status.journal) == (None, (), ())
 
 
@@ -126,7 +124,7 @@ def test_job_goes_to_the_active_release(ports: FakePorts, tmp_path: Path) -> Non
         environment={"SAMPLE_FPS": "1"},
     )
     (request,) = ports.jobs.requests
-    assert request.queue_arn == ports.pointers.read().job_queue_arn
+    assert request.queue_arn == active_pointer(ports).job_queue_arn
     assert request.name == "vision-a-b-1"
     assert request.environment == {
         "VIDEO_URL": "s3://vision-capctl-123456789012-us-west-2/videos/a.mp4",
@@ -165,8 +163,8 @@ def test_video_that_the_job_role_may_not_read_is_refused(ports: FakePorts, tmp_p
         assert f"s3://{target.bucket}/videos/" in failed.value.hint
 
 
-def test_folders_of_videos_are_those_that_the_job_role_may_read() -> None:
-    assert roles.VIDEO_FOLDERS == VIDEO_FOLDERS
+def test_folders_of_jobs_are_those_that_their_role_may_read_and_write() -> None:
+    assert (roles.VIDEO_FOLDERS, roles.RESULT_FOLDERS) == (VIDEO_FOLDERS, RESULT_FOLDERS)
 
 
 def test_queue_that_is_gone_is_a_state(ports: FakePorts) -> None:
@@ -175,7 +173,7 @@ def test_queue_that_is_gone_is_a_state(ports: FakePorts) -> None:
 
 
 def test_job_before_the_first_deploy_is_refused(tmp_path: Path) -> None:
-    ports = FakePorts(pointers=FakePointers())
+    ports = FakePorts()
     with pytest.raises(CapctlError) as failed:
         submit_job(
             ports,
@@ -208,7 +206,7 @@ def test_bootstrap_creates_once() -> None:
 
 
 def test_bootstrap_refuses_to_lose_anything() -> None:
-    ports = FakePorts(stack=FakeStack())
+    ports = FakePorts()
     ports.stack.surprise = (ResourceChange(operation="replace", type="aws:dynamodb/table:Table", name="pointers"),)
     with pytest.raises(CapctlError) as failed:
         plan_bootstrap(ports)

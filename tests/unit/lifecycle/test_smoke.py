@@ -12,11 +12,8 @@ from lifecycle.domain.smoke import SmokeReport, check_document, check_rows
 from lifecycle.errors import CapctlError, Inconclusive, UsageError
 from lifecycle.workflows.execute import execute
 from lifecycle.workflows.smoke import Smoke, plan_smoke
-from tests.fakes.jobs import FakeJobs
-from tests.fakes.pointers import FakePointers
 from tests.fakes.ports import FakePorts
 from tests.fakes.releases import make_release, result_document
-from tests.fakes.results import FakeResults
 from tests.fakes.runs import RUN
 from tests.fakes.stack import FakeStack
 from tests.fakes.targets import make_target
@@ -27,7 +24,10 @@ RELEASE = make_release()
 def make_ports(document: dict[str, Any] | None, counted: dict[str, int] | None = None) -> FakePorts:
     stack = FakeStack()
     stack.add_release(RELEASE)
-    return FakePorts(stack=stack, pointers=FakePointers(), jobs=FakeJobs(stack), results=FakeResults(document, counted))
+    ports = FakePorts(stack=stack)
+    ports.jobs.leaves = document
+    ports.results.counted = counted or {}
+    return ports
 
 
 def target(folder: Path, **smoke: Any) -> Target:

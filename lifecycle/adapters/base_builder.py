@@ -1,0 +1,81 @@
+"""The base image by a container engine. What only a build needs is imported there, for a code push makes this object too."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from lifecycle.adapters.cache_folder import cache_folder
+from lifecycle.adapters.container_registry import ContainerRegistry
+from lifecycle.adapters.image_errors import image_errors_translated
+from lifecycle.adapters.requirements_lock import requirements_lock
+from lifecycle.config.target import Target
+from lifecycle.domain.image import TaggedImage
+from lifecycle.errors import CapctlError
+from lifecycle.ports.ui import Ui
+
+if TYPE_CHECKING:
+    from images.base.recipe import BaseRecipe
+
+
+class EngineBaseBuilder:
+    """`ports.BaseBuilder`. Only `build` asks the engine."""
+
+    def __init__(self, target: Target, registry: ContainerRegistry, ui: Ui) -> None:
+        self._target = target
+        self._registry = registry
+        self._ui = ui
+
+    def packages(self) -> frozenset[str]:
+        from images.checks import locked_packages
+
+        return locked_packages(requirements_lock(self._target).read_text())
+
+    def tag(self) -> str:
+        return self._recipe.tag
+
+    def find(self) -> TaggedImage | None:
+        ref = self._registry.find(self._recipe.tag)
+        return TaggedImage(ref=ref, tag=self._recipe.tag) if ref else None
+
+    def build(self) -> TaggedImage:
+        if present := self.find():
+            return present
+        from tempfile import TemporaryDirectory
+
+        from images.base.recipe import ROOT_CHANGES, context_tar, dockerfile_of
+        from lifecycle.adapters.docker_engine import DockerEngine
+
+        engine, recipe, login = DockerEngine(self._ui), self._recipe, self._registry.login
+        if recipe.root_tar and not engine.has(recipe.from_image):
+            engine.import_root(recipe.root_tar, recipe.from_image, changes=ROOT_CHANGES)
+        name = f"{urlsplit(login.url).netloc}/{self._target.repository_name}:{recipe.tag}"
+        with TemporaryDirectory() as folder, image_errors_translated():
+            context = context_tar(
+                Path(folder) / "context.tar",
+                dockerfile=dockerfile_of(recipe, "classic"),
+                requirements_lock=requirements_lock(self._target),
+                wheels=recipe.wheels,
+            )
+            engine.build(context, name)
+        engine.push(name, credentials=login.engine_credentials())
+        engine.untag(name)
+        base = self.find()
+        if base is None:
+            raise CapctlError(
+                "base-missing", f"The registry does not have `{name}` after the push", hint="Read the registry's log"
+            )
+        return base
+
+    @cached_property
+    def _recipe(self) -> BaseRecipe:
+        from images.base.recipe import OfficialRoot, plan_base
+
+        base = self._target.settings.image.base
+        root = OfficialRoot(image=base.from_image, python=base.python) if base.from_image else None
+        with image_errors_translated():
+            return plan_base(
+                requirements_lock(self._target), cache_folder(), official_root=root, progress=self._ui.note
+            )

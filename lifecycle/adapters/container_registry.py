@@ -1,0 +1,42 @@
+"""The repository of a target, over the registry API."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from images.registry import RegistryClient
+from lifecycle.adapters.aws.registry_login import RegistryLogin
+from lifecycle.adapters.cache_folder import cache_folder
+from lifecycle.adapters.image_errors import image_errors_translated
+from lifecycle.config.target import Target
+from lifecycle.domain.digest import parse_digest
+from lifecycle.domain.image import ImageRef
+from lifecycle.ports.clock import Clock
+
+if TYPE_CHECKING:
+    from lifecycle.adapters.aws.session import AwsSession
+    from lifecycle.domain.image_report import ImageIndex
+
+
+class ContainerRegistry:
+    """`ports.Registry`. The target's `registry_url`, or the account's ECR, answers; `client` and `login` are for who pushes there."""
+
+    def __init__(self, target: Target, session: AwsSession, clock: Clock) -> None:
+        self._repository = target.repository
+        self.login = RegistryLogin(target, session, clock)
+        self.client = RegistryClient(self.login.url, target.repository_name, credentials=self.login.authorization)
+
+    def find(self, tag: str) -> ImageRef | None:
+        with image_errors_translated():
+            digest = self.client.head_manifest(tag)
+        return self.ref(digest) if digest else None
+
+    def index(self, ref: ImageRef) -> ImageIndex:
+        from images.inspect import image_index
+
+        with image_errors_translated():
+            return image_index(self.client, ref.digest, cache_folder() / "layers")
+
+    def ref(self, digest: str) -> ImageRef:
+        """An image of this repository."""
+        return ImageRef(repository=self._repository, digest=parse_digest(digest))

@@ -1,0 +1,24 @@
+"""The document that a job leaves: what it saw in a video."""
+
+import json
+from typing import Any
+
+from lifecycle.domain.job import contract
+from lifecycle.errors import CapctlError
+
+
+def parse_result(data: bytes, uri: str) -> dict[str, Any]:
+    """The document stored at `uri`. Raises `CapctlError("result-invalid")` unless it is JSON of the schema that jobs write."""
+    try:
+        document = json.loads(data)
+    except ValueError as error:
+        raise CapctlError(
+            "result-invalid", f"`{uri}` is not JSON: {error}", hint="Read the job's log with `capctl job logs`"
+        ) from error
+    if not isinstance(document, dict) or document.get("schema") != contract.RESULT_SCHEMA:
+        raise CapctlError(
+            "result-invalid",
+            f"`{uri}` is not a `{contract.RESULT_SCHEMA}` document",
+            hint="Check that the image holds the analyzer of this version",
+        )
+    return document

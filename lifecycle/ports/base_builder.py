@@ -1,0 +1,24 @@
+"""The base image: the system, Python and the packages of the lock, built by a container engine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from lifecycle.domain.image import TaggedImage
+
+
+class BaseBuilder(Protocol):
+    """Errors: `CapctlError("requirements-missing" | …)` and those of `ports.Registry`."""
+
+    def packages(self) -> frozenset[str]:
+        """`name==version` of what the current lock puts into the image, with normalised names."""
+
+    def tag(self) -> str:
+        """The tag of the base image that the current lock asks for."""
+
+    def find(self) -> TaggedImage | None:
+        """That image, if the registry has it."""
+
+    def build(self) -> TaggedImage:
+        """Build it with the container engine and push it, unless the registry has it. Raises `CapctlError("engine-missing")`."""

@@ -1,0 +1,49 @@
+"""The code: the working tree as one layer on the base image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from lifecycle.domain.digest import Digest
+    from lifecycle.domain.image import ImageRef
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodeLayer:
+    """The code as one layer: what would be pushed. Sizes in bytes."""
+
+    treehash: Digest
+    tag: str
+    files: int
+    unpacked_bytes: int
+    compressed_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PushedImage:
+    """`requests` and `bytes_sent` count what went to the registry."""
+
+    ref: ImageRef
+    tag: str
+    unchanged: bool
+    requests: int
+    bytes_sent: int
+
+    def __str__(self) -> str:
+        what = "unchanged" if self.unchanged else str(self.ref.digest)
+        return f"{what}, {self.requests} requests, {self.bytes_sent} bytes"
+
+
+class Code(Protocol):
+    """Errors: `CapctlError("base-missing" | "code-unreadable" | "layer-rejected" | "layer-too-large")`, those of `ports.Registry`."""
+
+    def tag(self) -> str:
+        """The tag of the image that the working tree gives on the current base."""
+
+    def layer(self) -> CodeLayer:
+        """The layer that the working tree gives, on the current base."""
+
+    def push(self) -> PushedImage:
+        """Push base + code layer; one request when nothing changed."""

@@ -1,0 +1,19 @@
+"""The target's repository in the container registry."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from lifecycle.domain.image import ImageRef
+    from lifecycle.domain.image_report import ImageIndex
+
+
+class Registry(Protocol):
+    """Errors: `CapctlError("registry-unreachable" | "registry-refused" | "repository-missing" | …)`, `Denied`."""
+
+    def find(self, tag: str) -> ImageRef | None:
+        """What the tag names; None for a tag that does not exist."""
+
+    def index(self, ref: ImageRef) -> ImageIndex:
+        """What the image holds, read without an engine. Raises `CapctlError("image-missing" | "manifest-unsupported")`."""
