@@ -101,6 +101,8 @@ ERROR_CODES: dict[str, str] = {
     "ami-not-removed": "an AMI still exists after it was deregistered",
     "ami-not-verified": "a release needs an AMI whose payload was proven",
     "ami-pending": "an AMI did not become available in time",
+    "ami-status-refused": "the life of an AMI does not lead from its status to the one that was asked for",
+    "ami-status-unknown": "an AMI has a status that this version of capctl does not know",
     "aws-failed": "AWS answered a call with an error that has no code of its own here",
     "aws-unreachable": "AWS did not answer",
     "bake-failed": "Packer, or a provisioner on the instance, failed",

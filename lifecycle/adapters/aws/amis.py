@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from lifecycle.adapters.aws.errors import error_code, translated
 from lifecycle.adapters.aws.session import AwsSession
 from lifecycle.adapters.aws.waiting import Observation, wait_until
-from lifecycle.domain.ami import AmiId, AmiRecord, Tag, parse_ami_id
+from lifecycle.domain.ami import AmiId, AmiRecord, AmiState, Tag, parse_ami_id
 from lifecycle.errors import CapctlError, PartlyApplied, TimedOut, UsageError
 from lifecycle.ports.clock import Clock
 
@@ -166,7 +166,7 @@ def _record(image: dict[str, Any]) -> AmiRecord:
     return AmiRecord(
         id=AmiId(image["ImageId"]),
         name=image.get("Name", ""),
-        state=image["State"],
+        state=AmiState(image["State"]),
         state_reason=(image.get("StateReason") or {}).get("Message", ""),
         created=image.get("CreationDate", ""),
         architecture=image.get("Architecture", ""),
