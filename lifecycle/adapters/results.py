@@ -9,7 +9,7 @@ import psycopg
 from botocore.exceptions import ClientError
 from psycopg import sql
 
-from lifecycle.adapters.aws.errors import error_code, translated
+from lifecycle.adapters.aws.errors import is_missing, translated
 from lifecycle.adapters.aws.session import AwsSession
 from lifecycle.domain.job import contract
 from lifecycle.errors import CapctlError
@@ -65,7 +65,7 @@ class StoredResults:
             try:
                 body: bytes = self._session.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
             except ClientError as error:
-                if error_code(error) in {"NoSuchKey", "NoSuchBucket", "404"}:
+                if is_missing(error):
                     raise _missing(uri) from error
                 raise
         return body
