@@ -6,19 +6,14 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from lifecycle.errors import CapctlError, Denied, Inconclusive, TimedOut
+from lifecycle.adapters.aws.codes import Kind, failed_call, kind_in
+from lifecycle.errors import CapctlError, TimedOut
 from lifecycle.ports.baker import AmiNameTaken
 from packer import FAILURE_PREFIX
 
 _TOLD = re.compile(re.escape(FAILURE_PREFIX) + r"(?P<code>[a-z-]+): (?P<subject>.*?): (?P<why>.*)$", re.MULTILINE)
-_NAME_TAKEN = re.compile(r"InvalidAMIName\.Duplicate|is used by an existing AMI|already in use by AMI")
-_NO_CAPACITY = re.compile(
-    r"Insufficient(?:Instance|Host)Capacity|MaxSpotInstanceCountExceeded|Unsupported: .*Availability Zone"
-)
-_DENIED = re.compile(
-    r"NoCredentialProviders|No valid credential sources|AuthFailure|UnauthorizedOperation|AccessDenied|InvalidClientTokenId"
-    r"|ExpiredToken|RequestExpired|SignatureDoesNotMatch"
-)
+# Packer's own sentences; what AWS says through Packer is read by `kind_in`.
+_NAME_TAKEN = re.compile(r"is used by an existing AMI|already in use by AMI")
 _NO_PLUGIN = re.compile(r"[Uu]nknown source.*amazon-ebs|no plugin installed for|Missing plugins")
 _NO_PROFILE = re.compile(r"Couldn't find specified instance profile|Invalid IAM Instance Profile")
 _UNREACHABLE = re.compile(r"[Tt]imeout waiting for (?:SSH|ssh|communicator)")
@@ -34,34 +29,21 @@ def failure(lines: Sequence[str], *, ami_name: str, region: str, log: Path) -> C
     see_log = f"Read the whole output in `{log}`"
     if told := _TOLD.search(text):
         return _told_by_provisioner(told["code"], told["subject"], told["why"], which, last, see_log)
-    if _NAME_TAKEN.search(text):
-        return AmiNameTaken("ami-name-taken", f"{which} exists already", hint="Run again; it is adopted", details=last)
-    if _NO_CAPACITY.search(text):
-        return Inconclusive(
-            "no-capacity",
-            f"AWS has no capacity to bake {which}",
-            hint="Set another `ami.instance_type` or `ami.subnet_id`, or try later",
+    kind = kind_in(text)
+    if kind is Kind.TAKEN or _NAME_TAKEN.search(text):
+        return AmiNameTaken(
+            "ami-name-taken",
+            f"{which} exists already",
+            hint="Run `capctl ami bake` again; it is adopted",
             details=last,
         )
-    if _DENIED.search(text):
-        return Denied(
-            "permission-denied",
-            f"AWS refused the bake of {which}",
-            hint="Compare the role with docs/iam.md",
-            details=last,
-        )
+    if kind:
+        return failed_call(kind, f"baking {which}", details=last)
     if _NO_PLUGIN.search(text):
         return CapctlError(
             "packer-plugin-missing",
             "Packer has no Amazon plugin",
             hint="Run `packer init` on `plugins.pkr.hcl` of the `packer` package, as its README shows",
-            details=last,
-        )
-    if _NO_PROFILE.search(text):
-        return CapctlError(
-            "bake-failed",
-            f"The instance profile to bake {which} with does not exist",
-            hint="Run `capctl bootstrap`, or correct `ami.instance_profile`",
             details=last,
         )
     if _UNREACHABLE.search(text):
@@ -71,11 +53,13 @@ def failure(lines: Sequence[str], *, ami_name: str, region: str, log: Path) -> C
             hint="Check `ami.ssh_interface`, `ami.subnet_id` and `ami.instance_profile`",
             details=last,
         )
-    if status := _STATUS.search(text):
-        return CapctlError(
-            "bake-failed", f"A provisioner of {which} ended with status {status[1]}", hint=see_log, details=last
-        )
-    return CapctlError("bake-failed", f"Packer did not make {which}", hint=see_log, details=last)
+    message, hint = f"Packer did not make {which}", see_log
+    if _NO_PROFILE.search(text):
+        message = f"The instance profile to bake {which} with does not exist"
+        hint = "Run `capctl bootstrap`, or correct `ami.instance_profile`"
+    elif status := _STATUS.search(text):
+        message = f"A provisioner of {which} ended with status {status[1]}"
+    return CapctlError("bake-failed", message, hint=hint, details=last)
 
 
 def _told_by_provisioner(

@@ -5,7 +5,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from lifecycle.adapters.aws.errors import error_code, translated
+from lifecycle.adapters.aws.errors import is_missing, translated
 from lifecycle.adapters.aws.session import AwsSession
 
 _Find = Callable[[AwsSession, dict[str, Any]], str | None]
@@ -42,7 +42,7 @@ def _launch_template(session: AwsSession, inputs: dict[str, Any]) -> str | None:
         try:
             found = session.client("ec2").describe_launch_templates(LaunchTemplateNames=[inputs["name"]])
         except ClientError as error:
-            if error_code(error) == "InvalidLaunchTemplateName.NotFoundException":
+            if is_missing(error):
                 return None
             raise
     return next((str(template["LaunchTemplateId"]) for template in found["LaunchTemplates"]), None)

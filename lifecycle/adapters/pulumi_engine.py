@@ -13,21 +13,19 @@ from pulumi import automation
 from pulumi.automation._stack import StackInitMode
 from pulumi.automation.errors import CommandError, ConcurrentUpdateError, StackNotFoundError
 
+from lifecycle.adapters.aws.codes import failed_call, kind_in
 from lifecycle.adapters.cache_folder import cache_folder
 from lifecycle.adapters.private_folder import private_folder
 from lifecycle.adapters.pulumi_cli import PulumiCli, find_pulumi, is_running, lock_holders
 from lifecycle.adapters.pulumi_events import EventLog
 from lifecycle.adapters.pulumi_state import backend_url, is_file_state, secrets_environment, state_folder
 from lifecycle.config.target import Target
-from lifecycle.errors import CapctlError, Denied, UsageError
+from lifecycle.errors import CapctlError, UsageError
 from lifecycle.ports.stack import ResourceChange
 from lifecycle.ports.ui import Ui
 
 Program = Callable[[], None]
 
-_DENIED = re.compile(
-    r"AccessDenied|UnauthorizedOperation|is not authorized to perform|NoCredentialProviders|ExpiredToken"
-)
 _LABEL = re.compile(r"^(code: -?\d+|stdout:|stderr:)\s*")
 _NO_STATE = re.compile(r"NoSuchBucket|bucket does not exist", re.IGNORECASE)
 
@@ -52,7 +50,10 @@ class _Stack(automation.Stack):
 
 
 class PulumiEngine:
-    """Stacks of a target by short name. Errors: `CapctlError("pulumi-missing" | "stack-failed" | "stack-locked")`, `Denied`."""
+    """Stacks of a target by short name.
+
+    Errors: `CapctlError("pulumi-missing" | "stack-failed" | "stack-locked")`, and those of calls to AWS.
+    """
 
     def __init__(self, target: Target, ui: Ui, environment: Mapping[str, str]) -> None:
         self._target = target
@@ -216,13 +217,9 @@ class PulumiEngine:
                 f"The passphrase does not open the state of target `{self._target.name}`",
                 hint="Set PULUMI_CONFIG_PASSPHRASE to the one that the state was made with",
             )
-        if _DENIED.search("\n".join(lines)):
-            return Denied(
-                "permission-denied",
-                f"AWS refused {doing} stack `{self._full_name(name)}` in {self._target.region}",
-                hint="Compare the role with docs/iam.md",
-                details=lines,
-            )
+        if kind := kind_in("\n".join(lines)):
+            stack = f"stack `{self._full_name(name)}` in {self._target.region}"
+            return failed_call(kind, f"{doing} {stack}", details=lines)
         return CapctlError(
             "stack-failed",
             f"Pulumi failed while {doing} stack `{self._full_name(name)}` in {self._target.region}",

@@ -8,7 +8,7 @@ from urllib.parse import urlencode, urlsplit
 
 from botocore.exceptions import ClientError
 
-from lifecycle.adapters.aws.errors import error_code, translated
+from lifecycle.adapters.aws.errors import is_missing, translated
 from lifecycle.adapters.aws.session import AwsSession
 from lifecycle.config.target import Target
 from lifecycle.errors import UsageError
@@ -97,7 +97,7 @@ def has_state_bucket(session: AwsSession, target: Target) -> bool:
         try:
             session.client("s3").head_bucket(Bucket=state_bucket(target))
         except ClientError as error:
-            if error_code(error) in {"404", "NoSuchBucket"}:
+            if is_missing(error):
                 return False
             raise
     return True

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
 
 from lifecycle.cli.context import Invocation, dry_run_option, pass_invocation
 from lifecycle.cli.render import table
+from lifecycle.domain.ami import AmiStatus
 
 if TYPE_CHECKING:
     from lifecycle.domain.ami import AmiRecord
     from lifecycle.workflows.verify_ami import AmiReport
-
-_STATUSES = ("candidate", "verified")
 
 
 @click.group()
@@ -31,25 +31,20 @@ def bake(invocation: Invocation, force: bool, dry_run: bool) -> None:
 
     Does nothing when a verified AMI of the same content exists.
     """
-    from lifecycle.workflows import bake as baking
-    from lifecycle.workflows.bake_steps import named
+    from lifecycle.workflows.bake import bake
     from lifecycle.workflows.list_amis import ami_document
 
-    app, run = invocation.app, invocation.run
-    wanted = baking.resolve_bake(app, app.target)
-    wanted = baking.forced(app, app.target, run, wanted) if force else wanted
-    plan = baking.plan_bake(app, app.target, run, wanted)
-    if invocation.execute(plan, dry_run=dry_run):
-        ami = named(app, wanted.ami_name)
-        invocation.emit("capctl.ami/1", {**ami_document(ami), "baked": bool(plan.steps)}, ami.id)
+    carry_out = partial(invocation.execute, dry_run=dry_run)
+    baked = bake(invocation.app, invocation.app.target, invocation.run, force=force, carry_out=carry_out)
+    if baked:
+        invocation.emit("capctl.ami/1", {**ami_document(baked.ami), "baked": baked.is_changed}, baked.ami.id)
 
 
 @command.command("ls")
-@click.option("--status", type=click.Choice(_STATUSES), help="Only AMIs of this status.")
+@click.option("--status", type=click.Choice([status.value for status in AmiStatus]), help="Only AMIs of this status.")
 @pass_invocation
 def list_(invocation: Invocation, status: str | None) -> None:
     """List the project's AMIs, newest first."""
-    from lifecycle.domain.ami import AmiStatus
     from lifecycle.workflows.list_amis import ami_document, list_amis
 
     amis = list_amis(invocation.app, invocation.app.target, status=AmiStatus(status) if status else None)

@@ -1,23 +1,81 @@
 """AMIs: what goes into a bake, how the result is named and tagged, and which states it passes."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NewType
 
 from lifecycle.domain.digest import Digest, canonical_json, digest_of, short
-from lifecycle.errors import UsageError
+from lifecycle.errors import CapctlError, UsageError
 
 AmiId = NewType("AmiId", str)
 
 _AMI_ID = re.compile(r"ami-[0-9a-z]{8,32}")
 
 
+class AmiState(StrEnum):
+    """EC2's own state of an AMI; `unknown` stands for a word that EC2 has learnt since."""
+
+    PENDING = "pending"
+    AVAILABLE = "available"
+    TRANSIENT = "transient"
+    FAILED = "failed"
+    ERROR = "error"
+    INVALID = "invalid"
+    DISABLED = "disabled"
+    DEREGISTERED = "deregistered"
+    UNKNOWN = "unknown"
+
+    @classmethod
+    def _missing_(cls, value: object) -> "AmiState":  # noqa: ARG003 - what Enum calls with a value that it does not know
+        return cls.UNKNOWN
+
+
 class AmiStatus(StrEnum):
-    """How far an AMI has come, as its tag tells it: a candidate is complete, a verified one passed every check."""
+    """How far an AMI has come, in the order of its life; its tag tells it.
+
+    candidate: complete · verified: passed every check · smoke-passed: a job on it did what it should · promoted: releases take it ·
+    superseded: another was promoted after it · disabled: withdrawn, could be enabled again · deregistered: about to be gone.
+    """
 
     CANDIDATE = "candidate"
     VERIFIED = "verified"
+    SMOKE_PASSED = "smoke-passed"
+    PROMOTED = "promoted"
+    SUPERSEDED = "superseded"
+    DISABLED = "disabled"
+    DEREGISTERED = "deregistered"
+
+    def is_at_least(self, other: "AmiStatus") -> bool:
+        """Whether this one comes at the same time or later; `<` would compare the letters."""
+        order = list(AmiStatus)
+        return order.index(self) >= order.index(other)
+
+    @property
+    def is_withdrawn(self) -> bool:
+        """Whether nothing may use the AMI any more."""
+        return self.is_at_least(AmiStatus.DISABLED)
+
+
+class UnknownStatus(str):
+    """The word of an AMI's tag when no status of this version is called so: it can be told, and nothing follows from it."""
+
+    __slots__ = ()
+
+
+_WITHDRAWN = frozenset({AmiStatus.DISABLED, AmiStatus.DEREGISTERED})
+# None: not tagged yet. A disabled AMI that was enabled again has to be proven anew.
+TRANSITIONS: Mapping[AmiStatus | None, frozenset[AmiStatus]] = {
+    None: frozenset({AmiStatus.CANDIDATE}),
+    AmiStatus.CANDIDATE: _WITHDRAWN | {AmiStatus.VERIFIED},
+    AmiStatus.VERIFIED: _WITHDRAWN | {AmiStatus.SMOKE_PASSED},
+    AmiStatus.SMOKE_PASSED: _WITHDRAWN | {AmiStatus.PROMOTED},
+    AmiStatus.PROMOTED: frozenset({AmiStatus.SUPERSEDED}),
+    AmiStatus.SUPERSEDED: _WITHDRAWN | {AmiStatus.PROMOTED},
+    AmiStatus.DISABLED: frozenset({AmiStatus.CANDIDATE, AmiStatus.DEREGISTERED}),
+    AmiStatus.DEREGISTERED: frozenset(),
+}
 
 
 class Tag(StrEnum):
@@ -32,6 +90,19 @@ class Tag(StrEnum):
     STATUS = "capctl:status"
     PROJECT = "capctl:project"
     EVIDENCE = "capctl:evidence"
+
+
+# What every baked AMI carries, also those of earlier versions; a tree without git gives no `Tag.GIT`.
+REQUIRED_TAGS = (
+    Tag.BAKE_DIGEST,
+    Tag.MODEL_SET,
+    Tag.BASE_AMI,
+    Tag.RECIPE,
+    Tag.RUN,
+    Tag.STATUS,
+    Tag.PROJECT,
+    Tag.EVIDENCE,
+)
 
 
 def parse_ami_id(text: str) -> AmiId:
@@ -75,7 +146,7 @@ class AmiRecord:
 
     id: AmiId
     name: str
-    state: str
+    state: AmiState
     state_reason: str
     created: str
     architecture: str
@@ -86,7 +157,31 @@ class AmiRecord:
     imds_v2: bool = False
 
     @property
-    def status(self) -> AmiStatus | None:
-        """The capctl status, or None for an AMI that capctl did not bake."""
-        value = self.tags.get(Tag.STATUS, "")
-        return AmiStatus(value) if value in set(AmiStatus) else None
+    def status(self) -> AmiStatus | UnknownStatus | None:
+        """The capctl status, or None for an AMI that carries none: capctl did not bake it, or has not tagged it yet."""
+        word = self.tags.get(Tag.STATUS)
+        if not word:
+            return None
+        return AmiStatus(word) if word in set(AmiStatus) else UnknownStatus(word)
+
+    @property
+    def is_proven(self) -> bool:
+        """Whether it can be used and has passed every check: at least verified, and not withdrawn."""
+        status = self.status
+        proven = isinstance(status, AmiStatus) and status.is_at_least(AmiStatus.VERIFIED) and not status.is_withdrawn
+        return proven and self.state is AmiState.AVAILABLE
+
+    @property
+    def is_deployable(self) -> bool:
+        """Whether a release may take it: it is proven, and says which model set it holds."""
+        return self.is_proven and bool(self.tags.get(Tag.MODEL_SET))
+
+    def known_status(self) -> AmiStatus | None:
+        """The status, to decide by. Raises `CapctlError("ami-status-unknown")` for the word of another version."""
+        if isinstance(self.status, UnknownStatus):
+            raise CapctlError(
+                "ami-status-unknown",
+                f"AMI `{self.id}` is tagged `{Tag.STATUS}={self.status}`, which this version of capctl does not know",
+                hint="Use the version of capctl that tagged it, or a newer one",
+            )
+        return self.status

@@ -29,7 +29,7 @@ class AmiNameTaken(CapctlError):
 class Baker(Protocol):
     """Errors: `UsageError("packer-missing" | "session-manager-plugin-missing")`,
     `CapctlError("bake-failed" | "payload-mismatch" | "object-missing")`, `AmiNameTaken`,
-    `Denied`, `Inconclusive("no-capacity")`, `TimedOut("bake-timed-out" | "instance-unreachable")`.
+    `Denied`, `Inconclusive("no-capacity" | "aws-throttled")`, `TimedOut("bake-timed-out" | "instance-unreachable")`.
     """
 
     def recipe(self) -> Digest:

@@ -4,8 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lifecycle.config.target import Target
-from lifecycle.domain.ami import AmiRecord, AmiStatus, BakeInputs, Tag
-from lifecycle.domain.digest import canonical_json
+from lifecycle.domain.ami import AmiRecord, AmiState, AmiStatus, BakeInputs, Tag
 from lifecycle.domain.evidence import differences, parse_evidence
 from lifecycle.domain.measures import size_text
 from lifecycle.domain.models import ModelSet
@@ -14,8 +13,9 @@ from lifecycle.domain.run import Run
 from lifecycle.errors import CapctlError
 from lifecycle.ports import Ports
 from lifecycle.ports.baker import AmiNameTaken, BakeRequest
+from lifecycle.workflows.ami_status import ami_named, require_tags
 from lifecycle.workflows.push_models import object_uri
-from lifecycle.workflows.verify_ami import evidence_uri, read_evidence, rejection, verify_ami
+from lifecycle.workflows.verify_ami import AmiReport, keep_evidence, read_evidence, rejection, verify_ami
 
 # What Packer's Amazon builder calls for the template, old and new, on the way through Session Manager too.
 _PACKER = (
@@ -46,14 +46,6 @@ _PACKER = (
 _REMOVE_LEFTOVERS = ("ec2:DeleteSnapshot", "ec2:DeleteVolume", "ec2:DeregisterImage", "ec2:DescribeKeyPairs")
 
 
-def named(ports: Ports, name: str) -> AmiRecord:
-    """The AMI of that name. Raises `CapctlError("ami-missing")`."""
-    ami = ports.amis.by_name(name)
-    if ami is None:
-        raise CapctlError("ami-missing", f"There is no AMI `{name}`", hint="Run `capctl ami bake` again")
-    return ami
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deregister:
     """Remove an AMI that has the name and cannot be proven."""
@@ -67,11 +59,11 @@ class Deregister:
 
     def apply(self) -> str:
         self.ports.amis.deregister(self.ami.id)
-        return "deregistered"
+        return AmiState.DEREGISTERED
 
     def verify(self, _: str) -> None:
         left = self.ports.amis.by_name(self.ami.name)
-        if left and left.id == self.ami.id and left.state != "deregistered":
+        if left and left.id == self.ami.id and left.state is not AmiState.DEREGISTERED:
             raise CapctlError(
                 "ami-not-removed", f"AMI `{left.id}` is still `{left.state}`", hint="Run `capctl ami bake` again"
             )
@@ -115,7 +107,7 @@ class BakeAmi:
             return f"{winner.id}, which another run baked meanwhile"
 
     def verify(self, _: str) -> None:
-        named(self.ports, self.name)
+        ami_named(self.ports, self.name)
 
     def _accept(self, document: dict[str, Any]) -> None:
         """Compare the instance's report with the lock, and keep it before there is an AMI that needs it."""
@@ -127,11 +119,11 @@ class BakeAmi:
                 hint="Delete the damaged object below `models/` in the target's bucket, run `capctl models push`, then bake again",
                 details=found[1:],
             )
-        self.ports.objects.write(evidence_uri(self.target, evidence.instance_id), canonical_json(document) + b"\n")
+        keep_evidence(self.ports, self.target, document)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MarkCandidate:
+class TagInputs:
     """Once the AMI is available, tag it and its snapshots with what went into it and with the digest of its instance's report."""
 
     ports: Ports
@@ -141,27 +133,24 @@ class MarkCandidate:
     permissions: tuple[str, ...] = (*READ_EVIDENCE, "ec2:CreateTags")
 
     def describe(self) -> str:
-        return f"wait until {self.name} is available, tag it as {AmiStatus.CANDIDATE}"
+        return f"wait until {self.name} is available, tag it with what went into it"
 
     def apply(self) -> str:
         timeout_s = self.target.settings.ami.timeout_s
-        ami = self.ports.amis.wait_available(named(self.ports, self.name).id, timeout_s=timeout_s)
+        ami = self.ports.amis.wait_available(ami_named(self.ports, self.name).id, timeout_s=timeout_s)
         self.ports.amis.tag(ami.id, self._wanted(ami))
-        return AmiStatus.CANDIDATE
+        return "tagged"
 
     def verify(self, _: str) -> None:
-        ami = named(self.ports, self.name)
-        wrong = [key for key, value in self._wanted(ami).items() if ami.tags.get(key) != value]
-        if wrong:
-            raise CapctlError(
-                "tags-not-set", f"AMI `{ami.id}` has another tag `{wrong[0]}` than was set", hint="Run it again"
-            )
+        require_tags(self.ports, self.name, self._wanted(ami_named(self.ports, self.name)))
 
     def _wanted(self, ami: AmiRecord) -> dict[str, str]:
-        found = read_evidence(self.ports, self.target, ami.id)
+        found = read_evidence(self.ports, self.target, ami)
         evidence = {Tag.EVIDENCE.value: found[1]} if found else {}
         # An AMI that another run made keeps that run's mark.
-        return {**self.tags, **evidence, Tag.RUN.value: ami.tags.get(Tag.RUN) or self.tags[Tag.RUN]}
+        run = {Tag.RUN.value: ami.tags.get(Tag.RUN) or self.tags[Tag.RUN]}
+        inputs = {key: value for key, value in self.tags.items() if key != Tag.STATUS}
+        return {**inputs, **evidence, **run}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,40 +165,33 @@ class RequireImdsV2:
         return f"require IMDSv2 on {self.name}"
 
     def apply(self) -> str:
-        self.ports.amis.harden(named(self.ports, self.name).id)
+        self.ports.amis.harden(ami_named(self.ports, self.name).id)
         return "required"
 
     def verify(self, _: str) -> None:
-        ami = named(self.ports, self.name)
+        ami = ami_named(self.ports, self.name)
         if not ami.imds_v2:
             raise CapctlError("imds-not-set", f"AMI `{ami.id}` still allows IMDSv1", hint="Run `capctl ami bake` again")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MarkVerified:
-    """Every check of `ami verify`, then the tag by which the AMI is proven and an unchanged bake finds it."""
+class ProveAmi:
+    """Every check of `ami verify`."""
 
     ports: Ports
     target: Target
     name: str
-    permissions: tuple[str, ...] = (*READ_EVIDENCE, "ec2:CreateTags")
+    permissions: tuple[str, ...] = READ_EVIDENCE
 
     def describe(self) -> str:
-        return f"verify {self.name}, tag it as {AmiStatus.VERIFIED}"
+        return f"verify {self.name}"
 
-    def apply(self) -> str:
-        report = verify_ami(self.ports, self.target, named(self.ports, self.name).id)
-        if failure := rejection(report):
+    def apply(self) -> AmiReport:
+        return verify_ami(self.ports, self.target, ami_named(self.ports, self.name).id)
+
+    def verify(self, result: AmiReport) -> None:
+        if failure := rejection(result):
             raise failure
-        self.ports.amis.tag(report.ami.id, {Tag.STATUS.value: AmiStatus.VERIFIED.value})
-        return f"{len(report.checks)} checks passed, {AmiStatus.VERIFIED}"
-
-    def verify(self, _: str) -> None:
-        ami = named(self.ports, self.name)
-        if ami.status is not AmiStatus.VERIFIED:
-            raise CapctlError(
-                "tags-not-set", f"AMI `{ami.id}` is tagged `{ami.status}`, not `verified`", hint="Run it again"
-            )
 
 
 def bake_tags(inputs: BakeInputs, *, project: str, name: str, run: Run) -> dict[str, str]:

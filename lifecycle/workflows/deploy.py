@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lifecycle.config.target import Target
-from lifecycle.domain.ami import AmiRecord, AmiStatus, Tag, parse_ami_id
+from lifecycle.domain.ami import AmiRecord, Tag, parse_ami_id
 from lifecycle.domain.digest import parse_digest
 from lifecycle.domain.image import ImageRef
 from lifecycle.domain.permissions import READ_AMIS, READ_IMAGES, READ_JOBS, READ_POINTER, READ_QUEUES, READ_STATE
@@ -85,7 +85,7 @@ def wanted_release(ports: Ports, target: Target, wanted: Wanted) -> Release:
 
 def _deployable_ami(ports: Ports, target: Target, ami: str | None) -> AmiRecord:
     if ami is None:
-        found = next((record for record in ports.amis.list(target.project) if _is_deployable(record)), None)
+        found = next((record for record in ports.amis.list(target.project) if record.is_deployable), None)
         if found is None:
             raise CapctlError(
                 "ami-missing",
@@ -94,17 +94,14 @@ def _deployable_ami(ports: Ports, target: Target, ami: str | None) -> AmiRecord:
             )
         return found
     record = ports.amis.get(parse_ami_id(ami))
-    if not _is_deployable(record):
+    if not record.is_deployable:
+        status = record.known_status() or "not one of ours"
         raise CapctlError(
             "ami-not-verified",
-            f"AMI `{record.id}` is {record.state} and {record.status or 'not one of ours'}, a release needs a verified one",
+            f"AMI `{record.id}` is {record.state} and {status}, a release needs a verified one",
             hint=f"Run `capctl ami verify {record.id}`, or bake again",
         )
     return record
-
-
-def _is_deployable(record: AmiRecord) -> bool:
-    return record.state == "available" and record.status is AmiStatus.VERIFIED and bool(record.tags.get(Tag.MODEL_SET))
 
 
 def _deployable_image(ports: Ports, target: Target, image: str | None) -> ImageRef:

@@ -13,7 +13,7 @@ PERMISSIONS = {"ami ls": READ_AMIS, "ami show": READ_AMIS}
 def list_amis(ports: Ports, target: Target, *, status: AmiStatus | None = None) -> tuple[AmiRecord, ...]:
     """The AMIs of the target's project, newest first; those of one status when it is given."""
     found = ports.amis.list(target.project)
-    return tuple(ami for ami in found if status is None or ami.status is status)
+    return tuple(ami for ami in found if status is None or ami.status == status)
 
 
 def ami_document(ami: AmiRecord) -> dict[str, Any]:

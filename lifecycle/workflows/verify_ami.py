@@ -2,11 +2,12 @@
 
 import json
 from dataclasses import dataclass
+from typing import Any
 
 from lifecycle.config.target import Target
-from lifecycle.domain.ami import AmiId, AmiRecord, BakeInputs, Tag
+from lifecycle.domain.ami import REQUIRED_TAGS, AmiId, AmiRecord, AmiState, BakeInputs, Tag
 from lifecycle.domain.check import Check
-from lifecycle.domain.digest import Digest, digest_of
+from lifecycle.domain.digest import Digest, canonical_json, digest_of
 from lifecycle.domain.evidence import Evidence, parse_evidence
 from lifecycle.domain.layout import Folder
 from lifecycle.domain.measures import size_text
@@ -27,6 +28,9 @@ class AmiReport:
 
     ami: AmiRecord
     checks: tuple[Check, ...]
+
+    def __str__(self) -> str:
+        return f"{len(self.checks) - len(self.failed)} checks passed"
 
     @property
     def failed(self) -> tuple[Check, ...]:
@@ -52,26 +56,44 @@ def rejection(report: AmiReport) -> CapctlError | None:
     )
 
 
-def evidence_uri(target: Target, instance_id: str) -> str:
-    """Where the report of a bake's instance is kept. It is written before the AMI exists, so no AMI of capctl lacks it."""
-    return target.uri(Folder.EVIDENCE, f"{instance_id}.json")
+def keep_evidence(ports: Ports, target: Target, document: dict[str, Any]) -> None:
+    """Store what the instance of a bake reported, before there is an AMI that needs it.
+
+    Under its digest, which the AMI and every copy of it carry as a tag; and under the instance, by which an AMI finds it that a
+    killed run left without tags.
+    """
+    data = canonical_json(document) + b"\n"
+    for key in (digest_of(data), parse_evidence(document).instance_id):
+        ports.objects.write(_evidence_uri(target, key), data)
 
 
-def read_evidence(ports: Ports, target: Target, ami_id: AmiId) -> tuple[Evidence, Digest] | None:
-    """What the instance that the AMI was made from had reported, and the document's digest; None if there is no report."""
-    instance_id = ports.amis.source_instance(ami_id)
-    if not instance_id or ports.objects.find(evidence_uri(target, instance_id)) is None:
-        return None
-    data = b"".join(ports.objects.chunks(evidence_uri(target, instance_id)))
-    try:
-        evidence = parse_evidence(json.loads(data))
-    except (ValueError, CapctlError):
-        return None
-    return (evidence, digest_of(data)) if evidence.instance_id == instance_id else None
+def read_evidence(ports: Ports, target: Target, ami: AmiRecord) -> tuple[Evidence, Digest] | None:
+    """What the instance that the AMI was made from had reported, and the document's digest; None if there is no report.
+
+    EC2 names no instance for a copy, which has nothing but the tag; an AMI that has an instance must have that instance's report.
+    """
+    instance_id = ports.amis.source_instance(ami.id)
+    for key in filter(None, (ami.tags.get(Tag.EVIDENCE), instance_id)):
+        uri = _evidence_uri(target, key)
+        if ports.objects.find(uri) is None:
+            continue
+        data = b"".join(ports.objects.chunks(uri))
+        try:
+            evidence = parse_evidence(json.loads(data))
+        except (ValueError, CapctlError):
+            continue
+        if evidence.instance_id == (instance_id or evidence.instance_id):
+            return evidence, digest_of(data)
+    return None
+
+
+def _evidence_uri(target: Target, key: str) -> str:
+    """Where a report is kept, by its digest or by the instance's id."""
+    return target.uri(Folder.EVIDENCE, f"{key.removeprefix('sha256:')}.json")
 
 
 def _checks_of_record(ami: AmiRecord, target: Target) -> tuple[Check, ...]:
-    missing = [tag for tag in Tag if tag is not Tag.GIT and not ami.tags.get(tag)]
+    missing = [tag for tag in REQUIRED_TAGS if not ami.tags.get(tag)]
     inputs = BakeInputs(
         model_set=Digest(ami.tags.get(Tag.MODEL_SET, "")),
         base_ami=AmiId(ami.tags.get(Tag.BASE_AMI, "")),
@@ -80,7 +102,7 @@ def _checks_of_record(ami: AmiRecord, target: Target) -> tuple[Check, ...]:
     )
     said = ami.tags.get(Tag.BAKE_DIGEST, "")
     return (
-        Check(name="state", ok=ami.state == "available", expected="available", found=ami.state),
+        Check(name="state", ok=ami.state is AmiState.AVAILABLE, expected=AmiState.AVAILABLE, found=ami.state),
         Check(
             name="snapshot",
             ok=bool(ami.snapshot_ids),
@@ -104,7 +126,7 @@ def _checks_of_record(ami: AmiRecord, target: Target) -> tuple[Check, ...]:
 
 
 def _checks_of_evidence(ports: Ports, target: Target, ami: AmiRecord) -> tuple[Check, ...]:
-    found = read_evidence(ports, target, ami.id)
+    found = read_evidence(ports, target, ami)
     if found is None:
         return (
             Check(

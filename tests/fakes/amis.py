@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from lifecycle.domain.ami import AmiId, AmiRecord, Tag, parse_ami_id
+from lifecycle.domain.ami import AmiId, AmiRecord, AmiState, Tag, parse_ami_id
 from lifecycle.errors import CapctlError, UsageError
 from lifecycle.ports.baker import AmiNameTaken
 
@@ -22,7 +22,12 @@ class FakeAmis:
         self._made = 0
 
     def add(
-        self, name: str, *, instance_id: str = "", tags: dict[str, str] | None = None, state: str = "available"
+        self,
+        name: str,
+        *,
+        instance_id: str = "",
+        tags: dict[str, str] | None = None,
+        state: AmiState = AmiState.AVAILABLE,
     ) -> AmiRecord:
         """An AMI as `CreateImage` makes it. Raises `AmiNameTaken`."""
         if self.by_name(name):
@@ -35,7 +40,7 @@ class FakeAmis:
         self._instances[record.id] = instance_id
         return record
 
-    def change(self, ami_id: AmiId, *, state: str) -> None:
+    def change(self, ami_id: AmiId, *, state: AmiState) -> None:
         """What happens to an AMI by itself."""
         self._own[ami_id] = replace(self._own[ami_id], state=state)
 
@@ -63,9 +68,9 @@ class FakeAmis:
         return self._instances.get(ami_id, "")
 
     def wait_available(self, ami_id: AmiId, *, timeout_s: float) -> AmiRecord:
-        if self.get(ami_id).state == "pending":
-            self.change(ami_id, state="available")
-        if self.get(ami_id).state != "available":
+        if self.get(ami_id).state is AmiState.PENDING:
+            self.change(ami_id, state=AmiState.AVAILABLE)
+        if self.get(ami_id).state is not AmiState.AVAILABLE:
             raise CapctlError("ami-failed", f"AMI `{ami_id}` is `{self.get(ami_id).state}`")
         return self.get(ami_id)
 
@@ -83,7 +88,7 @@ def _record(ami_id: AmiId, name: str, *, number: int, architecture: str = "x86_6
     return AmiRecord(
         id=ami_id,
         name=name,
-        state="available",
+        state=AmiState.AVAILABLE,
         state_reason="",
         created=f"2026-01-01T00:{number:02d}:00.000Z",
         architecture=architecture,

@@ -8,14 +8,13 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from lifecycle.adapters.aws.errors import error_code, translated
+from lifecycle.adapters.aws.errors import is_missing, translated
 from lifecycle.adapters.aws.session import AwsSession
 from lifecycle.adapters.aws.waiting import Observation, wait_until
-from lifecycle.domain.ami import AmiId, AmiRecord, Tag, parse_ami_id
+from lifecycle.domain.ami import AmiId, AmiRecord, AmiState, Tag, parse_ami_id
 from lifecycle.errors import CapctlError, PartlyApplied, TimedOut, UsageError
 from lifecycle.ports.clock import Clock
 
-_GONE = {"InvalidAMIID.NotFound", "InvalidAMIID.Unavailable", "InvalidAMIID.Malformed"}
 _TERMINAL = {"failed", "error", "invalid", "deregistered", "disabled"}
 # A new AMI may be unknown to some endpoints for so long.
 _APPEARS_WITHIN_S = 150.0
@@ -40,7 +39,7 @@ class Ec2Amis:
             try:
                 answer = self._session.client("ssm").get_parameter(Name=reference)
             except ClientError as error:
-                if error_code(error) == "ParameterNotFound":
+                if is_missing(error):
                     raise UsageError(
                         "base-ami-unknown",
                         f"There is no SSM parameter `{reference}`",
@@ -144,7 +143,7 @@ class Ec2Amis:
                 try:
                     self._ec2.delete_snapshot(SnapshotId=snapshot_id)
                 except ClientError as error:
-                    if error_code(error) != "InvalidSnapshot.NotFound":
+                    if not is_missing(error):
                         raise
         except CapctlError as error:
             return error.message
@@ -155,7 +154,7 @@ class Ec2Amis:
             try:
                 images = self._ec2.describe_images(ImageIds=[ami_id], IncludeDisabled=True)["Images"]
             except ClientError as error:
-                if error_code(error) in _GONE:
+                if is_missing(error):
                     return None
                 raise
         return _record(images[0]) if images else None
@@ -166,7 +165,7 @@ def _record(image: dict[str, Any]) -> AmiRecord:
     return AmiRecord(
         id=AmiId(image["ImageId"]),
         name=image.get("Name", ""),
-        state=image["State"],
+        state=AmiState(image["State"]),
         state_reason=(image.get("StateReason") or {}).get("Message", ""),
         created=image.get("CreationDate", ""),
         architecture=image.get("Architecture", ""),

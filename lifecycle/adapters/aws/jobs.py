@@ -5,7 +5,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from lifecycle.adapters.aws.errors import error_code, translated
+from lifecycle.adapters.aws.errors import is_missing, translated
 from lifecycle.adapters.aws.session import AwsSession
 from lifecycle.domain.ami import AmiId
 from lifecycle.domain.job import JobRecord, JobState
@@ -68,7 +68,7 @@ class BatchJobs:
             try:
                 return self._log_page(job, after)
             except ClientError as error:
-                if error_code(error) == "ResourceNotFoundException":
+                if is_missing(error):
                     return LogPage(end=after)
                 raise
 

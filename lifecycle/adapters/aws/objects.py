@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 
 from botocore.exceptions import ClientError
 
-from lifecycle.adapters.aws.errors import error_code, translated
+from lifecycle.adapters.aws.errors import error_code, is_missing, translated
 from lifecycle.adapters.aws.session import AwsSession
 from lifecycle.errors import CapctlError, UsageError
 from lifecycle.ports.objects import SourceChanged, StoredObject
@@ -49,7 +49,7 @@ class S3Objects:
             try:
                 answer = self._s3.head_object(Bucket=bucket, Key=key, ChecksumMode="ENABLED")
             except ClientError as error:
-                if error_code(error) in {"404", "NoSuchKey", "NotFound"}:
+                if is_missing(error):
                     return None
                 raise
         return StoredObject(uri=uri, bytes=answer["ContentLength"], sha256=_recorded_sha256(answer))

@@ -5,7 +5,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from lifecycle.adapters.aws.errors import error_code, translated
+from lifecycle.adapters.aws.errors import error_code, is_missing, translated
 from lifecycle.adapters.aws.session import AwsSession
 from lifecycle.domain.release import Pointer
 from lifecycle.errors import CapctlError
@@ -25,7 +25,7 @@ class DynamoPointers:
             try:
                 answer = self._session.client("dynamodb").get_item(TableName=self._table, Key=_KEY, ConsistentRead=True)
             except ClientError as error:
-                if error_code(error) == "ResourceNotFoundException":
+                if is_missing(error):
                     raise self._table_missing() from error
                 raise
         item = answer.get("Item")
@@ -51,7 +51,7 @@ class DynamoPointers:
                         f"Somebody else moved the pointer in table `{self._table}` since version {expected_version}",
                         hint="Look at `capctl status`, then decide again",
                     ) from error
-                if error_code(error) == "ResourceNotFoundException":
+                if is_missing(error):
                     raise self._table_missing() from error
                 raise
 

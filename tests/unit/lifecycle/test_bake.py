@@ -9,17 +9,18 @@ from typing import Any
 
 import pytest
 
-from lifecycle.domain.ami import AmiRecord, AmiStatus, Tag
+from lifecycle.domain.ami import REQUIRED_TAGS, AmiId, AmiRecord, AmiState, AmiStatus, Tag
 from lifecycle.domain.digest import digest_of
 from lifecycle.domain.models import ModelFile, model_set
 from lifecycle.domain.plan import Plan
 from lifecycle.errors import CapctlError, ExitCode, UsageError
 from lifecycle.ports.baker import AmiNameTaken
-from lifecycle.workflows.bake import forced, plan_bake, resolve_bake
+from lifecycle.workflows.ami_status import SetStatus
+from lifecycle.workflows.bake import Baked, bake, plan_bake, wanted_ami
 from lifecycle.workflows.execute import execute
-from lifecycle.workflows.list_amis import list_amis
+from lifecycle.workflows.list_amis import ami_document, list_amis
 from lifecycle.workflows.push_models import object_uri
-from lifecycle.workflows.verify_ami import evidence_uri, rejection, verify_ami
+from lifecycle.workflows.verify_ami import rejection, verify_ami
 from tests.fakes.amis import BASE_AMI, BASE_PARAMETER, FakeAmis
 from tests.fakes.baker import FakeBaker
 from tests.fakes.objects import FakeObjects
@@ -50,28 +51,35 @@ class Scene:
             self.objects.stored[object_uri(self.target, files[-1])] = (data, sha256)
         self.lock.write(model_set(tuple(files)))
 
-    def plan(self) -> Plan:
-        return plan_bake(self.ports, self.target, RUN, resolve_bake(self.ports, self.target))
+    def plan(self, *, force: bool = False) -> Plan:
+        """What `--dry-run` shows."""
+        plans: list[Plan] = []
+        assert bake(self.ports, self.target, RUN, force=force, carry_out=plans.append) is None
+        return plans[0]
 
-    def bake(self) -> AmiRecord:
-        execute(self.plan(), self.ports, RUN)
-        return self.found()
+    def bake(self, *, force: bool = False) -> AmiRecord:
+        return self.baked(force=force).ami
 
-    def bake_again(self) -> AmiRecord:
-        """`ami bake --force`."""
-        bake = forced(self.ports, self.target, RUN, resolve_bake(self.ports, self.target))
-        execute(plan_bake(self.ports, self.target, RUN, bake), self.ports, RUN)
-        return self.found()
+    def baked(self, *, force: bool = False) -> Baked:
+        baked = bake(self.ports, self.target, RUN, force=force, carry_out=lambda plan: execute(plan, self.ports, RUN))
+        assert baked is not None
+        return baked
 
-    def found(self) -> AmiRecord:
-        ami = self.amis.by_name(resolve_bake(self.ports, self.target).ami_name)
-        assert ami is not None
-        return ami
+    def reports(self) -> list[str]:
+        """Where reports of instances are kept."""
+        return [uri for uri in self.objects.stored if "/evidence/" in uri]
 
-    def leave_unproven(self, status: AmiStatus = AmiStatus.CANDIDATE) -> AmiRecord:
+    def remove_reports(self) -> None:
+        for uri in self.reports():
+            del self.objects.stored[uri]
+
+    def mark(self, ami_id: AmiId, status: str) -> None:
+        self.amis.tag(ami_id, {Tag.STATUS.value: status})
+
+    def leave_unproven(self) -> AmiRecord:
         """What a run leaves that was killed after the bake."""
         ami = self.bake()
-        self.amis.tag(ami.id, {Tag.STATUS.value: status.value})
+        self.mark(ami.id, AmiStatus.CANDIDATE)
         return ami
 
 
@@ -84,12 +92,12 @@ def names_of(plan: Plan) -> list[str]:
     return [type(step).__name__ for step in plan.steps]
 
 
-FINISH = ["MarkCandidate", "RequireImdsV2", "MarkVerified"]
+FINISH = ["TagInputs", "SetStatus", "RequireImdsV2", "ProveAmi", "SetStatus"]
 
 
 def test_bake_ends_with_a_verified_ami_that_tells_what_went_into_it(scene: Scene) -> None:
     ami = scene.bake()
-    inputs = resolve_bake(scene.ports, scene.target).inputs
+    inputs = wanted_ami(scene.ports, scene.target).inputs
     assert ami.status is AmiStatus.VERIFIED
     assert ami.imds_v2
     assert ami.tags[Tag.BASE_AMI] == BASE_AMI
@@ -105,7 +113,7 @@ def test_plan_tells_the_size_of_the_model_set_in_a_fitting_unit(scene: Scene) ->
 
 def test_checks_of_an_ami_say_what_was_expected(scene: Scene) -> None:
     ami = scene.bake()
-    scene.amis.change(ami.id, state="pending")
+    scene.amis.change(ami.id, state=AmiState.PENDING)
     error = rejection(verify_ami(scene.ports, scene.target, ami.id))
     assert error is not None
     assert error.details == ("failed  state: expected available, found pending",)
@@ -125,6 +133,57 @@ def test_unchanged_bake_has_no_steps_and_says_why(scene: Scene) -> None:
     assert scene.objects.heads == heads
 
 
+@pytest.mark.parametrize(
+    "status", [AmiStatus.VERIFIED, AmiStatus.SMOKE_PASSED, AmiStatus.PROMOTED, AmiStatus.SUPERSEDED]
+)
+def test_unchanged_bake_leaves_an_ami_that_has_come_further_as_it_is(scene: Scene, status: AmiStatus) -> None:
+    ami = scene.bake()
+    scene.mark(ami.id, status)
+    again = scene.baked()
+    assert (again.ami.id, again.ami.status, again.is_changed) == (ami.id, status, False)
+
+
+def test_ami_of_a_newer_version_is_told_as_what_it_is_and_never_demoted(scene: Scene) -> None:
+    ami = scene.bake()
+    scene.mark(ami.id, "quarantined")
+    error = failure_of(scene)
+    assert error.code == "ami-status-unknown"
+    assert f"`{ami.id}` is tagged `capctl:status=quarantined`" in error.message
+    (listed,) = list_amis(scene.ports, scene.target)
+    assert ami_document(listed)["status"] == "quarantined"
+    assert scene.bake(force=True).id != ami.id
+    assert scene.amis.get(ami.id).status == "quarantined"
+
+
+@pytest.mark.parametrize(
+    ("status", "to"),
+    [
+        (None, AmiStatus.VERIFIED),
+        (AmiStatus.CANDIDATE, AmiStatus.PROMOTED),
+        (AmiStatus.DISABLED, AmiStatus.VERIFIED),
+        (AmiStatus.DEREGISTERED, AmiStatus.CANDIDATE),
+    ],
+)
+def test_status_is_not_set_where_the_life_of_an_ami_does_not_lead(
+    scene: Scene, status: AmiStatus | None, to: AmiStatus
+) -> None:
+    ami = scene.bake()
+    scene.mark(ami.id, status or "")
+    with pytest.raises(CapctlError) as failed:
+        SetStatus(ports=scene.ports, name=ami.name, to=to).apply()
+    assert failed.value.code == "ami-status-refused"
+    assert scene.amis.get(ami.id).status == status
+
+
+def test_status_that_does_not_read_back_fails_the_step(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    ami = scene.leave_unproven()
+    step = SetStatus(ports=scene.ports, name=ami.name, to=AmiStatus.VERIFIED)
+    monkeypatch.setattr(scene.amis, "tag", lambda *_: None)
+    with pytest.raises(CapctlError, match="capctl:status=candidate") as failed:
+        step.verify(step.apply())
+    assert failed.value.code == "tags-not-set"
+
+
 def test_each_input_changes_the_ami(scene: Scene) -> None:
     first = scene.bake()
     scene.change_models({**CONTENTS, "models/age.onnx": b"new"})
@@ -141,7 +200,7 @@ def test_hit_that_is_not_verified_is_verified_and_not_baked(scene: Scene) -> Non
 
 def test_untagged_hit_with_a_report_is_adopted(scene: Scene) -> None:
     made = scene.bake()
-    scene.amis._own[made.id] = replace(made, tags={}, state="pending")
+    scene.amis._own[made.id] = replace(made, tags={}, state=AmiState.PENDING)
     assert names_of(scene.plan()) == FINISH
     ami = scene.bake()
     assert (ami.id, ami.status) == (made.id, AmiStatus.VERIFIED)
@@ -149,14 +208,14 @@ def test_untagged_hit_with_a_report_is_adopted(scene: Scene) -> None:
 
 def test_hit_without_a_report_is_removed_and_baked_again(scene: Scene) -> None:
     left = scene.leave_unproven()
-    del scene.objects.stored[evidence_uri(scene.target, scene.amis.source_instance(left.id))]
+    scene.remove_reports()
     assert names_of(scene.plan()) == ["Deregister", "BakeAmi", *FINISH]
     assert scene.bake().id != left.id
 
 
 def test_failed_ami_is_removed_and_baked_again(scene: Scene) -> None:
     left = scene.leave_unproven()
-    scene.amis.change(left.id, state="failed")
+    scene.amis.change(left.id, state=AmiState.FAILED)
     assert names_of(scene.plan())[:2] == ["Deregister", "BakeAmi"]
     assert scene.bake().status is AmiStatus.VERIFIED
 
@@ -165,7 +224,7 @@ def test_ami_that_is_still_there_after_its_removal_fails_the_step(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     left = scene.leave_unproven()
-    scene.amis.change(left.id, state="failed")
+    scene.amis.change(left.id, state=AmiState.FAILED)
     monkeypatch.setattr(scene.amis, "deregister", lambda _: None)
     plan = scene.plan()
     with pytest.raises(CapctlError) as failed:
@@ -181,7 +240,7 @@ def test_candidate_of_another_run_keeps_that_runs_mark(scene: Scene) -> None:
 
 def test_forced_bake_makes_a_second_ami_that_counts_from_then_on(scene: Scene) -> None:
     first = scene.bake()
-    second = scene.bake_again()
+    second = scene.bake(force=True)
     assert second.id != first.id
     assert rejection(verify_ami(scene.ports, scene.target, second.id)) is None
     assert scene.plan().steps == ()
@@ -189,28 +248,27 @@ def test_forced_bake_makes_a_second_ami_that_counts_from_then_on(scene: Scene) -
 
 def test_name_of_a_forced_bake_does_not_grow_with_each(scene: Scene) -> None:
     first = scene.bake()
-    scene.bake_again()
-    third = forced(scene.ports, scene.target, RUN, resolve_bake(scene.ports, scene.target))
-    assert third.ami_name == f"{first.name}-{RUN.id}"
+    scene.bake(force=True)
+    assert scene.plan(force=True).title == f"bake {first.name}-{RUN.id}"
 
 
 def test_forced_bake_goes_on_with_what_a_killed_one_left(scene: Scene) -> None:
     scene.bake()
-    left = scene.bake_again()
-    scene.amis.tag(left.id, {Tag.STATUS.value: AmiStatus.CANDIDATE.value})
-    bake = forced(scene.ports, scene.target, RUN, resolve_bake(scene.ports, scene.target))
-    assert bake.existing is not None
-    assert bake.existing.id == left.id
-    assert names_of(plan_bake(scene.ports, scene.target, RUN, bake)) == FINISH
+    left = scene.bake(force=True)
+    scene.mark(left.id, AmiStatus.CANDIDATE)
+    plan = scene.plan(force=True)
+    assert left.id in plan.because
+    assert names_of(plan) == FINISH
 
 
 def test_loser_of_two_bakes_adopts_the_winners_ami(scene: Scene) -> None:
-    bake = resolve_bake(scene.ports, scene.target)
-    plan = plan_bake(scene.ports, scene.target, RUN, bake)
+    plan = plan_bake(scene.ports, scene.target, RUN, wanted_ami(scene.ports, scene.target))
     winner = scene.bake()
+    scene.mark(winner.id, AmiStatus.PROMOTED)
     scene.baker.error = AmiNameTaken("ami-name-taken", "taken")
     execute(plan, scene.ports, RUN)
-    assert scene.found().id == winner.id
+    found = scene.amis.get(winner.id)
+    assert (scene.bake().id, found.status) == (winner.id, AmiStatus.PROMOTED)
 
 
 @pytest.mark.parametrize(
@@ -289,12 +347,44 @@ def test_verify_finds_a_tag_that_was_changed(scene: Scene, tag: Tag, check: str)
 
 def test_verify_finds_a_report_that_was_changed(scene: Scene) -> None:
     ami = scene.bake()
-    uri = evidence_uri(scene.target, scene.amis.source_instance(ami.id))
-    scene.objects.write(uri, scene.objects.stored[uri][0].replace(b"age.onnx", b"AGE.onnx"))
+    for uri in scene.reports():
+        scene.objects.write(uri, scene.objects.stored[uri][0].replace(b"age.onnx", b"AGE.onnx"))
     assert {check.name for check in verify_ami(scene.ports, scene.target, ami.id).failed} == {
         "payload evidence",
         "payload digest",
     }
+
+
+def test_copy_passes_by_the_report_that_its_tag_names(scene: Scene) -> None:
+    ami = scene.bake()
+    copy = scene.amis.add(f"{ami.name}-copy", tags=ami.tags)
+    scene.amis.harden(copy.id)
+    assert rejection(verify_ami(scene.ports, scene.target, copy.id)) is None
+
+
+def test_ami_whose_report_was_kept_under_its_instance_only_passes(scene: Scene) -> None:
+    ami = scene.bake()
+    (by_digest,) = [uri for uri in scene.reports() if uri.endswith(f"/{ami.tags[Tag.EVIDENCE][7:]}.json")]
+    del scene.objects.stored[by_digest]
+    assert rejection(verify_ami(scene.ports, scene.target, ami.id)) is None
+
+
+def test_report_of_another_instance_proves_nothing(scene: Scene) -> None:
+    ami = scene.bake()
+    other = scene.amis.add(f"{ami.name}-other", instance_id="i-0ther", tags=ami.tags)
+    failed = verify_ami(scene.ports, scene.target, other.id).failed
+    assert "payload evidence" in [check.name for check in failed]
+
+
+def test_state_that_ec2_has_learnt_since_is_neither_usable_nor_a_crash(scene: Scene) -> None:
+    ami = scene.bake()
+    scene.amis.change(ami.id, state=AmiState("hibernating"))
+    assert not scene.amis.get(ami.id).is_proven
+
+
+def test_bake_sets_the_tags_that_verify_requires_and_no_others(scene: Scene) -> None:
+    ami = scene.bake()
+    assert ami.tags.keys() - {"Name", Tag.GIT} == set(REQUIRED_TAGS)
 
 
 def test_verify_of_a_foreign_ami_fails_without_a_traceback(scene: Scene) -> None:

@@ -134,6 +134,21 @@ def test_failing_smoke_removes_the_release_and_leaves_the_pointer(world: World) 
     assert (world.active, world.ids) == (good, [good])
 
 
+@pytest.mark.parametrize("status", ["smoke-passed", "promoted", "superseded"])
+def test_ami_that_has_come_further_than_verified_is_deployed(world: World, status: str) -> None:
+    newer = world.amis.add("newer", tags=_tags(status))
+    assert wanted_release(world.ports, world.target, Wanted()).ami_id == newer.id
+    assert wanted_release(world.ports, world.target, Wanted(ami=newer.id)).ami_id == newer.id
+
+
+def test_ami_with_the_status_of_a_newer_version_is_not_deployed_and_told_as_that(world: World) -> None:
+    quarantined = world.amis.add("newer", tags=_tags("quarantined"))
+    assert wanted_release(world.ports, world.target, Wanted()).ami_id == world.ami.id
+    with pytest.raises(CapctlError, match="quarantined") as failed:
+        world.deploy(ami=quarantined.id)
+    assert failed.value.code == "ami-status-unknown"
+
+
 def test_wrong_host_ami_fails_the_gate(world: World) -> None:
     plan = plan_deploy(world.ports, world.target, RUN, Wanted())
     release = wanted_release(world.ports, world.target, Wanted())

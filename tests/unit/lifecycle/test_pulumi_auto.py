@@ -24,7 +24,7 @@ from lifecycle.adapters.pulumi_programs import base_outputs, deployed_releases, 
 from lifecycle.adapters.pulumi_state import backend_url, secrets_environment, state_folder
 from lifecycle.domain.digest import canonical_json
 from lifecycle.domain.release import Release
-from lifecycle.errors import CapctlError, Denied, UsageError
+from lifecycle.errors import CapctlError, ExitCode, UsageError
 from lifecycle.ports.stack import ResourceChange
 from tests.fakes.releases import make_release
 from tests.fakes.stack import OUTPUTS
@@ -309,8 +309,22 @@ def test_failure_carries_the_end_of_the_answer(tmp_path: Path) -> None:
     assert (failure.code, failure.details) == ("stack-failed", ("error: no such thing",))
 
 
-def test_refused_call_is_denied(tmp_path: Path) -> None:
-    assert isinstance(failing(tmp_path, "error: AccessDenied when calling CreateRole"), Denied)
+@pytest.mark.parametrize(
+    ("said", "code", "exit_code"),
+    [
+        ("AccessDenied: User ann is not authorized to perform: iam:CreateRole", "permission-denied", ExitCode.DENIED),
+        ("ExpiredToken: The security token included in the request is expired", "credentials-expired", ExitCode.DENIED),
+        ("InsufficientInstanceCapacity: We have none", "no-capacity", ExitCode.INCONCLUSIVE),
+        ("TooManyRequestsException: Too Many Requests", "aws-throttled", ExitCode.INCONCLUSIVE),
+        ("LimitExceededException: no more", "quota-reached", ExitCode.FAILED),
+    ],
+)
+def test_failed_call_is_told_as_that_of_any_other_part(
+    tmp_path: Path, said: str, code: str, exit_code: ExitCode
+) -> None:
+    failure = failing(tmp_path, f"error: operation error IAM: CreateRole, https response error, api error {said}")
+    assert (failure.code, failure.exit_code) == (code, exit_code)
+    assert failure.details
 
 
 def test_wrong_passphrase_is_a_usage_error(tmp_path: Path) -> None:

@@ -1,0 +1,124 @@
+"""What AWS's error codes mean, whoever quotes them: boto3, Packer, Pulumi."""
+
+import re
+from collections.abc import Mapping
+from enum import StrEnum, auto
+
+from lifecycle.errors import CapctlError, Denied, Inconclusive
+
+
+class Kind(StrEnum):
+    """What an error code says of a call. In a text that quotes several, the first of this order is the cause."""
+
+    NO_CAPACITY = auto()
+    EXPIRED = auto()
+    NO_CREDENTIALS = auto()
+    DENIED = auto()
+    LIMIT = auto()
+    TAKEN = auto()
+    THROTTLED = auto()
+    UNREACHABLE = auto()
+    MISSING = auto()
+
+
+_CODES: Mapping[str, Kind] = {
+    code: kind
+    for kind, codes in {
+        Kind.NO_CAPACITY: "InsufficientInstanceCapacity InsufficientHostCapacity InsufficientCapacity SpotMaxPriceTooLow",
+        Kind.EXPIRED: "ExpiredToken ExpiredTokenException RequestExpired TokenRefreshRequired",
+        Kind.NO_CREDENTIALS: "NoCredentialProviders",
+        Kind.DENIED: "AccessDenied AccessDeniedException AuthFailure UnauthorizedOperation UnauthorizedException"
+        " InvalidClientTokenId SignatureDoesNotMatch UnrecognizedClientException InvalidAccessKeyId 403",
+        Kind.LIMIT: "LimitExceeded LimitExceededException MaxSpotInstanceCountExceeded ServiceQuotaExceededException"
+        " TooManyBuckets",
+        Kind.TAKEN: "InvalidAMIName.Duplicate BucketAlreadyExists BucketAlreadyOwnedByYou EntityAlreadyExists"
+        " RepositoryAlreadyExistsException ResourceAlreadyExistsException",
+        Kind.THROTTLED: "Throttling ThrottlingException ThrottledException RequestThrottled RequestThrottledException"
+        " EC2ThrottledException RequestLimitExceeded BandwidthLimitExceeded TooManyRequestsException SlowDown"
+        " ProvisionedThroughputExceededException",
+        Kind.MISSING: "404 NotFound NoSuchKey NoSuchBucket NoSuchEntity ParameterNotFound ResourceNotFoundException"
+        " InvalidAMIID.Unavailable InvalidAMIID.Malformed",
+    }.items()
+    for code in codes.split()
+}
+# A code as it stands in a text: `api error X: …`, `(X) when calling …`, `X: …`.
+_QUOTED = re.compile(r"\b([A-Z][A-Za-z0-9]+(?:\.[A-Za-z]+)?)(?=: |\) when calling )")
+# What is said without a code.
+_SAID: Mapping[Kind, re.Pattern[str]] = {
+    Kind.NO_CAPACITY: re.compile(r"Unsupported: .*Availability Zone"),
+    Kind.EXPIRED: re.compile(r"SSO session .*(?:expired|invalid)"),
+    Kind.NO_CREDENTIALS: re.compile(
+        r"[Nn]o valid credential sources|no EC2 IMDS role found|Unable to locate credentials"
+    ),
+    Kind.DENIED: re.compile(r"is not authorized to perform"),
+    Kind.UNREACHABLE: re.compile(
+        r"request send failed|send request failed|Could not connect to the endpoint URL|(?:Connect|Read) timeout on endpoint URL"
+        r"|Connection was closed before we received a valid response"
+    ),
+}
+# How each is told; DOING stands for what capctl was doing.
+_TOLD: Mapping[Kind | None, CapctlError] = {
+    Kind.NO_CAPACITY: Inconclusive(
+        "no-capacity",
+        "AWS has no capacity for DOING",
+        hint="Set another instance type or subnet in capctl.yaml, or try later",
+    ),
+    Kind.EXPIRED: Denied(
+        "credentials-expired",
+        "The AWS credentials expired while DOING",
+        hint="Log in again, for example `aws sso login`",
+    ),
+    Kind.NO_CREDENTIALS: Denied(
+        "credentials-missing",
+        "No AWS credentials were found while DOING",
+        hint="Set AWS_PROFILE, or log in with `aws sso login`",
+    ),
+    Kind.DENIED: Denied("permission-denied", "AWS refused DOING", hint="Compare the role with docs/iam.md"),
+    Kind.LIMIT: CapctlError(
+        "quota-reached",
+        "A quota of the account stands against DOING",
+        hint="Free what nobody uses, or ask for more in AWS's Service Quotas console",
+    ),
+    Kind.TAKEN: CapctlError(
+        "name-taken",
+        "A name is in use already that was needed for DOING",
+        hint="Remove what has the name, or set another `project` in capctl.yaml",
+    ),
+    Kind.THROTTLED: Inconclusive(
+        "aws-throttled",
+        "AWS refused one call too many while DOING",
+        hint="Run the command again in a minute; others in the account may be calling too often",
+    ),
+    Kind.UNREACHABLE: CapctlError(
+        "aws-unreachable",
+        "AWS did not answer while DOING",
+        hint="Check the network, the region and `endpoint_url` of the target",
+    ),
+}
+_OTHER = CapctlError(
+    "aws-failed", "AWS call failed while DOING", hint="Run the command with `-v` to see the calls before it"
+)
+
+
+def kind_of(code: str) -> Kind | None:
+    """What AWS's `code`, such as `NoSuchKey`, says; None for one that says nothing general."""
+    if kind := _CODES.get(code):
+        return kind
+    if code.endswith((".NotFound", ".NotFoundException")):  # EC2 has one for each of its resources
+        return Kind.MISSING
+    return Kind.LIMIT if code.endswith("LimitExceeded") else None
+
+
+def kind_in(text: str) -> Kind | None:
+    """What the output of a program that calls AWS says of its calls; None when it quotes no AWS error."""
+    kinds = {kind_of(code) for code in _QUOTED.findall(text)} | {
+        kind for kind, said in _SAID.items() if said.search(text)
+    }
+    return next((kind for kind in Kind if kind in kinds), None)
+
+
+def failed_call(kind: Kind | None, doing: str, *, why: str = "", details: tuple[str, ...] = ()) -> CapctlError:
+    """The error of a call of which AWS said `kind` (and `why`), while capctl was `doing`, such as `reading AMI ami-0abc`."""
+    told = _TOLD.get(kind, _OTHER)
+    message = told.message.replace("DOING", doing) + (f": {why}" if why else "")
+    return type(told)(told.code, message, hint=told.hint, details=details)
