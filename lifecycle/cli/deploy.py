@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option("--ami", help="AMI id; the newest verified AMI of the project when absent.")
-@click.option("--image", help="Image by digest; the pushed image of the working tree's code when absent.")
+@click.option(
+    "--image",
+    help="Image by digest, whole or as `status` shows it; the pushed image of the working tree's code when absent.",
+)
 @reason_option
 @dry_run_option
 @yes_option

@@ -1,9 +1,14 @@
 """Container images, always referred to by digest."""
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from lifecycle.domain.digest import Digest, parse_digest
 from lifecycle.errors import UsageError
+
+# As `status` prints it, or longer.
+_SHORT = re.compile(r"sha256:[0-9a-f]{12,63}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,3 +45,21 @@ def parse_image_ref(text: str, *, default_repository: str = "") -> ImageRef:
             hint="Write `repository@sha256:…`, as `capctl image push` prints it",
         )
     return ImageRef(repository=repository, digest=parse_digest(digest))
+
+
+def is_short_digest(text: str) -> bool:
+    """Whether `text` is the beginning of a digest, as `capctl status` prints it."""
+    return _SHORT.fullmatch(text) is not None
+
+
+def image_with_short_digest(text: str, known: Iterable[ImageRef]) -> ImageRef:
+    """The one image whose digest begins with `text`. Raises `UsageError("image-unknown")` for none or several."""
+    found = sorted({str(ref): ref for ref in known if ref.digest.startswith(text)}.items())
+    if len(found) != 1:
+        raise UsageError(
+            "image-unknown",
+            f"{'No release has' if not found else f'{len(found)} images of releases have'} a digest that begins with `{text}`",
+            hint="Write `sha256:` and all 64 hex digits, as `capctl image push` prints them",
+            details=tuple(name for name, _ in found),
+        )
+    return found[0][1]

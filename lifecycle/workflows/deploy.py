@@ -6,7 +6,7 @@ from typing import Any
 from lifecycle.config.target import Target
 from lifecycle.domain.ami import AmiRecord, Tag, parse_ami_id
 from lifecycle.domain.digest import parse_digest
-from lifecycle.domain.image import ImageRef
+from lifecycle.domain.image import ImageRef, image_with_short_digest, is_short_digest
 from lifecycle.domain.permissions import READ_AMIS, READ_IMAGES, READ_JOBS, READ_POINTER, READ_QUEUES, READ_STATE
 from lifecycle.domain.plan import Plan, Step
 from lifecycle.domain.release import DeployedRelease, Parameters, Pointer, Release
@@ -105,6 +105,8 @@ def _deployable_ami(ports: Ports, target: Target, ami: str | None) -> AmiRecord:
 
 
 def _deployable_image(ports: Ports, target: Target, image: str | None) -> ImageRef:
+    if image and is_short_digest(image):
+        image = str(image_with_short_digest(image, (made.release.image for made in ports.stack.releases())))
     report = verify_image(ports, target, image)
     if failure := rejection(report):
         raise failure

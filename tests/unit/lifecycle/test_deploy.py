@@ -7,8 +7,8 @@ import pytest
 
 from lifecycle.config.target import Target
 from lifecycle.domain.ami import AmiId, Tag
-from lifecycle.domain.digest import digest_of
-from lifecycle.domain.image import ImageRef
+from lifecycle.domain.digest import Digest, digest_of
+from lifecycle.domain.image import ImageRef, image_with_short_digest
 from lifecycle.domain.job import JobState
 from lifecycle.domain.release import Pointer, Release
 from lifecycle.errors import CapctlError, Inconclusive, Interrupted, PartlyApplied, RolledBack, UsageError
@@ -281,6 +281,30 @@ def test_older_release_that_fails_its_smoke_job_stays(world: World) -> None:
         execute(plan, world.ports, RUN)
     assert (failed.value.code, failed.value.exit_code) == ("smoke-failed", 1)
     assert world.ids == before
+
+
+def test_image_of_a_release_may_be_named_as_status_shows_it(world: World) -> None:
+    world.deploy()
+    image = world.stack.releases()[0].release.image
+    world.change_code()
+    world.deploy()
+    assert wanted_release(world.ports, world.target, Wanted(image=image.digest[:19])).image == image
+
+
+def test_short_digest_of_no_release_is_refused(world: World) -> None:
+    world.deploy()
+    world.change_code()
+    pushed = world.ports.code.push().ref.digest[:19]
+    with pytest.raises(UsageError, match=pushed) as failed:
+        world.deploy(image=pushed)
+    assert failed.value.code == "image-unknown"
+
+
+def test_short_digest_of_two_images_is_refused_and_names_both() -> None:
+    both = tuple(ImageRef(repository="vision", digest=Digest(f"sha256:{12 * 'a'}{52 * end}")) for end in "bc")
+    with pytest.raises(UsageError) as failed:
+        image_with_short_digest(f"sha256:{12 * 'a'}", (*both, both[0]))
+    assert (failed.value.code, failed.value.details) == ("image-unknown", tuple(str(ref) for ref in both))
 
 
 def test_release_that_a_killed_run_left_is_removed_when_it_fails(world: World) -> None:
