@@ -94,19 +94,24 @@ class PackerBaker:
                 raise
 
     def _clean_up(self, ec2: Any, traces: BakeTraces, run_id: str) -> None:
+        where = f"look for resources tagged `{Tag.RUN}={run_id}`"
         try:
-            for removed in remove_leftovers(ec2, traces, run_id):
-                self._ui.note(f"removed `{removed}`, which the bake had left")
+            removal = remove_leftovers(ec2, traces, run_id)
         except CapctlError as error:
             # The failure of the bake is what the caller must see.
-            self._ui.warn(f"{error.message}; look for resources tagged `{Tag.RUN}={run_id}`")
+            self._ui.warn(f"{error.message}; {where}")
+            return
+        for removed in removal.removed:
+            self._ui.note(f"removed `{removed}`, which the bake had left")
+        for left in removal.left:
+            self._ui.warn(f"{left}; {where}")
 
     def _baked(self, folder: Path) -> AmiId:
         try:
             return parse_ami_id(read_manifest(folder / "manifest.json").amis[self._target.region])
         except (ManifestUnreadable, KeyError) as error:
             raise CapctlError(
-                "bake-failed", f"Packer does not tell which AMI it made: {error}", hint="Run again with `-v`"
+                "bake-failed", f"Packer does not tell which AMI it made: {error}", hint="Run `capctl ami bake -v`"
             ) from error
 
     def _write_inputs(self, request: BakeRequest, folder: Path) -> None:

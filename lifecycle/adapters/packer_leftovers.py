@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import Any
 
-from botocore.exceptions import ClientError, WaiterError
+from botocore.exceptions import WaiterError
 
+from lifecycle.adapters.aws.deregister import deregister, snapshots_of
 from lifecycle.adapters.aws.errors import translated
 from lifecycle.domain.ami import Tag
+from lifecycle.errors import CapctlError
 
 # Whole lines: Packer names the AMI of another bake in the middle of a sentence.
 _AMI = re.compile(r"^AMI: (ami-[0-9a-z]+)$", re.MULTILINE)
@@ -34,21 +37,30 @@ class BakeTraces:
         self.temporary.update(_TEMPORARY.findall(text))
 
 
-def remove_leftovers(ec2: Any, traces: BakeTraces, run_id: str) -> tuple[str, ...]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Removal:
+    """`removed`: ids and names. `left`: a sentence for each thing that could not be removed."""
+
+    removed: tuple[str, ...]
+    left: tuple[str, ...]
+
+
+def remove_leftovers(ec2: Any, traces: BakeTraces, run_id: str) -> Removal:
     """Remove instances, volumes, AMIs with their snapshots, key pairs and security groups of one run.
 
-    Packer removes them itself when it can; this is for when it could not. Returns what was removed. Raises `CapctlError`.
+    Packer removes them itself when it can; this is for when it could not. Raises `CapctlError` when EC2 cannot be asked what is left.
     """
     removed: list[str] = []
+    left: list[str] = []
     with translated(f"removing what bake run `{run_id}` left"):
         removed += _remove_instances(ec2, traces, run_id)
-        removed += _remove_amis(ec2, traces.amis, run_id)
+        _remove_amis(ec2, traces.amis, run_id, removed, left)
         by_run = [{"Name": f"tag:{Tag.RUN}", "Values": [run_id]}, {"Name": "status", "Values": ["available"]}]
         for volume in ec2.describe_volumes(Filters=by_run)["Volumes"]:
             ec2.delete_volume(VolumeId=volume["VolumeId"])
             removed.append(volume["VolumeId"])
-        removed += _remove_temporary(ec2, traces.temporary)
-    return tuple(removed)
+        _remove_temporary(ec2, traces.temporary, removed, left)
+    return Removal(removed=tuple(removed), left=tuple(left))
 
 
 def _remove_instances(ec2: Any, traces: BakeTraces, run_id: str) -> list[str]:
@@ -77,33 +89,36 @@ def _temporary_names(instance: dict[str, Any]) -> Iterable[str]:
     return [name for name in names if _TEMPORARY.fullmatch(name)]
 
 
-def _remove_amis(ec2: Any, ami_ids: set[str], run_id: str) -> list[str]:
-    removed = []
-    for ami_id in sorted(ami_ids):
-        filters = [{"Name": "image-id", "Values": [ami_id]}]
-        for image in ec2.describe_images(Owners=["self"], Filters=filters)["Images"]:
-            tags = {tag["Key"]: tag["Value"] for tag in image.get("Tags", [])}
-            if tags.get(Tag.RUN, run_id) != run_id:
-                continue
-            ec2.deregister_image(ImageId=ami_id)
-            removed.append(ami_id)
-            for mapping in image.get("BlockDeviceMappings", []):
-                if snapshot_id := mapping.get("Ebs", {}).get("SnapshotId"):
-                    ec2.delete_snapshot(SnapshotId=snapshot_id)
-                    removed.append(snapshot_id)
-    return removed
+def _remove_amis(ec2: Any, ami_ids: set[str], run_id: str, removed: list[str], left: list[str]) -> None:
+    filters = [{"Name": "image-id", "Values": sorted(ami_ids)}]
+    images = ec2.describe_images(Owners=["self"], Filters=filters)["Images"] if ami_ids else []
+    for image in images:
+        tags = {tag["Key"]: tag["Value"] for tag in image.get("Tags", [])}
+        if tags.get(Tag.RUN, run_id) != run_id:
+            continue
+        with _told(left):
+            deregister(ec2, image["ImageId"], snapshots_of(image))
+            removed += [image["ImageId"], *snapshots_of(image)]
 
 
-def _remove_temporary(ec2: Any, names: set[str]) -> list[str]:
+def _remove_temporary(ec2: Any, names: set[str], removed: list[str], left: list[str]) -> None:
     if not names:
-        return []
-    removed = []
+        return
     wanted = {"Values": sorted(names)}
     for pair in ec2.describe_key_pairs(Filters=[{"Name": "key-name", **wanted}])["KeyPairs"]:
         ec2.delete_key_pair(KeyName=pair["KeyName"])
         removed.append(pair["KeyName"])
     for group in ec2.describe_security_groups(Filters=[{"Name": "group-name", **wanted}])["SecurityGroups"]:
-        with suppress(ClientError):  # in use by an instance that is still shutting down
+        # It may be in use by an instance that is still shutting down.
+        with _told(left), translated(f"deleting security group `{group['GroupName']}`"):
             ec2.delete_security_group(GroupId=group["GroupId"])
             removed.append(group["GroupId"])
-    return removed
+
+
+@contextmanager
+def _told(left: list[str]) -> Iterator[None]:
+    """Go on after a failure, and say it."""
+    try:
+        yield
+    except CapctlError as error:
+        left.append("; ".join((error.message, *error.details)))

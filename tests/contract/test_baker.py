@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -23,17 +22,14 @@ from lifecycle.domain.models import ModelFile, model_set
 from lifecycle.errors import CapctlError, ExitCode, UsageError
 from lifecycle.ports.amis import Amis
 from lifecycle.ports.baker import AmiNameTaken, Baker, BakeRequest
-from lifecycle.rehearsal import leftovers
-from lifecycle.rehearsal.emulator.launch import Emulator, EmulatorOptions
-from lifecycle.rehearsal.machine import machines_supported
-from lifecycle.rehearsal.rootfs import instance_rootfs
+from lifecycle.rehearsal.emulator.launch import Emulator
 from lifecycle.rehearsal.standins.packer import write_program
 from tests.fakes.amis import BASE_AMI, FakeAmis
 from tests.fakes.baker import FakeBaker
 from tests.fakes.clock import FakeClock
 from tests.fakes.targets import make_target
 from tests.fakes.ui import FakeUi
-from tests.rehearsal.stage_parts import REGION, Aws, cache, emulated_credentials
+from tests.rehearsal.stage_parts import REGION, Aws, emulated_credentials, emulated_machines
 
 REAL = [pytest.param(name, marks=pytest.mark.rehearsal) for name in ("packer", "stand-in")]
 CONTENTS = {"models/age-v1.onnx": b"age" * 1000, "checkpoints/llava stage2/weights.bin": b"weights" * 1000}
@@ -140,17 +136,8 @@ def _real(
 
 @pytest.fixture(scope="module")
 def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
-    """An emulator whose instances are machines that Packer logs in to."""
-    if shutil.which("packer") is None:
-        pytest.skip("`packer` is not installed")
-    state = tmp_path_factory.mktemp("machines")
-    if why := machines_supported(state):
-        pytest.skip(why)
-    rehearsal = f"test-{uuid.uuid4().hex[:8]}"
-    rootfs = instance_rootfs(cache(), progress=print)
-    with Emulator(EmulatorOptions(state=state, rehearsal=rehearsal, rootfs=rootfs)) as emulator:
+    with emulated_machines(tmp_path_factory.mktemp("machines")) as emulator:
         yield emulator
-    assert leftovers.find(rehearsal, state) == []
 
 
 def _left(aws: Aws) -> list[str]:

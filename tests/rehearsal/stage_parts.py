@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import tarfile
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -24,8 +25,11 @@ from lifecycle.config.target import Target
 from lifecycle.domain.ami import AmiId
 from lifecycle.domain.release import Release
 from lifecycle.errors import CapctlError
-from lifecycle.rehearsal.emulator.launch import Emulator
+from lifecycle.rehearsal import leftovers
+from lifecycle.rehearsal.emulator.launch import Emulator, EmulatorOptions
+from lifecycle.rehearsal.machine import machines_supported
 from lifecycle.rehearsal.provider.shim import write_shim
+from lifecycle.rehearsal.rootfs import instance_rootfs
 from tests.fakes.releases import make_release
 from tests.fakes.targets import make_target
 from tests.fakes.ui import FakeUi
@@ -97,6 +101,20 @@ def tiny_tar() -> bytes:
         for name, source in sorted(files.items()):
             archive.add(source, arcname=name)
     return buffer.getvalue()
+
+
+@contextmanager
+def emulated_machines(state: Path) -> Iterator[Emulator]:
+    """An emulator whose instances are machines that Packer logs in to; it leaves nothing. Skips the test where there can be none."""
+    if shutil.which("packer") is None:
+        pytest.skip("`packer` is not installed")
+    if why := machines_supported(state):
+        pytest.skip(why)
+    rehearsal = f"test-{uuid.uuid4().hex[:8]}"
+    rootfs = instance_rootfs(cache(), progress=print)
+    with Emulator(EmulatorOptions(state=state, rehearsal=rehearsal, rootfs=rootfs)) as emulator:
+        yield emulator
+    assert leftovers.find(rehearsal, state) == []
 
 
 @contextmanager

@@ -9,7 +9,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,11 +17,9 @@ import pytest
 
 import packer
 from lifecycle.rehearsal import leftovers
-from lifecycle.rehearsal.emulator.launch import Emulator, EmulatorOptions
-from lifecycle.rehearsal.machine import machines_supported
-from lifecycle.rehearsal.rootfs import instance_rootfs
+from lifecycle.rehearsal.emulator.launch import Emulator
 from packer.variables import BakeVariables, ModelDownload, write_model_list
-from tests.rehearsal.stage_parts import REGION, Aws, cache, ssh, until
+from tests.rehearsal.stage_parts import REGION, Aws, emulated_machines, ssh, until
 
 pytestmark = [pytest.mark.rehearsal, pytest.mark.timeout(180)]
 BUCKET = f"vision-capctl-123456789012-{REGION}"
@@ -47,8 +44,8 @@ targets:
 class Stage:
     """An emulator with machines, and a project folder whose models are locked and pushed."""
 
-    def __init__(self, emulator: Emulator, folder: Path, rehearsal: str) -> None:
-        self.emulator, self.folder, self.rehearsal = emulator, folder, rehearsal
+    def __init__(self, emulator: Emulator, folder: Path) -> None:
+        self.emulator, self.folder, self.rehearsal = emulator, folder, emulator.options.rehearsal
         self.aws = Aws(emulator.endpoint)
 
     def write_project(self) -> None:
@@ -108,22 +105,14 @@ class Stage:
 
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    if shutil.which("packer") is None:
-        pytest.skip("`packer` is not installed")
-    home = tmp_path_factory.mktemp("bake")
-    if why := machines_supported(home):
-        pytest.skip(why)
-    rehearsal = f"test-{uuid.uuid4().hex[:8]}"
-    rootfs = instance_rootfs(cache(), progress=print)
-    with Emulator(EmulatorOptions(state=home / "state", rehearsal=rehearsal, rootfs=rootfs)) as emulator:
-        stage = Stage(emulator, home / "project", rehearsal)
+    with emulated_machines(tmp_path_factory.mktemp("state")) as emulator:
+        stage = Stage(emulator, tmp_path_factory.mktemp("bake") / "project")
         stage.folder.mkdir()
         stage.write_project()
         stage.aws.s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
         stage.answer("models", "lock")
         stage.answer("models", "push")
         yield stage
-    assert leftovers.find(rehearsal, home / "state") == []
 
 
 @pytest.fixture(scope="module")
@@ -193,6 +182,18 @@ def test_verify_ls_and_show_agree(stage: Stage, ami: dict[str, Any]) -> None:
     assert verified["not_checked"]
     shown = stage.answer("ami", "show", ami["id"])
     assert stage.answer("ami", "ls")["amis"] == [{key: value for key, value in shown.items() if key != "schema"}]
+
+
+def test_copy_is_verified_by_the_report_of_its_source(stage: Stage, ami: dict[str, Any]) -> None:
+    copy = stage.aws.ec2.copy_image(
+        SourceImageId=ami["id"], SourceRegion=REGION, Name=f"{ami['name']}-copy", CopyImageTags=True
+    )["ImageId"]
+    try:
+        stage.aws.ec2.modify_image_attribute(ImageId=copy, ImdsSupport={"Value": "v2.0"})
+        verified = stage.answer("ami", "verify", copy)
+    finally:
+        stage.aws.ec2.deregister_image(ImageId=copy)
+    assert verified["ok"]
 
 
 def test_verify_of_the_base_ami_fails_and_names_the_checks(stage: Stage, ami: dict[str, Any]) -> None:

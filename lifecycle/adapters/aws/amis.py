@@ -8,11 +8,12 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from lifecycle.adapters.aws.deregister import deregister, snapshots_of
 from lifecycle.adapters.aws.errors import is_missing, translated
 from lifecycle.adapters.aws.session import AwsSession
 from lifecycle.adapters.aws.waiting import Observation, wait_until
 from lifecycle.domain.ami import AmiId, AmiRecord, AmiState, Tag, parse_ami_id
-from lifecycle.errors import CapctlError, PartlyApplied, TimedOut, UsageError
+from lifecycle.errors import CapctlError, TimedOut, UsageError
 from lifecycle.ports.clock import Clock
 
 _TERMINAL = {"failed", "error", "invalid", "deregistered", "disabled"}
@@ -81,7 +82,7 @@ class Ec2Amis:
             if told := images[0].get("SourceInstanceId"):
                 return str(told)
             # AMIs from before EC2 told it carry it in the description of their snapshots; those of others are out of sight.
-            wanted = [{"Name": "snapshot-id", "Values": list(_record(images[0]).snapshot_ids)}]
+            wanted = [{"Name": "snapshot-id", "Values": list(snapshots_of(images[0]))}]
             snapshots = self._ec2.describe_snapshots(Filters=wanted)["Snapshots"] if wanted[0]["Values"] else []
         matches = [_MADE_FROM.search(snapshot.get("Description", "")) for snapshot in snapshots]
         return next((match[1] for match in matches if match), "")
@@ -124,30 +125,7 @@ class Ec2Amis:
             self._ec2.modify_image_attribute(ImageId=ami_id, ImdsSupport={"Value": "v2.0"})
 
     def deregister(self, ami_id: AmiId) -> None:
-        snapshot_ids = self.get(ami_id).snapshot_ids
-        with translated(f"deregistering AMI `{ami_id}`"):
-            self._ec2.deregister_image(ImageId=ami_id)
-        left = {snapshot: reason for snapshot in snapshot_ids if (reason := self._delete_snapshot(snapshot))}
-        if left:
-            raise PartlyApplied(
-                "snapshot-left",
-                f"AMI `{ami_id}` is deregistered, but its snapshots {', '.join(f'`{name}`' for name in left)} are still there",
-                hint="Delete them with `aws ec2 delete-snapshot`",
-                details=tuple(left.values()),
-            )
-
-    def _delete_snapshot(self, snapshot_id: str) -> str:
-        """Why it could not be deleted, or ""."""
-        try:
-            with translated(f"deleting snapshot `{snapshot_id}`"):
-                try:
-                    self._ec2.delete_snapshot(SnapshotId=snapshot_id)
-                except ClientError as error:
-                    if not is_missing(error):
-                        raise
-        except CapctlError as error:
-            return error.message
-        return ""
+        deregister(self._ec2, ami_id, self.get(ami_id).snapshot_ids)
 
     def _find(self, ami_id: AmiId) -> AmiRecord | None:
         with translated(f"reading AMI `{ami_id}`"):
@@ -161,7 +139,7 @@ class Ec2Amis:
 
 
 def _record(image: dict[str, Any]) -> AmiRecord:
-    disks = [mapping["Ebs"] for mapping in image.get("BlockDeviceMappings", []) if "Ebs" in mapping]
+    sizes_gib = (mapping.get("Ebs", {}).get("VolumeSize", 0) for mapping in image.get("BlockDeviceMappings", []))
     return AmiRecord(
         id=AmiId(image["ImageId"]),
         name=image.get("Name", ""),
@@ -169,8 +147,8 @@ def _record(image: dict[str, Any]) -> AmiRecord:
         state_reason=(image.get("StateReason") or {}).get("Message", ""),
         created=image.get("CreationDate", ""),
         architecture=image.get("Architecture", ""),
-        snapshot_ids=tuple(disk["SnapshotId"] for disk in disks if disk.get("SnapshotId")),
-        size_gib=sum(int(disk.get("VolumeSize", 0)) for disk in disks),
+        snapshot_ids=snapshots_of(image),
+        size_gib=sum(sizes_gib),
         tags={tag["Key"]: tag["Value"] for tag in image.get("Tags", [])},
         root_device=image.get("RootDeviceName", ""),
         imds_v2=image.get("ImdsSupport") == "v2.0",

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from botocore.credentials import ReadOnlyCredentials
+from botocore.exceptions import ClientError
 
 import packer
 from lifecycle.adapters.packer_cli import PackerBaker
@@ -31,11 +32,12 @@ URL = "https://bucket.s3.amazonaws.com/models/aa?X-Amz-Signature=5ec2e7&X-Amz-Ex
 
 
 class FakeEc2:
-    """EC2 that holds nothing but one AMI; `calls` are the changes that were asked for."""
+    """EC2 that holds nothing but AMIs; `calls` are the changes that were asked for, `kept` the snapshots that are in use."""
 
-    def __init__(self, *images: dict[str, Any]) -> None:
-        self.images = list(images)
+    def __init__(self) -> None:
+        self.images: list[dict[str, Any]] = []
         self.calls: list[str] = []
+        self.kept: set[str] = set()
 
     def describe_instances(self, **_: Any) -> dict[str, Any]:
         return {"Reservations": []}
@@ -58,6 +60,8 @@ class FakeEc2:
 
     def delete_snapshot(self, **asked: str) -> None:
         self.calls.append(f"delete {asked['SnapshotId']}")
+        if asked["SnapshotId"] in self.kept:
+            raise ClientError({"Error": {"Code": "InvalidSnapshot.InUse", "Message": "in use"}}, "DeleteSnapshot")
 
 
 class Scene:
@@ -203,6 +207,20 @@ def test_bake_without_a_report_fails_and_its_ami_is_removed(tmp_path: Path, monk
     assert scene.failure().code == "bake-failed"
     assert scene.ec2.calls == ["deregister ami-0123456789abcdef0", "delete snap-1"]
     assert any("removed `ami-0123456789abcdef0`" in line for line in scene.ui.lines)
+
+
+def test_snapshot_that_stays_is_told_and_the_others_are_deleted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = Scene(tmp_path, monkeypatch, 'message("AMI: ami-0123456789abcdef0"); finish()')
+    disks = [{"Ebs": {"SnapshotId": name}} for name in ("snap-1", "snap-2")]
+    scene.ec2.images.append({"ImageId": "ami-0123456789abcdef0", "BlockDeviceMappings": disks})
+    scene.ec2.kept.add("snap-1")
+    assert scene.failure().code == "bake-failed"
+    assert scene.ec2.calls == ["deregister ami-0123456789abcdef0", "delete snap-1", "delete snap-2"]
+    (warning,) = [line for line in scene.ui.lines if "snap-1" in line]
+    assert "`InvalidSnapshot.InUse`, in use" in warning
+    assert f"capctl:run={RUN.id}" in warning
 
 
 def test_ami_of_another_run_is_never_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
