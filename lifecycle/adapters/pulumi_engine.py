@@ -29,6 +29,8 @@ _DENIED = re.compile(
     r"AccessDenied|UnauthorizedOperation|is not authorized to perform|NoCredentialProviders|ExpiredToken"
 )
 _LABEL = re.compile(r"^(code: -?\d+|stdout:|stderr:)\s*")
+# Batch or EC2 looked at a resource and will not have it; anything else (network, throttling, the state) may pass.
+_REFUSED = re.compile(r"unexpected state 'INVALID'|\bClientException\b|\bInvalid(?!ClientTokenId|AccessKeyId)\w+")
 _NO_STATE = re.compile(r"NoSuchBucket|bucket does not exist", re.IGNORECASE)
 
 # How long to wait for a run that holds the lock: a CLI whose capctl was killed ends within this, after what it was doing.
@@ -233,6 +235,7 @@ class PulumiEngine:
             f"Pulumi failed while {doing} stack `{self._full_name(name)}` in {self._target.region}",
             hint="Correct what the lines above name, and run the command again",
             details=lines,
+            verdict=any(_REFUSED.search(line) for line in diagnostics),
         )
 
 

@@ -29,13 +29,17 @@ class StoredResults:
             document = json.loads(content)
         except ValueError as error:
             raise CapctlError(
-                "result-invalid", f"`{uri}` is not JSON: {error}", hint="Read the job's log with `capctl job logs`"
+                "result-invalid",
+                f"`{uri}` is not JSON: {error}",
+                hint="Read the job's log with `capctl job logs`",
+                verdict=True,
             ) from error
         if not isinstance(document, dict) or document.get("schema") != contract.RESULT_SCHEMA:
             raise CapctlError(
                 "result-invalid",
                 f"`{uri}` is not a `{contract.RESULT_SCHEMA}` document",
                 hint="Check that the image holds the analyzer of this version",
+                verdict=True,
             )
         return document
 
@@ -65,7 +69,7 @@ class StoredResults:
             try:
                 body: bytes = self._session.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
             except ClientError as error:
-                if error_code(error) in {"NoSuchKey", "NoSuchBucket", "404"}:
+                if error_code(error) in {"NoSuchKey", "404"}:
                     raise _missing(uri) from error
                 raise
         return body
@@ -80,7 +84,7 @@ def _file(uri: str) -> bytes:
 
 def _missing(uri: str) -> CapctlError:
     return CapctlError(
-        "result-missing", f"The job left no result at `{uri}`", hint="Read its log with `capctl job logs`"
+        "result-missing", f"The job left no result at `{uri}`", hint="Read its log with `capctl job logs`", verdict=True
     )
 
 

@@ -58,8 +58,8 @@ def plan_deploy(ports: Ports, target: Target, run: Run, wanted: Wanted) -> Plan:
             WaitValid(ports=ports, release_id=release.id),
             Smoke(ports=ports, target=target, run=run, release_id=release.id),
             MovePointer(ports=ports, run=run, release_id=release.id, now=pointer),
-            PruneReleases(ports=ports, keep=target.settings.stack.keep_releases),
         ),
+        after=(PruneReleases(ports=ports, keep=target.settings.stack.keep_releases),),
         undo=(RemoveRelease(ports=ports, release_id=release.id),) if is_ours else (),
     )
 

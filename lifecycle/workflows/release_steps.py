@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from lifecycle.domain.permissions import CHANGE_STATE, READ_JOBS, READ_POINTER, READ_QUEUES, READ_STATE
 from lifecycle.domain.release import DeployedRelease, Pointer, Release
-from lifecycle.errors import CapctlError, Interrupted, PartlyApplied, TimedOut
+from lifecycle.errors import CapctlError, PartlyApplied, TimedOut
 from lifecycle.ports import Ports
 from lifecycle.ports.clock import polls
 from lifecycle.workflows.promote import deployed_release
@@ -111,6 +111,7 @@ class WaitValid:
                 "release-invalid",
                 f"Batch says {result.state} of release `{self.release_id}`: {result.reason or 'no reason given'}",
                 hint="Correct what Batch names, and deploy again",
+                verdict=True,
             )
 
 
@@ -157,23 +158,17 @@ class RemoveRelease:
 class Pruned:
     """Ids of the releases that were removed, and of those that stay because they have unfinished jobs."""
 
-    removed: frozenset[str] = frozenset()
-    busy: frozenset[str] = frozenset()
-    failure: str = ""
+    removed: frozenset[str]
+    busy: frozenset[str]
 
     def __str__(self) -> str:
-        if self.failure:
-            return f"left for the next deploy: {self.failure}"
         said = [f"pruned {_listed(self.removed)}" if self.removed else "nothing to prune"]
         return "; ".join([*said, *(f"kept {id_}, it has unfinished jobs" for id_ in sorted(self.busy))])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PruneReleases:
-    """Remove old releases; the active one, the one before it and those with unfinished jobs stay.
-
-    The new release takes jobs already when this runs, so a failure here takes nothing back: the next deploy tries again.
-    """
+    """Remove old releases; the active one, the one before it and those with unfinished jobs stay."""
 
     ports: Ports
     keep: int
@@ -183,21 +178,6 @@ class PruneReleases:
         return f"prune releases beyond {self.keep}"
 
     def apply(self) -> Pruned:
-        try:
-            return self._prune()
-        except Interrupted:
-            raise
-        except CapctlError as error:
-            self.ports.ui.warn(f"Old releases were not pruned, the next deploy tries again: {error.message}")
-            return Pruned(failure=error.code)
-
-    def verify(self, result: Pruned) -> None:
-        if left := result.removed & _ids(self.ports.stack.releases()):
-            self.ports.ui.warn(
-                f"Old releases still exist after they were pruned, the next deploy tries again: {_listed(left)}"
-            )
-
-    def _prune(self) -> Pruned:
         stack, jobs = self.ports.stack, self.ports.jobs
         surplus = surplus_releases(stack.releases(), self.ports.pointers.read(), keep=self.keep)
         busy = {d.release.id for d in surplus if any(not j.state.is_final for j in jobs.list(d.job_queue_arn))}
@@ -205,6 +185,14 @@ class PruneReleases:
         if removed:
             stack.remove_releases(removed)
         return Pruned(removed=frozenset(removed), busy=frozenset(busy))
+
+    def verify(self, result: Pruned) -> None:
+        if left := result.removed & _ids(self.ports.stack.releases()):
+            raise CapctlError(
+                "release-not-removed",
+                f"Old releases still exist after they were removed: {_listed(left)}",
+                hint="The next deploy tries again",
+            )
 
 
 def surplus_releases(

@@ -1,6 +1,6 @@
 """Run a real job on a release and check what it did."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from lifecycle.config.target import Target
 from lifecycle.domain.ami import AmiId
@@ -64,6 +64,8 @@ class Smoke:
                 f" and failed {', '.join(f'`{check.name}`' for check in failed)}",
                 hint=f"Read `capctl job logs {result.job_id}` and `{result.result_uri}`",
                 details=tuple(check.line for check in result.checks),
+                evidence={"smoke": result.document()},
+                verdict=True,
             )
 
 
@@ -160,6 +162,9 @@ def _failure(ports: Ports, job: JobRecord, *, over: bool) -> CapctlError | None:
             f"Smoke job `{job.id}` was still {job.state} at the end of `smoke.timeout_s`",
             hint=f"Read `capctl job logs {job.id}`, or allow more time",
             details=_log_tail(ports, job),
+            evidence={"job": asdict(job)},
+            # A job that hangs is the release's own fault; one that still starts may wait for a slow download.
+            verdict=job.state is JobState.RUNNING,
         )
     return None
 
@@ -171,6 +176,8 @@ def _failed(ports: Ports, job: JobRecord) -> CapctlError:
         f"Smoke job `{job.id}` is {job.state}{exit_code}: {job.reason or job.status_reason or 'no reason given'}",
         hint=f"Read `capctl job logs {job.id}`",
         details=_log_tail(ports, job),
+        evidence={"job": asdict(job)},
+        verdict=True,
     )
 
 

@@ -118,7 +118,7 @@ def test_missing_document_is_an_error_that_names_it(place: Place) -> None:
     uri = place.leave(None)
     with pytest.raises(CapctlError, match=uri) as failed:
         place.results.document(uri)
-    assert failed.value.code == "result-missing"
+    assert (failed.value.code, failed.value.is_verdict) == ("result-missing", True)
 
 
 @pytest.mark.parametrize("document", [{}, {"schema": "capctl.analysis/2"}])
@@ -142,9 +142,11 @@ def test_tables_that_no_job_made_are_not_counted(place: Place) -> None:
 
 
 @pytest.mark.rehearsal
-def test_document_in_a_bucket_that_does_not_exist_is_missing(emulated_session: AwsSession) -> None:
+def test_bucket_that_does_not_exist_says_nothing_about_the_job(emulated_session: AwsSession) -> None:
     uri = f"s3://no-such-bucket-{uuid.uuid4().hex[:8]}/result.json"
-    assert code_of(lambda: StoredResults(emulated_session).document(uri)) == "result-missing"
+    with pytest.raises(CapctlError, match="NoSuchBucket") as failed:
+        StoredResults(emulated_session).document(uri)
+    assert not failed.value.is_verdict
 
 
 @pytest.mark.rehearsal

@@ -17,9 +17,9 @@ class FakeResults:
     def document(self, uri: str) -> dict[str, Any]:
         self.read.append(uri)
         if self.left is None:
-            raise CapctlError("result-missing", f"The job left no result at `{uri}`", hint="Read its log")
+            raise CapctlError("result-missing", f"The job left no result at `{uri}`", hint="Read its log", verdict=True)
         if self.left.get("schema") != contract.RESULT_SCHEMA:
-            raise CapctlError("result-invalid", f"`{uri}` is no result", hint="Check the image")
+            raise CapctlError("result-invalid", f"`{uri}` is no result", hint="Check the image", verdict=True)
         return self.left
 
     def rows(self, database_url: str, session_id: str) -> dict[str, int]:

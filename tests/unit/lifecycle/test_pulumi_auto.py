@@ -309,6 +309,25 @@ def test_failure_carries_the_end_of_the_answer(tmp_path: Path) -> None:
     assert (failure.code, failure.details) == ("stack-failed", ("error: no such thing",))
 
 
+@pytest.mark.parametrize(
+    ("said", "verdict"),
+    [
+        ("vision-1: unexpected state 'INVALID': the AMI cannot be described", True),
+        ("vision-1: https response error StatusCode: 400, RequestID: 1, ClientException: no such instance type", True),
+        ("vision-1: An error occurred (ClientException) when calling the CreateComputeEnvironment operation: no", True),
+        ("vision-1: api error InvalidAMIID.NotFound: The image id does not exist", True),
+        ("vision-1: An error occurred (InvalidClientTokenId) when calling the CreateJobQueue operation: no", False),
+        ("vision-1: https response error StatusCode: 429, TooManyRequestsException: slow down", False),
+        ("vision-1: request send failed, dial tcp: lookup batch.us-west-2.amazonaws.com: no such host", False),
+        ("update failed", False),
+    ],
+)
+def test_only_what_aws_says_of_a_resource_is_a_verdict(tmp_path: Path, said: str, verdict: bool) -> None:
+    engine = PulumiEngine(make_target(tmp_path), FakeUi(), {})
+    failure = engine._failure("updating", "releases", CommandError(cast(Any, "")), [said])
+    assert (failure.code, failure.is_verdict) == ("stack-failed", verdict)
+
+
 def test_refused_call_is_denied(tmp_path: Path) -> None:
     assert isinstance(failing(tmp_path, "error: AccessDenied when calling CreateRole"), Denied)
 
