@@ -7,6 +7,7 @@ from lifecycle.config.target import Target
 from lifecycle.domain.ami import AmiRecord, AmiStatus, Tag, parse_ami_id
 from lifecycle.domain.digest import parse_digest
 from lifecycle.domain.image import ImageRef, parse_image_ref
+from lifecycle.domain.job import Purpose
 from lifecycle.domain.permissions import READ_AMIS, READ_IMAGES, READ_JOBS, READ_POINTER, READ_QUEUES, READ_STATE
 from lifecycle.domain.plan import Plan, Step
 from lifecycle.domain.release import DeployedRelease, Parameters, Pointer, Release
@@ -16,7 +17,7 @@ from lifecycle.ports import Ports
 from lifecycle.ports.stack import ResourceChange
 from lifecycle.workflows.promote import MovePointer
 from lifecycle.workflows.release_steps import CreateRelease, PruneReleases, RemoveRelease, WaitValid
-from lifecycle.workflows.smoke import Smoke, is_smoke, require_video
+from lifecycle.workflows.smoke import Smoke, require_video
 from lifecycle.workflows.verify_image import rejection
 
 PERMISSIONS = {"deploy": (*READ_AMIS, *READ_IMAGES, *READ_JOBS, *READ_POINTER, *READ_QUEUES, *READ_STATE)}
@@ -156,7 +157,7 @@ def _was_left_unfinished(
     named = {pointer.release_id, pointer.previous_release_id} if pointer else set()
     if not named.isdisjoint(ids[place:]):
         return False
-    return all(is_smoke(job) for job in ports.jobs.list(existing[place].job_queue_arn))
+    return all(job.purpose is Purpose.SMOKE for job in ports.jobs.list(existing[place].job_queue_arn))
 
 
 def _because(release: Release, pointer: Pointer | None) -> str:

@@ -8,8 +8,11 @@ import pytest
 from lifecycle.domain.ami import AmiId
 from lifecycle.domain.digest import digest_of
 from lifecycle.domain.image import ImageRef
+from lifecycle.domain.job import JobState, Purpose
+from lifecycle.domain.release import Release
 from lifecycle.errors import CapctlError, UsageError
 from lifecycle.ports.images import Violation
+from lifecycle.ports.jobs import JobRequest
 from lifecycle.ports.stack import ResourceChange
 from lifecycle.workflows.deploy import Wanted, plan_deploy, wanted_release
 from tests.fakes.deploys import DeployWorld, ami_tags
@@ -65,13 +68,30 @@ def test_image_tag_is_refused(world: DeployWorld) -> None:
         world.deploy(image="repo:latest")
 
 
+def customer_job(world: DeployWorld, release: Release) -> JobRequest:
+    """A job of a project called `smoke-tests`."""
+    queue_arn = deployed(release).job_queue_arn
+    return replace(world.jobs.requests[0], name="smoke-tests-42", purpose=Purpose.WORK, queue_arn=queue_arn)
+
+
 def test_release_that_took_jobs_is_not_removed_when_it_fails(world: DeployWorld) -> None:
     world.deploy()
     world.change_code()
     release = wanted_release(world.ports, world.target, Wanted())
     world.stack.add_release(release)
-    world.jobs.submit(replace(world.jobs.requests[0], name="vision-a", queue_arn=deployed(release).job_queue_arn))
+    world.jobs.submit(customer_job(world, release))
     assert plan_deploy(world.ports, world.target, RUN, Wanted()).undo == ()
+
+
+def test_customer_s_job_is_not_followed_as_the_smoke_job_whatever_its_name(world: DeployWorld) -> None:
+    world.deploy()
+    world.change_code()
+    release = wanted_release(world.ports, world.target, Wanted())
+    world.stack.add_release(release)
+    theirs = world.jobs.submit(customer_job(world, release))
+    world.deploy()
+    assert [request.purpose for request in world.jobs.requests] == [Purpose.SMOKE, Purpose.WORK, Purpose.SMOKE]
+    assert world.jobs._jobs[theirs].state is JobState.SUBMITTED
 
 
 def test_preview_that_touches_an_existing_release_is_refused(world: DeployWorld) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lifecycle.domain.ami import AmiId
-from lifecycle.domain.job import JobRecord, JobState
+from lifecycle.domain.job import JobRecord, JobState, Obstacle, QueueState
 from lifecycle.domain.release import Pointer
 from lifecycle.errors import (
     CapctlError,
@@ -18,6 +18,7 @@ from lifecycle.errors import (
     RolledBack,
     TimedOut,
 )
+from lifecycle.ports.jobs import QueueStatus
 from lifecycle.workflows.deploy import Wanted, plan_deploy, wanted_release
 from lifecycle.workflows.execute import execute
 from lifecycle.workflows.promote import MovePointer
@@ -33,6 +34,10 @@ from tests.fakes.stack import FakeStack, deployed
 @pytest.fixture
 def world(tmp_path: Path) -> DeployWorld:
     return DeployWorld(tmp_path)
+
+
+def queue(state: str, reason: str = "") -> QueueStatus:
+    return QueueStatus(state=QueueState(state), reason=reason)
 
 
 def test_deploy_creates_smokes_and_promotes(world: DeployWorld) -> None:
@@ -145,7 +150,7 @@ def test_failed_job_is_carried_too(world: DeployWorld) -> None:
 
 def test_want_of_capacity_decides_nothing_and_removes_nothing(world: DeployWorld) -> None:
     world.jobs.course = (JobState.RUNNABLE,)
-    world.jobs.outcome = {"status_reason": "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY"}
+    world.jobs.outcome = {"obstacle": Obstacle.CAPACITY}
     with pytest.raises(Inconclusive) as failed:
         world.deploy()
     assert failed.value.exit_code == 3
@@ -159,10 +164,11 @@ def test_want_of_capacity_decides_nothing_and_removes_nothing(world: DeployWorld
 
 def test_misconfigured_release_fails_without_waiting(world: DeployWorld) -> None:
     world.jobs.course = (JobState.RUNNABLE,)
-    world.jobs.outcome = {"status_reason": "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT - no GPU"}
+    world.jobs.outcome = {"obstacle": Obstacle.MISCONFIGURED}
     with pytest.raises(RolledBack):
         world.deploy()
-    assert world.ports.clock.slept == []
+    assert list(world.jobs.cancelled) == ["job-1"]
+    assert world.ports.clock.monotonic() < 2
 
 
 def test_job_that_never_ends_is_cancelled_and_taken_back(world: DeployWorld) -> None:
@@ -184,29 +190,52 @@ def test_job_that_was_still_starting_says_nothing_about_the_release(world: Deplo
 
 
 def test_queue_that_never_settles_says_nothing_about_the_release(world: DeployWorld) -> None:
-    world.jobs.queue_states = [("CREATING", "")] * 10_000
+    world.jobs.queues = [queue("CREATING")] * 10_000
     with pytest.raises(TimedOut) as failed:
         world.deploy()
     assert failed.value.code == "release-pending"
+    assert world.ports.clock.monotonic() == pytest.approx(600, abs=5)
     assert len(world.ids) == 1
 
 
+def test_release_whose_queue_is_gone_is_taken_back(world: DeployWorld) -> None:
+    world.jobs.queues = [queue("MISSING")] * 10_000
+    with pytest.raises(RolledBack, match="still MISSING after 600 s"):
+        world.deploy()
+    assert world.ids == []
+
+
 def test_invalid_queue_fails_the_gate(world: DeployWorld) -> None:
-    world.jobs.queue_states = [("CREATING", ""), ("INVALID", "AMI cannot be described")]
+    world.jobs.queues = [queue("CREATING"), queue("INVALID", "AMI cannot be described")]
     with pytest.raises(RolledBack, match="AMI cannot be described"):
         world.deploy()
     assert world.jobs.requests == []
     assert world.ids == []
 
 
+def test_queue_that_is_valid_for_a_moment_is_not_trusted(world: DeployWorld) -> None:
+    flapping = [queue("VALID"), queue("UPDATING"), queue("VALID"), queue("VALID")]
+    world.jobs.queues = [*flapping, queue("INVALID", "no instance could be launched")]
+    with pytest.raises(RolledBack, match="no instance could be launched"):
+        world.deploy()
+    assert world.jobs.requests == []
+
+
+def test_queue_that_settles_after_some_flapping_is_used(world: DeployWorld) -> None:
+    world.jobs.queues = [queue(state) for state in ("VALID", "UPDATING", "VALID", "VALID", "VALID", "INVALID")]
+    world.deploy()
+    assert world.active == world.ids[0]
+    assert len(world.jobs.queues) == 1
+
+
 def test_interrupt_cancels_the_job_and_the_next_run_goes_on(
     world: DeployWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupt(seconds: float) -> None:
+    def interrupt(self: FakeJobs, job: JobRecord) -> None:
         raise Interrupted("interrupted", "The command was interrupted")
 
     with monkeypatch.context() as patched:
-        patched.setattr(world.ports.clock, "sleep", interrupt)
+        patched.setattr(FakeJobs, "host_ami", interrupt)
         with pytest.raises(Interrupted):
             world.deploy()
     assert list(world.jobs.cancelled) == ["job-1"]

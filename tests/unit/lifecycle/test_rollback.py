@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from lifecycle.domain.job import VIDEO_FOLDERS, JobState
+from lifecycle.domain.job import VIDEO_FOLDERS, JobState, QueueState
 from lifecycle.domain.plan import Plan
 from lifecycle.domain.release import Release
 from lifecycle.errors import CapctlError, UsageError
+from lifecycle.ports.jobs import QueueStatus
 from lifecycle.ports.stack import ResourceChange
 from lifecycle.workflows.bootstrap import plan_bootstrap
 from lifecycle.workflows.execute import execute
@@ -101,9 +102,10 @@ def test_rollback_loses_against_a_promotion_in_between(ports: FakePorts) -> None
 
 
 def test_status_shows_roles_and_queues(ports: FakePorts) -> None:
-    ports.jobs.queue_states = [("VALID", ""), ("INVALID", "AMI cannot be described")]
+    invalid = QueueStatus(state=QueueState.INVALID, reason="AMI cannot be described")
+    ports.jobs.queues = [QueueStatus(state=QueueState.VALID, reason=""), invalid]
     status = read_status(ports)
-    assert [(r.deployed.release.id, r.role, r.queue_state) for r in status.releases] == [
+    assert [(r.deployed.release.id, r.role, r.queue.state) for r in status.releases] == [
         (OLD.id, "previous", "VALID"),
         (NEW.id, "active", "INVALID"),
     ]
@@ -127,7 +129,7 @@ def test_job_goes_to_the_active_release(ports: FakePorts, tmp_path: Path) -> Non
     )
     (request,) = ports.jobs.requests
     assert request.queue_arn == ports.pointers.read().job_queue_arn
-    assert request.name == "vision-a-b-1"
+    assert request.name == "vision-a.b:1"
     assert request.environment == {
         "VIDEO_URL": "s3://vision-capctl-123456789012-us-west-2/videos/a.mp4",
         "SESSION_ID": "a.b:1",
@@ -171,7 +173,7 @@ def test_folders_of_videos_are_those_that_the_job_role_may_read() -> None:
 
 def test_queue_that_is_gone_is_a_state(ports: FakePorts) -> None:
     ports.jobs.missing = {deployed(OLD).job_queue_arn}
-    assert [release.queue_state for release in read_status(ports).releases] == ["MISSING", "VALID"]
+    assert [release.queue.state for release in read_status(ports).releases] == ["MISSING", "VALID"]
 
 
 def test_job_before_the_first_deploy_is_refused(tmp_path: Path) -> None:
@@ -198,7 +200,9 @@ def test_followed_log_ends_with_the_job_and_repeats_no_line(ports: FakePorts, tm
         session_id=None,
         environment={},
     )
-    assert [line.message for line in follow_log(ports, job.id)] == ["analysis begins", "analysis ends"]
+    shown: list[str] = []
+    follow_log(ports, job.id, lambda line: shown.append(line.message))
+    assert shown == ["analysis begins", "analysis ends"]
 
 
 def test_bootstrap_creates_once() -> None:
