@@ -216,6 +216,7 @@ ERROR_CODES: dict[str, str] = {
     "requirements-missing": "the locked requirements of the base image do not exist",
     "result-invalid": "the result of a job cannot be read",
     "result-missing": "a job left no result",
+    "rollback-unclear": "the pointer was moved back already, and no release was named to move it to",
     "root-filesystem-failed": "the root filesystem of the base image could not be made",
     "rootfs-unavailable": "this machine cannot make a root filesystem",
     "samples-missing": "the sample models or pictures of the rehearsal are not installed",

@@ -28,7 +28,7 @@ def command(invocation: Invocation, ami: str | None, image: str | None, dry_run:
     is decided: exit code 3. That, and any other trouble that says nothing about the release, leaves it for the same command to go on.
     """
     from lifecycle.workflows.deploy import Wanted, plan_deploy
-    from lifecycle.workflows.promote import active_pointer
+    from lifecycle.workflows.lookups import active_pointer
 
     app = invocation.app
     plan = plan_deploy(app, app.target, invocation.run, Wanted(ami=ami, image=image))

@@ -15,7 +15,7 @@ from lifecycle.domain.run import Run
 from lifecycle.errors import CapctlError, UsageError
 from lifecycle.ports import Ports
 from lifecycle.ports.stack import ResourceChange
-from lifecycle.workflows.promote import MovePointer
+from lifecycle.workflows.move_pointer import MovePointer
 from lifecycle.workflows.release_steps import CreateRelease, PruneReleases, RemoveRelease, WaitValid
 from lifecycle.workflows.smoke import Smoke, require_video
 from lifecycle.workflows.verify_image import rejection
@@ -58,7 +58,7 @@ def plan_deploy(ports: Ports, target: Target, run: Run, wanted: Wanted) -> Plan:
             *steps,
             WaitValid(ports=ports, release_id=release.id),
             Smoke(ports=ports, target=target, run=run, release_id=release.id),
-            MovePointer(ports=ports, run=run, release_id=release.id, now=pointer),
+            MovePointer(ports=ports, run=run, release_id=release.id, seen=pointer),
         ),
         after=(PruneReleases(ports=ports, keep=target.settings.stack.keep_releases),),
         undo=(RemoveRelease(ports=ports, release_id=release.id),) if is_ours else (),

@@ -10,7 +10,7 @@ from lifecycle.domain.waiting import Wait
 from lifecycle.errors import UsageError
 from lifecycle.ports import Ports
 from lifecycle.ports.jobs import JobRequest, LogLine
-from lifecycle.workflows.promote import active_pointer
+from lifecycle.workflows.lookups import active_pointer
 from lifecycle.workflows.wait import wait_for
 
 PERMISSIONS = {

@@ -10,7 +10,7 @@ from lifecycle.domain.waiting import Wait
 from lifecycle.errors import CapctlError, PartlyApplied, TimedOut
 from lifecycle.ports import Ports
 from lifecycle.ports.jobs import QueueStatus
-from lifecycle.workflows.promote import deployed_release
+from lifecycle.workflows.lookups import deployed_release
 from lifecycle.workflows.wait import wait_for
 
 # Compute environments are valid within a minute or not at all; ten minutes is what Batch's own console waits. One that cannot start

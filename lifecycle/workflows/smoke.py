@@ -16,7 +16,7 @@ from lifecycle.errors import CapctlError, Inconclusive, Interrupted, TimedOut, U
 from lifecycle.ports import Ports
 from lifecycle.ports.jobs import JobRequest
 from lifecycle.workflows.jobs import job_watch, require_reachable
-from lifecycle.workflows.promote import active_pointer, deployed_release
+from lifecycle.workflows.lookups import active_pointer, deployed_release
 from lifecycle.workflows.wait import wait_for
 
 PERMISSIONS = {"smoke": (*READ_POINTER, *READ_STATE)}

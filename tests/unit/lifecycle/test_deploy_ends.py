@@ -21,7 +21,7 @@ from lifecycle.errors import (
 from lifecycle.ports.jobs import QueueStatus
 from lifecycle.workflows.deploy import Wanted, plan_deploy, wanted_release
 from lifecycle.workflows.execute import execute
-from lifecycle.workflows.promote import MovePointer
+from lifecycle.workflows.move_pointer import MovePointer
 from tests.fakes.deploys import DeployWorld
 from tests.fakes.jobs import FakeJobs
 from tests.fakes.pointers import pointer_at

@@ -14,7 +14,7 @@ from lifecycle.ports.stack import ResourceChange
 from lifecycle.workflows.bootstrap import plan_bootstrap
 from lifecycle.workflows.execute import execute
 from lifecycle.workflows.jobs import follow_log, list_jobs, submit_job
-from lifecycle.workflows.promote import MovePointer
+from lifecycle.workflows.move_pointer import MovePointer
 from lifecycle.workflows.rollback import plan_rollback
 from lifecycle.workflows.smoke import require_video
 from lifecycle.workflows.status import read_status
@@ -44,15 +44,49 @@ def ports() -> FakePorts:
 
 
 def promote(ports: FakePorts, release: Release) -> None:
-    step = MovePointer(ports=ports, run=RUN, release_id=release.id, now=ports.pointers.read())
+    step = MovePointer(ports=ports, run=RUN, release_id=release.id, seen=ports.pointers.read())
     execute(Plan(title="promote", because="a test asks", steps=(step,)), ports, RUN)
 
 
-def test_rollback_goes_to_the_previous_release_and_back(ports: FakePorts) -> None:
-    for expected in (OLD, NEW, OLD):
-        execute(plan_rollback(ports, RUN, to=None), ports, RUN)
-        assert ports.pointers.read().release_id == expected.id
-    assert ports.pointers.read().version == 5
+def rollback(ports: FakePorts, to: Release | None = None) -> str:
+    """Returns the id of the release that is active then."""
+    execute(plan_rollback(ports, RUN, to=to.id if to else None), ports, RUN)
+    return ports.pointers.read().release_id
+
+
+def test_rollback_goes_to_the_previous_release(ports: FakePorts) -> None:
+    assert rollback(ports) == OLD.id
+    assert ports.pointers.read().version == 3
+
+
+def test_second_rollback_does_not_go_forward_again_unasked(ports: FakePorts) -> None:
+    rollback(ports)
+    with pytest.raises(UsageError) as failed:
+        rollback(ports)
+    assert failed.value.code == "rollback-unclear"
+    assert OLD.id in failed.value.message
+    assert NEW.id in failed.value.message
+    assert f"`--to {NEW.id}`" in failed.value.hint
+    assert ports.pointers.read().release_id == OLD.id
+
+
+def test_release_that_was_left_can_be_named_and_left_again(ports: FakePorts) -> None:
+    rollback(ports)
+    assert rollback(ports, to=NEW) == NEW.id
+    assert rollback(ports) == OLD.id
+
+
+def test_promotion_after_a_rollback_can_be_rolled_back(ports: FakePorts) -> None:
+    rollback(ports)
+    mended = make_release(3)
+    ports.stack.add_release(mended)
+    promote(ports, mended)
+    assert rollback(ports) == OLD.id
+
+
+def test_rollback_from_a_release_that_is_gone_goes_to_the_previous_one(ports: FakePorts) -> None:
+    ports.stack.remove_releases({NEW.id})
+    assert rollback(ports) == OLD.id
 
 
 def test_reason_is_in_the_journal_and_the_pointer(ports: FakePorts) -> None:
