@@ -29,8 +29,12 @@ _DENIED = re.compile(
     r"AccessDenied|UnauthorizedOperation|is not authorized to perform|NoCredentialProviders|ExpiredToken"
 )
 _LABEL = re.compile(r"^(code: -?\d+|stdout:|stderr:)\s*")
-# Batch or EC2 looked at a resource and will not have it; anything else (network, throttling, the state) may pass.
-_REFUSED = re.compile(r"unexpected state 'INVALID'|\bClientException\b|\bInvalid(?!ClientTokenId|AccessKeyId)\w+")
+# Batch or EC2 looked at a resource and will not have it. Anything else (network, throttling, the state) may pass, and what cannot be
+# deleted was left by another run.
+_REFUSED = re.compile(
+    r"^(?!.*\b[Dd]elet).*(unexpected state 'INVALID'|\bClientException\b|\bInvalid(?!ClientTokenId|AccessKeyId)\w+)",
+    re.DOTALL,
+)
 _NO_STATE = re.compile(r"NoSuchBucket|bucket does not exist", re.IGNORECASE)
 
 # How long to wait for a run that holds the lock: a CLI whose capctl was killed ends within this, after what it was doing.

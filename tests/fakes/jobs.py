@@ -113,3 +113,8 @@ class FakeJobs:
         # Both lines in one millisecond: a follower that goes by time loses the second.
         lines = [LogLine(at_ms=job.created_ms + 1, message="analysis begins")]
         return [*lines, LogLine(at_ms=job.created_ms + 1, message="analysis ends")] if job.state.is_final else lines
+
+
+def queue(state: str, reason: str = "") -> QueueStatus:
+    """One look at a queue."""
+    return QueueStatus(state=QueueState(state), reason=reason)

@@ -319,6 +319,10 @@ def test_failure_carries_the_end_of_the_answer(tmp_path: Path) -> None:
         ("vision-1: An error occurred (InvalidClientTokenId) when calling the CreateJobQueue operation: no", False),
         ("vision-1: https response error StatusCode: 429, TooManyRequestsException: slow down", False),
         ("vision-1: request send failed, dial tcp: lookup batch.us-west-2.amazonaws.com: no such host", False),
+        (
+            "vision-0: An error occurred (ClientException) when calling the DeleteComputeEnvironment operation: no",
+            False,
+        ),
         ("update failed", False),
     ],
 )

@@ -5,11 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from lifecycle.domain.job import VIDEO_FOLDERS, JobState, QueueState
+from lifecycle.domain.job import VIDEO_FOLDERS, JobState
 from lifecycle.domain.plan import Plan
 from lifecycle.domain.release import Release
 from lifecycle.errors import CapctlError, UsageError
-from lifecycle.ports.jobs import QueueStatus
 from lifecycle.ports.stack import ResourceChange
 from lifecycle.workflows.bootstrap import plan_bootstrap
 from lifecycle.workflows.execute import execute
@@ -19,7 +18,7 @@ from lifecycle.workflows.rollback import plan_rollback
 from lifecycle.workflows.smoke import require_video
 from lifecycle.workflows.status import read_status
 from pulumi_stack.components import roles
-from tests.fakes.jobs import FakeJobs
+from tests.fakes.jobs import FakeJobs, queue
 from tests.fakes.pointers import FakePointers
 from tests.fakes.ports import FakePorts
 from tests.fakes.releases import make_release
@@ -136,8 +135,7 @@ def test_rollback_loses_against_a_promotion_in_between(ports: FakePorts) -> None
 
 
 def test_status_shows_roles_and_queues(ports: FakePorts) -> None:
-    invalid = QueueStatus(state=QueueState.INVALID, reason="AMI cannot be described")
-    ports.jobs.queues = [QueueStatus(state=QueueState.VALID, reason=""), invalid]
+    ports.jobs.queues = [queue("VALID"), queue("INVALID", "AMI cannot be described")]
     status = read_status(ports)
     assert [(r.deployed.release.id, r.role, r.queue.state) for r in status.releases] == [
         (OLD.id, "previous", "VALID"),
