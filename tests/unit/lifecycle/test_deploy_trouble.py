@@ -7,13 +7,7 @@ import pytest
 
 from lifecycle.domain.job import JobRecord, JobState, Obstacle
 from lifecycle.domain.release import Pointer
-from lifecycle.errors import (
-    CapctlError,
-    Denied,
-    Inconclusive,
-    Interrupted,
-    TimedOut,
-)
+from lifecycle.errors import CapctlError, Denied, Inconclusive, Interrupted, TimedOut
 from lifecycle.workflows.deploy import Wanted, plan_deploy, wanted_release
 from lifecycle.workflows.execute import execute
 from lifecycle.workflows.move_pointer import MovePointer

@@ -8,11 +8,7 @@ import pytest
 
 from lifecycle.domain.ami import AmiId
 from lifecycle.domain.job import JobState, Obstacle
-from lifecycle.errors import (
-    CapctlError,
-    PartlyApplied,
-    RolledBack,
-)
+from lifecycle.errors import CapctlError, PartlyApplied, RolledBack
 from lifecycle.workflows.deploy import Wanted, plan_deploy, wanted_release
 from lifecycle.workflows.execute import execute
 from tests.fakes.deploys import DeployWorld
