@@ -60,7 +60,7 @@ class App:
     def amis(self) -> Amis:
         from lifecycle.adapters.aws.amis import Ec2Amis
 
-        return Ec2Amis(self.session, self.clock)
+        return Ec2Amis(self.session)
 
     @cached_property
     def baker(self) -> Baker:

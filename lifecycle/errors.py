@@ -1,6 +1,9 @@
 """The failures capctl reports: one exit-code table, one class per exit code, one table of error codes."""
 
+from collections.abc import Mapping
 from enum import IntEnum
+from types import MappingProxyType
+from typing import Any
 
 
 class ExitCode(IntEnum):
@@ -35,19 +38,35 @@ EXIT_CODES: dict[ExitCode, str] = {
 class CapctlError(Exception):
     """A failure with a stable kebab-case `code`, one sentence that says what and which, and a hint that says what next.
 
-    `details` are further lines, such as the end of another program's log. `is_answered` says that the command's document is on
-    stdout already and tells of the failure, so that no second one may follow.
+    `verdict` says that the thing itself was tried and is bad, such as a release whose smoke job failed: only then does a plan
+    restore the former state. Any other failure is trouble on the way (network, credentials, throttling, a wait of ours that was
+    too short): it proves nothing, leaves what was made, and the same command goes on from there.
+
+    `details` are further lines, such as the end of another program's log; `evidence` is the same for programs, by what it tells
+    of, such as `smoke`. `is_answered` says that the command's document is on stdout already and tells of the failure, so that no
+    second one may follow.
     """
 
     exit_code = ExitCode.FAILED
     is_answered = False
 
-    def __init__(self, code: str, message: str, *, hint: str = "", details: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        *,
+        hint: str = "",
+        details: tuple[str, ...] = (),
+        evidence: Mapping[str, Any] = MappingProxyType({}),
+        verdict: bool = False,
+    ) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
         self.hint = hint
         self.details = details
+        self.evidence = evidence
+        self.is_verdict = verdict
 
 
 class UsageError(CapctlError):
@@ -81,7 +100,7 @@ class PartlyApplied(CapctlError):
 
 
 class RolledBack(CapctlError):
-    """A step failed and the former state was restored."""
+    """What was tried proved bad and the former state was restored."""
 
     exit_code = ExitCode.ROLLED_BACK
 
@@ -202,6 +221,7 @@ ERROR_CODES: dict[str, str] = {
     "requirements-missing": "the locked requirements of the base image do not exist",
     "result-invalid": "the result of a job cannot be read",
     "result-missing": "a job left no result",
+    "rollback-unclear": "the pointer was moved back already, and no release was named to move it to",
     "root-filesystem-failed": "the root filesystem of the base image could not be made",
     "rootfs-unavailable": "this machine cannot make a root filesystem",
     "samples-missing": "the sample models or pictures of the rehearsal are not installed",
@@ -217,7 +237,7 @@ ERROR_CODES: dict[str, str] = {
     "target-unclear": "there are several targets and none was chosen",
     "target-unknown": "the configuration has no target of this name",
     "tool-missing": "a program that builds the base image is not installed",
-    "undo-failed": "a step failed and the former state could not be restored",
+    "undo-failed": "what was tried proved bad and the former state could not be restored",
     "uri-invalid": "the text is not an S3 address",
     "usage": "the command line is wrong",
     "video-missing": "the configuration names no video for the smoke job",

@@ -13,7 +13,7 @@ from pulumi import automation
 from pulumi.automation._stack import StackInitMode
 from pulumi.automation.errors import CommandError, ConcurrentUpdateError, StackNotFoundError
 
-from lifecycle.adapters.aws.codes import failed_call, kind_in
+from lifecycle.adapters.aws.codes import Kind, failed_call, kind_in
 from lifecycle.adapters.cache_folder import cache_folder
 from lifecycle.adapters.private_folder import private_folder
 from lifecycle.adapters.pulumi_cli import PulumiCli, find_pulumi, is_running, lock_holders
@@ -27,6 +27,12 @@ from lifecycle.ports.ui import Ui
 Program = Callable[[], None]
 
 _LABEL = re.compile(r"^(code: -?\d+|stdout:|stderr:)\s*")
+# Batch or EC2 looked at a resource and will not have it. Anything else (network, throttling, the state) may pass, and what cannot be
+# deleted was left by another run.
+_REFUSED = re.compile(
+    r"^(?!.*\b[Dd]elet).*(unexpected state 'INVALID'|\bClientException\b|\bInvalid(?!ClientTokenId|AccessKeyId)\w+)",
+    re.DOTALL,
+)
 _NO_STATE = re.compile(r"NoSuchBucket|bucket does not exist", re.IGNORECASE)
 
 # How long to wait for a run that holds the lock: a CLI whose capctl was killed ends within this, after what it was doing.
@@ -217,7 +223,9 @@ class PulumiEngine:
                 f"The passphrase does not open the state of target `{self._target.name}`",
                 hint="Set PULUMI_CONFIG_PASSPHRASE to the one that the state was made with",
             )
-        if kind := kind_in("\n".join(lines)):
+        kind = kind_in("\n".join(lines))
+        # What a resource names and is not there is a mistake in the resource.
+        if kind and kind is not Kind.MISSING:
             stack = f"stack `{self._full_name(name)}` in {self._target.region}"
             return failed_call(kind, f"{doing} {stack}", details=lines)
         return CapctlError(
@@ -225,6 +233,7 @@ class PulumiEngine:
             f"Pulumi failed while {doing} stack `{self._full_name(name)}` in {self._target.region}",
             hint="Correct what the lines above name, and run the command again",
             details=lines,
+            verdict=any(_REFUSED.search(line) for line in diagnostics),
         )
 
 

@@ -99,6 +99,7 @@ def _document(error: CapctlError) -> str:
         "message": error.message,
         "hint": error.hint,
         "details": list(error.details),
+        "evidence": dict(error.evidence),
         "exit_code": int(error.exit_code),
     }
     return json.dumps(fields, indent=2, ensure_ascii=False)

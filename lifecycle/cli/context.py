@@ -110,7 +110,13 @@ def _plan_document(plan: Plan) -> dict[str, Any]:
     def listed(steps: tuple[Step[Any], ...]) -> list[dict[str, Any]]:
         return [{"step": step.describe(), "permissions": sorted(set(step.permissions))} for step in steps]
 
-    return {"title": plan.title, "because": plan.because, "steps": listed(plan.steps), "undo": listed(plan.undo)}
+    return {
+        "title": plan.title,
+        "because": plan.because,
+        "steps": listed(plan.steps),
+        "after": listed(plan.after),
+        "undo": listed(plan.undo),
+    }
 
 
 def _plan_text(plan: Plan) -> str:

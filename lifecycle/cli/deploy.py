@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lifecycle.cli.context import Invocation, dry_run_option, pass_invocation, reason_option, yes_option
-from lifecycle.cli.smoke import smoke_document
 
 if TYPE_CHECKING:
     from lifecycle.domain.plan import Done
@@ -29,10 +28,10 @@ def command(invocation: Invocation, ami: str | None, image: str | None, dry_run:
     """Create a release, run a real job on it, move the pointer to it.
 
     When the job fails its checks the release is removed and the pointer stays where it was: exit code 7. Without capacity nothing
-    is decided: exit code 3, and the same command goes on later.
+    is decided: exit code 3. That, and any other trouble that says nothing about the release, leaves it for the same command to go on.
     """
     from lifecycle.workflows.deploy import Wanted, plan_deploy
-    from lifecycle.workflows.promote import active_pointer
+    from lifecycle.workflows.lookups import active_pointer
 
     app = invocation.app
     plan = plan_deploy(app, app.target, invocation.run, Wanted(ami=ami, image=image))
@@ -49,5 +48,6 @@ def _document(done: Done, pointer: Pointer) -> dict[str, Any]:
         "release": pointer.release_id,
         "changed": bool(done.results),
         "pointer": asdict(pointer),
-        "smoke": smoke_document(report) if report else None,
+        "warnings": [failure.message for _, failure in done.failures],
+        "smoke": report.document() if report else None,
     }

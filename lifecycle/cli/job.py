@@ -56,14 +56,15 @@ def ls(invocation: Invocation) -> None:
 @pass_invocation
 def logs(invocation: Invocation, job_id: str, follow: bool) -> None:
     """Print what a job wrote."""
-    from lifecycle.workflows.jobs import follow_log, read_log
+    from lifecycle.workflows.jobs import follow_log, show_log
 
-    lines = follow_log(invocation.app, job_id) if follow else iter(read_log(invocation.app, job_id))
+    lines: list[LogLine] = []
+    read = follow_log if follow else show_log
     if invocation.output == "json":
+        read(invocation.app, job_id, lines.append)
         invocation.emit("capctl.job-log/1", {"job": job_id, "lines": [asdict(line) for line in lines]}, "")
-        return
-    for line in lines:
-        click.echo(_text(line))
+    else:
+        read(invocation.app, job_id, lambda line: click.echo(_text(line)))
 
 
 def _environment(variables: tuple[str, ...]) -> dict[str, str]:

@@ -18,9 +18,10 @@ from lifecycle.cli.context import Invocation, dry_run_option, pass_invocation, r
 def command(invocation: Invocation, to: str | None, dry_run: bool) -> None:
     """Move the pointer back to an earlier release.
 
-    One conditional write; jobs that are queued or running finish where they are. Prints the id of the active release.
+    One conditional write; jobs that are queued or running finish where they are. Prints the id of the active release. After a
+    rollback the next one must name its release: the one before the active one is then the one that was left.
     """
-    from lifecycle.workflows.promote import active_pointer
+    from lifecycle.workflows.lookups import active_pointer
     from lifecycle.workflows.rollback import plan_rollback
 
     app = invocation.app

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -28,12 +27,7 @@ def command(invocation: Invocation, release_id: str | None, dry_run: bool) -> No
     app = invocation.app
     plan = plan_smoke(app, app.target, invocation.run, release_id=release_id)
     if (done := invocation.execute(plan, dry_run=dry_run)) and (report := done.of(Smoke)):
-        invocation.emit("capctl.smoke/1", smoke_document(report), lambda: _text(report))
-
-
-def smoke_document(report: SmokeReport) -> dict[str, Any]:
-    """The report with its verdict."""
-    return {**asdict(report), "ok": report.ok}
+        invocation.emit("capctl.smoke/1", report.document(), lambda: _text(report))
 
 
 def _text(report: SmokeReport) -> str:

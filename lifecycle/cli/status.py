@@ -40,7 +40,7 @@ def _release_document(status: ReleaseStatus) -> dict[str, Any]:
         "ami": release.ami_id,
         "image": str(release.image),
         "model_set": release.model_set,
-        "queue": {"arn": status.deployed.job_queue_arn, "state": status.queue_state, "reason": status.queue_reason},
+        "queue": {"arn": status.deployed.job_queue_arn, "state": status.queue.state, "reason": status.queue.reason},
         "compute_environment_arn": status.deployed.compute_environment_arn,
         "job_definition_arn": status.deployed.job_definition_arn,
     }
@@ -52,7 +52,7 @@ def _text(status: Status) -> str:
     if pointer and pointer.reason:
         moved += f": {pointer.reason}"
     rows = [
-        (s.deployed.release.id, s.role, s.deployed.release.ami_id, s.deployed.release.image.digest[:19], s.queue_state)
+        (s.deployed.release.id, s.role, s.deployed.release.ami_id, s.deployed.release.image.digest[:19], s.queue.state)
         for s in status.releases
     ]
     releases = table(("release", "role", "ami", "image", "queue"), rows) if rows else "no releases"

@@ -8,17 +8,21 @@ from lifecycle.errors import CapctlError
 
 
 def parse_result(data: bytes, uri: str) -> dict[str, Any]:
-    """The document stored at `uri`. Raises `CapctlError("result-invalid")` unless it is JSON of the schema that jobs write."""
+    """The document stored at `uri`. Raises the verdict `CapctlError("result-invalid")` unless it is JSON of the schema that jobs write."""
     try:
         document = json.loads(data)
     except ValueError as error:
         raise CapctlError(
-            "result-invalid", f"`{uri}` is not JSON: {error}", hint="Read the job's log with `capctl job logs`"
+            "result-invalid",
+            f"`{uri}` is not JSON: {error}",
+            hint="Read the job's log with `capctl job logs`",
+            verdict=True,
         ) from error
     if not isinstance(document, dict) or document.get("schema") != contract.RESULT_SCHEMA:
         raise CapctlError(
             "result-invalid",
             f"`{uri}` is not a `{contract.RESULT_SCHEMA}` document",
             hint="Check that the image holds the analyzer of this version",
+            verdict=True,
         )
     return document

@@ -22,6 +22,28 @@ class JobState(StrEnum):
         """Whether the job has ended."""
         return self in {JobState.SUCCEEDED, JobState.FAILED}
 
+    @property
+    def needs_host(self) -> bool:
+        """Whether the job has no host yet."""
+        return self in {JobState.SUBMITTED, JobState.PENDING, JobState.RUNNABLE}
+
+
+class Purpose(StrEnum):
+    """What a job is for: the proof of a release, or the work that releases are made for."""
+
+    SMOKE = "smoke"
+    WORK = "work"
+
+
+class Obstacle(StrEnum):
+    """What keeps a job from running, or has ended it, that is not the job itself.
+
+    `CAPACITY`: AWS has no host for it, or took it away. `MISCONFIGURED`: no host of the queue can ever fit.
+    """
+
+    CAPACITY = "capacity"
+    MISCONFIGURED = "misconfigured"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobRecord:
@@ -29,7 +51,9 @@ class JobRecord:
 
     id: str
     name: str
+    purpose: Purpose
     state: JobState
+    obstacle: Obstacle | None
     status_reason: str
     exit_code: int | None
     reason: str
@@ -43,3 +67,20 @@ class JobRecord:
     created_ms: int
     started_ms: int
     stopped_ms: int
+
+
+class QueueState(StrEnum):
+    """A queue with its compute environment, whichever is worse: from worst to best, in Batch's own words but `MISSING`."""
+
+    MISSING = "MISSING"
+    INVALID = "INVALID"
+    DELETED = "DELETED"
+    DELETING = "DELETING"
+    CREATING = "CREATING"
+    UPDATING = "UPDATING"
+    VALID = "VALID"
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether it stays as it is; a queue that some endpoint does not know yet is `MISSING` for a while."""
+        return self not in {QueueState.MISSING, QueueState.CREATING, QueueState.UPDATING}

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
+from lifecycle.errors import CapctlError
+
 T = TypeVar("T")
 
 
@@ -29,32 +31,39 @@ class Step(Protocol[T]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """Steps in order, and the steps that restore the former state if one of them fails.
+    """Steps in order, what follows once they are done, and what restores the former state.
 
-    `because` says why something, or nothing, is to be done.
+    `because` says why something, or nothing, is to be done. `after` lies beyond the point of no return: a failure there takes
+    nothing back and fails no command. `undo` is applied when one of `steps` ends in a verdict (`CapctlError.is_verdict`); it is one
+    flat list, whichever step that was, since every undo step looks itself at what there is to undo.
     """
 
     title: str
     because: str
     steps: tuple[Step[Any], ...] = ()
+    after: tuple[Step[Any], ...] = ()
     undo: tuple[Step[Any], ...] = ()
 
     def render(self) -> str:
         """The plan as text, numbered, for people."""
         lines = [f"Plan: {self.title}", f"  because {self.because}"]
         lines += [f"  {number}. {step.describe()}" for number, step in enumerate(self.steps, 1)]
+        if self.after:
+            lines += ["  then, where a failure is a warning only:"]
+            lines += [f"  {number}. {step.describe()}" for number, step in enumerate(self.after, len(self.steps) + 1)]
         if self.undo:
-            lines += ["  if a step fails:"]
+            lines += ["  if what was tried proves bad:"]
             lines += [f"  - {step.describe()}" for step in self.undo]
         return "\n".join(lines)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
-    """What came of each step of a plan that ran to its end."""
+    """What came of each step of a plan that ran to its end; `failures` are of steps in `Plan.after`."""
 
     results: tuple[tuple[Step[Any], Any], ...] = ()
+    failures: tuple[tuple[Step[Any], CapctlError], ...] = ()
 
     def of(self, kind: type[Step[T]]) -> T | None:
-        """The result of the step of this class; None when the plan had none."""
+        """The result of the step of this class; None when the plan had none, or it failed."""
         return next((result for step, result in self.results if isinstance(step, kind)), None)

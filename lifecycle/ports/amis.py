@@ -6,7 +6,7 @@ from lifecycle.domain.ami import AmiId, AmiRecord
 
 
 class Amis(Protocol):
-    """Errors: `Denied`, `CapctlError("ami-missing")`, `TimedOut("ami-pending")`."""
+    """Errors: `Denied`, `CapctlError("ami-missing")`."""
 
     def resolve_base(self, reference: str) -> AmiId:
         """The AMI that an id or an SSM parameter name (`/aws/service/…`) means at this moment."""
@@ -22,9 +22,6 @@ class Amis(Protocol):
 
     def source_instance(self, ami_id: AmiId) -> str:
         """The id of the instance that the AMI was made from, or "" for one that no instance gave."""
-
-    def wait_available(self, ami_id: AmiId, *, timeout_s: float) -> AmiRecord:
-        """Wait until the AMI is `available`; a terminal state fails at once."""
 
     def tag(self, ami_id: AmiId, tags: dict[str, str]) -> None:
         """Set tags on the AMI and its snapshots."""

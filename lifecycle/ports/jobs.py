@@ -4,18 +4,19 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from lifecycle.domain.ami import AmiId
-from lifecycle.domain.job import JobRecord
+from lifecycle.domain.job import JobRecord, Purpose, QueueState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobRequest:
-    """A job to submit, pinned to a queue and a job-definition revision."""
+    """A job to submit, pinned to a queue and a job-definition revision. Batch may shorten `name`, which is for people."""
 
     name: str
     queue_arn: str
     definition_arn: str
     environment: dict[str, str]
     tags: dict[str, str]
+    purpose: Purpose = Purpose.WORK
     timeout_s: int | None = None
 
 
@@ -35,6 +36,14 @@ class LogPage:
     end: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueStatus:
+    """The state of a queue, and why."""
+
+    state: QueueState
+    reason: str
+
+
 class Jobs(Protocol):
     """Errors: `Denied`, `CapctlError("job-missing")`."""
 
@@ -51,16 +60,13 @@ class Jobs(Protocol):
         """Log lines after the `end` of an earlier page, or from the first; empty while the job has no log stream."""
 
     def cancel(self, job_id: str, *, reason: str) -> None:
-        """End the job in whatever state it is."""
+        """End the job in whatever state it is; Batch may shorten `reason`."""
 
     def host_ami(self, job: JobRecord) -> AmiId | None:
         """The AMI of the instance the job runs on, from the instance itself; None while there is none."""
 
-    def queue_state(self, queue_arn: str) -> tuple[str, str]:
-        """(`VALID` | `INVALID` | …, reason) of a queue and its compute environment, whichever is worse.
-
-        `MISSING` when there is no such queue.
-        """
+    def queue_status(self, queue_arn: str) -> QueueStatus:
+        """A queue and its compute environment, whichever is worse."""
 
     def compute_environments(self) -> int:
         """How many compute environments the account has in the region, whoever made them; Batch allows 50."""

@@ -16,6 +16,7 @@ from lifecycle.ports.baker import AmiNameTaken, BakeRequest
 from lifecycle.workflows.ami_status import ami_named, require_tags
 from lifecycle.workflows.push_models import object_uri
 from lifecycle.workflows.verify_ami import AmiReport, keep_evidence, read_evidence, rejection, verify_ami
+from lifecycle.workflows.wait_available import wait_available
 
 # What Packer's Amazon builder calls for the template, old and new, on the way through Session Manager too.
 _PACKER = (
@@ -137,7 +138,9 @@ class TagInputs:
 
     def apply(self) -> str:
         timeout_s = self.target.settings.ami.timeout_s
-        ami = self.ports.amis.wait_available(ami_named(self.ports, self.name).id, timeout_s=timeout_s)
+        ami = wait_available(
+            self.ports.amis, self.ports.clock, ami_named(self.ports, self.name).id, timeout_s=timeout_s
+        )
         self.ports.amis.tag(ami.id, self._wanted(ami))
         return "tagged"
 

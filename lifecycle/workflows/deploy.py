@@ -7,6 +7,7 @@ from lifecycle.config.target import Target
 from lifecycle.domain.ami import AmiRecord, Tag, parse_ami_id
 from lifecycle.domain.digest import parse_digest
 from lifecycle.domain.image import ImageRef, image_with_short_digest, is_short_digest
+from lifecycle.domain.job import Purpose
 from lifecycle.domain.permissions import READ_AMIS, READ_IMAGES, READ_JOBS, READ_POINTER, READ_QUEUES, READ_STATE
 from lifecycle.domain.plan import Plan, Step
 from lifecycle.domain.release import DeployedRelease, Parameters, Pointer, Release
@@ -14,9 +15,9 @@ from lifecycle.domain.run import Run
 from lifecycle.errors import CapctlError, UsageError
 from lifecycle.ports import Ports
 from lifecycle.ports.stack import ResourceChange
-from lifecycle.workflows.promote import MovePointer
+from lifecycle.workflows.move_pointer import MovePointer
 from lifecycle.workflows.release_steps import CreateRelease, PruneReleases, RemoveRelease, WaitValid
-from lifecycle.workflows.smoke import Smoke, is_smoke, require_video
+from lifecycle.workflows.smoke import Smoke, require_video
 from lifecycle.workflows.verify_image import rejection, verify_image
 
 PERMISSIONS = {"deploy": (*READ_AMIS, *READ_IMAGES, *READ_JOBS, *READ_POINTER, *READ_QUEUES, *READ_STATE)}
@@ -57,9 +58,9 @@ def plan_deploy(ports: Ports, target: Target, run: Run, wanted: Wanted) -> Plan:
             *steps,
             WaitValid(ports=ports, release_id=release.id),
             Smoke(ports=ports, target=target, run=run, release_id=release.id),
-            MovePointer(ports=ports, run=run, release_id=release.id, now=pointer),
-            PruneReleases(ports=ports, keep=target.settings.stack.keep_releases),
+            MovePointer(ports=ports, run=run, release_id=release.id, seen=pointer),
         ),
+        after=(PruneReleases(ports=ports, keep=target.settings.stack.keep_releases),),
         undo=(RemoveRelease(ports=ports, release_id=release.id),) if is_ours else (),
     )
 
@@ -154,7 +155,7 @@ def _was_left_unfinished(
     named = {pointer.release_id, pointer.previous_release_id} if pointer else set()
     if not named.isdisjoint(ids[place:]):
         return False
-    return all(is_smoke(job) for job in ports.jobs.list(existing[place].job_queue_arn))
+    return all(job.purpose is Purpose.SMOKE for job in ports.jobs.list(existing[place].job_queue_arn))
 
 
 def _because(release: Release, pointer: Pointer | None) -> str:

@@ -4,7 +4,7 @@ from typing import Any, TypeVar
 
 from lifecycle.domain.plan import Done, Plan, Step
 from lifecycle.domain.run import Run
-from lifecycle.errors import CapctlError, Inconclusive, Interrupted, PartlyApplied, RolledBack
+from lifecycle.errors import CapctlError, Interrupted, PartlyApplied, RolledBack
 from lifecycle.ports import Ports
 from lifecycle.ports.journal import BEGUN, JournalEntry
 
@@ -14,8 +14,9 @@ T = TypeVar("T")
 def execute(plan: Plan, ports: Ports, run: Run) -> Done:
     """Apply every step of `plan`; returns what came of each.
 
-    When a step fails and the plan has undo steps they are applied, and `RolledBack` is raised from the failure (or
-    `PartlyApplied`, when an undo step fails too). An inconclusive or interrupted step undoes nothing: the next run goes on from there.
+    When a step ends in a verdict and the plan has undo steps they are applied, and `RolledBack` is raised from the failure (or
+    `PartlyApplied`, when an undo step fails too). After any other failure the next run goes on from what is there. What fails after
+    the last step is a warning.
     """
     if not plan.steps:
         ports.ui.note(f"{plan.title}: {plan.because}")
@@ -23,10 +24,8 @@ def execute(plan: Plan, ports: Ports, run: Run) -> Done:
     for step in plan.steps:
         try:
             results.append((step, _apply(step, plan, ports, run)))
-        except (Inconclusive, Interrupted):
-            raise
         except CapctlError as failure:
-            if not plan.undo:
+            if not failure.is_verdict or not plan.undo:
                 raise
             _undo(plan, failure, ports, run)
             raise RolledBack(
@@ -34,8 +33,18 @@ def execute(plan: Plan, ports: Ports, run: Run) -> Done:
                 f"{failure.message}; the former state is back in place",
                 hint=failure.hint,
                 details=failure.details,
+                evidence=failure.evidence,
             ) from failure
-    return Done(results=tuple(results))
+    failures: list[tuple[Step[Any], CapctlError]] = []
+    for step in plan.after:
+        try:
+            results.append((step, _apply(step, plan, ports, run)))
+        except Interrupted:
+            raise
+        except CapctlError as failure:
+            ports.ui.warn(f"What was done stands, but this failed: {step.describe()}: {failure.message}")
+            failures.append((step, failure))
+    return Done(results=tuple(results), failures=tuple(failures))
 
 
 def _apply(step: Step[T], plan: Plan, ports: Ports, run: Run) -> T:
@@ -52,6 +61,13 @@ def _apply(step: Step[T], plan: Plan, ports: Ports, run: Run) -> T:
             )
         )
 
+    def write_end(outcome: str) -> None:
+        # What happened has happened: a journal that cannot be written changes nothing about it.
+        try:
+            write(outcome)
+        except CapctlError as unwritable:
+            ports.ui.warn(unwritable.message)
+
     # Before the change, so that a journal that cannot be written stops it, and a kill leaves a line.
     write(BEGUN)
     try:
@@ -60,18 +76,14 @@ def _apply(step: Step[T], plan: Plan, ports: Ports, run: Run) -> T:
             step.verify(result)
             report.done(str(result))
     except BaseException as error:
-        code = error.code if isinstance(error, CapctlError) else type(error).__name__
-        try:
-            write(f"failed: {code}")
-        except CapctlError as unwritable:
-            ports.ui.warn(unwritable.message)
+        write_end(f"failed: {error.code if isinstance(error, CapctlError) else type(error).__name__}")
         raise
-    write(str(result))
+    write_end(str(result))
     return result
 
 
 def _undo(plan: Plan, failure: CapctlError, ports: Ports, run: Run) -> None:
-    ports.ui.warn(f"{failure.message}; restoring the former state")
+    ports.ui.warn(f"`{failure.code}`, so the former state is restored")
     for step in plan.undo:
         try:
             _apply(step, plan, ports, run)
@@ -81,4 +93,5 @@ def _undo(plan: Plan, failure: CapctlError, ports: Ports, run: Run) -> None:
                 f"{failure.message}; restoring failed too: {error.message}",
                 hint=error.hint or "Run the same command again",
                 details=(*failure.details, *error.details),
+                evidence=failure.evidence,
             ) from error

@@ -1,17 +1,18 @@
 """Submit and follow jobs through the pointer."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from lifecycle.config.target import Target
 from lifecycle.domain.job import JobRecord, contract
 from lifecycle.domain.layout import VIDEO_FOLDERS, Folder
 from lifecycle.domain.permissions import READ_JOBS, READ_LOGS, READ_POINTER, SUBMIT_JOBS
 from lifecycle.domain.run import Run
+from lifecycle.domain.waiting import Wait
 from lifecycle.errors import UsageError
 from lifecycle.ports import Ports
-from lifecycle.ports.clock import polls
 from lifecycle.ports.jobs import JobRequest, LogLine
-from lifecycle.workflows.promote import active_pointer
+from lifecycle.workflows.lookups import active_pointer
+from lifecycle.workflows.wait import wait_for
 
 PERMISSIONS = {
     "job submit": (*READ_POINTER, *SUBMIT_JOBS),
@@ -20,7 +21,7 @@ PERMISSIONS = {
 }
 
 # CloudWatch Logs shows a line a few seconds after it was written; asking more often shows nothing sooner.
-_LOG_POLL_S = 2.0
+_LOG = Wait(shortest_s=2.0, longest_s=2.0)
 
 
 def submit_job(
@@ -41,7 +42,7 @@ def submit_job(
         raise UsageError("job-invalid", f"The container would refuse the job: {error}", hint=error.hint) from error
     require_reachable(target, wanted[contract.Env.VIDEO_URL.value])
     request = JobRequest(
-        name=f"{target.project}-{session}"[:128].replace(".", "-").replace(":", "-"),
+        name=f"{target.project}-{session}",
         queue_arn=pointer.job_queue_arn,
         definition_arn=pointer.job_definition_arn,
         environment=wanted,
@@ -66,26 +67,27 @@ def require_reachable(target: Target, video_url: str) -> None:
         )
 
 
-def read_log(ports: Ports, job_id: str) -> tuple[LogLine, ...]:
-    """What the job wrote so far."""
-    return ports.jobs.logs(ports.jobs.get(job_id)).lines
+def show_log(ports: Ports, job_id: str, show: Callable[[LogLine], None]) -> None:
+    """Show what a job wrote so far."""
+    job_watch(ports, job_id, show)()
 
 
-def follow_log(ports: Ports, job_id: str) -> Iterator[LogLine]:
-    """Lines as they come, until the job has ended."""
-    for _, lines in follow(ports, job_id, poll_s=lambda _: _LOG_POLL_S):
-        yield from lines
+def follow_log(ports: Ports, job_id: str, show: Callable[[LogLine], None]) -> None:
+    """Show the lines of a job as they come, until it has ended."""
+    wait_for(job_watch(ports, job_id, show), lambda job: job.state.is_final, _LOG, ports.clock)
 
 
-def follow(
-    ports: Ports, job_id: str, *, poll_s: Callable[[float], float]
-) -> Iterator[tuple[JobRecord, tuple[LogLine, ...]]]:
-    """The job and the lines it wrote since the last look, until it has ended; `poll_s` of the seconds waited so far is the next pause."""
-    end = None
-    for _ in polls(ports.clock, poll_s):
+def job_watch(ports: Ports, job_id: str, show: Callable[[LogLine], None]) -> Callable[[], JobRecord]:
+    """A look at a job, which also shows the lines that it wrote since the look before."""
+    end: str | None = None
+
+    def look() -> JobRecord:
+        nonlocal end
         job = ports.jobs.get(job_id)
         page = ports.jobs.logs(job, after=end)
         end = page.end
-        yield job, page.lines
-        if job.state.is_final:
-            return
+        for line in page.lines:
+            show(line)
+        return job
+
+    return look

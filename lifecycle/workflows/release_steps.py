@@ -3,16 +3,19 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from lifecycle.domain.job import QueueState
 from lifecycle.domain.permissions import CHANGE_STATE, READ_JOBS, READ_POINTER, READ_QUEUES, READ_STATE
 from lifecycle.domain.release import DeployedRelease, Pointer, Release
-from lifecycle.errors import CapctlError, Interrupted, PartlyApplied, TimedOut
+from lifecycle.domain.waiting import Wait
+from lifecycle.errors import CapctlError, PartlyApplied, TimedOut
 from lifecycle.ports import Ports
-from lifecycle.ports.clock import polls
-from lifecycle.workflows.promote import deployed_release
+from lifecycle.ports.jobs import QueueStatus
+from lifecycle.workflows.lookups import deployed_release
+from lifecycle.workflows.wait import wait_for
 
-# Compute environments are valid within a minute or not at all; ten minutes is what Batch's own console waits.
-_VALID_TIMEOUT_S = 600.0
-_VALID_POLL_S = 1.0
+# Compute environments are valid within a minute or not at all; ten minutes is what Batch's own console waits. One that cannot start
+# its hosts may be VALID for a moment before it is INVALID.
+_VALID = Wait(shortest_s=0.5, longest_s=5.0, share=0.1, successes=3, timeout_s=600.0)
 
 # An update of Pulumi's first reads what a killed run left.
 _READ_RELEASES = (
@@ -69,18 +72,6 @@ class CreateRelease:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settled:
-    """What Batch says of a queue and its compute environment once it has made up its mind."""
-
-    state: str
-    reason: str
-    waited_s: float
-
-    def __str__(self) -> str:
-        return f"{self.state} after {self.waited_s:.1f} s"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class WaitValid:
     """Wait until Batch accepts the release's compute environment and queue."""
 
@@ -91,27 +82,38 @@ class WaitValid:
     def describe(self) -> str:
         return f"wait until the queue of release {self.release_id} is VALID"
 
-    def apply(self) -> Settled:
+    def apply(self) -> str:
         queue_arn = deployed_release(self.ports, self.release_id).job_queue_arn
-        for waited_s in polls(self.ports.clock, lambda _: _VALID_POLL_S):
-            state, reason = self.ports.jobs.queue_state(queue_arn)
-            if state not in {"CREATING", "UPDATING"}:
-                return Settled(state=state, reason=reason, waited_s=waited_s)
-            if waited_s >= _VALID_TIMEOUT_S:
-                break
-        raise TimedOut(
-            "release-pending",
-            f"Release `{self.release_id}` was still {state} after {waited_s:.0f} s",
-            hint="Deploy again; AWS's health page may say why",
+        wait_for(
+            lambda: self._look(queue_arn),
+            lambda queue: queue.state is QueueState.VALID,
+            _VALID,
+            self.ports.clock,
+            timed_out=self._timed_out,
         )
+        return QueueState.VALID
 
-    def verify(self, result: Settled) -> None:
-        if result.state != "VALID":
+    def verify(self, _: str) -> None:
+        """`apply` has read it back already, more than once."""
+
+    def _look(self, queue_arn: str) -> QueueStatus:
+        queue = self.ports.jobs.queue_status(queue_arn)
+        if queue.state.is_settled and queue.state is not QueueState.VALID:
             raise CapctlError(
                 "release-invalid",
-                f"Batch says {result.state} of release `{self.release_id}`: {result.reason or 'no reason given'}",
+                f"Batch says {queue.state} of release `{self.release_id}`: {queue.reason or 'no reason given'}",
                 hint="Correct what Batch names, and deploy again",
+                verdict=True,
             )
+        return queue
+
+    def _timed_out(self, queue: QueueStatus) -> TimedOut:
+        return TimedOut(
+            "release-pending",
+            f"Release `{self.release_id}` was still {queue.state} after {_VALID.timeout_s:g} s",
+            hint="Deploy again; AWS's health page may say why",
+            verdict=queue.state is QueueState.MISSING,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,23 +159,17 @@ class RemoveRelease:
 class Pruned:
     """Ids of the releases that were removed, and of those that stay because they have unfinished jobs."""
 
-    removed: frozenset[str] = frozenset()
-    busy: frozenset[str] = frozenset()
-    failure: str = ""
+    removed: frozenset[str]
+    busy: frozenset[str]
 
     def __str__(self) -> str:
-        if self.failure:
-            return f"left for the next deploy: {self.failure}"
         said = [f"pruned {_listed(self.removed)}" if self.removed else "nothing to prune"]
         return "; ".join([*said, *(f"kept {id_}, it has unfinished jobs" for id_ in sorted(self.busy))])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PruneReleases:
-    """Remove old releases; the active one, the one before it and those with unfinished jobs stay.
-
-    The new release takes jobs already when this runs, so a failure here takes nothing back: the next deploy tries again.
-    """
+    """Remove old releases; the active one, the one before it and those with unfinished jobs stay."""
 
     ports: Ports
     keep: int
@@ -183,21 +179,6 @@ class PruneReleases:
         return f"prune releases beyond {self.keep}"
 
     def apply(self) -> Pruned:
-        try:
-            return self._prune()
-        except Interrupted:
-            raise
-        except CapctlError as error:
-            self.ports.ui.warn(f"Old releases were not pruned, the next deploy tries again: {error.message}")
-            return Pruned(failure=error.code)
-
-    def verify(self, result: Pruned) -> None:
-        if left := result.removed & _ids(self.ports.stack.releases()):
-            self.ports.ui.warn(
-                f"Old releases still exist after they were pruned, the next deploy tries again: {_listed(left)}"
-            )
-
-    def _prune(self) -> Pruned:
         stack, jobs = self.ports.stack, self.ports.jobs
         surplus = surplus_releases(stack.releases(), self.ports.pointers.read(), keep=self.keep)
         busy = {d.release.id for d in surplus if any(not j.state.is_final for j in jobs.list(d.job_queue_arn))}
@@ -205,6 +186,14 @@ class PruneReleases:
         if removed:
             stack.remove_releases(removed)
         return Pruned(removed=frozenset(removed), busy=frozenset(busy))
+
+    def verify(self, result: Pruned) -> None:
+        if left := result.removed & _ids(self.ports.stack.releases()):
+            raise CapctlError(
+                "release-not-removed",
+                f"Old releases still exist after they were removed: {_listed(left)}",
+                hint="The next deploy tries again",
+            )
 
 
 def surplus_releases(

@@ -2,10 +2,12 @@
 
 from lifecycle.domain.permissions import READ_POINTER, READ_STATE
 from lifecycle.domain.plan import Plan
+from lifecycle.domain.release import DeployedRelease
 from lifecycle.domain.run import Run
-from lifecycle.errors import CapctlError
+from lifecycle.errors import CapctlError, UsageError
 from lifecycle.ports import Ports
-from lifecycle.workflows.promote import MovePointer, active_pointer, deployed_release
+from lifecycle.workflows.lookups import active_pointer, release_among
+from lifecycle.workflows.move_pointer import MovePointer
 
 PERMISSIONS = {"rollback": (*READ_POINTER, *READ_STATE)}
 
@@ -13,7 +15,8 @@ PERMISSIONS = {"rollback": (*READ_POINTER, *READ_STATE)}
 def plan_rollback(ports: Ports, run: Run, *, to: str | None) -> Plan:
     """One conditional write; `to` None means the release before the active one.
 
-    Raises `CapctlError("pointer-missing" | "previous-missing" | "release-missing")`.
+    Raises `CapctlError("pointer-missing" | "previous-missing" | "release-missing")`, and `UsageError("rollback-unclear")` when `to`
+    is None and the release before the active one is younger: going there would undo a rollback.
     """
     pointer = active_pointer(ports)
     release_id = to or pointer.previous_release_id
@@ -25,12 +28,24 @@ def plan_rollback(ports: Ports, run: Run, *, to: str | None) -> Plan:
         )
     if release_id == pointer.release_id:
         return Plan(title="Rollback", because=f"release {release_id} is active already")
-    deployed_release(ports, release_id)
-    move = MovePointer(ports=ports, run=run, release_id=release_id, now=pointer)
+    releases = ports.stack.releases()
+    release_among(releases, release_id)
+    if not to:
+        _require_older(release_id, than=pointer.release_id, among=releases)
     return Plan(
         title="Rollback",
         because=f"release {pointer.release_id} is active and {release_id} was asked for"
         if to
         else f"release {release_id} was active before {pointer.release_id}",
-        steps=(move,),
+        steps=(MovePointer(ports=ports, run=run, release_id=release_id, seen=pointer),),
     )
+
+
+def _require_older(release_id: str, *, than: str, among: tuple[DeployedRelease, ...]) -> None:
+    ids = [deployed.release.id for deployed in among]
+    if than in ids[: ids.index(release_id)]:
+        raise UsageError(
+            "rollback-unclear",
+            f"The pointer was moved back already: release `{release_id}`, which took jobs before, is younger than the active `{than}`",
+            hint=f"Name the release: `--to {release_id}` goes forward again; `capctl status` lists older ones",
+        )

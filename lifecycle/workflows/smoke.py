@@ -1,34 +1,32 @@
 """Run a real job on a release and check what it did."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from lifecycle.config.target import Target
 from lifecycle.domain.ami import AmiId
 from lifecycle.domain.analysis import parse_result
 from lifecycle.domain.check import Check
-from lifecycle.domain.job import JobRecord, JobState, contract
+from lifecycle.domain.job import JobRecord, JobState, Obstacle, Purpose, contract
 from lifecycle.domain.layout import Folder
 from lifecycle.domain.permissions import READ_JOBS, READ_LOGS, READ_OBJECTS, READ_POINTER, READ_STATE, SUBMIT_JOBS
 from lifecycle.domain.plan import Plan
 from lifecycle.domain.release import DeployedRelease
 from lifecycle.domain.run import Run
 from lifecycle.domain.smoke import SmokeReport, check_document, check_host, check_rows
+from lifecycle.domain.waiting import Wait
 from lifecycle.errors import CapctlError, Inconclusive, Interrupted, TimedOut, UsageError
 from lifecycle.ports import Ports
 from lifecycle.ports.jobs import JobRequest
-from lifecycle.workflows.jobs import follow, require_reachable
-from lifecycle.workflows.promote import active_pointer, deployed_release
+from lifecycle.workflows.jobs import job_watch, require_reachable
+from lifecycle.workflows.lookups import active_pointer, deployed_release
+from lifecycle.workflows.wait import wait_for
 
 PERMISSIONS = {"smoke": (*READ_POINTER, *READ_STATE)}
 
-# A release that cannot start its job shows it in seconds; after a minute the wait is for a host or for the video.
-_POLL_S, _EARLY_POLL_S, _EARLY_S = 5.0, 0.5, 60.0
+# A release that cannot start its job shows it in seconds; later the wait is for a host or for the video.
+_JOB = Wait(shortest_s=0.5, longest_s=5.0, share=0.02)
 _LOG_TAIL = 15
-
-# What Batch writes when the fleet, not the release, is at fault.
-_NO_CAPACITY = ("CAPACITY:", "Host EC2")
-_MISCONFIGURED = "MISCONFIGURATION:"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +65,8 @@ class Smoke:
                 f" and failed {', '.join(f'`{check.name}`' for check in failed)}",
                 hint=f"Read `capctl job logs {result.job_id}` and `{result.result_uri}`",
                 details=tuple(check.line for check in result.checks),
+                evidence={"smoke": result.document()},
+                verdict=True,
             )
 
 
@@ -98,7 +98,8 @@ def require_video(target: Target) -> str:
 
 def _run_job(ports: Ports, target: Target, run: Run, release: DeployedRelease) -> tuple[JobRecord, AmiId | None]:
     """Submit, or follow the smoke job that a killed run left on the release's queue; returns it once it has succeeded."""
-    left = [job for job in ports.jobs.list(release.job_queue_arn) if is_smoke(job) and not job.state.is_final]
+    smokes = [job for job in ports.jobs.list(release.job_queue_arn) if job.purpose is Purpose.SMOKE]
+    left = [job for job in smokes if not job.state.is_final]
     job_id = left[0].id if left else ports.jobs.submit(_request(target, run, release))
     try:
         return _waited(ports, target, job_id)
@@ -119,12 +120,8 @@ def _request(target: Target, run: Run, release: DeployedRelease) -> JobRequest:
             contract.Env.RESULT_URL.value: _result_folder(target, session_id),
         },
         tags={"capctl:release": release.release.id, "capctl:run": run.id},
+        purpose=Purpose.SMOKE,
     )
-
-
-def is_smoke(job: JobRecord) -> bool:
-    """Whether `deploy` or `smoke` submitted the job."""
-    return job.name.startswith("smoke-")
 
 
 def _result_folder(target: Target, session_id: str) -> str:
@@ -133,38 +130,55 @@ def _result_folder(target: Target, session_id: str) -> str:
 
 def _waited(ports: Ports, target: Target, job_id: str) -> tuple[JobRecord, AmiId | None]:
     """Wait until the job has succeeded; the host is asked for its AMI while it still is there."""
-    started, host_ami = ports.clock.monotonic(), None
-    for job, lines in follow(ports, job_id, poll_s=lambda waited_s: _EARLY_POLL_S if waited_s < _EARLY_S else _POLL_S):
-        for line in lines:
-            ports.ui.detail(line.message)
+    host_ami: AmiId | None = None
+    watch = job_watch(ports, job_id, lambda line: ports.ui.detail(line.message))
+
+    def look() -> JobRecord:
+        nonlocal host_ami
+        job = watch()
         host_ami = host_ami or ports.jobs.host_ami(job)
-        if job.state is JobState.SUCCEEDED:
-            return job, host_ami
-        over = ports.clock.monotonic() - started >= target.settings.smoke.timeout_s
-        if failure := _failure(ports, job, over=over):
-            if not job.state.is_final:
-                ports.jobs.cancel(job.id, reason=failure.message[:256])
-            raise failure
-    raise AssertionError("a job that has ended has succeeded or failed")
+        if failure := _failure(ports, job):
+            raise _stopped(ports, job, failure)
+        return job
+
+    job = wait_for(
+        look,
+        lambda job: job.state is JobState.SUCCEEDED,
+        replace(_JOB, timeout_s=target.settings.smoke.timeout_s),
+        ports.clock,
+        timed_out=lambda job: _stopped(ports, job, _overdue(ports, job)),
+    )
+    return job, host_ami
 
 
-def _failure(ports: Ports, job: JobRecord, *, over: bool) -> CapctlError | None:
+def _stopped(ports: Ports, job: JobRecord, failure: CapctlError) -> CapctlError:
+    """The failure, after nothing runs any more for its sake."""
+    if not job.state.is_final:
+        ports.jobs.cancel(job.id, reason=failure.message)
+    return failure
+
+
+def _failure(ports: Ports, job: JobRecord) -> CapctlError | None:
     """Why the job will not succeed; None while it may. Want of capacity is no verdict on the release."""
-    waits_for_host = job.state in {JobState.SUBMITTED, JobState.PENDING, JobState.RUNNABLE}
-    if job.state is JobState.FAILED and job.status_reason.startswith(_NO_CAPACITY):
+    if job.state is JobState.FAILED and job.obstacle is Obstacle.CAPACITY:
         return _inconclusive(job, f"lost its host: {job.status_reason}")
-    if job.state is JobState.FAILED or (waits_for_host and job.status_reason.startswith(_MISCONFIGURED)):
+    if job.state is JobState.FAILED or (job.state.needs_host and job.obstacle is Obstacle.MISCONFIGURED):
         return _failed(ports, job)
-    if over and waits_for_host:
-        return _inconclusive(job, f"got no host in time: {job.status_reason or 'Batch gives no reason'}")
-    if over:
-        return TimedOut(
-            "smoke-timed-out",
-            f"Smoke job `{job.id}` was still {job.state} at the end of `smoke.timeout_s`",
-            hint=f"Read `capctl job logs {job.id}`, or allow more time",
-            details=_log_tail(ports, job),
-        )
     return None
+
+
+def _overdue(ports: Ports, job: JobRecord) -> CapctlError:
+    if job.state.needs_host:
+        return _inconclusive(job, f"got no host in time: {job.status_reason or 'Batch gives no reason'}")
+    return TimedOut(
+        "smoke-timed-out",
+        f"Smoke job `{job.id}` was still {job.state} at the end of `smoke.timeout_s`",
+        hint=f"Read `capctl job logs {job.id}`, or allow more time",
+        details=_log_tail(ports, job),
+        evidence={"job": asdict(job)},
+        # A job that hangs is the release's own fault; one that still starts may wait for a slow download.
+        verdict=job.state is JobState.RUNNING,
+    )
 
 
 def _failed(ports: Ports, job: JobRecord) -> CapctlError:
@@ -174,6 +188,8 @@ def _failed(ports: Ports, job: JobRecord) -> CapctlError:
         f"Smoke job `{job.id}` is {job.state}{exit_code}: {job.reason or job.status_reason or 'no reason given'}",
         hint=f"Read `capctl job logs {job.id}`",
         details=_log_tail(ports, job),
+        evidence={"job": asdict(job)},
+        verdict=True,
     )
 
 
@@ -215,6 +231,9 @@ def _report(
 def _document(ports: Ports, uri: str) -> dict[str, Any]:
     if ports.objects.find(uri) is None:
         raise CapctlError(
-            "result-missing", f"The job left no result at `{uri}`", hint="Read its log with `capctl job logs`"
+            "result-missing",
+            f"The job left no result at `{uri}`",
+            hint="Read its log with `capctl job logs`",
+            verdict=True,
         )
     return parse_result(b"".join(ports.objects.chunks(uri)), uri)

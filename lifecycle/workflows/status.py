@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from lifecycle.domain.permissions import READ_POINTER, READ_QUEUES, READ_STATE
 from lifecycle.domain.release import DeployedRelease, Pointer
 from lifecycle.ports import Ports
-from lifecycle.ports.jobs import Jobs
+from lifecycle.ports.jobs import Jobs, QueueStatus
 from lifecycle.ports.journal import BEGUN, JournalEntry
 
 PERMISSIONS = {"status": (*READ_POINTER, *READ_QUEUES, *READ_STATE)}
@@ -19,8 +19,7 @@ class ReleaseStatus:
 
     deployed: DeployedRelease
     role: str
-    queue_state: str
-    queue_reason: str
+    queue: QueueStatus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,9 +48,10 @@ def _outcomes(entries: tuple[JournalEntry, ...]) -> tuple[JournalEntry, ...]:
 
 
 def _release_status(jobs: Jobs, deployed: DeployedRelease, pointer: Pointer | None) -> ReleaseStatus:
-    state, reason = jobs.queue_state(deployed.job_queue_arn)
     return ReleaseStatus(
-        deployed=deployed, role=_role(deployed.release.id, pointer), queue_state=state, queue_reason=reason
+        deployed=deployed,
+        role=_role(deployed.release.id, pointer),
+        queue=jobs.queue_status(deployed.job_queue_arn),
     )
 
 

@@ -10,9 +10,10 @@ import pytest
 
 from lifecycle.adapters.aws.amis import Ec2Amis
 from lifecycle.adapters.aws.session import AwsSession
-from lifecycle.domain.ami import AmiId, AmiRecord, AmiStatus, Tag
+from lifecycle.domain.ami import AmiId, AmiRecord, AmiState, AmiStatus, Tag
 from lifecycle.errors import CapctlError, ExitCode
 from lifecycle.ports.amis import Amis
+from lifecycle.workflows.wait_available import wait_available
 from tests.fakes.amis import BASE_PARAMETER, FakeAmis
 from tests.fakes.clock import FakeClock
 
@@ -47,7 +48,7 @@ def _in_memory() -> Account:
 
 
 def _emulated(session: AwsSession, base_ami: str, parameter: str) -> Account:
-    ec2, amis = session.client("ec2"), Ec2Amis(session, FakeClock())
+    ec2, amis = session.client("ec2"), Ec2Amis(session)
 
     def make(name: str, tags: dict[str, str]) -> tuple[AmiRecord, str]:
         started = ec2.run_instances(ImageId=base_ami, MinCount=1, MaxCount=1, InstanceType="m6i.large")
@@ -134,7 +135,7 @@ def test_hardened_ami_reads_back_as_such(account: Account, name: str) -> None:
 
 def test_wait_ends_when_the_ami_is_available(account: Account, name: str) -> None:
     made, _ = account.make(name, {})
-    assert account.amis.wait_available(made.id, timeout_s=60).state == "available"
+    assert wait_available(account.amis, FakeClock(), made.id, timeout_s=60).state is AmiState.AVAILABLE
 
 
 def test_deregistered_ami_is_gone(account: Account, name: str) -> None:

@@ -26,7 +26,6 @@ from lifecycle.rehearsal.emulator.launch import Emulator
 from lifecycle.rehearsal.standins.packer import write_program
 from tests.fakes.amis import BASE_AMI, FakeAmis
 from tests.fakes.baker import FakeBaker
-from tests.fakes.clock import FakeClock
 from tests.fakes.targets import make_target
 from tests.fakes.ui import FakeUi
 from tests.rehearsal.stage_parts import REGION, Aws, emulated_credentials, emulated_machines
@@ -126,7 +125,7 @@ def _real(
         session = AwsSession(target)
         yield Bakery(
             baker=PackerBaker(target, session, FakeUi()),
-            amis=Ec2Amis(session, FakeClock()),
+            amis=Ec2Amis(session),
             base=AmiId(emulator.facts["base_ami"]),
             download=download,
             left=lambda: _left(aws),

@@ -10,7 +10,7 @@ import pytest
 from lifecycle.adapters.aws.jobs import BatchJobs
 from lifecycle.adapters.aws.session import AwsSession
 from lifecycle.domain.ami import AmiId
-from lifecycle.domain.job import JobRecord, JobState
+from lifecycle.domain.job import JobRecord, JobState, Purpose, QueueState
 from lifecycle.errors import CapctlError
 from lifecycle.ports.jobs import JobRequest, Jobs, LogPage
 from lifecycle.rehearsal.emulator.containers import jobs_supported
@@ -33,10 +33,11 @@ class Queue:
     ami_id: AmiId
     wait: Callable[[], None]
 
-    def submit(self, *, exit_code: int = 0) -> str:
+    def submit(self, *, exit_code: int = 0, name: str = "", purpose: Purpose = Purpose.WORK) -> str:
         return self.jobs.submit(
             JobRequest(
-                name=f"job-{uuid.uuid4().hex[:8]}",
+                name=name or f"job-{uuid.uuid4().hex[:8]}",
+                purpose=purpose,
                 queue_arn=self.queue_arn,
                 definition_arn=self.definition(exit_code),
                 environment={"WORD": "analysis"},
@@ -151,10 +152,26 @@ def test_cancelled_job_has_failed(queue: Queue) -> None:
     assert queue.ended(job_id).state is JobState.FAILED
 
 
+def test_name_and_reason_may_be_of_any_length(queue: Queue) -> None:
+    job_id = queue.submit(name=f"shop-a.b:{'x' * 200}")
+    queue.jobs.cancel(job_id, reason="because " * 100)
+    job = queue.ended(job_id)
+    assert job.name == f"shop-a-b-{'x' * 200}"[:128]
+    assert job.status_reason == ("because " * 100)[:256]
+
+
+@pytest.mark.parametrize("purpose", Purpose)
+def test_job_keeps_the_purpose_of_its_request(queue: Queue, purpose: Purpose) -> None:
+    job_id = queue.submit(purpose=purpose)
+    assert queue.ended(job_id).purpose is purpose
+    assert queue.jobs.list(queue.queue_arn)[0].purpose is purpose
+
+
 def test_queue_is_valid_and_a_missing_one_is_named(queue: Queue) -> None:
-    assert queue.jobs.queue_state(queue.queue_arn)[0] == "VALID"
-    missing = queue.queue_arn + "-x"
-    assert queue.jobs.queue_state(missing) == ("MISSING", f"job queue `{missing}` does not exist")
+    assert queue.jobs.queue_status(queue.queue_arn).state is QueueState.VALID
+    missing = queue.jobs.queue_status(f"{queue.queue_arn}-x")
+    assert missing.state is QueueState.MISSING
+    assert missing.reason == f"job queue `{queue.queue_arn}-x` does not exist"
 
 
 def test_compute_environments_are_counted(queue: Queue) -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from lifecycle.adapters.aws.pointers import DynamoPointers
+from lifecycle.adapters.aws.pointers import DynamoPointers, _pointer
 from lifecycle.adapters.aws.session import AwsSession
 from lifecycle.domain.release import Pointer
 from lifecycle.errors import CapctlError
@@ -53,6 +53,21 @@ def test_move_from_the_version_that_was_read_succeeds(pointers: Pointers) -> Non
     second = replace(FIRST, version=2, release_id="ba9876543210", previous_release_id=FIRST.release_id)
     pointers.move(second, expected_version=1)
     assert pointers.read() == second
+
+
+def test_item_that_lies_in_tables_already_stays_readable() -> None:
+    written = {
+        "id": {"S": "pointer"},
+        "version": {"N": "1"},
+        "release_id": {"S": "0123456789ab"},
+        "previous_release_id": {"S": ""},
+        "job_queue_arn": {"S": "arn:queue"},
+        "job_definition_arn": {"S": "arn:definition:1"},
+        "moved_at": {"S": "2026-01-01T00:00:00+00:00"},
+        "moved_by": {"S": "tester"},
+        "reason": {"S": ""},
+    }
+    assert _pointer(written) == FIRST
 
 
 @pytest.mark.parametrize("expected_version", [0, 2])

@@ -46,7 +46,9 @@ def _in_memory(*, bootstrapped: bool) -> Account:
         return make_release(next(NUMBERS))
 
     def refused() -> Release:
-        stack.fail_with = CapctlError("stack-failed", "Pulumi failed", details=("the AMI cannot be described",))
+        stack.fail_with = CapctlError(
+            "stack-failed", "Pulumi failed", details=("the AMI cannot be described",), verdict=True
+        )
         return release()
 
     return Account(run=lambda: stack, made=made, release=release, refused=refused)
@@ -170,6 +172,7 @@ def test_refused_release_says_why_and_is_no_release_until_it_is_finished_or_remo
     with pytest.raises(CapctlError) as failed:
         account.run().add_release(release)
     assert failed.value.code == "stack-failed"
+    assert failed.value.is_verdict
     assert any("cannot be described" in line for line in failed.value.details)
     assert account.run().releases() == ()
     template, definition, environment, queue = PARTS

@@ -137,7 +137,8 @@ def exit_codes_page() -> str:
         _sample(),
         "```\n",
         "With `-o json` stdout carries the same as one document: "
-        '`{"schema": "capctl.error/1", "code", "message", "hint", "details", "exit_code"}`.\n',
+        '`{"schema": "capctl.error/1", "code", "message", "hint", "details", "evidence", "exit_code"}`. `evidence` is what a '
+        "failed smoke leaves: its report under `smoke`, or the job that did not succeed under `job`.\n",
         "| error code | meaning |\n|---|---|",
         *(f"| `{code}` | {meaning} |" for code, meaning in sorted(ERROR_CODES.items())),
     ]

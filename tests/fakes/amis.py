@@ -11,7 +11,10 @@ BASE_PARAMETER = "/aws/service/ecs/base"
 
 
 class FakeAmis:
-    """Holds one base AMI of another account, and those that tests `add`."""
+    """Holds one base AMI of another account, and those that tests `add`.
+
+    Each `get` of an AMI that `course` names brings it one state further; in the state None it is not to be seen.
+    """
 
     def __init__(self, *, architecture: str = "x86_64") -> None:
         base = _record(BASE_AMI, "al2023-ami-ecs-gpu", number=0, architecture=architecture)
@@ -19,6 +22,7 @@ class FakeAmis:
         self._foreign = {BASE_AMI: base}
         self._own: dict[AmiId, AmiRecord] = {}
         self._instances: dict[AmiId, str] = {}
+        self.course: dict[AmiId, list[AmiState | None]] = {}
         self._made = 0
 
     def add(
@@ -52,8 +56,13 @@ class FakeAmis:
         return self.parameters[reference]
 
     def get(self, ami_id: AmiId) -> AmiRecord:
+        hidden = False
+        if left := self.course.get(ami_id):
+            state = left.pop(0)
+            hidden = state is None
+            self.change(ami_id, state=state or self._own[ami_id].state)
         found = self._own.get(ami_id) or self._foreign.get(ami_id)
-        if found is None:
+        if found is None or hidden:
             raise CapctlError("ami-missing", f"There is no AMI `{ami_id}`")
         return found
 
@@ -66,13 +75,6 @@ class FakeAmis:
 
     def source_instance(self, ami_id: AmiId) -> str:
         return self._instances.get(ami_id, "")
-
-    def wait_available(self, ami_id: AmiId, *, timeout_s: float) -> AmiRecord:
-        if self.get(ami_id).state is AmiState.PENDING:
-            self.change(ami_id, state=AmiState.AVAILABLE)
-        if self.get(ami_id).state is not AmiState.AVAILABLE:
-            raise CapctlError("ami-failed", f"AMI `{ami_id}` is `{self.get(ami_id).state}`")
-        return self.get(ami_id)
 
     def tag(self, ami_id: AmiId, tags: dict[str, str]) -> None:
         self._own[ami_id] = replace(self.get(ami_id), tags=self.get(ami_id).tags | tags)

@@ -1,15 +1,16 @@
 """`ports.Jobs` in memory."""
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 from lifecycle.domain.ami import AmiId
-from lifecycle.domain.job import JobRecord, JobState, contract
+from lifecycle.domain.job import JobRecord, JobState, QueueState, contract
 from lifecycle.domain.release import DeployedRelease
 from lifecycle.errors import CapctlError
-from lifecycle.ports.jobs import JobRequest, LogLine, LogPage
+from lifecycle.ports.jobs import JobRequest, LogLine, LogPage, QueueStatus
 from tests.fakes.objects import FakeObjects
 from tests.fakes.releases import result_document
 from tests.fakes.stack import FakeStack
@@ -21,8 +22,8 @@ class FakeJobs:
     """Jobs on the releases of a `FakeStack`; each `get` brings a job one state further along `course`.
 
     A job that succeeds writes the document `leaves` to `objects`, where it was told to; None leaves nothing.
-    `outcome` replaces fields of the record in its last state; `hosts` overrides the AMI that hosts of a queue run. Queues in
-    `missing` are gone although their release is listed.
+    `outcome` replaces fields of the record in its last state; `hosts` overrides the AMI that hosts of a queue run. The next looks at
+    queues find `queues`, then they are valid; those in `missing` are gone although their release is listed.
     """
 
     def __init__(self, stack: FakeStack, objects: FakeObjects) -> None:
@@ -35,7 +36,7 @@ class FakeJobs:
         self.leaves: dict[str, Any] | None = result_document()
         self.outcome: dict[str, object] = {}
         self.hosts: dict[str, AmiId] = {}
-        self.queue_states: list[tuple[str, str]] = []
+        self.queues: list[QueueStatus] = []
         self.missing: set[str] = set()
         self.environments = 1
         self.requests: list[JobRequest] = []
@@ -49,8 +50,10 @@ class FakeJobs:
         self._environments[job_id] = request.environment
         self._jobs[job_id] = JobRecord(
             id=job_id,
-            name=request.name,
+            name=re.sub(r"[^\w-]", "-", request.name)[:128],
+            purpose=request.purpose,
             state=JobState.SUBMITTED,
+            obstacle=None,
             status_reason="",
             exit_code=None,
             reason="",
@@ -92,18 +95,18 @@ class FakeJobs:
     def cancel(self, job_id: str, *, reason: str) -> None:
         self.cancelled[job_id] = reason
         self._left[job_id] = []
-        self._jobs[job_id] = replace(self._jobs[job_id], state=JobState.FAILED, status_reason=reason)
+        self._jobs[job_id] = replace(self._jobs[job_id], state=JobState.FAILED, status_reason=reason[:256])
 
     def host_ami(self, job: JobRecord) -> AmiId | None:
         if not job.cluster_instance_arn:
             return None
         return self.hosts.get(job.queue_arn) or self._release_of(job.queue_arn).release.ami_id
 
-    def queue_state(self, queue_arn: str) -> tuple[str, str]:
+    def queue_status(self, queue_arn: str) -> QueueStatus:
         existing = {release.job_queue_arn for release in self._stack.releases()}
         if queue_arn not in existing - self.missing:
-            return "MISSING", f"job queue `{queue_arn}` does not exist"
-        return self.queue_states.pop(0) if self.queue_states else ("VALID", "")
+            return QueueStatus(state=QueueState.MISSING, reason=f"job queue `{queue_arn}` does not exist")
+        return self.queues.pop(0) if self.queues else QueueStatus(state=QueueState.VALID, reason="")
 
     def compute_environments(self) -> int:
         return self.environments
@@ -125,3 +128,8 @@ class FakeJobs:
         # Both lines in one millisecond: a follower that goes by time loses the second.
         lines = [LogLine(at_ms=job.created_ms + 1, message="analysis begins")]
         return [*lines, LogLine(at_ms=job.created_ms + 1, message="analysis ends")] if job.state.is_final else lines
+
+
+def queue(state: str, reason: str = "") -> QueueStatus:
+    """One look at a queue."""
+    return QueueStatus(state=QueueState(state), reason=reason)

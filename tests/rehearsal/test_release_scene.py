@@ -104,12 +104,16 @@ def test_job_through_the_pointer_stores_its_rows(project: Project, kept: KeptSta
     assert "results/by-hand/result.json" in {entry["Key"] for entry in keys}
 
 
-def test_rollback_goes_back_and_forth_and_the_active_release_needs_no_deploy(project: Project) -> None:
-    before = project.done("status")["pointer"]
-    there = project.done("rollback", "--yes")["pointer"]
-    assert (there["release_id"], there["previous_release_id"]) == (before["previous_release_id"], before["release_id"])
-    back = project.done("rollback", "--yes", "--to", before["release_id"])["pointer"]
-    assert (back["release_id"], back["version"]) == (before["release_id"], before["version"] + 2)
+def test_rollback_goes_forward_by_name_only_and_the_active_release_needs_no_deploy(project: Project) -> None:
+    status = project.done("status")
+    before, ids = status["pointer"], [release["id"] for release in status["releases"]]
+    older, younger = sorted((before["release_id"], before["previous_release_id"]), key=ids.index)
+    there = project.done("rollback", "--yes", "--to", younger)["pointer"]
+    back = project.done("rollback", "--yes")["pointer"]
+    assert (back["release_id"], back["previous_release_id"]) == (older, younger)
+    assert back["version"] == there["version"] + 1
+    assert younger in project.fails("rollback-unclear", 2, "rollback", "--yes")
+    project.done("rollback", "--yes", "--to", before["release_id"])
     status = project.done("status")
     (active,) = [release for release in status["releases"] if release["role"] == "active"]
     deployed = project.done("deploy", "--yes", "--ami", active["ami"], "--image", active["image"])

@@ -11,23 +11,17 @@ from botocore.exceptions import ClientError
 from lifecycle.adapters.aws.deregister import deregister, snapshots_of
 from lifecycle.adapters.aws.errors import is_missing, translated
 from lifecycle.adapters.aws.session import AwsSession
-from lifecycle.adapters.aws.waiting import Observation, wait_until
 from lifecycle.domain.ami import AmiId, AmiRecord, AmiState, Tag, parse_ami_id
-from lifecycle.errors import CapctlError, TimedOut, UsageError
-from lifecycle.ports.clock import Clock
+from lifecycle.errors import CapctlError, UsageError
 
-_TERMINAL = {"failed", "error", "invalid", "deregistered", "disabled"}
-# A new AMI may be unknown to some endpoints for so long.
-_APPEARS_WITHIN_S = 150.0
 _MADE_FROM = re.compile(r"Created by CreateImage\((i-[0-9a-f]+)\)")
 
 
 class Ec2Amis:
     """`ports.Amis` in one region."""
 
-    def __init__(self, session: AwsSession, clock: Clock) -> None:
+    def __init__(self, session: AwsSession) -> None:
         self._session = session
-        self._clock = clock
 
     @cached_property
     def _ec2(self) -> Any:
@@ -86,34 +80,6 @@ class Ec2Amis:
             snapshots = self._ec2.describe_snapshots(Filters=wanted)["Snapshots"] if wanted[0]["Values"] else []
         matches = [_MADE_FROM.search(snapshot.get("Description", "")) for snapshot in snapshots]
         return next((match[1] for match in matches if match), "")
-
-    def wait_available(self, ami_id: AmiId, *, timeout_s: float) -> AmiRecord:
-        started = self._clock.monotonic()
-
-        def observe() -> Observation:
-            record = self._find(ami_id)
-            if record is None:
-                if self._clock.monotonic() - started > _APPEARS_WITHIN_S:
-                    raise CapctlError("ami-missing", f"AMI `{ami_id}` does not appear", hint="Bake again")
-                return Observation(reached=False, state="not visible yet")
-            if record.state in _TERMINAL:
-                reason = f": {record.state_reason}" if record.state_reason else ""
-                raise CapctlError(
-                    "ami-failed",
-                    f"AMI `{ami_id}` is `{record.state}`{reason}",
-                    hint="Run `capctl ami bake` again; it removes this one first",
-                )
-            return Observation(reached=record.state == "available", state=record.state)
-
-        def timed_out(state: str) -> TimedOut:
-            return TimedOut(
-                "ami-pending",
-                f"AMI `{ami_id}` is still `{state}` after {timeout_s:g} s",
-                hint="Run `capctl ami bake` again; it goes on waiting",
-            )
-
-        wait_until(observe, clock=self._clock, timeout_s=timeout_s, timed_out=timed_out)
-        return self.get(ami_id)
 
     def tag(self, ami_id: AmiId, tags: dict[str, str]) -> None:
         resources = [ami_id, *self.get(ami_id).snapshot_ids]

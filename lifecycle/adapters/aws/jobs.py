@@ -1,5 +1,6 @@
 """Batch jobs, their logs and their hosts."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,15 +9,23 @@ from botocore.exceptions import ClientError
 from lifecycle.adapters.aws.errors import is_missing, translated
 from lifecycle.adapters.aws.session import AwsSession
 from lifecycle.domain.ami import AmiId
-from lifecycle.domain.job import JobRecord, JobState
+from lifecycle.domain.job import JobRecord, JobState, Obstacle, Purpose, QueueState
 from lifecycle.errors import CapctlError
-from lifecycle.ports.jobs import JobRequest, LogLine, LogPage
+from lifecycle.ports.jobs import JobRequest, LogLine, LogPage, QueueStatus
 
 # DescribeJobs takes up to this many ids.
 _DESCRIBED_AT_ONCE = 100
 _DEFAULT_LOG_GROUP = "/aws/batch/job"
-# From worst to best, to say of a queue and its compute environment which one is worse.
-_STATUSES = ("INVALID", "DELETED", "DELETING", "CREATING", "UPDATING", "VALID")
+_PURPOSE_TAG = "capctl:purpose"
+# Of a job's name: letters, digits, hyphens and underscores.
+_NAME_LENGTH, _NOT_IN_NAMES = 128, re.compile(r"[^A-Za-z0-9_-]")
+_REASON_LENGTH = 256
+# How Batch begins the reason of a job that has no host, or lost it.
+_OBSTACLES = {
+    "CAPACITY:": Obstacle.CAPACITY,
+    "Host EC2": Obstacle.CAPACITY,
+    "MISCONFIGURATION:": Obstacle.MISCONFIGURED,
+}
 
 
 class BatchJobs:
@@ -30,11 +39,11 @@ class BatchJobs:
         timeout = {"timeout": {"attemptDurationSeconds": request.timeout_s}} if request.timeout_s else {}
         with translated(f"submitting job `{request.name}`"):
             answer = self._session.client("batch").submit_job(
-                jobName=request.name,
+                jobName=_NOT_IN_NAMES.sub("-", request.name)[:_NAME_LENGTH],
                 jobQueue=request.queue_arn,
                 jobDefinition=request.definition_arn,
                 containerOverrides={"environment": overrides},
-                tags=request.tags,
+                tags={**request.tags, _PURPOSE_TAG: request.purpose.value},
                 propagateTags=True,
                 **timeout,
             )
@@ -74,7 +83,7 @@ class BatchJobs:
 
     def cancel(self, job_id: str, *, reason: str) -> None:
         with translated(f"ending job `{job_id}`"):
-            self._session.client("batch").terminate_job(jobId=job_id, reason=reason)
+            self._session.client("batch").terminate_job(jobId=job_id, reason=reason[:_REASON_LENGTH])
 
     def host_ami(self, job: JobRecord) -> AmiId | None:
         cluster = job.cluster_instance_arn.rpartition(":container-instance/")[2].rpartition("/")[0]
@@ -90,18 +99,21 @@ class BatchJobs:
         instances = [instance for group in answer["Reservations"] for instance in group["Instances"]]
         return AmiId(instances[0]["ImageId"]) if instances else None
 
-    def queue_state(self, queue_arn: str) -> tuple[str, str]:
+    def queue_status(self, queue_arn: str) -> QueueStatus:
         batch = self._session.client("batch")
         with translated(f"looking at queue `{queue_arn}`"):
             queues = batch.describe_job_queues(jobQueues=[queue_arn])["jobQueues"]
             if not queues:
-                return "MISSING", f"job queue `{queue_arn}` does not exist"
+                return QueueStatus(state=QueueState.MISSING, reason=f"job queue `{queue_arn}` does not exist")
             order = [entry["computeEnvironment"] for entry in queues[0]["computeEnvironmentOrder"]]
             environments = batch.describe_compute_environments(computeEnvironments=order)["computeEnvironments"]
         if not environments:
-            return "INVALID", "the queue's compute environment does not exist"
-        states = [(str(part["status"]), str(part.get("statusReason", ""))) for part in (*queues, *environments)]
-        return min(states, key=lambda state: _STATUSES.index(state[0]))
+            return QueueStatus(state=QueueState.INVALID, reason="the queue's compute environment does not exist")
+        found = [
+            QueueStatus(state=QueueState(part["status"]), reason=part.get("statusReason") or "")
+            for part in (*queues, *environments)
+        ]
+        return min(found, key=lambda status: [*QueueState].index(status.state))
 
     def compute_environments(self) -> int:
         with translated("counting compute environments"):
@@ -135,12 +147,15 @@ class BatchJobs:
 
 def _record(job: dict[str, Any]) -> JobRecord:
     container = job.get("container") or {}
+    reason = job.get("statusReason") or ""
     options = (container.get("logConfiguration") or {}).get("options") or {}
     return JobRecord(
         id=job["jobId"],
         name=job["jobName"],
+        purpose=Purpose.SMOKE if (job.get("tags") or {}).get(_PURPOSE_TAG) == Purpose.SMOKE else Purpose.WORK,
         state=JobState(job["status"]),
-        status_reason=job.get("statusReason") or "",
+        obstacle=next((found for begin, found in _OBSTACLES.items() if reason.startswith(begin)), None),
+        status_reason=reason,
         exit_code=container.get("exitCode"),
         reason=container.get("reason") or "",
         queue_arn=job["jobQueue"],

@@ -43,7 +43,7 @@ def test_an_error_reads_as_message_details_and_hint() -> None:
 
 
 def test_json_output_carries_the_error_as_one_document(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    failure = Denied("permission-denied", "AWS refused", hint="Ask", details=("why",))
+    failure = Denied("permission-denied", "AWS refused", hint="Ask", details=("why",), evidence={"job": {"id": "j"}})
     assert _run(_raise(failure), "-o", "json") == ExitCode.DENIED
     captured = capsys.readouterr()
     assert json.loads(captured.out) == {
@@ -52,6 +52,7 @@ def test_json_output_carries_the_error_as_one_document(folder: Path, capsys: pyt
         "message": "AWS refused",
         "hint": "Ask",
         "details": ["why"],
+        "evidence": {"job": {"id": "j"}},
         "exit_code": 4,
     }
     assert captured.err == "error[permission-denied]: AWS refused\n  why\nhint: Ask\n"

@@ -1,112 +1,60 @@
-"""Deploy: which plan, and where the pointer is after each way it can end."""
+"""Deploy: which plan."""
 
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from lifecycle.config.target import Target
-from lifecycle.domain.ami import AmiId, Tag
+from lifecycle.domain.ami import AmiId
 from lifecycle.domain.digest import Digest, digest_of
 from lifecycle.domain.image import ImageRef, image_with_short_digest
-from lifecycle.domain.job import JobState
-from lifecycle.domain.release import Pointer, Release
-from lifecycle.errors import CapctlError, Inconclusive, Interrupted, PartlyApplied, RolledBack, UsageError
+from lifecycle.domain.job import JobState, Purpose
+from lifecycle.domain.release import Release
+from lifecycle.errors import CapctlError, UsageError
+from lifecycle.ports.jobs import JobRequest
 from lifecycle.ports.stack import ResourceChange
 from lifecycle.workflows.deploy import Wanted, plan_deploy, wanted_release
-from lifecycle.workflows.execute import execute
-from lifecycle.workflows.promote import MovePointer
-from lifecycle.workflows.release_steps import surplus_releases
-from tests.fakes.ports import FakePorts
-from tests.fakes.releases import MODEL_SET, make_release
+from tests.fakes.deploys import DeployWorld, ami_tags
+from tests.fakes.releases import make_release
 from tests.fakes.runs import RUN
-from tests.fakes.stack import FakeStack, deployed
-from tests.fakes.targets import make_target
-
-
-class World:
-    """A bootstrapped target with one verified AMI and one pushed image."""
-
-    def __init__(self, folder: Path) -> None:
-        self.target: Target = make_target(
-            folder,
-            release={"subnet_ids": ("subnet-1",), "security_group_ids": ("sg-1",)},
-            smoke={"video_url": "s3://vision-capctl-123456789012-us-west-2/videos/face.mp4", "timeout_s": 100},
-        )
-        self.ports = FakePorts()
-        self.amis, self.jobs, self.pointers, self.stack = (
-            self.ports.amis,
-            self.ports.jobs,
-            self.ports.pointers,
-            self.ports.stack,
-        )
-        self.ami = self.amis.add("models", tags=_tags("verified"))
-        self.ports.base_builder.build()
-        self.ports.code.push()
-
-    def deploy(self, **wanted: str) -> None:
-        execute(plan_deploy(self.ports, self.target, RUN, Wanted(**wanted)), self.ports, RUN)
-
-    def change_code(self) -> None:
-        self.ports.code.files["job.py"] += "#"
-        self.ports.code.push()
-
-    @property
-    def active(self) -> str | None:
-        pointer = self.pointers.read()
-        return pointer.release_id if pointer else None
-
-    @property
-    def ids(self) -> list[str]:
-        return [release.release.id for release in self.stack.releases()]
-
-
-def _tags(status: str) -> dict[str, str]:
-    return {Tag.PROJECT: "vision", Tag.STATUS: status, Tag.MODEL_SET: MODEL_SET}
+from tests.fakes.stack import deployed
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> World:
-    return World(tmp_path)
+def world(tmp_path: Path) -> DeployWorld:
+    return DeployWorld(tmp_path)
 
 
-def test_deploy_creates_smokes_and_promotes(world: World) -> None:
-    world.deploy()
-    assert world.ids == [world.active]
-    (request,) = world.jobs.requests
-    assert request.environment["VIDEO_URL"] == "s3://vision-capctl-123456789012-us-west-2/videos/face.mp4"
-    assert f"{request.environment['RESULT_URL']}/result.json" in world.ports.objects.stored
-
-
-def test_deploy_of_the_active_release_does_nothing(world: World) -> None:
+def test_deploy_of_the_active_release_does_nothing(world: DeployWorld) -> None:
     world.deploy()
     plan = plan_deploy(world.ports, world.target, RUN, Wanted())
     assert plan.steps == ()
     assert plan.because == "it is active already"
 
 
-def test_plan_names_every_step_in_order(world: World) -> None:
+def test_plan_names_every_step_in_order(world: DeployWorld) -> None:
     plan = plan_deploy(world.ports, world.target, RUN, Wanted())
     verbs = [step.describe().split()[0] for step in plan.steps]
-    assert verbs == ["create", "wait", "smoke", "pointer:", "prune"]
+    assert verbs == ["create", "wait", "smoke", "pointer:"]
+    assert [step.describe().split()[0] for step in plan.after] == ["prune"]
     assert [step.describe().split()[0] for step in plan.undo] == ["remove"]
     assert world.ids == []
 
 
-def test_newest_verified_ami_is_taken_and_candidates_are_not(world: World) -> None:
-    newer = world.amis.add("newer", tags=_tags("verified"))
-    world.amis.add("newest", tags=_tags("candidate"))
+def test_newest_verified_ami_is_taken_and_candidates_are_not(world: DeployWorld) -> None:
+    newer = world.amis.add("newer", tags=ami_tags("verified"))
+    world.amis.add("newest", tags=ami_tags("candidate"))
     assert wanted_release(world.ports, world.target, Wanted()).ami_id == newer.id
 
 
-def test_named_ami_must_be_verified(world: World) -> None:
-    candidate = world.amis.add("candidate", tags=_tags("candidate"))
+def test_named_ami_must_be_verified(world: DeployWorld) -> None:
+    candidate = world.amis.add("candidate", tags=ami_tags("candidate"))
     with pytest.raises(CapctlError, match="needs a verified one") as failed:
         world.deploy(ami=candidate.id)
     assert failed.value.code == "ami-not-verified"
 
 
-def test_image_that_breaks_a_rule_is_not_deployed(world: World) -> None:
+def test_image_that_breaks_a_rule_is_not_deployed(world: DeployWorld) -> None:
     world.ports.code.files["a.onnx"] = "weights"
     world.ports.code.push()
     with pytest.raises(CapctlError) as failed:
@@ -115,271 +63,38 @@ def test_image_that_breaks_a_rule_is_not_deployed(world: World) -> None:
     assert world.ids == []
 
 
-def test_image_tag_is_refused(world: World) -> None:
+def test_image_tag_is_refused(world: DeployWorld) -> None:
     with pytest.raises(UsageError):
         world.deploy(image="repo:latest")
 
 
-def test_failing_smoke_removes_the_release_and_leaves_the_pointer(world: World) -> None:
-    world.deploy()
-    good = world.active
-    world.change_code()
-    world.jobs.course = (JobState.RUNNING, JobState.FAILED)
-    world.jobs.outcome = {"exit_code": 1, "status_reason": "Essential container in task exited"}
-    with pytest.raises(RolledBack) as failed:
-        world.deploy()
-    assert failed.value.exit_code == 7
-    assert "exit code 1" in failed.value.message
-    assert failed.value.details == ("analysis begins", "analysis ends")
-    assert (world.active, world.ids) == (good, [good])
+def customer_job(world: DeployWorld, release: Release) -> JobRequest:
+    """A job of a project called `smoke-tests`."""
+    queue_arn = deployed(release).job_queue_arn
+    return replace(world.jobs.requests[0], name="smoke-tests-42", purpose=Purpose.WORK, queue_arn=queue_arn)
 
 
-@pytest.mark.parametrize("status", ["smoke-passed", "promoted", "superseded"])
-def test_ami_that_has_come_further_than_verified_is_deployed(world: World, status: str) -> None:
-    newer = world.amis.add("newer", tags=_tags(status))
-    assert wanted_release(world.ports, world.target, Wanted()).ami_id == newer.id
-    assert wanted_release(world.ports, world.target, Wanted(ami=newer.id)).ami_id == newer.id
-
-
-def test_ami_with_the_status_of_a_newer_version_is_not_deployed_and_told_as_that(world: World) -> None:
-    quarantined = world.amis.add("newer", tags=_tags("quarantined"))
-    assert wanted_release(world.ports, world.target, Wanted()).ami_id == world.ami.id
-    with pytest.raises(CapctlError, match="quarantined") as failed:
-        world.deploy(ami=quarantined.id)
-    assert failed.value.code == "ami-status-unknown"
-
-
-def test_wrong_host_ami_fails_the_gate(world: World) -> None:
-    plan = plan_deploy(world.ports, world.target, RUN, Wanted())
-    release = wanted_release(world.ports, world.target, Wanted())
-    world.jobs.hosts[deployed(release).job_queue_arn] = AmiId("ami-0ffffffffffffffff")
-    with pytest.raises(RolledBack, match="`host-ami`"):
-        execute(plan, world.ports, RUN)
-    assert world.active is None
-    assert world.ids == []
-
-
-def test_failed_creation_leaves_nothing(world: World) -> None:
-    world.stack.fail_with = CapctlError("stack-failed", "Pulumi failed", details=("InvalidAMIID.NotFound",))
-    with pytest.raises(RolledBack):
-        world.deploy()
-    assert world.stack.half_made == set()
-    assert world.ids == []
-
-
-def test_want_of_capacity_decides_nothing_and_removes_nothing(world: World) -> None:
-    world.jobs.course = (JobState.RUNNABLE,)
-    world.jobs.outcome = {"status_reason": "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY"}
-    with pytest.raises(Inconclusive) as failed:
-        world.deploy()
-    assert failed.value.exit_code == 3
-    assert world.active is None
-    assert len(world.ids) == 1
-    assert list(world.jobs.cancelled) == ["job-1"]
-    world.jobs.course, world.jobs.outcome = (JobState.SUCCEEDED,), {}
-    world.deploy()
-    assert world.active == world.ids[0]
-
-
-def test_misconfigured_release_fails_without_waiting(world: World) -> None:
-    world.jobs.course = (JobState.RUNNABLE,)
-    world.jobs.outcome = {"status_reason": "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT - no GPU"}
-    with pytest.raises(RolledBack):
-        world.deploy()
-    assert world.ports.clock.slept == []
-
-
-def test_job_that_never_ends_is_cancelled_and_taken_back(world: World) -> None:
-    world.jobs.course = (JobState.RUNNING,)
-    with pytest.raises(RolledBack) as failed:
-        world.deploy()
-    assert failed.value.code == "smoke-timed-out"
-    assert list(world.jobs.cancelled) == ["job-1"]
-    assert world.ids == []
-
-
-def test_invalid_queue_fails_the_gate(world: World) -> None:
-    world.jobs.queue_states = [("CREATING", ""), ("INVALID", "AMI cannot be described")]
-    with pytest.raises(RolledBack, match="AMI cannot be described"):
-        world.deploy()
-    assert world.jobs.requests == []
-    assert world.ids == []
-
-
-def test_interrupt_cancels_the_job_and_the_next_run_goes_on(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupt(seconds: float) -> None:
-        raise Interrupted("interrupted", "The command was interrupted")
-
-    with monkeypatch.context() as patched:
-        patched.setattr(world.ports.clock, "sleep", interrupt)
-        with pytest.raises(Interrupted):
-            world.deploy()
-    assert list(world.jobs.cancelled) == ["job-1"]
-    assert (world.active, len(world.ids)) == (None, 1)
-    world.deploy()
-    assert world.active == world.ids[0]
-
-
-def test_smoke_job_of_a_killed_run_is_followed_not_repeated(world: World) -> None:
-    release = wanted_release(world.ports, world.target, Wanted())
-    world.stack.add_release(release)
-    plan = plan_deploy(world.ports, world.target, RUN, Wanted())
-    step = next(step for step in plan.steps if step.describe().startswith("smoke"))
-    step.apply()
-    world.jobs._jobs["job-1"] = replace(world.jobs._jobs["job-1"], state=JobState.RUNNING)
-    world.jobs._left["job-1"] = [JobState.SUCCEEDED]
-    execute(plan, world.ports, RUN)
-    assert len(world.jobs.requests) == 1
-
-
-def test_two_operators_the_second_promotion_loses(world: World) -> None:
-    plan = plan_deploy(world.ports, world.target, RUN, Wanted())
-    other = make_release(99)
-    world.stack.add_release(other)
-    world.pointers.move(_pointer(other), expected_version=0)
-    with pytest.raises(RolledBack) as failed:
-        execute(plan, world.ports, RUN)
-    assert failed.value.code == "pointer-moved"
-    assert world.active == other.id
-    assert world.ids == [other.id]
-
-
-def test_release_that_another_run_made_meanwhile_survives_a_rollback(world: World) -> None:
-    plan, other = plan_deploy(world.ports, world.target, RUN, Wanted()), make_release(99)
-    world.stack.add_release(other)
-    world.jobs.course = (JobState.FAILED,)
-    with pytest.raises(RolledBack):
-        execute(plan, world.ports, RUN)
-    assert world.ids == [other.id]
-
-
-def test_nothing_is_called_rolled_back_while_the_pointer_names_the_release(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(self: MovePointer, _: Pointer) -> None:
-        raise CapctlError("aws-unreachable", "DynamoDB did not answer")
-
-    monkeypatch.setattr(MovePointer, "verify", fail)
-    with pytest.raises(PartlyApplied, match="which takes jobs") as failed:
-        world.deploy()
-    assert (failed.value.code, failed.value.exit_code) == ("release-active", 6)
-    assert "capctl rollback" in failed.value.hint
-    assert world.ids == [world.active]
-
-
-def test_older_release_that_fails_its_smoke_job_stays(world: World) -> None:
-    for _ in range(3):
-        world.deploy(image=str(world.ports.code.push().ref))
-        world.change_code()
-    kept = replace(world.stack.releases()[0].release, image=world.ports.code.push().ref)
-    world.stack._releases = {kept.id: deployed(kept)} | world.stack._releases
-    world.jobs.course = (JobState.FAILED,)
-    before = world.ids
-    plan = plan_deploy(world.ports, world.target, RUN, Wanted())
-    assert plan.undo == ()
-    with pytest.raises(CapctlError) as failed:
-        execute(plan, world.ports, RUN)
-    assert (failed.value.code, failed.value.exit_code) == ("smoke-failed", 1)
-    assert world.ids == before
-
-
-def test_image_of_a_release_may_be_named_as_status_shows_it(world: World) -> None:
-    world.deploy()
-    image = world.stack.releases()[0].release.image
-    world.change_code()
-    world.deploy()
-    assert wanted_release(world.ports, world.target, Wanted(image=image.digest[:19])).image == image
-
-
-def test_short_digest_of_no_release_is_refused(world: World) -> None:
-    world.deploy()
-    world.change_code()
-    pushed = world.ports.code.push().ref.digest[:19]
-    with pytest.raises(UsageError, match=pushed) as failed:
-        world.deploy(image=pushed)
-    assert failed.value.code == "image-unknown"
-
-
-def test_short_digest_of_two_images_is_refused_and_names_both() -> None:
-    both = tuple(ImageRef(repository="vision", digest=Digest(f"sha256:{12 * 'a'}{52 * end}")) for end in "bc")
-    with pytest.raises(UsageError) as failed:
-        image_with_short_digest(f"sha256:{12 * 'a'}", (*both, both[0]))
-    assert (failed.value.code, failed.value.details) == ("image-unknown", tuple(str(ref) for ref in both))
-
-
-def test_release_that_a_killed_run_left_is_removed_when_it_fails(world: World) -> None:
-    world.deploy()
-    good = world.active
-    world.change_code()
-    world.stack.add_release(wanted_release(world.ports, world.target, Wanted()))
-    world.jobs.course = (JobState.FAILED,)
-    with pytest.raises(RolledBack):
-        world.deploy()
-    assert world.ids == [good]
-
-
-def test_release_that_took_jobs_is_not_removed_when_it_fails(world: World) -> None:
+def test_release_that_took_jobs_is_not_removed_when_it_fails(world: DeployWorld) -> None:
     world.deploy()
     world.change_code()
     release = wanted_release(world.ports, world.target, Wanted())
     world.stack.add_release(release)
-    world.jobs.submit(replace(world.jobs.requests[0], name="vision-a", queue_arn=deployed(release).job_queue_arn))
+    world.jobs.submit(customer_job(world, release))
     assert plan_deploy(world.ports, world.target, RUN, Wanted()).undo == ()
 
 
-def test_prune_that_did_not_prune_is_said(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(FakeStack, "remove_releases", lambda self, ids: self.releases())
-    for _ in range(3):
-        world.deploy()
-        world.change_code()
-    assert any("still exist after they were pruned" in line for line in world.ports.ui.lines)
-
-
-def test_creation_is_read_back(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(FakeStack, "add_release", lambda self, release: ())
-    with pytest.raises(RolledBack) as failed:
-        world.deploy()
-    assert failed.value.code == "release-missing"
-
-
-def test_old_releases_are_pruned_but_never_active_or_previous(world: World) -> None:
-    seen = []
-    for _ in range(4):
-        world.deploy()
-        seen.append(world.active)
-        world.change_code()
-    assert world.ids == seen[-2:]
-
-
-def test_prune_keeps_a_release_with_unfinished_jobs(world: World) -> None:
+def test_customer_s_job_is_not_followed_as_the_smoke_job_whatever_its_name(world: DeployWorld) -> None:
     world.deploy()
-    first = world.stack.releases()[0]
     world.change_code()
+    release = wanted_release(world.ports, world.target, Wanted())
+    world.stack.add_release(release)
+    theirs = world.jobs.submit(customer_job(world, release))
     world.deploy()
-    world.jobs.course = ()
-    world.jobs.submit(replace(world.jobs.requests[0], name="late", queue_arn=first.job_queue_arn))
-    world.jobs.course = (JobState.SUCCEEDED,)
-    world.change_code()
-    world.deploy()
-    assert first.release.id in world.ids
-    outcome = [entry.outcome for entry in world.ports.journal.entries() if entry.step.startswith("prune")][-1]
-    assert outcome == f"nothing to prune; kept {first.release.id}, it has unfinished jobs"
+    assert [request.purpose for request in world.jobs.requests] == [Purpose.SMOKE, Purpose.WORK, Purpose.SMOKE]
+    assert world.jobs._jobs[theirs].state is JobState.SUBMITTED
 
 
-def test_failing_prune_keeps_the_promotion(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(self: FakeStack, ids: object) -> None:
-        raise CapctlError("stack-failed", "Pulumi failed")
-
-    monkeypatch.setattr(FakeStack, "remove_releases", fail)
-    for _ in range(3):
-        world.deploy()
-        world.change_code()
-    assert world.active == world.ids[-1]
-    assert len(world.ids) == 3
-    assert any(line.startswith("warning: Old releases") for line in world.ports.ui.lines)
-
-
-def test_preview_that_touches_an_existing_release_is_refused(world: World) -> None:
+def test_preview_that_touches_an_existing_release_is_refused(world: DeployWorld) -> None:
     world.deploy()
     touched = ResourceChange(operation="update", type="aws:batch/jobQueue:JobQueue", name=f"vision-{world.active}")
     world.stack.surprise = (touched,)
@@ -389,14 +104,14 @@ def test_preview_that_touches_an_existing_release_is_refused(world: World) -> No
     assert failed.value.code == "release-would-change"
 
 
-def test_leftovers_of_a_killed_creation_may_be_deleted(world: World) -> None:
+def test_leftovers_of_a_killed_creation_may_be_deleted(world: DeployWorld) -> None:
     world.stack.half_made.add("0123456789ab")
     world.deploy()
     assert world.stack.half_made == set()
     assert world.active is not None
 
 
-def test_full_account_is_refused_before_anything_is_made(world: World) -> None:
+def test_full_account_is_refused_before_anything_is_made(world: DeployWorld) -> None:
     world.jobs.environments = 48
     with pytest.raises(CapctlError) as failed:
         world.deploy()
@@ -411,42 +126,14 @@ def test_full_account_is_refused_before_anything_is_made(world: World) -> None:
         ("release", {"security_group_ids": ()}, "network-missing"),
     ],
 )
-def test_missing_settings_are_usage_errors(world: World, section: str, change: dict[str, object], code: str) -> None:
+def test_missing_settings_are_usage_errors(
+    world: DeployWorld, section: str, change: dict[str, object], code: str
+) -> None:
     settings = world.target.settings
     changed = replace(settings, **{section: replace(getattr(settings, section), **change)})
     with pytest.raises(UsageError) as failed:
         plan_deploy(world.ports, replace(world.target, settings=changed), RUN, Wanted())
     assert failed.value.code == code
-
-
-@pytest.mark.parametrize(
-    ("keep", "active", "previous", "surplus"),
-    [
-        (2, 4, 3, [1, 2]),
-        (3, 4, 3, [1]),
-        (1, 4, 3, [1, 2]),
-        (2, 1, 4, [2, 3]),
-        (10, 4, 3, []),
-    ],
-)
-def test_surplus_counts_from_the_oldest(keep: int, active: int, previous: int, surplus: list[int]) -> None:
-    releases = {number: make_release(number) for number in (1, 2, 3, 4)}
-    pointer = replace(_pointer(releases[active]), previous_release_id=releases[previous].id)
-    found = surplus_releases(tuple(deployed(release) for release in releases.values()), pointer, keep=keep)
-    assert [release.release for release in found] == [releases[number] for number in surplus]
-
-
-def _pointer(release: Release) -> Pointer:
-    return Pointer(
-        version=1,
-        release_id=release.id,
-        previous_release_id="",
-        job_queue_arn=deployed(release).job_queue_arn,
-        job_definition_arn=deployed(release).job_definition_arn,
-        moved_at="2026-01-01T00:00:00+00:00",
-        moved_by="tester",
-        reason="",
-    )
 
 
 def test_release_id_depends_on_every_part() -> None:
@@ -460,3 +147,42 @@ def test_release_id_depends_on_every_part() -> None:
         replace(base, image=ImageRef(repository="other", digest=base.image.digest)),
     ]
     assert len({base.id, *(release.id for release in others)}) == 7
+
+
+@pytest.mark.parametrize("status", ["smoke-passed", "promoted", "superseded"])
+def test_ami_that_has_come_further_than_verified_is_deployed(world: DeployWorld, status: str) -> None:
+    newer = world.amis.add("newer", tags=ami_tags(status))
+    assert wanted_release(world.ports, world.target, Wanted()).ami_id == newer.id
+    assert wanted_release(world.ports, world.target, Wanted(ami=newer.id)).ami_id == newer.id
+
+
+def test_ami_with_the_status_of_a_newer_version_is_not_deployed_and_told_as_that(world: DeployWorld) -> None:
+    quarantined = world.amis.add("newer", tags=ami_tags("quarantined"))
+    assert wanted_release(world.ports, world.target, Wanted()).ami_id == world.ami.id
+    with pytest.raises(CapctlError, match="quarantined") as failed:
+        world.deploy(ami=quarantined.id)
+    assert failed.value.code == "ami-status-unknown"
+
+
+def test_image_of_a_release_may_be_named_as_status_shows_it(world: DeployWorld) -> None:
+    world.deploy()
+    image = world.stack.releases()[0].release.image
+    world.change_code()
+    world.deploy()
+    assert wanted_release(world.ports, world.target, Wanted(image=image.digest[:19])).image == image
+
+
+def test_short_digest_of_no_release_is_refused(world: DeployWorld) -> None:
+    world.deploy()
+    world.change_code()
+    pushed = world.ports.code.push().ref.digest[:19]
+    with pytest.raises(UsageError, match=pushed) as failed:
+        world.deploy(image=pushed)
+    assert failed.value.code == "image-unknown"
+
+
+def test_short_digest_of_two_images_is_refused_and_names_both() -> None:
+    both = tuple(ImageRef(repository="vision", digest=Digest(f"sha256:{12 * 'a'}{52 * end}")) for end in "bc")
+    with pytest.raises(UsageError) as failed:
+        image_with_short_digest(f"sha256:{12 * 'a'}", (*both, both[0]))
+    assert (failed.value.code, failed.value.details) == ("image-unknown", tuple(str(ref) for ref in both))

@@ -1,4 +1,4 @@
-"""Running a plan: apply, read back, write down; restore when a step fails."""
+"""Running a plan: apply, read back, write down; restore when what was tried proves bad."""
 
 from dataclasses import dataclass, field
 
@@ -6,7 +6,7 @@ import pytest
 
 from lifecycle.domain.plan import Plan
 from lifecycle.domain.run import Run
-from lifecycle.errors import CapctlError, Inconclusive, Interrupted, PartlyApplied, RolledBack
+from lifecycle.errors import CapctlError, Denied, Inconclusive, Interrupted, PartlyApplied, RolledBack, TimedOut
 from lifecycle.ports.journal import BEGUN, JournalEntry
 from lifecycle.workflows.execute import execute
 from tests.fakes.ports import FakePorts
@@ -51,8 +51,8 @@ def ports() -> FakePorts:
     return FakePorts()
 
 
-def _plan(*steps: MarkStep, undo: tuple[MarkStep, ...] = ()) -> Plan:
-    return Plan(title="mark", because="asked to", steps=steps, undo=undo)
+def _plan(*steps: MarkStep, after: tuple[MarkStep, ...] = (), undo: tuple[MarkStep, ...] = ()) -> Plan:
+    return Plan(title="mark", because="asked to", steps=steps, after=after, undo=undo)
 
 
 def _outcomes(ports: FakePorts) -> list[tuple[str, str]]:
@@ -94,18 +94,20 @@ def test_a_step_that_does_not_read_back_has_failed(world: World, ports: FakePort
     assert _outcomes(ports) == [("a", "failed: not-set")]
 
 
-def test_a_failure_with_undo_restores_and_keeps_the_reason(world: World, ports: FakePorts) -> None:
-    failure = CapctlError("broken", "it broke", hint="mend it", details=("log",))
+def test_a_verdict_restores_and_keeps_the_reason(world: World, ports: FakePorts) -> None:
+    failure = CapctlError("broken", "it broke", hint="mend it", details=("log",), evidence={"job": 1}, verdict=True)
     steps = (MarkStep(world=world, name="a"), MarkStep(world=world, name="b", fails=failure))
     with pytest.raises(RolledBack) as caught:
         execute(_plan(*steps, undo=(MarkStep(world=world, name="back"),)), ports, RUN)
     assert world.done == ["a", "back"]
     assert (caught.value.code, caught.value.hint, caught.value.details) == ("broken", "mend it", ("log",))
+    assert caught.value.evidence == {"job": 1}
     assert "it broke" in caught.value.message
+    assert not any("it broke" in line for line in ports.ui.lines)
 
 
 def test_a_failing_undo_is_partly_applied(world: World, ports: FakePorts) -> None:
-    step = MarkStep(world=world, name="a", fails=CapctlError("broken", "it broke"))
+    step = MarkStep(world=world, name="a", fails=CapctlError("broken", "it broke", verdict=True))
     undo = MarkStep(world=world, name="back", fails=CapctlError("worse", "that too"))
     with pytest.raises(PartlyApplied) as caught:
         execute(_plan(step, undo=(undo,)), ports, RUN)
@@ -114,8 +116,8 @@ def test_a_failing_undo_is_partly_applied(world: World, ports: FakePorts) -> Non
     assert "that too" in caught.value.message
 
 
-@pytest.mark.parametrize("kind", [Inconclusive, Interrupted])
-def test_an_inconclusive_or_interrupted_step_undoes_nothing(
+@pytest.mark.parametrize("kind", [CapctlError, Denied, Inconclusive, Interrupted, TimedOut])
+def test_what_is_no_verdict_undoes_nothing_and_is_raised_as_it_is(
     kind: type[CapctlError], world: World, ports: FakePorts
 ) -> None:
     step = MarkStep(world=world, name="a", fails=kind("no-answer", "stopped"))
@@ -133,6 +135,48 @@ def test_nothing_is_changed_when_the_journal_cannot_be_written(world: World, por
     with pytest.raises(CapctlError, match="disk is full"):
         execute(_plan(MarkStep(world=world, name="a")), ports, RUN)
     assert world.done == []
+
+
+def test_what_follows_a_done_plan_may_fail_and_only_warns(world: World, ports: FakePorts) -> None:
+    failure = CapctlError("broken", "it broke", verdict=True)
+    first = MarkStep(world=world, name="a")
+    after = (MarkStep(world=world, name="b", fails=failure), MarkStep(world=world, name="c"))
+    done = execute(_plan(first, after=after, undo=(MarkStep(world=world, name="back"),)), ports, RUN)
+    assert world.done == ["a", "c"]
+    assert done.results == ((first, "marked"), (after[1], "marked"))
+    assert done.failures == ((after[0], failure),)
+    assert [line for line in ports.ui.lines if line.startswith("warning")] == [
+        "warning: What was done stands, but this failed: b: it broke"
+    ]
+    assert _outcomes(ports) == [("a", "marked"), ("b", "failed: broken"), ("c", "marked")]
+
+
+def test_what_follows_a_done_plan_can_be_interrupted(world: World, ports: FakePorts) -> None:
+    after = (MarkStep(world=world, name="b", fails=Interrupted("interrupted", "stopped")),)
+    with pytest.raises(Interrupted):
+        execute(_plan(MarkStep(world=world, name="a"), after=after), ports, RUN)
+
+
+def test_nothing_follows_a_plan_that_failed(world: World, ports: FakePorts) -> None:
+    step = MarkStep(world=world, name="a", fails=CapctlError("broken", "it broke"))
+    with pytest.raises(CapctlError):
+        execute(_plan(step, after=(MarkStep(world=world, name="b"),)), ports, RUN)
+    assert world.done == []
+
+
+def test_a_step_that_is_done_stays_done_when_the_journal_cannot_say_so(world: World, ports: FakePorts) -> None:
+    write = ports.journal.append
+
+    def refuse_the_end(entry: JournalEntry) -> None:
+        if entry.outcome != BEGUN:
+            raise CapctlError("journal-unwritable", "The disk is full")
+        write(entry)
+
+    ports.journal.append = refuse_the_end  # type: ignore[method-assign]
+    steps = (MarkStep(world=world, name="a"), MarkStep(world=world, name="b"))
+    execute(_plan(*steps, undo=(MarkStep(world=world, name="back"),)), ports, RUN)
+    assert world.done == ["a", "b"]
+    assert ports.ui.lines.count("warning: The disk is full") == 2
 
 
 def test_an_unwritable_journal_does_not_hide_why_a_step_failed(world: World, ports: FakePorts) -> None:

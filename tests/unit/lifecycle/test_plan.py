@@ -38,6 +38,7 @@ PLAN = Plan(
         SetStep(name="pointer", permissions=("dynamodb:PutItem", "dynamodb:GetItem")),
         SetStep(name="channel", permissions=("ssm:PutParameter",)),
     ),
+    after=(SetStep(name="retention", permissions=("batch:ListJobs",)),),
     undo=(SetStep(name="pointer back", permissions=("dynamodb:PutItem",)),),
 )
 
@@ -46,8 +47,8 @@ def test_a_plan_reads_as_numbered_steps_with_its_reason() -> None:
     assert_golden("plan.txt", PLAN.render() + "\n")
 
 
-def test_a_plan_without_undo_says_nothing_about_failure() -> None:
-    assert "fails" not in Plan(title="t", because="b", steps=PLAN.steps).render()
+def test_a_plan_of_steps_alone_says_nothing_about_failure() -> None:
+    assert len(Plan(title="t", because="b", steps=PLAN.steps).render().splitlines()) == 2 + len(PLAN.steps)
 
 
 def test_a_dry_run_prints_the_plan_and_asks_for_no_target(
@@ -70,4 +71,5 @@ def test_a_dry_run_as_a_document_names_steps_and_permissions(
     document = json.loads(capsys.readouterr().out)
     assert document["schema"] == "capctl.plan/1"
     assert document["steps"][1] == {"step": "set channel: old -> new", "permissions": ["ssm:PutParameter"]}
+    assert [step["step"] for step in document["after"]] == ["set retention: old -> new"]
     assert [step["step"] for step in document["undo"]] == ["set pointer back: old -> new"]

@@ -327,6 +327,30 @@ def test_failed_call_is_told_as_that_of_any_other_part(
     assert failure.details
 
 
+@pytest.mark.parametrize(
+    ("said", "verdict"),
+    [
+        ("vision-1: unexpected state 'INVALID': the AMI cannot be described", True),
+        ("vision-1: https response error StatusCode: 400, RequestID: 1, ClientException: no such instance type", True),
+        ("vision-1: An error occurred (ClientException) when calling the CreateComputeEnvironment operation: no", True),
+        ("vision-1: api error InvalidAMIID.NotFound: The image id does not exist", True),
+        ("vision-1: An error occurred (InvalidClientTokenId) when calling the CreateJobQueue operation: no", False),
+        ("vision-1: https response error StatusCode: 429, TooManyRequestsException: slow down", False),
+        ("vision-1: request send failed, dial tcp: lookup batch.us-west-2.amazonaws.com: no such host", False),
+        (
+            "vision-0: An error occurred (ClientException) when calling the DeleteComputeEnvironment operation: no",
+            False,
+        ),
+        ("update failed", False),
+    ],
+)
+def test_only_what_aws_says_of_a_resource_is_a_verdict(tmp_path: Path, said: str, verdict: bool) -> None:
+    engine = PulumiEngine(make_target(tmp_path), FakeUi(), {})
+    failure = engine._failure("updating", "releases", CommandError(cast(Any, "")), [said])
+    assert failure.is_verdict == verdict
+    assert failure.details == (said,)
+
+
 def test_wrong_passphrase_is_a_usage_error(tmp_path: Path) -> None:
     assert failing(tmp_path, "error: incorrect passphrase").code == "passphrase-wrong"
 

@@ -14,11 +14,13 @@ from lifecycle.ports.stack import ResourceChange
 from lifecycle.workflows.bootstrap import plan_bootstrap
 from lifecycle.workflows.execute import execute
 from lifecycle.workflows.jobs import follow_log, list_jobs, submit_job
-from lifecycle.workflows.promote import MovePointer, active_pointer
+from lifecycle.workflows.lookups import active_pointer
+from lifecycle.workflows.move_pointer import MovePointer
 from lifecycle.workflows.rollback import plan_rollback
 from lifecycle.workflows.smoke import require_video
 from lifecycle.workflows.status import read_status
 from pulumi_stack.components import roles
+from tests.fakes.jobs import queue
 from tests.fakes.ports import FakePorts
 from tests.fakes.releases import make_release
 from tests.fakes.runs import RUN
@@ -42,15 +44,49 @@ def ports() -> FakePorts:
 
 
 def promote(ports: FakePorts, release: Release) -> None:
-    step = MovePointer(ports=ports, run=RUN, release_id=release.id, now=ports.pointers.read())
+    step = MovePointer(ports=ports, run=RUN, release_id=release.id, seen=ports.pointers.read())
     execute(Plan(title="promote", because="a test asks", steps=(step,)), ports, RUN)
 
 
-def test_rollback_goes_to_the_previous_release_and_back(ports: FakePorts) -> None:
-    for expected in (OLD, NEW, OLD):
-        execute(plan_rollback(ports, RUN, to=None), ports, RUN)
-        assert active_pointer(ports).release_id == expected.id
-    assert active_pointer(ports).version == 5
+def rollback(ports: FakePorts, to: Release | None = None) -> str:
+    """Returns the id of the release that is active then."""
+    execute(plan_rollback(ports, RUN, to=to.id if to else None), ports, RUN)
+    return active_pointer(ports).release_id
+
+
+def test_rollback_goes_to_the_previous_release(ports: FakePorts) -> None:
+    assert rollback(ports) == OLD.id
+    assert active_pointer(ports).version == 3
+
+
+def test_second_rollback_does_not_go_forward_again_unasked(ports: FakePorts) -> None:
+    rollback(ports)
+    with pytest.raises(UsageError) as failed:
+        rollback(ports)
+    assert failed.value.code == "rollback-unclear"
+    assert OLD.id in failed.value.message
+    assert NEW.id in failed.value.message
+    assert f"`--to {NEW.id}`" in failed.value.hint
+    assert active_pointer(ports).release_id == OLD.id
+
+
+def test_release_that_was_left_can_be_named_and_left_again(ports: FakePorts) -> None:
+    rollback(ports)
+    assert rollback(ports, to=NEW) == NEW.id
+    assert rollback(ports) == OLD.id
+
+
+def test_promotion_after_a_rollback_can_be_rolled_back(ports: FakePorts) -> None:
+    rollback(ports)
+    mended = make_release(3)
+    ports.stack.add_release(mended)
+    promote(ports, mended)
+    assert rollback(ports) == OLD.id
+
+
+def test_rollback_from_a_release_that_is_gone_goes_to_the_previous_one(ports: FakePorts) -> None:
+    ports.stack.remove_releases({NEW.id})
+    assert rollback(ports) == OLD.id
 
 
 def test_reason_is_in_the_journal_and_the_pointer(ports: FakePorts) -> None:
@@ -99,9 +135,9 @@ def test_rollback_loses_against_a_promotion_in_between(ports: FakePorts) -> None
 
 
 def test_status_shows_roles_and_queues(ports: FakePorts) -> None:
-    ports.jobs.queue_states = [("VALID", ""), ("INVALID", "AMI cannot be described")]
+    ports.jobs.queues = [queue("VALID"), queue("INVALID", "AMI cannot be described")]
     status = read_status(ports)
-    assert [(r.deployed.release.id, r.role, r.queue_state) for r in status.releases] == [
+    assert [(r.deployed.release.id, r.role, r.queue.state) for r in status.releases] == [
         (OLD.id, "previous", "VALID"),
         (NEW.id, "active", "INVALID"),
     ]
@@ -125,7 +161,7 @@ def test_job_goes_to_the_active_release(ports: FakePorts, tmp_path: Path) -> Non
     )
     (request,) = ports.jobs.requests
     assert request.queue_arn == active_pointer(ports).job_queue_arn
-    assert request.name == "vision-a-b-1"
+    assert request.name == "vision-a.b:1"
     assert request.environment == {
         "VIDEO_URL": "s3://vision-capctl-123456789012-us-west-2/videos/a.mp4",
         "SESSION_ID": "a.b:1",
@@ -169,7 +205,7 @@ def test_folders_of_jobs_are_those_that_their_role_may_read_and_write() -> None:
 
 def test_queue_that_is_gone_is_a_state(ports: FakePorts) -> None:
     ports.jobs.missing = {deployed(OLD).job_queue_arn}
-    assert [release.queue_state for release in read_status(ports).releases] == ["MISSING", "VALID"]
+    assert [release.queue.state for release in read_status(ports).releases] == ["MISSING", "VALID"]
 
 
 def test_job_before_the_first_deploy_is_refused(tmp_path: Path) -> None:
@@ -196,7 +232,9 @@ def test_followed_log_ends_with_the_job_and_repeats_no_line(ports: FakePorts, tm
         session_id=None,
         environment={},
     )
-    assert [line.message for line in follow_log(ports, job.id)] == ["analysis begins", "analysis ends"]
+    shown: list[str] = []
+    follow_log(ports, job.id, lambda line: shown.append(line.message))
+    assert shown == ["analysis begins", "analysis ends"]
 
 
 def test_bootstrap_creates_once() -> None:

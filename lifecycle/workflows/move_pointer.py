@@ -3,32 +3,33 @@
 from dataclasses import dataclass
 
 from lifecycle.domain.permissions import READ_POINTER, READ_STATE
-from lifecycle.domain.release import DeployedRelease, Pointer
+from lifecycle.domain.release import Pointer
 from lifecycle.domain.run import Run
 from lifecycle.errors import CapctlError
 from lifecycle.ports import Ports
+from lifecycle.workflows.lookups import deployed_release
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MovePointer:
-    """Point at a release, unless somebody else moved the pointer since the plan was made."""
+    """Point at a release, unless somebody else moved the pointer since the plan was made; `seen` is the pointer of that moment."""
 
     ports: Ports
     run: Run
     release_id: str
-    now: Pointer | None
+    seen: Pointer | None
     permissions: tuple[str, ...] = (*READ_POINTER, *READ_STATE, "dynamodb:PutItem")
 
     def describe(self) -> str:
-        return f"pointer: {self.now.release_id if self.now else 'none'} -> {self.release_id}"
+        return f"pointer: {self.seen.release_id if self.seen else 'none'} -> {self.release_id}"
 
     def apply(self) -> Pointer:
         release = deployed_release(self.ports, self.release_id)
-        version = self.now.version if self.now else 0
+        version = self.seen.version if self.seen else 0
         moved = Pointer(
             version=version + 1,
             release_id=self.release_id,
-            previous_release_id=self.now.release_id if self.now else "",
+            previous_release_id=self.seen.release_id if self.seen else "",
             job_queue_arn=release.job_queue_arn,
             job_definition_arn=release.job_definition_arn,
             moved_at=self.ports.clock.now().isoformat(timespec="seconds"),
@@ -46,25 +47,3 @@ class MovePointer:
                 f"The pointer reads `{found.release_id if found else 'none'}` after it was moved to `{self.release_id}`",
                 hint="Look at `capctl status`: somebody else moved it",
             )
-
-
-def active_pointer(ports: Ports) -> Pointer:
-    """The pointer; raises `CapctlError("pointer-missing")` before the first promotion."""
-    pointer = ports.pointers.read()
-    if pointer is None:
-        raise CapctlError("pointer-missing", "No release takes jobs yet", hint="Run `capctl deploy` first")
-    return pointer
-
-
-def deployed_release(ports: Ports, release_id: str) -> DeployedRelease:
-    """The release with this id; raises `CapctlError("release-missing")` when its resources do not exist."""
-    releases = ports.stack.releases()
-    for release in releases:
-        if release.release.id == release_id:
-            return release
-    known = ", ".join(f"`{release.release.id}`" for release in releases) or "none"
-    raise CapctlError(
-        "release-missing",
-        f"Release `{release_id}` does not exist, its resources were pruned or never made; there are: {known}",
-        hint="Deploy it again: `capctl deploy --ami … --image …`",
-    )

@@ -1,0 +1,31 @@
+"""What takes jobs, and what exists."""
+
+from lifecycle.domain.release import DeployedRelease, Pointer
+from lifecycle.errors import CapctlError
+from lifecycle.ports import Ports
+
+
+def active_pointer(ports: Ports) -> Pointer:
+    """The pointer; raises `CapctlError("pointer-missing")` before the first promotion."""
+    pointer = ports.pointers.read()
+    if pointer is None:
+        raise CapctlError("pointer-missing", "No release takes jobs yet", hint="Run `capctl deploy` first")
+    return pointer
+
+
+def deployed_release(ports: Ports, release_id: str) -> DeployedRelease:
+    """The release with this id; raises `CapctlError("release-missing")` when its resources do not exist."""
+    return release_among(ports.stack.releases(), release_id)
+
+
+def release_among(releases: tuple[DeployedRelease, ...], release_id: str) -> DeployedRelease:
+    """The one of `releases` with this id; raises `CapctlError("release-missing")`."""
+    for release in releases:
+        if release.release.id == release_id:
+            return release
+    known = ", ".join(f"`{release.release.id}`" for release in releases) or "none"
+    raise CapctlError(
+        "release-missing",
+        f"Release `{release_id}` does not exist, its resources were pruned or never made; there are: {known}",
+        hint="Deploy it again: `capctl deploy --ami … --image …`",
+    )

@@ -1,0 +1,45 @@
+"""Wait until an AMI can be used."""
+
+from lifecycle.domain.ami import AmiId, AmiRecord, AmiState
+from lifecycle.domain.waiting import Wait
+from lifecycle.errors import CapctlError, TimedOut
+from lifecycle.ports.amis import Amis
+from lifecycle.ports.clock import Clock
+from lifecycle.workflows.wait import wait_for
+
+_TERMINAL = {"failed", "error", "invalid", "deregistered", "disabled"}
+# A new AMI may be unknown to some endpoints for so long.
+_APPEARS_WITHIN_S = 150.0
+# EC2 answers from several endpoints that learn of a change at different moments; three in a row are hardly all early.
+_SUCCESSES = 3
+
+
+def wait_available(amis: Amis, clock: Clock, ami_id: AmiId, *, timeout_s: float) -> AmiRecord:
+    """The AMI once it is `available`. Raises `CapctlError("ami-failed" | "ami-missing")`, `TimedOut("ami-pending")`."""
+    started = clock.monotonic()
+
+    def look() -> AmiRecord | None:
+        try:
+            ami = amis.get(ami_id)
+        except CapctlError as error:
+            if error.code == "ami-missing" and clock.monotonic() - started <= _APPEARS_WITHIN_S:
+                return None
+            raise
+        if ami.state in _TERMINAL:
+            raise CapctlError(
+                "ami-failed",
+                f"AMI `{ami_id}` is `{ami.state}`{f': {ami.state_reason}' if ami.state_reason else ''}",
+                hint="Run `capctl ami bake` again; it removes this one first",
+            )
+        return ami
+
+    def timed_out(ami: AmiRecord | None) -> TimedOut:
+        return TimedOut(
+            "ami-pending",
+            f"AMI `{ami_id}` is {f'still `{ami.state}`' if ami else 'not visible'} after {timeout_s:g} s",
+            hint="Run `capctl ami bake` again; it goes on waiting",
+        )
+
+    how = Wait(shortest_s=0.25, longest_s=15.0, successes=_SUCCESSES, timeout_s=timeout_s)
+    wait_for(look, lambda ami: ami is not None and ami.state is AmiState.AVAILABLE, how, clock, timed_out=timed_out)
+    return amis.get(ami_id)

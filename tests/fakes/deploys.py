@@ -1,0 +1,55 @@
+"""What a deploy needs, made of fakes."""
+
+from pathlib import Path
+
+from lifecycle.config.target import Target
+from lifecycle.domain.ami import Tag
+from lifecycle.domain.plan import Done
+from lifecycle.workflows.deploy import Wanted, plan_deploy
+from lifecycle.workflows.execute import execute
+from tests.fakes.ports import FakePorts
+from tests.fakes.releases import MODEL_SET
+from tests.fakes.runs import RUN
+from tests.fakes.targets import make_target
+
+
+class DeployWorld:
+    """A bootstrapped target with one verified AMI and one pushed image."""
+
+    def __init__(self, folder: Path) -> None:
+        self.target: Target = make_target(
+            folder,
+            release={"subnet_ids": ("subnet-1",), "security_group_ids": ("sg-1",)},
+            smoke={"video_url": "s3://vision-capctl-123456789012-us-west-2/videos/face.mp4", "timeout_s": 100},
+        )
+        self.ports = FakePorts()
+        self.amis, self.jobs, self.pointers, self.stack = (
+            self.ports.amis,
+            self.ports.jobs,
+            self.ports.pointers,
+            self.ports.stack,
+        )
+        self.ami = self.amis.add("models", tags=ami_tags("verified"))
+        self.ports.base_builder.build()
+        self.ports.code.push()
+
+    def deploy(self, **wanted: str) -> Done:
+        return execute(plan_deploy(self.ports, self.target, RUN, Wanted(**wanted)), self.ports, RUN)
+
+    def change_code(self) -> None:
+        self.ports.code.files["job.py"] += "#"
+        self.ports.code.push()
+
+    @property
+    def active(self) -> str | None:
+        pointer = self.pointers.read()
+        return pointer.release_id if pointer else None
+
+    @property
+    def ids(self) -> list[str]:
+        return [release.release.id for release in self.stack.releases()]
+
+
+def ami_tags(status: str) -> dict[str, str]:
+    """Tags of an AMI of the project."""
+    return {Tag.PROJECT: "vision", Tag.STATUS: status, Tag.MODEL_SET: MODEL_SET}

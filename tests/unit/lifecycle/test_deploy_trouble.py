@@ -1,0 +1,158 @@
+"""Deploy: trouble on the way says nothing about the release, which stays, and the next run goes on from there."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lifecycle.domain.job import JobRecord, JobState, Obstacle
+from lifecycle.domain.release import Pointer
+from lifecycle.errors import CapctlError, Denied, Inconclusive, Interrupted, TimedOut
+from lifecycle.workflows.deploy import Wanted, plan_deploy, wanted_release
+from lifecycle.workflows.execute import execute
+from lifecycle.workflows.move_pointer import MovePointer
+from tests.fakes.deploys import DeployWorld
+from tests.fakes.jobs import FakeJobs, queue
+from tests.fakes.objects import FakeObjects
+from tests.fakes.pointers import pointer_at
+from tests.fakes.releases import make_release
+from tests.fakes.runs import RUN
+from tests.fakes.stack import FakeStack
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> DeployWorld:
+    return DeployWorld(tmp_path)
+
+
+def test_creation_that_met_trouble_is_finished_by_the_next_run(world: DeployWorld) -> None:
+    world.stack.fail_with = CapctlError("stack-failed", "Pulumi failed", details=("no such host",))
+    with pytest.raises(CapctlError) as failed:
+        world.deploy()
+    assert (failed.value.code, failed.value.exit_code) == ("stack-failed", 1)
+    assert len(world.stack.half_made) == 1
+    world.deploy()
+    assert world.ids == [world.active]
+
+
+@pytest.mark.parametrize("trouble", [Denied("credentials-expired", "…"), CapctlError("aws-unreachable", "…")])
+def test_trouble_while_the_job_runs_leaves_the_release_and_the_next_run_follows_the_job(
+    world: DeployWorld, trouble: CapctlError, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(self: FakeJobs, job: JobRecord) -> None:
+        raise trouble
+
+    with monkeypatch.context() as patched:
+        patched.setattr(FakeJobs, "host_ami", fail)
+        with pytest.raises(type(trouble)) as failed:
+            world.deploy()
+    assert failed.value is trouble
+    assert (world.active, len(world.ids), world.jobs.cancelled) == (None, 1, {})
+    world.deploy()
+    assert world.active == world.ids[0]
+    assert len(world.jobs.requests) == 1
+
+
+def test_result_that_cannot_be_read_says_nothing_about_the_release(
+    world: DeployWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(self: FakeObjects, uri: str) -> None:
+        raise CapctlError("aws-unreachable", "S3 did not answer")
+
+    monkeypatch.setattr(FakeObjects, "chunks", fail)
+    with pytest.raises(CapctlError) as failed:
+        world.deploy()
+    assert (failed.value.code, failed.value.exit_code) == ("aws-unreachable", 1)
+    assert len(world.ids) == 1
+
+
+def test_want_of_capacity_decides_nothing_and_removes_nothing(world: DeployWorld) -> None:
+    world.jobs.course = (JobState.RUNNABLE,)
+    world.jobs.outcome = {"obstacle": Obstacle.CAPACITY}
+    with pytest.raises(Inconclusive) as failed:
+        world.deploy()
+    assert failed.value.exit_code == 3
+    assert world.active is None
+    assert len(world.ids) == 1
+    assert list(world.jobs.cancelled) == ["job-1"]
+    world.jobs.course, world.jobs.outcome = (JobState.SUCCEEDED,), {}
+    world.deploy()
+    assert world.active == world.ids[0]
+
+
+def test_job_that_was_still_starting_says_nothing_about_the_release(world: DeployWorld) -> None:
+    world.jobs.course = (JobState.STARTING,)
+    with pytest.raises(TimedOut) as failed:
+        world.deploy()
+    assert failed.value.exit_code == 5
+    assert list(world.jobs.cancelled) == ["job-1"]
+    assert len(world.ids) == 1
+
+
+def test_queue_that_never_settles_says_nothing_about_the_release(world: DeployWorld) -> None:
+    world.jobs.queues = [queue("CREATING")] * 10_000
+    with pytest.raises(TimedOut) as failed:
+        world.deploy()
+    assert failed.value.code == "release-pending"
+    assert world.ports.clock.monotonic() == pytest.approx(600, abs=5)
+    assert len(world.ids) == 1
+
+
+def test_interrupt_cancels_the_job_and_the_next_run_goes_on(
+    world: DeployWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(self: FakeJobs, job: JobRecord) -> None:
+        raise Interrupted("interrupted", "The command was interrupted")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(FakeJobs, "host_ami", interrupt)
+        with pytest.raises(Interrupted):
+            world.deploy()
+    assert list(world.jobs.cancelled) == ["job-1"]
+    assert (world.active, len(world.ids)) == (None, 1)
+    world.deploy()
+    assert world.active == world.ids[0]
+
+
+def test_smoke_job_of_a_killed_run_is_followed_not_repeated(world: DeployWorld) -> None:
+    release = wanted_release(world.ports, world.target, Wanted())
+    world.stack.add_release(release)
+    plan = plan_deploy(world.ports, world.target, RUN, Wanted())
+    step = next(step for step in plan.steps if step.describe().startswith("smoke"))
+    step.apply()
+    world.jobs._jobs["job-1"] = replace(world.jobs._jobs["job-1"], state=JobState.RUNNING)
+    world.jobs._left["job-1"] = [JobState.SUCCEEDED]
+    execute(plan, world.ports, RUN)
+    assert len(world.jobs.requests) == 1
+
+
+def test_two_operators_the_second_promotion_loses(world: DeployWorld) -> None:
+    plan = plan_deploy(world.ports, world.target, RUN, Wanted())
+    other = make_release(99)
+    world.stack.add_release(other)
+    world.pointers.move(pointer_at(other), expected_version=0)
+    with pytest.raises(CapctlError) as failed:
+        execute(plan, world.ports, RUN)
+    assert (failed.value.code, failed.value.exit_code) == ("pointer-moved", 1)
+    assert world.active == other.id
+    assert len(world.ids) == 2
+
+
+def test_pointer_that_was_moved_and_not_read_back_stays_moved(
+    world: DeployWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(self: MovePointer, _: Pointer) -> None:
+        raise CapctlError("aws-unreachable", "DynamoDB did not answer")
+
+    monkeypatch.setattr(MovePointer, "verify", fail)
+    with pytest.raises(CapctlError) as failed:
+        world.deploy()
+    assert (failed.value.code, failed.value.exit_code) == ("aws-unreachable", 1)
+    assert world.ids == [world.active]
+
+
+def test_creation_is_read_back(world: DeployWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FakeStack, "add_release", lambda self, release: ())
+    with pytest.raises(CapctlError) as failed:
+        world.deploy()
+    assert failed.value.code == "release-missing"

@@ -1,0 +1,188 @@
+"""Deploy: a release that was tried and is good takes the jobs, one that is bad is taken back."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lifecycle.domain.ami import AmiId
+from lifecycle.domain.job import JobState, Obstacle
+from lifecycle.errors import CapctlError, PartlyApplied, RolledBack
+from lifecycle.workflows.deploy import Wanted, plan_deploy, wanted_release
+from lifecycle.workflows.execute import execute
+from tests.fakes.deploys import DeployWorld
+from tests.fakes.jobs import queue
+from tests.fakes.pointers import pointer_at
+from tests.fakes.releases import make_release, result_document
+from tests.fakes.runs import RUN
+from tests.fakes.stack import deployed
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> DeployWorld:
+    return DeployWorld(tmp_path)
+
+
+def test_deploy_creates_smokes_and_promotes(world: DeployWorld) -> None:
+    world.deploy()
+    assert world.ids == [world.active]
+    (request,) = world.jobs.requests
+    assert request.environment["VIDEO_URL"] == "s3://vision-capctl-123456789012-us-west-2/videos/face.mp4"
+    assert f"{request.environment['RESULT_URL']}/result.json" in world.ports.objects.stored
+
+
+def test_failing_smoke_removes_the_release_and_leaves_the_pointer(world: DeployWorld) -> None:
+    world.deploy()
+    good = world.active
+    world.change_code()
+    world.jobs.course = (JobState.RUNNING, JobState.FAILED)
+    world.jobs.outcome = {"exit_code": 1, "status_reason": "Essential container in task exited"}
+    with pytest.raises(RolledBack) as failed:
+        world.deploy()
+    assert failed.value.exit_code == 7
+    assert "exit code 1" in failed.value.message
+    assert failed.value.details == ("analysis begins", "analysis ends")
+    assert (world.active, world.ids) == (good, [good])
+
+
+def test_wrong_host_ami_fails_the_gate(world: DeployWorld) -> None:
+    plan = plan_deploy(world.ports, world.target, RUN, Wanted())
+    release = wanted_release(world.ports, world.target, Wanted())
+    world.jobs.hosts[deployed(release).job_queue_arn] = AmiId("ami-0ffffffffffffffff")
+    with pytest.raises(RolledBack, match="`host-ami`"):
+        execute(plan, world.ports, RUN)
+    assert world.active is None
+    assert world.ids == []
+
+
+def test_failed_creation_leaves_nothing(world: DeployWorld) -> None:
+    world.stack.fail_with = CapctlError(
+        "stack-failed", "Pulumi failed", details=("InvalidAMIID.NotFound",), verdict=True
+    )
+    with pytest.raises(RolledBack):
+        world.deploy()
+    assert world.stack.half_made == set()
+    assert world.ids == []
+
+
+def test_job_that_left_no_result_takes_the_release_back(world: DeployWorld) -> None:
+    world.jobs.leaves = None
+    with pytest.raises(RolledBack) as failed:
+        world.deploy()
+    assert (failed.value.code, world.ids) == ("result-missing", [])
+
+
+def test_failed_smoke_carries_its_report(world: DeployWorld) -> None:
+    world.jobs.leaves = result_document(tracks=[])
+    with pytest.raises(RolledBack, match="`tracks`") as failed:
+        world.deploy()
+    report = failed.value.evidence["smoke"]
+    assert (report["job_id"], report["ok"]) == ("job-1", False)
+    assert [check["name"] for check in report["checks"] if not check["ok"]] == ["tracks"]
+    json.dumps(report)
+
+
+def test_failed_job_is_carried_too(world: DeployWorld) -> None:
+    world.jobs.course, world.jobs.outcome = (JobState.FAILED,), {"exit_code": 65}
+    with pytest.raises(RolledBack) as failed:
+        world.deploy()
+    assert (failed.value.evidence["job"]["id"], failed.value.evidence["job"]["exit_code"]) == ("job-1", 65)
+    json.dumps(failed.value.evidence)
+
+
+def test_misconfigured_release_fails_without_waiting(world: DeployWorld) -> None:
+    world.jobs.course = (JobState.RUNNABLE,)
+    world.jobs.outcome = {"obstacle": Obstacle.MISCONFIGURED}
+    with pytest.raises(RolledBack):
+        world.deploy()
+    assert list(world.jobs.cancelled) == ["job-1"]
+    assert world.ports.clock.monotonic() < 2
+
+
+def test_job_that_never_ends_is_cancelled_and_taken_back(world: DeployWorld) -> None:
+    world.jobs.course = (JobState.RUNNING,)
+    with pytest.raises(RolledBack) as failed:
+        world.deploy()
+    assert failed.value.code == "smoke-timed-out"
+    assert list(world.jobs.cancelled) == ["job-1"]
+    assert world.ids == []
+
+
+def test_release_whose_queue_is_gone_is_taken_back(world: DeployWorld) -> None:
+    world.jobs.queues = [queue("MISSING")] * 10_000
+    with pytest.raises(RolledBack, match="still MISSING after 600 s"):
+        world.deploy()
+    assert world.ids == []
+
+
+def test_invalid_queue_fails_the_gate(world: DeployWorld) -> None:
+    world.jobs.queues = [queue("CREATING"), queue("INVALID", "AMI cannot be described")]
+    with pytest.raises(RolledBack, match="AMI cannot be described"):
+        world.deploy()
+    assert world.jobs.requests == []
+    assert world.ids == []
+
+
+def test_queue_that_is_valid_for_a_moment_is_not_trusted(world: DeployWorld) -> None:
+    flapping = [queue("VALID"), queue("UPDATING"), queue("VALID"), queue("VALID")]
+    world.jobs.queues = [*flapping, queue("INVALID", "no instance could be launched")]
+    with pytest.raises(RolledBack, match="no instance could be launched"):
+        world.deploy()
+    assert world.jobs.requests == []
+
+
+def test_queue_that_settles_after_some_flapping_is_used(world: DeployWorld) -> None:
+    world.jobs.queues = [queue(state) for state in ("VALID", "UPDATING", "VALID", "VALID", "VALID", "INVALID")]
+    world.deploy()
+    assert world.active == world.ids[0]
+    assert len(world.jobs.queues) == 1
+
+
+def test_release_that_another_run_made_meanwhile_survives_a_rollback(world: DeployWorld) -> None:
+    plan, other = plan_deploy(world.ports, world.target, RUN, Wanted()), make_release(99)
+    world.stack.add_release(other)
+    world.jobs.course = (JobState.FAILED,)
+    with pytest.raises(RolledBack):
+        execute(plan, world.ports, RUN)
+    assert world.ids == [other.id]
+
+
+def test_nothing_is_called_rolled_back_while_the_pointer_names_the_release(world: DeployWorld) -> None:
+    plan = plan_deploy(world.ports, world.target, RUN, Wanted())
+    # Another run promotes the same release while this one's smoke job fails.
+    world.pointers.move(pointer_at(wanted_release(world.ports, world.target, Wanted())), expected_version=0)
+    world.jobs.course = (JobState.FAILED,)
+    with pytest.raises(PartlyApplied, match="which takes jobs") as failed:
+        execute(plan, world.ports, RUN)
+    assert (failed.value.code, failed.value.exit_code) == ("release-active", 6)
+    assert "capctl rollback" in failed.value.hint
+    assert "job" in failed.value.evidence
+    assert world.ids == [world.active]
+
+
+def test_older_release_that_fails_its_smoke_job_stays(world: DeployWorld) -> None:
+    for _ in range(3):
+        world.deploy(image=str(world.ports.code.push().ref))
+        world.change_code()
+    kept = replace(world.stack.releases()[0].release, image=world.ports.code.push().ref)
+    world.stack._releases = {kept.id: deployed(kept)} | world.stack._releases
+    world.jobs.course = (JobState.FAILED,)
+    before = world.ids
+    plan = plan_deploy(world.ports, world.target, RUN, Wanted())
+    assert plan.undo == ()
+    with pytest.raises(CapctlError) as failed:
+        execute(plan, world.ports, RUN)
+    assert (failed.value.code, failed.value.exit_code) == ("smoke-failed", 1)
+    assert world.ids == before
+
+
+def test_release_that_a_killed_run_left_is_removed_when_it_fails(world: DeployWorld) -> None:
+    world.deploy()
+    good = world.active
+    world.change_code()
+    world.stack.add_release(wanted_release(world.ports, world.target, Wanted()))
+    world.jobs.course = (JobState.FAILED,)
+    with pytest.raises(RolledBack):
+        world.deploy()
+    assert world.ids == [good]

@@ -1,0 +1,85 @@
+"""Which releases a deploy prunes, once it is done."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lifecycle.domain.job import JobState
+from lifecycle.errors import CapctlError
+from lifecycle.workflows.release_steps import surplus_releases
+from tests.fakes.deploys import DeployWorld
+from tests.fakes.pointers import pointer_at
+from tests.fakes.releases import make_release
+from tests.fakes.stack import FakeStack, deployed
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> DeployWorld:
+    return DeployWorld(tmp_path)
+
+
+def test_prune_that_did_not_prune_is_said(world: DeployWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FakeStack, "remove_releases", lambda self, ids: self.releases())
+    for _ in range(3):
+        world.deploy()
+        world.change_code()
+    assert any("still exist after they were removed" in line for line in world.ports.ui.lines)
+    assert world.active == world.ids[-1]
+
+
+def test_old_releases_are_pruned_but_never_active_or_previous(world: DeployWorld) -> None:
+    seen = []
+    for _ in range(4):
+        world.deploy()
+        seen.append(world.active)
+        world.change_code()
+    assert world.ids == seen[-2:]
+
+
+def test_prune_keeps_a_release_with_unfinished_jobs(world: DeployWorld) -> None:
+    world.deploy()
+    first = world.stack.releases()[0]
+    world.change_code()
+    world.deploy()
+    world.jobs.course = ()
+    world.jobs.submit(replace(world.jobs.requests[0], name="late", queue_arn=first.job_queue_arn))
+    world.jobs.course = (JobState.SUCCEEDED,)
+    world.change_code()
+    world.deploy()
+    assert first.release.id in world.ids
+    outcome = [entry.outcome for entry in world.ports.journal.entries() if entry.step.startswith("prune")][-1]
+    assert outcome == f"nothing to prune; kept {first.release.id}, it has unfinished jobs"
+
+
+def test_failing_prune_keeps_the_promotion(world: DeployWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(self: FakeStack, ids: object) -> None:
+        raise CapctlError("stack-failed", "Pulumi failed")
+
+    monkeypatch.setattr(FakeStack, "remove_releases", fail)
+    for _ in range(3):
+        done = world.deploy()
+        world.change_code()
+    assert world.active == world.ids[-1]
+    assert len(world.ids) == 3
+    assert [(step.describe(), failure.code) for step, failure in done.failures] == [
+        ("prune releases beyond 2", "stack-failed")
+    ]
+    assert world.ports.ui.lines[-1].startswith("warning: What was done stands")
+
+
+@pytest.mark.parametrize(
+    ("keep", "active", "previous", "surplus"),
+    [
+        (2, 4, 3, [1, 2]),
+        (3, 4, 3, [1]),
+        (1, 4, 3, [1, 2]),
+        (2, 1, 4, [2, 3]),
+        (10, 4, 3, []),
+    ],
+)
+def test_surplus_counts_from_the_oldest(keep: int, active: int, previous: int, surplus: list[int]) -> None:
+    releases = {number: make_release(number) for number in (1, 2, 3, 4)}
+    pointer = replace(pointer_at(releases[active]), previous_release_id=releases[previous].id)
+    found = surplus_releases(tuple(deployed(release) for release in releases.values()), pointer, keep=keep)
+    assert [release.release for release in found] == [releases[number] for number in surplus]
