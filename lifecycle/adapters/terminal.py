@@ -85,8 +85,8 @@ class TerminalUi:
         if not (self._stream.isatty() and self._answers.isatty()):
             raise UsageError(
                 "confirmation-needed",
-                f"There is no terminal to ask on: {question}",
-                hint="Pass `--yes` to go on without being asked",
+                "The command asks before it changes anything, there is no terminal to ask on, and `--yes` was not given",
+                hint="Look at the plan with `--dry-run`, then pass `--yes`",
             )
         self._stream.write(f"{question} [y/N] ")
         self._stream.flush()

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
 
-from lifecycle.cli.context import Invocation, dry_run_option, pass_invocation
+from lifecycle.cli import documents
+from lifecycle.cli.context import Invocation, NounGroup, dry_run_option, pass_invocation
 from lifecycle.cli.render import table
 
 if TYPE_CHECKING:
     from lifecycle.ports.images import ImageReport
 
 
-@click.group()
+@click.group(cls=NounGroup)
 def command() -> None:
     """Build, push and check container images."""
 
@@ -33,7 +33,7 @@ def base(invocation: Invocation, dry_run: bool) -> None:
     if invocation.execute(plan, dry_run=dry_run):
         image = invocation.app.images.base()
         assert image is not None
-        document = {"image": str(image.ref), "tag": image.tag, "built": bool(plan.steps)}
+        document = documents.image_base(image, changed=bool(plan.steps))
         invocation.emit("capctl.image-base/1", document, str(image.ref))
 
 
@@ -44,7 +44,7 @@ def build(invocation: Invocation) -> None:
     from lifecycle.workflows.build_layer import build_layer
 
     layer = build_layer(invocation.app)
-    invocation.emit("capctl.code-layer/1", asdict(layer), layer.tag)
+    invocation.emit("capctl.code-layer/1", documents.code_layer(layer), layer.tag)
 
 
 @command.command()
@@ -56,7 +56,7 @@ def push(invocation: Invocation, dry_run: bool) -> None:
 
     plan = plan_push_image(invocation.app)
     if (done := invocation.execute(plan, dry_run=dry_run)) and (pushed := done.of(PushCode)):
-        invocation.emit("capctl.image/1", {**asdict(pushed), "image": str(pushed.ref)}, str(pushed.ref))
+        invocation.emit("capctl.image/1", documents.image(pushed), str(pushed.ref))
 
 
 @command.command()
@@ -73,17 +73,20 @@ def verify(invocation: Invocation, image: str | None) -> None:
     app = invocation.app
     ref = parse_image_ref(image, default_repository=app.target.repository) if image else app.images.pushed_code().ref
     report = inspect_image(app, ref)
-    failure = rejection(report)
-    document = {**asdict(report), "image": str(report.ref), "ok": failure is None}
-    invocation.emit("capctl.image-report/1", document, lambda: _text(report), failure=failure)
+    document = documents.image_report(report)
+    invocation.emit("capctl.image-report/1", document, lambda: _text(report), failure=rejection(report))
 
 
 def _text(report: ImageReport) -> str:
     from lifecycle.domain.measures import size_text
 
-    budgets = report.budgets
+    sizes = (
+        ("compressed", report.compressed_bytes, report.budgets.compressed_bytes),
+        ("unpacked", report.unpacked_bytes, report.budgets.unpacked_bytes),
+    )
     rows = [
-        ("compressed", size_text(report.compressed_bytes), size_text(budgets.compressed_bytes)),
-        ("unpacked", size_text(report.unpacked_bytes), size_text(budgets.unpacked_bytes)),
+        ("ok" if is_bytes <= most_bytes else "failed", name, size_text(is_bytes), size_text(most_bytes))
+        for name, is_bytes, most_bytes in sizes
     ]
-    return f"{report.ref}\n" + table(("size", "is", "at most"), rows)
+    verdict = "fails" if report.violations else "passes every rule"
+    return "\n".join((str(report.ref), table(("", "size", "is", "at most"), rows), verdict))

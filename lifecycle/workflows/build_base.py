@@ -39,9 +39,9 @@ def plan_build_base(ports: Ports) -> Plan:
     tag = ports.images.base_tag()
     base = ports.images.base()
     if base is not None:
-        return Plan(title="Base image", because=f"`{tag}` is in the registry as {base.ref.digest}")
+        return Plan(title="build the base image", because=f"`{tag}` is in the registry as {base.ref.digest}")
     return Plan(
-        title="Base image",
+        title="build the base image",
         because=f"the registry does not have `{tag}`",
         steps=(BuildBase(ports=ports, tag=tag),),
     )

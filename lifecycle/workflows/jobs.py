@@ -1,19 +1,20 @@
 """Submit and follow jobs through the pointer."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from lifecycle.config.target import Target
-from lifecycle.domain.job import VIDEO_FOLDERS, JobRecord, contract
-from lifecycle.domain.permissions import READ_JOBS, READ_LOGS, READ_POINTER, SUBMIT_JOBS
+from lifecycle.domain.job import VIDEO_FOLDERS, JobRecord, JobState, contract, exit_text, reason_text
+from lifecycle.domain.permissions import READ_JOBS, READ_LOGS, READ_OBJECTS, READ_POINTER, SUBMIT_JOBS
 from lifecycle.domain.run import Run
-from lifecycle.errors import UsageError
+from lifecycle.errors import CapctlError, UsageError
 from lifecycle.ports import Ports
 from lifecycle.ports.clock import polls
 from lifecycle.ports.jobs import JobRequest, LogLine
 from lifecycle.workflows.promote import active_pointer
 
 PERMISSIONS = {
-    "job submit": (*READ_POINTER, *SUBMIT_JOBS),
+    "job submit": (*READ_POINTER, *READ_OBJECTS, *SUBMIT_JOBS),
     "job ls": (*READ_POINTER, *READ_JOBS),
     "job logs": READ_LOGS,
 }
@@ -22,10 +23,21 @@ PERMISSIONS = {
 _LOG_POLL_S = 2.0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogRead:
+    """A job, and the lines it wrote since the last look."""
+
+    job: JobRecord
+    lines: tuple[LogLine, ...]
+
+
 def submit_job(
     ports: Ports, target: Target, run: Run, *, video_url: str, session_id: str | None, environment: dict[str, str]
 ) -> JobRecord:
-    """Submit one video to the active release; the result goes below `results/` in the target's bucket."""
+    """Submit one video to the active release; the result goes below `results/` in the target's bucket.
+
+    Raises `UsageError("job-invalid" | "video-out-of-reach")`, `CapctlError("video-missing")`.
+    """
     pointer = active_pointer(ports)
     session = session_id or f"job-{run.id}"
     wanted = {
@@ -38,7 +50,14 @@ def submit_job(
         contract.JobRequest.from_environment(wanted)
     except contract.RequestInvalid as error:
         raise UsageError("job-invalid", f"The container would refuse the job: {error}", hint=error.hint) from error
-    require_reachable(target, wanted[contract.Env.VIDEO_URL.value])
+    video_url = wanted[contract.Env.VIDEO_URL.value]
+    require_reachable(target, video_url)
+    if ports.objects.find(video_url) is None:
+        raise CapctlError(
+            "video-missing",
+            f"There is no video `{video_url}`",
+            hint="Check its name, or copy the video there first",
+        )
     request = JobRequest(
         name=f"{target.project}-{session}"[:128].replace(".", "-").replace(":", "-"),
         queue_arn=pointer.job_queue_arn,
@@ -65,15 +84,25 @@ def require_reachable(target: Target, video_url: str) -> None:
         )
 
 
-def read_log(ports: Ports, job_id: str) -> tuple[LogLine, ...]:
-    """What the job wrote so far."""
-    return ports.jobs.logs(ports.jobs.get(job_id)).lines
+def read_log(ports: Ports, job_id: str) -> Iterator[LogRead]:
+    """What the job wrote so far, in one piece."""
+    job = ports.jobs.get(job_id)
+    yield LogRead(job=job, lines=ports.jobs.logs(job).lines)
 
 
-def follow_log(ports: Ports, job_id: str) -> Iterator[LogLine]:
-    """Lines as they come, until the job has ended."""
-    for _, lines in follow(ports, job_id, poll_s=lambda _: _LOG_POLL_S):
-        yield from lines
+def follow_log(ports: Ports, job_id: str) -> Iterator[LogRead]:
+    """What the job writes as it comes, until the job has ended."""
+    for job, lines in follow(ports, job_id, poll_s=lambda _: _LOG_POLL_S):
+        yield LogRead(job=job, lines=lines)
+
+
+def rejection(job: JobRecord) -> CapctlError | None:
+    """The error that a job amounts to, if it failed."""
+    if job.state is not JobState.FAILED:
+        return None
+    ended = f", exit {exit_text(job.exit_code)}" if job.exit_code is not None else ""
+    why = f": {reason_text(job)}" if reason_text(job) else ""
+    return CapctlError("job-failed", f"Job `{job.id}` is {job.state}{ended}{why}", hint="The end of its log says more")
 
 
 def follow(

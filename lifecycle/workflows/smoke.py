@@ -74,7 +74,7 @@ def plan_smoke(ports: Ports, target: Target, run: Run, *, release_id: str | None
         release_id = active_pointer(ports).release_id
     deployed_release(ports, release_id)
     return Plan(
-        title="Smoke",
+        title=f"smoke release {release_id}",
         because="a real job is the proof",
         steps=(Smoke(ports=ports, target=target, run=run, release_id=release_id),),
     )
