@@ -8,7 +8,8 @@ import click
 
 from lifecycle.cli import documents
 from lifecycle.cli.context import Invocation, NounGroup, dry_run_option, pass_invocation
-from lifecycle.cli.render import brief, check_table, fields, table, time_text
+from lifecycle.cli.render import check_table, fields, table, time_text
+from lifecycle.domain.digest import brief
 
 if TYPE_CHECKING:
     from lifecycle.domain.ami import AmiRecord

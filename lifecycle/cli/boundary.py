@@ -97,8 +97,10 @@ def render_error(error: CapctlError, *, colour: bool = False) -> str:
     if isinstance(error, Declined):
         return error.message
     label = f"error[{error.code}]:"
+    from lifecycle.domain.digest import brief
+
     lines = [f"{click.style(label, fg='red', bold=True) if colour else label} {error.message}"]
-    lines += [f"  {line}" for detail in error.details for line in detail.splitlines()]
+    lines += [f"  {brief(line)}" for detail in error.details for line in detail.splitlines()]
     if error.hint:
         lines.append(f"{click.style('hint:', fg='cyan') if colour else 'hint:'} {error.hint}")
     return "\n".join(lines)

@@ -120,11 +120,9 @@ class Invocation:
         return execute(plan, self.app, self.run)
 
     def _require_consent(self, plan: Plan) -> None:
-        from lifecycle.cli.render import brief
-
         target = self.app.target
         if not self.assume_yes:
-            self.terminal.note(brief(plan.render()))
+            self.terminal.note(plan.render())
         title = plan.title[:1].upper() + plan.title[1:]
         place = f"target `{target.name}` (account {target.account}, region {target.region})"
         if not self.terminal.confirm(f"{title} on {place}?"):
@@ -132,7 +130,7 @@ class Invocation:
 
 
 def _plan_text(plan: Plan) -> str:
-    from lifecycle.cli.render import brief
+    from lifecycle.domain.digest import brief
 
     next_time = "Nothing was changed; run again without `--dry-run` to apply" if plan.steps else "Nothing to do"
     return f"{brief(plan.render())}\n{next_time}"

@@ -88,5 +88,6 @@ def _text(report: ImageReport) -> str:
         ("ok" if is_bytes <= most_bytes else "failed", name, size_text(is_bytes), size_text(most_bytes))
         for name, is_bytes, most_bytes in sizes
     ]
-    verdict = "fails" if report.violations else "passes every rule"
+    broken = len(report.violations)
+    verdict = f"breaks {broken} {'rule' if broken == 1 else 'rules'}" if broken else "passes every rule"
     return "\n".join((str(report.ref), table(("", "size", "is", "at most"), rows), verdict))

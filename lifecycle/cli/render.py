@@ -8,10 +8,11 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from lifecycle.domain.digest import brief
+
 if TYPE_CHECKING:
     from lifecycle.domain.check import Check
 
-_DIGEST = re.compile(r"(sha256:[0-9a-f]{12})[0-9a-f]{52}")
 _URL_FOLDERS = re.compile(r"s3://\S*/")
 # Narrower than this a cut cell tells nothing.
 _NARROWEST = 8
@@ -59,11 +60,6 @@ def check_table(checks: Iterable[Check], *, not_checked: Iterable[str] = ()) -> 
     """One line per check, then one per thing that none of them covers."""
     rows = [("ok" if check.ok else "failed", check.name, brief(check.expected), brief(check.found)) for check in checks]
     return table(("", "check", "expected", "found"), [*rows, *(("not checked", name, "", "") for name in not_checked)])
-
-
-def brief(text: str) -> str:
-    """`text` with each digest cut to the 12 digits by which people tell them apart."""
-    return _DIGEST.sub(r"\1", text)
 
 
 def without_folders(text: str) -> str:

@@ -8,7 +8,8 @@ import click
 
 from lifecycle.cli import documents
 from lifecycle.cli.context import Invocation, pass_invocation
-from lifecycle.cli.render import brief, table, time_text, without_folders
+from lifecycle.cli.render import table, time_text, without_folders
+from lifecycle.domain.digest import brief
 
 if TYPE_CHECKING:
     from lifecycle.domain.release import Pointer

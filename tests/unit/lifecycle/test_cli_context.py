@@ -8,7 +8,6 @@ import pytest
 
 from lifecycle.cli.boundary import render_error
 from lifecycle.cli.context import Declined, Invocation, pass_invocation, reason_option, yes_option
-from lifecycle.cli.render import table
 from lifecycle.domain.plan import Plan
 from lifecycle.errors import UsageError
 from tests.fakes.ports import FakePorts
@@ -111,8 +110,3 @@ def test_the_application_is_made_from_the_configuration(invocation: Invocation, 
     assert app.target.name == "dev"
     assert app.session.app_id == "capctl.status"
     assert app.ui is invocation.terminal
-
-
-def test_columns_of_a_table_are_as_wide_as_their_widest_cell() -> None:
-    assert table(("id", "size"), [("a", 1), ("long", 22)]) == "id    size\na     1\nlong  22"
-    assert table(("id", "size"), []) == "id  size"
