@@ -26,6 +26,9 @@ if TYPE_CHECKING:
         def target(self) -> Target: ...
 
 
+_CONFIG, _OUTPUT = "capctl.yaml", "text"
+
+
 class Declined(CapctlError):
     """The question whether to go on was answered with no: nothing was done, and nothing is wrong."""
 
@@ -33,20 +36,23 @@ class Declined(CapctlError):
 class Composition(Protocol):
     """Who makes what a command works with; `lifecycle.app`, unless it is a test."""
 
-    def terminal(self, *, verbosity: int, assume_yes: bool) -> Ui: ...
+    def terminal(self, *, verbosity: int, assume_yes: bool) -> Ui:
+        """Messages to the person who runs the command."""
 
-    def application(self, target: Target, ui: Ui, *, command: str) -> Application: ...
+    def application(self, target: Target, ui: Ui, *, command: str) -> Application:
+        """The ports of `target`."""
 
-    def begin_run(self, command: str, *, reason: str, folder: Path) -> Run: ...
+    def begin_run(self, command: str, *, reason: str, folder: Path) -> Run:
+        """A run of `command`, from the commit that is checked out in `folder`."""
 
 
 class Invocation:
     """One run of capctl. The options given before and after the command fill it; `verbosity` is -1 (`-q`), 0 or 1 (`-v`)."""
 
     def __init__(self, composition: Composition | None = None) -> None:
-        self.config_path = Path("capctl.yaml")
+        self.config_path = Path(_CONFIG)
         self.target_name: str | None = None
-        self.output = "text"
+        self.output = _OUTPUT
         self.verbosity = 0
         self.assume_yes = False
         self.reason = ""
@@ -155,7 +161,12 @@ def root_options(*, at_root: bool) -> list[click.Option]:
         elif default is not None:
             attributes |= {"default": default, "show_default": True}
         return click.Option(
-            names, expose_value=False, is_eager=True, is_flag=flag is not None, callback=given, **attributes
+            names,
+            expose_value=False,
+            is_eager=True,
+            is_flag=None if flag is None else True,
+            callback=given,
+            **attributes,
         )
 
     return [
@@ -163,7 +174,7 @@ def root_options(*, at_root: bool) -> list[click.Option]:
             "--config",
             field="config_path",
             type=click.Path(path_type=Path),
-            default="capctl.yaml",
+            default=_CONFIG,
             envvar="CAPCTL_CONFIG",
             show_envvar=True,
             help="Configuration file.",
@@ -174,7 +185,7 @@ def root_options(*, at_root: bool) -> list[click.Option]:
             "--output",
             field="output",
             type=click.Choice(["text", "json"]),
-            default="text",
+            default=_OUTPUT,
             envvar="CAPCTL_OUTPUT",
             show_envvar=True,
             help="Form of the result on stdout.",
