@@ -19,8 +19,8 @@ _INTRODUCTION = """\
 # The documents of `-o json`
 
 With `-o json` a command prints one JSON document on stdout, whose first field `schema` names its form, such as `capctl.ami/1`.
-A form may gain fields; one that loses a field, or gives it another meaning, gets a higher number. Documents that are not listed
-here are for people: `capctl init` and `capctl rehearse`.
+A form may gain fields; one that loses a field, or gives it another meaning, gets a higher number. What `capctl init` and
+`capctl rehearse` answer is not promised.
 """
 
 
