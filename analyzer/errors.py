@@ -17,6 +17,22 @@ class ExitCode(IntEnum):
     INTERRUPTED = 75
     MISMATCH = 78
 
+    @property
+    def meaning(self) -> str:
+        """A few words."""
+        return _MEANINGS[self]
+
+
+_MEANINGS = {
+    ExitCode.OK: "done",
+    ExitCode.USAGE: "bad arguments",
+    ExitCode.INPUT: "unreadable input",
+    ExitCode.UNAVAILABLE: "dependency down",
+    ExitCode.BUG: "bug",
+    ExitCode.INTERRUPTED: "interrupted",
+    ExitCode.MISMATCH: "configuration or model mismatch",
+}
+
 
 class AnalyzerError(Exception):
     """A failure that the user can act on.

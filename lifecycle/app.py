@@ -42,6 +42,11 @@ def begin_run(command: str, *, reason: str, folder: Path) -> Run:
     return this_run(command, reason=reason, folder=folder)
 
 
+def application(target: Target, ui: Ui, *, command: str) -> App:
+    """All ports of `target`; calls to AWS name `command`."""
+    return App(target, ui, command=command)
+
+
 class App:
     """`ports.Ports` for one target. SDKs are imported by the port that needs them, when it is first asked for."""
 

@@ -164,6 +164,7 @@ ERROR_CODES: dict[str, str] = {
     "imds-not-set": "an AMI does not require IMDSv2 after it was set",
     "instance-unreachable": "Packer did not reach the instance of the bake",
     "interrupted": "a signal ended the command",
+    "job-failed": "a job that was followed ended as failed",
     "job-invalid": "the container would refuse the job's parameters",
     "job-missing": "there is no such job",
     "journal-unwritable": "the journal of mutations cannot be written, so nothing may be changed",
@@ -240,7 +241,7 @@ ERROR_CODES: dict[str, str] = {
     "undo-failed": "what was tried proved bad and the former state could not be restored",
     "uri-invalid": "the text is not an S3 address",
     "usage": "the command line is wrong",
-    "video-missing": "the configuration names no video for the smoke job",
+    "video-missing": "there is no such video, or the configuration names none for the smoke job",
     "video-out-of-reach": "a video lies where the role of the jobs may not read",
     "wheelhouse-failed": "pip could not download the locked wheels",
 }

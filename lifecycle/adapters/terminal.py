@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, contextmanager
 from threading import Lock
 from typing import TYPE_CHECKING, TextIO
 
+from lifecycle.domain.digest import brief
 from lifecycle.domain.measures import duration_text, size_text
 from lifecycle.errors import Interrupted, UsageError
 
@@ -85,15 +86,15 @@ class TerminalUi:
         if not (self._stream.isatty() and self._answers.isatty()):
             raise UsageError(
                 "confirmation-needed",
-                f"There is no terminal to ask on: {question}",
-                hint="Pass `--yes` to go on without being asked",
+                "The command asks before it changes anything, there is no terminal to ask on, and `--yes` was not given",
+                hint="Look at the plan with `--dry-run`, then pass `--yes`",
             )
         self._stream.write(f"{question} [y/N] ")
         self._stream.flush()
         return self._answers.readline().strip().lower() in {"y", "yes"}
 
     def _row(self, title: str) -> AbstractContextManager[None]:
-        return self._display().row(title) if self._animate else _nothing()
+        return self._display().row(brief(title)) if self._animate else _nothing()
 
     def _display(self) -> LiveDisplay:
         if self._live is None:
@@ -116,6 +117,7 @@ class TerminalUi:
         return f"\x1b[{_STYLES[style]}m{text}\x1b[0m" if self._colour else text
 
     def _print(self, line: str) -> None:
+        line = brief(line)
         with self._lock:
             if self._live and self._live.active:
                 self._live.print_above(line)

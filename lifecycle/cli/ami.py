@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING
 
 import click
 
-from lifecycle.cli.context import Invocation, dry_run_option, pass_invocation
-from lifecycle.cli.render import table
+from lifecycle.cli import documents
+from lifecycle.cli.context import Invocation, NounGroup, dry_run_option, pass_invocation
+from lifecycle.cli.render import check_table, fields, table, time_text
 from lifecycle.domain.ami import AmiStatus
+from lifecycle.domain.digest import brief
 
 if TYPE_CHECKING:
     from lifecycle.domain.ami import AmiRecord
-    from lifecycle.workflows.verify_ami import AmiReport
 
 
-@click.group()
+@click.group(cls=NounGroup)
 def command() -> None:
     """Bake and check AMIs."""
 
@@ -32,12 +32,12 @@ def bake(invocation: Invocation, force: bool, dry_run: bool) -> None:
     Does nothing when a verified AMI of the same content exists.
     """
     from lifecycle.workflows.bake import bake
-    from lifecycle.workflows.list_amis import ami_document
 
     carry_out = partial(invocation.execute, dry_run=dry_run)
     baked = bake(invocation.app, invocation.app.target, invocation.run, force=force, carry_out=carry_out)
     if baked:
-        invocation.emit("capctl.ami/1", {**ami_document(baked.ami), "baked": baked.is_changed}, baked.ami.id)
+        document = documents.ami_bake(baked.ami, changed=baked.is_changed)
+        invocation.emit("capctl.ami-bake/1", document, baked.ami.id)
 
 
 @command.command("ls")
@@ -45,10 +45,10 @@ def bake(invocation: Invocation, force: bool, dry_run: bool) -> None:
 @pass_invocation
 def list_(invocation: Invocation, status: str | None) -> None:
     """List the project's AMIs, newest first."""
-    from lifecycle.workflows.list_amis import ami_document, list_amis
+    from lifecycle.workflows.list_amis import list_amis
 
     amis = list_amis(invocation.app, invocation.app.target, status=AmiStatus(status) if status else None)
-    invocation.emit("capctl.ami-list/1", {"amis": [ami_document(ami) for ami in amis]}, lambda: _list(amis))
+    invocation.emit("capctl.ami-list/1", documents.ami_list(amis), lambda: _list(amis))
 
 
 @command.command()
@@ -57,10 +57,9 @@ def list_(invocation: Invocation, status: str | None) -> None:
 def show(invocation: Invocation, ami: str) -> None:
     """Show what AMI is and what went into it."""
     from lifecycle.domain.ami import parse_ami_id
-    from lifecycle.workflows.list_amis import ami_document
 
-    document = ami_document(invocation.app.amis.get(parse_ami_id(ami)))
-    invocation.emit("capctl.ami/1", document, lambda: _fields(document))
+    found = invocation.app.amis.get(parse_ami_id(ami))
+    invocation.emit("capctl.ami/1", documents.ami(found), lambda: _details(found))
 
 
 @command.command()
@@ -75,28 +74,43 @@ def verify(invocation: Invocation, ami: str) -> None:
     from lifecycle.workflows.verify_ami import NOT_CHECKED, rejection, verify_ami
 
     report = verify_ami(invocation.app, invocation.app.target, parse_ami_id(ami))
-    failure = rejection(report)
-    document = {
-        "id": report.ami.id,
-        "ok": failure is None,
-        "checks": [asdict(check) for check in report.checks],
-        "not_checked": list(NOT_CHECKED),
-    }
-    invocation.emit("capctl.ami-verification/1", document, lambda: _checks(report, NOT_CHECKED), failure=failure)
+    document = documents.ami_verification(report, not_checked=NOT_CHECKED)
+    invocation.emit(
+        "capctl.ami-verification/1",
+        document,
+        lambda: check_table(report.checks, not_checked=NOT_CHECKED),
+        failure=rejection(report),
+    )
 
 
 def _list(amis: tuple[AmiRecord, ...]) -> str:
     if not amis:
         return ""
-    rows = [(ami.id, ami.status or "-", ami.state, f"{ami.size_gib} GiB", ami.created, ami.name) for ami in amis]
+    rows = [
+        (ami.id, ami.status or "-", ami.state, f"{ami.size_gib} GiB", time_text(ami.created), ami.name) for ami in amis
+    ]
     return table(("ami", "status", "state", "size", "created", "name"), rows)
 
 
-def _fields(document: dict[str, object]) -> str:
-    shown = {key: ", ".join(value) if isinstance(value, list) else value for key, value in document.items()}
-    return "\n".join(f"{key:<13} {'-' if value is None else value}" for key, value in shown.items())
+def _details(ami: AmiRecord) -> str:
+    from lifecycle.domain.ami import Tag
 
-
-def _checks(report: AmiReport, not_checked: tuple[str, ...]) -> str:
-    rows = [("ok" if check.ok else "failed", check.name, check.expected, check.found) for check in report.checks]
-    return table(("", "check", "expected", "found"), [*rows, *(("not checked", name, "", "") for name in not_checked)])
+    pairs = (
+        ("AMI", ami.id),
+        ("name", ami.name),
+        ("status", ami.status or "not baked by capctl"),
+        ("state", f"{ami.state}: {ami.state_reason}" if ami.state_reason else ami.state),
+        ("created", time_text(ami.created)),
+        ("architecture", ami.architecture),
+        ("size", f"{ami.size_gib} GiB"),
+        ("snapshots", ami.snapshot_ids),
+        ("IMDSv2 required", ami.imds_v2),
+        ("model set", ami.tags.get(Tag.MODEL_SET)),
+        ("base AMI", ami.tags.get(Tag.BASE_AMI)),
+        ("recipe", ami.tags.get(Tag.RECIPE)),
+        ("bake digest", ami.tags.get(Tag.BAKE_DIGEST)),
+        ("evidence", ami.tags.get(Tag.EVIDENCE)),
+        ("git commit", ami.tags.get(Tag.GIT)),
+        ("run", ami.tags.get(Tag.RUN)),
+    )
+    return brief(fields(pairs))

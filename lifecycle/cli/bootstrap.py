@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import click
 
+from lifecycle.cli import documents
 from lifecycle.cli.context import Invocation, dry_run_option, pass_invocation
-from lifecycle.cli.render import table
+from lifecycle.cli.render import fields
+
+if TYPE_CHECKING:
+    from lifecycle.ports.stack import BaseOutputs
 
 
 @click.command()
@@ -22,6 +26,19 @@ def command(invocation: Invocation, dry_run: bool) -> None:
 
     plan = plan_bootstrap(invocation.app)
     if invocation.execute(plan, dry_run=dry_run):
-        outputs = asdict(invocation.app.stack.base())
-        document = {**outputs, "changed": bool(plan.steps)}
-        invocation.emit("capctl.base/1", document, lambda: table(("output", "value"), outputs.items()))
+        outputs = invocation.app.stack.base()
+        invocation.emit("capctl.base/1", documents.base(outputs, changed=bool(plan.steps)), lambda: _text(outputs))
+
+
+def _text(outputs: BaseOutputs) -> str:
+    return fields(
+        (
+            ("bucket", outputs.bucket),
+            ("repository", outputs.repository),
+            ("table", outputs.table),
+            ("log group", outputs.log_group),
+            ("job role", outputs.job_role_arn),
+            ("execution role", outputs.execution_role_arn),
+            ("instance profile", outputs.instance_profile_arn),
+        )
+    )

@@ -8,23 +8,23 @@ import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from itertools import pairwise
 from types import FrameType
 
 import click
 
+from lifecycle.cli.context import Declined, Invocation, wants_json
 from lifecycle.errors import CapctlError, ExitCode, Interrupted, UsageError
 
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def run_command_line(root: click.Command, arguments: Sequence[str]) -> int:
+def run_command_line(root: click.Command, arguments: Sequence[str], invocation: Invocation | None = None) -> int:
     """Run `root` and return its exit code. With CAPCTL_DEBUG=1 every failure shows its traceback too."""
     words = list(arguments)
     try:
         with _signals_as_errors():
-            result = root.main(words, prog_name="capctl", standalone_mode=False)
+            result = root.main(words, prog_name="capctl", standalone_mode=False, obj=invocation or Invocation())
     except SystemExit as leaving:
         return leaving.code if isinstance(leaving.code, int) else int(ExitCode.FAILED)
     except click.exceptions.NoArgsIsHelpError as error:
@@ -33,7 +33,7 @@ def run_command_line(root: click.Command, arguments: Sequence[str]) -> int:
     except Exception as error:
         failure = _as_failure(error, words)
         _show_traceback()
-        report(failure, as_json=_wants_json(words))
+        report(failure, as_json=wants_json(words))
         return int(failure.exit_code)
     # `--help` and `--version` give click's own code here; commands return nothing
     return result if type(result) is int else int(ExitCode.DONE)
@@ -71,44 +71,39 @@ def _usage_error(error: click.ClickException) -> UsageError:
 
 
 def report(error: CapctlError, *, as_json: bool) -> None:
-    """Say what went wrong on stderr, and under `-o json` as one document on stdout too."""
+    """Say what went wrong on stderr; under `-o json` as one document on stdout too, and only there if both are one terminal."""
     try:
         if as_json and not error.is_answered:
-            click.echo(_document(error))
+            import json
+
+            from lifecycle.cli import documents
+
+            document = {"schema": "capctl.error/1", **documents.error(error)}
+            click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+            if _is_one_terminal():
+                return
         click.echo(render_error(error, colour=sys.stderr.isatty() and not os.environ.get("NO_COLOR")), err=True)
     except BrokenPipeError:
         pass
 
 
+def _is_one_terminal() -> bool:
+    both = sys.stdout.isatty() and sys.stderr.isatty()
+    return both and os.path.sameopenfile(sys.stdout.fileno(), sys.stderr.fileno())
+
+
 def render_error(error: CapctlError, *, colour: bool = False) -> str:
-    """`error[code]: message`, details indented, `hint: …`."""
+    """`error[code]: message`, details indented, `hint: …`; the bare message when somebody decided not to go on."""
+    if isinstance(error, Declined):
+        return error.message
     label = f"error[{error.code}]:"
+    from lifecycle.domain.digest import brief
+
     lines = [f"{click.style(label, fg='red', bold=True) if colour else label} {error.message}"]
-    lines += [f"  {line}" for detail in error.details for line in detail.splitlines()]
+    lines += [f"  {brief(line)}" for detail in error.details for line in detail.splitlines()]
     if error.hint:
         lines.append(f"{click.style('hint:', fg='cyan') if colour else 'hint:'} {error.hint}")
     return "\n".join(lines)
-
-
-def _document(error: CapctlError) -> str:
-    import json
-
-    fields = {
-        "schema": "capctl.error/1",
-        "code": error.code,
-        "message": error.message,
-        "hint": error.hint,
-        "details": list(error.details),
-        "evidence": dict(error.evidence),
-        "exit_code": int(error.exit_code),
-    }
-    return json.dumps(fields, indent=2, ensure_ascii=False)
-
-
-def _wants_json(words: list[str]) -> bool:
-    """Read from the words themselves: the mistake may be that they cannot be parsed."""
-    asked = {"-ojson", "--output=json"} & set(words) or {("-o", "json"), ("--output", "json")} & set(pairwise(words))
-    return bool(asked) or os.environ.get("CAPCTL_OUTPUT") == "json"
 
 
 def _show_traceback() -> None:

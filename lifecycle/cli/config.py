@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lifecycle.cli.context import Invocation, pass_invocation
+from lifecycle.cli import documents
+from lifecycle.cli.context import Invocation, NounGroup, pass_invocation
 from lifecycle.cli.render import table
 
 if TYPE_CHECKING:
     from lifecycle.config.origins import Setting
 
 
-@click.group()
+@click.group(cls=NounGroup)
 def command() -> None:
     """Show and check the configuration."""
 
@@ -31,10 +32,9 @@ def show(invocation: Invocation, origins: bool) -> None:
     from lifecycle.config.load import resolve
 
     found = resolve(invocation.config_path, invocation.target_name, environment=os.environ)
-    rows = [{"name": each.name, "value": each.value, "origin": each.origin} for each in found.settings]
     invocation.emit(
         "capctl.config-values/1",
-        {"target": found.target.name, "settings": rows},
+        documents.config_values(found.target.name, found.settings),
         lambda: _table(found.settings, origins=origins),
     )
 
@@ -49,13 +49,19 @@ def _table(settings: tuple[Setting, ...], *, origins: bool) -> str:
 @pass_invocation
 def check(invocation: Invocation) -> None:
     """Name every mistake in the configuration, with line and column."""
+    from lifecycle.cli.init import PLACEHOLDER_ACCOUNT
     from lifecycle.config.load import check
 
-    targets = check(invocation.config_path, environment=os.environ)
+    path = invocation.config_path
+    accounts = check(path, environment=os.environ)
+    unset = [target for target, account in accounts.items() if account == PLACEHOLDER_ACCOUNT]
+    warnings = [f"Target `{target}` has the placeholder account {PLACEHOLDER_ACCOUNT} in `{path}`" for target in unset]
+    for warning in warnings:
+        invocation.terminal.warn(warning)
     invocation.emit(
         "capctl.config-check/1",
-        {"config": str(invocation.config_path), "targets": list(targets)},
-        f"{invocation.config_path}: no mistakes; targets: {', '.join(targets)}",
+        documents.config_check(path, targets=[*accounts], warnings=warnings),
+        f"{path}: no mistakes; targets: {', '.join(accounts)}",
     )
 
 

@@ -3,55 +3,87 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
+from lifecycle.errors import CapctlError
+
 if TYPE_CHECKING:
-    from lifecycle.app import App
-    from lifecycle.domain.plan import Done, Plan, Step
+    from lifecycle.config.target import Target
+    from lifecycle.domain.plan import Done, Plan
     from lifecycle.domain.run import Run
-    from lifecycle.errors import CapctlError
+    from lifecycle.ports import Ports
     from lifecycle.ports.ui import Ui
+
+    class Application(Ports, Protocol):
+        """The ports of a target, and the target."""
+
+        @property
+        def target(self) -> Target: ...
+
+
+_CONFIG, _OUTPUT = "capctl.yaml", "text"
+
+
+class Declined(CapctlError):
+    """The question whether to go on was answered with no: nothing was done, and nothing is wrong."""
+
+
+class Composition(Protocol):
+    """Who makes what a command works with; `lifecycle.app`, unless it is a test."""
+
+    def terminal(self, *, verbosity: int, assume_yes: bool) -> Ui:
+        """Messages to the person who runs the command."""
+
+    def application(self, target: Target, ui: Ui, *, command: str) -> Application:
+        """The ports of `target`."""
+
+    def begin_run(self, command: str, *, reason: str, folder: Path) -> Run:
+        """A run of `command`, from the commit that is checked out in `folder`."""
 
 
 class Invocation:
-    """One run of capctl. `verbosity` is -1 (`-q`), 0 or 1 (`-v`)."""
+    """One run of capctl. The options given before and after the command fill it; `verbosity` is -1 (`-q`), 0 or 1 (`-v`)."""
 
-    def __init__(self, *, config: Path, target: str | None, output: str, verbosity: int) -> None:
-        self.config_path = config
-        self.target_name = target
-        self.output = output
-        self.verbosity = verbosity
+    def __init__(self, composition: Composition | None = None) -> None:
+        self.config_path = Path(_CONFIG)
+        self.target_name: str | None = None
+        self.output = _OUTPUT
+        self.verbosity = 0
         self.assume_yes = False
         self.reason = ""
+        self._given = composition
+
+    @property
+    def _composition(self) -> Composition:
+        if self._given is None:
+            from lifecycle import app
+
+            self._given = app
+        return self._given
 
     @cached_property
     def terminal(self) -> Ui:
         """Messages to the person who runs the command, for commands that need no target."""
-        from lifecycle.app import terminal
-
-        return terminal(verbosity=self.verbosity, assume_yes=self.assume_yes)
+        return self._composition.terminal(verbosity=self.verbosity, assume_yes=self.assume_yes)
 
     @cached_property
-    def app(self) -> App:
+    def app(self) -> Application:
         """The application for the chosen target. Raises `UsageError` for every mistake in the configuration at once."""
-        from lifecycle.app import App
         from lifecycle.config.snapshot import load_target
 
         target = load_target(self.config_path, self.target_name, environment=os.environ)
-        return App(target, self.terminal, command=click.get_current_context().command_path)
+        return self._composition.application(target, self.terminal, command=click.get_current_context().command_path)
 
     @cached_property
     def run(self) -> Run:
         """Who runs what; the id marks everything that this run makes."""
-        from lifecycle.app import begin_run
-
         command = click.get_current_context().command_path
-        return begin_run(command, reason=self.reason, folder=self.config_path.absolute().parent)
+        return self._composition.begin_run(command, reason=self.reason, folder=self.config_path.absolute().parent)
 
     def emit(
         self,
@@ -80,10 +112,12 @@ class Invocation:
     def execute(self, plan: Plan, *, dry_run: bool = False, ask: bool = False) -> Done | None:
         """Run `plan`, or print it. Returns None for a dry run, after which the command has nothing more to say.
 
-        With `ask` a plan that changes something is shown and agreed to first; raises `CapctlError("declined")`.
+        With `ask` a plan that changes something is shown and agreed to first; raises `Declined`.
         """
         if dry_run:
-            self.emit("capctl.plan/1", _plan_document(plan), lambda: _plan_text(plan))
+            from lifecycle.cli import documents
+
+            self.emit("capctl.plan/1", documents.plan(plan), lambda: _plan_text(plan))
             return None
         if ask and plan.steps:
             self._require_consent(plan)
@@ -95,33 +129,70 @@ class Invocation:
         target = self.app.target
         if not self.assume_yes:
             self.terminal.note(plan.render())
-        question = f"{plan.title}, on target `{target.name}` in account {target.account}, {target.region}: go on?"
-        if not self.terminal.confirm(question):
-            from lifecycle.errors import CapctlError
-
-            raise CapctlError(
-                "declined",
-                f"Nothing was changed on target `{target.name}`, the answer was no",
-                hint="Look at the plan with `--dry-run`, or name another target with `--target`",
-            )
-
-
-def _plan_document(plan: Plan) -> dict[str, Any]:
-    def listed(steps: tuple[Step[Any], ...]) -> list[dict[str, Any]]:
-        return [{"step": step.describe(), "permissions": sorted(set(step.permissions))} for step in steps]
-
-    return {
-        "title": plan.title,
-        "because": plan.because,
-        "steps": listed(plan.steps),
-        "after": listed(plan.after),
-        "undo": listed(plan.undo),
-    }
+        title = plan.title[:1].upper() + plan.title[1:]
+        place = f"target `{target.name}` (account {target.account}, region {target.region})"
+        if not self.terminal.confirm(f"{title} on {place}?"):
+            raise Declined("declined", f"Nothing was changed on target `{target.name}`")
 
 
 def _plan_text(plan: Plan) -> str:
+    from lifecycle.domain.digest import brief
+
     next_time = "Nothing was changed; run again without `--dry-run` to apply" if plan.steps else "Nothing to do"
-    return f"{plan.render()}\n{next_time}"
+    return f"{brief(plan.render())}\n{next_time}"
+
+
+def root_options(*, at_root: bool) -> list[click.Option]:
+    """The options that every command takes, before its name or after it.
+
+    At the root they have their defaults, their variables and their help; after the command they replace what stood before.
+    """
+
+    def option(
+        *names: str, field: str, default: Any = None, flag: int | None = None, **attributes: Any
+    ) -> click.Option:
+        def given(ctx: click.Context, _: click.Parameter, value: Any) -> None:
+            if value:
+                setattr(_invocation(ctx), field, value if flag is None else flag)
+
+        if not at_root:
+            attributes = {name: value for name, value in attributes.items() if name in {"type", "metavar"}}
+            attributes["hidden"] = True
+        elif default is not None:
+            attributes |= {"default": default, "show_default": True}
+        return click.Option(
+            names,
+            expose_value=False,
+            is_eager=True,
+            is_flag=None if flag is None else True,
+            callback=given,
+            **attributes,
+        )
+
+    return [
+        option(
+            "--config",
+            field="config_path",
+            type=click.Path(path_type=Path),
+            default=_CONFIG,
+            envvar="CAPCTL_CONFIG",
+            show_envvar=True,
+            help="Configuration file.",
+        ),
+        option("--target", field="target_name", envvar="CAPCTL_TARGET", show_envvar=True, help="Target to act in."),
+        option(
+            "-o",
+            "--output",
+            field="output",
+            type=click.Choice(["text", "json"]),
+            default=_OUTPUT,
+            envvar="CAPCTL_OUTPUT",
+            show_envvar=True,
+            help="Form of the result on stdout.",
+        ),
+        option("-q", "--quiet", field="verbosity", flag=-1, help="Print only the result, warnings and errors."),
+        option("-v", "--verbose", field="verbosity", flag=1, help="Print details."),
+    ]
 
 
 def accept_root_options(command: click.Command) -> None:
@@ -133,31 +204,26 @@ def accept_root_options(command: click.Command) -> None:
         for below in command.commands.values():
             accept_root_options(below)
     taken = {name for parameter in command.params for name in parameter.opts}
-    command.params += [option for option in _root_options() if not taken & set(option.opts)]
+    command.params += [option for option in root_options(at_root=False) if not taken & set(option.opts)]
 
 
-def _root_options() -> tuple[click.Option, ...]:
-    def option(*names: str, set_on: Callable[[Invocation, Any], None], **attributes: Any) -> click.Option:
-        def given(ctx: click.Context, _: click.Parameter, value: Any) -> None:
-            if value:
-                set_on(_invocation(ctx), value)
+def wants_json(words: Iterable[str]) -> bool:
+    """Whether a command line that may not even be parsable asks for documents."""
+    found = Invocation()
+    reader = click.Command("capctl", params=[*root_options(at_root=True)], add_help_option=False)
+    reader.ignore_unknown_options = reader.allow_extra_args = True
+    reader.make_context("capctl", list(words), obj=found, resilient_parsing=True)
+    return found.output == "json"
 
-        return click.Option(names, expose_value=False, hidden=True, is_eager=True, callback=given, **attributes)
 
-    return (
-        option(
-            "--config", type=click.Path(path_type=Path), set_on=lambda inv, value: setattr(inv, "config_path", value)
-        ),
-        option("--target", set_on=lambda inv, value: setattr(inv, "target_name", value)),
-        option(
-            "-o",
-            "--output",
-            type=click.Choice(["text", "json"]),
-            set_on=lambda inv, value: setattr(inv, "output", value),
-        ),
-        option("-q", "--quiet", is_flag=True, set_on=lambda inv, _: setattr(inv, "verbosity", -1)),
-        option("-v", "--verbose", is_flag=True, set_on=lambda inv, _: setattr(inv, "verbosity", 1)),
-    )
+class NounGroup(click.Group):
+    """A group that lists its commands with their whole first sentence."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(
+                [(name, self.commands[name].get_short_help_str(200)) for name in self.list_commands(ctx)]
+            )
 
 
 def _invocation(ctx: click.Context) -> Invocation:

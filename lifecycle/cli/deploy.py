@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
-
 import click
 
+from lifecycle.cli import documents
 from lifecycle.cli.context import Invocation, dry_run_option, pass_invocation, reason_option, yes_option
-
-if TYPE_CHECKING:
-    from lifecycle.domain.plan import Done
-    from lifecycle.domain.release import Pointer
 
 
 @click.command()
@@ -32,22 +26,12 @@ def command(invocation: Invocation, ami: str | None, image: str | None, dry_run:
     """
     from lifecycle.workflows.deploy import Wanted, plan_deploy
     from lifecycle.workflows.lookups import active_pointer
-
-    app = invocation.app
-    plan = plan_deploy(app, app.target, invocation.run, Wanted(ami=ami, image=image))
-    if done := invocation.execute(plan, dry_run=dry_run, ask=True):
-        pointer = active_pointer(app)
-        invocation.emit("capctl.deployment/1", _document(done, pointer), pointer.release_id)
-
-
-def _document(done: Done, pointer: Pointer) -> dict[str, Any]:
     from lifecycle.workflows.smoke import Smoke
 
-    report = done.of(Smoke)
-    return {
-        "release": pointer.release_id,
-        "changed": bool(done.results),
-        "pointer": asdict(pointer),
-        "warnings": [failure.message for _, failure in done.failures],
-        "smoke": report.document() if report else None,
-    }
+    app = invocation.app
+    with app.ui.step("read the AMI, the image and the releases"):
+        plan = plan_deploy(app, app.target, invocation.run, Wanted(ami=ami, image=image))
+    if done := invocation.execute(plan, dry_run=dry_run, ask=True):
+        pointer = active_pointer(app)
+        document = documents.deployment(pointer, done, report=done.of(Smoke))
+        invocation.emit("capctl.deployment/1", document, pointer.release_id)

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
 
-from lifecycle.cli.context import Invocation, dry_run_option, pass_invocation
+from lifecycle.cli import documents
+from lifecycle.cli.context import Invocation, NounGroup, dry_run_option, pass_invocation
 from lifecycle.cli.render import table
 
 if TYPE_CHECKING:
     from lifecycle.domain.image_report import ImageReport
 
 
-@click.group()
+@click.group(cls=NounGroup)
 def command() -> None:
     """Build, push and check container images."""
 
@@ -32,7 +32,7 @@ def base(invocation: Invocation, dry_run: bool) -> None:
     plan = plan_build_base(invocation.app)
     if invocation.execute(plan, dry_run=dry_run):
         image = base_image(invocation.app)
-        document = {"image": str(image.ref), "tag": image.tag, "built": bool(plan.steps)}
+        document = documents.image_base(image, changed=bool(plan.steps))
         invocation.emit("capctl.image-base/1", document, str(image.ref))
 
 
@@ -43,7 +43,7 @@ def build(invocation: Invocation) -> None:
     from lifecycle.workflows.build_layer import build_layer
 
     layer = build_layer(invocation.app)
-    invocation.emit("capctl.code-layer/1", asdict(layer), layer.tag)
+    invocation.emit("capctl.code-layer/1", documents.code_layer(layer), layer.tag)
 
 
 @command.command()
@@ -55,7 +55,7 @@ def push(invocation: Invocation, dry_run: bool) -> None:
 
     plan = plan_push_image(invocation.app)
     if (done := invocation.execute(plan, dry_run=dry_run)) and (pushed := done.of(PushCode)):
-        invocation.emit("capctl.image/1", {**asdict(pushed), "image": str(pushed.ref)}, str(pushed.ref))
+        invocation.emit("capctl.image/1", documents.image(pushed), str(pushed.ref))
 
 
 @command.command()
@@ -69,18 +69,21 @@ def verify(invocation: Invocation, image: str | None) -> None:
     from lifecycle.workflows.verify_image import rejection, verify_image
 
     report = verify_image(invocation.app, invocation.app.target, image)
-    failure = rejection(report)
-    document = {**asdict(report), "image": str(report.ref), "ok": report.ok}
-    invocation.emit("capctl.image-report/1", document, lambda: _text(report), failure=failure)
+    document = documents.image_report(report)
+    invocation.emit("capctl.image-report/1", document, lambda: _text(report), failure=rejection(report))
 
 
 def _text(report: ImageReport) -> str:
     from lifecycle.domain.measures import size_text
 
-    budgets = report.budgets
+    sizes = (
+        ("compressed", report.compressed_bytes, report.budgets.compressed_bytes),
+        ("unpacked", report.unpacked_bytes, report.budgets.unpacked_bytes),
+    )
     rows = [
-        ("compressed", size_text(report.compressed_bytes), size_text(budgets.compressed_bytes)),
-        ("unpacked", size_text(report.unpacked_bytes), size_text(budgets.unpacked_bytes)),
+        ("ok" if is_bytes <= most_bytes else "failed", name, size_text(is_bytes), size_text(most_bytes))
+        for name, is_bytes, most_bytes in sizes
     ]
-    verdict = ("ok: no rule is broken",) if report.ok else ()
-    return "\n".join((str(report.ref), table(("size", "is", "at most"), rows), *verdict))
+    broken = len(report.violations)
+    verdict = f"breaks {broken} {'rule' if broken == 1 else 'rules'}" if broken else "passes every rule"
+    return "\n".join((str(report.ref), table(("", "size", "is", "at most"), rows), verdict))

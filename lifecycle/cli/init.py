@@ -9,13 +9,13 @@ import click
 
 from lifecycle.cli.context import Invocation, pass_invocation
 
-_PLACEHOLDER = "000000000000"
+PLACEHOLDER_ACCOUNT = "000000000000"
 
 
 @click.command()
 @click.option("--force", is_flag=True, help="Overwrite the file if it exists.")
 @click.option("--project", help="Name of the project; the folder's name when absent.")
-@click.option("--account", default=_PLACEHOLDER, help="AWS account id of the target.")
+@click.option("--account", default=PLACEHOLDER_ACCOUNT, help="AWS account id of the target.")
 @click.option("--region", help="AWS region of the target; AWS_REGION, or us-east-1, when absent.")
 @pass_invocation
 def command(invocation: Invocation, force: bool, project: str | None, account: str, region: str | None) -> None:
@@ -29,8 +29,8 @@ def command(invocation: Invocation, force: bool, project: str | None, account: s
     project = project or _name_of(path.absolute().parent.name)
     region = region or os.environ.get("AWS_REGION") or "us-east-1"
     write_example(path, example(project=project, target=target, account=account, region=region), overwrite=force)
-    if account == _PLACEHOLDER:
-        invocation.terminal.warn(f"Write your account id in place of {_PLACEHOLDER} in `{path}`")
+    if account == PLACEHOLDER_ACCOUNT:
+        invocation.terminal.warn(f"Write your account id in place of {PLACEHOLDER_ACCOUNT} in `{path}`")
     invocation.emit("capctl.init/1", {"config": str(path), "project": project, "target": target}, str(path))
 
 

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
 
-from lifecycle.cli.context import Invocation, pass_invocation
-from lifecycle.cli.render import table
+from lifecycle.cli import documents
+from lifecycle.cli.context import Invocation, NounGroup, pass_invocation
+from lifecycle.cli.render import table, time_text
 
 if TYPE_CHECKING:
     from lifecycle.domain.job import JobRecord
     from lifecycle.ports.jobs import LogLine
 
 
-@click.group()
+@click.group(cls=NounGroup)
 def command() -> None:
     """Submit and follow jobs."""
 
@@ -32,7 +31,7 @@ def submit(invocation: Invocation, video: str, session: str | None, variables: t
 
     app, environment = invocation.app, _environment(variables)
     job = submit_job(app, app.target, invocation.run, video_url=video, session_id=session, environment=environment)
-    invocation.emit("capctl.job/1", asdict(job), job.id)
+    invocation.emit("capctl.job/1", documents.job(job), job.id)
 
 
 @command.command()
@@ -42,29 +41,32 @@ def ls(invocation: Invocation) -> None:
     from lifecycle.workflows.jobs import list_jobs
 
     jobs = list_jobs(invocation.app)
-    rows = [(job.id, job.state, _exit(job), job.name, _time(job.created_ms), _reason(job)) for job in jobs]
-    invocation.emit(
-        "capctl.job-list/1",
-        {"jobs": [asdict(job) for job in jobs]},
-        lambda: table(("id", "state", "exit", "name", "submitted", "reason"), rows),
-    )
+    invocation.emit("capctl.job-list/1", documents.job_list(jobs), lambda: _list(jobs))
 
 
 @command.command()
 @click.argument("job_id", metavar="ID")
-@click.option("--follow", is_flag=True, help="Go on until the job has ended.")
+@click.option("--follow", is_flag=True, help="Go on until the job has ended; exit code 1 when it failed.")
+@click.option("--raw", is_flag=True, help="Print each line as the job wrote it.")
 @pass_invocation
-def logs(invocation: Invocation, job_id: str, follow: bool) -> None:
-    """Print what a job wrote."""
-    from lifecycle.workflows.jobs import follow_log, show_log
+def logs(invocation: Invocation, job_id: str, follow: bool, raw: bool) -> None:
+    """Print what a job wrote.
+
+    Lines that are JSON objects are printed as `level message key=value`, each line with its time, unless `--raw` is given.
+    """
+    from lifecycle.cli.job_lines import line_text
+    from lifecycle.workflows.jobs import follow_log, rejection, show_log
 
     lines: list[LogLine] = []
-    read = follow_log if follow else show_log
-    if invocation.output == "json":
-        read(invocation.app, job_id, lines.append)
-        invocation.emit("capctl.job-log/1", {"job": job_id, "lines": [asdict(line) for line in lines]}, "")
-    else:
-        read(invocation.app, job_id, lambda line: click.echo(_text(line)))
+
+    def show(line: LogLine) -> None:
+        lines.append(line)
+        if invocation.output == "text":
+            click.echo(line.message if raw else line_text(line))
+
+    job = (follow_log if follow else show_log)(invocation.app, job_id, show)
+    failure = rejection(job) if follow else None
+    invocation.emit("capctl.job-log/1", documents.job_log(job, lines), "", failure=failure)
 
 
 def _environment(variables: tuple[str, ...]) -> dict[str, str]:
@@ -75,18 +77,13 @@ def _environment(variables: tuple[str, ...]) -> dict[str, str]:
     return {name: value for name, _, value in pairs}
 
 
-def _exit(job: JobRecord) -> str:
-    return "-" if job.exit_code is None else str(job.exit_code)
+def _list(jobs: tuple[JobRecord, ...]) -> str:
+    from lifecycle.domain.job import exit_text, reason_text
 
-
-def _reason(job: JobRecord) -> str:
-    """What the container was ended by, where Batch knows it; else why the job is where it is."""
-    return job.reason or job.status_reason
-
-
-def _text(line: LogLine) -> str:
-    return f"{_time(line.at_ms)} {line.message}"
-
-
-def _time(at_ms: int) -> str:
-    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    if not jobs:
+        return ""
+    rows = [
+        (job.id, job.state, exit_text(job.exit_code) or "-", time_text(job.created_ms), job.name, reason_text(job))
+        for job in jobs
+    ]
+    return table(("id", "state", "exit", "submitted", "name", "reason"), rows)

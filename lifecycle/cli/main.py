@@ -6,13 +6,12 @@ import atexit
 import gc
 import sys
 from importlib import import_module
-from pathlib import Path
 from typing import NoReturn
 
 import click
 
 from lifecycle.cli.boundary import run_command_line
-from lifecycle.cli.context import Invocation, accept_root_options
+from lifecycle.cli.context import accept_root_options, root_options
 from lifecycle.errors import EXIT_CODES, UsageError
 
 # name -> (module, one-line help). The help stands here so that `capctl --help` imports no command; a test compares the two.
@@ -76,37 +75,18 @@ def _unknown_command(name: str) -> UsageError:
     return UsageError("command-unknown", f"`{name}` is not a command{meant}", hint="See `capctl --help`")
 
 
-@click.group(cls=Root, context_settings={"help_option_names": ["-h", "--help"]}, epilog=_EPILOG)
-@click.option(
-    "--config",
-    type=click.Path(path_type=Path),
-    default="capctl.yaml",
-    envvar="CAPCTL_CONFIG",
-    show_default=True,
-    show_envvar=True,
-    help="Configuration file.",
+@click.group(
+    cls=Root,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=_EPILOG,
+    params=[*root_options(at_root=True)],
 )
-@click.option("--target", envvar="CAPCTL_TARGET", show_envvar=True, help="Target to act in.")
-@click.option(
-    "-o",
-    "--output",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    envvar="CAPCTL_OUTPUT",
-    show_default=True,
-    show_envvar=True,
-    help="Form of the result on stdout.",
-)
-@click.option("-q", "--quiet", is_flag=True, help="Print only the result, warnings and errors.")
-@click.option("-v", "--verbose", is_flag=True, help="Print details.")
 @click.version_option(package_name="capctl", prog_name="capctl", message="%(prog)s %(version)s")
-@click.pass_context
-def root(ctx: click.Context, config: Path, target: str | None, output: str, quiet: bool, verbose: bool) -> None:
+def root() -> None:
     """Ship a GPU job to AWS Batch: models in an AMI, code in an image, releases with proof.
 
     The options below may stand before or after the command.
     """
-    ctx.obj = Invocation(config=config, target=target, output=output, verbosity=-1 if quiet else int(verbose))
 
 
 def main() -> NoReturn:

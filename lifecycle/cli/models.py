@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
-from lifecycle.cli.context import Invocation, dry_run_option, pass_invocation
-
-if TYPE_CHECKING:
-    from lifecycle.domain.models import ModelSet
+from lifecycle.cli import documents
+from lifecycle.cli.context import Invocation, NounGroup, dry_run_option, pass_invocation
 
 
-@click.group()
+@click.group(cls=NounGroup)
 def command() -> None:
     """Lock, check and upload the model set."""
 
@@ -31,12 +27,13 @@ def lock(invocation: Invocation, check: bool, dry_run: bool) -> None:
     app = invocation.app
     if check:
         require_up_to_date(app)
-        invocation.emit("capctl.models-lock/1", _document(locked(app), changed=False), locked(app).digest)
+        models = locked(app)
+        invocation.emit("capctl.models-lock/1", documents.models_lock(models, changed=False), models.digest)
         return
     plan = plan_lock(app)
     if invocation.execute(plan, dry_run=dry_run):
         models = locked(app)
-        invocation.emit("capctl.models-lock/1", _document(models, changed=bool(plan.steps)), models.digest)
+        invocation.emit("capctl.models-lock/1", documents.models_lock(models, changed=bool(plan.steps)), models.digest)
 
 
 @command.command()
@@ -47,8 +44,8 @@ def verify(invocation: Invocation) -> None:
 
     report = verify_models(invocation.app)
     failure = rejection(report)
-    document = {"digest": report.models.digest, "ok": failure is None, "problems": list(report.problems)}
-    invocation.emit("capctl.models-verification/1", document, "" if failure else report.models.digest, failure=failure)
+    document, text = documents.models_verification(report), "" if failure else report.models.digest
+    invocation.emit("capctl.models-verification/1", document, text, failure=failure)
 
 
 @command.command()
@@ -63,8 +60,4 @@ def push(invocation: Invocation, dry_run: bool) -> None:
     plan = plan_push(app, app.target)
     if invocation.execute(plan, dry_run=dry_run):
         models = locked(app)
-        invocation.emit("capctl.models-push/1", _document(models, changed=bool(plan.steps)), models.digest)
-
-
-def _document(models: ModelSet, *, changed: bool) -> dict[str, object]:
-    return {"digest": models.digest, "files": len(models.files), "bytes": models.total_bytes, "changed": changed}
+        invocation.emit("capctl.models-push/1", documents.models_push(models, changed=bool(plan.steps)), models.digest)

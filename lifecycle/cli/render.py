@@ -1,13 +1,88 @@
-"""Tables for people."""
+"""Tables, times and digests for people."""
 
+from __future__ import annotations
+
+import re
+import sys
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from lifecycle.domain.digest import brief
+
+if TYPE_CHECKING:
+    from lifecycle.domain.check import Check
+
+_URL_FOLDERS = re.compile(r"s3://\S*/")
+# Narrower than this a cut cell tells nothing.
+_NARROWEST = 8
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Left-aligned columns, two spaces apart; no colour, so that it reads the same in a log."""
-    lines = [tuple(map(str, row)) for row in rows]
-    widths = [max(len(line[column]) for line in (tuple(header), *lines)) for column in range(len(header))]
+    """Left-aligned columns, two spaces apart, no wider than the terminal; elsewhere every value is whole.
+
+    No colour, so that it reads the same in a log.
+    """
+    return columns((header, *rows), width=_screen_width())
+
+
+def columns(lines: Iterable[Sequence[object]], *, width: int | None) -> str:
+    """Left-aligned columns; cells of the widest ones are cut with `…` until a line has at most `width` characters."""
+    texts = [tuple(map(str, line)) for line in lines]
+    widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
+    while width is not None and sum(widths) + 2 * (len(widths) - 1) > width and max(widths) > _NARROWEST:
+        widths[widths.index(max(widths))] -= 1
     return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in (tuple(header), *lines)
+        "  ".join(_cut(cell, room).ljust(room) for cell, room in zip(line, widths, strict=True)).rstrip()
+        for line in texts
     )
+
+
+def fields(pairs: Iterable[tuple[str, object]]) -> str:
+    """One line per field: its name, then its value; yes and no, and `-` for what is not known."""
+    return columns(((name, value_text(value)) for name, value in pairs), width=None)
+
+
+def value_text(value: object) -> str:
+    """A value as people write it."""
+    match value:
+        case None | "" | () | []:
+            return "-"
+        case bool():
+            return "yes" if value else "no"
+        case list() | tuple():
+            return ", ".join(map(str, value))
+        case _:
+            return str(value)
+
+
+def check_table(checks: Iterable[Check], *, not_checked: Iterable[str] = ()) -> str:
+    """One line per check, then one per thing that none of them covers."""
+    rows = [("ok" if check.ok else "failed", check.name, brief(check.expected), brief(check.found)) for check in checks]
+    return table(("", "check", "expected", "found"), [*rows, *(("not checked", name, "", "") for name in not_checked)])
+
+
+def without_folders(text: str) -> str:
+    """`text` with each S3 address cut to its last part."""
+    return _URL_FOLDERS.sub("", text)
+
+
+def time_text(moment: str | int) -> str:
+    """`2026-11-21 15:07:02Z`, from ISO 8601 or from milliseconds since the epoch; `-` for 0 and for no text."""
+    if not moment:
+        return "-"
+    at = datetime.fromtimestamp(moment / 1000, UTC) if isinstance(moment, int) else datetime.fromisoformat(moment)
+    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+
+
+def _cut(cell: str, width: int) -> str:
+    return cell if len(cell) <= width else f"{cell[: width - 1]}…"
+
+
+def _screen_width() -> int | None:
+    """The terminal's width; None where stdout is a file or a pipe."""
+    if not sys.stdout.isatty():
+        return None
+    from shutil import get_terminal_size
+
+    return get_terminal_size().columns

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 import click
 
+from lifecycle.cli import documents
 from lifecycle.cli.context import Invocation, dry_run_option, pass_invocation, reason_option, yes_option
 
 
@@ -28,6 +27,5 @@ def command(invocation: Invocation, to: str | None, dry_run: bool) -> None:
     plan = plan_rollback(app, invocation.run, to=to)
     if invocation.execute(plan, dry_run=dry_run, ask=True):
         pointer = active_pointer(app)
-        invocation.emit(
-            "capctl.rollback/1", {"changed": bool(plan.steps), "pointer": asdict(pointer)}, pointer.release_id
-        )
+        document = documents.rollback(pointer, changed=bool(plan.steps))
+        invocation.emit("capctl.rollback/1", document, pointer.release_id)

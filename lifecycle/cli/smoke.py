@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
+from lifecycle.cli import documents
 from lifecycle.cli.context import Invocation, dry_run_option, pass_invocation
-from lifecycle.cli.render import table
-
-if TYPE_CHECKING:
-    from lifecycle.domain.smoke import SmokeReport
+from lifecycle.cli.render import check_table
 
 
 @click.command()
@@ -27,9 +23,4 @@ def command(invocation: Invocation, release_id: str | None, dry_run: bool) -> No
     app = invocation.app
     plan = plan_smoke(app, app.target, invocation.run, release_id=release_id)
     if (done := invocation.execute(plan, dry_run=dry_run)) and (report := done.of(Smoke)):
-        invocation.emit("capctl.smoke/1", report.document(), lambda: _text(report))
-
-
-def _text(report: SmokeReport) -> str:
-    rows = [("ok" if check.ok else "failed", check.name, check.expected, check.found) for check in report.checks]
-    return table(("", "check", "expected", "found"), rows)
+        invocation.emit("capctl.smoke/1", documents.smoke(report), lambda: check_table(report.checks))

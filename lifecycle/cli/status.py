@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
+from lifecycle.cli import documents
 from lifecycle.cli.context import Invocation, pass_invocation
-from lifecycle.cli.render import table
+from lifecycle.cli.render import table, time_text, without_folders
+from lifecycle.domain.digest import brief
 
 if TYPE_CHECKING:
-    from lifecycle.workflows.status import ReleaseStatus, Status
+    from lifecycle.domain.release import Pointer
+    from lifecycle.workflows.status import Status
 
 
 @click.command()
@@ -21,44 +23,37 @@ def command(invocation: Invocation) -> None:
     from lifecycle.workflows.status import read_status
 
     status = read_status(invocation.app)
-    invocation.emit("capctl.status/1", _document(status), lambda: _text(status))
-
-
-def _document(status: Status) -> dict[str, Any]:
-    return {
-        "pointer": asdict(status.pointer) if status.pointer else None,
-        "releases": [_release_document(release) for release in status.releases],
-        "journal": [asdict(entry) for entry in status.journal],
-    }
-
-
-def _release_document(status: ReleaseStatus) -> dict[str, Any]:
-    release = status.deployed.release
-    return {
-        "id": release.id,
-        "role": status.role,
-        "ami": release.ami_id,
-        "image": str(release.image),
-        "model_set": release.model_set,
-        "queue": {"arn": status.deployed.job_queue_arn, "state": status.queue.state, "reason": status.queue.reason},
-        "compute_environment_arn": status.deployed.compute_environment_arn,
-        "job_definition_arn": status.deployed.job_definition_arn,
-    }
+    invocation.emit("capctl.status/1", documents.status(status), lambda: _text(status))
 
 
 def _text(status: Status) -> str:
-    pointer = status.pointer
-    moved = f"{pointer.release_id}, moved {pointer.moved_at} by {pointer.moved_by}" if pointer else "none"
-    if pointer and pointer.reason:
-        moved += f": {pointer.reason}"
+    parts = [f"pointer: {_pointer(status.pointer)}", _releases(status)]
+    if status.journal:
+        rows = [(time_text(e.at), e.user, brief(e.outcome), brief(without_folders(e.step))) for e in status.journal]
+        parts.append(table(("at", "by", "outcome", "step"), rows))
+    return "\n\n".join(parts)
+
+
+def _pointer(pointer: Pointer | None) -> str:
+    if pointer is None:
+        return "none"
+    why = f": {pointer.reason}" if pointer.reason else ""
+    return f"{pointer.release_id}, moved {time_text(pointer.moved_at)} by {pointer.moved_by}{why}"
+
+
+def _releases(status: Status) -> str:
+    if not status.releases:
+        return "no releases"
     rows = [
-        (s.deployed.release.id, s.role, s.deployed.release.ami_id, s.deployed.release.image.digest[:19], s.queue.state)
+        (
+            s.deployed.release.id,
+            s.role,
+            s.deployed.release.ami_id,
+            brief(s.deployed.release.image.digest),
+            s.queue.state,
+        )
         for s in status.releases
     ]
-    releases = table(("release", "role", "ami", "image", "queue"), rows) if rows else "no releases"
-    parts = [f"pointer: {moved}", releases]
-    if status.journal:
-        parts.append(
-            table(("at", "by", "step", "outcome"), [(e.at, e.user, e.step, e.outcome) for e in status.journal])
-        )
-    return "\n\n".join(parts)
+    unfinished = [s.deployed.release.id for s in status.releases if s.role == "candidate"]
+    notes = [f"{release_id} is unfinished: run `capctl deploy` again" for release_id in unfinished]
+    return "\n".join([table(("release", "role", "ami", "image", "queue"), rows), *notes])

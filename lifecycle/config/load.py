@@ -59,10 +59,10 @@ def resolve(path: Path, name: str | None, *, environment: Mapping[str, str]) -> 
     return Resolved(target=target, settings=(project, *settings(values, layers)))
 
 
-def check(path: Path, *, environment: Mapping[str, str]) -> tuple[str, ...]:
-    """Names of the targets. Raises `UsageError` like `load_target`."""
+def check(path: Path, *, environment: Mapping[str, str]) -> dict[str, str]:
+    """The account of every target, by the target's name. Raises `UsageError` like `load_target`."""
     _, config = _read_valid(path, environment)
-    return tuple(config["targets"])
+    return {name: target["account"] for name, target in config["targets"].items()}
 
 
 def _read_valid(path: Path, environment: Mapping[str, str]) -> tuple[Document, dict[str, Any]]:

@@ -25,7 +25,7 @@ class Setting:
             case bool():
                 return str(self.value).lower()
             case tuple():
-                return ", ".join(self.value) or "-"
+                return f"[{', '.join(self.value)}]"
             case dict():
                 return "-"
             case _:

@@ -10,6 +10,7 @@ from lifecycle.errors import UsageError
 Digest = NewType("Digest", str)
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_PLACE_OF_DIGEST = re.compile(r"(sha256:[0-9a-f]{12})[0-9a-f]{52}\b")
 
 
 def parse_digest(text: str) -> Digest:
@@ -36,3 +37,8 @@ def canonical_json(value: Any) -> bytes:
 def short(digest: str, length: int = 12) -> str:
     """The first hex digits of a digest, for names that people read."""
     return digest.removeprefix("sha256:")[:length]
+
+
+def brief(text: str) -> str:
+    """`text` with each digest in it cut to the digits by which people tell them apart: `sha256:` and 12."""
+    return _PLACE_OF_DIGEST.sub(r"\1", text)

@@ -84,3 +84,20 @@ class QueueState(StrEnum):
     def is_settled(self) -> bool:
         """Whether it stays as it is; a queue that some endpoint does not know yet is `MISSING` for a while."""
         return self not in {QueueState.MISSING, QueueState.CREATING, QueueState.UPDATING}
+
+
+# Batch says it of every job whose container ended, whichever way.
+_SAYS_NOTHING = "Essential container in task exited"
+
+
+def exit_text(exit_code: int | None) -> str:
+    """`65 unreadable input`: an exit code and what the contract says of it; "" for none."""
+    if exit_code is None:
+        return ""
+    known = exit_code in set(contract.ExitCode)
+    return f"{exit_code} {contract.ExitCode(exit_code).meaning}" if known else str(exit_code)
+
+
+def reason_text(job: JobRecord) -> str:
+    """What the container was ended by, where Batch knows it; else why the job is where it is, if Batch says anything of use."""
+    return job.reason or (job.status_reason if job.status_reason != _SAYS_NOTHING else "")

@@ -1,6 +1,6 @@
 """What a smoke job must prove, decided from what it left behind."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from lifecycle.domain.ami import AmiId
@@ -27,10 +27,6 @@ class SmokeReport:
     def ok(self) -> bool:
         """Whether every check held."""
         return all(check.ok for check in self.checks)
-
-    def document(self) -> dict[str, Any]:
-        """The report with its verdict, for programs."""
-        return {**asdict(self), "ok": self.ok}
 
 
 def check_host(job: JobRecord, release: Release, host_ami: AmiId | None) -> tuple[Check, ...]:

@@ -85,9 +85,9 @@ def plan_bootstrap(ports: Ports) -> Plan:
             details=tuple(f"{change.operation} {change.type} {change.name}" for change in lost),
         )
     if not changes:
-        return Plan(title="Base stack", because="it is as it should be")
+        return Plan(title="update the base stack", because="it is as it should be")
     return Plan(
-        title="Base stack",
+        title="update the base stack",
         because="it differs from what is declared",
         steps=(ApplyBase(ports=ports, changes=changes),),
     )

@@ -38,9 +38,9 @@ def plan_build_base(ports: Ports) -> Plan:
     """One step, or none when the registry has the base image of the current lock."""
     tag, base = ports.base_builder.tag(), ports.base_builder.find()
     if base is not None:
-        return Plan(title="Base image", because=f"`{tag}` is in the registry as {base.ref.digest}")
+        return Plan(title="build the base image", because=f"`{tag}` is in the registry as {base.ref.digest}")
     return Plan(
-        title="Base image",
+        title="build the base image",
         because=f"the registry does not have `{tag}`",
         steps=(BuildBase(ports=ports, tag=tag),),
     )

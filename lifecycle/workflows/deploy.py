@@ -44,7 +44,7 @@ def plan_deploy(ports: Ports, target: Target, run: Run, wanted: Wanted) -> Plan:
     pointer, existing = ports.pointers.read(), ports.stack.releases()
     exists = release.id in {deployed.release.id for deployed in existing}
     if pointer and pointer.release_id == release.id and exists:
-        return Plan(title=f"Release {release.id}", because="it is active already")
+        return Plan(title=f"deploy release {release.id}", because="it is active already")
     is_ours = not exists or _was_left_unfinished(ports, release, existing, pointer)
     steps: list[Step[Any]] = []
     if not exists:
@@ -52,7 +52,7 @@ def plan_deploy(ports: Ports, target: Target, run: Run, wanted: Wanted) -> Plan:
         _require_only_creates(ports.stack.preview_release(release), release, existing)
         steps.append(CreateRelease(ports=ports, release=release))
     return Plan(
-        title=f"Release {release.id}",
+        title=f"deploy release {release.id}",
         because=_because(release, pointer),
         steps=(
             *steps,

@@ -3,19 +3,19 @@
 from collections.abc import Callable
 
 from lifecycle.config.target import Target
-from lifecycle.domain.job import JobRecord, contract
+from lifecycle.domain.job import JobRecord, JobState, contract, exit_text, reason_text
 from lifecycle.domain.layout import VIDEO_FOLDERS, Folder
-from lifecycle.domain.permissions import READ_JOBS, READ_LOGS, READ_POINTER, SUBMIT_JOBS
+from lifecycle.domain.permissions import READ_JOBS, READ_LOGS, READ_OBJECTS, READ_POINTER, SUBMIT_JOBS
 from lifecycle.domain.run import Run
 from lifecycle.domain.waiting import Wait
-from lifecycle.errors import UsageError
+from lifecycle.errors import CapctlError, UsageError
 from lifecycle.ports import Ports
 from lifecycle.ports.jobs import JobRequest, LogLine
 from lifecycle.workflows.lookups import active_pointer
 from lifecycle.workflows.wait import wait_for
 
 PERMISSIONS = {
-    "job submit": (*READ_POINTER, *SUBMIT_JOBS),
+    "job submit": (*READ_POINTER, *READ_OBJECTS, *SUBMIT_JOBS),
     "job ls": (*READ_POINTER, *READ_JOBS),
     "job logs": READ_LOGS,
 }
@@ -27,7 +27,10 @@ _LOG = Wait(shortest_s=2.0, longest_s=2.0)
 def submit_job(
     ports: Ports, target: Target, run: Run, *, video_url: str, session_id: str | None, environment: dict[str, str]
 ) -> JobRecord:
-    """Submit one video to the active release; the result goes below `results/` in the target's bucket."""
+    """Submit one video to the active release; the result goes below `results/` in the target's bucket.
+
+    Raises `UsageError("job-invalid" | "video-out-of-reach")`, `CapctlError("video-missing")`.
+    """
     pointer = active_pointer(ports)
     session = session_id or f"job-{run.id}"
     wanted = {
@@ -40,7 +43,14 @@ def submit_job(
         contract.JobRequest.from_environment(wanted)
     except contract.RequestInvalid as error:
         raise UsageError("job-invalid", f"The container would refuse the job: {error}", hint=error.hint) from error
-    require_reachable(target, wanted[contract.Env.VIDEO_URL.value])
+    video_url = wanted[contract.Env.VIDEO_URL.value]
+    require_reachable(target, video_url)
+    if ports.objects.find(video_url) is None:
+        raise CapctlError(
+            "video-missing",
+            f"There is no video `{video_url}`",
+            hint="Check its name, or copy the video there first",
+        )
     request = JobRequest(
         name=f"{target.project}-{session}",
         queue_arn=pointer.job_queue_arn,
@@ -67,14 +77,23 @@ def require_reachable(target: Target, video_url: str) -> None:
         )
 
 
-def show_log(ports: Ports, job_id: str, show: Callable[[LogLine], None]) -> None:
+def show_log(ports: Ports, job_id: str, show: Callable[[LogLine], None]) -> JobRecord:
     """Show what a job wrote so far."""
-    job_watch(ports, job_id, show)()
+    return job_watch(ports, job_id, show)()
 
 
-def follow_log(ports: Ports, job_id: str, show: Callable[[LogLine], None]) -> None:
+def follow_log(ports: Ports, job_id: str, show: Callable[[LogLine], None]) -> JobRecord:
     """Show the lines of a job as they come, until it has ended."""
-    wait_for(job_watch(ports, job_id, show), lambda job: job.state.is_final, _LOG, ports.clock)
+    return wait_for(job_watch(ports, job_id, show), lambda job: job.state.is_final, _LOG, ports.clock)
+
+
+def rejection(job: JobRecord) -> CapctlError | None:
+    """The error that a job amounts to, if it failed."""
+    if job.state is not JobState.FAILED:
+        return None
+    ended = f", exit {exit_text(job.exit_code)}" if job.exit_code is not None else ""
+    why = f": {reason_text(job)}" if reason_text(job) else ""
+    return CapctlError("job-failed", f"Job `{job.id}` is {job.state}{ended}{why}", hint="The end of its log says more")
 
 
 def job_watch(ports: Ports, job_id: str, show: Callable[[LogLine], None]) -> Callable[[], JobRecord]:

@@ -42,7 +42,7 @@ def plan_push_image(ports: Ports) -> Plan:
     """One step. Raises `CapctlError("base-missing")` before the first `capctl image base`."""
     tag = ports.code.tag()
     return Plan(
-        title="Code image",
+        title="push the code image",
         because=f"the code of the working tree is `{tag}`",
         steps=(PushCode(ports=ports, tag=tag),),
     )

@@ -27,13 +27,13 @@ def plan_rollback(ports: Ports, run: Run, *, to: str | None) -> Plan:
             hint="Name a release with `--to`; `capctl status` lists them",
         )
     if release_id == pointer.release_id:
-        return Plan(title="Rollback", because=f"release {release_id} is active already")
+        return Plan(title=f"roll back to release {release_id}", because=f"release {release_id} is active already")
     releases = ports.stack.releases()
     release_among(releases, release_id)
     if not to:
         _require_older(release_id, than=pointer.release_id, among=releases)
     return Plan(
-        title="Rollback",
+        title=f"roll back to release {release_id}",
         because=f"release {pointer.release_id} is active and {release_id} was asked for"
         if to
         else f"release {release_id} was active before {pointer.release_id}",

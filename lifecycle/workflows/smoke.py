@@ -1,6 +1,6 @@
 """Run a real job on a release and check what it did."""
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from lifecycle.config.target import Target
@@ -65,7 +65,7 @@ class Smoke:
                 f" and failed {', '.join(f'`{check.name}`' for check in failed)}",
                 hint=f"Read `capctl job logs {result.job_id}` and `{result.result_uri}`",
                 details=tuple(check.line for check in result.checks),
-                evidence={"smoke": result.document()},
+                evidence={"smoke": result},
                 verdict=True,
             )
 
@@ -77,7 +77,7 @@ def plan_smoke(ports: Ports, target: Target, run: Run, *, release_id: str | None
         release_id = active_pointer(ports).release_id
     deployed_release(ports, release_id)
     return Plan(
-        title="Smoke",
+        title=f"smoke release {release_id}",
         because="a real job is the proof",
         steps=(Smoke(ports=ports, target=target, run=run, release_id=release_id),),
     )
@@ -175,7 +175,7 @@ def _overdue(ports: Ports, job: JobRecord) -> CapctlError:
         f"Smoke job `{job.id}` was still {job.state} at the end of `smoke.timeout_s`",
         hint=f"Read `capctl job logs {job.id}`, or allow more time",
         details=_log_tail(ports, job),
-        evidence={"job": asdict(job)},
+        evidence={"job": job},
         # A job that hangs is the release's own fault; one that still starts may wait for a slow download.
         verdict=job.state is JobState.RUNNING,
     )
@@ -188,7 +188,7 @@ def _failed(ports: Ports, job: JobRecord) -> CapctlError:
         f"Smoke job `{job.id}` is {job.state}{exit_code}: {job.reason or job.status_reason or 'no reason given'}",
         hint=f"Read `capctl job logs {job.id}`",
         details=_log_tail(ports, job),
-        evidence={"job": asdict(job)},
+        evidence={"job": job},
         verdict=True,
     )
 

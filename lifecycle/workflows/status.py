@@ -15,7 +15,10 @@ _JOURNAL_LINES = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReleaseStatus:
-    """A release and the state of its queue; `role` is `active`, `previous` or ""."""
+    """A release and the state of its queue.
+
+    `role` is `active`, `previous`, `candidate` for one that is younger than those, so that its way to the pointer is unfinished, or "".
+    """
 
     deployed: DeployedRelease
     role: str
@@ -33,10 +36,11 @@ class Status:
 
 def read_status(ports: Ports) -> Status:
     """Read everything that `capctl status` shows; a queue that is gone is a state, not an error."""
-    pointer = ports.pointers.read()
+    pointer, releases = ports.pointers.read(), ports.stack.releases()
+    roles = _roles([deployed.release.id for deployed in releases], pointer)
     return Status(
         pointer=pointer,
-        releases=tuple(_release_status(ports.jobs, release, pointer) for release in ports.stack.releases()),
+        releases=tuple(_release_status(ports.jobs, deployed, roles) for deployed in releases),
         journal=_outcomes(ports.journal.entries())[-_JOURNAL_LINES:],
     )
 
@@ -47,15 +51,16 @@ def _outcomes(entries: tuple[JournalEntry, ...]) -> tuple[JournalEntry, ...]:
     return tuple(entry for entry in entries if entry.outcome != BEGUN or (entry.run_id, entry.step) not in ended)
 
 
-def _release_status(jobs: Jobs, deployed: DeployedRelease, pointer: Pointer | None) -> ReleaseStatus:
+def _release_status(jobs: Jobs, deployed: DeployedRelease, roles: dict[str, str]) -> ReleaseStatus:
     return ReleaseStatus(
         deployed=deployed,
-        role=_role(deployed.release.id, pointer),
+        role=roles.get(deployed.release.id, ""),
         queue=jobs.queue_status(deployed.job_queue_arn),
     )
 
 
-def _role(release_id: str, pointer: Pointer | None) -> str:
-    if pointer is None:
-        return ""
-    return {pointer.previous_release_id: "previous", pointer.release_id: "active"}.get(release_id, "")
+def _roles(ids: list[str], pointer: Pointer | None) -> dict[str, str]:
+    """By release id; `ids` stand in the order in which the releases were made."""
+    named = {pointer.previous_release_id: "previous", pointer.release_id: "active"} if pointer else {}
+    youngest = max((place for place, release_id in enumerate(ids) if release_id in named), default=-1)
+    return dict.fromkeys(ids[youngest + 1 :], "candidate") | named

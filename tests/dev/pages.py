@@ -10,6 +10,7 @@ from lifecycle.config.example import example, flow
 from lifecycle.config.keys import Key, Kind, known_keys
 from lifecycle.config.schema import Config, TargetSection
 from lifecycle.errors import ERROR_CODES, EXIT_CODES, CapctlError
+from tests.dev.documents import documents_page
 from tests.dev.iam import iam_page
 
 _NOTE = "<!-- Made by `python -m tests.dev docs --write`; do not edit. -->\n"
@@ -20,6 +21,7 @@ def pages() -> dict[str, str]:
     return {
         "cli.md": cli_page(),
         "configuration.md": configuration_page(),
+        "documents.md": documents_page(_NOTE),
         "exit-codes.md": exit_codes_page(),
         "iam.md": iam_page(_NOTE),
     }
@@ -136,9 +138,9 @@ def exit_codes_page() -> str:
         "```text",
         _sample(),
         "```\n",
-        "With `-o json` stdout carries the same as one document: "
-        '`{"schema": "capctl.error/1", "code", "message", "hint", "details", "evidence", "exit_code"}`. `evidence` is what a '
-        "failed smoke leaves: its report under `smoke`, or the job that did not succeed under `job`.\n",
+        "With `-o json` stdout carries the same as one document, [`capctl.error/1`](documents.md).\n",
+        "A word that cannot be an id, a digest or an address is a mistake in the command line: 2. One that could be, and names nothing",
+        "that exists, is a failure: 1.\n",
         "| error code | meaning |\n|---|---|",
         *(f"| `{code}` | {meaning} |" for code, meaning in sorted(ERROR_CODES.items())),
     ]

@@ -122,7 +122,12 @@ def ami(stage: Stage) -> dict[str, Any]:
 
 
 def test_bake_gives_a_verified_ami_and_leaves_nothing_else(stage: Stage, ami: dict[str, Any]) -> None:
-    assert (ami["schema"], ami["status"], ami["baked"], ami["imds_v2"]) == ("capctl.ami/1", "verified", True, True)
+    assert (ami["schema"], ami["status"], ami["changed"], ami["imds_v2"]) == (
+        "capctl.ami-bake/1",
+        "verified",
+        True,
+        True,
+    )
     assert stage.left() == []
 
 

@@ -312,7 +312,7 @@ def test_state_that_is_damaged_is_as_good_as_none(project: Project) -> None:
     replace(journal, b"".join(damage))
     for content in damage:
         replace(record, content)
-        assert project.done("image", "push")["unchanged"]
+        assert not project.done("image", "push")["changed"]
     assert [entry["step"][:9] for entry in project.done("status")["journal"]] == ["push code"] * len(damage)
 
 
@@ -357,10 +357,12 @@ def test_video_that_cannot_be_analysed_ends_its_job_and_stores_nothing(project: 
         name: project.done(
             "job", "submit", "--video", f"s3://{project.bucket}/videos/{name}", "--session", f"fault-{name}"
         )
-        for name in (*videos, "missing")
+        for name in videos
     }
     for name, job in jobs.items():
-        lines = project.done("job", "logs", job["id"], "--follow")["lines"]
+        followed = project("job", "logs", job["id"], "--follow")
+        assert followed.exit_code == 1, name
+        lines = followed.document["lines"]
         told = [json.loads(line["message"]) for line in lines if '"event":"failed"' in line["message"]]
         assert [failure["exit_code"] for failure in told] == [65], (name, lines)
         assert set(rows_of(kept, f"fault-{name}").values()) == {0}, name
@@ -368,3 +370,4 @@ def test_video_that_cannot_be_analysed_ends_its_job_and_stores_nothing(project: 
     ids = {job["id"] for job in jobs.values()}
     ended = [job for job in project.done("job", "ls")["jobs"] if job["id"] in ids]
     assert [(job["state"], job["exit_code"], job["attempts"]) for job in ended] == [("FAILED", 65, 1)] * len(jobs)
+    project.fails("video-missing", 1, "job", "submit", "--video", f"s3://{project.bucket}/videos/missing")

@@ -82,10 +82,10 @@ def test_command_by_hand_answers_with_one_document(project: Project, command: st
 def test_what_is_there_already_is_neither_sent_nor_baked_again(project: Project) -> None:
     started = project.stage.bake_traces()
     assert not project.done("models", "push")["changed"]
-    assert not project.done("ami", "bake")["baked"]
-    assert not project.done("image", "base")["built"]
+    assert not project.done("ami", "bake")["changed"]
+    assert not project.done("image", "base")["changed"]
     pushed = project.done("image", "push")
-    assert pushed["unchanged"]
+    assert not pushed["changed"]
     assert pushed["requests"] <= 2
     assert project.stage.bake_traces() == started
 

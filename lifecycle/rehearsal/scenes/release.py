@@ -52,7 +52,7 @@ def _models(stage: Stage, capctl: Capctl, record: Recorder) -> None:
         again = capctl("ami", "bake").document
         started = _instances(stage) - before
         _expect(
-            again["id"] == baked["id"] and not again["baked"] and not started, "an unchanged bake must start nothing"
+            again["id"] == baked["id"] and not again["changed"] and not started, "an unchanged bake must start nothing"
         )
         step.result = f"skipped, {started} instances started"
 
@@ -76,23 +76,23 @@ def _images(stage: Stage, capctl: Capctl, record: Recorder) -> None:
 def _first_release(stage: Stage, capctl: Capctl, record: Recorder) -> str:
     with record.step("deploy", *_host_and_job(stage)) as step:
         deployed = capctl("deploy", "--yes").document
-        step.result = f"release {deployed['release']} passed its smoke job and is active"
+        step.result = f"release {deployed['pointer']['release_id']} passed its smoke job and is active"
     with record.step("smoke", *_host_and_job(stage)) as step:
         smoke = capctl("smoke").document
         step.result = f"{len(smoke['checks'])} checks on job {smoke['job_id']} passed"
-    return str(deployed["release"])
+    return str(deployed["pointer"]["release_id"])
 
 
 def _code_change(stage: Stage, capctl: Capctl, record: Recorder) -> str:
     with record.step("one-line change, image push", stage.standins.registry) as step:
         stage.project.append("analyzer/__init__.py", "# a one-line change\n")
         pushed = capctl("image", "push").document
-        _expect(not pushed["unchanged"], "a changed line must give another image")
+        _expect(pushed["changed"], "a changed line must give another image")
         step.result = f"{pushed['tag']}, {pushed['requests']} requests, {size_text(pushed['bytes_sent'])}"
     with record.step("deploy the change", *_host_and_job(stage)) as step:
         deployed = capctl("deploy", "--yes").document
-        step.result = f"release {deployed['release']} is active"
-    return str(deployed["release"])
+        step.result = f"release {deployed['pointer']['release_id']} is active"
+    return str(deployed["pointer"]["release_id"])
 
 
 def _broken_release(stage: Stage, capctl: Capctl, record: Recorder, *, active: str) -> None:

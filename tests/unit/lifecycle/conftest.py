@@ -1,7 +1,10 @@
 """Running capctl in this process."""
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,3 +52,19 @@ def capctl(folder: Path, capsys: pytest.CaptureFixture[str]) -> Capctl:
         return Outcome(code=code, out=captured.out, err=captured.err)
 
     return run
+
+
+def on_a_terminal(*words: str, stdout: Path | None = None, **environment: str) -> str:
+    """What a terminal shows of a command line; with `stdout` in a file, what it shows of the rest."""
+    program = [sys.executable, "-c", "from lifecycle.cli.main import main; main()", *words]
+    ours, theirs = os.openpty()
+    with stdout.open("w") if stdout else os.fdopen(os.dup(theirs), "w") as out:
+        child = subprocess.Popen(program, env={**os.environ, **environment}, stdin=theirs, stdout=out, stderr=theirs)
+    os.close(theirs)
+    shown = b""
+    with suppress(OSError):  # how a terminal ends that nobody holds any more
+        while read := os.read(ours, 65536):
+            shown += read
+    os.close(ours)
+    child.wait()
+    return shown.decode()

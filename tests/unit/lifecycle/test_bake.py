@@ -18,7 +18,7 @@ from lifecycle.ports.baker import AmiNameTaken
 from lifecycle.workflows.ami_status import SetStatus
 from lifecycle.workflows.bake import Baked, bake, plan_bake, wanted_ami
 from lifecycle.workflows.execute import execute
-from lifecycle.workflows.list_amis import ami_document, list_amis
+from lifecycle.workflows.list_amis import list_amis
 from lifecycle.workflows.push_models import object_uri
 from lifecycle.workflows.verify_ami import rejection, verify_ami
 from tests.fakes.amis import BASE_AMI, BASE_PARAMETER, FakeAmis
@@ -150,7 +150,7 @@ def test_ami_of_a_newer_version_is_told_as_what_it_is_and_never_demoted(scene: S
     assert error.code == "ami-status-unknown"
     assert f"`{ami.id}` is tagged `capctl:status=quarantined`" in error.message
     (listed,) = list_amis(scene.ports, scene.target)
-    assert ami_document(listed)["status"] == "quarantined"
+    assert listed.status == "quarantined"
     assert scene.bake(force=True).id != ami.id
     assert scene.amis.get(ami.id).status == "quarantined"
 

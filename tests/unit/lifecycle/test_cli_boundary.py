@@ -4,6 +4,8 @@ import errno
 import json
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from lifecycle.cli.boundary import render_error, run_command_line
 from lifecycle.cli.crash import record_crash
 from lifecycle.errors import CapctlError, Denied, ExitCode, Inconclusive, Interrupted, RolledBack, TimedOut, UsageError
 from tests.golden import assert_golden
+from tests.unit.lifecycle.conftest import on_a_terminal
 
 
 def _run(body: Callable[..., object], *words: str) -> int:
@@ -56,6 +59,15 @@ def test_json_output_carries_the_error_as_one_document(folder: Path, capsys: pyt
         "exit_code": 4,
     }
     assert captured.err == "error[permission-denied]: AWS refused\n  why\nhint: Ask\n"
+
+
+def test_one_terminal_shows_the_error_once(folder: Path) -> None:
+    """Only the document, where somebody sees stdout and stderr on the same screen; both where a file takes one of them."""
+    assert on_a_terminal("-o", "json", "config", "check").count("config-missing") == 1
+    assert on_a_terminal("config", "check").count("config-missing") == 1
+    kept = folder / "answer.json"
+    assert "error[config-missing]" in on_a_terminal("-o", "json", "config", "check", stdout=kept)
+    assert json.loads(kept.read_text())["code"] == "config-missing"
 
 
 @pytest.mark.parametrize(
@@ -136,9 +148,6 @@ def test_what_a_command_returns_is_no_exit_code(folder: Path) -> None:
 
 
 def test_a_reader_that_went_away_ends_the_command_quietly(folder: Path) -> None:
-    import subprocess
-    import sys
-
     program = "import sys; from lifecycle.cli.main import main; sys.argv[1:] = ['--help']; main()"
     read_end, write_end = os.pipe()
     os.close(read_end)

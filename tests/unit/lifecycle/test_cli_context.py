@@ -7,10 +7,10 @@ import click
 import pytest
 
 from lifecycle.app import App
-from lifecycle.cli.context import Invocation, pass_invocation, reason_option, yes_option
-from lifecycle.cli.render import table
+from lifecycle.cli.boundary import render_error
+from lifecycle.cli.context import Declined, Invocation, pass_invocation, reason_option, yes_option
 from lifecycle.domain.plan import Plan
-from lifecycle.errors import CapctlError, UsageError
+from lifecycle.errors import UsageError
 from tests.fakes.runs import RUN
 from tests.fakes.targets import make_target
 from tests.fakes.ui import FakeUi
@@ -33,7 +33,7 @@ class Noted:
 
 @pytest.fixture
 def invocation(folder: Path) -> Invocation:
-    return Invocation(config=Path("capctl.yaml"), target=None, output="text", verbosity=0)
+    return Invocation()
 
 
 def test_text_is_made_only_when_it_is_printed(invocation: Invocation, capsys: pytest.CaptureFixture[str]) -> None:
@@ -62,7 +62,7 @@ def test_yes_answers_the_commands_questions(words: list[str], agreed: bool, invo
     command.main(words, standalone_mode=False, obj=invocation)
 
 
-PLAN = Plan(title="Rollback", because="b was active before a", steps=(Noted(),))
+PLAN = Plan(title="roll back to release a", because="b was active before a", steps=(Noted(),))
 
 
 @pytest.mark.parametrize("answer", [True, False])
@@ -72,12 +72,13 @@ def test_plan_and_target_are_shown_before_the_question(invocation: Invocation, f
     if answer:
         assert invocation.execute(PLAN, ask=True)
     else:
-        with pytest.raises(CapctlError, match="on target `test`") as failed:
+        with pytest.raises(Declined) as failed:
             invocation.execute(PLAN, ask=True)
-        assert (failed.value.code, failed.value.exit_code) == ("declined", 1)
+        assert failed.value.exit_code == 1
+        assert render_error(failed.value) == "Nothing was changed on target `test`"
     assert ui.lines[:2] == [
         PLAN.render(),
-        "Rollback, on target `test` in account 123456789012, us-west-2: go on?",
+        "Roll back to release a on target `test` (account 123456789012, region us-west-2)?",
     ]
     assert ui.lines[2:] == (["✓ note it: noted"] if answer else [])
 
@@ -85,8 +86,8 @@ def test_plan_and_target_are_shown_before_the_question(invocation: Invocation, f
 def test_nothing_is_asked_when_nothing_is_to_be_done(invocation: Invocation, folder: Path) -> None:
     ui = FakeUi()
     invocation.__dict__ |= {"terminal": ui, "app": App(make_target(folder), ui), "run": RUN}
-    assert invocation.execute(Plan(title="Rollback", because="it is active already"), ask=True)
-    assert ui.lines == ["Rollback: it is active already"]
+    assert invocation.execute(Plan(title="roll back to release a", because="it is active already"), ask=True)
+    assert ui.lines == ["roll back to release a: it is active already"]
 
 
 def test_reason_is_the_run_s(invocation: Invocation) -> None:
@@ -106,10 +107,6 @@ def test_the_application_is_made_from_the_configuration(invocation: Invocation, 
     with click.Context(click.Command("status"), info_name="capctl status"):
         app = invocation.app
     assert app.target.name == "dev"
+    assert isinstance(app, App)
     assert app.session.app_id == "capctl.status"
     assert app.ui is invocation.terminal
-
-
-def test_columns_of_a_table_are_as_wide_as_their_widest_cell() -> None:
-    assert table(("id", "size"), [("a", 1), ("long", 22)]) == "id    size\na     1\nlong  22"
-    assert table(("id", "size"), []) == "id  size"

@@ -53,6 +53,21 @@ def test_a_mistyped_option_is_a_usage_error_in_json_too(capctl: Capctl) -> None:
     assert_golden("option-unknown.txt", str(capctl("-o", "json", "config", "show", "--orgins")))
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("config", "show", "--orgins", "-o", "json"),
+        ("config", "show", "--orgins", "-ojson"),
+        ("config", "show", "--orgins", "--output=json", "--"),
+        ("config", "show", "-vo", "json", "--config"),
+    ],
+)
+def test_a_command_line_that_cannot_be_parsed_is_answered_in_the_form_it_asks_for(
+    words: tuple[str, ...], capctl: Capctl
+) -> None:
+    assert '"code": "usage"' in capctl(*words).out
+
+
 def test_without_a_command_the_help_goes_to_stderr(capctl: Capctl) -> None:
     outcome = capctl()
     assert (outcome.code, outcome.out) == (2, "")

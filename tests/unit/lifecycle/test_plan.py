@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
@@ -28,7 +27,7 @@ class SetStep:
 
 @pytest.fixture
 def invocation() -> Invocation:
-    return Invocation(config=Path("capctl.yaml"), target=None, output="text", verbosity=0)
+    return Invocation()
 
 
 PLAN = Plan(

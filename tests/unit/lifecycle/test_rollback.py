@@ -21,6 +21,7 @@ from lifecycle.workflows.smoke import require_video
 from lifecycle.workflows.status import read_status
 from pulumi_stack.components import roles
 from tests.fakes.jobs import queue
+from tests.fakes.objects import FakeObjects
 from tests.fakes.ports import FakePorts
 from tests.fakes.releases import make_release
 from tests.fakes.runs import RUN
@@ -28,6 +29,7 @@ from tests.fakes.stack import FakeStack, deployed
 from tests.fakes.targets import make_target
 
 BUCKET = "vision-capctl-123456789012-us-west-2"
+VIDEO = f"s3://{BUCKET}/videos/a.mp4"
 OLD, NEW = make_release(1), make_release(2)
 
 
@@ -35,7 +37,9 @@ OLD, NEW = make_release(1), make_release(2)
 def ports() -> FakePorts:
     """Two releases, promoted one after the other."""
     stack = FakeStack()
-    made = FakePorts(stack=stack)
+    objects = FakeObjects(BUCKET)
+    objects.write(VIDEO, b"a film")
+    made = FakePorts(stack=stack, objects=objects)
     stack.add_release(OLD)
     stack.add_release(NEW)
     for release in (OLD, NEW):
@@ -143,6 +147,17 @@ def test_status_shows_roles_and_queues(ports: FakePorts) -> None:
     ]
 
 
+def test_release_that_is_younger_than_those_of_the_pointer_is_a_candidate(ports: FakePorts) -> None:
+    ports.stack.add_release(make_release(3))
+    assert [release.role for release in read_status(ports).releases] == ["previous", "active", "candidate"]
+
+
+def test_release_that_is_older_than_those_of_the_pointer_has_no_role(ports: FakePorts) -> None:
+    ports.stack.add_release(make_release(3))
+    promote(ports, make_release(3))
+    assert [release.role for release in read_status(ports).releases] == ["", "previous", "active"]
+
+
 def test_status_before_the_first_deploy_is_empty() -> None:
     stack = FakeStack()
     status = read_status(FakePorts(stack=stack))
@@ -155,7 +170,7 @@ def test_job_goes_to_the_active_release(ports: FakePorts, tmp_path: Path) -> Non
         ports,
         target,
         RUN,
-        video_url="s3://vision-capctl-123456789012-us-west-2/videos/a.mp4",
+        video_url=VIDEO,
         session_id="a.b:1",
         environment={"SAMPLE_FPS": "1"},
     )
@@ -163,7 +178,7 @@ def test_job_goes_to_the_active_release(ports: FakePorts, tmp_path: Path) -> Non
     assert request.queue_arn == active_pointer(ports).job_queue_arn
     assert request.name == "vision-a.b:1"
     assert request.environment == {
-        "VIDEO_URL": "s3://vision-capctl-123456789012-us-west-2/videos/a.mp4",
+        "VIDEO_URL": VIDEO,
         "SESSION_ID": "a.b:1",
         "RESULT_URL": f"s3://{target.bucket}/results/a.b:1",
         "SAMPLE_FPS": "1",
@@ -171,9 +186,16 @@ def test_job_goes_to_the_active_release(ports: FakePorts, tmp_path: Path) -> Non
     assert [listed.id for listed in list_jobs(ports)] == [job.id]
 
 
+def test_job_on_a_video_that_does_not_exist_is_not_submitted(ports: FakePorts, tmp_path: Path) -> None:
+    with pytest.raises(CapctlError) as failed:
+        submit_job(ports, make_target(tmp_path), RUN, video_url=f"{VIDEO}x", session_id=None, environment={})
+    assert failed.value.code == "video-missing"
+    assert ports.jobs.requests == []
+
+
 @pytest.mark.parametrize(
     ("video_url", "environment"),
-    [("ftp://v/a.mp4", {}), ("s3://vision-capctl-123456789012-us-west-2/videos/a.mp4", {"SAMPLE_FPS": "many"})],
+    [("ftp://v/a.mp4", {}), (VIDEO, {"SAMPLE_FPS": "many"})],
 )
 def test_job_that_the_container_would_refuse_is_not_submitted(
     ports: FakePorts, tmp_path: Path, video_url: str, environment: dict[str, str]
@@ -215,7 +237,7 @@ def test_job_before_the_first_deploy_is_refused(tmp_path: Path) -> None:
             ports,
             make_target(tmp_path),
             RUN,
-            video_url="s3://vision-capctl-123456789012-us-west-2/videos/a",
+            video_url=VIDEO,
             session_id=None,
             environment={},
         )
@@ -228,7 +250,7 @@ def test_followed_log_ends_with_the_job_and_repeats_no_line(ports: FakePorts, tm
         ports,
         make_target(tmp_path),
         RUN,
-        video_url="s3://vision-capctl-123456789012-us-west-2/videos/a",
+        video_url=VIDEO,
         session_id=None,
         environment={},
     )

@@ -127,3 +127,14 @@ def test_yes_answers_without_asking() -> None:
     stream = Terminal(terminal=False)
     assert _ui(stream, assume_yes=True).confirm("Delete `prod`?")
     assert stream.text == ""
+
+
+def test_digests_are_short_in_every_line() -> None:
+    stream = Terminal(terminal=False)
+    ui, digest = _ui(stream), f"sha256:{'0123456789abcdef' * 4}"
+    ui.note(f"image {digest}")
+    with ui.step(f"create a release: image {digest}") as report:
+        report.done(digest)
+    assert stream.text == (
+        "image sha256:0123456789ab\n✓ create a release: image sha256:0123456789ab  0.0s  sha256:0123456789ab\n"
+    )

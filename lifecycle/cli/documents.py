@@ -1,0 +1,324 @@
+"""The JSON documents of `-o json`, one function per schema: `capctl.ami/1` is `ami`, `capctl.ami-list/1` is `ami_list`.
+
+They are a contract with scripts: a field is added here by hand or not at all, and taken away or given another meaning only with a
+higher version. Sizes are in bytes and times are ISO 8601 in UTC, unless a field's name says otherwise; `null` is what is not known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lifecycle.config.origins import Setting
+    from lifecycle.domain.ami import AmiRecord
+    from lifecycle.domain.check import Check
+    from lifecycle.domain.image import TaggedImage
+    from lifecycle.domain.image_report import ImageReport
+    from lifecycle.domain.job import JobRecord
+    from lifecycle.domain.models import ModelSet
+    from lifecycle.domain.plan import Done, Plan, Step
+    from lifecycle.domain.release import Pointer
+    from lifecycle.domain.smoke import SmokeReport
+    from lifecycle.errors import CapctlError
+    from lifecycle.ports.code import CodeLayer, PushedImage
+    from lifecycle.ports.jobs import LogLine
+    from lifecycle.ports.journal import JournalEntry
+    from lifecycle.ports.stack import BaseOutputs
+    from lifecycle.workflows.status import ReleaseStatus, Status
+    from lifecycle.workflows.verify_ami import AmiReport
+    from lifecycle.workflows.verify_models import ModelsReport
+
+Document = dict[str, Any]
+
+
+def error(failure: CapctlError) -> Document:
+    """Why a command failed. A command that answers with a document of its own even when it fails prints that one instead.
+
+    `evidence` is what a failed smoke leaves: its report under `smoke`, or the job that did not succeed under `job`.
+    """
+    shown: dict[str, Callable[[Any], Document]] = {"smoke": smoke, "job": job}
+    return {
+        "code": failure.code,
+        "message": failure.message,
+        "hint": failure.hint,
+        "details": list(failure.details),
+        "evidence": {name: shown[name](found) for name, found in failure.evidence.items()},
+        "exit_code": int(failure.exit_code),
+    }
+
+
+def plan(planned: Plan) -> Document:
+    """What a command would do, and how it would go back; `permissions` are IAM actions."""
+
+    def listed(steps: tuple[Step[Any], ...]) -> list[Document]:
+        return [{"step": step.describe(), "permissions": sorted(set(step.permissions))} for step in steps]
+
+    return {
+        "title": planned.title,
+        "because": planned.because,
+        "steps": listed(planned.steps),
+        "after": listed(planned.after),
+        "undo": listed(planned.undo),
+    }
+
+
+def config_values(target: str, settings: Iterable[Setting]) -> Document:
+    """Every setting of a target with where it came from; passwords are masked."""
+    return {
+        "target": target,
+        "settings": [{"name": each.name, "value": each.value, "origin": each.origin} for each in settings],
+    }
+
+
+def config_check(path: Path, *, targets: Sequence[str], warnings: Sequence[str]) -> Document:
+    """A configuration without mistakes; `warnings` are sentences."""
+    return {"config": str(path), "targets": list(targets), "warnings": list(warnings)}
+
+
+def base(outputs: BaseOutputs, *, changed: bool) -> Document:
+    """What the base stack made."""
+    return {
+        "bucket": outputs.bucket,
+        "repository": outputs.repository,
+        "table": outputs.table,
+        "log_group": outputs.log_group,
+        "job_role_arn": outputs.job_role_arn,
+        "execution_role_arn": outputs.execution_role_arn,
+        "instance_profile_arn": outputs.instance_profile_arn,
+        "changed": changed,
+    }
+
+
+def models_lock(models: ModelSet, *, changed: bool) -> Document:
+    """The locked model set; `changed` says whether the lock file was written."""
+    return {"digest": models.digest, "files": len(models.files), "bytes": models.total_bytes, "changed": changed}
+
+
+def models_push(models: ModelSet, *, changed: bool) -> Document:
+    """The model set in the bucket; `changed` says whether anything was uploaded."""
+    return models_lock(models, changed=changed)
+
+
+def models_verification(report: ModelsReport) -> Document:
+    """The model set as the lock has it, and in what the source differs, one line per path."""
+    return {"digest": report.models.digest, "ok": not report.problems, "problems": list(report.problems)}
+
+
+def ami(record: AmiRecord) -> Document:
+    """An AMI; what only an AMI that capctl baked has is `null` on others."""
+    from lifecycle.domain.ami import Tag
+
+    return {
+        "id": record.id,
+        "name": record.name,
+        "state": record.state,
+        "status": record.status,
+        "created": record.created,
+        "architecture": record.architecture,
+        "size_gib": record.size_gib,
+        "snapshot_ids": list(record.snapshot_ids),
+        "imds_v2": record.imds_v2,
+        "bake_digest": record.tags.get(Tag.BAKE_DIGEST),
+        "model_set": record.tags.get(Tag.MODEL_SET),
+        "base_ami": record.tags.get(Tag.BASE_AMI),
+        "recipe": record.tags.get(Tag.RECIPE),
+        "evidence": record.tags.get(Tag.EVIDENCE),
+        "git": record.tags.get(Tag.GIT),
+        "run": record.tags.get(Tag.RUN),
+    }
+
+
+def ami_bake(record: AmiRecord, *, changed: bool) -> Document:
+    """The fields of `capctl.ami/1`; `changed` says whether this run baked the AMI, or finished what another one left."""
+    return {**ami(record), "changed": changed}
+
+
+def ami_list(records: Iterable[AmiRecord]) -> Document:
+    """AMIs, newest first, each as `capctl.ami/1`."""
+    return {"amis": [ami(record) for record in records]}
+
+
+def ami_verification(report: AmiReport, *, not_checked: Sequence[str]) -> Document:
+    """The checks of an AMI, and what none of them covers."""
+    return {
+        "id": report.ami.id,
+        "ok": not report.failed,
+        "checks": _checks(report.checks),
+        "not_checked": list(not_checked),
+    }
+
+
+def image_base(image: TaggedImage, *, changed: bool) -> Document:
+    """The base image of the current lock; `changed` says whether it was built."""
+    return {"image": str(image.ref), "tag": image.tag, "changed": changed}
+
+
+def code_layer(layer: CodeLayer) -> Document:
+    """The code of the working tree as one layer."""
+    return {
+        "tag": layer.tag,
+        "treehash": layer.treehash,
+        "files": layer.files,
+        "unpacked_bytes": layer.unpacked_bytes,
+        "compressed_bytes": layer.compressed_bytes,
+    }
+
+
+def image(pushed: PushedImage) -> Document:
+    """The code image of the working tree, and what its push cost."""
+    return {
+        "image": str(pushed.ref),
+        "tag": pushed.tag,
+        "changed": not pushed.unchanged,
+        "requests": pushed.requests,
+        "bytes_sent": pushed.bytes_sent,
+    }
+
+
+def image_report(report: ImageReport) -> Document:
+    """What an image holds and costs, and the rules that it breaks; `path` is "" for a rule about the whole image."""
+    return {
+        "image": str(report.ref),
+        "ok": not report.violations,
+        "compressed_bytes": report.compressed_bytes,
+        "unpacked_bytes": report.unpacked_bytes,
+        "layers": report.layers,
+        "files": report.files,
+        "budgets": {
+            "compressed_bytes": report.budgets.compressed_bytes,
+            "unpacked_bytes": report.budgets.unpacked_bytes,
+        },
+        "violations": [{"code": rule.code, "message": rule.message, "path": rule.path} for rule in report.violations],
+    }
+
+
+def deployment(pointer: Pointer, done: Done, *, report: SmokeReport | None) -> Document:
+    """Where the pointer is after a deploy; `smoke` is `null` when the release was active already.
+
+    `warnings` say what failed after the pointer had moved.
+    """
+    return {
+        "changed": bool(done.results),
+        "pointer": _pointer(pointer),
+        "warnings": [failure.message for _, failure in done.failures],
+        "smoke": smoke(report) if report else None,
+    }
+
+
+def rollback(pointer: Pointer, *, changed: bool) -> Document:
+    """Where the pointer is after a rollback."""
+    return {"changed": changed, "pointer": _pointer(pointer)}
+
+
+def smoke(report: SmokeReport) -> Document:
+    """A smoke job and what was checked of it; `seconds` from submission to the end of the job."""
+    return {
+        "release_id": report.release_id,
+        "job_id": report.job_id,
+        "session_id": report.session_id,
+        "result_uri": report.result_uri,
+        "seconds": report.seconds,
+        "ok": report.ok,
+        "checks": _checks(report.checks),
+    }
+
+
+def status(found: Status) -> Document:
+    """The pointer, or `null` before the first promotion; the releases, oldest first; the last changes made from this machine.
+
+    `role` is `active`, `previous`, `candidate` (made and never promoted) or "".
+    """
+    return {
+        "pointer": _pointer(found.pointer) if found.pointer else None,
+        "releases": [_release(release) for release in found.releases],
+        "journal": [_entry(entry) for entry in found.journal],
+    }
+
+
+def job(record: JobRecord) -> Document:
+    """A job as Batch describes it: `reason` is the container's, `status_reason` the queue's."""
+    return {
+        "id": record.id,
+        "name": record.name,
+        "state": record.state,
+        "exit_code": record.exit_code,
+        "reason": record.reason,
+        "status_reason": record.status_reason,
+        "queue_arn": record.queue_arn,
+        "definition_arn": record.definition_arn,
+        "image": record.image,
+        "log_group": record.log_group,
+        "log_stream": record.log_stream,
+        "cluster_instance_arn": record.cluster_instance_arn,
+        "attempts": record.attempts,
+        "created": _moment(record.created_ms),
+        "started": _moment(record.started_ms),
+        "stopped": _moment(record.stopped_ms),
+    }
+
+
+def job_list(records: Iterable[JobRecord]) -> Document:
+    """Jobs of the active release, newest first, each as `capctl.job/1`."""
+    return {"jobs": [job(record) for record in records]}
+
+
+def job_log(record: JobRecord, lines: Iterable[LogLine]) -> Document:
+    """What a job wrote, oldest first, and where the job is."""
+    return {
+        "job_id": record.id,
+        "state": record.state,
+        "exit_code": record.exit_code,
+        "lines": [{"at": _moment(line.at_ms), "message": line.message} for line in lines],
+    }
+
+
+def _pointer(pointer: Pointer) -> Document:
+    return {
+        "version": pointer.version,
+        "release_id": pointer.release_id,
+        "previous_release_id": pointer.previous_release_id,
+        "job_queue_arn": pointer.job_queue_arn,
+        "job_definition_arn": pointer.job_definition_arn,
+        "moved_at": pointer.moved_at,
+        "moved_by": pointer.moved_by,
+        "reason": pointer.reason,
+    }
+
+
+def _release(found: ReleaseStatus) -> Document:
+    release = found.deployed.release
+    return {
+        "id": release.id,
+        "role": found.role,
+        "ami": release.ami_id,
+        "image": str(release.image),
+        "model_set": release.model_set,
+        "queue": {"arn": found.deployed.job_queue_arn, "state": found.queue.state, "reason": found.queue.reason},
+        "compute_environment_arn": found.deployed.compute_environment_arn,
+        "job_definition_arn": found.deployed.job_definition_arn,
+    }
+
+
+def _entry(entry: JournalEntry) -> Document:
+    return {
+        "at": entry.at,
+        "run_id": entry.run_id,
+        "user": entry.user,
+        "command": entry.command,
+        "step": entry.step,
+        "outcome": entry.outcome,
+        "why": entry.why,
+    }
+
+
+def _checks(checks: Iterable[Check]) -> list[Mapping[str, Any]]:
+    return [{"name": each.name, "ok": each.ok, "expected": each.expected, "found": each.found} for each in checks]
+
+
+def _moment(at_ms: int) -> str | None:
+    if not at_ms:
+        return None
+    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

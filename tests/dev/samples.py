@@ -1,0 +1,185 @@
+"""One document of every schema, made from typed values as a command has them."""
+
+from pathlib import Path
+from typing import Any
+
+from images.checks import Violation
+from lifecycle.cli import documents
+from lifecycle.config.origins import Setting
+from lifecycle.domain.ami import AmiId, AmiRecord, AmiState, AmiStatus, Tag
+from lifecycle.domain.check import Check
+from lifecycle.domain.digest import digest_of
+from lifecycle.domain.image import TaggedImage
+from lifecycle.domain.image_report import Budgets, ImageReport
+from lifecycle.domain.job import JobRecord, JobState, Purpose, QueueState
+from lifecycle.domain.models import ModelFile, ModelSet
+from lifecycle.domain.plan import Done, Plan
+from lifecycle.domain.release import Pointer
+from lifecycle.domain.smoke import SmokeReport
+from lifecycle.errors import CapctlError
+from lifecycle.ports.code import CodeLayer, PushedImage
+from lifecycle.ports.jobs import LogLine, QueueStatus
+from lifecycle.ports.journal import JournalEntry
+from lifecycle.workflows.status import ReleaseStatus, Status
+from lifecycle.workflows.verify_ami import AmiReport
+from lifecycle.workflows.verify_models import ModelsReport
+from tests.fakes.releases import make_release
+from tests.fakes.stack import OUTPUTS, deployed
+
+_AT = "2026-11-21T15:07:02+00:00"
+
+_MODELS = ModelSet(
+    files=(ModelFile(path="models/age.onnx", bytes=3, sha256=digest_of(b"age").removeprefix("sha256:")),)
+)
+_AMI = AmiRecord(
+    id=AmiId("ami-0123456789abcdef0"),
+    name="vision-models-0123456789ab-01234567",
+    state=AmiState.AVAILABLE,
+    state_reason="",
+    created="2026-11-21T15:07:02.000Z",
+    architecture="x86_64",
+    snapshot_ids=("snap-0123456789abcdef0",),
+    size_gib=30,
+    tags={
+        Tag.PROJECT: "vision",
+        Tag.STATUS: AmiStatus.VERIFIED,
+        Tag.BAKE_DIGEST: digest_of(b"bake"),
+        Tag.MODEL_SET: _MODELS.digest,
+        Tag.BASE_AMI: "ami-0base0000000gpu1",
+        Tag.RECIPE: digest_of(b"recipe"),
+        Tag.EVIDENCE: digest_of(b"evidence"),
+        Tag.GIT: "40c6abd9d8e7f6a5b4c3d2e1f00112233445566",
+        Tag.RUN: "20261121-150702-abcdef",
+    },
+    imds_v2=True,
+)
+_RELEASE = make_release()
+_DEPLOYED = deployed(_RELEASE)
+_POINTER = Pointer(
+    version=2,
+    release_id=_RELEASE.id,
+    previous_release_id="0123456789ab",
+    job_queue_arn=_DEPLOYED.job_queue_arn,
+    job_definition_arn=_DEPLOYED.job_definition_arn,
+    moved_at=_AT,
+    moved_by="ada",
+    reason="tracks are lost",
+)
+JOB = JobRecord(
+    id="85d22ea7-0000-4000-8000-000000000000",
+    name="vision-by-hand",
+    purpose=Purpose.WORK,
+    state=JobState.FAILED,
+    obstacle=None,
+    status_reason="Essential container in task exited",
+    exit_code=65,
+    reason="",
+    queue_arn=_DEPLOYED.job_queue_arn,
+    definition_arn=_DEPLOYED.job_definition_arn,
+    image=str(_RELEASE.image),
+    log_group="/vision/jobs",
+    log_stream="vision/default/0",
+    cluster_instance_arn="arn:aws:ecs:us-west-2:123456789012:container-instance/vision/1",
+    attempts=1,
+    created_ms=1_795_273_622_000,
+    started_ms=1_795_273_623_500,
+    stopped_ms=0,
+)
+_CHECKS = (Check(name="tracks", ok=False, expected="at least 1", found="0"),)
+_SMOKE = SmokeReport(
+    release_id=_RELEASE.id,
+    job_id=JOB.id,
+    session_id="smoke-1",
+    result_uri="s3://vision-capctl-123456789012-us-west-2/smoke/smoke-1/result.json",
+    seconds=2.5,
+    checks=_CHECKS,
+)
+_STATUS = Status(
+    pointer=_POINTER,
+    releases=(ReleaseStatus(deployed=_DEPLOYED, role="active", queue=QueueStatus(state=QueueState.VALID, reason="")),),
+    journal=(
+        JournalEntry(
+            at=_AT,
+            run_id="20261121-150702-abcdef",
+            user="ada",
+            command="capctl deploy",
+            step=f"smoke release {_RELEASE.id} with s3://vision-capctl-123456789012-us-west-2/samples/portrait.mp4",
+            outcome="failed: smoke-failed",
+            why="a test asks",
+        ),
+    ),
+)
+
+
+class _Step:
+    permissions = ("dynamodb:PutItem", "dynamodb:GetItem")
+
+    def describe(self) -> str:
+        return "pointer: none -> 0123456789ab"
+
+    def apply(self) -> str:
+        return "done"
+
+    def verify(self, _: str) -> None:
+        """There is nothing to read back."""
+
+
+_TAGGED = TaggedImage(ref=_RELEASE.image, tag="base-0123456789ab")
+_LAYER = CodeLayer(
+    treehash=digest_of(b"tree"), tag="code-0123456789abcdef", files=3, unpacked_bytes=900, compressed_bytes=300
+)
+_PUSHED = PushedImage(ref=_RELEASE.image, tag=_LAYER.tag, unchanged=False, requests=6, bytes_sent=1200)
+_IMAGE_REPORT = ImageReport(
+    ref=_RELEASE.image,
+    budgets=Budgets(compressed_bytes=300_000_000, unpacked_bytes=500_000_000),
+    compressed_bytes=1300,
+    unpacked_bytes=1900,
+    layers=8,
+    files=103,
+    violations=(Violation(code="model-file", message="`a.onnx` is a model", path="a.onnx"),),
+)
+_ERROR = CapctlError(
+    "smoke-failed", "Smoke job is FAILED", hint="Read `capctl job logs`", details=("a line",), evidence={"job": JOB}
+)
+_SETTING = Setting(name="image.entrypoint", value=("python3", "-m"), origin="capctl.yaml:4:27 targets.dev")
+
+_DONE = Done(results=((_Step(), "done"),), failures=((_Step(), CapctlError("aws-failed", "AWS call failed")),))
+
+# By the name of the schema: `ami-list` is `capctl.ami-list/1`.
+SAMPLES: dict[str, dict[str, Any]] = {
+    "ami": documents.ami(_AMI),
+    "ami-bake": documents.ami_bake(_AMI, changed=True),
+    "ami-list": documents.ami_list([_AMI]),
+    "ami-verification": documents.ami_verification(
+        AmiReport(ami=_AMI, checks=_CHECKS), not_checked=("a boot of the AMI",)
+    ),
+    "base": documents.base(OUTPUTS, changed=True),
+    "code-layer": documents.code_layer(_LAYER),
+    "config-check": documents.config_check(Path("capctl.yaml"), targets=["dev"], warnings=["A warning"]),
+    "config-values": documents.config_values("dev", [_SETTING]),
+    "deployment": documents.deployment(_POINTER, _DONE, report=_SMOKE),
+    "error": documents.error(_ERROR),
+    "image": documents.image(_PUSHED),
+    "image-base": documents.image_base(_TAGGED, changed=True),
+    "image-report": documents.image_report(_IMAGE_REPORT),
+    "job": documents.job(JOB),
+    "job-list": documents.job_list([JOB]),
+    "job-log": documents.job_log(JOB, [LogLine(at_ms=1_795_273_624_125, message='{"event":"failed"}')]),
+    "models-lock": documents.models_lock(_MODELS, changed=True),
+    "models-push": documents.models_push(_MODELS, changed=True),
+    "models-verification": documents.models_verification(
+        ModelsReport(models=_MODELS, problems=("missing: models/age.onnx",))
+    ),
+    "plan": documents.plan(
+        Plan(
+            title="roll back to release 0123456789ab",
+            because="it was asked for",
+            steps=(_Step(),),
+            after=(_Step(),),
+            undo=(_Step(),),
+        )
+    ),
+    "rollback": documents.rollback(_POINTER, changed=True),
+    "smoke": documents.smoke(_SMOKE),
+    "status": documents.status(_STATUS),
+}

@@ -1,0 +1,73 @@
+"""What a command works with, made of fakes."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from lifecycle.adapters.lock_file import LockFile
+from lifecycle.adapters.model_files import FolderSource
+from lifecycle.config.target import Target
+from lifecycle.domain.run import Run
+from lifecycle.ports.ui import Ui
+from tests.fakes.ports import FakePorts
+from tests.fakes.runs import RUN
+from tests.fakes.stack import FakeStack
+from tests.fakes.ui import FakeUi
+
+# What changes the world.
+_CHANGES = {
+    "amis": ("deregister", "harden", "tag"),
+    "baker": ("bake",),
+    "base_builder": ("build",),
+    "code": ("push",),
+    "jobs": ("cancel", "submit"),
+    "model_lock": ("write",),
+    "objects": ("put", "write"),
+    "pointers": ("move",),
+    "stack": ("add_release", "apply_base", "remove_releases"),
+}
+
+
+class FakeComposition:
+    """A new account beside a folder of models. `asked` names the changes that were asked for, `answers` are a person's."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.answers: tuple[bool, ...] = ()
+        self.ports = FakePorts(stack=FakeStack(bootstrapped=False))
+
+    def terminal(self, *, verbosity: int, assume_yes: bool) -> Ui:
+        self.ports.ui = FakeUi(answers=(True,) if assume_yes else self.answers)
+        return self.ports.ui
+
+    def begin_run(self, command: str, *, reason: str, folder: Path) -> Run:
+        return replace(RUN, command=command, reason=reason)
+
+    def application(self, target: Target, ui: Ui, *, command: str) -> Any:
+        """The ports, watched: they pass for what they watch, which no type can say."""
+        self.ports.model_lock = LockFile(target.path(target.settings.models.lock))
+        self.ports.model_source = FolderSource(target.path(target.settings.models.source), exclude=())
+        return _Application(target, self.ports, self.asked.append)
+
+
+class _Application:
+    def __init__(self, target: Target, ports: FakePorts, tell: Callable[[str], None]) -> None:
+        self.target = target
+        self._ports, self._tell = ports, tell
+
+    def __getattr__(self, name: str) -> Any:
+        port = getattr(self._ports, name)
+        return _Watched(name, port, self._tell) if name in _CHANGES else port
+
+
+class _Watched:
+    """A port that tells when a change is asked of it."""
+
+    def __init__(self, name: str, port: Any, tell: Callable[[str], None]) -> None:
+        self._name, self._port, self._tell = name, port, tell
+
+    def __getattr__(self, attribute: str) -> Any:
+        if attribute in _CHANGES[self._name]:
+            self._tell(f"{self._name}.{attribute}")
+        return getattr(self._port, attribute)

@@ -1,0 +1,54 @@
+"""`capctl bootstrap`."""
+
+import pytest
+
+from lifecycle.ports.stack import ResourceChange
+from tests.fakes.stack import OUTPUTS
+from tests.unit.lifecycle.commands.case import Case, Play, World
+
+TEXT = f"""\
+bucket            {OUTPUTS.bucket}
+repository        {OUTPUTS.repository}
+table             {OUTPUTS.table}
+log group         {OUTPUTS.log_group}
+job role          {OUTPUTS.job_role_arn}
+execution role    {OUTPUTS.execution_role_arn}
+instance profile  {OUTPUTS.instance_profile_arn}"""
+
+
+def losing_the_table(world: World) -> None:
+    world.ports.stack.surprise = (
+        ResourceChange(operation="replace", type="aws:dynamodb/table:Table", name="pointers"),
+    )
+
+
+CASES = [
+    Case(
+        words="bootstrap",
+        asked=("stack.apply_base",),
+        text=TEXT,
+        document={"schema": "capctl.base/1", "bucket": OUTPUTS.bucket, "changed": True},
+    ),
+    Case(
+        words="bootstrap",
+        given=("bootstrap",),
+        text=TEXT,
+        document={"changed": False},
+        said="update the base stack: it is as it should be",
+    ),
+    Case(
+        words="bootstrap --dry-run",
+        text="""\
+Plan: update the base stack
+  because it differs from what is declared
+  1. base stack: create 1
+Nothing was changed; run again without `--dry-run` to apply""",
+        document={"schema": "capctl.plan/1", "undo": []},
+    ),
+    Case(words="bootstrap", change=losing_the_table, code=1, error="base-would-lose"),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_bootstrap(case: Case, played: Play) -> None:
+    played(case)

@@ -1,0 +1,86 @@
+"""`capctl deploy`."""
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.fakes.releases import result_document
+from tests.unit.lifecycle.commands.case import BAKED, DEPLOYED, PUSHED, Case, Play, World
+
+READY = (*BAKED, *PUSHED)
+QUESTION = "Deploy release 9d83a44c53ce on target `test` (account 123456789012, region us-west-2)?"
+
+
+def answer(agreed: bool) -> Callable[[World], None]:
+    def given(world: World) -> None:
+        world.answers = (agreed,)
+
+    return given
+
+
+def without_tracks(world: World) -> None:
+    world.ports.jobs.leaves = result_document(tracks=[])
+
+
+CASES = [
+    Case(
+        words="deploy --yes",
+        given=READY,
+        asked=("stack.add_release", "jobs.submit", "pointers.move"),
+        text="{release}",
+        document={"schema": "capctl.deployment/1", "changed": True},
+        said="✓ read the AMI, the image and the releases",
+    ),
+    Case(words="deploy --yes", given=DEPLOYED, text="{release}", document={"changed": False, "smoke": None}),
+    Case(
+        words="deploy --dry-run",
+        given=READY,
+        text="""\
+Plan: deploy release 9d83a44c53ce
+  because nothing is active; wanted are AMI ami-00000000000000001 and image sha256:05a9fbaca253
+  1. create release 9d83a44c53ce: AMI ami-00000000000000001, image sha256:05a9fbaca253
+  2. wait until the queue of release 9d83a44c53ce is VALID
+  3. smoke release 9d83a44c53ce with s3://vision-capctl-123456789012-us-west-2/videos/face.mp4
+  4. pointer: none -> 9d83a44c53ce
+  5. prune releases beyond 2
+  if a step fails:
+  - remove release 9d83a44c53ce, unless the pointer needs it
+Nothing was changed; run again without `--dry-run` to apply""",
+        document={"schema": "capctl.plan/1", "title": "deploy release 9d83a44c53ce"},
+    ),
+    Case(
+        words="deploy",
+        given=READY,
+        change=answer(True),
+        asked=("stack.add_release", "jobs.submit", "pointers.move"),
+        text="{release}",
+        document={"changed": True},
+        said=QUESTION,
+    ),
+    Case(
+        words="deploy",
+        given=READY,
+        change=answer(False),
+        code=1,
+        document={"schema": "capctl.error/1", "code": "declined", "hint": ""},
+        said="Nothing was changed on target `test`",
+    ),
+    Case(words="deploy", given=READY, code=2, error="confirmation-needed"),
+    Case(
+        words="deploy --yes",
+        given=READY,
+        change=without_tracks,
+        asked=("stack.add_release", "jobs.submit", "stack.remove_releases"),
+        code=7,
+        error="smoke-failed",
+    ),
+    Case(words="deploy --yes", code=1, error="ami-missing"),
+    Case(words="deploy --yes --ami nonsense", code=2, error="ami-id-invalid"),
+    Case(words="deploy --yes --ami ami-00000000000000009", code=1, error="ami-missing"),
+    Case(words="deploy --yes --image v1", given=BAKED, code=2, error="digest-invalid"),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_deploy(case: Case, played: Play) -> None:
+    played(case)

@@ -1,0 +1,105 @@
+"""`capctl job`."""
+
+import pytest
+
+from lifecycle.domain.job import JobState
+from tests.unit.lifecycle.commands.case import DEPLOYED, VIDEO, Case, Play, World
+
+SUBMIT = f"job submit --video {VIDEO} --session by-hand"
+
+
+def with_video(world: World) -> None:
+    world.ports.objects.write(VIDEO, b"a film")
+
+
+def submitted(world: World) -> None:
+    with_video(world)
+    world.run(SUBMIT)
+
+
+def unreadable(world: World) -> None:
+    """Batch's own sentence says nothing that the exit code does not."""
+    world.ports.jobs.course = (JobState.RUNNING, JobState.RUNNING, JobState.FAILED)
+    world.ports.jobs.outcome = {"exit_code": 65, "status_reason": "Essential container in task exited"}
+    submitted(world)
+
+
+def without_memory(world: World) -> None:
+    world.ports.jobs.course = (JobState.FAILED,)
+    world.ports.jobs.outcome = {
+        "exit_code": 137,
+        "reason": "OutOfMemoryError: killed",
+        "status_reason": "Essential container in task exited",
+    }
+    submitted(world)
+
+
+LOG = "1970-01-01 00:00:02Z analysis begins"
+CASES = [
+    Case(
+        words=SUBMIT,
+        given=DEPLOYED,
+        change=with_video,
+        asked=("jobs.submit",),
+        text="job-2",
+        document={
+            "schema": "capctl.job/1",
+            "id": "job-2",
+            "name": "vision-by-hand",
+            "exit_code": None,
+            "stopped": None,
+        },
+    ),
+    Case(words=SUBMIT, given=DEPLOYED, code=1, error="video-missing"),
+    Case(words="job submit --video s3://elsewhere/a.mp4", given=DEPLOYED, code=2, error="video-out-of-reach"),
+    Case(words=f"{SUBMIT} --env FPS", given=DEPLOYED, code=2, error="usage"),
+    Case(words=f"{SUBMIT} --env SAMPLE_FPS=many", given=DEPLOYED, code=2, error="job-invalid"),
+    Case(words=SUBMIT, code=1, error="pointer-missing"),
+    Case(
+        words="job ls",
+        given=DEPLOYED,
+        text="""\
+id     state      exit  submitted             name                                       reason
+job-1  SUCCEEDED  -     1970-01-01 00:00:01Z  smoke-9d83a44c53ce-20260101-000000-abcdef""",
+        document={"schema": "capctl.job-list/1"},
+    ),
+    Case(
+        words="job ls",
+        given=DEPLOYED,
+        change=without_memory,
+        text="""\
+id     state      exit  submitted             name                                       reason
+job-2  FAILED     137   1970-01-01 00:00:02Z  vision-by-hand                             OutOfMemoryError: killed
+job-1  SUCCEEDED  -     1970-01-01 00:00:01Z  smoke-9d83a44c53ce-20260101-000000-abcdef""",
+    ),
+    Case(
+        words="job logs job-2",
+        given=DEPLOYED,
+        change=unreadable,
+        text=LOG,
+        document={"schema": "capctl.job-log/1", "job_id": "job-2", "state": "RUNNING"},
+    ),
+    Case(
+        words="job logs job-2 --follow --raw",
+        given=DEPLOYED,
+        change=submitted,
+        text="analysis begins\nanalysis ends",
+        document={"state": "SUCCEEDED"},
+    ),
+    Case(
+        words="job logs job-2 --follow",
+        given=DEPLOYED,
+        change=unreadable,
+        code=1,
+        error="job-failed",
+        text=f"{LOG}\n1970-01-01 00:00:02Z analysis ends",
+        document={"schema": "capctl.job-log/1", "state": "FAILED", "exit_code": 65},
+        said="error[job-failed]: Job `job-2` is FAILED, exit 65 unreadable input",
+    ),
+    Case(words="job logs job-9", given=DEPLOYED, code=1, error="job-missing"),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_job(case: Case, played: Play) -> None:
+    played(case)

@@ -1,0 +1,42 @@
+"""The title of a plan: a verb and its object, in lower case, since a question and a sentence are made of it."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.unit.lifecycle.commands.case import BAKED, DEPLOYED, LOCKED, PUSHED, World
+
+TITLE = re.compile(r"(bake|build|deploy|lock|push|roll back to|smoke|update) [a-z]\S*( \S+)*")
+
+
+@pytest.mark.parametrize(
+    ("words", "given"),
+    [
+        ("ami bake", (*LOCKED, "models push")),
+        ("ami bake", BAKED),
+        ("bootstrap", ()),
+        ("bootstrap", ("bootstrap",)),
+        ("deploy", (*BAKED, *PUSHED)),
+        ("deploy", DEPLOYED),
+        ("image base", ()),
+        ("image base", PUSHED),
+        ("image push", PUSHED),
+        ("models lock", ()),
+        ("models lock", LOCKED),
+        ("models push", LOCKED),
+        ("models push", BAKED),
+        ("rollback --to 9d83a44c53ce", DEPLOYED),
+        ("smoke", DEPLOYED),
+    ],
+)
+def test_title_is_a_verb_and_its_object(
+    words: str, given: tuple[str, ...], folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world = World(folder, capsys)
+    for before in given:
+        world.run(before)
+    code, out, err = world.run(f"{words} --dry-run", "-o", "json")
+    assert code == 0, err
+    assert TITLE.fullmatch(json.loads(out)["title"])

@@ -1,0 +1,53 @@
+"""`capctl rollback`."""
+
+import pytest
+
+from tests.unit.lifecycle.commands.case import DEPLOYED, Case, Play, World
+
+FIRST = "9d83a44c53ce"
+
+
+def with_a_second_release(world: World) -> None:
+    world.ports.code.files["job.py"] += "#"
+    for words in ("image push", "deploy --yes"):
+        assert world.run(words)[0] == 0, world.ports.ui.lines
+
+
+CASES = [
+    Case(
+        words="rollback --yes",
+        given=DEPLOYED,
+        change=with_a_second_release,
+        asked=("pointers.move",),
+        text=FIRST,
+        document={"schema": "capctl.rollback/1", "changed": True},
+    ),
+    Case(
+        words=f"rollback --yes --to {FIRST}",
+        given=DEPLOYED,
+        text=FIRST,
+        document={"changed": False},
+        said=f"roll back to release {FIRST}: release {FIRST} is active already",
+    ),
+    Case(
+        words="rollback --yes --to 0123456789ab",
+        given=DEPLOYED,
+        code=1,
+        error="release-missing",
+    ),
+    Case(words="rollback --yes", given=DEPLOYED, code=1, error="previous-missing"),
+    Case(words="rollback --yes", code=1, error="pointer-missing"),
+    Case(
+        words="rollback",
+        given=DEPLOYED,
+        change=with_a_second_release,
+        code=2,
+        error="confirmation-needed",
+        said=f"Roll back to release {FIRST} on target `test` (account 123456789012, region us-west-2)?",
+    ),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_rollback(case: Case, played: Play) -> None:
+    played(case)

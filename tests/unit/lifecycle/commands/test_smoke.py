@@ -1,0 +1,48 @@
+"""`capctl smoke`."""
+
+import pytest
+
+from tests.fakes.releases import result_document
+from tests.unit.lifecycle.commands.case import DEPLOYED, MODEL_SET, Case, Play, World
+
+TEXT = f"""\
+    check             expected                    found
+ok  job               SUCCEEDED                   SUCCEEDED
+ok  image             sha256:05a9fbaca253         123456789012.dkr.ecr.us-west-2.amazonaws.com/vision@sha256:05a9fbaca253
+ok  host-ami          ami-00000000000000001       ami-00000000000000001
+ok  tracks            at least 1                  1
+ok  model-set         {MODEL_SET[:19]}         {MODEL_SET[:19]}
+ok  models-read-only  every mount refuses writes  no mounts"""
+
+
+def without_tracks(world: World) -> None:
+    world.ports.jobs.leaves = result_document(tracks=[])
+
+
+CASES = [
+    Case(
+        words="smoke",
+        given=DEPLOYED,
+        asked=("jobs.submit",),
+        text=TEXT,
+        document={"schema": "capctl.smoke/1", "release_id": "9d83a44c53ce", "job_id": "job-2", "ok": True},
+    ),
+    Case(words="smoke", given=DEPLOYED, change=without_tracks, asked=("jobs.submit",), code=1, error="smoke-failed"),
+    Case(words="smoke", code=1, error="pointer-missing"),
+    Case(words="smoke --release 0123456789ab", given=DEPLOYED, code=1, error="release-missing"),
+    Case(
+        words="smoke --dry-run",
+        given=DEPLOYED,
+        text="""\
+Plan: smoke release 9d83a44c53ce
+  because a real job is the proof
+  1. smoke release 9d83a44c53ce with s3://vision-capctl-123456789012-us-west-2/videos/face.mp4
+Nothing was changed; run again without `--dry-run` to apply""",
+        document={"schema": "capctl.plan/1"},
+    ),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_smoke(case: Case, played: Play) -> None:
+    played(case)
