@@ -33,16 +33,16 @@ def _document(status: Status) -> dict[str, Any]:
 
 
 def _release_document(status: ReleaseStatus) -> dict[str, Any]:
-    release = status.deployed.release
+    release = status.deployed
     return {
         "id": release.id,
         "role": status.role,
         "ami": release.ami_id,
         "image": str(release.image),
         "model_set": release.model_set,
-        "queue": {"arn": status.deployed.job_queue_arn, "state": status.queue_state, "reason": status.queue_reason},
-        "compute_environment_arn": status.deployed.compute_environment_arn,
-        "job_definition_arn": status.deployed.job_definition_arn,
+        "queue": {"arn": release.job_queue_arn, "state": status.queue_state, "reason": status.queue_reason},
+        "compute_environment_arn": release.compute_environment_arn,
+        "job_definition_arn": release.job_definition_arn,
     }
 
 
@@ -52,8 +52,7 @@ def _text(status: Status) -> str:
     if pointer and pointer.reason:
         moved += f": {pointer.reason}"
     rows = [
-        (s.deployed.release.id, s.role, s.deployed.release.ami_id, s.deployed.release.image.digest[:19], s.queue_state)
-        for s in status.releases
+        (s.deployed.id, s.role, s.deployed.ami_id, s.deployed.image.digest[:19], s.queue_state) for s in status.releases
     ]
     releases = table(("release", "role", "ami", "image", "queue"), rows) if rows else "no releases"
     parts = [f"pointer: {moved}", releases]

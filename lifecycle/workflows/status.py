@@ -50,9 +50,7 @@ def _outcomes(entries: tuple[JournalEntry, ...]) -> tuple[JournalEntry, ...]:
 
 def _release_status(jobs: Jobs, deployed: DeployedRelease, pointer: Pointer | None) -> ReleaseStatus:
     state, reason = jobs.queue_state(deployed.job_queue_arn)
-    return ReleaseStatus(
-        deployed=deployed, role=_role(deployed.release.id, pointer), queue_state=state, queue_reason=reason
-    )
+    return ReleaseStatus(deployed=deployed, role=_role(deployed.id, pointer), queue_state=state, queue_reason=reason)
 
 
 def _role(release_id: str, pointer: Pointer | None) -> str:

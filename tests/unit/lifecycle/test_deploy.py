@@ -13,7 +13,7 @@ from lifecycle.domain.job import JobState
 from lifecycle.domain.release import Pointer, Release
 from lifecycle.errors import CapctlError, Inconclusive, Interrupted, PartlyApplied, RolledBack, UsageError
 from lifecycle.ports.images import Violation
-from lifecycle.ports.stack import ResourceChange
+from lifecycle.ports.stack import Operation, ResourceChange
 from lifecycle.workflows.deploy import Wanted, plan_deploy, wanted_release
 from lifecycle.workflows.execute import execute
 from lifecycle.workflows.promote import MovePointer
@@ -71,7 +71,7 @@ class World:
 
     @property
     def ids(self) -> list[str]:
-        return [release.release.id for release in self.stack.releases()]
+        return [release.id for release in self.stack.releases()]
 
 
 def _tags(status: str) -> dict[str, str]:
@@ -268,7 +268,7 @@ def test_older_release_that_fails_its_smoke_job_stays(world: World) -> None:
     for _ in range(3):
         world.deploy(image=str(world.images.pushed_code().ref))
         world.change_code()
-    kept = replace(world.stack.releases()[0].release, image=world.images.pushed_code().ref)
+    kept = wanted_release(world.ports, world.target, Wanted())
     world.stack._releases = {kept.id: deployed(kept)} | world.stack._releases
     world.jobs.course = (JobState.FAILED,)
     before = world.ids
@@ -334,9 +334,9 @@ def test_prune_keeps_a_release_with_unfinished_jobs(world: World) -> None:
     world.jobs.course = (JobState.SUCCEEDED,)
     world.change_code()
     world.deploy()
-    assert first.release.id in world.ids
+    assert first.id in world.ids
     outcome = [entry.outcome for entry in world.ports.journal.entries() if entry.step.startswith("prune")][-1]
-    assert outcome == f"nothing to prune; kept {first.release.id}, it has unfinished jobs"
+    assert outcome == f"nothing to prune; kept {first.id}, it has unfinished jobs"
 
 
 def test_failing_prune_keeps_the_promotion(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -354,7 +354,9 @@ def test_failing_prune_keeps_the_promotion(world: World, monkeypatch: pytest.Mon
 
 def test_preview_that_touches_an_existing_release_is_refused(world: World) -> None:
     world.deploy()
-    touched = ResourceChange(operation="update", type="aws:batch/jobQueue:JobQueue", name=f"vision-{world.active}")
+    touched = ResourceChange(
+        operation=Operation.UPDATE, type="aws:batch/jobQueue:JobQueue", name="q", release_id=world.active
+    )
     world.stack.surprise = (touched,)
     world.change_code()
     with pytest.raises(CapctlError) as failed:
@@ -406,7 +408,7 @@ def test_surplus_counts_from_the_oldest(keep: int, active: int, previous: int, s
     releases = {number: make_release(number) for number in (1, 2, 3, 4)}
     pointer = replace(_pointer(releases[active]), previous_release_id=releases[previous].id)
     found = surplus_releases(tuple(deployed(release) for release in releases.values()), pointer, keep=keep)
-    assert [release.release for release in found] == [releases[number] for number in surplus]
+    assert [release.id for release in found] == [releases[number].id for number in surplus]
 
 
 def _pointer(release: Release) -> Pointer:
