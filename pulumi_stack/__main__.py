@@ -30,12 +30,12 @@ def run() -> None:
     if config.require("program") == "base":
         base(BaseConfig(**config.require_object("base")))
     else:
-        specs = [spec_of(values) for values in config.require_object("releases")]
+        wanted: list[dict[str, Any]] = config.require_object("releases")
         standing = standing_in(config.get("state"))
         releases(
             ReleasesConfig(**config.require_object("base")),
-            [standing[spec.id] for spec in specs if spec.id in standing],
-            [spec for spec in specs if spec.id not in standing],
+            [standing[values["id"]] for values in wanted if values["id"] in standing],
+            [spec_of(values) for values in wanted if values["id"] not in standing],
         )
 
 

@@ -18,7 +18,10 @@ _State = dict[str, Any]
 
 
 def standing_releases(deployment: _State) -> tuple[StandingRelease, ...]:
-    """The complete releases of a state, as `pulumi stack export` gives it below `deployment`, oldest first."""
+    """The complete releases of a state, as `pulumi stack export` gives it below `deployment`, oldest first.
+
+    Every resource of a release lies right below its component: one below another component would not be found.
+    """
     resources: list[_State] = deployment.get("resources") or []
     versions = {
         f"{resource['urn']}::{resource['id']}": (resource.get("inputs") or {}).get("version")

@@ -5,14 +5,10 @@ from dataclasses import asdict
 from typing import Any
 
 from lifecycle.domain.release import Release
+from tests.fakes.stack import PARTS
 from tests.golden import FOLDER
 
-KINDS = {
-    "LaunchTemplate": "aws:ec2/launchTemplate:LaunchTemplate",
-    "ComputeEnvironment": "aws:batch/computeEnvironment:ComputeEnvironment",
-    "JobQueue": "aws:batch/jobQueue:JobQueue",
-    "JobDefinition": "aws:batch/jobDefinition:JobDefinition",
-}
+KINDS = {part.rpartition(":")[2]: part for part in PARTS}
 URN = "urn:pulumi:test-releases::vision::"
 
 # Of `releases-state.json`, oldest first.

@@ -1,6 +1,6 @@
 """Deploy: which plan, and where the pointer is after each way it can end."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -422,6 +422,12 @@ def _pointer(release: Release) -> Pointer:
         moved_by="tester",
         reason="",
     )
+
+
+def test_release_has_every_parameter_of_the_configuration(world: World) -> None:
+    section = replace(world.target.settings.release, attempts=3, environment={"A": "1"})
+    target = replace(world.target, settings=replace(world.target.settings, release=section))
+    assert asdict(wanted_release(world.ports, target, Wanted()).parameters) == asdict(section)
 
 
 def test_release_id_depends_on_every_part() -> None:

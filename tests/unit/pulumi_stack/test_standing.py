@@ -1,7 +1,7 @@
 """A release that exists is declared as the state holds it."""
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +65,7 @@ def by_hand(folder: Path, *ids: str) -> Recording:
     """What `pulumi up` declares whose configuration lists these releases and names an exported state."""
     exported = folder / "state.json"
     exported.write_text(json.dumps({"version": 3, "deployment": releases_state()}))
-    specs = [asdict(replace(SPEC, id=each)) for each in ids]
+    specs = [asdict(SPEC) if each == SPEC.id else {"id": each} for each in ids]
     values = {"program": "releases", "base": json.dumps(asdict(CONFIG)), "releases": json.dumps(specs)}
     pulumi.runtime.set_all_config(
         {f"capctl:{name}": value for name, value in (values | {"state": str(exported)}).items()}
