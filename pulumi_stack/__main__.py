@@ -1,12 +1,15 @@
 """The programs for plain `pulumi up`; the stack's configuration says which one, see README.md."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pulumi
 
 from pulumi_stack.base import base
-from pulumi_stack.config import BaseConfig, ReleasesConfig, ReleaseSpec
+from pulumi_stack.config import BaseConfig, ReleasesConfig, ReleaseSpec, StandingRelease
 from pulumi_stack.releases import releases
+from pulumi_stack.standing import standing_releases
 
 
 def spec_of(values: dict[str, Any]) -> ReleaseSpec:
@@ -15,15 +18,24 @@ def spec_of(values: dict[str, Any]) -> ReleaseSpec:
     return ReleaseSpec(**fields)
 
 
+def standing_in(exported: str | None) -> dict[str, StandingRelease]:
+    """The releases by id in a file of `pulumi stack export`; none without a file."""
+    deployment = json.loads(Path(exported).read_text())["deployment"] if exported else {}
+    return {release.id: release for release in standing_releases(deployment)}
+
+
 def run() -> None:
     """Run the program that `program` names."""
     config = pulumi.Config()
     if config.require("program") == "base":
         base(BaseConfig(**config.require_object("base")))
     else:
+        wanted: list[dict[str, Any]] = config.require_object("releases")
+        standing = standing_in(config.get("state"))
         releases(
             ReleasesConfig(**config.require_object("base")),
-            [spec_of(values) for values in config.require_object("releases")],
+            [standing[values["id"]] for values in wanted if values["id"] in standing],
+            [spec_of(values) for values in wanted if values["id"] not in standing],
         )
 
 

@@ -1,6 +1,7 @@
 """What the programs are given: plain values, so that a test, a person or capctl can supply them."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,3 +52,26 @@ class ReleaseSpec:
     timeout_s: int
     attempts: int
     environment: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StandingResource:
+    """A resource that exists. `depends_on` holds URNs, `plugin_version` is that of the provider which took the inputs, None = any."""
+
+    urn: str
+    type: str
+    name: str
+    arn: str
+    inputs: dict[str, Any]
+    depends_on: tuple[str, ...]
+    plugin_version: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StandingRelease:
+    """A release that exists: its component and its resources, each after those that it depends on."""
+
+    id: str
+    inputs: dict[str, Any]
+    outputs: dict[str, Any]
+    resources: tuple[StandingResource, ...]

@@ -12,8 +12,9 @@ from lifecycle.adapters.pulumi_state import has_state_bucket, make_state_bucket,
 from lifecycle.config.target import Target
 from lifecycle.domain.release import DeployedRelease, Release
 from lifecycle.errors import CapctlError
-from lifecycle.ports.stack import BaseOutputs, ResourceChange
+from lifecycle.ports.stack import BaseOutputs, Operation, ResourceChange
 from lifecycle.ports.ui import Ui
+from pulumi_stack.standing import standing_releases
 
 _BASE, _RELEASES = "base", "releases"
 _State = dict[str, Any]
@@ -36,7 +37,9 @@ class PulumiStack:
         changes = self._preview(_BASE, lambda _: base_program(self._target))
         if has_state_bucket(self._session, self._target):
             return changes
-        bucket = ResourceChange(operation="create", type="aws:s3/bucket:Bucket", name=state_bucket(self._target))
+        bucket = ResourceChange(
+            operation=Operation.CREATE, type="aws:s3/bucket:Bucket", name=state_bucket(self._target)
+        )
         return (bucket, *changes)
 
     def apply_base(self) -> BaseOutputs:
@@ -62,21 +65,20 @@ class PulumiStack:
 
     def preview_release(self, release: Release) -> tuple[ResourceChange, ...]:
         base = self.base()
-        return self._preview(_RELEASES, lambda state: releases_program(self._target, base, _with(release, state)))
+        return self._preview(_RELEASES, lambda state: _with(release, self._target, base, state))
 
     def add_release(self, release: Release) -> tuple[DeployedRelease, ...]:
-        return self._changed(lambda state: _with(release, state))
+        return self._changed(lambda base, state: _with(release, self._target, base, state))
 
     def remove_releases(self, ids: Collection[str]) -> tuple[DeployedRelease, ...]:
-        return self._changed(lambda state: _without(ids, state))
+        return self._changed(lambda base, state: _without(ids, self._target, base, state))
 
-    def _changed(self, wanted: Callable[[_State], tuple[Release, ...]]) -> tuple[DeployedRelease, ...]:
+    def _changed(self, wanted: Callable[[BaseOutputs, _State], Program]) -> tuple[DeployedRelease, ...]:
         base = self.base()
 
         def program() -> None:
             # The engine calls this while it holds the stack's lock, so no other run's release is missing from the state.
-            state = self._engine.export(_RELEASES) or {}
-            releases_program(self._target, base, wanted(state))()
+            wanted(base, self._engine.export(_RELEASES) or {})()
 
         self._up(_RELEASES, program)
         return self.releases()
@@ -105,10 +107,14 @@ class PulumiStack:
         return True
 
 
-def _with(release: Release, state: _State) -> tuple[Release, ...]:
-    return (*_without({release.id}, state), release)
+def _with(release: Release, target: Target, base: BaseOutputs, state: _State) -> Program:
+    """The complete releases of a state, and `release` unless it is one of them."""
+    standing = standing_releases(state)
+    new = () if release.id in {one.id for one in standing} else (release,)
+    return releases_program(target, base, standing=standing, new=new)
 
 
-def _without(ids: Collection[str], state: _State) -> tuple[Release, ...]:
+def _without(ids: Collection[str], target: Target, base: BaseOutputs, state: _State) -> Program:
     """The complete releases of a state but these."""
-    return tuple(deployed.release for deployed in deployed_releases(state) if deployed.release.id not in ids)
+    standing = tuple(one for one in standing_releases(state) if one.id not in ids)
+    return releases_program(target, base, standing=standing)

@@ -5,17 +5,13 @@ from typing import Any
 
 from pulumi.automation.events import EngineEvent
 
-from lifecycle.ports.stack import ResourceChange
+from lifecycle.ports.stack import Operation, ResourceChange
 from lifecycle.ports.ui import Ui
+from pulumi_stack.standing import COMPONENT
 
-_OPERATIONS = {
-    "create": "create",
-    "update": "update",
-    "delete": "delete",
-    "same": "same",
-    "replace": "replace",
-    "create-replacement": "replace",
-    "delete-replaced": "replace",
+_OPERATIONS = {operation.value: operation for operation in Operation} | {
+    "create-replacement": Operation.REPLACE,
+    "delete-replaced": Operation.REPLACE,
 }
 # Groupings and the engine's own records; nothing of them exists outside the state.
 _NOT_IN_THE_CLOUD = ("pulumi:", "capctl:")
@@ -47,8 +43,10 @@ class EventLog:
         if operation is None or kind.startswith(_NOT_IN_THE_CLOUD):
             return
         name = str(metadata.urn).rpartition("::")[2]
-        self._changes[str(metadata.urn)] = ResourceChange(operation=operation, type=kind, name=name)
-        if operation != "same":
+        self._changes[str(metadata.urn)] = ResourceChange(
+            operation=operation, type=kind, name=name, release_id=_release_id(metadata)
+        )
+        if operation is not Operation.SAME:
             self._ui.detail(f"{operation} {kind.rpartition(':')[2]} {name}")
 
     def _diagnosed(self, diagnostic: Any) -> None:
@@ -59,3 +57,9 @@ class EventLog:
             name = str(diagnostic.urn or "").rpartition("::")[2]
             self.errors.append(f"{name}: {text}" if name else text)
         self._ui.detail(f"pulumi: {text}")
+
+
+def _release_id(metadata: Any) -> str | None:
+    """The name of the release above a resource."""
+    kind, _, name = str((metadata.new or metadata.old).parent).rpartition("::")
+    return name if kind.endswith(f"::{COMPONENT}") else None

@@ -1,28 +1,22 @@
-"""capctl's releases as the Pulumi programs take them, and back."""
+"""capctl's releases as the Pulumi programs take them, and what their states say."""
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, astuple
 from typing import Any
 
 from lifecycle.config.target import Target
 from lifecycle.domain.ami import AmiId
 from lifecycle.domain.digest import Digest, canonical_json
 from lifecycle.domain.image import ImageRef
-from lifecycle.domain.release import DeployedRelease, Parameters, Release
+from lifecycle.domain.release import DeployedRelease, Release
 from lifecycle.ports.stack import BaseOutputs
-from pulumi_stack.config import BaseConfig, ReleasesConfig, ReleaseSpec
+from pulumi_stack.config import BaseConfig, ReleasesConfig, ReleaseSpec, StandingRelease
+from pulumi_stack.standing import DEFINITION, ENVIRONMENT, QUEUE, standing_releases
 
 Program = Callable[[], None]
 
-COMPONENT = "capctl:release:Release"
-# Four resources make a release; one that lacks any of them is not there.
-_PARTS = {
-    "aws:ec2/launchTemplate:LaunchTemplate",
-    "aws:batch/computeEnvironment:ComputeEnvironment",
-    "aws:batch/jobQueue:JobQueue",
-    "aws:batch/jobDefinition:JobDefinition",
-}
+RECORD_SCHEMA = "capctl.release/1"
 
 
 def base_program(target: Target) -> Program:
@@ -44,8 +38,10 @@ def base_program(target: Target) -> Program:
     return program
 
 
-def releases_program(target: Target, outputs: BaseOutputs, wanted: tuple[Release, ...]) -> Program:
-    """The releases that shall exist."""
+def releases_program(
+    target: Target, outputs: BaseOutputs, *, standing: tuple[StandingRelease, ...], new: tuple[Release, ...] = ()
+) -> Program:
+    """The releases that shall exist: those that stand, untouched, and the new ones."""
     config = ReleasesConfig(
         project=target.project,
         region=target.region,
@@ -54,63 +50,80 @@ def releases_program(target: Target, outputs: BaseOutputs, wanted: tuple[Release
         execution_role_arn=outputs.execution_role_arn,
         instance_profile_arn=outputs.instance_profile_arn,
     )
-    specs = [_spec(release) for release in wanted]
+    specs = [release_spec(release) for release in new]
 
     def program() -> None:
         from pulumi_stack.releases import releases
 
-        releases(config, specs)
+        releases(config, standing, specs)
 
     return program
 
 
-def _spec(release: Release) -> ReleaseSpec:
+def release_spec(release: Release) -> ReleaseSpec:
+    """A release as the program makes it, with a record of what it was made from."""
     parameters = release.parameters
     return ReleaseSpec(
         id=release.id,
-        record=canonical_json(asdict(release)).decode(),
+        record=canonical_json({"schema": RECORD_SCHEMA, **asdict(release)}).decode(),
         ami_id=release.ami_id,
         model_set=release.model_set,
         image=str(release.image),
-        **{name: getattr(parameters, name) for name in Parameters.__slots__},
-    )
-
-
-def release_of(record: str) -> Release:
-    """The release that was recorded beside its resources."""
-    fields = json.loads(record)
-    sequences = {"instance_types", "subnet_ids", "security_group_ids"}
-    parameters: dict[str, Any] = {k: tuple(v) if k in sequences else v for k, v in fields["parameters"].items()}
-    return Release(
-        ami_id=AmiId(fields["ami_id"]),
-        image=ImageRef(repository=fields["image"]["repository"], digest=Digest(fields["image"]["digest"])),
-        model_set=Digest(fields["model_set"]),
-        parameters=Parameters(**parameters),
+        instance_types=parameters.instance_types,
+        max_vcpus=parameters.max_vcpus,
+        spot=parameters.spot,
+        subnet_ids=parameters.subnet_ids,
+        security_group_ids=parameters.security_group_ids,
+        volume_gib=parameters.volume_gib,
+        vcpus=parameters.vcpus,
+        memory_mib=parameters.memory_mib,
+        gpus=parameters.gpus,
+        timeout_s=parameters.timeout_s,
+        attempts=parameters.attempts,
+        environment=parameters.environment,
     )
 
 
 def deployed_releases(deployment: dict[str, Any]) -> tuple[DeployedRelease, ...]:
-    """The releases of a state of which all four resources exist, oldest first."""
-    resources: list[dict[str, Any]] = deployment.get("resources") or []
-    found: list[tuple[str, DeployedRelease]] = []
-    for component in (resource for resource in resources if resource["type"] == COMPONENT):
-        parts = {r["type"]: r for r in resources if r.get("parent") == component["urn"] and not r.get("delete")}
-        if not parts.keys() >= _PARTS or any(part.get("initErrors") for part in parts.values()):
-            continue
-        arns = {kind.rpartition(":")[2]: part["outputs"].get("arn", "") for kind, part in parts.items()}
-        release = DeployedRelease(
-            release=release_of(component["inputs"]["record"]),
-            compute_environment_arn=arns["ComputeEnvironment"],
-            job_queue_arn=arns["JobQueue"],
-            job_definition_arn=arns["JobDefinition"],
-        )
-        found.append((parts["aws:batch/jobQueue:JobQueue"].get("created", ""), release))
-    return tuple(release for _, release in sorted(found, key=lambda pair: pair[0]))
+    """The releases of a state of which every resource exists, oldest first."""
+    return tuple(_deployed(release) for release in standing_releases(deployment))
+
+
+def _deployed(release: StandingRelease) -> DeployedRelease:
+    """What another version of capctl recorded counts as far as it says what is asked; its other keys are left alone."""
+    record, arns = _record(release), {resource.type: resource.arn for resource in release.resources}
+    image = record.get("image") or {}
+    return DeployedRelease(
+        id=release.id,
+        ami_id=AmiId(record.get("ami_id", "")),
+        image=ImageRef(repository=image.get("repository", ""), digest=Digest(image.get("digest", ""))),
+        model_set=Digest(record.get("model_set", "")),
+        compute_environment_arn=arns[ENVIRONMENT],
+        job_queue_arn=arns[QUEUE],
+        job_definition_arn=arns[DEFINITION],
+    )
+
+
+def _record(release: StandingRelease) -> dict[str, Any]:
+    """Nothing for a release whose record is not capctl's: a person can make one with plain `pulumi up`."""
+    try:
+        record = json.loads(release.inputs.get("record", ""))
+    except ValueError:
+        return {}
+    return record if isinstance(record, dict) else {}
 
 
 def base_outputs(deployment: dict[str, Any]) -> BaseOutputs | None:
     """The outputs of the base stack, None when it was never finished."""
     stack = next((r for r in deployment.get("resources") or () if r["type"] == "pulumi:pulumi:Stack"), None)
-    outputs = (stack or {}).get("outputs") or {}
-    names = BaseOutputs.__slots__
-    return BaseOutputs(**{name: outputs[name] for name in names}) if all(outputs.get(name) for name in names) else None
+    found = (stack or {}).get("outputs") or {}
+    outputs = BaseOutputs(
+        bucket=found.get("bucket", ""),
+        repository=found.get("repository", ""),
+        table=found.get("table", ""),
+        log_group=found.get("log_group", ""),
+        job_role_arn=found.get("job_role_arn", ""),
+        execution_role_arn=found.get("execution_role_arn", ""),
+        instance_profile_arn=found.get("instance_profile_arn", ""),
+    )
+    return outputs if all(astuple(outputs)) else None

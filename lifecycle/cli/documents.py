@@ -289,16 +289,16 @@ def _pointer(pointer: Pointer) -> Document:
 
 
 def _release(found: ReleaseStatus) -> Document:
-    release = found.deployed.release
+    release = found.deployed
     return {
         "id": release.id,
         "role": found.role,
         "ami": release.ami_id,
         "image": str(release.image),
         "model_set": release.model_set,
-        "queue": {"arn": found.deployed.job_queue_arn, "state": found.queue.state, "reason": found.queue.reason},
-        "compute_environment_arn": found.deployed.compute_environment_arn,
-        "job_definition_arn": found.deployed.job_definition_arn,
+        "queue": {"arn": release.job_queue_arn, "state": found.queue.state, "reason": found.queue.reason},
+        "compute_environment_arn": release.compute_environment_arn,
+        "job_definition_arn": release.job_definition_arn,
     }
 
 

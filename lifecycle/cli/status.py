@@ -46,14 +46,14 @@ def _releases(status: Status) -> str:
         return "no releases"
     rows = [
         (
-            s.deployed.release.id,
+            s.deployed.id,
             s.role,
-            s.deployed.release.ami_id,
-            brief(s.deployed.release.image.digest),
+            s.deployed.ami_id,
+            brief(s.deployed.image.digest),
             s.queue.state,
         )
         for s in status.releases
     ]
-    unfinished = [s.deployed.release.id for s in status.releases if s.role == "candidate"]
+    unfinished = [s.deployed.id for s in status.releases if s.role == "candidate"]
     notes = [f"{release_id} is unfinished: run `capctl deploy` again" for release_id in unfinished]
     return "\n".join([table(("release", "role", "ami", "image", "queue"), rows), *notes])

@@ -27,7 +27,7 @@ class Parameters:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Release:
-    """What runs together. Equal content gives an equal id."""
+    """What shall run together. Equal content gives an equal id."""
 
     ami_id: AmiId
     image: ImageRef
@@ -42,9 +42,15 @@ class Release:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeployedRelease:
-    """A release and the ARNs of the resources that exist for it."""
+    """A release that exists. Its id is its name, whatever `Release.id` would make of the same content by now.
 
-    release: Release
+    `ami_id`, `image` and `model_set` are as it was recorded, and empty where the record does not say.
+    """
+
+    id: str
+    ami_id: AmiId
+    image: ImageRef
+    model_set: Digest
     compute_environment_arn: str
     job_queue_arn: str
     job_definition_arn: str

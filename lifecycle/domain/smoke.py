@@ -6,7 +6,7 @@ from typing import Any
 from lifecycle.domain.ami import AmiId
 from lifecycle.domain.check import Check
 from lifecycle.domain.job import JobRecord
-from lifecycle.domain.release import Release
+from lifecycle.domain.release import DeployedRelease
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +29,7 @@ class SmokeReport:
         return all(check.ok for check in self.checks)
 
 
-def check_host(job: JobRecord, release: Release, host_ami: AmiId | None) -> tuple[Check, ...]:
+def check_host(job: JobRecord, release: DeployedRelease, host_ami: AmiId | None) -> tuple[Check, ...]:
     """That the pair really ran: this image, on a host that booted this AMI."""
     return (
         Check(
@@ -42,7 +42,7 @@ def check_host(job: JobRecord, release: Release, host_ami: AmiId | None) -> tupl
     )
 
 
-def check_document(document: dict[str, Any], release: Release, *, min_tracks: int) -> tuple[Check, ...]:
+def check_document(document: dict[str, Any], release: DeployedRelease, *, min_tracks: int) -> tuple[Check, ...]:
     """That the container did its work, with the models of the release, which it could not change."""
     models = document.get("models") or {}
     tracks = len(document.get("tracks") or ())

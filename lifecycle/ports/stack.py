@@ -2,18 +2,30 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Protocol
 
 from lifecycle.domain.release import DeployedRelease, Release
 
 
+class Operation(StrEnum):
+    """What becomes of a resource."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    REPLACE = "replace"
+    DELETE = "delete"
+    SAME = "same"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResourceChange:
-    """One change of a preview or an update; `operation` is `create`, `update`, `replace`, `delete` or `same`."""
+    """One change of a preview or an update; `release_id` is None for what belongs to no release."""
 
-    operation: str
+    operation: Operation
     type: str
     name: str
+    release_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +57,7 @@ class Stack(Protocol):
         """Outputs of the base stack; raises `CapctlError("base-missing")` before the first `apply_base`."""
 
     def releases(self) -> tuple[DeployedRelease, ...]:
-        """The releases that exist, oldest first."""
+        """The releases that exist, oldest first, whichever version of capctl made them."""
 
     def preview_release(self, release: Release) -> tuple[ResourceChange, ...]:
         """What `add_release` would change."""
@@ -53,7 +65,8 @@ class Stack(Protocol):
     def add_release(self, release: Release) -> tuple[DeployedRelease, ...]:
         """Make `release` exist beside those that exist once this run holds the stack's lock; returns all.
 
-        Finishes what a killed run left of it, and clears what one left of others.
+        Those stay as they are, also where this version of capctl would make them otherwise. Finishes what a killed run left of
+        `release`, and clears what one left of others.
         """
 
     def remove_releases(self, ids: Collection[str]) -> tuple[DeployedRelease, ...]:

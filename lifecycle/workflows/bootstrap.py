@@ -7,7 +7,7 @@ from lifecycle.domain.permissions import CHANGE_STATE, READ_STATE
 from lifecycle.domain.plan import Plan
 from lifecycle.errors import CapctlError
 from lifecycle.ports import Ports
-from lifecycle.ports.stack import BaseOutputs, ResourceChange
+from lifecycle.ports.stack import BaseOutputs, Operation, ResourceChange
 
 PERMISSIONS = {"bootstrap": READ_STATE}
 
@@ -76,7 +76,7 @@ class ApplyBase:
 def plan_bootstrap(ports: Ports) -> Plan:
     """One step, or none when the base stack is as it should be. Raises `CapctlError` when the update would lose something."""
     changes = _different(ports.stack.preview_base())
-    lost = [change for change in changes if change.operation in {"replace", "delete"}]
+    lost = [change for change in changes if change.operation in {Operation.REPLACE, Operation.DELETE}]
     if lost:
         raise CapctlError(
             "base-would-lose",
@@ -94,7 +94,7 @@ def plan_bootstrap(ports: Ports) -> Plan:
 
 
 def _different(changes: tuple[ResourceChange, ...]) -> tuple[ResourceChange, ...]:
-    return tuple(change for change in changes if change.operation != "same")
+    return tuple(change for change in changes if change.operation is not Operation.SAME)
 
 
 def _counts(changes: tuple[ResourceChange, ...]) -> str:

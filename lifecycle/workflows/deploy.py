@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from lifecycle.config.schema import ReleaseSection
 from lifecycle.config.target import Target
 from lifecycle.domain.ami import AmiRecord, Tag, parse_ami_id
 from lifecycle.domain.digest import parse_digest
@@ -14,7 +15,7 @@ from lifecycle.domain.release import DeployedRelease, Parameters, Pointer, Relea
 from lifecycle.domain.run import Run
 from lifecycle.errors import CapctlError, UsageError
 from lifecycle.ports import Ports
-from lifecycle.ports.stack import ResourceChange
+from lifecycle.ports.stack import Operation, ResourceChange
 from lifecycle.workflows.move_pointer import MovePointer
 from lifecycle.workflows.release_steps import CreateRelease, PruneReleases, RemoveRelease, WaitValid
 from lifecycle.workflows.smoke import Smoke, require_video
@@ -42,7 +43,7 @@ def plan_deploy(ports: Ports, target: Target, run: Run, wanted: Wanted) -> Plan:
     require_video(target)
     release = wanted_release(ports, target, wanted)
     pointer, existing = ports.pointers.read(), ports.stack.releases()
-    exists = release.id in {deployed.release.id for deployed in existing}
+    exists = release.id in {deployed.id for deployed in existing}
     if pointer and pointer.release_id == release.id and exists:
         return Plan(title=f"deploy release {release.id}", because="it is active already")
     is_ours = not exists or _was_left_unfinished(ports, release, existing, pointer)
@@ -68,8 +69,8 @@ def plan_deploy(ports: Ports, target: Target, run: Run, wanted: Wanted) -> Plan:
 def wanted_release(ports: Ports, target: Target, wanted: Wanted) -> Release:
     """The release that the AMI, the image and the configuration make."""
     settings = target.settings.release
-    for name in ("subnet_ids", "security_group_ids"):
-        if not getattr(settings, name):
+    for name, given in (("subnet_ids", settings.subnet_ids), ("security_group_ids", settings.security_group_ids)):
+        if not given:
             raise UsageError(
                 "network-missing",
                 f"`release.{name}` of target `{target.name}` is empty and Batch needs it",
@@ -80,7 +81,24 @@ def wanted_release(ports: Ports, target: Target, wanted: Wanted) -> Release:
         ami_id=ami.id,
         image=_deployable_image(ports, target, wanted.image),
         model_set=parse_digest(ami.tags[Tag.MODEL_SET]),
-        parameters=Parameters(**{name: getattr(settings, name) for name in Parameters.__slots__}),
+        parameters=_parameters(settings),
+    )
+
+
+def _parameters(section: ReleaseSection) -> Parameters:
+    return Parameters(
+        instance_types=section.instance_types,
+        max_vcpus=section.max_vcpus,
+        spot=section.spot,
+        subnet_ids=section.subnet_ids,
+        security_group_ids=section.security_group_ids,
+        volume_gib=section.volume_gib,
+        vcpus=section.vcpus,
+        memory_mib=section.memory_mib,
+        gpus=section.gpus,
+        timeout_s=section.timeout_s,
+        attempts=section.attempts,
+        environment=section.environment,
     )
 
 
@@ -107,7 +125,7 @@ def _deployable_ami(ports: Ports, target: Target, ami: str | None) -> AmiRecord:
 
 def _deployable_image(ports: Ports, target: Target, image: str | None) -> ImageRef:
     if image and is_short_digest(image):
-        image = str(image_with_short_digest(image, (made.release.image for made in ports.stack.releases())))
+        image = str(image_with_short_digest(image, (made.image for made in ports.stack.releases())))
     report = verify_image(ports, target, image)
     if failure := rejection(report):
         raise failure
@@ -128,17 +146,17 @@ def _require_only_creates(
     changes: tuple[ResourceChange, ...], release: Release, existing: tuple[DeployedRelease, ...]
 ) -> None:
     """Refuse a preview that touches what exists; deleting what a killed run left half made is right."""
-    ids = {deployed.release.id for deployed in existing}
+    ids = {deployed.id for deployed in existing}
     touched = [
         change
         for change in changes
-        if change.operation not in {"create", "same"} and change.name.rpartition("-")[2] in ids
+        if change.operation not in {Operation.CREATE, Operation.SAME} and change.release_id in ids
     ]
     if touched:
         raise CapctlError(
             "release-would-change",
             f"Creating release `{release.id}` would {touched[0].operation} `{touched[0].name}`, and releases never change",
-            hint="Someone changed a release outside capctl, or capctl's programs changed; compare with `capctl status`",
+            hint="Nothing was changed; compare Pulumi's state with what AWS holds, the lines above name the resources",
             details=tuple(f"{change.operation} {change.type} {change.name}" for change in touched),
         )
 
@@ -150,7 +168,7 @@ def _was_left_unfinished(
 
     Such a release is younger than those that the pointer names, and nothing but smoke jobs ever ran on it.
     """
-    ids = [deployed.release.id for deployed in existing]
+    ids = [deployed.id for deployed in existing]
     place = ids.index(release.id)
     named = {pointer.release_id, pointer.previous_release_id} if pointer else set()
     if not named.isdisjoint(ids[place:]):

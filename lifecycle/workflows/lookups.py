@@ -21,9 +21,9 @@ def deployed_release(ports: Ports, release_id: str) -> DeployedRelease:
 def release_among(releases: tuple[DeployedRelease, ...], release_id: str) -> DeployedRelease:
     """The one of `releases` with this id; raises `CapctlError("release-missing")`."""
     for release in releases:
-        if release.release.id == release_id:
+        if release.id == release_id:
             return release
-    known = ", ".join(f"`{release.release.id}`" for release in releases) or "none"
+    known = ", ".join(f"`{release.id}`" for release in releases) or "none"
     raise CapctlError(
         "release-missing",
         f"Release `{release_id}` does not exist, its resources were pruned or never made; there are: {known}",

@@ -181,7 +181,7 @@ class PruneReleases:
     def apply(self) -> Pruned:
         stack, jobs = self.ports.stack, self.ports.jobs
         surplus = surplus_releases(stack.releases(), self.ports.pointers.read(), keep=self.keep)
-        busy = {d.release.id for d in surplus if any(not j.state.is_final for j in jobs.list(d.job_queue_arn))}
+        busy = {d.id for d in surplus if any(not j.state.is_final for j in jobs.list(d.job_queue_arn))}
         removed = _ids(surplus) - busy
         if removed:
             stack.remove_releases(removed)
@@ -201,13 +201,13 @@ def surplus_releases(
 ) -> tuple[DeployedRelease, ...]:
     """Which of `releases`, oldest first, are beyond `keep`; never one that the pointer needs."""
     needed = _needed(pointer)
-    others = [deployed for deployed in releases if deployed.release.id not in needed]
+    others = [deployed for deployed in releases if deployed.id not in needed]
     room = max(keep - (len(releases) - len(others)), 0)
     return tuple(others[: max(len(others) - room, 0)])
 
 
 def _ids(releases: tuple[DeployedRelease, ...]) -> set[str]:
-    return {deployed.release.id for deployed in releases}
+    return {deployed.id for deployed in releases}
 
 
 def _listed(ids: Collection[str]) -> str:

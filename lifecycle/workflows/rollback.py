@@ -42,7 +42,7 @@ def plan_rollback(ports: Ports, run: Run, *, to: str | None) -> Plan:
 
 
 def _require_older(release_id: str, *, than: str, among: tuple[DeployedRelease, ...]) -> None:
-    ids = [deployed.release.id for deployed in among]
+    ids = [deployed.id for deployed in among]
     if than in ids[: ids.index(release_id)]:
         raise UsageError(
             "rollback-unclear",

@@ -109,7 +109,7 @@ def _run_job(ports: Ports, target: Target, run: Run, release: DeployedRelease) -
 
 
 def _request(target: Target, run: Run, release: DeployedRelease) -> JobRequest:
-    session_id = f"smoke-{release.release.id}-{run.id}"
+    session_id = f"smoke-{release.id}-{run.id}"
     return JobRequest(
         name=session_id,
         queue_arn=release.job_queue_arn,
@@ -119,7 +119,7 @@ def _request(target: Target, run: Run, release: DeployedRelease) -> JobRequest:
             contract.Env.SESSION_ID.value: session_id,
             contract.Env.RESULT_URL.value: _result_folder(target, session_id),
         },
-        tags={"capctl:release": release.release.id, "capctl:run": run.id},
+        tags={"capctl:release": release.id, "capctl:run": run.id},
         purpose=Purpose.SMOKE,
     )
 
@@ -213,13 +213,13 @@ def _report(
     document = _document(ports, result_uri)
     checks = [
         Check(name="job", ok=job.state is JobState.SUCCEEDED, expected="SUCCEEDED", found=job.state.value),
-        *check_host(job, deployed.release, host_ami),
-        *check_document(document, deployed.release, min_tracks=settings.min_tracks),
+        *check_host(job, deployed, host_ami),
+        *check_document(document, deployed, min_tracks=settings.min_tracks),
     ]
     if settings.database_url:
         checks.append(check_rows(document, ports.results.rows(settings.database_url, session_id)))
     return SmokeReport(
-        release_id=deployed.release.id,
+        release_id=deployed.id,
         job_id=job.id,
         session_id=session_id,
         result_uri=result_uri,

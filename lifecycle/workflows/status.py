@@ -37,7 +37,7 @@ class Status:
 def read_status(ports: Ports) -> Status:
     """Read everything that `capctl status` shows; a queue that is gone is a state, not an error."""
     pointer, releases = ports.pointers.read(), ports.stack.releases()
-    roles = _roles([deployed.release.id for deployed in releases], pointer)
+    roles = _roles([deployed.id for deployed in releases], pointer)
     return Status(
         pointer=pointer,
         releases=tuple(_release_status(ports.jobs, deployed, roles) for deployed in releases),
@@ -54,7 +54,7 @@ def _outcomes(entries: tuple[JournalEntry, ...]) -> tuple[JournalEntry, ...]:
 def _release_status(jobs: Jobs, deployed: DeployedRelease, roles: dict[str, str]) -> ReleaseStatus:
     return ReleaseStatus(
         deployed=deployed,
-        role=roles.get(deployed.release.id, ""),
+        role=roles.get(deployed.id, ""),
         queue=jobs.queue_status(deployed.job_queue_arn),
     )
 

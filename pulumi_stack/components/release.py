@@ -6,6 +6,7 @@ from pulumi_aws import batch, ec2
 from pulumi_stack.components.container import container_properties, retry_strategy
 from pulumi_stack.components.host import ROOT_DEVICE, image_type, user_data
 from pulumi_stack.config import ReleasesConfig, ReleaseSpec
+from pulumi_stack.standing import COMPONENT
 
 # Four hours: longer than any capacity shortage that a person would wait out, shorter than a forgotten night.
 _MISCONFIGURED_LIMIT_S = 4 * 3600
@@ -23,7 +24,7 @@ class Release(pulumi.ComponentResource):
     """
 
     def __init__(self, config: ReleasesConfig, spec: ReleaseSpec) -> None:
-        super().__init__("capctl:release:Release", spec.id, {"record": spec.record})
+        super().__init__(COMPONENT, spec.id, {"record": spec.record})
         self._name = f"{config.project}-{spec.id}"
         self._config, self._spec = config, spec
         self._tags = {

@@ -13,7 +13,7 @@ import pytest
 from lifecycle.domain.ami import AmiId
 from lifecycle.domain.release import Release
 from lifecycle.errors import CapctlError
-from lifecycle.ports.stack import ResourceChange, Stack
+from lifecycle.ports.stack import Operation, ResourceChange, Stack
 from tests.fakes.releases import make_release
 from tests.fakes.stack import PARTS, FakeStack, deployed
 from tests.fakes.targets import make_target
@@ -27,20 +27,22 @@ NUMBERS = count(1)
 class Account:
     """`run` gives the stacks as one more command sees them; `made` names the releases of which anything exists.
 
-    `release` and `refused` make releases that AWS takes and refuses, another one each time.
+    `release` and `refused` make releases that AWS takes and refuses, another one each time. `earlier` lets one more exist, which an
+    earlier version of capctl made, and gives its id.
     """
 
     run: Callable[[], Stack]
     made: Callable[[], set[str]]
     release: Callable[[], Release]
     refused: Callable[[], Release]
+    earlier: Callable[[], str]
 
 
 def _in_memory(*, bootstrapped: bool) -> Account:
     stack = FakeStack(bootstrapped=bootstrapped)
 
     def made() -> set[str]:
-        return {f"vision-{release_id}" for release_id in {one.release.id for one in stack.releases()} | stack.half_made}
+        return {f"vision-{release_id}" for release_id in {one.id for one in stack.releases()} | stack.half_made}
 
     def release() -> Release:
         return make_release(next(NUMBERS))
@@ -51,7 +53,12 @@ def _in_memory(*, bootstrapped: bool) -> Account:
         )
         return release()
 
-    return Account(run=lambda: stack, made=made, release=release, refused=refused)
+    def earlier() -> str:
+        number = next(NUMBERS)
+        stack.stand(replace(deployed(make_release(number)), id=f"{number:012x}"))
+        return f"{number:012x}"
+
+    return Account(run=lambda: stack, made=made, release=release, refused=refused, earlier=earlier)
 
 
 def _emulated(stage: PulumiStage) -> Account:
@@ -67,7 +74,13 @@ def _emulated(stage: PulumiStage) -> Account:
     def refused() -> Release:
         return replace(stage.release(next(NUMBERS)), ami_id=AmiId("ami-0doesnotexist0000"))
 
-    return Account(run=stage.run, made=made, release=lambda: stage.release(next(NUMBERS)), refused=refused)
+    return Account(
+        run=stage.run,
+        made=made,
+        release=lambda: stage.release(next(NUMBERS)),
+        refused=refused,
+        earlier=lambda: stage.stand_earlier(next(NUMBERS)),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +101,7 @@ def account(request: pytest.FixtureRequest) -> Iterator[Account]:
     yield account
     if account.made():
         stack = account.run()
-        stack.remove_releases({one.release.id for one in stack.releases()})
+        stack.remove_releases({one.id for one in stack.releases()})
 
 
 @pytest.fixture(params=BOTH)
@@ -102,9 +115,9 @@ def bare_account(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
         yield _emulated(stage)
 
 
-def operations(changes: Iterable[ResourceChange], release: Release) -> dict[str, str]:
+def operations(changes: Iterable[ResourceChange], release_id: str) -> dict[str, Operation]:
     """Operation by type of resource, of one release."""
-    return {change.type: change.operation for change in changes if change.name == f"vision-{release.id}"}
+    return {change.type: change.operation for change in changes if change.release_id == release_id}
 
 
 def code_of(call: Callable[[], object]) -> str:
@@ -115,7 +128,7 @@ def code_of(call: Callable[[], object]) -> str:
 
 def test_first_preview_creates_the_base_stack_and_makes_nothing(bare_account: Account) -> None:
     changes = bare_account.run().preview_base()
-    assert {change.operation for change in changes} == {"create"}
+    assert {change.operation for change in changes} == {Operation.CREATE}
     assert "aws:s3/bucket:Bucket" in {change.type for change in changes}
     assert code_of(bare_account.run().base) == "base-missing"
 
@@ -139,7 +152,7 @@ def test_outputs_name_what_the_target_names(account: Account, tmp_path: Path) ->
 
 def test_base_stack_that_stands_is_the_same_when_it_is_applied_again(account: Account) -> None:
     before = account.run().base()
-    assert {change.operation for change in account.run().preview_base()} == {"same"}
+    assert {change.operation for change in account.run().preview_base()} == {Operation.SAME}
     assert account.run().apply_base() == before
 
 
@@ -147,8 +160,8 @@ def test_release_comes_last_goes_alone_and_touches_no_other(account: Account) ->
     first, second = account.release(), account.release()
     assert account.run().add_release(first) == (deployed(first),)
     changes = account.run().preview_release(second)
-    assert operations(changes, first) == dict.fromkeys(PARTS, "same")
-    assert operations(changes, second) == dict.fromkeys(PARTS, "create")
+    assert operations(changes, first.id) == dict.fromkeys(PARTS, Operation.SAME)
+    assert operations(changes, second.id) == dict.fromkeys(PARTS, Operation.CREATE)
     assert len(changes) == 2 * len(PARTS)
     assert account.run().releases() == (deployed(first),)
     both = (deployed(first), deployed(second))
@@ -164,7 +177,7 @@ def test_two_runs_at_once_keep_each_other_s_release(account: Account) -> None:
     runs = [account.run() for _ in releases]
     with ThreadPoolExecutor() as pool:
         list(pool.map(lambda run, release: run.add_release(release), runs, releases))
-    assert {one.release.id for one in account.run().releases()} == {release.id for release in releases}
+    assert {one.id for one in account.run().releases()} == {release.id for release in releases}
 
 
 def test_refused_release_says_why_and_is_no_release_until_it_is_finished_or_removed(account: Account) -> None:
@@ -176,8 +189,9 @@ def test_refused_release_says_why_and_is_no_release_until_it_is_finished_or_remo
     assert any("cannot be described" in line for line in failed.value.details)
     assert account.run().releases() == ()
     template, definition, environment, queue = PARTS
-    expected = {template: "same", definition: "same", environment: "update", queue: "create"}
-    assert operations(account.run().preview_release(release), release) == expected
+    expected = dict.fromkeys((template, definition), Operation.SAME)
+    expected |= {environment: Operation.UPDATE, queue: Operation.CREATE}
+    assert operations(account.run().preview_release(release), release.id) == expected
     assert account.run().remove_releases({release.id}) == ()
     assert account.made() == set()
 
@@ -187,7 +201,31 @@ def test_what_a_refused_release_left_goes_with_the_next_one(account: Account) ->
     assert code_of(lambda: account.run().add_release(refused)) == "stack-failed"
     release = account.release()
     changes = account.run().preview_release(release)
-    assert set(operations(changes, refused).values()) == {"delete"}
-    assert operations(changes, release) == dict.fromkeys(PARTS, "create")
+    assert set(operations(changes, refused.id).values()) == {Operation.DELETE}
+    assert operations(changes, release.id) == dict.fromkeys(PARTS, Operation.CREATE)
     assert account.run().add_release(release) == (deployed(release),)
     assert account.made() == {f"vision-{release.id}"}
+
+
+def test_release_of_an_earlier_version_keeps_its_id_stays_as_it_is_and_goes_when_it_is_removed(
+    account: Account,
+) -> None:
+    earlier, release = account.earlier(), account.release()
+    (listed,) = account.run().releases()
+    assert listed.id == earlier
+    changes = account.run().preview_release(release)
+    assert operations(changes, earlier) == dict.fromkeys(PARTS, Operation.SAME)
+    assert operations(changes, release.id) == dict.fromkeys(PARTS, Operation.CREATE)
+    assert len(changes) == 2 * len(PARTS)
+    assert account.run().add_release(release) == (listed, deployed(release))
+    assert account.run().remove_releases({earlier}) == (deployed(release),)
+    assert account.made() == {f"vision-{release.id}"}
+
+
+def test_release_of_an_earlier_version_outlives_one_that_is_refused(account: Account) -> None:
+    earlier, refused = account.earlier(), account.refused()
+    (listed,) = account.run().releases()
+    assert code_of(lambda: account.run().add_release(refused)) == "stack-failed"
+    assert account.run().releases() == (listed,)
+    assert account.run().remove_releases({refused.id}) == (listed,)
+    assert account.made() == {f"vision-{earlier}"}

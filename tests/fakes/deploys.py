@@ -47,7 +47,7 @@ class DeployWorld:
 
     @property
     def ids(self) -> list[str]:
-        return [release.release.id for release in self.stack.releases()]
+        return [release.id for release in self.stack.releases()]
 
 
 def ami_tags(status: str) -> dict[str, str]:

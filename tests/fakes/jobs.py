@@ -59,7 +59,7 @@ class FakeJobs:
             reason="",
             queue_arn=request.queue_arn,
             definition_arn=request.definition_arn,
-            image=str(release.release.image),
+            image=str(release.image),
             log_group="/vision/jobs",
             log_stream="",
             cluster_instance_arn="",
@@ -100,7 +100,7 @@ class FakeJobs:
     def host_ami(self, job: JobRecord) -> AmiId | None:
         if not job.cluster_instance_arn:
             return None
-        return self.hosts.get(job.queue_arn) or self._release_of(job.queue_arn).release.ami_id
+        return self.hosts.get(job.queue_arn) or self._release_of(job.queue_arn).ami_id
 
     def queue_status(self, queue_arn: str) -> QueueStatus:
         existing = {release.job_queue_arn for release in self._stack.releases()}

@@ -5,7 +5,7 @@ from collections.abc import Collection
 
 from lifecycle.domain.release import DeployedRelease, Release
 from lifecycle.errors import CapctlError
-from lifecycle.ports.stack import BaseOutputs, ResourceChange
+from lifecycle.ports.stack import BaseOutputs, Operation, ResourceChange
 
 ACCOUNT = "arn:aws:batch:us-west-2:123456789012"
 OUTPUTS = BaseOutputs(
@@ -21,8 +21,13 @@ _TEMPLATE, _DEFINITION = "aws:ec2/launchTemplate:LaunchTemplate", "aws:batch/job
 _ENVIRONMENT, _QUEUE = "aws:batch/computeEnvironment:ComputeEnvironment", "aws:batch/jobQueue:JobQueue"
 PARTS = (_TEMPLATE, _DEFINITION, _ENVIRONMENT, _QUEUE)
 # A compute environment that Batch refused exists all the same, and its queue was never asked for.
-_FINISHED = {_TEMPLATE: "same", _DEFINITION: "same", _ENVIRONMENT: "update", _QUEUE: "create"}
-_CLEARED = dict.fromkeys((_TEMPLATE, _DEFINITION, _ENVIRONMENT), "delete")
+_FINISHED = {
+    _TEMPLATE: Operation.SAME,
+    _DEFINITION: Operation.SAME,
+    _ENVIRONMENT: Operation.UPDATE,
+    _QUEUE: Operation.CREATE,
+}
+_CLEARED = dict.fromkeys((_TEMPLATE, _DEFINITION, _ENVIRONMENT), Operation.DELETE)
 
 
 class FakeStack:
@@ -39,8 +44,12 @@ class FakeStack:
         self._releases: dict[str, DeployedRelease] = {}
         self._made: Counter[str] = Counter()
 
+    def stand(self, release: DeployedRelease) -> None:
+        """Let a release exist that an earlier version of capctl made; no hash gives its id."""
+        self._releases[release.id] = release
+
     def preview_base(self) -> tuple[ResourceChange, ...]:
-        operation = "same" if self.bootstrapped else "create"
+        operation = Operation.SAME if self.bootstrapped else Operation.CREATE
         made = ResourceChange(operation=operation, type="aws:s3/bucket:Bucket", name="data")
         return (*self.surprise, made)
 
@@ -58,14 +67,14 @@ class FakeStack:
 
     def preview_release(self, release: Release) -> tuple[ResourceChange, ...]:
         self.base()
-        operations = dict.fromkeys(self._releases, dict.fromkeys(PARTS, "same"))
+        operations = dict.fromkeys(self._releases, dict.fromkeys(PARTS, Operation.SAME))
         operations |= dict.fromkeys(self.half_made, _CLEARED)
         if release.id in self.half_made:
             operations[release.id] = _FINISHED
         elif release.id not in self._releases:
-            operations[release.id] = dict.fromkeys(PARTS, "create")
+            operations[release.id] = dict.fromkeys(PARTS, Operation.CREATE)
         return self.surprise + tuple(
-            ResourceChange(operation=operation, type=part, name=f"vision-{release_id}")
+            ResourceChange(operation=operation, type=part, name=f"vision-{release_id}", release_id=release_id)
             for release_id, parts in operations.items()
             for part, operation in parts.items()
         )
@@ -93,7 +102,10 @@ def deployed(release: Release, *, revision: int = 1) -> DeployedRelease:
     """The ARNs that a release gets. Batch counts the revisions of a name on, also when all were deregistered."""
     name = f"vision-{release.id}"
     return DeployedRelease(
-        release=release,
+        id=release.id,
+        ami_id=release.ami_id,
+        image=release.image,
+        model_set=release.model_set,
         compute_environment_arn=f"{ACCOUNT}:compute-environment/{name}",
         job_queue_arn=f"{ACCOUNT}:job-queue/{name}",
         job_definition_arn=f"{ACCOUNT}:job-definition/{name}:{revision}",

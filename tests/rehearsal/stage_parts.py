@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import re
 import shutil
@@ -147,16 +148,36 @@ class PulumiStage:
         network = {"subnet_ids": settings.subnet_ids, "security_group_ids": settings.security_group_ids}
         return replace(make_release(number, gpus=0, **network), ami_id=self.ami_id)
 
+    def stand_earlier(self, number: int) -> str:
+        """Make a release as an earlier version of capctl did: no hash of today gives its id, nor would its hosts boot so; its id."""
+        from lifecycle.adapters import pulumi_programs
+        from pulumi_stack.components import host
 
-@contextmanager
-def pulumi_stage(emulator: Emulator, folder: Path, *, project: str = "vision") -> Iterator[PulumiStage]:
-    """A stage on which nothing stands yet. Skips where Pulumi is missing."""
+        made = pulumi_programs.release_spec(self.release(number))
+        fields = json.loads(made.record)
+        record = {name: fields[name] for name in ("ami_id", "image", "model_set")} | {"of_another_time": True}
+        earlier = replace(made, id=f"{number:012x}", record=json.dumps(record))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(pulumi_programs, "release_spec", lambda _: earlier)
+            patch.setattr(host, "_ECS_CONFIG", "ECS_ENABLE_SPOT_INSTANCE_DRAINING=true\n")
+            self.run().add_release(self.release(number))
+        return earlier.id
+
+
+def require_pulumi() -> None:
+    """Skip where Pulumi is missing."""
     from lifecycle.adapters.pulumi_cli import find_pulumi
 
     try:
         find_pulumi(os.environ.get("PATH", ""))
     except CapctlError as missing:
         pytest.skip(missing.message)
+
+
+@contextmanager
+def pulumi_stage(emulator: Emulator, folder: Path, *, project: str = "vision") -> Iterator[PulumiStage]:
+    """A stage on which nothing stands yet. Skips where Pulumi is missing."""
+    require_pulumi()
     aws = Aws(emulator.endpoint)
     network = {
         "subnet_ids": (aws.ec2.describe_subnets()["Subnets"][0]["SubnetId"],),

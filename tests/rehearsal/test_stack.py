@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,6 +18,7 @@ from lifecycle.domain.ami import Tag
 from lifecycle.domain.digest import Digest
 from lifecycle.domain.image import ImageRef
 from lifecycle.errors import RolledBack
+from lifecycle.ports.stack import Operation
 from lifecycle.rehearsal.emulator.containers import jobs_supported
 from lifecycle.rehearsal.emulator.launch import Emulator
 from lifecycle.rehearsal.services.registry import RunningRegistry
@@ -44,7 +46,7 @@ def stage(emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Itera
 def _empty(stage: PulumiStage) -> Iterator[None]:
     yield
     stack = stage.run()
-    if ids := {made.release.id for made in stack.releases()}:
+    if ids := {made.id for made in stack.releases()}:
         stack.remove_releases(ids)
 
 
@@ -64,13 +66,37 @@ def test_host_configuration_is_what_batch_sees(stage: PulumiStage) -> None:
     assert all(mount["readOnly"] for mount in definition["containerProperties"]["mountPoints"])
 
 
+def _held(stage: PulumiStage, release_id: str) -> list[Any]:
+    """What AWS holds of a release, each revision and version of it."""
+    batch, ec2, name = stage.session.client("batch"), stage.session.client("ec2"), f"vision-{release_id}"
+    found: list[Any] = [
+        batch.describe_compute_environments(computeEnvironments=[name])["computeEnvironments"],
+        batch.describe_job_queues(jobQueues=[name])["jobQueues"],
+        batch.describe_job_definitions(jobDefinitionName=name)["jobDefinitions"],
+        ec2.describe_launch_templates(LaunchTemplateNames=[name])["LaunchTemplates"],
+        ec2.describe_launch_template_versions(LaunchTemplateName=name)["LaunchTemplateVersions"],
+    ]
+    assert all(found)
+    return found
+
+
+def test_release_of_an_earlier_version_is_held_unchanged_while_others_come_and_go(stage: PulumiStage) -> None:
+    earlier, release = stage.stand_earlier(5), stage.release(6)
+    before = _held(stage, earlier)
+    stage.run().add_release(release)
+    assert _held(stage, earlier) == before
+    stage.run().remove_releases({release.id})
+    assert _held(stage, earlier) == before
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 @pytest.mark.parametrize("delay_s", [0.0, 0.5])
 def test_killed_creation_is_finished_by_the_next_run(
     stage: PulumiStage, tmp_path: Path, number: signal.Signals, delay_s: float
 ) -> None:
-    release = stage.release(int(10 + delay_s * 100) + number)
+    earlier, release = stage.stand_earlier(3), stage.release(int(10 + delay_s * 100) + number)
+    before = _held(stage, earlier)
     mark = f"kill-{uuid.uuid4().hex}"
     code = _APPLY.format(folder=str(Path(__file__).parents[2]), target=repr(stage.target), release=repr(release))
     script = tmp_path / "apply.py"
@@ -85,9 +111,9 @@ def test_killed_creation_is_finished_by_the_next_run(
         for pid in victims:
             _signal(pid, number)
     _wait(lambda: _marked(mark) == [])
-    (made,) = stage.run().add_release(release)
-    assert made.release == release
-    assert [change.operation for change in stage.run().preview_release(release)] == ["same"] * 4
+    assert [made.id for made in stage.run().add_release(release)] == [earlier, release.id]
+    assert [change.operation for change in stage.run().preview_release(release)] == [Operation.SAME] * 8
+    assert _held(stage, earlier) == before
 
 
 # Runs as a process of its own, so that it can be killed.

@@ -12,9 +12,11 @@ from pathlib import Path
 import click
 import pytest
 
+from lifecycle.cli import documents
 from lifecycle.cli.boundary import render_error, run_command_line
 from lifecycle.cli.crash import record_crash
 from lifecycle.errors import CapctlError, Denied, ExitCode, Inconclusive, Interrupted, RolledBack, TimedOut, UsageError
+from tests.dev.samples import JOB
 from tests.golden import assert_golden
 from tests.unit.lifecycle.conftest import on_a_terminal
 
@@ -46,7 +48,7 @@ def test_an_error_reads_as_message_details_and_hint() -> None:
 
 
 def test_json_output_carries_the_error_as_one_document(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    failure = Denied("permission-denied", "AWS refused", hint="Ask", details=("why",), evidence={"job": {"id": "j"}})
+    failure = Denied("permission-denied", "AWS refused", hint="Ask", details=("why",), evidence={"job": JOB})
     assert _run(_raise(failure), "-o", "json") == ExitCode.DENIED
     captured = capsys.readouterr()
     assert json.loads(captured.out) == {
@@ -55,7 +57,7 @@ def test_json_output_carries_the_error_as_one_document(folder: Path, capsys: pyt
         "message": "AWS refused",
         "hint": "Ask",
         "details": ["why"],
-        "evidence": {"job": {"id": "j"}},
+        "evidence": {"job": documents.job(JOB)},
         "exit_code": 4,
     }
     assert captured.err == "error[permission-denied]: AWS refused\n  why\nhint: Ask\n"

@@ -1,6 +1,6 @@
 """Deploy: which plan."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,7 @@ from lifecycle.domain.job import JobState, Purpose
 from lifecycle.domain.release import Release
 from lifecycle.errors import CapctlError, UsageError
 from lifecycle.ports.jobs import JobRequest
-from lifecycle.ports.stack import ResourceChange
+from lifecycle.ports.stack import Operation, ResourceChange
 from lifecycle.workflows.deploy import Wanted, plan_deploy, wanted_release
 from tests.fakes.deploys import DeployWorld, ami_tags
 from tests.fakes.releases import make_release
@@ -96,7 +96,9 @@ def test_customer_s_job_is_not_followed_as_the_smoke_job_whatever_its_name(world
 
 def test_preview_that_touches_an_existing_release_is_refused(world: DeployWorld) -> None:
     world.deploy()
-    touched = ResourceChange(operation="update", type="aws:batch/jobQueue:JobQueue", name=f"vision-{world.active}")
+    touched = ResourceChange(
+        operation=Operation.UPDATE, type="aws:batch/jobQueue:JobQueue", name="q", release_id=world.active
+    )
     world.stack.surprise = (touched,)
     world.change_code()
     with pytest.raises(CapctlError) as failed:
@@ -136,6 +138,12 @@ def test_missing_settings_are_usage_errors(
     assert failed.value.code == code
 
 
+def test_release_has_every_parameter_of_the_configuration(world: DeployWorld) -> None:
+    section = replace(world.target.settings.release, attempts=3, environment={"A": "1"})
+    target = replace(world.target, settings=replace(world.target.settings, release=section))
+    assert asdict(wanted_release(world.ports, target, Wanted()).parameters) == asdict(section)
+
+
 def test_release_id_depends_on_every_part() -> None:
     base = make_release(1)
     others = [
@@ -166,7 +174,7 @@ def test_ami_with_the_status_of_a_newer_version_is_not_deployed_and_told_as_that
 
 def test_image_of_a_release_may_be_named_as_status_shows_it(world: DeployWorld) -> None:
     world.deploy()
-    image = world.stack.releases()[0].release.image
+    image = world.stack.releases()[0].image
     world.change_code()
     world.deploy()
     assert wanted_release(world.ports, world.target, Wanted(image=image.digest[:19])).image == image

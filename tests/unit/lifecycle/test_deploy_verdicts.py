@@ -1,7 +1,5 @@
 """Deploy: a release that was tried and is good takes the jobs, one that is bad is taken back."""
 
-import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -78,17 +76,15 @@ def test_failed_smoke_carries_its_report(world: DeployWorld) -> None:
     with pytest.raises(RolledBack, match="`tracks`") as failed:
         world.deploy()
     report = failed.value.evidence["smoke"]
-    assert (report["job_id"], report["ok"]) == ("job-1", False)
-    assert [check["name"] for check in report["checks"] if not check["ok"]] == ["tracks"]
-    json.dumps(report)
+    assert (report.job_id, report.ok) == ("job-1", False)
+    assert [check.name for check in report.checks if not check.ok] == ["tracks"]
 
 
 def test_failed_job_is_carried_too(world: DeployWorld) -> None:
     world.jobs.course, world.jobs.outcome = (JobState.FAILED,), {"exit_code": 65}
     with pytest.raises(RolledBack) as failed:
         world.deploy()
-    assert (failed.value.evidence["job"]["id"], failed.value.evidence["job"]["exit_code"]) == ("job-1", 65)
-    json.dumps(failed.value.evidence)
+    assert (failed.value.evidence["job"].id, failed.value.evidence["job"].exit_code) == ("job-1", 65)
 
 
 def test_misconfigured_release_fails_without_waiting(world: DeployWorld) -> None:
@@ -165,7 +161,7 @@ def test_older_release_that_fails_its_smoke_job_stays(world: DeployWorld) -> Non
     for _ in range(3):
         world.deploy(image=str(world.ports.code.push().ref))
         world.change_code()
-    kept = replace(world.stack.releases()[0].release, image=world.ports.code.push().ref)
+    kept = wanted_release(world.ports, world.target, Wanted())
     world.stack._releases = {kept.id: deployed(kept)} | world.stack._releases
     world.jobs.course = (JobState.FAILED,)
     before = world.ids

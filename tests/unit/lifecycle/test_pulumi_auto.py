@@ -1,12 +1,12 @@
-"""The Pulumi adapter without the CLI: where it is found, what the state says, what a killed run left."""
+"""The Pulumi adapter without the CLI: where it is found, what it reports, what a killed run left."""
 
 import os
 import select
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -20,24 +20,15 @@ from lifecycle.adapters.pulumi_auto import PulumiStack
 from lifecycle.adapters.pulumi_cli import VERSION, find_pulumi, is_running, lock_holders
 from lifecycle.adapters.pulumi_engine import PulumiEngine
 from lifecycle.adapters.pulumi_events import EventLog
-from lifecycle.adapters.pulumi_programs import base_outputs, deployed_releases, release_of
 from lifecycle.adapters.pulumi_state import backend_url, secrets_environment, state_folder
-from lifecycle.domain.digest import canonical_json
-from lifecycle.domain.release import Release
 from lifecycle.errors import CapctlError, ExitCode, UsageError
-from lifecycle.ports.stack import ResourceChange
+from lifecycle.ports.stack import Operation, ResourceChange
+from pulumi_stack.config import ReleaseSpec, StandingRelease
 from tests.fakes.releases import make_release
 from tests.fakes.stack import OUTPUTS
+from tests.fakes.states import KINDS, URN, base_state, state_of
 from tests.fakes.targets import make_target
 from tests.fakes.ui import FakeUi
-
-URN = "urn:pulumi:test-releases::vision::"
-KINDS = {
-    "LaunchTemplate": "aws:ec2/launchTemplate:LaunchTemplate",
-    "ComputeEnvironment": "aws:batch/computeEnvironment:ComputeEnvironment",
-    "JobQueue": "aws:batch/jobQueue:JobQueue",
-    "JobDefinition": "aws:batch/jobDefinition:JobDefinition",
-}
 
 
 def executable(path: Path, version: str) -> Path:
@@ -150,67 +141,6 @@ def test_cli_that_nobody_has_reaped_yet_has_ended(tmp_path: Path) -> None:
         os.close(pidfd)
 
 
-def state_of(*releases: Release, without: str = "", **flags: Any) -> dict[str, Any]:
-    """A state with four resources per release, the newest first, as nothing promises an order."""
-    resources: list[dict[str, Any]] = []
-    for number, release in reversed(list(enumerate(releases))):
-        component = f"{URN}capctl:release:Release::{release.id}"
-        record = canonical_json(_fields(release)).decode()
-        resources.append({"urn": component, "type": "capctl:release:Release", "inputs": {"record": record}})
-        resources += [
-            {
-                "urn": f"{URN}capctl:release:Release${token}::vision-{release.id}",
-                "type": token,
-                "parent": component,
-                "created": f"2026-01-0{number + 1}T00:00:00Z",
-                "outputs": {"arn": f"arn:{kind}/{release.id}"},
-                **flags,
-            }
-            for kind, token in KINDS.items()
-            if kind != without
-        ]
-    return {"resources": resources}
-
-
-def _fields(release: Release) -> dict[str, Any]:
-    from dataclasses import asdict
-
-    return asdict(release)
-
-
-def test_release_survives_its_record() -> None:
-    release = make_release(1, environment={"A": "ä"})
-    assert release_of(canonical_json(_fields(release)).decode()) == release
-
-
-def test_releases_of_a_state_are_oldest_first() -> None:
-    first, second = make_release(1), make_release(2)
-    found = deployed_releases(state_of(first, second))
-    assert [deployed.release for deployed in found] == [first, second]
-    assert found[0].job_queue_arn == f"arn:JobQueue/{first.id}"
-
-
-@pytest.mark.parametrize("part", KINDS)
-def test_release_that_lacks_a_resource_does_not_exist(part: str) -> None:
-    assert deployed_releases(state_of(make_release(), without=part)) == ()
-
-
-@pytest.mark.parametrize("flag", [{"initErrors": ["INVALID"]}, {"delete": True}])
-def test_release_that_failed_or_is_going_does_not_exist(flag: dict[str, Any]) -> None:
-    assert deployed_releases(state_of(make_release(), **flag)) == ()
-
-
-def test_empty_state_holds_nothing() -> None:
-    assert deployed_releases({}) == ()
-    assert base_outputs({}) is None
-    assert base_outputs({"resources": [{"type": "pulumi:pulumi:Stack", "outputs": {"bucket": "b"}}]}) is None
-
-
-def test_base_outputs_are_the_stack_resource_outputs() -> None:
-    outputs = {name: getattr(OUTPUTS, name) for name in OUTPUTS.__slots__}
-    assert base_outputs({"resources": [{"type": "pulumi:pulumi:Stack", "outputs": outputs}]}) == OUTPUTS
-
-
 class _Cloud:
     """An `AwsSession` whose clients know one launch template and one queue."""
 
@@ -254,8 +184,10 @@ def test_cut_off_deletions_and_updates_only_lose_their_mark() -> None:
     assert adopt(pending("ComputeEnvironment", "deleting"), pending("LaunchTemplate", "updating"))["resources"] == []
 
 
-def _pre_event(operation: str, kind: str, name: str) -> Any:
-    metadata = SimpleNamespace(op=operation, type=kind, urn=f"{URN}{kind}::{name}")
+def _pre_event(operation: str, kind: str, name: str, parent: str = "pulumi:pulumi:Stack::s") -> Any:
+    state = SimpleNamespace(parent=f"{URN}{parent}")
+    old, new = (state, None) if operation == "delete" else (None, state)
+    metadata = SimpleNamespace(op=operation, type=kind, urn=f"{URN}{kind}::{name}", old=old, new=new)
     return SimpleNamespace(resource_pre_event=SimpleNamespace(metadata=metadata), diagnostic_event=None)
 
 
@@ -276,10 +208,18 @@ def test_events_become_changes_and_groupings_are_left_out() -> None:
     ):
         log(event)
     assert log.changes == (
-        ResourceChange(operation="replace", type=KINDS["JobQueue"], name="q"),
-        ResourceChange(operation="same", type=KINDS["JobDefinition"], name="d"),
+        ResourceChange(operation=Operation.REPLACE, type=KINDS["JobQueue"], name="q"),
+        ResourceChange(operation=Operation.SAME, type=KINDS["JobDefinition"], name="d"),
     )
     assert ui.lines == ["detail: replace JobQueue q", "detail: replace JobQueue q"]
+
+
+@pytest.mark.parametrize("operation", list(Operation))
+def test_change_names_the_release_that_it_belongs_to(operation: Operation) -> None:
+    log = EventLog(FakeUi())
+    log(_pre_event(operation, KINDS["JobQueue"], "any-name", parent="capctl:release:Release::0123456789ab"))
+    (change,) = log.changes
+    assert (change.operation, change.release_id) == (operation, "0123456789ab")
 
 
 def test_errors_are_kept_and_debug_is_not_shown() -> None:
@@ -405,10 +345,7 @@ class _Engine:
         self._state, self._under_lock = state, under_lock
 
     def export(self, name: str) -> dict[str, Any]:
-        outputs = {part: getattr(OUTPUTS, part) for part in OUTPUTS.__slots__}
-        return (
-            self._state if name == "releases" else {"resources": [{"type": "pulumi:pulumi:Stack", "outputs": outputs}]}
-        )
+        return self._state if name == "releases" else base_state(asdict(OUTPUTS))
 
     def up(self, name: str, program: Callable[[], None], *, refresh: bool) -> None:
         self._state = self._under_lock
@@ -420,7 +357,12 @@ def test_wanted_releases_are_those_that_exist_under_the_lock(
     tmp_path: Path, removed: int | None, kept: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     declared: list[str] = []
-    monkeypatch.setattr("pulumi_stack.releases.releases", lambda _, specs: declared.extend(spec.id for spec in specs))
+
+    def declare(_: object, standing: Sequence[StandingRelease], specs: Sequence[ReleaseSpec]) -> None:
+        declared.extend(release.id for release in standing)
+        declared.extend(spec.id for spec in specs)
+
+    monkeypatch.setattr("pulumi_stack.releases.releases", declare)
     target = make_target(tmp_path)
     stack = PulumiStack(target, AwsSession(target), FakeUi(), environment={})
     monkeypatch.setattr(
@@ -431,9 +373,3 @@ def test_wanted_releases_are_those_that_exist_under_the_lock(
     else:
         stack.add_release(make_release(3))
     assert declared == [make_release(number).id for number in kept]
-
-
-def test_releases_with_other_parameters_are_other_releases() -> None:
-    release = make_release()
-    record = canonical_json(_fields(replace(release, parameters=replace(release.parameters, vcpus=8)))).decode()
-    assert release_of(record).id != release.id

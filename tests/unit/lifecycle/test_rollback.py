@@ -10,7 +10,7 @@ from lifecycle.domain.layout import RESULT_FOLDERS, VIDEO_FOLDERS
 from lifecycle.domain.plan import Plan
 from lifecycle.domain.release import Release
 from lifecycle.errors import CapctlError, UsageError
-from lifecycle.ports.stack import ResourceChange
+from lifecycle.ports.stack import Operation, ResourceChange
 from lifecycle.workflows.bootstrap import plan_bootstrap
 from lifecycle.workflows.execute import execute
 from lifecycle.workflows.jobs import follow_log, list_jobs, submit_job
@@ -141,7 +141,7 @@ def test_rollback_loses_against_a_promotion_in_between(ports: FakePorts) -> None
 def test_status_shows_roles_and_queues(ports: FakePorts) -> None:
     ports.jobs.queues = [queue("VALID"), queue("INVALID", "AMI cannot be described")]
     status = read_status(ports)
-    assert [(r.deployed.release.id, r.role, r.queue.state) for r in status.releases] == [
+    assert [(r.deployed.id, r.role, r.queue.state) for r in status.releases] == [
         (OLD.id, "previous", "VALID"),
         (NEW.id, "active", "INVALID"),
     ]
@@ -267,7 +267,9 @@ def test_bootstrap_creates_once() -> None:
 
 def test_bootstrap_refuses_to_lose_anything() -> None:
     ports = FakePorts()
-    ports.stack.surprise = (ResourceChange(operation="replace", type="aws:dynamodb/table:Table", name="pointers"),)
+    ports.stack.surprise = (
+        ResourceChange(operation=Operation.REPLACE, type="aws:dynamodb/table:Table", name="pointers"),
+    )
     with pytest.raises(CapctlError) as failed:
         plan_bootstrap(ports)
     assert failed.value.code == "base-would-lose"

@@ -15,7 +15,7 @@ from lifecycle.workflows.smoke import Smoke, plan_smoke
 from tests.fakes.ports import FakePorts
 from tests.fakes.releases import make_release, result_document
 from tests.fakes.runs import RUN
-from tests.fakes.stack import FakeStack
+from tests.fakes.stack import FakeStack, deployed
 from tests.fakes.targets import make_target
 
 RELEASE = make_release()
@@ -83,7 +83,7 @@ def test_looks_at_the_job_are_frequent_at_first_and_never_far_apart(tmp_path: Pa
     ],
 )
 def test_document_must_prove_the_work(change: dict[str, Any], failed: set[str]) -> None:
-    checks = check_document(result_document(**change), RELEASE, min_tracks=1)
+    checks = check_document(result_document(**change), deployed(RELEASE), min_tracks=1)
     assert {check.name for check in checks if not check.ok} == failed
 
 

@@ -42,7 +42,7 @@ SPEC = ReleaseSpec(
 
 
 def declare(*specs: ReleaseSpec) -> Recording:
-    return record(lambda: releases(CONFIG, specs))
+    return record(lambda: releases(CONFIG, (), specs))
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.lifecycle.commands.case import Play, play
+pytest.register_assert_rewrite("tests.unit.lifecycle.commands.case")
+
+from tests.unit.lifecycle.commands.case import Play, play  # noqa: E402 - rewritten before it is imported
 
 
 @pytest.fixture(params=["text", "json"])

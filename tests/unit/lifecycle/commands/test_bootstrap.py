@@ -2,7 +2,7 @@
 
 import pytest
 
-from lifecycle.ports.stack import ResourceChange
+from lifecycle.ports.stack import Operation, ResourceChange
 from tests.fakes.stack import OUTPUTS
 from tests.unit.lifecycle.commands.case import Case, Play, World
 
@@ -18,7 +18,7 @@ instance profile  {OUTPUTS.instance_profile_arn}"""
 
 def losing_the_table(world: World) -> None:
     world.ports.stack.surprise = (
-        ResourceChange(operation="replace", type="aws:dynamodb/table:Table", name="pointers"),
+        ResourceChange(operation=Operation.REPLACE, type="aws:dynamodb/table:Table", name="pointers"),
     )
 
 

@@ -8,7 +8,7 @@ from tests.fakes.releases import result_document
 from tests.unit.lifecycle.commands.case import BAKED, DEPLOYED, PUSHED, Case, Play, World
 
 READY = (*BAKED, *PUSHED)
-QUESTION = "Deploy release 9d83a44c53ce on target `test` (account 123456789012, region us-west-2)?"
+QUESTION = "Deploy release c3db89e8ed06 on target `test` (account 123456789012, region us-west-2)?"
 
 
 def answer(agreed: bool) -> Callable[[World], None]:
@@ -36,17 +36,18 @@ CASES = [
         words="deploy --dry-run",
         given=READY,
         text="""\
-Plan: deploy release 9d83a44c53ce
-  because nothing is active; wanted are AMI ami-00000000000000001 and image sha256:05a9fbaca253
-  1. create release 9d83a44c53ce: AMI ami-00000000000000001, image sha256:05a9fbaca253
-  2. wait until the queue of release 9d83a44c53ce is VALID
-  3. smoke release 9d83a44c53ce with s3://vision-capctl-123456789012-us-west-2/videos/face.mp4
-  4. pointer: none -> 9d83a44c53ce
+Plan: deploy release c3db89e8ed06
+  because nothing is active; wanted are AMI ami-00000000000000001 and image sha256:cd4efb609166
+  1. create release c3db89e8ed06: AMI ami-00000000000000001, image sha256:cd4efb609166
+  2. wait until the queue of release c3db89e8ed06 is VALID
+  3. smoke release c3db89e8ed06 with s3://vision-capctl-123456789012-us-west-2/videos/face.mp4
+  4. pointer: none -> c3db89e8ed06
+  then, where a failure is a warning only:
   5. prune releases beyond 2
-  if a step fails:
-  - remove release 9d83a44c53ce, unless the pointer needs it
+  if what was tried proves bad:
+  - remove release c3db89e8ed06, unless the pointer needs it
 Nothing was changed; run again without `--dry-run` to apply""",
-        document={"schema": "capctl.plan/1", "title": "deploy release 9d83a44c53ce"},
+        document={"schema": "capctl.plan/1", "title": "deploy release c3db89e8ed06"},
     ),
     Case(
         words="deploy",

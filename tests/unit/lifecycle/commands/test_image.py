@@ -9,11 +9,12 @@ _KNOWN = FakePorts()
 BASE = str(_KNOWN.base_builder.build().ref)
 LAYER = _KNOWN.code.layer()
 CODE = str(_KNOWN.code.push().ref)
-SIZES = f"""\
-{CODE}
+_KNOWN.code.files["a.onnx"] = "weights"
+WITH_MODEL = str(_KNOWN.code.push().ref)
+SIZES = """\
     size        is      at most
-ok  compressed  1.0 kB  300.0 MB
-ok  unpacked    1.0 kB  500.0 MB
+ok  compressed  1.1 kB  300.0 MB
+ok  unpacked    1.1 kB  500.0 MB
 """
 
 
@@ -63,7 +64,7 @@ Nothing was changed; run again without `--dry-run` to apply""",
     Case(
         words="image verify",
         given=("image base", "image push"),
-        text=f"{SIZES}passes every rule",
+        text=f"{CODE}\n{SIZES}passes every rule",
         document={"schema": "capctl.image-report/1", "image": CODE, "ok": True, "violations": []},
     ),
     Case(
@@ -72,7 +73,7 @@ Nothing was changed; run again without `--dry-run` to apply""",
         change=with_a_model,
         code=1,
         error="image-rejected",
-        text=f"{SIZES}breaks 1 rule",
+        text=f"{WITH_MODEL}\n{SIZES}breaks 1 rule",
         document={"schema": "capctl.image-report/1", "ok": False},
     ),
     Case(words="image verify", given=("image base",), code=1, error="image-missing"),

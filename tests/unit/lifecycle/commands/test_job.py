@@ -60,7 +60,7 @@ CASES = [
         given=DEPLOYED,
         text="""\
 id     state      exit  submitted             name                                       reason
-job-1  SUCCEEDED  -     1970-01-01 00:00:01Z  smoke-9d83a44c53ce-20260101-000000-abcdef""",
+job-1  SUCCEEDED  -     1970-01-01 00:00:01Z  smoke-c3db89e8ed06-20260101-000000-abcdef""",
         document={"schema": "capctl.job-list/1"},
     ),
     Case(
@@ -70,7 +70,7 @@ job-1  SUCCEEDED  -     1970-01-01 00:00:01Z  smoke-9d83a44c53ce-20260101-000000
         text="""\
 id     state      exit  submitted             name                                       reason
 job-2  FAILED     137   1970-01-01 00:00:02Z  vision-by-hand                             OutOfMemoryError: killed
-job-1  SUCCEEDED  -     1970-01-01 00:00:01Z  smoke-9d83a44c53ce-20260101-000000-abcdef""",
+job-1  SUCCEEDED  -     1970-01-01 00:00:01Z  smoke-c3db89e8ed06-20260101-000000-abcdef""",
     ),
     Case(
         words="job logs job-2",

@@ -27,7 +27,7 @@ TITLE = re.compile(r"(bake|build|deploy|lock|push|roll back to|smoke|update) [a-
         ("models lock", LOCKED),
         ("models push", LOCKED),
         ("models push", BAKED),
-        ("rollback --to 9d83a44c53ce", DEPLOYED),
+        ("rollback --to c3db89e8ed06", DEPLOYED),
         ("smoke", DEPLOYED),
     ],
 )

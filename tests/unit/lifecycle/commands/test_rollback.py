@@ -4,7 +4,7 @@ import pytest
 
 from tests.unit.lifecycle.commands.case import DEPLOYED, Case, Play, World
 
-FIRST = "9d83a44c53ce"
+FIRST = "c3db89e8ed06"
 
 
 def with_a_second_release(world: World) -> None:

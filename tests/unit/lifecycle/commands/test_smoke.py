@@ -8,7 +8,7 @@ from tests.unit.lifecycle.commands.case import DEPLOYED, MODEL_SET, Case, Play, 
 TEXT = f"""\
     check             expected                    found
 ok  job               SUCCEEDED                   SUCCEEDED
-ok  image             sha256:05a9fbaca253         123456789012.dkr.ecr.us-west-2.amazonaws.com/vision@sha256:05a9fbaca253
+ok  image             sha256:cd4efb609166         123456789012.dkr.ecr.us-west-2.amazonaws.com/vision@sha256:cd4efb609166
 ok  host-ami          ami-00000000000000001       ami-00000000000000001
 ok  tracks            at least 1                  1
 ok  model-set         {MODEL_SET[:19]}         {MODEL_SET[:19]}
@@ -25,7 +25,7 @@ CASES = [
         given=DEPLOYED,
         asked=("jobs.submit",),
         text=TEXT,
-        document={"schema": "capctl.smoke/1", "release_id": "9d83a44c53ce", "job_id": "job-2", "ok": True},
+        document={"schema": "capctl.smoke/1", "release_id": "c3db89e8ed06", "job_id": "job-2", "ok": True},
     ),
     Case(words="smoke", given=DEPLOYED, change=without_tracks, asked=("jobs.submit",), code=1, error="smoke-failed"),
     Case(words="smoke", code=1, error="pointer-missing"),
@@ -34,9 +34,9 @@ CASES = [
         words="smoke --dry-run",
         given=DEPLOYED,
         text="""\
-Plan: smoke release 9d83a44c53ce
+Plan: smoke release c3db89e8ed06
   because a real job is the proof
-  1. smoke release 9d83a44c53ce with s3://vision-capctl-123456789012-us-west-2/videos/face.mp4
+  1. smoke release c3db89e8ed06 with s3://vision-capctl-123456789012-us-west-2/videos/face.mp4
 Nothing was changed; run again without `--dry-run` to apply""",
         document={"schema": "capctl.plan/1"},
     ),

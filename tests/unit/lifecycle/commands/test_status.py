@@ -12,15 +12,15 @@ ENTRY = JournalEntry(
     run_id="20261121-150702-abcdef",
     user="ada",
     command="capctl deploy",
-    step=f"smoke release 9d83a44c53ce with {VIDEO}",
+    step=f"smoke release c3db89e8ed06 with {VIDEO}",
     outcome="job job-1, 2.5 s",
     why="a test asks",
 )
 ACTIVE = """\
-pointer: 9d83a44c53ce, moved 2026-01-01 00:00:01Z by tester
+pointer: c3db89e8ed06, moved 2026-01-01 00:00:03Z by tester
 
 release       role    ami                    image                queue
-9d83a44c53ce  active  ami-00000000000000001  sha256:05a9fbaca253  VALID"""
+c3db89e8ed06  active  ami-00000000000000001  sha256:cd4efb609166  VALID"""
 
 
 def with_one_entry(world: World) -> None:
@@ -47,7 +47,7 @@ CASES = [
 {ACTIVE}
 
 at                    by   outcome           step
-2026-11-21 15:07:02Z  ada  job job-1, 2.5 s  smoke release 9d83a44c53ce with face.mp4""",
+2026-11-21 15:07:02Z  ada  job job-1, 2.5 s  smoke release c3db89e8ed06 with face.mp4""",
         document={"schema": "capctl.status/1"},
     ),
     Case(
