@@ -36,7 +36,9 @@ class WriteLock:
     def verify(self, _: str) -> None:
         if self.ports.model_lock.read() != self.models:
             raise CapctlError(
-                "lock-invalid", f"{self.ports.model_lock.name} does not read back as written", hint="Run it again"
+                "lock-invalid",
+                f"{self.ports.model_lock.name} does not read back as written",
+                hint="Run `capctl models lock` again",
             )
 
 

@@ -8,7 +8,7 @@ from lifecycle.errors import CapctlError, Denied, Inconclusive
 
 
 class Kind(StrEnum):
-    """What an error code says of a call. In a text that quotes several, the first of this order is the cause."""
+    """What an error code says of a call."""
 
     NO_CAPACITY = auto()
     EXPIRED = auto()
@@ -56,8 +56,8 @@ _SAID: Mapping[Kind, re.Pattern[str]] = {
         r"|Connection was closed before we received a valid response"
     ),
 }
-# How each is told; DOING stands for what capctl was doing.
-_TOLD: Mapping[Kind | None, CapctlError] = {
+# How each is told; DOING stands for what capctl was doing. Of several in one text the first of this order is the cause.
+_TOLD: Mapping[Kind, CapctlError] = {
     Kind.NO_CAPACITY: Inconclusive(
         "no-capacity",
         "AWS has no capacity for DOING",
@@ -110,15 +110,18 @@ def kind_of(code: str) -> Kind | None:
 
 
 def kind_in(text: str) -> Kind | None:
-    """What the output of a program that calls AWS says of its calls; None when it quotes no AWS error."""
+    """Why the calls to AWS of the program that wrote `text` failed; None when it quotes no code that tells.
+
+    `MISSING` tells nothing without the thing that is.
+    """
     kinds = {kind_of(code) for code in _QUOTED.findall(text)} | {
         kind for kind, said in _SAID.items() if said.search(text)
     }
-    return next((kind for kind in Kind if kind in kinds), None)
+    return next((kind for kind in _TOLD if kind in kinds), None)
 
 
 def failed_call(kind: Kind | None, doing: str, *, why: str = "", details: tuple[str, ...] = ()) -> CapctlError:
     """The error of a call of which AWS said `kind` (and `why`), while capctl was `doing`, such as `reading AMI ami-0abc`."""
-    told = _TOLD.get(kind, _OTHER)
+    told = _TOLD.get(kind, _OTHER) if kind else _OTHER
     message = told.message.replace("DOING", doing) + (f": {why}" if why else "")
     return type(told)(told.code, message, hint=told.hint, details=details)

@@ -75,6 +75,7 @@ MESSAGES = [
     ('Could not connect to the endpoint URL: "https://batch.us-west-2.amazonaws.com/"', Kind.UNREACHABLE),
     ("AccessDenied is what `models/readme.txt` is about", None),
     ("Script exited with non-zero exit status: 12. Allowed exit codes are: [0]", None),
+    ("InvalidKeyPair.NotFound: The key pair 'packer_1' does not exist\n\tstatus code: 400", None),
     ("dial tcp 127.3.0.1:22: connect: connection refused", None),
 ]
 

@@ -315,7 +315,11 @@ def test_private_ip_needs_no_plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         ("Timeout waiting for SSH.", "instance-unreachable", ExitCode.TIMED_OUT),
         ("Unknown source amazon-ebs.models", "packer-plugin-missing", ExitCode.FAILED),
         ("Script exited with non-zero exit status: 12. Allowed exit codes are: [0]", "bake-failed", ExitCode.FAILED),
-        ("Couldn't find specified instance profile: NoSuchEntity", "bake-failed", ExitCode.FAILED),
+        (
+            "Couldn't find specified instance profile: NoSuchEntity: Instance Profile x cannot be found.",
+            "bake-failed",
+            ExitCode.FAILED,
+        ),
         ("something else", "bake-failed", ExitCode.FAILED),
     ],
 )
