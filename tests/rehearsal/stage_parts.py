@@ -99,6 +99,16 @@ def tiny_tar() -> bytes:
     return buffer.getvalue()
 
 
+def import_tiny(name: str) -> None:
+    """Put that image into the container engine as `name`."""
+    import docker
+
+    engine = docker.from_env()
+    repository, _, tag = name.rpartition(":")
+    engine.api.import_image_from_data(tiny_tar(), repository=repository, tag=tag)
+    engine.close()
+
+
 @contextmanager
 def emulated_credentials(**environment: str) -> Iterator[None]:
     """Keys that the emulator takes, and more of the environment, while the block runs."""

@@ -1,6 +1,8 @@
 """The life of a release, from a folder of models to a rollback."""
 
-from lifecycle.domain.measures import size_text
+from typing import Any
+
+from lifecycle.domain.measures import counted, size_text
 from lifecycle.errors import CapctlError, ExitCode
 from lifecycle.rehearsal.commands import Capctl
 from lifecycle.rehearsal.project import BUCKET, SMOKE_VIDEO
@@ -21,6 +23,7 @@ def play(stage: Stage, capctl: Capctl, record: Recorder) -> None:
     second = _code_change(stage, capctl, record)
     _broken_release(stage, capctl, record, active=second)
     _rollback(capctl, record, to=first)
+    _way_back(stage, capctl, record, active=first)
 
 
 def _infrastructure(stage: Stage, capctl: Capctl, record: Recorder) -> None:
@@ -37,7 +40,8 @@ def _infrastructure(stage: Stage, capctl: Capctl, record: Recorder) -> None:
 def _models(stage: Stage, capctl: Capctl, record: Recorder) -> None:
     with record.step("models lock") as step:
         lock = capctl("models", "lock").document
-        step.result = f"{lock['files']} files, {size_text(lock['bytes'])}, {lock['digest'][:19]}"
+        stage.project.commit("Lock the models")
+        step.result = f"{counted(lock['files'], 'file')}, {size_text(lock['bytes'])}, {lock['digest'][:19]}"
     with record.step("models push") as step:
         capctl("models", "push")
         step.result = f"in s3://{BUCKET}"
@@ -46,7 +50,7 @@ def _models(stage: Stage, capctl: Capctl, record: Recorder) -> None:
         step.result = f"{baked['id']} is {baked['status']}"
     with record.step("ami verify", stage.standins.machines) as step:
         verified = capctl("ami", "verify", baked["id"]).document
-        step.result = f"{len(verified['checks'])} checks passed"
+        step.result = f"{counted(len(verified['checks']), 'check')} passed"
     with record.step("ami bake, unchanged", stage.standins.machines) as step:
         before = _instances(stage)
         again = capctl("ami", "bake").document
@@ -54,7 +58,7 @@ def _models(stage: Stage, capctl: Capctl, record: Recorder) -> None:
         _expect(
             again["id"] == baked["id"] and not again["baked"] and not started, "an unchanged bake must start nothing"
         )
-        step.result = f"skipped, {started} instances started"
+        step.result = f"skipped, {counted(started, 'instance')} started"
 
 
 def _images(stage: Stage, capctl: Capctl, record: Recorder) -> None:
@@ -66,7 +70,7 @@ def _images(stage: Stage, capctl: Capctl, record: Recorder) -> None:
             step.result = capctl("image", "base").document["tag"]
     with record.step("image push", stage.standins.registry) as step:
         pushed = capctl("image", "push").document
-        step.result = f"{pushed['tag']}, {pushed['requests']} requests, {size_text(pushed['bytes_sent'])}"
+        step.result = f"{pushed['tag']}, {_sent(pushed)}"
     with record.step("image verify", stage.standins.engine, stage.standins.registry) as step:
         report = capctl("image", "verify").document
         sizes = f"{size_text(report['compressed_bytes'])} compressed, {size_text(report['unpacked_bytes'])} unpacked"
@@ -79,16 +83,16 @@ def _first_release(stage: Stage, capctl: Capctl, record: Recorder) -> str:
         step.result = f"release {deployed['release']} passed its smoke job and is active"
     with record.step("smoke", *_host_and_job(stage)) as step:
         smoke = capctl("smoke").document
-        step.result = f"{len(smoke['checks'])} checks on job {smoke['job_id']} passed"
+        step.result = f"{counted(len(smoke['checks']), 'check')} on job {smoke['job_id']} passed"
     return str(deployed["release"])
 
 
 def _code_change(stage: Stage, capctl: Capctl, record: Recorder) -> str:
     with record.step("one-line change, image push", stage.standins.registry) as step:
-        stage.project.append("analyzer/__init__.py", "# a one-line change\n")
+        stage.project.append("analyzer/__init__.py", "# a one-line change\n", message="Change one line")
         pushed = capctl("image", "push").document
         _expect(not pushed["unchanged"], "a changed line must give another image")
-        step.result = f"{pushed['tag']}, {pushed['requests']} requests, {size_text(pushed['bytes_sent'])}"
+        step.result = f"{pushed['tag']}, {_sent(pushed)}"
     with record.step("deploy the change", *_host_and_job(stage)) as step:
         deployed = capctl("deploy", "--yes").document
         step.result = f"release {deployed['release']} is active"
@@ -97,7 +101,7 @@ def _code_change(stage: Stage, capctl: Capctl, record: Recorder) -> str:
 
 def _broken_release(stage: Stage, capctl: Capctl, record: Recorder, *, active: str) -> None:
     with record.step("broken change, image push", stage.standins.registry) as step:
-        stage.project.append("analyzer/__init__.py", BROKEN)
+        stage.project.append("analyzer/__init__.py", BROKEN, message="Break it on purpose")
         step.result = str(capctl("image", "push").document["tag"])
     with record.step("deploy the broken image", *_host_and_job(stage)) as step:
         failed = capctl("deploy", "--yes", expect=ExitCode.ROLLED_BACK)
@@ -116,6 +120,23 @@ def _rollback(capctl: Capctl, record: Recorder, *, to: str) -> None:
         status = capctl("status").document
         _expect(status["pointer"]["release_id"] == to, f"the pointer must name {to} again")
         step.result = f"the pointer names {to} again"
+
+
+def _way_back(stage: Stage, capctl: Capctl, record: Recorder, *, active: str) -> None:
+    """The code follows the pointer, so that whoever works on from here starts with a project that deploys."""
+    with record.step("git revert, image push", stage.standins.registry) as step:
+        stage.project.revert(commits=2)
+        pushed = capctl("image", "push").document
+        _expect(pushed["unchanged"], "code that was taken back must give the image that it had")
+        step.result = f"{pushed['tag']} is there already, {_sent(pushed)}"
+    with record.step("deploy, unchanged", stage.standins.registry) as step:
+        deployed = capctl("deploy", "--yes").document
+        _expect(not deployed["changed"] and deployed["release"] == active, f"{active} must need no deploy")
+        step.result = f"release {active} is active already"
+
+
+def _sent(pushed: dict[str, Any]) -> str:
+    return f"{counted(pushed['requests'], 'request')}, {size_text(pushed['bytes_sent'])}"
 
 
 def _host_and_job(stage: Stage) -> tuple[str | None, ...]:
