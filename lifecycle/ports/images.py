@@ -5,6 +5,7 @@ from typing import Protocol
 
 from lifecycle.domain.digest import Digest
 from lifecycle.domain.image import ImageRef
+from lifecycle.domain.measures import counted, size_text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +42,7 @@ class PushedImage:
 
     def __str__(self) -> str:
         what = "unchanged" if self.unchanged else str(self.ref.digest)
-        return f"{what}, {self.requests} requests, {self.bytes_sent} bytes"
+        return f"{what}, {counted(self.requests, 'request')}, {size_text(self.bytes_sent)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from lifecycle.config.target import Target
 from lifecycle.domain.ami import AmiRecord, AmiStatus, BakeInputs, Tag
 from lifecycle.domain.digest import canonical_json
 from lifecycle.domain.evidence import differences, parse_evidence
-from lifecycle.domain.measures import size_text
+from lifecycle.domain.measures import counted, size_text
 from lifecycle.domain.models import ModelSet
 from lifecycle.domain.permissions import READ_AMIS, READ_EVIDENCE
 from lifecycle.domain.run import Run
@@ -91,7 +91,7 @@ class BakeAmi:
     permissions: tuple[str, ...] = (*_PACKER, *_REMOVE_LEFTOVERS, "s3:GetObject", "s3:PutObject")
 
     def describe(self) -> str:
-        size = f"{len(self.models.files)} files, {size_text(self.models.total_bytes)}"
+        size = f"{counted(len(self.models.files), 'file')}, {size_text(self.models.total_bytes)}"
         return f"bake {self.base.id} + model set {self.models.digest[:19]} ({size}) -> {self.name}"
 
     def apply(self) -> str:
@@ -202,7 +202,7 @@ class MarkVerified:
         if failure := rejection(report):
             raise failure
         self.ports.amis.tag(report.ami.id, {Tag.STATUS.value: AmiStatus.VERIFIED.value})
-        return f"{len(report.checks)} checks passed, {AmiStatus.VERIFIED}"
+        return f"{counted(len(report.checks), 'check')} passed, {AmiStatus.VERIFIED}"
 
     def verify(self, _: str) -> None:
         ami = named(self.ports, self.name)

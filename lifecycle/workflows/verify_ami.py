@@ -8,7 +8,7 @@ from lifecycle.domain.ami import AmiId, AmiRecord, BakeInputs, Tag
 from lifecycle.domain.check import Check
 from lifecycle.domain.digest import Digest, digest_of
 from lifecycle.domain.evidence import Evidence, parse_evidence
-from lifecycle.domain.measures import size_text
+from lifecycle.domain.measures import counted, size_text
 from lifecycle.domain.models import ModelSet
 from lifecycle.domain.permissions import READ_AMIS, READ_EVIDENCE
 from lifecycle.errors import CapctlError
@@ -45,7 +45,7 @@ def rejection(report: AmiReport) -> CapctlError | None:
         return None
     return CapctlError(
         "ami-not-verified",
-        f"AMI `{report.ami.id}` fails {len(report.failed)} of {len(report.checks)} checks",
+        f"AMI `{report.ami.id}` fails {len(report.failed)} of {counted(len(report.checks), 'check')}",
         hint="Run `capctl ami bake` for an AMI that passes",
         details=tuple(check.line for check in report.failed),
     )
@@ -127,7 +127,7 @@ def _checks_of_evidence(ports: Ports, target: Target, ami: AmiRecord) -> tuple[C
             name="payload digest",
             ok=payload == ami.tags.get(Tag.MODEL_SET),
             expected=ami.tags.get(Tag.MODEL_SET) or "a tag with its digest",
-            found=f"{payload}, {len(evidence.files)} files",
+            found=f"{payload}, {counted(len(evidence.files), 'file')}",
         ),
         Check(
             name="payload size",

@@ -1,6 +1,7 @@
 """Check what an image in the registry holds and costs."""
 
 from lifecycle.domain.image import ImageRef
+from lifecycle.domain.measures import counted
 from lifecycle.domain.permissions import READ_IMAGES
 from lifecycle.errors import CapctlError
 from lifecycle.ports import Ports
@@ -13,7 +14,7 @@ def inspect_image(ports: Ports, ref: ImageRef) -> ImageReport:
     """Read the image from the registry, without an engine, and apply every rule."""
     with ports.ui.step(f"inspect {ref}") as step:
         report = ports.images.inspect(ref)
-        step.done(f"{report.files} files in {report.layers} layers")
+        step.done(f"{counted(report.files, 'file')} in {counted(report.layers, 'layer')}")
     return report
 
 
