@@ -74,7 +74,7 @@ def verify(invocation: Invocation, image: str | None) -> None:
 
 
 def _text(report: ImageReport) -> str:
-    from lifecycle.domain.measures import size_text
+    from lifecycle.domain.measures import counted, size_text
 
     sizes = (
         ("compressed", report.compressed_bytes, report.budgets.compressed_bytes),
@@ -84,6 +84,5 @@ def _text(report: ImageReport) -> str:
         ("ok" if is_bytes <= most_bytes else "failed", name, size_text(is_bytes), size_text(most_bytes))
         for name, is_bytes, most_bytes in sizes
     ]
-    broken = len(report.violations)
-    verdict = f"breaks {broken} {'rule' if broken == 1 else 'rules'}" if broken else "passes every rule"
+    verdict = "passes every rule" if report.ok else f"breaks {counted(len(report.violations), 'rule')}"
     return "\n".join((str(report.ref), table(("", "size", "is", "at most"), rows), verdict))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import re
+from pathlib import Path
 
 import click
 
 from lifecycle.cli.context import Invocation, pass_invocation
+from lifecycle.errors import UsageError
 
 PLACEHOLDER_ACCOUNT = "000000000000"
 
@@ -26,12 +28,26 @@ def command(invocation: Invocation, force: bool, project: str | None, account: s
     from lifecycle.config.example import example, write_example
 
     path, target = invocation.config_path, invocation.target_name or "dev"
+    _require_own(path)
     project = project or _name_of(path.absolute().parent.name)
     region = region or os.environ.get("AWS_REGION") or "us-east-1"
     write_example(path, example(project=project, target=target, account=account, region=region), overwrite=force)
+    if os.environ.get("CAPCTL_CONFIG") == str(path):
+        invocation.terminal.note(f"CAPCTL_CONFIG says where: `{path}`")
     if account == PLACEHOLDER_ACCOUNT:
         invocation.terminal.warn(f"Write your account id in place of {PLACEHOLDER_ACCOUNT} in `{path}`")
     invocation.emit("capctl.init/1", {"config": str(path), "project": project, "target": target}, str(path))
+
+
+def _require_own(path: Path) -> None:
+    from lifecycle.rehearsal.stage_folders import rehearsal_of
+
+    if identifier := rehearsal_of(path):
+        raise UsageError(
+            "config-exists",
+            f"`{path}` belongs to rehearsal {identifier}, and `init` never writes there",
+            hint="Name another file with `--config`, or unset CAPCTL_CONFIG",
+        )
 
 
 def _name_of(folder: str) -> str:

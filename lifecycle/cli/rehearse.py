@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,7 +11,8 @@ import click
 
 from lifecycle.cli.context import Invocation, pass_invocation
 from lifecycle.cli.render import table
-from lifecycle.rehearsal.scene_names import PARTS, SCENES
+from lifecycle.errors import UsageError
+from lifecycle.rehearsal.standins import PARTS
 
 if TYPE_CHECKING:
     from lifecycle.rehearsal.report import Report
@@ -22,15 +25,23 @@ def _parts(_ctx: click.Context, _option: click.Parameter, text: str) -> frozense
     return chosen
 
 
+_ALL = "all"
+
+
 @click.command()
-@click.option("--scene", type=click.Choice(sorted(SCENES)), default="release", show_default=True, help="What to play.")
 @click.option(
     "--report",
     type=click.Path(path_type=Path, file_okay=False),
     help="Write report.md and report.json into this folder.",
 )
 @click.option("--keep", is_flag=True, help="Leave it up and print the `export` lines to use it by hand.")
-@click.option("--down", is_flag=True, help="End every rehearsal that was kept or killed.")
+@click.option(
+    "--down",
+    metavar="[ID]",
+    is_flag=False,
+    flag_value=_ALL,
+    help="End the rehearsal ID, or every one that was kept or killed; print the lines that take this shell off it.",
+)
 @click.option(
     "--without",
     metavar="PARTS",
@@ -39,30 +50,45 @@ def _parts(_ctx: click.Context, _option: click.Parameter, text: str) -> frozense
     help=f"Stand-ins for these parts, though they could run here; comma-separated: {', '.join(PARTS)}.",
 )
 @pass_invocation
-def command(
-    invocation: Invocation, scene: str, report: Path | None, keep: bool, down: bool, without: frozenset[str]
-) -> None:
+def command(invocation: Invocation, report: Path | None, keep: bool, down: str | None, without: frozenset[str]) -> None:
     """Run the whole life of a release on this machine.
 
     No AWS account is needed. The AWS API is emulated on loopback; Packer, the container engine, the registry, Pulumi, PostgreSQL, the
     networks and the video are real. A part that this machine cannot run is replaced by a stand-in, and the table says so.
     """
-    from lifecycle.rehearsal.perform import end_all, perform
+    try:
+        from lifecycle.rehearsal.perform import end, perform
+    except ModuleNotFoundError as missing:
+        raise UsageError(
+            "extra-missing",
+            f"The rehearsal needs the Python package `{missing.name}`",
+            hint="Run it from a checkout of capctl, after `make setup`",
+        ) from missing
+    from lifecycle.rehearsal.shell import leave_lines
 
     ui = invocation.terminal
     if down:
-        ended = end_all(ui)
-        invocation.emit("capctl.rehearsal-down/1", {"ended": ended}, "\n".join(ended) or "No rehearsal was up")
+        ended = end(ui, None if down == _ALL else down)
+        invocation.emit("capctl.rehearsal-down/1", {"ended": ended}, lambda: leave_lines(os.environ))
         return
-    outcome = perform(scene, ui, keep=keep, without=without, report_folder=report)
+    outcome = perform(ui, keep=keep, without=without, report_folder=report)
     invocation.emit(
         "capctl.rehearsal/1",
         outcome.document(),
-        lambda: outcome.exports() or _table(outcome.report),
+        lambda: outcome.exports() or _table(outcome.report, rows_seen=_rows_seen(invocation)),
         failure=outcome.failure,
     )
 
 
-def _table(report: Report) -> str:
+def _table(report: Report, *, rows_seen: bool) -> str:
     rows = [(row.name, f"{row.seconds:.1f}", row.kind, row.result) for row in report.steps]
-    return "\n".join((table(("step", "seconds", "kind", "result"), rows), *report.footnotes(), report.verdict()))
+    top = () if rows_seen else (table(("step", "seconds", "kind", "result"), rows),)
+    return "\n".join((*top, *report.footnotes(), report.verdict()))
+
+
+def _rows_seen(invocation: Invocation) -> bool:
+    """Whether the steps were shown, one by one, where the result goes too: one terminal, or one file."""
+    try:
+        return invocation.verbosity >= 0 and os.path.sameopenfile(sys.stdout.fileno(), sys.stderr.fileno())
+    except (OSError, ValueError):  # a stream is closed, or is no file
+        return False

@@ -66,7 +66,7 @@ def check(path: Path, *, environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def _read_valid(path: Path, environment: Mapping[str, str]) -> tuple[Document, dict[str, Any]]:
-    document = _read(path)
+    document = _read(path, environment)
     mistakes = [*document.mistakes]
     if not mistakes or document.value is not None:
         mistakes += _schema_mistakes(document, path)
@@ -77,20 +77,28 @@ def _read_valid(path: Path, environment: Mapping[str, str]) -> tuple[Document, d
     return document, valid_values(Config, document.value)
 
 
-def _read(path: Path) -> Document:
+def _read(path: Path, environment: Mapping[str, str]) -> Document:
     try:
         return read_document(path.read_text(encoding="utf-8-sig"), str(path))
     except FileNotFoundError as error:
         raise UsageError(
             "config-missing",
             f"There is no configuration file `{path}`",
-            hint="Write one with `capctl init`, or name it with `--config` or CAPCTL_CONFIG",
+            hint=_hint_for_missing(path, environment),
         ) from error
     except (OSError, UnicodeDecodeError) as error:
         why = "it is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else error.strerror
         raise UsageError(
             "config-unreadable", f"The configuration file `{path}` cannot be read: {why}", hint="Check `--config`"
         ) from error
+
+
+def _hint_for_missing(path: Path, environment: Mapping[str, str]) -> str:
+    if environment.get("CAPCTL_CONFIG") != str(path):
+        return "Write one with `capctl init`, or name it with `--config` or CAPCTL_CONFIG"
+    if rehearsal := environment.get("CAPCTL_REHEARSAL"):
+        return f"CAPCTL_CONFIG names it, set by rehearsal {rehearsal}, which has ended; open a new shell, or unset that variable"
+    return "CAPCTL_CONFIG names it; unset that variable, or name another file with `--config`"
 
 
 def _schema_mistakes(document: Document, path: Path) -> list[Mistake]:

@@ -9,6 +9,11 @@ def size_text(size_bytes: int) -> str:
     return f"{size_bytes} B"
 
 
+def counted(number: int, noun: str) -> str:
+    """`1 file`, `2 files`; `noun` is one whose plural takes an s."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def duration_text(duration_s: float) -> str:
     """`0.4s`, `12.3s`, `4m05s`, `1h02m`."""
     if duration_s < 59.95:

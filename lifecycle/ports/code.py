@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from lifecycle.domain.digest import Digest
-    from lifecycle.domain.image import ImageRef
+    from lifecycle.domain.measures import counted, size_text
+from lifecycle.domain.image import ImageRef
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +34,7 @@ class PushedImage:
 
     def __str__(self) -> str:
         what = "unchanged" if self.unchanged else str(self.ref.digest)
-        return f"{what}, {self.requests} requests, {self.bytes_sent} bytes"
+        return f"{what}, {counted(self.requests, 'request')}, {size_text(self.bytes_sent)}"
 
 
 class Code(Protocol):

@@ -1,4 +1,4 @@
-"""What a rehearsal left on this machine, found by its id: processes, containers and mounts."""
+"""What a rehearsal left on this machine, found by its id: processes, containers, mounts and images of the container engine."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from lifecycle.rehearsal.machine import REHEARSAL_VARIABLE
 
@@ -19,37 +20,44 @@ _PROC = Path("/proc")
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Leftover:
-    """One thing that survived. `name` is a pid, a container id or a mount point; `detail` says what it is."""
+    """One thing that survived. `name` is a pid, a container id, a mount point or an image's name; `detail` says what it is."""
 
-    kind: Literal["container", "process", "mount"]
+    kind: Literal["container", "process", "mount", "image"]
     name: str
     detail: str
 
 
-def find(rehearsal: str, state: Path | None = None) -> list[Leftover]:
+def find(rehearsal: str, state: Path | None = None, *, registry: str | None = None) -> list[Leftover]:
     """Everything of the rehearsal that still exists, this process and its ancestors apart.
 
     Processes count when they were started with the rehearsal's mark, or live in a pid namespace that such a process made, or hold a
-    mount below `state`, the rehearsal's directory. Mounts of the host's own namespace below `state` count too.
+    mount below `state`, the rehearsal's directory. What a person started by hand on a terminal is his own, mark or not.
+    Mounts of the host's own namespace below `state` count, and images whose names begin with `registry`, the `host:port` of the
+    rehearsal's.
     """
-    return [*_containers(rehearsal), *_processes(rehearsal, state), *_mounts(state)]
+    return [*_containers(rehearsal), *_processes(rehearsal, state), *_mounts(state), *_images(registry)]
 
 
 def remove(
-    rehearsal: str, state: Path | None = None, *, wait_s: float = 5.0, sleep: Callable[[float], None] = time.sleep
+    rehearsal: str,
+    state: Path | None = None,
+    *,
+    registry: str | None = None,
+    wait_s: float = 5.0,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> list[Leftover]:
-    """Remove what `find` finds: containers, then processes (SIGKILL), then mounts.
+    """Remove what `find` finds: containers, then processes (SIGKILL), then mounts, then names of images.
 
     Returns: what is still there after `wait_s` seconds, normally nothing.
     """
     for _ in range(max(1, int(wait_s / 0.1))):
-        found = find(rehearsal, state)
+        found = find(rehearsal, state, registry=registry)
         if not found:
             return []
         for leftover in found:
             _REMOVERS[leftover.kind](leftover.name)
         sleep(0.1)
-    return find(rehearsal, state)
+    return find(rehearsal, state, registry=registry)
 
 
 def _processes(rehearsal: str, state: Path | None) -> Iterator[Leftover]:
@@ -57,7 +65,7 @@ def _processes(rehearsal: str, state: Path | None) -> Iterator[Leftover]:
     own = _ancestry(os.getpid())
     own_namespace = _namespace(os.getpid())
     pids = [int(entry.name) for entry in _PROC.iterdir() if entry.name.isdecimal() and int(entry.name) not in own]
-    marked = {pid for pid in pids if mark in _read(pid, "environ").split(b"\0")}
+    marked = {pid for pid in pids if mark in _read(pid, "environ").split(b"\0") and not _terminal(pid)}
     # A daemon may overwrite its environment (sshd does), and sudo clears it; their pid namespace stays.
     namespaces = {_namespace(pid) for pid in marked} | {_namespace_of_children(pid) for pid in marked}
     namespaces -= {own_namespace, ""}
@@ -71,18 +79,41 @@ def _processes(rehearsal: str, state: Path | None) -> Iterator[Leftover]:
 
 
 def _containers(rehearsal: str) -> Iterator[Leftover]:
+    with _engine() as engine:
+        if engine:
+            label = {"label": f"{REHEARSAL_LABEL}={rehearsal}"}
+            for container in engine.containers.list(all=True, filters=label):
+                yield Leftover(
+                    kind="container", name=str(container.id), detail=f"{container.name} ({container.status})"
+                )
+
+
+def _images(registry: str | None) -> Iterator[Leftover]:
+    """Every name by tag or digest. What the engine keeps of a build without a name is its cache, and not found here."""
+    if registry is None:
+        return
+    with _engine() as engine:
+        for image in engine.api.images() if engine else ():
+            names = [*(image.get("RepoTags") or ()), *(image.get("RepoDigests") or ())]
+            for name in sorted(name for name in names if name.startswith(f"{registry}/")):
+                yield Leftover(kind="image", name=name, detail=str(image["Id"])[:19])
+
+
+@contextmanager
+def _engine() -> Iterator[Any]:
+    """A client of the container engine, or None where no engine answers: then there is nothing of it either."""
     import docker
 
     try:
-        engine = docker.from_env(timeout=10)
+        engine = docker.from_env(timeout=30)
         engine.ping()
     except docker.errors.DockerException as error:
-        if not isinstance(error, docker.errors.APIError):
-            return  # no engine answers, so none runs a container
-        raise
+        if isinstance(error, docker.errors.APIError):
+            raise
+        yield None
+        return
     try:
-        for container in engine.containers.list(all=True, filters={"label": f"{REHEARSAL_LABEL}={rehearsal}"}):
-            yield Leftover(kind="container", name=str(container.id), detail=f"{container.name} ({container.status})")
+        yield engine
     finally:
         engine.close()
 
@@ -99,13 +130,18 @@ def _mounts(state: Path | None) -> Iterator[Leftover]:
 def _remove_container(name: str) -> None:
     import docker
 
-    engine = docker.from_env(timeout=30)
-    try:
-        engine.containers.get(name).remove(v=True, force=True)
-    except docker.errors.APIError:
-        return  # gone, or going
-    finally:
-        engine.close()
+    with _engine() as engine, suppress(docker.errors.APIError):  # gone, or going
+        if engine:
+            engine.containers.get(name).remove(v=True, force=True)
+
+
+def _remove_image(name: str) -> None:
+    import docker
+
+    # Without its parents: the next build of the base, of this rehearsal or another one, finds them in the engine's cache.
+    with _engine() as engine, suppress(docker.errors.APIError):  # gone, or a container of it is going
+        if engine:
+            engine.images.remove(name, noprune=True)
 
 
 def _kill(name: str) -> None:
@@ -119,7 +155,12 @@ def _unmount(name: str) -> None:
     subprocess.run(["umount", "--lazy", name], check=False, capture_output=True)
 
 
-_REMOVERS: dict[str, Callable[[str], None]] = {"container": _remove_container, "process": _kill, "mount": _unmount}
+_REMOVERS: dict[str, Callable[[str], None]] = {
+    "container": _remove_container,
+    "process": _kill,
+    "mount": _unmount,
+    "image": _remove_image,
+}
 
 
 def _ancestry(pid: int) -> set[int]:
@@ -129,6 +170,12 @@ def _ancestry(pid: int) -> set[int]:
         status = _read(pid, "status").decode("utf-8", "replace")
         pid = next((int(line.split()[1]) for line in status.splitlines() if line.startswith("PPid:")), 0)
     return found
+
+
+def _terminal(pid: int) -> bool:
+    """Whether the process has a terminal; nothing that a rehearsal starts has one."""
+    fields = _read(pid, "stat").rpartition(b")")[2].split()
+    return len(fields) > 4 and fields[4] != b"0"
 
 
 def _namespace(pid: int) -> str:

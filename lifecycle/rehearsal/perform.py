@@ -1,26 +1,25 @@
-"""Play a scene on a stage of its own, and report."""
+"""Play the scene on a stage of its own, and report."""
 
 from __future__ import annotations
 
-import shlex
 import time
 from collections.abc import Set
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from lifecycle.errors import CapctlError, Interrupted
+from lifecycle.errors import CapctlError, Interrupted, UsageError
 from lifecycle.ports.ui import Ui
 from lifecycle.rehearsal.commands import Capctl
 from lifecycle.rehearsal.machine import REHEARSAL_VARIABLE
 from lifecycle.rehearsal.memory import PeakMemory
+from lifecycle.rehearsal.project import SMOKE_VIDEO
 from lifecycle.rehearsal.recorder import Recorder
 from lifecycle.rehearsal.report import Report
-from lifecycle.rehearsal.stage import end_abandoned_stages, end_idle_stages, open_stage
-
-# Variables of the person's own AWS set-up that would win over the stage's.
-_UNSET = ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_CA_BUNDLE")
+from lifecycle.rehearsal.scenes.release import play
+from lifecycle.rehearsal.shell import UNSET, enter_lines
+from lifecycle.rehearsal.stage import end_stage, open_stage
+from lifecycle.rehearsal.stage_folders import abandoned_stages, kept_stages
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,31 +36,28 @@ class Outcome:
 
     def exports(self) -> str:
         """The environment as lines for a shell's `eval`; "" when nothing was kept."""
-        lines = [f"unset {' '.join(_UNSET)}"]
-        lines += [f"export {name}={shlex.quote(value)}" for name, value in (self.environment or {}).items()]
-        return "\n".join(lines) if self.environment else ""
+        return enter_lines(self.environment) if self.environment else ""
 
 
 def perform(
-    scene: str, ui: Ui, *, keep: bool = False, without: Set[str] = frozenset(), report_folder: Path | None = None
+    ui: Ui, *, keep: bool = False, without: Set[str] = frozenset(), report_folder: Path | None = None
 ) -> Outcome:
-    """Bring a stage up, play `scene`, end the stage. A failing step ends the scene and is in the report.
+    """Bring a stage up, play the scene, end the stage. A failing step ends the scene and is in the report.
 
     `without` names the parts that shall be stand-ins even if they could be real.
     """
     if report_folder:
-        report_folder.mkdir(parents=True, exist_ok=True)  # fails now, not after the last scene
-    for identifier in end_abandoned_stages():
-        ui.note(f"Removed what rehearsal {identifier} left behind")
-    play = import_module(f"lifecycle.rehearsal.scenes.{scene}").play
+        report_folder.mkdir(parents=True, exist_ok=True)  # fails now, not after the scene
+    look_around(ui, keep=keep)
     recorder, started = Recorder(ui), time.monotonic()
     failure: CapctlError | None = None
     environment = None
+    recorder.head()
     with PeakMemory() as memory:
         try:
             with open_stage(ui, recorder=recorder, keep=keep, without=without) as stage:
                 memory.watch(f"{REHEARSAL_VARIABLE}={stage.id}")
-                play(stage, Capctl(stage.environment, log=stage.folder / "commands.log", unset=_UNSET), recorder)
+                play(stage, Capctl(stage.environment, log=stage.folder / "commands.log", unset=UNSET), recorder)
                 environment = stage.environment if keep else None
         except Interrupted:
             raise
@@ -76,12 +72,43 @@ def perform(
     if report_folder:
         report.write(report_folder)
         ui.note(f"Wrote {report_folder / 'report.md'} and {report_folder / 'report.json'}")
+    if environment:
+        _tell_what_next(environment, ui)
     return Outcome(report=report, environment=environment, failure=failure)
 
 
-def end_all(ui: Ui) -> tuple[str, ...]:
-    """End every rehearsal that was kept or killed; returns their ids."""
-    ended = end_idle_stages()
+def look_around(ui: Ui, *, keep: bool) -> None:
+    """End what was killed; before one more stage is kept, say which ones are up."""
+    for identifier in abandoned_stages():
+        end_stage(identifier)
+        ui.note(f"Removed what rehearsal {identifier} left behind")
+    for identifier in kept_stages() if keep else ():
+        ui.warn(f"Rehearsal {identifier} is up too, until `capctl rehearse --down {identifier}`")
+
+
+def end(ui: Ui, only: str | None = None) -> tuple[str, ...]:
+    """End the rehearsal `only`, or every one that was kept or killed; returns the ids. One that is being played goes on.
+
+    Raises: UsageError, when there is no such rehearsal to end.
+    """
+    there = (*kept_stages(), *abandoned_stages())
+    if only and only not in there:
+        raise UsageError(
+            "rehearsal-missing",
+            f"No rehearsal `{only}` was kept or killed",
+            hint=f"There is {' and '.join(f'`{one}`' for one in there)}" if there else "There is none to end",
+        )
+    ended = (only,) if only else there
     for identifier in ended:
+        end_stage(identifier)
         ui.note(f"Ended rehearsal {identifier}")
+    if not ended:
+        ui.note("No rehearsal was up")
     return ended
+
+
+def _tell_what_next(environment: dict[str, str], ui: Ui) -> None:
+    identifier, project = environment[REHEARSAL_VARIABLE], Path(environment["CAPCTL_CONFIG"]).parent
+    ui.note(f"Project folder: {project}")
+    ui.note(f"Sample video: {SMOKE_VIDEO}, for `capctl job submit --video …`")
+    ui.note(f'Rehearsal {identifier} stays up until `eval "$(capctl rehearse --down {identifier})"`')

@@ -55,16 +55,20 @@ class Project:
         """The capctl.yaml."""
         return self.folder / "capctl.yaml"
 
-    def append(self, path: str, text: str) -> None:
+    def append(self, path: str, text: str, *, message: str) -> None:
         """Add a line to a file and commit."""
         with (self.folder / path).open("a") as file:
             file.write(text)
-        self.commit(f"Change {path}")
+        self.commit(message)
 
     def commit(self, message: str) -> None:
         """Commit everything that git does not ignore."""
         self._git("add", "--all")
         self._git("commit", "--quiet", "--message", message)
+
+    def revert(self, commits: int) -> None:
+        """Take the last commits back, each by a commit of its own."""
+        self._git("revert", "--no-edit", f"HEAD~{commits}..HEAD")
 
     def _git(self, *arguments: str) -> None:
         # The machine's own git configuration (hooks, signing, a missing name) must not reach into the rehearsal.

@@ -1,12 +1,15 @@
-"""Times each step of a scene and keeps its row for the report."""
+"""Times each step of a scene, shows it as a line of a table, and keeps its row for the report."""
 
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from lifecycle.domain.measures import duration_text
 from lifecycle.errors import CapctlError
 from lifecycle.ports.ui import Ui
 from lifecycle.rehearsal.report import Row
+
+_NAME_WIDTH, _TIME_WIDTH, _KIND_WIDTH = 27, 5, 9
 
 
 class Entry:
@@ -24,6 +27,11 @@ class Recorder:
         self.ui = ui
         self.rows: list[Row] = []
 
+    def head(self) -> None:
+        """Name the columns that the lines of the steps will have."""
+        names = (f"{'step':<{_NAME_WIDTH}}", f"{'time':<{_TIME_WIDTH}}", f"{'kind':<{_KIND_WIDTH}}", "result")
+        self.ui.note(f"  {'  '.join(names)}")
+
     @contextmanager
     def step(self, name: str, *standins: str | None) -> Iterator[Entry]:
         """Run a step; a failure is recorded as its result and goes on upwards.
@@ -32,18 +40,21 @@ class Recorder:
         """
         entry, started = Entry(tuple(why for why in standins if why)), time.monotonic()
         try:
-            with self.ui.step(name) as report:
+            with self.ui.step(f"{name:<{_NAME_WIDTH}}") as report:
                 yield entry
-                report.done(entry.result)
+                report.done(_cells(self._row(name, entry, started)))
         except CapctlError as error:
             entry.result = f"FAILED: {error.message}"
             raise
         finally:
-            self.rows.append(
-                Row(
-                    name=name,
-                    seconds=time.monotonic() - started,
-                    standins=entry.standins,
-                    result=entry.result or "FAILED",
-                )
-            )
+            self.rows.append(self._row(name, entry, started))
+
+    def _row(self, name: str, entry: Entry, started: float) -> Row:
+        seconds = time.monotonic() - started
+        return Row(name=name, seconds=seconds, standins=entry.standins, result=entry.result or "FAILED")
+
+
+def _cells(row: Row) -> str:
+    """The columns after the time, which is written before them without any padding."""
+    padding = " " * (_TIME_WIDTH - len(duration_text(row.seconds)))
+    return f"{padding}{row.kind:<{_KIND_WIDTH}}  {row.result}"

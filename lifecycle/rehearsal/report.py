@@ -3,7 +3,10 @@
 import json
 from dataclasses import dataclass
 from enum import StrEnum
+from importlib.metadata import version
 from pathlib import Path
+
+_REAL_MEANS = "`real`: the program that does the step ran here, on real files; the AWS that it spoke to is an emulator in every row"
 
 
 class Kind(StrEnum):
@@ -56,8 +59,10 @@ class Report:
         return f"{verdict} in {self.seconds:.1f} s, peak memory of all processes {self.peak_rss_bytes / 1e9:.2f} GB"
 
     def footnotes(self) -> tuple[str, ...]:
-        """Each reason once, for below the table."""
-        return tuple(f"simulated {why}" for why in dict.fromkeys(why for row in self.steps for why in row.standins))
+        """For below the table: what `real` means, what AWS was, and each reason for a stand-in once."""
+        aws = f"In place of AWS: moto {version('moto')} on loopback, its gaps mended, and a Pulumi provider that speaks to it"
+        simulated = dict.fromkeys(why for row in self.steps for why in row.standins)
+        return _REAL_MEANS, aws, *(f"simulated {why}" for why in simulated)
 
     def markdown(self) -> str:
         """The report as a page."""

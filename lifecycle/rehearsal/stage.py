@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import secrets
 import sys
-import time
 from collections.abc import Iterator, Set
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -15,17 +13,28 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
+from lifecycle.domain.measures import counted
 from lifecycle.errors import CapctlError
 from lifecycle.ports.ui import Ui
 from lifecycle.rehearsal import leftovers
 from lifecycle.rehearsal.child import Child, free_port, listens
 from lifecycle.rehearsal.emulator.processes import remove_tree
 from lifecycle.rehearsal.machine import REHEARSAL_VARIABLE
+from lifecycle.rehearsal.programs import write_program
 from lifecycle.rehearsal.project import REGION, Addresses, Project
 from lifecycle.rehearsal.provider.shim import write_shim
 from lifecycle.rehearsal.recorder import Recorder
 from lifecycle.rehearsal.services.postgres import Postgres
 from lifecycle.rehearsal.services.registry import debian_registry, standin_registry
+from lifecycle.rehearsal.stage_folders import (
+    is_kept,
+    make_stage_folder,
+    mark_kept,
+    path_without_stages,
+    record_registry,
+    registry_of,
+    stages_folder,
+)
 from lifecycle.rehearsal.standins import packer
 from lifecycle.rehearsal.standins.reasons import StandIns, find_standins
 
@@ -53,11 +62,6 @@ class Stage:
         return _client(service, self.addresses.endpoint_url)
 
 
-def stages_folder() -> Path:
-    """Where stages keep their files: `$XDG_STATE_HOME/capctl/rehearsals`, or below `~/.local/state`."""
-    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "capctl" / "rehearsals"
-
-
 @contextmanager
 def open_stage(
     ui: Ui, *, recorder: Recorder | None = None, keep: bool = False, without: Set[str] = frozenset()
@@ -67,8 +71,8 @@ def open_stage(
     `without` names the parts that shall be stand-ins even if they could be real.
     """
     record = recorder or Recorder(ui)
-    identifier = f"{time.strftime('%H%M%S')}-{secrets.token_hex(2)}"
-    folder = _make_folder(identifier)
+    folder = make_stage_folder()
+    identifier = folder.name
     try:
         with ExitStack() as parts:
             with record.step("stage up") as step:
@@ -78,47 +82,32 @@ def open_stage(
                 step.result = "emulator, registry, PostgreSQL, project"
             yield stage
             if keep:
-                (folder / "kept").touch()
+                mark_kept(folder)
                 parts.pop_all()
     finally:
-        if not (folder / "kept").exists():
+        if not is_kept(folder):
             with record.step("clean up") as step:
                 end_stage(identifier)
-                step.result = "no process, container or mount is left"
+                step.result = "no process, container, mount or image is left"
 
 
 def end_stage(identifier: str) -> None:
     """End a stage, however it was left. Raises `CapctlError` if something of it survives."""
     folder = stages_folder() / identifier
-    if remaining := leftovers.remove(identifier, folder):
+    if remaining := leftovers.remove(identifier, folder, registry=registry_of(folder)):
         raise CapctlError(
             "rehearsal-leftovers",
-            f"{len(remaining)} parts of rehearsal {identifier} survive",
+            f"{counted(len(remaining), 'part')} of rehearsal {identifier} survived",
             hint="Run `capctl rehearse --down` again, as the user who started it",
             details=tuple(f"{one.kind} {one.name}: {one.detail}" for one in remaining),
         )
     remove_tree(folder)
 
 
-def end_abandoned_stages() -> tuple[str, ...]:
-    """End every stage whose rehearsal was killed; returns their ids."""
-    ended = [folder.name for folder in _folders() if not (folder / "kept").exists() and not _owner_lives(folder)]
-    for identifier in ended:
-        end_stage(identifier)
-    return tuple(ended)
-
-
-def end_idle_stages() -> tuple[str, ...]:
-    """End every stage that was kept or abandoned; returns their ids. A rehearsal that is being played goes on."""
-    ended = [folder.name for folder in _folders() if (folder / "kept").exists() or not _owner_lives(folder)]
-    for identifier in ended:
-        end_stage(identifier)
-    return tuple(ended)
-
-
 def _start(identifier: str, folder: Path, parts: ExitStack, standins: StandIns, *, keep: bool) -> Stage:
     emulator_port, registry_port, ssh_port = free_port(), free_port(), free_port()
     endpoint = f"http://127.0.0.1:{emulator_port}"
+    record_registry(folder, f"127.0.0.1:{registry_port}")
     options = ["--rootfs", str(standins.rootfs)] if standins.rootfs else []
     options += ["--no-engine", standins.engine] if standins.engine else []
     options += ["--orphan"] if keep else []
@@ -157,7 +146,9 @@ def _start(identifier: str, folder: Path, parts: ExitStack, standins: StandIns, 
     emulator.await_ready(lambda: listens(emulator_port), timeout_s=EMULATOR_TIMEOUT_S)
     programs = write_shim(folder / "bin")
     if standins.machines:
-        packer.write_program(programs)
+        packer.write_packer(programs)
+    write_program(programs, "capctl", "lifecycle")
+    (programs / "psql").symlink_to(database.psql)
     environment = {
         "AWS_ACCESS_KEY_ID": ACCESS_KEY,
         "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
@@ -168,7 +159,7 @@ def _start(identifier: str, folder: Path, parts: ExitStack, standins: StandIns, 
         "CAPCTL_CONFIG": str(folder / "project" / "capctl.yaml"),
         "DATABASE_URL": database.dsn,
         "REGISTRY": registry.address,
-        "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
+        "PATH": f"{programs}{os.pathsep}{path_without_stages(os.environ)}",
         REHEARSAL_VARIABLE: identifier,
     }
     subnets, groups = _network(endpoint)
@@ -208,35 +199,3 @@ def _client(service: str, endpoint: str) -> Any:
         aws_secret_access_key=SECRET_KEY,
         config=Config(user_agent_appid=APP_ID),
     )
-
-
-def _folders() -> list[Path]:
-    folder = stages_folder()
-    found = folder.iterdir() if folder.is_dir() else ()
-    return sorted(path for path in found if path.is_dir() and not path.name.startswith("."))
-
-
-def _make_folder(identifier: str) -> Path:
-    """The folder appears with its owner: without one, a rehearsal that starts beside this one would take it for abandoned."""
-    folder = stages_folder() / identifier
-    making = folder.with_name(f".{identifier}")
-    making.mkdir(parents=True)
-    _write_owner(making)
-    return making.rename(folder)
-
-
-def _write_owner(folder: Path) -> None:
-    (folder / "owner").write_text(f"{os.getpid()} {_started(os.getpid())}")
-
-
-def _owner_lives(folder: Path) -> bool:
-    try:
-        pid, _, started = (folder / "owner").read_text().partition(" ")
-        return _started(int(pid)) == started
-    except (OSError, ValueError):
-        return False
-
-
-def _started(pid: int) -> str:
-    """When a process started: with the pid, it names one process for ever."""
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]

@@ -6,7 +6,7 @@ from typing import Any
 from lifecycle.config.target import Target
 from lifecycle.domain.ami import AmiRecord, AmiState, AmiStatus, BakeInputs, Tag
 from lifecycle.domain.evidence import differences, parse_evidence
-from lifecycle.domain.measures import size_text
+from lifecycle.domain.measures import counted, size_text
 from lifecycle.domain.models import ModelSet
 from lifecycle.domain.permissions import READ_AMIS, READ_EVIDENCE
 from lifecycle.domain.run import Run
@@ -84,7 +84,7 @@ class BakeAmi:
     permissions: tuple[str, ...] = (*_PACKER, *_REMOVE_LEFTOVERS, "s3:GetObject", "s3:PutObject")
 
     def describe(self) -> str:
-        size = f"{len(self.models.files)} files, {size_text(self.models.total_bytes)}"
+        size = f"{counted(len(self.models.files), 'file')}, {size_text(self.models.total_bytes)}"
         return f"bake {self.base.id} + model set {self.models.digest[:19]} ({size}) -> {self.name}"
 
     def apply(self) -> str:

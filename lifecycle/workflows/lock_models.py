@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from lifecycle.domain.digest import Digest
+from lifecycle.domain.measures import counted
 from lifecycle.domain.models import ModelFile, ModelSet, model_set
 from lifecycle.domain.permissions import READ_OBJECTS
 from lifecycle.domain.plan import Plan
@@ -27,7 +28,7 @@ class WriteLock:
 
     def describe(self) -> str:
         former = f"{self.former.digest[:19]} -> " if self.former else ""
-        return f"write {self.ports.model_lock.name}: {former}{self.models.digest[:19]}, {len(self.models.files)} files"
+        return f"write {self.ports.model_lock.name}: {former}{self.models.digest[:19]}, {counted(len(self.models.files), 'file')}"
 
     def apply(self) -> str:
         self.ports.model_lock.write(self.models)
@@ -48,7 +49,9 @@ def plan_lock(ports: Ports) -> Plan:
     models = from_source(ports, former)
     name = ports.model_lock.name
     if models == former:
-        return Plan(title=f"lock {name}", because=f"it is up to date, {len(models.files)} files, {models.digest}")
+        return Plan(
+            title=f"lock {name}", because=f"it is up to date, {counted(len(models.files), 'file')}, {models.digest}"
+        )
     changes = "; ".join(changed_paths(former, models)) if former else f"there is no {name}"
     step = WriteLock(ports=ports, models=models, former=former)
     return Plan(title=f"lock {name}", because=changes or "what it tells of the files changed", steps=(step,))
@@ -80,12 +83,14 @@ def from_source(ports: Ports, former: ModelSet | None) -> ModelSet:
     """The set that the source holds now. What people wrote about a file, its licence and permitted use, is taken from `former`."""
     listing = ports.model_source.scan()
     if listing.excluded:
-        ports.ui.note(f"{len(listing.excluded)} paths are kept out (`-v` names them)")
+        ports.ui.note(f"{counted(len(listing.excluded), 'path')} kept out (`-v` names them)")
         for path in listing.excluded:
             ports.ui.detail(f"kept out: {path}")
     told = {file.path: file for file in former.files} if former else {}
     model_set(tuple(ModelFile(path=file.path, bytes=file.bytes, sha256="") for file in listing.files))
-    with ports.ui.progress(f"hash {len(listing.files)} model files", sum(file.bytes for file in listing.files)) as bar:
+    with ports.ui.progress(
+        f"hash {counted(len(listing.files), 'model file')}", sum(file.bytes for file in listing.files)
+    ) as bar:
 
         def hashed(file: SourceFile, advance: Advance) -> ModelFile:
             sha256 = ports.model_source.sha256(file, progress=advance)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from lifecycle.config.target import Target
-from lifecycle.domain.measures import size_text
+from lifecycle.domain.measures import counted, size_text
 from lifecycle.domain.models import ModelFile, ModelSet
 from lifecycle.domain.permissions import READ_OBJECTS
 from lifecycle.domain.plan import Plan
@@ -32,9 +32,9 @@ class UploadModels:
 
     def apply(self) -> str:
         total = sum(file.bytes for file in self.missing)
-        with self.ports.ui.progress(f"upload {len(self.missing)} model files", total) as bar:
+        with self.ports.ui.progress(f"upload {counted(len(self.missing), 'model file')}", total) as bar:
             for_each(self.missing, self._upload, advance=bar.advance)
-        return f"{len(self.missing)} files, {size_text(total)}"
+        return f"{counted(len(self.missing), 'file')}, {size_text(total)}"
 
     def verify(self, _: str) -> None:
         if left := missing_objects(self.ports, self.target, self.missing):
@@ -62,9 +62,11 @@ def plan_push(ports: Ports, target: Target) -> Plan:
     missing = missing_objects(ports, target, distinct(models))
     title = f"push model set {models.digest[:19]} to {target.models_uri}"
     if not missing:
-        return Plan(title=title, because=f"all {len(models.files)} files are there")
+        return Plan(title=title, because=f"{counted(len(models.files), 'file')} there, none missing")
     step = UploadModels(ports=ports, target=target, missing=missing)
-    return Plan(title=title, because=f"{len(missing)} of {len(models.files)} files are not there", steps=(step,))
+    return Plan(
+        title=title, because=f"{len(missing)} of {counted(len(models.files), 'file')} missing there", steps=(step,)
+    )
 
 
 def object_uri(target: Target, file: ModelFile) -> str:

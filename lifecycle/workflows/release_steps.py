@@ -4,6 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from lifecycle.domain.job import QueueState
+from lifecycle.domain.measures import counted
 from lifecycle.domain.permissions import CHANGE_STATE, READ_JOBS, READ_POINTER, READ_QUEUES, READ_STATE
 from lifecycle.domain.release import DeployedRelease, Pointer, Release
 from lifecycle.domain.waiting import Wait
@@ -60,7 +61,7 @@ class CreateRelease:
         return f"create release {self.release.id}: AMI {self.release.ami_id}, image {self.release.image.digest}"
 
     def apply(self) -> str:
-        return f"{len(self.ports.stack.add_release(self.release))} releases exist"
+        return f"{counted(len(self.ports.stack.add_release(self.release)), 'release')} now"
 
     def verify(self, _: str) -> None:
         if self.release.id not in _ids(self.ports.stack.releases()):

@@ -10,7 +10,7 @@ from lifecycle.domain.check import Check
 from lifecycle.domain.digest import Digest, canonical_json, digest_of
 from lifecycle.domain.evidence import Evidence, parse_evidence
 from lifecycle.domain.layout import Folder
-from lifecycle.domain.measures import size_text
+from lifecycle.domain.measures import counted, size_text
 from lifecycle.domain.models import ModelSet
 from lifecycle.domain.permissions import READ_AMIS, READ_EVIDENCE
 from lifecycle.errors import CapctlError
@@ -50,7 +50,7 @@ def rejection(report: AmiReport) -> CapctlError | None:
         return None
     return CapctlError(
         "ami-not-verified",
-        f"AMI `{report.ami.id}` fails {len(report.failed)} of {len(report.checks)} checks",
+        f"AMI `{report.ami.id}` fails {len(report.failed)} of {counted(len(report.checks), 'check')}",
         hint="Run `capctl ami bake` for an AMI that passes",
         details=tuple(check.line for check in report.failed),
     )
@@ -150,7 +150,7 @@ def _checks_of_evidence(ports: Ports, target: Target, ami: AmiRecord) -> tuple[C
             name="payload digest",
             ok=payload == ami.tags.get(Tag.MODEL_SET),
             expected=ami.tags.get(Tag.MODEL_SET) or "a tag with its digest",
-            found=f"{payload}, {len(evidence.files)} files",
+            found=f"{payload}, {counted(len(evidence.files), 'file')}",
         ),
         Check(
             name="payload size",

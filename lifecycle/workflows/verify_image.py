@@ -3,6 +3,7 @@
 from lifecycle.config.target import Target
 from lifecycle.domain.image import ImageRef, parse_image_ref
 from lifecycle.domain.image_report import Budgets, ImageReport, report_on
+from lifecycle.domain.measures import counted
 from lifecycle.domain.permissions import READ_IMAGES
 from lifecycle.errors import CapctlError
 from lifecycle.ports import Ports
@@ -21,7 +22,7 @@ def verify_image(ports: Ports, target: Target, image: str | None) -> ImageReport
     with ports.ui.step(f"inspect {ref}") as step:
         index, packages = ports.registry.index(ref), ports.base_builder.packages()
         report = report_on(ref, index, budgets=budgets, packages=packages)
-        step.done(f"{report.files} files in {report.layers} layers")
+        step.done(f"{counted(report.files, 'file')} in {counted(report.layers, 'layer')}")
     return report
 
 
@@ -29,10 +30,9 @@ def rejection(report: ImageReport) -> CapctlError | None:
     """The error for an image that breaks rules, naming each; None for a clean one."""
     if report.ok:
         return None
-    count = len(report.violations)
     return CapctlError(
         "image-rejected",
-        f"Image `{report.ref}` breaks {count} {'rule' if count == 1 else 'rules'}",
+        f"Image `{report.ref}` breaks {counted(len(report.violations), 'rule')}",
         hint="Leave these files out with `image.exclude`, or change the base image's requirements, then push again",
         details=tuple(f"{violation.code}: {violation.message}" for violation in report.violations),
     )

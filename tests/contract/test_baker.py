@@ -23,7 +23,7 @@ from lifecycle.errors import CapctlError, ExitCode, UsageError
 from lifecycle.ports.amis import Amis
 from lifecycle.ports.baker import AmiNameTaken, Baker, BakeRequest
 from lifecycle.rehearsal.emulator.launch import Emulator
-from lifecycle.rehearsal.standins.packer import write_program
+from lifecycle.rehearsal.standins.packer import write_packer
 from tests.fakes.amis import BASE_AMI, FakeAmis
 from tests.fakes.baker import FakeBaker
 from tests.fakes.targets import make_target
@@ -109,7 +109,7 @@ def _real(
 ) -> Iterator[Bakery]:
     emulator: Emulator = request.getfixturevalue("machines" if program == "packer" else "emulator")
     if program == "stand-in":
-        write_program(folder / "bin")
+        write_packer(folder / "bin")
         monkeypatch.setenv("PATH", f"{folder / 'bin'}:{os.environ['PATH']}")
     here = {"ssh_interface": "private_ip", "ssh_port": emulator.facts.get("ssh_port") or 22, "timeout_s": 60}
     target = make_target(folder, endpoint_url=emulator.endpoint, ami=here)

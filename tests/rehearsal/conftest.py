@@ -19,7 +19,7 @@ from lifecycle.rehearsal.machine import machines_supported
 from lifecycle.rehearsal.services.registry import RunningRegistry, start_registry
 from tests.rehearsal.emulator_parts import Batch, bake
 from tests.rehearsal.kept_stage import Beside, KeptStage, Project, keep_a_rehearsal
-from tests.rehearsal.stage_parts import TINY_IMAGE, Aws, tiny_tar
+from tests.rehearsal.stage_parts import TINY_IMAGE, Aws, import_tiny
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +43,7 @@ def registry_and_emulator(home: Path) -> Iterator[tuple[RunningRegistry, Emulato
         yield registry, emulator
     registry.close()
     assert leftovers.find(rehearsal, home / "state") == []
+    assert leftovers.remove(rehearsal, registry=registry.address) == []
 
 
 @pytest.fixture(scope="module")
@@ -66,10 +67,9 @@ def engine() -> Iterator[None]:
         pytest.skip(why)
     import docker
 
-    client = docker.from_env()
-    repository, _, tag = TINY_IMAGE.partition(":")
-    client.api.import_image_from_data(tiny_tar(), repository=repository, tag=tag)
+    import_tiny(TINY_IMAGE)
     yield
+    client = docker.from_env()
     client.images.remove(TINY_IMAGE, force=True)
     client.close()
 

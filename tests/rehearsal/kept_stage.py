@@ -22,8 +22,8 @@ from botocore.config import Config
 from lifecycle.errors import ERROR_CODES
 from lifecycle.rehearsal import leftovers
 from lifecycle.rehearsal.machine import REHEARSAL_VARIABLE
-from lifecycle.rehearsal.scenes.release import BROKEN
 from lifecycle.rehearsal.stage import APP_ID
+from lifecycle.rehearsal.stage_folders import registry_of
 from tests.rehearsal.stage_parts import until
 
 CAPCTL = (sys.executable, "-m", "lifecycle", "-o", "json")
@@ -99,13 +99,21 @@ class Running:
 class KeptStage:
     """The stage that `capctl rehearse --keep` printed the environment of."""
 
-    def __init__(self, document: Mapping[str, Any], *, report_folder: Path) -> None:
+    def __init__(self, document: Mapping[str, Any], *, report_folder: Path, said: str) -> None:
         self.document = dict(document)
+        self.said = said
         self.report_folder = report_folder
         self.environment: dict[str, str] = dict(document["environment"])
         self.id = self.environment[REHEARSAL_VARIABLE]
         self.folder = Path(self.environment["CAPCTL_CONFIG"]).parents[1]
         self.project = Project(self, self.folder / "project")
+        self.first_answers: tuple[dict[str, Any], ...] = ()
+
+    def typed(self, *words: str) -> dict[str, Any]:
+        """The document of a command as a person types it: found by PATH, in the project's folder."""
+        environment = {**os.environ, **self.environment, "CAPCTL_OUTPUT": "json"}
+        done = subprocess.run(words, env=environment, cwd=self.project.folder, stdout=subprocess.PIPE, check=True)
+        return dict(json.loads(done.stdout))
 
     def client(self, service: str) -> Any:
         """A boto3 client of the emulator."""
@@ -135,11 +143,9 @@ class KeptStage:
         }
 
     def copy(self, folder: Path, *, name: str = "") -> Project:
-        """The project in a folder of its own, its code no longer broken. With another `name` nothing of it exists on the stage."""
+        """The project in a folder of its own. With another `name` nothing of it exists on the stage."""
         shutil.copytree(self.project.folder, folder, copy_function=_linked, ignore=shutil.ignore_patterns(".capctl"))
         made = Project(self, folder)
-        code = (folder / "analyzer" / "__init__.py").read_text()
-        made.commit("analyzer/__init__.py", code.replace(BROKEN, "").replace("# a one-line change\n", ""))
         if name:
             with made.changed_config() as (document, target):
                 document["project"] = name
@@ -217,6 +223,11 @@ class Beside:
     left: list[leftovers.Leftover]
 
 
+def left_of(folder: Path, registry: str | None) -> list[leftovers.Leftover]:
+    """What is left of the stage whose folder and registry these were."""
+    return leftovers.find(folder.name, folder, registry=registry)
+
+
 @contextmanager
 def keep_a_rehearsal(environment: Mapping[str, str], folder: Path) -> Iterator[tuple[KeptStage, Beside]]:
     """Play one rehearsal to its end and keep it, and interrupt a second one in its middle; end the first with the block."""
@@ -225,24 +236,28 @@ def keep_a_rehearsal(environment: Mapping[str, str], folder: Path) -> Iterator[t
     first = Running(arguments, environment, folder, said=folder / "first")
     try:
         first.says("✓ stage up")
-        known = {path.name for path in stages.iterdir()}
+        known = set(stages.iterdir())
         second = Running(("rehearse",), environment, folder, said=folder / "second")
         second.says("✓ models push")
-        (identifier,) = {path.name for path in stages.iterdir()} - known
+        (folder_beside,) = set(stages.iterdir()) - known
+        registry = registry_of(folder_beside)
         sent = second.send(signal.SIGTERM)
         answer = second.ended()
-        beside = Beside(
-            answer=answer, stopped_s=time.monotonic() - sent, left=leftovers.find(identifier, stages / identifier)
-        )
+        beside = Beside(answer=answer, stopped_s=time.monotonic() - sent, left=left_of(folder_beside, registry))
         kept = first.ended()
         assert kept.exit_code == 0, kept.said
-        yield KeptStage(kept.document, report_folder=folder / "report"), beside
+        stage = KeptStage(kept.document, report_folder=folder / "report", said=kept.said)
+        # Before any test changes what the pointer names.
+        stage.first_answers = (stage.typed("capctl", "image", "push"), stage.typed("capctl", "deploy", "--yes"))
+        yield stage, beside
     finally:
         first.process.kill()
+        registries = {path: registry_of(path) for path in stages.iterdir()}
         down = Running(("rehearse", "--down"), environment, folder, said=folder / "down").ended()
         assert down.exit_code == 0, down.said
-        for ended in down.document["ended"]:
-            assert leftovers.find(ended, stages / ended) == []
+        assert set(down.document["ended"]) == {path.name for path in registries}
+        for path, registry in registries.items():
+            assert left_of(path, registry) == []
 
 
 def replace(path: Path, data: bytes) -> None:

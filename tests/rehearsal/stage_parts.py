@@ -104,6 +104,16 @@ def tiny_tar() -> bytes:
     return buffer.getvalue()
 
 
+def import_tiny(name: str) -> None:
+    """Put that image into the container engine as `name`."""
+    import docker
+
+    engine = docker.from_env()
+    repository, _, tag = name.rpartition(":")
+    engine.api.import_image_from_data(tiny_tar(), repository=repository, tag=tag)
+    engine.close()
+
+
 @contextmanager
 def emulated_machines(state: Path) -> Iterator[Emulator]:
     """An emulator whose instances are machines that Packer logs in to; it leaves nothing. Skips the test where there can be none."""

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,8 @@ import pytest
 import packer
 from lifecycle.rehearsal import leftovers
 from lifecycle.rehearsal.emulator.launch import Emulator
-from packer.variables import BakeVariables, ModelDownload, write_model_list
+from packer.variables import ModelDownload, write_model_list
+from tests.fakes.packer import bake_variables
 from tests.rehearsal.stage_parts import REGION, Aws, emulated_machines, ssh, until
 
 pytestmark = [pytest.mark.rehearsal, pytest.mark.timeout(180)]
@@ -258,25 +260,17 @@ def test_plain_packer_build_works_without_capctl(stage: Stage, tmp_path: Path) -
     url = stage.aws.s3.generate_presigned_url("get_object", Params={"Bucket": BUCKET, "Key": f"models/{sha256}"})
     model = ModelDownload(path="models/age-v1.onnx", bytes=len(data), sha256=sha256, mode="0444", url=url)
     write_model_list([model], tmp_path / "models.tsv")
-    (tmp_path / "marker.json").write_text("{}\n")
-    BakeVariables(
+    (tmp_path / "model-set.json").write_text("{}\n")
+    variables = replace(
+        bake_variables(tmp_path),
         region=REGION,
         base_ami=stage.emulator.facts["base_ami"],
         ami_name="by-hand",
-        tags={"Name": "by-hand"},
-        model_list=str(tmp_path / "models.tsv"),
-        model_marker=str(tmp_path / "marker.json"),
-        evidence=str(tmp_path / "evidence.json"),
-        manifest=str(tmp_path / "manifest.json"),
-        instance_type="m6i.large",
-        root_device="/dev/xvda",
-        volume_gib=30,
-        ssh_username="ec2-user",
-        ssh_interface="private_ip",
         ssh_port=stage.emulator.facts["ssh_port"],
         poll_attempts=10,
         custom_endpoint=stage.emulator.endpoint,
-    ).write(tmp_path / "bake.pkrvars.json")
+    )
+    variables.write(tmp_path / "bake.pkrvars.json")
     command = ["packer", "build", f"-var-file={tmp_path / 'bake.pkrvars.json'}", str(packer.TEMPLATE)]
     done = subprocess.run(command, env=stage.environment, cwd=tmp_path, capture_output=True, text=True, check=False)
     try:

@@ -18,8 +18,9 @@ from urllib.parse import urlsplit
 import pytest
 
 from lifecycle.rehearsal import leftovers
-from tests.rehearsal.kept_stage import Answer, KeptStage, Project, Running, await_child, await_end, descendants
-from tests.rehearsal.stage_parts import until
+from lifecycle.rehearsal.stage_folders import registry_of
+from tests.rehearsal.kept_stage import Answer, KeptStage, Project, Running, await_child, await_end, descendants, left_of
+from tests.rehearsal.stage_parts import import_tiny, until
 
 pytestmark = [pytest.mark.rehearsal, pytest.mark.timeout(600)]
 
@@ -38,6 +39,18 @@ def killed(running: Running, number: signal.Signals) -> Answer:
     expected = (-KILL, "") if number == KILL else (130, "interrupted")
     assert (answer.exit_code, answer.code) == expected, answer.said
     return answer
+
+
+def killed_at_the_registry(project: Project, registry: SlowDoor, number: signal.Signals, *arguments: str) -> None:
+    """Signal a command while the registry, which it reaches through the door, keeps it waiting."""
+    with project.changed_config() as (_, target):
+        target["registry_url"], there = registry.url, target["registry_url"]
+    running = project.start(*arguments)
+    assert registry.waiting.wait(120)
+    killed(running, number)
+    registry.open.set()
+    with project.changed_config() as (_, target):
+        target["registry_url"] = there
 
 
 class SlowDoor:
@@ -87,6 +100,7 @@ class SlowDoor:
 def slow_registry(kept: KeptStage) -> Iterator[SlowDoor]:
     with closing(SlowDoor(kept.environment["REGISTRY"], methods={"POST", "PUT"}, hold_s=60)) as made:
         yield made
+    assert leftovers.remove("", registry=urlsplit(made.url).netloc) == []
 
 
 @pytest.fixture
@@ -146,14 +160,7 @@ def test_killed_push_of_code_leaves_no_image_and_is_repeated(
 ) -> None:
     project.done("image", "base")
     project.change_code(secrets.token_hex(8))
-    with project.changed_config() as (_, target):
-        target["registry_url"], there = slow_registry.url, target["registry_url"]
-    pushing = project.start("image", "push")
-    assert slow_registry.waiting.wait(60)
-    killed(pushing, number)
-    slow_registry.open.set()
-    with project.changed_config() as (_, target):
-        target["registry_url"] = there
+    killed_at_the_registry(project, slow_registry, number, "image", "push")
     project.fails("image-missing", 1, "image", "verify")
     assert project.done("image", "push")["changed"]
     assert project.done("image", "verify")["ok"]
@@ -161,14 +168,7 @@ def test_killed_push_of_code_leaves_no_image_and_is_repeated(
 
 @pytest.mark.parametrize("number", [INT, KILL])
 def test_killed_build_of_a_base_is_repeated(newcomer: Project, slow_registry: SlowDoor, number: signal.Signals) -> None:
-    with newcomer.changed_config() as (_, target):
-        target["registry_url"], there = slow_registry.url, target["registry_url"]
-    building = newcomer.start("image", "base")
-    assert slow_registry.waiting.wait(120)
-    killed(building, number)
-    slow_registry.open.set()
-    with newcomer.changed_config() as (_, target):
-        target["registry_url"] = there
+    killed_at_the_registry(newcomer, slow_registry, number, "image", "base")
     newcomer.fails("base-missing", 1, "image", "push")
     assert newcomer.done("image", "base")["changed"]
 
@@ -211,21 +211,26 @@ def test_rehearsal_that_was_killed_is_removed_by_the_next_one(kept: KeptStage, t
         first.says("✓ models push")
         first.send(KILL)
         first.ended()
-        (killed_one,) = (path.name for path in stages.iterdir())
+        (killed_one,) = stages.iterdir()
+        registry = registry_of(killed_one)
         second = Running(("rehearse",), environment, tmp_path, said=tmp_path / "second")
         second.says("✓ stage up")
-        assert f"Removed what rehearsal {killed_one} left behind" in (tmp_path / "second").read_text()
-        assert leftovers.find(killed_one, stages / killed_one) == []
-        (interrupted_one,) = (path.name for path in stages.iterdir())
+        assert f"Removed what rehearsal {killed_one.name} left behind" in (tmp_path / "second").read_text()
+        assert left_of(killed_one, registry) == []
+        (interrupted_one,) = stages.iterdir()
+        registry = registry_of(interrupted_one)
         killed(second, INT)
-        assert leftovers.find(interrupted_one, stages / interrupted_one) == []
+        assert left_of(interrupted_one, registry) == []
         third = Running(("rehearse",), environment, tmp_path, said=tmp_path / "third")
         third.says("✓ bootstrap")
         third.send(KILL)
         third.ended()
+        (last,) = stages.iterdir()
+        registry = registry_of(last)
+        import_tiny(f"{registry}/vision:left-by-a-push")
         down = Running(("rehearse", "--down"), environment, tmp_path, said=tmp_path / "down").ended()
-        (ended,) = down.document["ended"]
-        assert leftovers.find(ended, stages / ended) == []
+        assert down.document["ended"] == [last.name]
+        assert left_of(last, registry) == []
         assert list(stages.iterdir()) == []
 
 

@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 from analyzer.contract import Table
+from lifecycle.rehearsal.shell import EXPORTED
 from tests.rehearsal.kept_stage import Beside, KeptStage, Project
 
 pytestmark = [pytest.mark.rehearsal, pytest.mark.timeout(600)]
@@ -16,7 +17,8 @@ pytestmark = [pytest.mark.rehearsal, pytest.mark.timeout(600)]
 STEPS = [
     "stage up", "bootstrap", "sample video", "models lock", "models push", "ami bake", "ami verify", "ami bake, unchanged",
     "image base", "image push", "image verify", "deploy", "smoke", "one-line change, image push", "deploy the change",
-    "broken change, image push", "deploy the broken image", "status", "rollback",
+    "broken change, image push", "deploy the broken image", "status", "rollback", "git revert, image push",
+    "deploy, unchanged",
 ]  # fmt: skip
 
 
@@ -43,6 +45,25 @@ def test_document_of_a_kept_rehearsal_is_the_report_and_its_environment(kept: Ke
     report = json.loads((kept.report_folder / "report.json").read_text())
     assert kept.document == {**report, "environment": kept.environment}
     assert {"AWS_ENDPOINT_URL", "CAPCTL_CONFIG", "DATABASE_URL", "REGISTRY"} <= kept.environment.keys()
+
+
+def test_environment_is_what_a_shell_is_told_to_forget(kept: KeptStage) -> None:
+    assert kept.environment.keys() == {*EXPORTED, "PATH"}
+
+
+def test_first_thing_that_a_person_types_finds_the_active_release(kept: KeptStage) -> None:
+    pushed, deployed = kept.first_answers
+    assert pushed["unchanged"]
+    assert not deployed["changed"]
+    assert deployed["release"] == deployed["pointer"]["release_id"]
+    assert (kept.project.folder / "models.lock.yaml").exists()
+
+
+def test_rehearsal_that_was_kept_ends_with_what_to_do_next(kept: KeptStage) -> None:
+    folder, video, end = kept.said.splitlines()[-3:]
+    assert folder.endswith(str(kept.project.folder))
+    assert f"s3://{kept.project.bucket}/samples/portrait.mp4" in video
+    assert f"capctl rehearse --down {kept.id}" in end
 
 
 def test_rehearsal_that_is_interrupted_beside_another_leaves_nothing(rehearsals: tuple[KeptStage, Beside]) -> None:

@@ -23,7 +23,7 @@ from lifecycle.rehearsal.services.registry import (
     standin_registry,
     start_registry,
 )
-from tests.rehearsal.stage_parts import tiny_tar
+from tests.rehearsal.stage_parts import import_tiny, until
 
 pytestmark = pytest.mark.rehearsal
 
@@ -82,7 +82,7 @@ def test_container_engine_pushes_and_pulls(registry: RunningRegistry) -> None:
     engine = docker.from_env()
     name = f"{registry.address}/team/tiny"
     try:
-        engine.api.import_image_from_data(tiny_tar(), repository=name, tag="1")
+        import_tiny(f"{name}:1")
         pushed = [json.loads(line) for line in engine.images.push(name, tag="1").splitlines()]
         digest = next(line["aux"]["Digest"] for line in pushed if "aux" in line)
         engine.images.remove(f"{name}:1", force=True)
@@ -92,6 +92,44 @@ def test_container_engine_pushes_and_pulls(registry: RunningRegistry) -> None:
     finally:
         registry.close()
         engine.close()
+
+
+def test_images_named_after_a_registry_are_left_over_and_no_others(tmp_path: Path, rehearsal: str) -> None:
+    if why := jobs_supported() or registry_supported():
+        pytest.skip(why)
+    import docker
+
+    engine, other = docker.from_env(), f"capctl-test/{rehearsal}:1"
+    with debian_registry(tmp_path, rehearsal) as registry:
+        name = f"{registry.address}/team/tiny"
+        import_tiny(f"{name}:1")
+        image = engine.images.get(f"{name}:1")
+        image.tag(other)
+        engine.images.push(name, tag="1")
+        engine.images.remove(f"{name}:1", noprune=True)
+        digest = engine.images.pull(name, tag="1").attrs["RepoDigests"][0]
+        engine.images.remove(f"{name}:1", noprune=True)
+        engine.images.pull(digest)
+        found = leftovers.find("nobody", registry=registry.address)
+        assert {(one.kind, one.name) for one in found} == {("image", digest)}
+        image.tag(name, "2")
+        assert leftovers.remove("nobody", registry=registry.address) == []
+    assert engine.images.get(other).id == image.id
+    engine.images.remove(other)
+    engine.close()
+
+
+def test_what_a_person_started_on_a_terminal_is_not_left_over(rehearsal: str) -> None:
+    main, terminal = os.openpty()
+    environment = {**os.environ, "CAPCTL_REHEARSAL": rehearsal}
+    with subprocess.Popen(
+        ["setsid", "--ctty", "sleep", "300"], env=environment, stdin=terminal, stdout=terminal, stderr=terminal
+    ) as process:
+        until(lambda: b"sleep\0" in Path(f"/proc/{process.pid}/cmdline").read_bytes()[:6])
+        assert leftovers.find(rehearsal) == []
+        process.kill()
+    os.close(main)
+    os.close(terminal)
 
 
 def test_registry_ends_with_its_block(tmp_path: Path, rehearsal: str) -> None:

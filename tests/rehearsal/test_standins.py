@@ -15,6 +15,7 @@ import sys
 import tarfile
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +27,12 @@ from lifecycle.rehearsal import leftovers
 from lifecycle.rehearsal.child import free_port
 from lifecycle.rehearsal.emulator.launch import Emulator, EmulatorOptions
 from lifecycle.rehearsal.machine import REHEARSAL_VARIABLE
-from lifecycle.rehearsal.scene_names import PARTS
 from lifecycle.rehearsal.services.registry import RunningRegistry, standin_registry
-from lifecycle.rehearsal.standins.packer import write_program
+from lifecycle.rehearsal.standins import PARTS
+from lifecycle.rehearsal.standins.packer import write_packer
 from packer.manifest import read_manifest
-from packer.variables import BakeVariables, ModelDownload, write_model_list
+from packer.variables import ModelDownload, write_model_list
+from tests.fakes.packer import bake_variables
 from tests.rehearsal.emulator_parts import Batch, push
 from tests.rehearsal.stage_parts import REGION, Aws, cache, until
 
@@ -78,25 +80,17 @@ class Bake:
         download = ModelDownload(path=file.path, bytes=file.bytes, sha256=sha256, mode=file.mode, url=url or signed)
         write_model_list([download], folder / "models.tsv")
         (folder / "model-set.json").write_bytes(self.models.marker())
-        BakeVariables(
+        variables = replace(
+            bake_variables(folder),
             region=REGION,
             base_ami=str(emulator.facts["base_ami"]),
             ami_name=self.name,
             tags={"capctl:run": self.name},
-            model_list=str(folder / "models.tsv"),
-            model_marker=str(folder / "model-set.json"),
-            evidence=str(folder / "evidence.json"),
-            manifest=str(folder / "manifest.json"),
-            instance_type="m6i.large",
-            root_device="/dev/xvda",
-            volume_gib=30,
-            ssh_username="ec2-user",
-            ssh_interface="private_ip",
-            ssh_port=22,
             poll_attempts=10,
             custom_endpoint=endpoint or emulator.endpoint,
-        ).write(folder / "bake.pkrvars.json")
-        write_program(folder / "bin")
+        )
+        variables.write(folder / "bake.pkrvars.json")
+        write_packer(folder / "bin")
 
     def start(self) -> subprocess.Popen[str]:
         call = ["build", "-machine-readable", f"-var-file={self.folder / 'bake.pkrvars.json'}", str(packer.TEMPLATE)]

@@ -1,7 +1,10 @@
 """The life of a release, from a folder of models to a rollback."""
 
-from lifecycle.domain.measures import size_text
+from typing import Any
+
+from lifecycle.domain.measures import counted, size_text
 from lifecycle.errors import CapctlError, ExitCode
+from lifecycle.rehearsal.beside import beside
 from lifecycle.rehearsal.commands import Capctl
 from lifecycle.rehearsal.project import BUCKET, SMOKE_VIDEO
 from lifecycle.rehearsal.recorder import Recorder
@@ -14,30 +17,34 @@ BROKEN = 'raise SystemExit("this release is broken on purpose")\n'
 
 def play(stage: Stage, capctl: Capctl, record: Recorder) -> None:
     """Every step is a command that a user types; what it printed is checked here."""
-    _infrastructure(stage, capctl, record)
-    _models(stage, capctl, record)
+    _bootstrap(capctl, record)
+    # The engine compresses the base with one core; the models and the AMI need none of it.
+    with beside(lambda apart: _base_image(stage, capctl, apart), capctl, record):
+        _models(stage, capctl, record)
     _images(stage, capctl, record)
     first = _first_release(stage, capctl, record)
     second = _code_change(stage, capctl, record)
     _broken_release(stage, capctl, record, active=second)
     _rollback(capctl, record, to=first)
+    _way_back(stage, capctl, record, active=first)
 
 
-def _infrastructure(stage: Stage, capctl: Capctl, record: Recorder) -> None:
+def _bootstrap(capctl: Capctl, record: Recorder) -> None:
     with record.step("bootstrap") as step:
         base = capctl("bootstrap").document
         step.result = f"bucket {base['bucket']}, repository, table, roles, log group"
+
+
+def _models(stage: Stage, capctl: Capctl, record: Recorder) -> None:
     with record.step("sample video") as step:
         video = stage.folder / "portrait.mp4"
         make_video(video)
         stage.client("s3").upload_file(str(video), BUCKET, SMOKE_VIDEO.removeprefix(f"s3://{BUCKET}/"))
         step.result = f"{size_text(video.stat().st_size)} of H.264 at {SMOKE_VIDEO}"
-
-
-def _models(stage: Stage, capctl: Capctl, record: Recorder) -> None:
     with record.step("models lock") as step:
         lock = capctl("models", "lock").document
-        step.result = f"{lock['files']} files, {size_text(lock['bytes'])}, {lock['digest'][:19]}"
+        stage.project.commit("Lock the models")
+        step.result = f"{counted(lock['files'], 'file')}, {size_text(lock['bytes'])}, {lock['digest'][:19]}"
     with record.step("models push") as step:
         capctl("models", "push")
         step.result = f"in s3://{BUCKET}"
@@ -46,7 +53,7 @@ def _models(stage: Stage, capctl: Capctl, record: Recorder) -> None:
         step.result = f"{baked['id']} is {baked['status']}"
     with record.step("ami verify", stage.standins.machines) as step:
         verified = capctl("ami", "verify", baked["id"]).document
-        step.result = f"{len(verified['checks'])} checks passed"
+        step.result = f"{counted(len(verified['checks']), 'check')} passed"
     with record.step("ami bake, unchanged", stage.standins.machines) as step:
         before = _instances(stage)
         again = capctl("ami", "bake").document
@@ -54,19 +61,22 @@ def _models(stage: Stage, capctl: Capctl, record: Recorder) -> None:
         _expect(
             again["id"] == baked["id"] and not again["changed"] and not started, "an unchanged bake must start nothing"
         )
-        step.result = f"skipped, {started} instances started"
+        step.result = f"skipped, {counted(started, 'instance')} started"
 
 
-def _images(stage: Stage, capctl: Capctl, record: Recorder) -> None:
+def _base_image(stage: Stage, capctl: Capctl, record: Recorder) -> None:
     with record.step("image base", stage.standins.engine, stage.standins.registry) as step:
         if stage.standins.engine:
             base = push_standin_base(stage.project.configuration, stage.environment)
             step.result = f"{base.tag}, the names of this interpreter's packages without their files"
         else:
-            step.result = capctl("image", "base").document["tag"]
+            step.result = f"{capctl('image', 'base').document['tag']}, while models and AMI were made"
+
+
+def _images(stage: Stage, capctl: Capctl, record: Recorder) -> None:
     with record.step("image push", stage.standins.registry) as step:
         pushed = capctl("image", "push").document
-        step.result = f"{pushed['tag']}, {pushed['requests']} requests, {size_text(pushed['bytes_sent'])}"
+        step.result = f"{pushed['tag']}, {_sent(pushed)}"
     with record.step("image verify", stage.standins.engine, stage.standins.registry) as step:
         report = capctl("image", "verify").document
         sizes = f"{size_text(report['compressed_bytes'])} compressed, {size_text(report['unpacked_bytes'])} unpacked"
@@ -79,16 +89,16 @@ def _first_release(stage: Stage, capctl: Capctl, record: Recorder) -> str:
         step.result = f"release {deployed['pointer']['release_id']} passed its smoke job and is active"
     with record.step("smoke", *_host_and_job(stage)) as step:
         smoke = capctl("smoke").document
-        step.result = f"{len(smoke['checks'])} checks on job {smoke['job_id']} passed"
+        step.result = f"{counted(len(smoke['checks']), 'check')} on job {smoke['job_id']} passed"
     return str(deployed["pointer"]["release_id"])
 
 
 def _code_change(stage: Stage, capctl: Capctl, record: Recorder) -> str:
     with record.step("one-line change, image push", stage.standins.registry) as step:
-        stage.project.append("analyzer/__init__.py", "# a one-line change\n")
+        stage.project.append("analyzer/__init__.py", "# a one-line change\n", message="Change one line")
         pushed = capctl("image", "push").document
         _expect(pushed["changed"], "a changed line must give another image")
-        step.result = f"{pushed['tag']}, {pushed['requests']} requests, {size_text(pushed['bytes_sent'])}"
+        step.result = f"{pushed['tag']}, {_sent(pushed)}"
     with record.step("deploy the change", *_host_and_job(stage)) as step:
         deployed = capctl("deploy", "--yes").document
         step.result = f"release {deployed['pointer']['release_id']} is active"
@@ -97,7 +107,7 @@ def _code_change(stage: Stage, capctl: Capctl, record: Recorder) -> str:
 
 def _broken_release(stage: Stage, capctl: Capctl, record: Recorder, *, active: str) -> None:
     with record.step("broken change, image push", stage.standins.registry) as step:
-        stage.project.append("analyzer/__init__.py", BROKEN)
+        stage.project.append("analyzer/__init__.py", BROKEN, message="Break it on purpose")
         step.result = str(capctl("image", "push").document["tag"])
     with record.step("deploy the broken image", *_host_and_job(stage)) as step:
         failed = capctl("deploy", "--yes", expect=ExitCode.ROLLED_BACK)
@@ -116,6 +126,25 @@ def _rollback(capctl: Capctl, record: Recorder, *, to: str) -> None:
         status = capctl("status").document
         _expect(status["pointer"]["release_id"] == to, f"the pointer must name {to} again")
         step.result = f"the pointer names {to} again"
+
+
+def _way_back(stage: Stage, capctl: Capctl, record: Recorder, *, active: str) -> None:
+    """The code follows the pointer, so that whoever works on from here starts with a project that deploys."""
+    with record.step("git revert, image push", stage.standins.registry) as step:
+        stage.project.revert(commits=2)
+        pushed = capctl("image", "push").document
+        _expect(not pushed["changed"], "code that was taken back must give the image that it had")
+        step.result = f"{pushed['tag']} is there already, {_sent(pushed)}"
+    with record.step("deploy, unchanged", stage.standins.registry) as step:
+        deployed = capctl("deploy", "--yes").document
+        _expect(
+            not deployed["changed"] and deployed["pointer"]["release_id"] == active, f"{active} must need no deploy"
+        )
+        step.result = f"release {active} is active already"
+
+
+def _sent(pushed: dict[str, Any]) -> str:
+    return f"{counted(pushed['requests'], 'request')}, {size_text(pushed['bytes_sent'])}"
 
 
 def _host_and_job(stage: Stage) -> tuple[str | None, ...]:

@@ -75,6 +75,13 @@ class Postgres:
             raise
 
     @property
+    def psql(self) -> Path:
+        """The client that came with the server."""
+        programs = _programs()
+        assert programs is not None, "the server runs"
+        return programs / "psql"
+
+    @property
     def dsn(self) -> str:
         return self._dsn(_DATABASE)
 

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError, WaiterError
 
+from lifecycle.domain.measures import counted
 from lifecycle.rehearsal.standins.payload import MODEL_ROOT, PayloadRefused, evidence_of, install
 
 _TIMEOUT_S = 30
@@ -54,7 +55,7 @@ class Bake:
                 self._say(f"installed {path}", kind="message")
             evidence = evidence_of(disk / MODEL_ROOT, self._instance_id)
             Path(self._variables["evidence"]).write_text(json.dumps(evidence) + "\n")
-            self._say(f"Downloading the evidence of {len(evidence['files'])} files")
+            self._say(f"Downloading the evidence of {counted(len(evidence['files']), 'file')}")
             self._say("Stopping the source instance...")
             self._ec2.stop_instances(InstanceIds=[self._instance_id])
             self._ec2.get_waiter("instance_stopped").wait(InstanceIds=[self._instance_id])

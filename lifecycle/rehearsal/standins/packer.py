@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 import signal
 import sys
 import time
@@ -19,6 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
+from lifecycle.rehearsal.programs import write_program
 from lifecycle.rehearsal.standins.bake import Bake, BakeFailed
 
 VERSION = "0.0.0-rehearsal"
@@ -30,13 +30,9 @@ class Cancelled(BaseException):
     """SIGTERM or SIGINT; no handler of ordinary failures may stop it."""
 
 
-def write_program(folder: Path) -> None:
+def write_packer(folder: Path) -> None:
     """Write the executable `packer` into `folder`, which belongs first on PATH of whatever bakes."""
-    folder.mkdir(parents=True, exist_ok=True)
-    program = folder / "packer"
-    # capctl signals the process that it starts, so the shell must become the stand-in.
-    program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m {__name__} "$@"\n')
-    program.chmod(0o755)
+    write_program(folder, "packer", __name__)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -43,6 +43,23 @@ def test_init_refuses_to_overwrite(capctl: Capctl, folder: Path) -> None:
     assert "mine" not in (folder / "capctl.yaml").read_text()
 
 
+def test_init_says_which_file_a_variable_names(capctl: Capctl, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CAPCTL_CONFIG", str(folder / "other.yaml"))
+    assert f"CAPCTL_CONFIG says where: `{folder / 'other.yaml'}`" in capctl("init").err
+
+
+def test_init_never_writes_into_a_rehearsal(capctl: Capctl, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "state" / "capctl" / "rehearsals" / "121212-abcd" / "project" / "capctl.yaml"
+    path.parent.mkdir(parents=True)
+    path.write_text("the rehearsal's")
+    monkeypatch.setenv("CAPCTL_CONFIG", str(path))
+    outcome = capctl("init", "--force")
+    assert outcome.code == 2
+    assert "error[config-exists]" in outcome.err
+    assert "121212-abcd" in outcome.err
+    assert path.read_text() == "the rehearsal's"
+
+
 @pytest.mark.parametrize(("option", "value"), [("--account", "12"), ("--region", "moon"), ("--project", "Shop 1")])
 def test_init_refuses_values_that_do_not_fit_and_writes_nothing(
     option: str, value: str, capctl: Capctl, folder: Path

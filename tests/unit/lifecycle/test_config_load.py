@@ -105,6 +105,21 @@ def test_a_missing_file_points_to_init() -> None:
     assert "`capctl init`" in caught.value.hint
 
 
+@pytest.mark.parametrize(
+    ("environment", "remedy"),
+    [
+        ({"CAPCTL_CONFIG": "nowhere.yaml"}, "unset that variable"),
+        ({"CAPCTL_CONFIG": "nowhere.yaml", "CAPCTL_REHEARSAL": "121212-abcd"}, "rehearsal 121212-abcd"),
+    ],
+)
+def test_a_missing_file_that_a_variable_names_points_to_the_variable(environment: dict[str, str], remedy: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        load_target(Path("nowhere.yaml"), None, environment=environment)
+    assert "CAPCTL_CONFIG names it" in caught.value.hint
+    assert remedy in caught.value.hint
+    assert "`capctl init`" not in caught.value.hint
+
+
 def test_a_file_that_is_not_text_is_unreadable() -> None:
     Path("capctl.yaml").write_bytes(b"project: \xff\xfe")
     with pytest.raises(UsageError) as caught:

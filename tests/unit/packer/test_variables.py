@@ -15,31 +15,10 @@ import pytest
 import packer
 from packer.manifest import ManifestUnreadable, read_manifest
 from packer.variables import BakeVariables, ModelDownload, write_model_list
+from tests.fakes.packer import bake_variables
 
 README = Path(packer.__file__).with_name("README.md")
 MODEL = ModelDownload(path="models/a b.onnx", bytes=3, sha256="aa" * 32, mode="0444", url="https://x/y?z")
-
-
-def variables(folder: Path) -> BakeVariables:
-    for name in ("models.tsv", "model-set.json"):
-        (folder / name).touch()
-    return BakeVariables(
-        region="us-west-2",
-        base_ami="ami-0base0000000gpu1",
-        ami_name="vision-models-1",
-        tags={"capctl:run": "r", "Name": "n"},
-        model_list=str(folder / "models.tsv"),
-        model_marker=str(folder / "model-set.json"),
-        evidence=str(folder / "evidence.json"),
-        manifest=str(folder / "manifest.json"),
-        instance_type="m6i.large",
-        root_device="/dev/xvda",
-        volume_gib=30,
-        ssh_username="ec2-user",
-        ssh_interface="private_ip",
-        ssh_port=22,
-        poll_attempts=720,
-    )
 
 
 def test_template_dataclass_and_readme_name_the_same_variables() -> None:
@@ -53,7 +32,7 @@ def test_template_dataclass_and_readme_name_the_same_variables() -> None:
 @pytest.mark.parametrize("interface", ["private_ip", "public_ip", "session_manager"])
 def test_packer_accepts_the_template(tmp_path: Path, interface: str) -> None:
     wanted = replace(
-        variables(tmp_path), ssh_interface=interface, custom_endpoint="http://127.0.0.1:1", instance_profile="p"
+        bake_variables(tmp_path), ssh_interface=interface, custom_endpoint="http://127.0.0.1:1", instance_profile="p"
     )
     wanted.write(tmp_path / "bake.pkrvars.json")
     command = ["packer", "validate", f"-var-file={tmp_path / 'bake.pkrvars.json'}", str(packer.TEMPLATE)]
@@ -68,7 +47,7 @@ def test_template_is_formatted() -> None:
 
 
 def test_absent_values_are_null_in_the_variable_file(tmp_path: Path) -> None:
-    variables(tmp_path).write(tmp_path / "bake.pkrvars.json")
+    bake_variables(tmp_path).write(tmp_path / "bake.pkrvars.json")
     document = json.loads((tmp_path / "bake.pkrvars.json").read_text())
     assert document["subnet_id"] is None
     assert document["custom_endpoint"] is None

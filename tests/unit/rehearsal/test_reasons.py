@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lifecycle.rehearsal.scene_names import PARTS
+from lifecycle.rehearsal.standins import PARTS
 from lifecycle.rehearsal.standins.reasons import find_standins
 from tests.fakes.ui import FakeUi
 
