@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from lifecycle.domain.measures import counted, size_text
+
 if TYPE_CHECKING:
     from lifecycle.domain.digest import Digest
-    from lifecycle.domain.measures import counted, size_text
-from lifecycle.domain.image import ImageRef
+    from lifecycle.domain.image import ImageRef
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

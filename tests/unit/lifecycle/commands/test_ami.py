@@ -55,7 +55,7 @@ def checked(verdict: str, state: str) -> str:
         ("ok", "bake digest", BAKED_FROM, BAKED_FROM),
         ("ok", "IMDSv2 required", "yes", "yes"),
         ("ok", "payload evidence", "sha256:e763bd0fa378", "sha256:e763bd0fa378, reported by i-00000000000000001"),
-        ("ok", "payload digest", MODEL_SET[:19], f"{MODEL_SET[:19]}, 1 files"),
+        ("ok", "payload digest", MODEL_SET[:19], f"{MODEL_SET[:19]}, 1 file"),
         ("ok", "payload size", "at most 1.0 kB", "3 B"),
         ("not checked", "the blocks of the snapshot", "", ""),
         ("not checked", "a boot of the AMI", "", ""),

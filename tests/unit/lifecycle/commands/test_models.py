@@ -25,7 +25,7 @@ CASES = [
         text=f"""\
 Plan: lock models.lock.yaml
   because there is no models.lock.yaml
-  1. write models.lock.yaml: {MODEL_SET[:19]}, 1 files
+  1. write models.lock.yaml: {MODEL_SET[:19]}, 1 file
 Nothing was changed; run again without `--dry-run` to apply""",
         document={"schema": "capctl.plan/1", "title": "lock models.lock.yaml"},
     ),
