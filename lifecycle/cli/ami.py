@@ -57,8 +57,9 @@ def list_(invocation: Invocation, status: str | None) -> None:
 def show(invocation: Invocation, ami: str) -> None:
     """Show what AMI is and what went into it."""
     from lifecycle.domain.ami import parse_ami_id
+    from lifecycle.workflows.list_amis import show_ami
 
-    found = invocation.app.amis.get(parse_ami_id(ami))
+    found = show_ami(invocation.app, parse_ami_id(ami))
     invocation.emit("capctl.ami/1", documents.ami(found), lambda: _details(found))
 
 

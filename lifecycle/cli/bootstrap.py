@@ -22,11 +22,11 @@ def command(invocation: Invocation, dry_run: bool) -> None:
 
     Bucket, image repository, pointer table, log group and roles: what all releases share. Does nothing when all is there.
     """
-    from lifecycle.workflows.bootstrap import plan_bootstrap
+    from lifecycle.workflows.bootstrap import ApplyBase, base_outputs, plan_bootstrap
 
     plan = plan_bootstrap(invocation.app)
-    if invocation.execute(plan, dry_run=dry_run):
-        outputs = invocation.app.stack.base()
+    if done := invocation.execute(plan, dry_run=dry_run):
+        outputs = done.find(ApplyBase) or base_outputs(invocation.app)
         invocation.emit("capctl.base/1", documents.base(outputs, changed=bool(plan.steps)), lambda: _text(outputs))
 
 

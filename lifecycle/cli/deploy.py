@@ -26,12 +26,13 @@ def command(invocation: Invocation, ami: str | None, image: str | None, dry_run:
     """
     from lifecycle.workflows.deploy import Wanted, plan_deploy
     from lifecycle.workflows.lookups import active_pointer
+    from lifecycle.workflows.move_pointer import MovePointer
     from lifecycle.workflows.smoke import Smoke
 
     app = invocation.app
     with app.ui.step("read the AMI, the image and the releases"):
         plan = plan_deploy(app, app.target, invocation.run, Wanted(ami=ami, image=image))
     if done := invocation.execute(plan, dry_run=dry_run, ask=True):
-        pointer = active_pointer(app)
-        document = documents.deployment(pointer, done, report=done.of(Smoke))
+        pointer = done.find(MovePointer) or active_pointer(app)
+        document = documents.deployment(pointer, done, report=done.find(Smoke))
         invocation.emit("capctl.deployment/1", document, pointer.release_id)

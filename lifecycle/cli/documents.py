@@ -39,13 +39,14 @@ def error(failure: CapctlError) -> Document:
 
     `evidence` is what a failed smoke leaves: its report under `smoke`, or the job that did not succeed under `job`.
     """
+    # Evidence of another name has no document: the error is told without it.
     shown: dict[str, Callable[[Any], Document]] = {"smoke": smoke, "job": job}
     return {
         "code": failure.code,
         "message": failure.message,
         "hint": failure.hint,
         "details": list(failure.details),
-        "evidence": {name: shown[name](found) for name, found in failure.evidence.items()},
+        "evidence": {name: shown[name](found) for name, found in failure.evidence.items() if name in shown},
         "exit_code": int(failure.exit_code),
     }
 

@@ -54,7 +54,8 @@ def push(invocation: Invocation, dry_run: bool) -> None:
     from lifecycle.workflows.push_image import PushCode, plan_push_image
 
     plan = plan_push_image(invocation.app)
-    if (done := invocation.execute(plan, dry_run=dry_run)) and (pushed := done.of(PushCode)):
+    if done := invocation.execute(plan, dry_run=dry_run):
+        pushed = done.of(PushCode)
         invocation.emit("capctl.image/1", documents.image(pushed), str(pushed.ref))
 
 

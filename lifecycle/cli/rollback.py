@@ -21,11 +21,12 @@ def command(invocation: Invocation, to: str | None, dry_run: bool) -> None:
     rollback the next one must name its release: the one before the active one is then the one that was left.
     """
     from lifecycle.workflows.lookups import active_pointer
+    from lifecycle.workflows.move_pointer import MovePointer
     from lifecycle.workflows.rollback import plan_rollback
 
     app = invocation.app
     plan = plan_rollback(app, invocation.run, to=to)
-    if invocation.execute(plan, dry_run=dry_run, ask=True):
-        pointer = active_pointer(app)
+    if done := invocation.execute(plan, dry_run=dry_run, ask=True):
+        pointer = done.find(MovePointer) or active_pointer(app)
         document = documents.rollback(pointer, changed=bool(plan.steps))
         invocation.emit("capctl.rollback/1", document, pointer.release_id)

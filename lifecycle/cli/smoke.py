@@ -22,5 +22,6 @@ def command(invocation: Invocation, release_id: str | None, dry_run: bool) -> No
 
     app = invocation.app
     plan = plan_smoke(app, app.target, invocation.run, release_id=release_id)
-    if (done := invocation.execute(plan, dry_run=dry_run)) and (report := done.of(Smoke)):
+    if done := invocation.execute(plan, dry_run=dry_run):
+        report = done.of(Smoke)
         invocation.emit("capctl.smoke/1", documents.smoke(report), lambda: check_table(report.checks))

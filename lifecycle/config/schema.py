@@ -101,7 +101,9 @@ class SmokeSection(Section):
     video_url: str | None = key(
         None, "Video to analyse, below `samples/` or `videos/` of the bucket; needed by `deploy` and `smoke`"
     )
-    timeout_s: int = key(1800, "Longest wait for the smoke job in seconds", ge=10)
+    timeout_s: int = key(
+        1800, "Longest wait for the smoke job to start, and again for it to end once it runs, in seconds", ge=10
+    )
     min_tracks: int = key(1, "Tracks that the result must hold at least", ge=0)
     database_url: str | None = key(
         None, "PostgreSQL URL, as seen from here, to count the stored rows; absent = not counted"

@@ -79,7 +79,7 @@ TRANSITIONS: Mapping[AmiStatus | None, frozenset[AmiStatus]] = {
 
 
 class Tag(StrEnum):
-    """Tag keys on AMIs, their snapshots and the instances that bake them."""
+    """Tag keys on AMIs, their snapshots, the instances that bake them, and jobs."""
 
     BAKE_DIGEST = "capctl:bake-digest"
     MODEL_SET = "capctl:model-set"
@@ -87,6 +87,8 @@ class Tag(StrEnum):
     RECIPE = "capctl:recipe"
     GIT = "capctl:git"
     RUN = "capctl:run"
+    RELEASE = "capctl:release"
+    PURPOSE = "capctl:purpose"
     STATUS = "capctl:status"
     PROJECT = "capctl:project"
     EVIDENCE = "capctl:evidence"

@@ -5,14 +5,19 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """One thing that was proven, or not. `expected` and `found` are for people."""
+    """One thing that was proven, or not. `expected` and `found` are for people.
+
+    `is_seen` is False where nothing could be looked at any more: then it is not ok, and nothing is wrong either.
+    """
 
     name: str
     ok: bool
     expected: str
     found: str
+    is_seen: bool = True
 
     @property
     def line(self) -> str:
         """The check as one line of text."""
-        return f"{'ok    ' if self.ok else 'failed'}  {self.name}: expected {self.expected}, found {self.found}"
+        word = "ok" if self.ok else "failed" if self.is_seen else "unseen"
+        return f"{word:6}  {self.name}: expected {self.expected}, found {self.found}"

@@ -98,6 +98,13 @@ def exit_text(exit_code: int | None) -> str:
     return f"{exit_code} {contract.ExitCode(exit_code).meaning}" if known else str(exit_code)
 
 
+def state_text(job: JobRecord) -> str:
+    """`FAILED, exit 65 unreadable input: OutOfMemory`: the state of a job, what it ended with and why, as far as is known."""
+    ended = f", exit {exit_text(job.exit_code)}" if job.exit_code is not None else ""
+    why = f": {reason_text(job)}" if reason_text(job) else ""
+    return f"{job.state}{ended}{why}"
+
+
 def reason_text(job: JobRecord) -> str:
     """What the container was ended by, where Batch knows it; else why the job is where it is, if Batch says anything of use."""
     return job.reason or (job.status_reason if job.status_reason != _SAYS_NOTHING else "")

@@ -64,6 +64,13 @@ class Done:
     results: tuple[tuple[Step[Any], Any], ...] = ()
     failures: tuple[tuple[Step[Any], CapctlError], ...] = ()
 
-    def of(self, kind: type[Step[T]]) -> T | None:
+    def of(self, kind: type[Step[T]]) -> T:
+        """The result of the step of this class, which the plan had; raises `LookupError` when it had none."""
+        result = self.find(kind)
+        if result is None:
+            raise LookupError(f"no {kind.__name__} among {[type(step).__name__ for step, _ in self.results]}")
+        return result
+
+    def find(self, kind: type[Step[T]]) -> T | None:
         """The result of the step of this class; None when the plan had none, or it failed."""
         return next((result for step, result in self.results if isinstance(step, kind)), None)

@@ -58,7 +58,11 @@ class DeployedRelease:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pointer:
-    """Which release takes new jobs; `version` grows by one with every move. `moved_at` is ISO 8601 in UTC."""
+    """Which release takes new jobs; `version` grows by one with every move. `moved_at` is ISO 8601 in UTC.
+
+    `promoted` are the ids of the releases that took jobs, those that are gone included, in the order in which they were last deployed;
+    a rollback changes nothing in it. It is empty where an earlier version of capctl moved the pointer, which did not say.
+    """
 
     version: int
     release_id: str
@@ -68,6 +72,17 @@ class Pointer:
     moved_at: str
     moved_by: str
     reason: str
+    promoted: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"version {self.version}"
+
+
+def promoted_ids(releases: tuple[DeployedRelease, ...], pointer: Pointer | None) -> tuple[str, ...]:
+    """The ids of those that took jobs, as in `Pointer.promoted`; what exists and is not among them was made and never promoted.
+
+    Where the pointer does not say, any of `releases`, oldest first, may have.
+    """
+    if pointer is None:
+        return ()
+    return pointer.promoted or tuple(deployed.id for deployed in releases)

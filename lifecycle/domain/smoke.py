@@ -28,9 +28,14 @@ class SmokeReport:
         """Whether every check held."""
         return all(check.ok for check in self.checks)
 
+    @property
+    def is_verdict(self) -> bool:
+        """Whether something that was seen is not as it should be."""
+        return any(check.is_seen and not check.ok for check in self.checks)
+
 
 def check_host(job: JobRecord, release: DeployedRelease, host_ami: AmiId | None) -> tuple[Check, ...]:
-    """That the pair really ran: this image, on a host that booted this AMI."""
+    """That the pair really ran: this image, on a host that booted this AMI; None for a host that went before anybody asked it."""
     return (
         Check(
             name="image",
@@ -38,7 +43,13 @@ def check_host(job: JobRecord, release: DeployedRelease, host_ami: AmiId | None)
             expected=str(release.image.digest),
             found=job.image or "no image",
         ),
-        Check(name="host-ami", ok=host_ami == release.ami_id, expected=release.ami_id, found=host_ami or "no host"),
+        Check(
+            name="host-ami",
+            ok=host_ami == release.ami_id,
+            expected=release.ami_id,
+            found=host_ami or "no host any more",
+            is_seen=host_ami is not None,
+        ),
     )
 
 

@@ -93,6 +93,11 @@ def plan_bootstrap(ports: Ports) -> Plan:
     )
 
 
+def base_outputs(ports: Ports) -> BaseOutputs:
+    """What the base stack made; raises `CapctlError("base-missing")` before the first bootstrap."""
+    return ports.stack.base()
+
+
 def _different(changes: tuple[ResourceChange, ...]) -> tuple[ResourceChange, ...]:
     return tuple(change for change in changes if change.operation is not Operation.SAME)
 

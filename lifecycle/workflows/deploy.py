@@ -11,11 +11,12 @@ from lifecycle.domain.image import ImageRef, image_with_short_digest, is_short_d
 from lifecycle.domain.job import Purpose
 from lifecycle.domain.permissions import READ_AMIS, READ_IMAGES, READ_JOBS, READ_POINTER, READ_QUEUES, READ_STATE
 from lifecycle.domain.plan import Plan, Step
-from lifecycle.domain.release import DeployedRelease, Parameters, Pointer, Release
+from lifecycle.domain.release import DeployedRelease, Parameters, Pointer, Release, promoted_ids
 from lifecycle.domain.run import Run
 from lifecycle.errors import CapctlError, UsageError
 from lifecycle.ports import Ports
 from lifecycle.ports.stack import Operation, ResourceChange
+from lifecycle.workflows.lookups import release_among
 from lifecycle.workflows.move_pointer import MovePointer
 from lifecycle.workflows.release_steps import CreateRelease, PruneReleases, RemoveRelease, WaitValid
 from lifecycle.workflows.smoke import Smoke, require_video
@@ -46,7 +47,9 @@ def plan_deploy(ports: Ports, target: Target, run: Run, wanted: Wanted) -> Plan:
     exists = release.id in {deployed.id for deployed in existing}
     if pointer and pointer.release_id == release.id and exists:
         return Plan(title=f"deploy release {release.id}", because="it is active already")
-    is_ours = not exists or _was_left_unfinished(ports, release, existing, pointer)
+    is_ours = not exists or (
+        release.id not in promoted_ids(existing, pointer) and _only_smoked(ports, release, existing)
+    )
     steps: list[Step[Any]] = []
     if not exists:
         _require_room(ports, target)
@@ -161,19 +164,10 @@ def _require_only_creates(
         )
 
 
-def _was_left_unfinished(
-    ports: Ports, release: Release, existing: tuple[DeployedRelease, ...], pointer: Pointer | None
-) -> bool:
-    """Whether an earlier run made `release` and never promoted it.
-
-    Such a release is younger than those that the pointer names, and nothing but smoke jobs ever ran on it.
-    """
-    ids = [deployed.id for deployed in existing]
-    place = ids.index(release.id)
-    named = {pointer.release_id, pointer.previous_release_id} if pointer else set()
-    if not named.isdisjoint(ids[place:]):
-        return False
-    return all(job.purpose is Purpose.SMOKE for job in ports.jobs.list(existing[place].job_queue_arn))
+def _only_smoked(ports: Ports, release: Release, existing: tuple[DeployedRelease, ...]) -> bool:
+    """Whether nothing but smoke jobs ran on `release`: jobs can be given to its queue past the pointer, too."""
+    jobs = ports.jobs.list(release_among(existing, release.id).job_queue_arn)
+    return all(job.purpose is Purpose.SMOKE for job in jobs)
 
 
 def _because(release: Release, pointer: Pointer | None) -> str:

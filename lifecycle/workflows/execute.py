@@ -15,8 +15,8 @@ def execute(plan: Plan, ports: Ports, run: Run) -> Done:
     """Apply every step of `plan`; returns what came of each.
 
     When a step ends in a verdict and the plan has undo steps they are applied, and `RolledBack` is raised from the failure (or
-    `PartlyApplied`, when an undo step fails too). After any other failure the next run goes on from what is there. What fails after
-    the last step is a warning.
+    `PartlyApplied`, when an undo step fails too, and `Interrupted`, when a signal ends it). After any other failure the next run goes
+    on from what is there. What fails after the last step is a warning.
     """
     if not plan.steps:
         ports.ui.note(f"{plan.title}: {plan.because}")
@@ -87,6 +87,14 @@ def _undo(plan: Plan, failure: CapctlError, ports: Ports, run: Run) -> None:
     for step in plan.undo:
         try:
             _apply(step, plan, ports, run)
+        except Interrupted as signal:
+            raise Interrupted(
+                signal.code,
+                f"{failure.message}; the command was interrupted before the former state was back: {step.describe()}",
+                hint="Run the same command again: it goes on from what is there",
+                details=failure.details,
+                evidence=failure.evidence,
+            ) from signal
         except CapctlError as error:
             raise PartlyApplied(
                 error.code if isinstance(error, PartlyApplied) else "undo-failed",

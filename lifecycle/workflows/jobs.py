@@ -3,7 +3,8 @@
 from collections.abc import Callable
 
 from lifecycle.config.target import Target
-from lifecycle.domain.job import JobRecord, JobState, contract, exit_text, reason_text
+from lifecycle.domain.ami import Tag
+from lifecycle.domain.job import JobRecord, JobState, contract, state_text
 from lifecycle.domain.layout import VIDEO_FOLDERS, Folder
 from lifecycle.domain.permissions import READ_JOBS, READ_LOGS, READ_OBJECTS, READ_POINTER, SUBMIT_JOBS
 from lifecycle.domain.run import Run
@@ -56,7 +57,7 @@ def submit_job(
         queue_arn=pointer.job_queue_arn,
         definition_arn=pointer.job_definition_arn,
         environment=wanted,
-        tags={"capctl:release": pointer.release_id, "capctl:run": run.id},
+        tags={Tag.RELEASE: pointer.release_id, Tag.RUN: run.id},
     )
     return ports.jobs.get(ports.jobs.submit(request))
 
@@ -91,9 +92,7 @@ def rejection(job: JobRecord) -> CapctlError | None:
     """The error that a job amounts to, if it failed."""
     if job.state is not JobState.FAILED:
         return None
-    ended = f", exit {exit_text(job.exit_code)}" if job.exit_code is not None else ""
-    why = f": {reason_text(job)}" if reason_text(job) else ""
-    return CapctlError("job-failed", f"Job `{job.id}` is {job.state}{ended}{why}", hint="The end of its log says more")
+    return CapctlError("job-failed", f"Job `{job.id}` is {state_text(job)}", hint="The end of its log says more")
 
 
 def job_watch(ports: Ports, job_id: str, show: Callable[[LogLine], None]) -> Callable[[], JobRecord]:

@@ -3,28 +3,36 @@
 from dataclasses import dataclass
 
 from lifecycle.domain.permissions import READ_POINTER, READ_STATE
-from lifecycle.domain.release import Pointer
+from lifecycle.domain.release import Pointer, promoted_ids
 from lifecycle.domain.run import Run
 from lifecycle.errors import CapctlError
 from lifecycle.ports import Ports
-from lifecycle.workflows.lookups import deployed_release
+from lifecycle.workflows.lookups import release_among
+
+# More than can exist: Batch allows 50 compute environments.
+_REMEMBERED = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MovePointer:
-    """Point at a release, unless somebody else moved the pointer since the plan was made; `seen` is the pointer of that moment."""
+    """Point at a release, unless somebody else moved the pointer since the plan was made; `seen` is the pointer of that moment.
+
+    `is_rollback` says that the release was deployed before and is not deployed anew.
+    """
 
     ports: Ports
     run: Run
     release_id: str
     seen: Pointer | None
+    is_rollback: bool = False
     permissions: tuple[str, ...] = (*READ_POINTER, *READ_STATE, "dynamodb:PutItem")
 
     def describe(self) -> str:
         return f"pointer: {self.seen.release_id if self.seen else 'none'} -> {self.release_id}"
 
     def apply(self) -> Pointer:
-        release = deployed_release(self.ports, self.release_id)
+        releases = self.ports.stack.releases()
+        release = release_among(releases, self.release_id)
         version = self.seen.version if self.seen else 0
         moved = Pointer(
             version=version + 1,
@@ -35,6 +43,7 @@ class MovePointer:
             moved_at=self.ports.clock.now().isoformat(timespec="seconds"),
             moved_by=self.run.user,
             reason=self.run.reason,
+            promoted=self._promoted(promoted_ids(releases, self.seen)),
         )
         self.ports.pointers.move(moved, expected_version=version)
         return moved
@@ -47,3 +56,9 @@ class MovePointer:
                 f"The pointer reads `{found.release_id if found else 'none'}` after it was moved to `{self.release_id}`",
                 hint="Look at `capctl status`: somebody else moved it",
             )
+
+    def _promoted(self, before: tuple[str, ...]) -> tuple[str, ...]:
+        if self.is_rollback and self.release_id in before:
+            return before
+        others = (release_id for release_id in before if release_id != self.release_id)
+        return (*others, self.release_id)[-_REMEMBERED:]

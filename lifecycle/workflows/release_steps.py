@@ -121,7 +121,8 @@ class WaitValid:
 class RemoveRelease:
     """Remove a release again, unless the pointer needs it.
 
-    Raises `PartlyApplied("release-active")` when the pointer names it: then the former state is not back in place.
+    Raises `PartlyApplied("release-active")` when the pointer names it, as active or as the one before: then another run promoted it,
+    and the former state is not back in place.
     """
 
     ports: Ports
@@ -140,14 +141,16 @@ class RemoveRelease:
                 hint="Run `capctl rollback`, or look at `capctl status` whether somebody else wants it there",
             )
         if self.release_id in _needed(pointer):
-            return "kept, the pointer needs it"
+            raise PartlyApplied(
+                "release-active",
+                f"Release `{self.release_id}` took jobs meanwhile and is the one before the active one, so it is not removed",
+                hint="Look at `capctl status`: `capctl rollback` without `--to` would go back to it",
+            )
         # Asked for even when the release is not listed: what a failed creation left belongs to no list.
         self.ports.stack.remove_releases({self.release_id})
         return "removed"
 
     def verify(self, _: str) -> None:
-        if self.release_id in _needed(self.ports.pointers.read()):
-            return
         if self.release_id in _ids(self.ports.stack.releases()):
             raise CapctlError(
                 "release-not-removed",

@@ -1,13 +1,13 @@
 """Run a real job on a release and check what it did."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from lifecycle.config.target import Target
-from lifecycle.domain.ami import AmiId
+from lifecycle.domain.ami import AmiId, Tag
 from lifecycle.domain.analysis import parse_result
 from lifecycle.domain.check import Check
-from lifecycle.domain.job import JobRecord, JobState, Obstacle, Purpose, contract
+from lifecycle.domain.job import JobRecord, JobState, Obstacle, Purpose, contract, state_text
 from lifecycle.domain.layout import Folder
 from lifecycle.domain.permissions import READ_JOBS, READ_LOGS, READ_OBJECTS, READ_POINTER, READ_STATE, SUBMIT_JOBS
 from lifecycle.domain.plan import Plan
@@ -57,17 +57,27 @@ class Smoke:
         return _report(self.ports, self.target, release, job, host_ami)
 
     def verify(self, result: SmokeReport) -> None:
-        failed = [check for check in result.checks if not check.ok]
-        if failed:
-            raise CapctlError(
-                "smoke-failed",
-                f"Release `{self.release_id}` ran its smoke job `{result.job_id}`"
-                f" and failed {', '.join(f'`{check.name}`' for check in failed)}",
-                hint=f"Read `capctl job logs {result.job_id}` and `{result.result_uri}`",
-                details=tuple(check.line for check in result.checks),
-                evidence={"smoke": result},
-                verdict=True,
+        if result.ok:
+            return
+        names = ", ".join(f"`{check.name}`" for check in result.checks if not check.ok)
+        ran = f"Release `{self.release_id}` ran its smoke job `{result.job_id}`"
+        details, evidence = tuple(check.line for check in result.checks), {"smoke": result}
+        if not result.is_verdict:
+            raise Inconclusive(
+                "smoke-unseen",
+                f"{ran}, and its host went before {names} could be checked; nothing was proven either way and the release stays",
+                hint="Run the command again: it runs another job",
+                details=details,
+                evidence=evidence,
             )
+        raise CapctlError(
+            "smoke-failed",
+            f"{ran} and failed {names}",
+            hint=f"Read `capctl job logs {result.job_id}` and `{result.result_uri}`",
+            details=details,
+            evidence=evidence,
+            verdict=True,
+        )
 
 
 def plan_smoke(ports: Ports, target: Target, run: Run, *, release_id: str | None) -> Plan:
@@ -119,7 +129,7 @@ def _request(target: Target, run: Run, release: DeployedRelease) -> JobRequest:
             contract.Env.SESSION_ID.value: session_id,
             contract.Env.RESULT_URL.value: _result_folder(target, session_id),
         },
-        tags={"capctl:release": release.id, "capctl:run": run.id},
+        tags={Tag.RELEASE: release.id, Tag.RUN: run.id},
         purpose=Purpose.SMOKE,
     )
 
@@ -129,26 +139,32 @@ def _result_folder(target: Target, session_id: str) -> str:
 
 
 def _waited(ports: Ports, target: Target, job_id: str) -> tuple[JobRecord, AmiId | None]:
-    """Wait until the job has succeeded; the host is asked for its AMI while it still is there."""
+    """Wait until the job has succeeded; the host is asked for its AMI while it still is there.
+
+    The job gets `smoke.timeout_s` to find a host and start, and once more for each attempt to run: counted on this machine's clock,
+    from the first look that saw the attempt run, so that it ran at least that long.
+    """
     host_ami: AmiId | None = None
     watch = job_watch(ports, job_id, lambda line: ports.ui.detail(line.message))
+    timeout_s, begun_s = target.settings.smoke.timeout_s, ports.clock.monotonic()
+    running: tuple[int, float] | None = None
 
     def look() -> JobRecord:
-        nonlocal host_ami
+        nonlocal host_ami, running
         job = watch()
         host_ami = host_ami or ports.jobs.host_ami(job)
         if failure := _failure(ports, job):
             raise _stopped(ports, job, failure)
+        now_s = ports.clock.monotonic()
+        if job.state is not JobState.RUNNING:
+            running = None
+        elif running is None or running[0] != job.attempts:
+            running = (job.attempts, now_s)
+        if not job.state.is_final and now_s - (running[1] if running else begun_s) >= timeout_s:
+            raise _stopped(ports, job, _overdue(ports, job, timeout_s))
         return job
 
-    job = wait_for(
-        look,
-        lambda job: job.state is JobState.SUCCEEDED,
-        replace(_JOB, timeout_s=target.settings.smoke.timeout_s),
-        ports.clock,
-        timed_out=lambda job: _stopped(ports, job, _overdue(ports, job)),
-    )
-    return job, host_ami
+    return wait_for(look, lambda job: job.state is JobState.SUCCEEDED, _JOB, ports.clock), host_ami
 
 
 def _stopped(ports: Ports, job: JobRecord, failure: CapctlError) -> CapctlError:
@@ -167,25 +183,24 @@ def _failure(ports: Ports, job: JobRecord) -> CapctlError | None:
     return None
 
 
-def _overdue(ports: Ports, job: JobRecord) -> CapctlError:
+def _overdue(ports: Ports, job: JobRecord, timeout_s: int) -> CapctlError:
     if job.state.needs_host:
         return _inconclusive(job, f"got no host in time: {job.status_reason or 'Batch gives no reason'}")
     return TimedOut(
         "smoke-timed-out",
-        f"Smoke job `{job.id}` was still {job.state} at the end of `smoke.timeout_s`",
+        f"Smoke job `{job.id}` was still {job.state} after {timeout_s} s, the whole of `smoke.timeout_s`",
         hint=f"Read `capctl job logs {job.id}`, or allow more time",
         details=_log_tail(ports, job),
         evidence={"job": job},
-        # A job that hangs is the release's own fault; one that still starts may wait for a slow download.
+        # A job that hangs for all its time is the release's own fault; one that still starts may wait for a slow download.
         verdict=job.state is JobState.RUNNING,
     )
 
 
 def _failed(ports: Ports, job: JobRecord) -> CapctlError:
-    exit_code = "" if job.exit_code is None else f", exit code {job.exit_code}"
     return CapctlError(
         "smoke-failed",
-        f"Smoke job `{job.id}` is {job.state}{exit_code}: {job.reason or job.status_reason or 'no reason given'}",
+        f"Smoke job `{job.id}` is {state_text(job)}",
         hint=f"Read `capctl job logs {job.id}`",
         details=_log_tail(ports, job),
         evidence={"job": job},

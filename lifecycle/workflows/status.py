@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from lifecycle.domain.permissions import READ_POINTER, READ_QUEUES, READ_STATE
-from lifecycle.domain.release import DeployedRelease, Pointer
+from lifecycle.domain.release import DeployedRelease, Pointer, promoted_ids
 from lifecycle.ports import Ports
 from lifecycle.ports.jobs import Jobs, QueueStatus
 from lifecycle.ports.journal import BEGUN, JournalEntry
@@ -17,7 +17,7 @@ _JOURNAL_LINES = 10
 class ReleaseStatus:
     """A release and the state of its queue.
 
-    `role` is `active`, `previous`, `candidate` for one that is younger than those, so that its way to the pointer is unfinished, or "".
+    `role` is `active`, `previous`, `candidate` for one that was made and never promoted, or "".
     """
 
     deployed: DeployedRelease
@@ -37,7 +37,7 @@ class Status:
 def read_status(ports: Ports) -> Status:
     """Read everything that `capctl status` shows; a queue that is gone is a state, not an error."""
     pointer, releases = ports.pointers.read(), ports.stack.releases()
-    roles = _roles([deployed.id for deployed in releases], pointer)
+    roles = _roles(releases, pointer)
     return Status(
         pointer=pointer,
         releases=tuple(_release_status(ports.jobs, deployed, roles) for deployed in releases),
@@ -59,8 +59,8 @@ def _release_status(jobs: Jobs, deployed: DeployedRelease, roles: dict[str, str]
     )
 
 
-def _roles(ids: list[str], pointer: Pointer | None) -> dict[str, str]:
-    """By release id; `ids` stand in the order in which the releases were made."""
+def _roles(releases: tuple[DeployedRelease, ...], pointer: Pointer | None) -> dict[str, str]:
+    """By release id."""
+    candidates = {deployed.id for deployed in releases} - {*promoted_ids(releases, pointer)}
     named = {pointer.previous_release_id: "previous", pointer.release_id: "active"} if pointer else {}
-    youngest = max((place for place, release_id in enumerate(ids) if release_id in named), default=-1)
-    return dict.fromkeys(ids[youngest + 1 :], "candidate") | named
+    return dict.fromkeys(candidates, "candidate") | named

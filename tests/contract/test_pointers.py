@@ -21,6 +21,7 @@ FIRST = Pointer(
     moved_at="2026-01-01T00:00:00+00:00",
     moved_by="tester",
     reason="",
+    promoted=("0123456789ab",),
 )
 
 
@@ -50,12 +51,18 @@ def test_moved_pointer_reads_back_whole(pointers: Pointers) -> None:
 
 def test_move_from_the_version_that_was_read_succeeds(pointers: Pointers) -> None:
     pointers.move(FIRST, expected_version=0)
-    second = replace(FIRST, version=2, release_id="ba9876543210", previous_release_id=FIRST.release_id)
+    second = replace(
+        FIRST,
+        version=2,
+        release_id="ba9876543210",
+        previous_release_id=FIRST.release_id,
+        promoted=("0123456789ab", "ba9876543210"),
+    )
     pointers.move(second, expected_version=1)
     assert pointers.read() == second
 
 
-def test_item_that_lies_in_tables_already_stays_readable() -> None:
+def test_item_that_an_earlier_version_wrote_stays_readable() -> None:
     written = {
         "id": {"S": "pointer"},
         "version": {"N": "1"},
@@ -67,7 +74,12 @@ def test_item_that_lies_in_tables_already_stays_readable() -> None:
         "moved_by": {"S": "tester"},
         "reason": {"S": ""},
     }
-    assert _pointer(written) == FIRST
+    assert _pointer(written) == replace(FIRST, promoted=())
+
+
+def test_pointer_that_does_not_say_what_was_promoted_reads_back_whole(pointers: Pointers) -> None:
+    pointers.move(replace(FIRST, promoted=()), expected_version=0)
+    assert pointers.read() == replace(FIRST, promoted=())
 
 
 @pytest.mark.parametrize("expected_version", [0, 2])

@@ -1,7 +1,9 @@
 """What a deploy needs, made of fakes."""
 
+from dataclasses import replace
 from pathlib import Path
 
+from lifecycle.config.schema import StackSection
 from lifecycle.config.target import Target
 from lifecycle.domain.ami import Tag
 from lifecycle.domain.plan import Done
@@ -35,6 +37,14 @@ class DeployWorld:
 
     def deploy(self, **wanted: str) -> Done:
         return execute(plan_deploy(self.ports, self.target, RUN, Wanted(**wanted)), self.ports, RUN)
+
+    def deploy_three(self) -> tuple[str, ...]:
+        """Deploy one after the other, and keep all; returns their ids."""
+        self.target = replace(self.target, settings=replace(self.target.settings, stack=StackSection(keep_releases=3)))
+        for _ in range(3):
+            self.change_code()
+            self.deploy()
+        return tuple(self.ids)
 
     def change_code(self) -> None:
         self.ports.code.files["job.py"] += "#"

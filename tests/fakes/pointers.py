@@ -31,4 +31,5 @@ def pointer_at(release: Release) -> Pointer:
         moved_at="2026-01-01T00:00:00+00:00",
         moved_by="tester",
         reason="",
+        promoted=(release.id,),
     )

@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 
 from lifecycle.adapters.aws.errors import is_missing, translated
 from lifecycle.adapters.aws.session import AwsSession
-from lifecycle.domain.ami import AmiId
+from lifecycle.domain.ami import AmiId, Tag
 from lifecycle.domain.job import JobRecord, JobState, Obstacle, Purpose, QueueState
 from lifecycle.errors import CapctlError
 from lifecycle.ports.jobs import JobRequest, LogLine, LogPage, QueueStatus
@@ -16,7 +16,6 @@ from lifecycle.ports.jobs import JobRequest, LogLine, LogPage, QueueStatus
 # DescribeJobs takes up to this many ids.
 _DESCRIBED_AT_ONCE = 100
 _DEFAULT_LOG_GROUP = "/aws/batch/job"
-_PURPOSE_TAG = "capctl:purpose"
 # Of a job's name: letters, digits, hyphens and underscores.
 _NAME_LENGTH, _NOT_IN_NAMES = 128, re.compile(r"[^A-Za-z0-9_-]")
 _REASON_LENGTH = 256
@@ -43,7 +42,7 @@ class BatchJobs:
                 jobQueue=request.queue_arn,
                 jobDefinition=request.definition_arn,
                 containerOverrides={"environment": overrides},
-                tags={**request.tags, _PURPOSE_TAG: request.purpose.value},
+                tags={**request.tags, Tag.PURPOSE: request.purpose.value},
                 propagateTags=True,
                 **timeout,
             )
@@ -152,7 +151,7 @@ def _record(job: dict[str, Any]) -> JobRecord:
     return JobRecord(
         id=job["jobId"],
         name=job["jobName"],
-        purpose=Purpose.SMOKE if (job.get("tags") or {}).get(_PURPOSE_TAG) == Purpose.SMOKE else Purpose.WORK,
+        purpose=Purpose.SMOKE if (job.get("tags") or {}).get(Tag.PURPOSE) == Purpose.SMOKE else Purpose.WORK,
         state=JobState(job["status"]),
         obstacle=next((found for begin, found in _OBSTACLES.items() if reason.startswith(begin)), None),
         status_reason=reason,

@@ -1,6 +1,6 @@
 """The pointer in DynamoDB: one item, moved by compare-and-set."""
 
-from dataclasses import asdict, fields
+from dataclasses import fields
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -11,6 +11,7 @@ from lifecycle.domain.release import Pointer
 from lifecycle.errors import CapctlError
 
 _KEY = {"id": {"S": "pointer"}}
+_TEXTS = tuple(field.name for field in fields(Pointer) if field.name not in {"version", "promoted"})
 
 
 class DynamoPointers:
@@ -61,15 +62,15 @@ class DynamoPointers:
         )
 
 
-def _item(pointer: Pointer) -> dict[str, dict[str, str]]:
+def _item(pointer: Pointer) -> dict[str, Any]:
     return {
-        name: {"N": str(value)} if isinstance(value, int) else {"S": value} for name, value in asdict(pointer).items()
+        "version": {"N": str(pointer.version)},
+        **{name: {"S": getattr(pointer, name)} for name in _TEXTS},
+        "promoted": {"L": [{"S": release_id} for release_id in pointer.promoted]},
     }
 
 
-def _pointer(item: dict[str, dict[str, str]]) -> Pointer:
-    values: dict[str, Any] = {
-        field.name: int(item[field.name]["N"]) if field.name == "version" else item[field.name]["S"]
-        for field in fields(Pointer)
-    }
-    return Pointer(**values)
+def _pointer(item: dict[str, Any]) -> Pointer:
+    values: dict[str, Any] = {name: item[name]["S"] for name in _TEXTS}
+    promoted = item.get("promoted", {"L": []})["L"]
+    return Pointer(version=int(item["version"]["N"]), promoted=tuple(entry["S"] for entry in promoted), **values)

@@ -7,7 +7,7 @@ import pytest
 
 from lifecycle.domain.job import JobRecord, JobState, Obstacle
 from lifecycle.domain.release import Pointer
-from lifecycle.errors import CapctlError, Denied, Inconclusive, Interrupted, TimedOut
+from lifecycle.errors import CapctlError, Denied, Inconclusive, Interrupted, RolledBack, TimedOut
 from lifecycle.workflows.deploy import Wanted, plan_deploy, wanted_release
 from lifecycle.workflows.execute import execute
 from lifecycle.workflows.move_pointer import MovePointer
@@ -87,6 +87,59 @@ def test_job_that_was_still_starting_says_nothing_about_the_release(world: Deplo
     assert failed.value.exit_code == 5
     assert list(world.jobs.cancelled) == ["job-1"]
     assert len(world.ids) == 1
+
+
+@pytest.mark.parametrize("state", [JobState.RUNNABLE, JobState.STARTING])
+def test_job_that_got_its_host_late_has_all_its_time_to_run(world: DeployWorld, state: JobState) -> None:
+    world.jobs.course = (*[state] * 110, *[JobState.RUNNING] * 25, JobState.SUCCEEDED)
+    world.deploy()
+    assert world.active == world.ids[0]
+    assert world.ports.clock.monotonic() > 120
+
+
+def test_job_that_lost_its_host_and_found_no_other_decides_nothing(world: DeployWorld) -> None:
+    world.jobs.course = (*[JobState.RUNNING] * 100, JobState.RUNNABLE)
+    with pytest.raises(Inconclusive, match="got no host in time") as failed:
+        world.deploy()
+    assert (failed.value.code, failed.value.exit_code) == ("no-capacity", 3)
+    assert len(world.ids) == 1
+
+
+def test_host_that_went_before_it_was_asked_decides_nothing(
+    world: DeployWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(FakeJobs, "host_ami", lambda self, job: None)
+        with pytest.raises(Inconclusive, match="`host-ami`") as failed:
+            world.deploy()
+    assert (failed.value.code, failed.value.exit_code) == ("smoke-unseen", 3)
+    assert [line.split()[0] for line in failed.value.details if "host-ami" in line] == ["unseen"]
+    assert failed.value.evidence["smoke"].job_id == "job-1"
+    assert (world.active, len(world.ids)) == (None, 1)
+    world.deploy()
+    assert (world.active, len(world.jobs.requests)) == (world.ids[0], 2)
+
+
+def test_interrupt_while_the_release_is_removed_is_no_failed_undo_and_the_next_run_goes_on(
+    world: DeployWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(self: FakeStack, ids: set[str]) -> None:
+        raise Interrupted("interrupted", "The command was interrupted")
+
+    world.jobs.course = (JobState.FAILED,)
+    with monkeypatch.context() as patched:
+        patched.setattr(FakeStack, "remove_releases", interrupt)
+        with pytest.raises(Interrupted, match=f"remove release {wanted_id(world)}") as failed:
+            world.deploy()
+    assert failed.value.exit_code == 130
+    assert len(world.ids) == 1
+    with pytest.raises(RolledBack):
+        world.deploy()
+    assert world.ids == []
+
+
+def wanted_id(world: DeployWorld) -> str:
+    return wanted_release(world.ports, world.target, Wanted()).id
 
 
 def test_queue_that_never_settles_says_nothing_about_the_release(world: DeployWorld) -> None:

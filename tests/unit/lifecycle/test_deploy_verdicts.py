@@ -1,5 +1,6 @@
 """Deploy: a release that was tried and is good takes the jobs, one that is bad is taken back."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,8 @@ from lifecycle.domain.job import JobState, Obstacle
 from lifecycle.errors import CapctlError, PartlyApplied, RolledBack
 from lifecycle.workflows.deploy import Wanted, plan_deploy, wanted_release
 from lifecycle.workflows.execute import execute
+from lifecycle.workflows.rollback import plan_rollback
+from lifecycle.workflows.status import read_status
 from tests.fakes.deploys import DeployWorld
 from tests.fakes.jobs import queue
 from tests.fakes.pointers import pointer_at
@@ -39,7 +42,7 @@ def test_failing_smoke_removes_the_release_and_leaves_the_pointer(world: DeployW
     with pytest.raises(RolledBack) as failed:
         world.deploy()
     assert failed.value.exit_code == 7
-    assert "exit code 1" in failed.value.message
+    assert "is FAILED, exit 1; the former" in failed.value.message
     assert failed.value.details == ("analysis begins", "analysis ends")
     assert (world.active, world.ids) == (good, [good])
 
@@ -96,13 +99,25 @@ def test_misconfigured_release_fails_without_waiting(world: DeployWorld) -> None
     assert world.ports.clock.monotonic() < 2
 
 
-def test_job_that_never_ends_is_cancelled_and_taken_back(world: DeployWorld) -> None:
-    world.jobs.course = (JobState.RUNNING,)
-    with pytest.raises(RolledBack) as failed:
+@pytest.mark.parametrize(("looks", "late_s"), [(0, 0), (110, 82)])
+def test_job_that_never_ends_is_cancelled_and_taken_back_once_it_ran_for_all_its_time(
+    world: DeployWorld, looks: int, late_s: float
+) -> None:
+    world.jobs.course = (*[JobState.RUNNABLE] * looks, JobState.RUNNING)
+    with pytest.raises(RolledBack, match="still RUNNING after 100 s") as failed:
         world.deploy()
     assert failed.value.code == "smoke-timed-out"
     assert list(world.jobs.cancelled) == ["job-1"]
     assert world.ids == []
+    assert world.ports.clock.monotonic() == pytest.approx(late_s + 100, abs=6)
+
+
+def test_attempt_of_a_job_does_not_answer_for_the_time_of_the_one_before(world: DeployWorld) -> None:
+    world.jobs.course = (JobState.RUNNING,) * 100
+    world.jobs.outcome = {"attempts": 1}
+    with pytest.raises(RolledBack):
+        world.deploy()
+    assert world.ports.clock.monotonic() == pytest.approx(66 + 100, abs=6)
 
 
 def test_release_whose_queue_is_gone_is_taken_back(world: DeployWorld) -> None:
@@ -157,12 +172,24 @@ def test_nothing_is_called_rolled_back_while_the_pointer_names_the_release(world
     assert world.ids == [world.active]
 
 
-def test_older_release_that_fails_its_smoke_job_stays(world: DeployWorld) -> None:
-    for _ in range(3):
-        world.deploy(image=str(world.ports.code.push().ref))
-        world.change_code()
-    kept = wanted_release(world.ports, world.target, Wanted())
-    world.stack._releases = {kept.id: deployed(kept)} | world.stack._releases
+def test_release_that_others_promoted_and_left_again_is_not_called_rolled_back(world: DeployWorld) -> None:
+    plan, other = plan_deploy(world.ports, world.target, RUN, Wanted()), make_release(99)
+    release = wanted_release(world.ports, world.target, Wanted())
+    world.pointers.move(pointer_at(release), expected_version=0)
+    named = replace(pointer_at(other), version=2, previous_release_id=release.id)
+    world.pointers.move(named, expected_version=1)
+    world.jobs.course = (JobState.FAILED,)
+    with pytest.raises(PartlyApplied, match="is the one before the active one") as failed:
+        execute(plan, world.ports, RUN)
+    assert failed.value.code == "release-active"
+    assert world.ids == [release.id]
+
+
+def test_release_that_was_left_by_two_rollbacks_and_fails_its_smoke_job_stays(world: DeployWorld) -> None:
+    made = world.deploy_three()
+    for back in made[1::-1]:
+        execute(plan_rollback(world.ports, RUN, to=back), world.ports, RUN)
+    assert [release.role for release in read_status(world.ports).releases] == ["active", "previous", ""]
     world.jobs.course = (JobState.FAILED,)
     before = world.ids
     plan = plan_deploy(world.ports, world.target, RUN, Wanted())

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from lifecycle.cli import documents
+from lifecycle.errors import CapctlError
 from tests.dev.documents import commands_by_schema
 from tests.dev.samples import SAMPLES
 from tests.golden import FOLDER, assert_golden
@@ -36,6 +37,11 @@ def test_no_document_is_made_from_all_fields_of_a_class() -> None:
     for path in (*(package / "cli").glob("*.py"), *(package / "workflows").glob("*.py")):
         names = {node.id for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Name)}
         assert "asdict" not in names, path
+
+
+def test_error_leaves_out_evidence_that_has_no_document() -> None:
+    failure = CapctlError("broken", "It broke", evidence={"weather": object()})
+    assert documents.error(failure)["evidence"] == {}
 
 
 def test_what_did_not_happen_yet_has_no_time() -> None:

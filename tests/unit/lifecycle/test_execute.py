@@ -116,6 +116,26 @@ def test_a_failing_undo_is_partly_applied(world: World, ports: FakePorts) -> Non
     assert "that too" in caught.value.message
 
 
+def test_result_of_a_step_that_a_plan_must_have_is_not_silently_absent(world: World, ports: FakePorts) -> None:
+    assert execute(_plan(MarkStep(world=world, name="a")), ports, RUN).of(MarkStep) == "marked"
+    nothing = execute(_plan(), ports, RUN)
+    assert nothing.find(MarkStep) is None
+    with pytest.raises(LookupError, match="MarkStep"):
+        nothing.of(MarkStep)
+
+
+def test_a_signal_while_restoring_is_an_interrupt_that_says_what_is_left(world: World, ports: FakePorts) -> None:
+    failure = CapctlError("broken", "it broke", details=("log",), evidence={"job": 1}, verdict=True)
+    undo = MarkStep(world=world, name="take b back", fails=Interrupted("interrupted", "stopped"))
+    with pytest.raises(Interrupted) as caught:
+        execute(_plan(MarkStep(world=world, name="a", fails=failure), undo=(undo,)), ports, RUN)
+    assert (caught.value.code, caught.value.exit_code) == ("interrupted", 130)
+    assert "it broke" in caught.value.message
+    assert "take b back" in caught.value.message
+    assert "Run the same command again" in caught.value.hint
+    assert (caught.value.details, caught.value.evidence) == (("log",), {"job": 1})
+
+
 @pytest.mark.parametrize("kind", [CapctlError, Denied, Inconclusive, Interrupted, TimedOut])
 def test_what_is_no_verdict_undoes_nothing_and_is_raised_as_it_is(
     kind: type[CapctlError], world: World, ports: FakePorts

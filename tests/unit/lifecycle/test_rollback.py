@@ -88,6 +88,33 @@ def test_promotion_after_a_rollback_can_be_rolled_back(ports: FakePorts) -> None
     assert rollback(ports) == OLD.id
 
 
+def test_rollback_goes_by_the_order_of_promotion_not_of_making(ports: FakePorts) -> None:
+    slow, quick = make_release(3), make_release(4)
+    for release in (slow, quick):
+        ports.stack.add_release(release)
+    promote(ports, quick)
+    promote(ports, slow)
+    assert rollback(ports) == quick.id
+
+
+def test_release_that_is_deployed_anew_can_be_rolled_back(ports: FakePorts) -> None:
+    promote(ports, OLD)
+    assert rollback(ports) == NEW.id
+
+
+def test_rollback_changes_nothing_in_what_was_promoted_when(ports: FakePorts) -> None:
+    for to in (OLD, NEW, OLD):
+        rollback(ports, to=to)
+        assert active_pointer(ports).promoted == (OLD.id, NEW.id)
+
+
+def test_pointer_remembers_the_last_hundred_promotions(ports: FakePorts) -> None:
+    many = tuple(str(number) for number in range(100))
+    ports.pointers.move(replace(active_pointer(ports), version=3, promoted=many), expected_version=2)
+    promote(ports, OLD)
+    assert active_pointer(ports).promoted == (*many[1:], OLD.id)
+
+
 def test_rollback_from_a_release_that_is_gone_goes_to_the_previous_one(ports: FakePorts) -> None:
     ports.stack.remove_releases({NEW.id})
     assert rollback(ports) == OLD.id
@@ -147,9 +174,27 @@ def test_status_shows_roles_and_queues(ports: FakePorts) -> None:
     ]
 
 
-def test_release_that_is_younger_than_those_of_the_pointer_is_a_candidate(ports: FakePorts) -> None:
+def test_release_that_was_made_and_never_promoted_is_a_candidate(ports: FakePorts) -> None:
     ports.stack.add_release(make_release(3))
     assert [release.role for release in read_status(ports).releases] == ["previous", "active", "candidate"]
+
+
+def test_release_that_was_promoted_is_no_candidate_after_any_number_of_rollbacks(ports: FakePorts) -> None:
+    third = make_release(3)
+    ports.stack.add_release(third)
+    promote(ports, third)
+    for to in (NEW, OLD):
+        rollback(ports, to=to)
+    assert [release.role for release in read_status(ports).releases] == ["active", "previous", ""]
+
+
+def test_no_release_is_a_candidate_where_the_pointer_does_not_say_which_were_promoted(ports: FakePorts) -> None:
+    ports.stack.add_release(make_release(3))
+    ports.pointers.move(replace(active_pointer(ports), version=3, promoted=()), expected_version=2)
+    assert [release.role for release in read_status(ports).releases] == ["previous", "active", ""]
+    rollback(ports)
+    ports.stack.add_release(make_release(4))
+    assert [release.role for release in read_status(ports).releases] == ["active", "previous", "", "candidate"]
 
 
 def test_release_that_is_older_than_those_of_the_pointer_has_no_role(ports: FakePorts) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from analyzer.contract import ExitCode
 from lifecycle.config.target import Target
 from lifecycle.domain.digest import digest_of
 from lifecycle.domain.job import JobState, Obstacle
@@ -12,6 +13,7 @@ from lifecycle.domain.smoke import SmokeReport, check_document, check_rows
 from lifecycle.errors import CapctlError, Inconclusive, UsageError
 from lifecycle.workflows.execute import execute
 from lifecycle.workflows.smoke import Smoke, plan_smoke
+from tests.fakes.jobs import FakeJobs
 from tests.fakes.ports import FakePorts
 from tests.fakes.releases import make_release, result_document
 from tests.fakes.runs import RUN
@@ -38,9 +40,7 @@ def target(folder: Path, **smoke: Any) -> Target:
 
 
 def smoke(ports: FakePorts, where: Target) -> SmokeReport:
-    report = execute(plan_smoke(ports, where, RUN, release_id=RELEASE.id), ports, RUN).of(Smoke)
-    assert report is not None
-    return report
+    return execute(plan_smoke(ports, where, RUN, release_id=RELEASE.id), ports, RUN).of(Smoke)
 
 
 def test_every_check_is_named_in_the_report(tmp_path: Path) -> None:
@@ -115,6 +115,22 @@ def test_job_without_a_result_fails(tmp_path: Path) -> None:
     with pytest.raises(CapctlError) as failed:
         smoke(make_ports(None), target(tmp_path))
     assert failed.value.code == "result-missing"
+
+
+def test_unknown_host_does_not_hide_what_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FakeJobs, "host_ami", lambda self, job: None)
+    with pytest.raises(CapctlError, match="`host-ami`, `tracks`") as failed:
+        smoke(make_ports(result_document(tracks=[])), target(tmp_path))
+    assert (failed.value.code, failed.value.is_verdict) == ("smoke-failed", True)
+
+
+def test_failed_job_is_told_by_its_exit_code_and_what_the_container_was_ended_by(tmp_path: Path) -> None:
+    ports = make_ports(result_document())
+    ports.jobs.course = (JobState.FAILED,)
+    ports.jobs.outcome = {"exit_code": 65, "status_reason": "Essential container in task exited"}
+    with pytest.raises(CapctlError) as failed:
+        smoke(ports, target(tmp_path))
+    assert failed.value.message == f"Smoke job `job-1` is FAILED, exit 65 {ExitCode(65).meaning}"
 
 
 def test_lost_host_is_inconclusive(tmp_path: Path) -> None:
