@@ -118,6 +118,7 @@ ERROR_CODES: dict[str, str] = {
     "ami-missing": "there is no such AMI, or none that fits",
     "ami-name-taken": "an AMI with the name of this bake appeared while it ran",
     "ami-not-removed": "an AMI still exists after it was deregistered",
+    "ami-not-replaced": "an AMI has the name of a bake and was withdrawn, or may be in use",
     "ami-not-verified": "a release needs an AMI whose payload was proven",
     "ami-pending": "an AMI did not become available in time",
     "ami-status-refused": "the life of an AMI does not lead from its status to the one that was asked for",

@@ -28,7 +28,9 @@ class SetStatus:
                 raise CapctlError(
                     "ami-status-refused",
                     f"AMI `{ami.id}` is {status or 'not tagged'} and cannot become {self.to}",
-                    hint="Run `capctl ami bake --force` for another AMI of the same content",
+                    hint="Run `capctl ami bake --force` for another AMI of the same content"
+                    if status and status.is_withdrawn
+                    else f"Next it can become {' or '.join(sorted(TRANSITIONS[status]))}; `capctl ami verify {ami.id}` says what it lacks",
                 )
             return status
         self.ports.amis.tag(ami.id, {Tag.STATUS.value: self.to.value})

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lifecycle.config.target import Target
-from lifecycle.domain.ami import AmiRecord, AmiState, AmiStatus, BakeInputs, Tag
+from lifecycle.domain.ami import AmiRecord, AmiStatus, BakeInputs, Tag
 from lifecycle.domain.evidence import differences, parse_evidence
 from lifecycle.domain.measures import counted, size_text
 from lifecycle.domain.models import ModelSet
@@ -45,29 +45,6 @@ _PACKER = (
 )
 # Beyond Packer's own, to remove what a bake left that failed.
 _REMOVE_LEFTOVERS = ("ec2:DeleteSnapshot", "ec2:DeleteVolume", "ec2:DeregisterImage", "ec2:DescribeKeyPairs")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Deregister:
-    """Remove an AMI that has the name and cannot be proven."""
-
-    ports: Ports
-    ami: AmiRecord
-    permissions: tuple[str, ...] = (*READ_AMIS, "ec2:DeleteSnapshot", "ec2:DeregisterImage")
-
-    def describe(self) -> str:
-        return f"deregister unproven AMI {self.ami.id}"
-
-    def apply(self) -> str:
-        self.ports.amis.deregister(self.ami.id)
-        return AmiState.DEREGISTERED
-
-    def verify(self, _: str) -> None:
-        left = self.ports.amis.by_name(self.ami.name)
-        if left and left.id == self.ami.id and left.state is not AmiState.DEREGISTERED:
-            raise CapctlError(
-                "ami-not-removed", f"AMI `{left.id}` is still `{left.state}`", hint="Run `capctl ami bake` again"
-            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,7 +145,7 @@ class RequireImdsV2:
         return f"require IMDSv2 on {self.name}"
 
     def apply(self) -> str:
-        self.ports.amis.harden(ami_named(self.ports, self.name).id)
+        self.ports.amis.require_imds_v2(ami_named(self.ports, self.name).id)
         return "required"
 
     def verify(self, _: str) -> None:
