@@ -5,6 +5,7 @@ from typing import Any
 
 from lifecycle.config.target import Target
 from lifecycle.domain.ami import AmiRecord, AmiStatus, BakeInputs, Tag
+from lifecycle.domain.digest import brief
 from lifecycle.domain.evidence import differences, parse_evidence
 from lifecycle.domain.measures import counted, size_text
 from lifecycle.domain.models import ModelSet
@@ -62,7 +63,7 @@ class BakeAmi:
 
     def describe(self) -> str:
         size = f"{counted(len(self.models.files), 'file')}, {size_text(self.models.total_bytes)}"
-        return f"bake {self.base.id} + model set {self.models.digest[:19]} ({size}) -> {self.name}"
+        return f"bake {self.base.id} + model set {brief(self.models.digest)} ({size}) -> {self.name}"
 
     def apply(self) -> str:
         expires_s = self.target.settings.ami.timeout_s

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from lifecycle.domain.digest import Digest
+from lifecycle.domain.digest import Digest, brief
 from lifecycle.domain.measures import counted
 from lifecycle.domain.models import ModelFile, ModelSet, model_set
 from lifecycle.domain.permissions import READ_OBJECTS
@@ -27,8 +27,8 @@ class WriteLock:
     permissions: tuple[str, ...] = ()
 
     def describe(self) -> str:
-        former = f"{self.former.digest[:19]} -> " if self.former else ""
-        return f"write {self.ports.model_lock.name}: {former}{self.models.digest[:19]}, {counted(len(self.models.files), 'file')}"
+        former = f"{brief(self.former.digest)} -> " if self.former else ""
+        return f"write {self.ports.model_lock.name}: {former}{brief(self.models.digest)}, {counted(len(self.models.files), 'file')}"
 
     def apply(self) -> str:
         self.ports.model_lock.write(self.models)

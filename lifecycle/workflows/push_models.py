@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from lifecycle.config.target import Target
+from lifecycle.domain.digest import brief
 from lifecycle.domain.measures import counted, size_text
 from lifecycle.domain.models import ModelFile, ModelSet
 from lifecycle.domain.permissions import READ_OBJECTS
@@ -60,7 +61,7 @@ def plan_push(ports: Ports, target: Target) -> Plan:
     """A plan that uploads what the bucket lacks of the locked set; empty when it has it all."""
     models = locked(ports)
     missing = missing_objects(ports, target, distinct(models))
-    title = f"push model set {models.digest[:19]} to {target.models_uri}"
+    title = f"push model set {brief(models.digest)} to {target.models_uri}"
     if not missing:
         return Plan(title=title, because=f"{counted(len(models.files), 'file')} there, none missing")
     step = UploadModels(ports=ports, target=target, missing=missing)
