@@ -221,6 +221,7 @@ ERROR_CODES: dict[str, str] = {
     "release-not-removed": "a release still exists after it was removed",
     "release-pending": "the resources of a release did not become valid in time",
     "release-would-change": "creating a release would touch another one",
+    "repository-foreign": "an image was named that is not of the target's repository",
     "repository-missing": "the repository does not exist in the registry",
     "requirements-missing": "the locked requirements of the base image do not exist",
     "result-invalid": "the result of a job cannot be read",

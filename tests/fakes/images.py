@@ -6,7 +6,7 @@ from images.index import FileEntry, LayerIndex
 from lifecycle.domain.digest import Digest, canonical_json, digest_of, short
 from lifecycle.domain.image import ImageRef, TaggedImage
 from lifecycle.domain.image_report import ImageIndex
-from lifecycle.errors import CapctlError
+from lifecycle.errors import CapctlError, UsageError
 from lifecycle.ports.code import CodeLayer, PushedImage
 
 REPOSITORY = "123456789012.dkr.ecr.us-west-2.amazonaws.com/vision"
@@ -24,6 +24,8 @@ class FakeImageRegistry:
         return self.tags.get(tag)
 
     def index(self, ref: ImageRef) -> ImageIndex:
+        if ref not in self._images and ref.repository != REPOSITORY:
+            raise UsageError("repository-foreign", f"Image `{ref}` is of another repository than the target's")
         if ref not in self._images:
             raise CapctlError("image-missing", f"The registry does not have `{ref}`", hint="Run `capctl image push`")
         return self._images[ref]
