@@ -13,7 +13,8 @@ from lifecycle.domain.plan import Done, Plan, Step
 from lifecycle.domain.run import Run
 from lifecycle.errors import CapctlError, UsageError
 from lifecycle.ports import Ports
-from lifecycle.workflows.ami_status import SetStatus, ami_named
+from lifecycle.workflows.ami_status import SetStatus
+from lifecycle.workflows.bake_evidence import read_evidence
 from lifecycle.workflows.bake_steps import (
     BakeAmi,
     ProveAmi,
@@ -22,9 +23,8 @@ from lifecycle.workflows.bake_steps import (
     bake_tags,
 )
 from lifecycle.workflows.deregister import Deregister, require_unfinished, require_unused
-from lifecycle.workflows.lock_models import locked
-from lifecycle.workflows.push_models import distinct, missing_objects
-from lifecycle.workflows.verify_ami import read_evidence
+from lifecycle.workflows.lookups import ami_named, locked
+from lifecycle.workflows.model_objects import distinct, missing_objects
 
 PERMISSIONS = {"ami bake": (*READ_AMIS, *READ_EVIDENCE, *READ_OBJECTS, *READ_STATE, "ssm:GetParameter")}
 

@@ -14,9 +14,11 @@ from lifecycle.domain.run import Run
 from lifecycle.errors import CapctlError
 from lifecycle.ports import Ports
 from lifecycle.ports.baker import AmiNameTaken, BakeRequest
-from lifecycle.workflows.ami_status import ami_named, require_tags
-from lifecycle.workflows.push_models import object_uri
-from lifecycle.workflows.verify_ami import AmiReport, keep_evidence, read_evidence, rejection, verify_ami
+from lifecycle.workflows.ami_status import require_tags
+from lifecycle.workflows.bake_evidence import keep_evidence, read_evidence
+from lifecycle.workflows.lookups import ami_named
+from lifecycle.workflows.model_objects import object_uri
+from lifecycle.workflows.verify_ami import AmiReport, ami_rejection, verify_ami
 from lifecycle.workflows.wait_available import wait_available
 
 # What Packer's Amazon builder calls for the template, old and new, on the way through Session Manager too.
@@ -171,7 +173,7 @@ class ProveAmi:
         return verify_ami(self.ports, self.target, ami_named(self.ports, self.name).id)
 
     def verify(self, result: AmiReport) -> None:
-        if failure := rejection(result):
+        if failure := ami_rejection(result):
             raise failure
 
 

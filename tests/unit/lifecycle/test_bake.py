@@ -19,8 +19,8 @@ from lifecycle.workflows.ami_status import SetStatus
 from lifecycle.workflows.bake import Baked, bake, plan_bake, wanted_ami
 from lifecycle.workflows.execute import execute
 from lifecycle.workflows.list_amis import list_amis
-from lifecycle.workflows.push_models import object_uri
-from lifecycle.workflows.verify_ami import rejection, verify_ami
+from lifecycle.workflows.model_objects import object_uri
+from lifecycle.workflows.verify_ami import ami_rejection, verify_ami
 from tests.fakes.amis import BASE_AMI, BASE_PARAMETER, FakeAmis
 from tests.fakes.baker import FakeBaker
 from tests.fakes.objects import FakeObjects
@@ -106,7 +106,7 @@ def test_bake_ends_with_a_verified_ami_that_tells_what_went_into_it(scene: Scene
     assert ami.tags[Tag.BAKE_DIGEST] == inputs.digest
     assert ami.tags[Tag.MODEL_SET] == inputs.model_set
     assert ami.tags[Tag.RUN] == RUN.id
-    assert rejection(verify_ami(scene.ports, scene.target, ami.id)) is None
+    assert ami_rejection(verify_ami(scene.ports, scene.target, ami.id)) is None
 
 
 def test_plan_tells_the_size_of_the_model_set_in_a_fitting_unit(scene: Scene) -> None:
@@ -116,7 +116,7 @@ def test_plan_tells_the_size_of_the_model_set_in_a_fitting_unit(scene: Scene) ->
 def test_checks_of_an_ami_say_what_was_expected(scene: Scene) -> None:
     ami = scene.bake()
     scene.amis.change(ami.id, state=AmiState.PENDING)
-    error = rejection(verify_ami(scene.ports, scene.target, ami.id))
+    error = ami_rejection(verify_ami(scene.ports, scene.target, ami.id))
     assert error is not None
     assert error.details == ("failed  state: expected available, found pending",)
 
@@ -354,7 +354,7 @@ def test_forced_bake_makes_a_second_ami_that_counts_from_then_on(scene: Scene) -
     first = scene.bake()
     second = scene.bake(force=True)
     assert second.id != first.id
-    assert rejection(verify_ami(scene.ports, scene.target, second.id)) is None
+    assert ami_rejection(verify_ami(scene.ports, scene.target, second.id)) is None
     assert scene.plan().steps == ()
 
 
@@ -471,14 +471,14 @@ def test_copy_passes_by_the_report_that_its_tag_names(scene: Scene) -> None:
     ami = scene.bake()
     copy = scene.amis.add(f"{ami.name}-copy", tags=ami.tags)
     scene.amis.require_imds_v2(copy.id)
-    assert rejection(verify_ami(scene.ports, scene.target, copy.id)) is None
+    assert ami_rejection(verify_ami(scene.ports, scene.target, copy.id)) is None
 
 
 def test_ami_whose_report_was_kept_under_its_instance_only_passes(scene: Scene) -> None:
     ami = scene.bake()
     (by_digest,) = [uri for uri in scene.reports() if uri.endswith(f"/{ami.tags[Tag.EVIDENCE][7:]}.json")]
     del scene.objects.stored[by_digest]
-    assert rejection(verify_ami(scene.ports, scene.target, ami.id)) is None
+    assert ami_rejection(verify_ami(scene.ports, scene.target, ami.id)) is None
 
 
 def test_report_of_another_instance_proves_nothing(scene: Scene) -> None:
@@ -500,7 +500,7 @@ def test_bake_sets_the_tags_that_verify_requires_and_no_others(scene: Scene) -> 
 
 
 def test_verify_of_a_foreign_ami_fails_without_a_traceback(scene: Scene) -> None:
-    error = rejection(verify_ami(scene.ports, scene.target, BASE_AMI))
+    error = ami_rejection(verify_ami(scene.ports, scene.target, BASE_AMI))
     assert error is not None
     assert error.code == "ami-not-verified"
     assert any("no report of the instance" in line for line in error.details)
