@@ -104,6 +104,7 @@ def plan_bake(ports: Ports, target: Target, run: Run, wanted: WantedAmi) -> Plan
     else:
         because = f"no AMI has bake digest {wanted.inputs.digest}"
         if existing:
+            ports.ui.note(f"AMI `{existing.id}` is replaced only if no release has it; the state of the stack tells")
             require_unused(ports, existing)
             because = f"AMI `{existing.id}` is `{existing.state}` and what it holds cannot be proven"
             steps = (Deregister(ports=ports, ami=existing),)
