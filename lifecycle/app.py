@@ -9,12 +9,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lifecycle.adapters.aws.session import AwsSession
-    from lifecycle.adapters.base_record import RecordedBase
     from lifecycle.adapters.container_registry import ContainerRegistry
     from lifecycle.config.target import Target
     from lifecycle.domain.run import Run
     from lifecycle.ports.amis import Amis
     from lifecycle.ports.baker import Baker
+    from lifecycle.ports.base_builder import BaseBuilder
     from lifecycle.ports.clock import Clock
     from lifecycle.ports.code import Code
     from lifecycle.ports.jobs import Jobs
@@ -74,7 +74,7 @@ class App:
         return PackerBaker(self.target, self.session, self.ui)
 
     @cached_property
-    def base_builder(self) -> RecordedBase:
+    def base_builder(self) -> BaseBuilder:
         from lifecycle.adapters.base_builder import EngineBaseBuilder
         from lifecycle.adapters.base_record import RecordedBase
 
@@ -91,7 +91,7 @@ class App:
     def code(self) -> Code:
         from lifecycle.adapters.working_tree import WorkingTreeCode
 
-        return WorkingTreeCode(self.target, self.registry, self.base_builder.digest)
+        return WorkingTreeCode(self.target, self.registry, self.base_builder.required)
 
     @cached_property
     def jobs(self) -> Jobs:

@@ -40,6 +40,16 @@ class EngineBaseBuilder:
         ref = self._registry.find(self._recipe.tag)
         return TaggedImage(ref=ref, tag=self._recipe.tag) if ref else None
 
+    def required(self) -> TaggedImage:
+        base = self.find()
+        if base is None:
+            raise CapctlError(
+                "base-missing",
+                f"The registry does not have the base image `{self.tag()}`",
+                hint="Run `capctl image base`",
+            )
+        return base
+
     def build(self) -> TaggedImage:
         if present := self.find():
             return present
@@ -62,12 +72,7 @@ class EngineBaseBuilder:
             engine.build(context, name)
         engine.push(name, credentials=login.engine_credentials())
         engine.untag(name)
-        base = self.find()
-        if base is None:
-            raise CapctlError(
-                "base-missing", f"The registry does not have `{name}` after the push", hint="Read the registry's log"
-            )
-        return base
+        return self.required()
 
     @cached_property
     def _recipe(self) -> BaseRecipe:

@@ -6,17 +6,19 @@ import hashlib
 import json
 from pathlib import Path
 
+from images.base.fingerprint import fingerprint
 from images.digests import write_atomically
+from lifecycle.adapters.cache_folder import cache_folder
 from lifecycle.adapters.requirements_lock import requirements_lock
 from lifecycle.config.target import Target
-from lifecycle.domain.digest import Digest, parse_digest
-from lifecycle.domain.image import TaggedImage
+from lifecycle.domain.digest import parse_digest
+from lifecycle.domain.image import ImageRef, TaggedImage
 from lifecycle.errors import CapctlError
 from lifecycle.ports.base_builder import BaseBuilder
 
 
 class RecordedBase:
-    """`ports.BaseBuilder` that keeps on disk what another one finds or builds, with the lock, image and registry that it is true of."""
+    """`ports.BaseBuilder` that keeps on disk what another one finds or builds, with all that decides which image that is."""
 
     def __init__(self, builder: BaseBuilder, target: Target, registry_url: str) -> None:
         self._builder = builder
@@ -36,24 +38,17 @@ class RecordedBase:
     def build(self) -> TaggedImage:
         return self._recorded(self._builder.build())
 
-    def digest(self) -> Digest:
-        """The base of the present lock, from the record if it is there. Raises `CapctlError("base-missing")`."""
-        if known := self._read():
-            return known
-        base = self.find()
-        if base is None:
-            raise CapctlError(
-                "base-missing",
-                f"The registry does not have the base image `{self.tag()}`",
-                hint="Run `capctl image base`",
-            )
-        return base.ref.digest
+    def required(self) -> TaggedImage:
+        return self._read() or self._recorded(self._builder.required())
 
-    def _read(self) -> Digest | None:
-        """None without a record of the present lock; one that cannot be read is none, and the registry is asked."""
+    def _read(self) -> TaggedImage | None:
+        """None without a record of the present inputs; one that cannot be read is none, and the registry is asked."""
         try:
             known = json.loads(self._file.read_text())
-            return parse_digest(known["digest"]) if known["inputs"] == self._inputs else None
+            if known["inputs"] != self._inputs:
+                return None
+            ref = ImageRef(repository=self._target.repository, digest=parse_digest(known["digest"]))
+            return TaggedImage(ref=ref, tag=str(known["tag"]))
         except (OSError, ValueError, TypeError, KeyError, CapctlError):
             return None
 
@@ -68,8 +63,12 @@ class RecordedBase:
 
     @property
     def _inputs(self) -> dict[str, str]:
+        base = self._target.settings.image.base
         return {
             "registry": self._registry_url,
+            "repository": self._target.repository,
             "lock": hashlib.sha256(requirements_lock(self._target).read_bytes()).hexdigest(),
-            "from": self._target.settings.image.base.from_image or "",
+            "from": base.from_image or "",
+            "python": base.python,
+            "recipe": fingerprint(cache_folder()),
         }

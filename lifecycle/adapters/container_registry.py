@@ -11,6 +11,7 @@ from lifecycle.adapters.image_errors import image_errors_translated
 from lifecycle.config.target import Target
 from lifecycle.domain.digest import parse_digest
 from lifecycle.domain.image import ImageRef
+from lifecycle.errors import UsageError
 from lifecycle.ports.clock import Clock
 
 if TYPE_CHECKING:
@@ -34,7 +35,15 @@ class ContainerRegistry:
     def index(self, ref: ImageRef) -> ImageIndex:
         from images.inspect import image_index
 
-        with image_errors_translated():
+        if ref.repository != self._repository:
+            raise UsageError(
+                "repository-foreign",
+                f"Image `{ref}` is of another repository than the target's, `{self._repository}`",
+                hint="Name an image as `capctl image push` prints it, or set `image.repository` in capctl.yaml",
+            )
+        with image_errors_translated(
+            if_missing="Compare the digest with what `capctl image push` printed, or with `capctl status`"
+        ):
             return image_index(self.client, ref.digest, cache_folder() / "layers")
 
     def ref(self, digest: str) -> ImageRef:

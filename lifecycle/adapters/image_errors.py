@@ -8,15 +8,13 @@ from lifecycle.errors import CapctlError, Denied
 
 
 @contextmanager
-def image_errors_translated() -> Iterator[None]:
-    """Raise `Denied` or `CapctlError` for what the image package raises in the block."""
+def image_errors_translated(*, if_missing: str = "") -> Iterator[None]:
+    """Raise `Denied` or `CapctlError` for what the image package raises in the block; `if_missing` is the hint for an absent image."""
     try:
         yield
     except RegistryDenied as error:
         raise Denied(error.code, error.message, hint=error.hint) from error
     except ImageMissing as error:
-        raise CapctlError(
-            error.code, error.message, hint="Run `capctl image base`, then `capctl image push`"
-        ) from error
+        raise CapctlError(error.code, error.message, hint=if_missing or error.hint) from error
     except ImageError as error:
         raise CapctlError(error.code, error.message, hint=error.hint) from error

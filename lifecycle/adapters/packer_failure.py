@@ -12,6 +12,9 @@ from lifecycle.ports.baker import AmiNameTaken
 from packer import FAILURE_PREFIX
 
 _TOLD = re.compile(re.escape(FAILURE_PREFIX) + r"(?P<code>[a-z-]+): (?P<subject>.*?): (?P<why>.*)$", re.MULTILINE)
+# Where Packer, at its end, repeats what each build ended with. Lines before it are also those of provisioners, of retries and of the
+# clean-up; without it no build began, and all lines are Packer's own.
+_ENDED = re.compile(r"^Build '[^']*' errored\b", re.MULTILINE)
 # Packer's own sentences; what AWS says through Packer is read by `kind_in`.
 _NAME_TAKEN = re.compile(r"is used by an existing AMI|already in use by AMI")
 _NO_PLUGIN = re.compile(r"[Uu]nknown source.*amazon-ebs|no plugin installed for|Missing plugins")
@@ -29,6 +32,10 @@ def failure(lines: Sequence[str], *, ami_name: str, region: str, log: Path) -> C
     see_log = f"Read the whole output in `{log}`"
     if told := _TOLD.search(text):
         return _told_by_provisioner(told["code"], told["subject"], told["why"], which, last, see_log)
+    text = _ENDED.split(text)[-1]
+    if status := _STATUS.search(text):
+        message = f"A provisioner of {which} ended with status {status[1]}"
+        return CapctlError("bake-failed", message, hint=see_log, details=last)
     kind = kind_in(text)
     if kind is Kind.TAKEN or _NAME_TAKEN.search(text):
         return AmiNameTaken(
@@ -57,8 +64,6 @@ def failure(lines: Sequence[str], *, ami_name: str, region: str, log: Path) -> C
     if _NO_PROFILE.search(text):
         message = f"The instance profile to bake {which} with does not exist"
         hint = "Run `capctl bootstrap`, or correct `ami.instance_profile`"
-    elif status := _STATUS.search(text):
-        message = f"A provisioner of {which} ended with status {status[1]}"
     return CapctlError("bake-failed", message, hint=hint, details=last)
 
 

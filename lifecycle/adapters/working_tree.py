@@ -14,17 +14,18 @@ from lifecycle.adapters.container_registry import ContainerRegistry
 from lifecycle.adapters.image_errors import image_errors_translated
 from lifecycle.config.target import Target
 from lifecycle.domain.digest import Digest
+from lifecycle.domain.image import TaggedImage
 from lifecycle.ports.code import CodeLayer, PushedImage
 
 
 class WorkingTreeCode:
     """`ports.Code`; `base` says on which image of the registry the code stands, and is asked once."""
 
-    def __init__(self, target: Target, registry: ContainerRegistry, base: Callable[[], Digest]) -> None:
+    def __init__(self, target: Target, registry: ContainerRegistry, base: Callable[[], TaggedImage]) -> None:
         self._target = target
         self._settings = target.settings.image
         self._registry = registry
-        self._base_digest = base
+        self._required_base = base
 
     def tag(self) -> str:
         return code_tag(self._tree, self._base, self._code_settings)[0]
@@ -42,7 +43,7 @@ class WorkingTreeCode:
         )
 
     def push(self) -> PushedImage:
-        with image_errors_translated():
+        with image_errors_translated(if_missing="Run `capctl image base`, then `capctl image push`"):
             pushed = push_code(
                 self._registry.client,
                 self._base,
@@ -69,7 +70,7 @@ class WorkingTreeCode:
 
     @cached_property
     def _base(self) -> RegistryRef:
-        return RegistryRef(repository=self._target.repository_name, digest=self._base_digest())
+        return RegistryRef(repository=self._target.repository_name, digest=self._required_base().ref.digest)
 
     @property
     def _code_settings(self) -> CodeSettings:

@@ -72,7 +72,7 @@ def verify(invocation: Invocation, ami: str) -> None:
     Says what was not checked, too. Fails when a check does not pass.
     """
     from lifecycle.domain.ami import parse_ami_id
-    from lifecycle.workflows.verify_ami import NOT_CHECKED, rejection, verify_ami
+    from lifecycle.workflows.verify_ami import NOT_CHECKED, ami_rejection, verify_ami
 
     report = verify_ami(invocation.app, invocation.app.target, parse_ami_id(ami))
     document = documents.ami_verification(report, not_checked=NOT_CHECKED)
@@ -80,7 +80,7 @@ def verify(invocation: Invocation, ami: str) -> None:
         "capctl.ami-verification/1",
         document,
         lambda: check_table(report.checks, not_checked=NOT_CHECKED),
-        failure=rejection(report),
+        failure=ami_rejection(report),
     )
 
 

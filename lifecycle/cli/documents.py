@@ -1,7 +1,8 @@
 """The JSON documents of `-o json`, one function per schema: `capctl.ami/1` is `ami`, `capctl.ami-list/1` is `ami_list`.
 
 They are a contract with scripts: a field is added here by hand or not at all, and taken away or given another meaning only with a
-higher version. Sizes are in bytes and times are ISO 8601 in UTC, unless a field's name says otherwise; `null` is what is not known.
+higher version. Sizes are in bytes and times are ISO 8601 in UTC, with `Z` at their end, unless a field's name says otherwise; `null` is
+what is not known.
 """
 
 from __future__ import annotations
@@ -117,7 +118,7 @@ def ami(record: AmiRecord) -> Document:
         "name": record.name,
         "state": record.state,
         "status": record.status,
-        "created": record.created,
+        "created": _utc(record.created),
         "architecture": record.architecture,
         "size_gib": record.size_gib,
         "snapshot_ids": list(record.snapshot_ids),
@@ -283,7 +284,7 @@ def _pointer(pointer: Pointer) -> Document:
         "previous_release_id": pointer.previous_release_id,
         "job_queue_arn": pointer.job_queue_arn,
         "job_definition_arn": pointer.job_definition_arn,
-        "moved_at": pointer.moved_at,
+        "moved_at": _utc(pointer.moved_at),
         "moved_by": pointer.moved_by,
         "reason": pointer.reason,
     }
@@ -305,7 +306,7 @@ def _release(found: ReleaseStatus) -> Document:
 
 def _entry(entry: JournalEntry) -> Document:
     return {
-        "at": entry.at,
+        "at": _utc(entry.at),
         "run_id": entry.run_id,
         "user": entry.user,
         "command": entry.command,
@@ -320,6 +321,9 @@ def _checks(checks: Iterable[Check]) -> list[Mapping[str, Any]]:
 
 
 def _moment(at_ms: int) -> str | None:
-    if not at_ms:
-        return None
-    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return _utc(datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds")) if at_ms else None
+
+
+def _utc(moment: str) -> str:
+    """A time in UTC as every document has it, as precise as it is."""
+    return moment.replace("+00:00", "Z")

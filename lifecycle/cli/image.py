@@ -67,11 +67,11 @@ def verify(invocation: Invocation, image: str | None) -> None:
 
     Without IMAGE, checks the code image of the working tree.
     """
-    from lifecycle.workflows.verify_image import rejection, verify_image
+    from lifecycle.workflows.verify_image import image_rejection, verify_image
 
     report = verify_image(invocation.app, invocation.app.target, image)
     document = documents.image_report(report)
-    invocation.emit("capctl.image-report/1", document, lambda: _text(report), failure=rejection(report))
+    invocation.emit("capctl.image-report/1", document, lambda: _text(report), failure=image_rejection(report))
 
 
 def _text(report: ImageReport) -> str:

@@ -55,7 +55,7 @@ def logs(invocation: Invocation, job_id: str, follow: bool, raw: bool) -> None:
     Lines that are JSON objects are printed as `level message key=value`, each line with its time, unless `--raw` is given.
     """
     from lifecycle.cli.job_lines import line_text
-    from lifecycle.workflows.jobs import follow_log, rejection, show_log
+    from lifecycle.workflows.jobs import follow_log, job_failure, show_log
 
     lines: list[LogLine] = []
 
@@ -65,7 +65,7 @@ def logs(invocation: Invocation, job_id: str, follow: bool, raw: bool) -> None:
             click.echo(line.message if raw else line_text(line))
 
     job = (follow_log if follow else show_log)(invocation.app, job_id, show)
-    failure = rejection(job) if follow else None
+    failure = job_failure(job) if follow else None
     invocation.emit("capctl.job-log/1", documents.job_log(job, lines), "", failure=failure)
 
 

@@ -22,7 +22,8 @@ def lock(invocation: Invocation, check: bool, dry_run: bool) -> None:
 
     Licences and permitted uses that the file tells are kept. An unchanged lock file is not touched.
     """
-    from lifecycle.workflows.lock_models import locked, plan_lock, require_up_to_date
+    from lifecycle.workflows.lock_models import plan_lock, require_up_to_date
+    from lifecycle.workflows.lookups import locked
 
     app = invocation.app
     if check:
@@ -40,10 +41,10 @@ def lock(invocation: Invocation, check: bool, dry_run: bool) -> None:
 @pass_invocation
 def verify(invocation: Invocation) -> None:
     """Read every file of the source and compare it with the lock file; prints the model set's digest."""
-    from lifecycle.workflows.verify_models import rejection, verify_models
+    from lifecycle.workflows.verify_models import models_rejection, verify_models
 
     report = verify_models(invocation.app)
-    failure = rejection(report)
+    failure = models_rejection(report)
     document, text = documents.models_verification(report), "" if failure else report.models.digest
     invocation.emit("capctl.models-verification/1", document, text, failure=failure)
 
@@ -53,7 +54,7 @@ def verify(invocation: Invocation) -> None:
 @pass_invocation
 def push(invocation: Invocation, dry_run: bool) -> None:
     """Upload the locked files that the target's bucket lacks; prints the model set's digest."""
-    from lifecycle.workflows.lock_models import locked
+    from lifecycle.workflows.lookups import locked
     from lifecycle.workflows.push_models import plan_push
 
     app = invocation.app

@@ -31,12 +31,17 @@ class AmiState(StrEnum):
     def _missing_(cls, value: object) -> "AmiState":  # noqa: ARG003 - what Enum calls with a value that it does not know
         return cls.UNKNOWN
 
+    @property
+    def is_dead(self) -> bool:
+        """Whether EC2 gave the AMI up: nothing was ever started from it, and nothing can be."""
+        return self in {AmiState.FAILED, AmiState.ERROR, AmiState.INVALID}
+
 
 class AmiStatus(StrEnum):
     """How far an AMI has come, in the order of its life; its tag tells it.
 
     candidate: complete · verified: passed every check · smoke-passed: a job on it did what it should · promoted: releases take it ·
-    superseded: another was promoted after it · disabled: withdrawn, could be enabled again · deregistered: about to be gone.
+    superseded: another was promoted after it · disabled: withdrawn · deregistered: about to be gone.
     """
 
     CANDIDATE = "candidate"
@@ -65,7 +70,7 @@ class UnknownStatus(str):
 
 
 _WITHDRAWN = frozenset({AmiStatus.DISABLED, AmiStatus.DEREGISTERED})
-# None: not tagged yet. A disabled AMI that was enabled again has to be proven anew.
+# None: not tagged yet. What was withdrawn stays so: another AMI of the same content is baked with `--force`.
 TRANSITIONS: Mapping[AmiStatus | None, frozenset[AmiStatus]] = {
     None: frozenset({AmiStatus.CANDIDATE}),
     AmiStatus.CANDIDATE: _WITHDRAWN | {AmiStatus.VERIFIED},
@@ -73,7 +78,7 @@ TRANSITIONS: Mapping[AmiStatus | None, frozenset[AmiStatus]] = {
     AmiStatus.SMOKE_PASSED: _WITHDRAWN | {AmiStatus.PROMOTED},
     AmiStatus.PROMOTED: frozenset({AmiStatus.SUPERSEDED}),
     AmiStatus.SUPERSEDED: _WITHDRAWN | {AmiStatus.PROMOTED},
-    AmiStatus.DISABLED: frozenset({AmiStatus.CANDIDATE, AmiStatus.DEREGISTERED}),
+    AmiStatus.DISABLED: frozenset({AmiStatus.DEREGISTERED}),
     AmiStatus.DEREGISTERED: frozenset(),
 }
 
@@ -172,6 +177,15 @@ class AmiRecord:
         status = self.status
         proven = isinstance(status, AmiStatus) and status.is_at_least(AmiStatus.VERIFIED) and not status.is_withdrawn
         return proven and self.state is AmiState.AVAILABLE
+
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether a bake may go on with it or replace it: it never passed its checks, and nobody else put it into its state.
+
+        A disabled AMI, or one in a state that may pass, is none of a bake's, whatever its tag says.
+        """
+        goes_on = self.state in {AmiState.PENDING, AmiState.AVAILABLE} or self.state.is_dead
+        return goes_on and self.status in {None, AmiStatus.CANDIDATE}
 
     @property
     def is_deployable(self) -> bool:

@@ -94,3 +94,18 @@ def model_set(files: tuple[ModelFile, ...]) -> ModelSet:
 def is_excluded(path: str, patterns: tuple[str, ...] = ()) -> bool:
     """Whether `path` is kept out of every model set, by the built-in patterns or by `patterns`."""
     return any(fnmatch(path, pattern) for pattern in (*EXCLUDED, *patterns))
+
+
+def changed_paths(former: ModelSet, models: ModelSet) -> tuple[str, ...]:
+    """`changed`, `missing` (locked, not there) and `extra` (there, not locked) paths, one line each."""
+    before = {file.path: (file.sha256, file.mode) for file in former.files}
+    now = {file.path: (file.sha256, file.mode) for file in models.files}
+    lines = []
+    for path in sorted(before.keys() | now.keys()):
+        if path not in now:
+            lines.append(f"missing: {path}")
+        elif path not in before:
+            lines.append(f"extra: {path}")
+        elif now[path] != before[path]:
+            lines.append(f"changed: {path}")
+    return tuple(lines)

@@ -7,6 +7,8 @@ docs/iam.md is made from both.
 READ_AMIS = ("ec2:DescribeImages",)
 # Without s3:ListBucket an object that does not exist is forbidden instead of absent.
 READ_OBJECTS = ("s3:GetObject", "s3:ListBucket")
+# The models of a source in S3; one on this machine needs none.
+READ_SOURCE = READ_OBJECTS
 # What the instance of a bake reported; older AMIs name that instance in their snapshots only.
 READ_EVIDENCE = (*READ_AMIS, "ec2:DescribeSnapshots", *READ_OBJECTS)
 

@@ -15,7 +15,7 @@ class Amis(Protocol):
         """One AMI; raises `CapctlError("ami-missing")`."""
 
     def by_name(self, name: str) -> AmiRecord | None:
-        """Our own AMI with this name, in whatever state."""
+        """Our own AMI with this name, in whatever state but `deregistered`: that one's name is free."""
 
     def list(self, project: str) -> tuple[AmiRecord, ...]:
         """Our own AMIs of a project, newest first."""
@@ -26,7 +26,7 @@ class Amis(Protocol):
     def tag(self, ami_id: AmiId, tags: dict[str, str]) -> None:
         """Set tags on the AMI and its snapshots."""
 
-    def harden(self, ami_id: AmiId) -> None:
+    def require_imds_v2(self, ami_id: AmiId) -> None:
         """Require IMDSv2 on instances of this AMI."""
 
     def deregister(self, ami_id: AmiId) -> None:

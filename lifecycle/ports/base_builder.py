@@ -20,5 +20,8 @@ class BaseBuilder(Protocol):
     def find(self) -> TaggedImage | None:
         """That image, if the registry has it."""
 
+    def required(self) -> TaggedImage:
+        """That image; may be remembered instead of asked for. Raises `CapctlError("base-missing")` if the registry lacks it."""
+
     def build(self) -> TaggedImage:
         """Build it with the container engine and push it, unless the registry has it. Raises `CapctlError("engine-missing")`."""

@@ -68,5 +68,5 @@ class Jobs(Protocol):
     def queue_status(self, queue_arn: str) -> QueueStatus:
         """A queue and its compute environment, whichever is worse."""
 
-    def compute_environments(self) -> int:
+    def count_compute_environments(self) -> int:
         """How many compute environments the account has in the region, whoever made them; Batch allows 50."""

@@ -16,4 +16,7 @@ class Registry(Protocol):
         """What the tag names; None for a tag that does not exist."""
 
     def index(self, ref: ImageRef) -> ImageIndex:
-        """What the image holds, read without an engine. Raises `CapctlError("image-missing" | "manifest-unsupported")`."""
+        """What the image holds, read without an engine. Raises `CapctlError("image-missing" | "manifest-unsupported")`.
+
+        `UsageError("repository-foreign")` for an image of another repository.
+        """

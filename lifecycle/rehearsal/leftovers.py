@@ -12,9 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from lifecycle.domain.digest import brief
 from lifecycle.rehearsal.machine import REHEARSAL_VARIABLE
 
 REHEARSAL_LABEL = "capctl.rehearsal"
+# What every base image has, and every code image takes over from its base.
+_CAPCTL_LABEL = "dev.capctl."
 _PROC = Path("/proc")
 
 
@@ -32,8 +35,8 @@ def find(rehearsal: str, state: Path | None = None, *, registry: str | None = No
 
     Processes count when they were started with the rehearsal's mark, or live in a pid namespace that such a process made, or hold a
     mount below `state`, the rehearsal's directory. What a person started by hand on a terminal is his own, mark or not.
-    Mounts of the host's own namespace below `state` count, and images whose names begin with `registry`, the `host:port` of the
-    rehearsal's.
+    Mounts of the host's own namespace below `state` count, and images of capctl whose names begin with `registry`, the `host:port` of
+    the rehearsal's: the port alone may be another registry's by now.
     """
     return [*_containers(rehearsal), *_processes(rehearsal, state), *_mounts(state), *_images(registry)]
 
@@ -94,9 +97,11 @@ def _images(registry: str | None) -> Iterator[Leftover]:
         return
     with _engine() as engine:
         for image in engine.api.images() if engine else ():
+            if not any(label.startswith(_CAPCTL_LABEL) for label in image.get("Labels") or ()):
+                continue
             names = [*(image.get("RepoTags") or ()), *(image.get("RepoDigests") or ())]
             for name in sorted(name for name in names if name.startswith(f"{registry}/")):
-                yield Leftover(kind="image", name=name, detail=str(image["Id"])[:19])
+                yield Leftover(kind="image", name=name, detail=brief(str(image["Id"])))
 
 
 @contextmanager

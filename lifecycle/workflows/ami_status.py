@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 
-from lifecycle.domain.ami import TRANSITIONS, AmiRecord, AmiStatus, Tag
+from lifecycle.domain.ami import TRANSITIONS, AmiStatus, Tag
 from lifecycle.domain.permissions import READ_AMIS
 from lifecycle.errors import CapctlError
 from lifecycle.ports import Ports
+from lifecycle.workflows.lookups import ami_named
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +29,9 @@ class SetStatus:
                 raise CapctlError(
                     "ami-status-refused",
                     f"AMI `{ami.id}` is {status or 'not tagged'} and cannot become {self.to}",
-                    hint="Run `capctl ami bake --force` for another AMI of the same content",
+                    hint="Run `capctl ami bake --force` for another AMI of the same content"
+                    if status and status.is_withdrawn
+                    else f"Next it can become {' or '.join(sorted(TRANSITIONS[status]))}; `capctl ami verify {ami.id}` says what it lacks",
                 )
             return status
         self.ports.amis.tag(ami.id, {Tag.STATUS.value: self.to.value})
@@ -49,11 +52,3 @@ def require_tags(ports: Ports, name: str, tags: dict[str, str]) -> None:
             f"AMI `{ami.id}` has {f'tag `{wrong[0]}={found}`' if found else f'no tag `{wrong[0]}`'} after another was set",
             hint="Look at it with `capctl ami show`, then run the same command again",
         )
-
-
-def ami_named(ports: Ports, name: str) -> AmiRecord:
-    """The AMI of that name. Raises `CapctlError("ami-missing")`."""
-    ami = ports.amis.by_name(name)
-    if ami is None:
-        raise CapctlError("ami-missing", f"There is no AMI `{name}`", hint="Run `capctl ami bake` again")
-    return ami

@@ -5,28 +5,28 @@ from dataclasses import dataclass
 from typing import Any
 
 from lifecycle.config.target import Target
-from lifecycle.domain.ami import AmiRecord, AmiState, AmiStatus, BakeInputs, Tag
+from lifecycle.domain.ami import AmiRecord, AmiStatus, BakeInputs, Tag
 from lifecycle.domain.evidence import differences
 from lifecycle.domain.models import ModelSet
-from lifecycle.domain.permissions import READ_AMIS, READ_EVIDENCE, READ_OBJECTS
+from lifecycle.domain.permissions import READ_AMIS, READ_EVIDENCE, READ_OBJECTS, READ_STATE
 from lifecycle.domain.plan import Done, Plan, Step
 from lifecycle.domain.run import Run
 from lifecycle.errors import CapctlError, UsageError
 from lifecycle.ports import Ports
-from lifecycle.workflows.ami_status import SetStatus, ami_named
+from lifecycle.workflows.ami_status import SetStatus
+from lifecycle.workflows.bake_evidence import read_evidence
 from lifecycle.workflows.bake_steps import (
     BakeAmi,
-    Deregister,
     ProveAmi,
     RequireImdsV2,
     TagInputs,
     bake_tags,
 )
-from lifecycle.workflows.lock_models import locked
-from lifecycle.workflows.push_models import distinct, missing_objects
-from lifecycle.workflows.verify_ami import read_evidence
+from lifecycle.workflows.deregister import Deregister, require_unfinished, require_unused
+from lifecycle.workflows.lookups import ami_named, locked
+from lifecycle.workflows.model_objects import distinct, missing_objects
 
-PERMISSIONS = {"ami bake": (*READ_AMIS, *READ_EVIDENCE, *READ_OBJECTS, "ssm:GetParameter")}
+PERMISSIONS = {"ami bake": (*READ_AMIS, *READ_EVIDENCE, *READ_OBJECTS, *READ_STATE, "ssm:GetParameter")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,11 +74,12 @@ def wanted_ami(ports: Ports, target: Target) -> WantedAmi:
 def wanted_anew(ports: Ports, target: Target, run: Run) -> WantedAmi:
     """The same as if no proven AMI had its content; the name takes the run's id, since AWS keeps names unique.
 
-    An AMI that a killed run left as a candidate is gone on with.
+    A candidate that a killed run left is gone on with, unless a plain bake would refuse it as well.
     """
     models, inputs = _content(ports, target)
-    candidates = (ami for ami in _baked_from(inputs, ports, target) if ami.status == AmiStatus.CANDIDATE)
-    left = next(candidates, None)
+    left = next((ami for ami in _baked_from(inputs, ports, target) if ami.is_unfinished), None)
+    if left and any(release.ami_id == left.id for release in ports.stack.releases()):
+        left = None
     name = left.name if left else f"{inputs.ami_name(target.project)}-{run.id}"
     return WantedAmi(inputs=inputs, models=models, name=name, existing=left)
 
@@ -88,20 +89,23 @@ def plan_bake(ports: Ports, target: Target, run: Run, wanted: WantedAmi) -> Plan
 
     Empty when a proven AMI of the same bake digest is there. An AMI that a former run left unproven is verified when the report of
     its instance is at hand; otherwise it is removed and baked again. Raises `CapctlError("ami-status-unknown")` when a newer version
-    of capctl has set its status.
+    of capctl has set its status, and `CapctlError("ami-not-replaced")` when it was withdrawn or anything may use it.
     """
     name, existing = wanted.name, wanted.existing
-    status = existing.known_status() if existing else None
     if existing and existing.is_proven:
-        because = f"AMI `{existing.id}` is {status} and has bake digest {wanted.inputs.digest}"
+        because = f"AMI `{existing.id}` is {existing.status} and has bake digest {wanted.inputs.digest}"
         return Plan(title=f"bake {name}", because=because)
     tags = bake_tags(wanted.inputs, project=target.project, name=name, run=run)
     steps: tuple[Step[Any], ...] = ()
+    if existing:
+        require_unfinished(existing)
     if existing and _can_be_verified(ports, target, existing, wanted.models):
         because = f"AMI `{existing.id}` is there, but it is not verified"
     else:
         because = f"no AMI has bake digest {wanted.inputs.digest}"
         if existing:
+            ports.ui.note(f"AMI `{existing.id}` is replaced only if no release has it; the state of the stack tells")
+            require_unused(ports, existing)
             because = f"AMI `{existing.id}` is `{existing.state}` and what it holds cannot be proven"
             steps = (Deregister(ports=ports, ami=existing),)
         base = _checked_base(ports, target, wanted)
@@ -132,7 +136,7 @@ def _baked_from(inputs: BakeInputs, ports: Ports, target: Target) -> tuple[AmiRe
 
 
 def _can_be_verified(ports: Ports, target: Target, ami: AmiRecord, models: ModelSet) -> bool:
-    if ami.state not in {AmiState.AVAILABLE, AmiState.PENDING}:
+    if ami.state.is_dead:
         return False
     found = read_evidence(ports, target, ami)
     return found is not None and not differences(found[0], models)

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from lifecycle.config.target import Target
-from lifecycle.domain.ami import AmiRecord, AmiState, AmiStatus, BakeInputs, Tag
+from lifecycle.domain.ami import AmiRecord, AmiStatus, BakeInputs, Tag
+from lifecycle.domain.digest import brief
 from lifecycle.domain.evidence import differences, parse_evidence
 from lifecycle.domain.measures import counted, size_text
 from lifecycle.domain.models import ModelSet
@@ -13,9 +14,11 @@ from lifecycle.domain.run import Run
 from lifecycle.errors import CapctlError
 from lifecycle.ports import Ports
 from lifecycle.ports.baker import AmiNameTaken, BakeRequest
-from lifecycle.workflows.ami_status import ami_named, require_tags
-from lifecycle.workflows.push_models import object_uri
-from lifecycle.workflows.verify_ami import AmiReport, keep_evidence, read_evidence, rejection, verify_ami
+from lifecycle.workflows.ami_status import require_tags
+from lifecycle.workflows.bake_evidence import keep_evidence, read_evidence
+from lifecycle.workflows.lookups import ami_named
+from lifecycle.workflows.model_objects import object_uri
+from lifecycle.workflows.verify_ami import AmiReport, ami_rejection, verify_ami
 from lifecycle.workflows.wait_available import wait_available
 
 # What Packer's Amazon builder calls for the template, old and new, on the way through Session Manager too.
@@ -48,29 +51,6 @@ _REMOVE_LEFTOVERS = ("ec2:DeleteSnapshot", "ec2:DeleteVolume", "ec2:DeregisterIm
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Deregister:
-    """Remove an AMI that has the name and cannot be proven."""
-
-    ports: Ports
-    ami: AmiRecord
-    permissions: tuple[str, ...] = (*READ_AMIS, "ec2:DeleteSnapshot", "ec2:DeregisterImage")
-
-    def describe(self) -> str:
-        return f"deregister unproven AMI {self.ami.id}"
-
-    def apply(self) -> str:
-        self.ports.amis.deregister(self.ami.id)
-        return AmiState.DEREGISTERED
-
-    def verify(self, _: str) -> None:
-        left = self.ports.amis.by_name(self.ami.name)
-        if left and left.id == self.ami.id and left.state is not AmiState.DEREGISTERED:
-            raise CapctlError(
-                "ami-not-removed", f"AMI `{left.id}` is still `{left.state}`", hint="Run `capctl ami bake` again"
-            )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class BakeAmi:
     """Let an instance download the models, check them and become an AMI; keep what it reported."""
 
@@ -85,7 +65,7 @@ class BakeAmi:
 
     def describe(self) -> str:
         size = f"{counted(len(self.models.files), 'file')}, {size_text(self.models.total_bytes)}"
-        return f"bake {self.base.id} + model set {self.models.digest[:19]} ({size}) -> {self.name}"
+        return f"bake {self.base.id} + model set {brief(self.models.digest)} ({size}) -> {self.name}"
 
     def apply(self) -> str:
         expires_s = self.target.settings.ami.timeout_s
@@ -168,7 +148,7 @@ class RequireImdsV2:
         return f"require IMDSv2 on {self.name}"
 
     def apply(self) -> str:
-        self.ports.amis.harden(ami_named(self.ports, self.name).id)
+        self.ports.amis.require_imds_v2(ami_named(self.ports, self.name).id)
         return "required"
 
     def verify(self, _: str) -> None:
@@ -193,7 +173,7 @@ class ProveAmi:
         return verify_ami(self.ports, self.target, ami_named(self.ports, self.name).id)
 
     def verify(self, result: AmiReport) -> None:
-        if failure := rejection(result):
+        if failure := ami_rejection(result):
             raise failure
 
 

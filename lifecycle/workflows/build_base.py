@@ -48,11 +48,4 @@ def plan_build_base(ports: Ports) -> Plan:
 
 def base_image(ports: Ports) -> TaggedImage:
     """The base image of the current lock. Raises `CapctlError("base-missing")`."""
-    base = ports.base_builder.find()
-    if base is None:
-        raise CapctlError(
-            "base-missing",
-            f"The registry does not have the base image `{ports.base_builder.tag()}`",
-            hint="Run `capctl image base`",
-        )
-    return base
+    return ports.base_builder.required()

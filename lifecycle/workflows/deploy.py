@@ -20,7 +20,7 @@ from lifecycle.workflows.lookups import release_among
 from lifecycle.workflows.move_pointer import MovePointer
 from lifecycle.workflows.release_steps import CreateRelease, PruneReleases, RemoveRelease, WaitValid
 from lifecycle.workflows.smoke import Smoke, require_video
-from lifecycle.workflows.verify_image import rejection, verify_image
+from lifecycle.workflows.verify_image import image_rejection, verify_image
 
 PERMISSIONS = {"deploy": (*READ_AMIS, *READ_IMAGES, *READ_JOBS, *READ_POINTER, *READ_QUEUES, *READ_STATE)}
 
@@ -130,13 +130,13 @@ def _deployable_image(ports: Ports, target: Target, image: str | None) -> ImageR
     if image and is_short_digest(image):
         image = str(image_with_short_digest(image, (made.image for made in ports.stack.releases())))
     report = verify_image(ports, target, image)
-    if failure := rejection(report):
+    if failure := image_rejection(report):
         raise failure
     return report.ref
 
 
 def _require_room(ports: Ports, target: Target) -> None:
-    count = ports.jobs.compute_environments()
+    count = ports.jobs.count_compute_environments()
     if count >= _ENVIRONMENT_LIMIT:
         raise CapctlError(
             "quota-reached",

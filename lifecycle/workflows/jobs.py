@@ -88,7 +88,7 @@ def follow_log(ports: Ports, job_id: str, show: Callable[[LogLine], None]) -> Jo
     return wait_for(job_watch(ports, job_id, show), lambda job: job.state.is_final, _LOG, ports.clock)
 
 
-def rejection(job: JobRecord) -> CapctlError | None:
+def job_failure(job: JobRecord) -> CapctlError | None:
     """The error that a job amounts to, if it failed."""
     if job.state is not JobState.FAILED:
         return None

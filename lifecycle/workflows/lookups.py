@@ -1,7 +1,9 @@
-"""What takes jobs, and what exists."""
+"""What there is: the pointer, releases, AMIs by name, the lock."""
 
+from lifecycle.domain.ami import AmiRecord
+from lifecycle.domain.models import ModelSet
 from lifecycle.domain.release import DeployedRelease, Pointer
-from lifecycle.errors import CapctlError
+from lifecycle.errors import CapctlError, UsageError
 from lifecycle.ports import Ports
 
 
@@ -29,3 +31,19 @@ def release_among(releases: tuple[DeployedRelease, ...], release_id: str) -> Dep
         f"Release `{release_id}` does not exist, its resources were pruned or never made; there are: {known}",
         hint="Deploy it again: `capctl deploy --ami … --image …`",
     )
+
+
+def ami_named(ports: Ports, name: str) -> AmiRecord:
+    """The AMI of that name. Raises `CapctlError("ami-missing")`."""
+    ami = ports.amis.by_name(name)
+    if ami is None:
+        raise CapctlError("ami-missing", f"There is no AMI `{name}`", hint="Run `capctl ami bake` again")
+    return ami
+
+
+def locked(ports: Ports) -> ModelSet:
+    """The locked set. Raises `UsageError("lock-missing")` before the first lock."""
+    models = ports.model_lock.read()
+    if models is None:
+        raise UsageError("lock-missing", f"There is no {ports.model_lock.name}", hint="Run `capctl models lock`")
+    return models

@@ -3,14 +3,16 @@
 from dataclasses import dataclass
 
 from lifecycle.config.target import Target
+from lifecycle.domain.digest import brief
 from lifecycle.domain.measures import counted, size_text
-from lifecycle.domain.models import ModelFile, ModelSet
-from lifecycle.domain.permissions import READ_OBJECTS
+from lifecycle.domain.models import ModelFile
+from lifecycle.domain.permissions import READ_OBJECTS, READ_SOURCE
 from lifecycle.domain.plan import Plan
 from lifecycle.errors import CapctlError
 from lifecycle.ports import Ports
 from lifecycle.ports.objects import SourceChanged
-from lifecycle.workflows.lock_models import READ_SOURCE, locked
+from lifecycle.workflows.lookups import locked
+from lifecycle.workflows.model_objects import distinct, missing_objects, object_uri
 from lifecycle.workflows.parallel import Advance, for_each
 
 PERMISSIONS = {"models push": READ_OBJECTS}
@@ -60,31 +62,10 @@ def plan_push(ports: Ports, target: Target) -> Plan:
     """A plan that uploads what the bucket lacks of the locked set; empty when it has it all."""
     models = locked(ports)
     missing = missing_objects(ports, target, distinct(models))
-    title = f"push model set {models.digest[:19]} to {target.models_uri}"
+    title = f"push model set {brief(models.digest)} to {target.models_uri}"
     if not missing:
         return Plan(title=title, because=f"{counted(len(models.files), 'file')} there, none missing")
     step = UploadModels(ports=ports, target=target, missing=missing)
     return Plan(
         title=title, because=f"{len(missing)} of {counted(len(models.files), 'file')} missing there", steps=(step,)
     )
-
-
-def object_uri(target: Target, file: ModelFile) -> str:
-    """Where a file lies in the bucket: under its content's name, so that equal files are stored once and none is overwritten."""
-    return f"{target.models_uri}/{file.sha256}"
-
-
-def distinct(models: ModelSet) -> tuple[ModelFile, ...]:
-    """The files of a set, one per content."""
-    return tuple({file.sha256: file for file in models.files}.values())
-
-
-def missing_objects(ports: Ports, target: Target, files: tuple[ModelFile, ...]) -> tuple[ModelFile, ...]:
-    """The files whose object is not there, has another size, or was recorded with another digest."""
-
-    def lacks(file: ModelFile, _: Advance) -> bool:
-        stored = ports.objects.find(object_uri(target, file))
-        return stored is None or (stored.bytes, stored.sha256) != (file.bytes, file.sha256)
-
-    absent = for_each(files, lacks, advance=lambda _: None, workers=8)
-    return tuple(file for file, is_absent in zip(files, absent, strict=True) if is_absent)

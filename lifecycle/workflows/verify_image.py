@@ -26,7 +26,7 @@ def verify_image(ports: Ports, target: Target, image: str | None) -> ImageReport
     return report
 
 
-def rejection(report: ImageReport) -> CapctlError | None:
+def image_rejection(report: ImageReport) -> CapctlError | None:
     """The error for an image that breaks rules, naming each; None for a clean one."""
     if report.ok:
         return None

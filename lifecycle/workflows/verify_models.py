@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 
-from lifecycle.domain.models import ModelSet
+from lifecycle.domain.models import ModelSet, changed_paths
+from lifecycle.domain.permissions import READ_SOURCE
 from lifecycle.errors import CapctlError
 from lifecycle.ports import Ports
-from lifecycle.workflows.lock_models import READ_SOURCE, changed_paths, from_source, locked
+from lifecycle.workflows.lookups import locked
+from lifecycle.workflows.source_models import from_source
 
 PERMISSIONS = {"models verify": READ_SOURCE}
 
@@ -24,7 +26,7 @@ def verify_models(ports: Ports) -> ModelsReport:
     return ModelsReport(models=models, problems=changed_paths(models, from_source(ports, models)))
 
 
-def rejection(report: ModelsReport) -> CapctlError | None:
+def models_rejection(report: ModelsReport) -> CapctlError | None:
     """The error that the report amounts to, if any."""
     if not report.problems:
         return None

@@ -7,7 +7,6 @@ from lifecycle.ports.amis import Amis
 from lifecycle.ports.clock import Clock
 from lifecycle.workflows.wait import wait_for
 
-_TERMINAL = {"failed", "error", "invalid", "deregistered", "disabled"}
 # A new AMI may be unknown to some endpoints for so long.
 _APPEARS_WITHIN_S = 150.0
 # EC2 answers from several endpoints that learn of a change at different moments; three in a row are hardly all early.
@@ -25,11 +24,13 @@ def wait_available(amis: Amis, clock: Clock, ami_id: AmiId, *, timeout_s: float)
             if error.code == "ami-missing" and clock.monotonic() - started <= _APPEARS_WITHIN_S:
                 return None
             raise
-        if ami.state in _TERMINAL:
+        if ami.state.is_dead or ami.state in {AmiState.DISABLED, AmiState.DEREGISTERED}:
             raise CapctlError(
                 "ami-failed",
                 f"AMI `{ami_id}` is `{ami.state}`{f': {ami.state_reason}' if ami.state_reason else ''}",
-                hint="Run `capctl ami bake` again; it removes this one first",
+                hint="Run `capctl ami bake` again; it removes this one first"
+                if ami.state.is_dead
+                else "Run `capctl ami bake --force` for another AMI of the same content",
             )
         return ami
 
@@ -41,5 +42,10 @@ def wait_available(amis: Amis, clock: Clock, ami_id: AmiId, *, timeout_s: float)
         )
 
     how = Wait(shortest_s=0.25, longest_s=15.0, successes=_SUCCESSES, timeout_s=timeout_s)
-    wait_for(look, lambda ami: ami is not None and ami.state is AmiState.AVAILABLE, how, clock, timed_out=timed_out)
-    return amis.get(ami_id)
+    found = wait_for(look, _is_available, how, clock, timed_out=timed_out)
+    assert found, "an AMI that is available was seen"
+    return found
+
+
+def _is_available(ami: AmiRecord | None) -> bool:
+    return ami is not None and ami.state is AmiState.AVAILABLE

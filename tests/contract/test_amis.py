@@ -126,10 +126,10 @@ def test_tags_are_added_and_replaced(account: Account, name: str) -> None:
     assert found.tags[Tag.PROJECT] == name
 
 
-def test_hardened_ami_reads_back_as_such(account: Account, name: str) -> None:
+def test_ami_that_requires_imds_v2_reads_back_as_such(account: Account, name: str) -> None:
     made, _ = account.make(name, {})
     assert not made.imds_v2
-    account.amis.harden(made.id)
+    account.amis.require_imds_v2(made.id)
     assert account.amis.get(made.id).imds_v2
 
 

@@ -15,7 +15,7 @@ import pytest
 from lifecycle.app import App
 from lifecycle.domain.digest import digest_of
 from lifecycle.domain.image_report import Budgets, report_on
-from lifecycle.errors import CapctlError
+from lifecycle.errors import CapctlError, ExitCode
 from lifecycle.ports import Ports
 from lifecycle.rehearsal.emulator.containers import jobs_supported
 from lifecycle.rehearsal.services.registry import RunningRegistry, debian_registry, registry_supported
@@ -234,7 +234,18 @@ def test_image_that_breaks_a_rule_can_be_pushed_and_is_judged_by_what_it_holds(p
 def test_image_that_the_registry_lacks_has_no_index(project: Project) -> None:
     base = project.ports().base_builder.build()
     nowhere = replace(base.ref, digest=digest_of(b"nowhere"))
-    assert code_of(lambda: project.ports().registry.index(nowhere)) == "image-missing"
+    with pytest.raises(CapctlError) as failed:
+        project.ports().registry.index(nowhere)
+    assert failed.value.code == "image-missing"
+    assert "image base" not in failed.value.hint
+
+
+def test_image_of_another_repository_is_refused_even_if_the_targets_has_its_digest(project: Project) -> None:
+    base = project.ports().base_builder.build()
+    foreign = replace(base.ref, repository="registry.example/other")
+    with pytest.raises(CapctlError) as failed:
+        project.ports().registry.index(foreign)
+    assert (failed.value.code, failed.value.exit_code) == ("repository-foreign", ExitCode.USAGE)
 
 
 def test_packages_are_those_of_the_lock(project: Project) -> None:

@@ -175,4 +175,4 @@ def test_queue_is_valid_and_a_missing_one_is_named(queue: Queue) -> None:
 
 
 def test_compute_environments_are_counted(queue: Queue) -> None:
-    assert queue.jobs.compute_environments() >= 1
+    assert queue.jobs.count_compute_environments() >= 1

@@ -68,9 +68,10 @@ def iam_page(note: str) -> str:
                 for name, needed in sorted(commands.items())
             ),
             "",
-            "The actions of `s3` belong to the target's bucket, to that of `models.source` if it is in S3 and, for `bootstrap`, `deploy`,",
-            "`rollback`, `smoke` and `status`, to the bucket of Pulumi's state. Those of `ecr` fall away with `registry_url`, and those of",
-            "`ssm` and `iam` in `ami bake` without Session Manager. Commands that are not in the table ask AWS nothing.\n",
+            "The actions of `s3` belong to the target's bucket, to that of `models.source` if it is in S3 and, for `ami bake`,",
+            "`bootstrap`, `deploy`, `rollback`, `smoke` and `status`, to the bucket of Pulumi's state (`ami bake` reads it before it",
+            "replaces an AMI, and only then). Those of `ecr` fall away with `registry_url`, and those of `ssm` and `iam` in `ami bake`",
+            "without Session Manager. Commands that are not in the table ask AWS nothing.\n",
             "## Roles that `capctl bootstrap` makes\n",
             "They belong to machines and jobs; nobody who runs capctl needs their actions.\n",
             "| role | of | actions |\n|---|---|---|",

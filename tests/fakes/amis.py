@@ -67,7 +67,8 @@ class FakeAmis:
         return found
 
     def by_name(self, name: str) -> AmiRecord | None:
-        return next((ami for ami in self._own.values() if ami.name == name), None)
+        named = (ami for ami in self._own.values() if ami.name == name)
+        return next((ami for ami in named if ami.state is not AmiState.DEREGISTERED), None)
 
     def list(self, project: str) -> tuple[AmiRecord, ...]:
         found = [ami for ami in self._own.values() if ami.tags.get(Tag.PROJECT) == project]
@@ -79,7 +80,7 @@ class FakeAmis:
     def tag(self, ami_id: AmiId, tags: dict[str, str]) -> None:
         self._own[ami_id] = replace(self.get(ami_id), tags=self.get(ami_id).tags | tags)
 
-    def harden(self, ami_id: AmiId) -> None:
+    def require_imds_v2(self, ami_id: AmiId) -> None:
         self._own[ami_id] = replace(self.get(ami_id), imds_v2=True)
 
     def deregister(self, ami_id: AmiId) -> None:

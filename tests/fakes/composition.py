@@ -17,7 +17,7 @@ from tests.fakes.ui import FakeUi
 
 # What changes the world.
 _CHANGES = {
-    "amis": ("deregister", "harden", "tag"),
+    "amis": ("deregister", "require_imds_v2", "tag"),
     "baker": ("bake",),
     "base_builder": ("build",),
     "code": ("push",),

@@ -6,7 +6,7 @@ from images.index import FileEntry, LayerIndex
 from lifecycle.domain.digest import Digest, canonical_json, digest_of, short
 from lifecycle.domain.image import ImageRef, TaggedImage
 from lifecycle.domain.image_report import ImageIndex
-from lifecycle.errors import CapctlError
+from lifecycle.errors import CapctlError, UsageError
 from lifecycle.ports.code import CodeLayer, PushedImage
 
 REPOSITORY = "123456789012.dkr.ecr.us-west-2.amazonaws.com/vision"
@@ -24,6 +24,8 @@ class FakeImageRegistry:
         return self.tags.get(tag)
 
     def index(self, ref: ImageRef) -> ImageIndex:
+        if ref not in self._images and ref.repository != REPOSITORY:
+            raise UsageError("repository-foreign", f"Image `{ref}` is of another repository than the target's")
         if ref not in self._images:
             raise CapctlError("image-missing", f"The registry does not have `{ref}`", hint="Run `capctl image push`")
         return self._images[ref]
@@ -54,6 +56,11 @@ class FakeBaseBuilder:
         ref = self._registry.find(self.tag())
         return TaggedImage(ref=ref, tag=self.tag()) if ref else None
 
+    def required(self) -> TaggedImage:
+        if found := self.find():
+            return found
+        raise CapctlError("base-missing", "The registry does not have the base image", hint="Run `capctl image base`")
+
     def build(self) -> TaggedImage:
         if found := self.find():
             return found
@@ -76,7 +83,7 @@ class FakeCode:
         return self.layer().tag
 
     def layer(self) -> CodeLayer:
-        treehash, layer = digest_of(canonical_json([self._base_image().ref.digest, self.files])), self._layer()
+        treehash, layer = digest_of(canonical_json([self._base.required().ref.digest, self.files])), self._layer()
         return CodeLayer(
             treehash=treehash,
             tag=f"code-{short(treehash, 16)}",
@@ -89,21 +96,13 @@ class FakeCode:
         layer = self.layer()
         if known := self._registry.find(layer.tag):
             return PushedImage(ref=known, tag=layer.tag, unchanged=True, requests=1, bytes_sent=0)
-        below = self._registry.index(self._base_image().ref).layers
+        below = self._registry.index(self._base.required().ref).layers
         ref = self._registry.store(layer.tag, (*below, self._layer()))
         sent = layer.compressed_bytes + _MANIFEST_BYTES
         return PushedImage(ref=ref, tag=layer.tag, unchanged=False, requests=6, bytes_sent=sent)
 
     def _layer(self) -> LayerIndex:
         return _layer({f"app/{path}": len(text.encode()) for path, text in self.files.items()})
-
-    def _base_image(self) -> TaggedImage:
-        base = self._base.find()
-        if base is None:
-            raise CapctlError(
-                "base-missing", "The registry does not have the base image", hint="Run `capctl image base`"
-            )
-        return base
 
 
 def _layer(files: dict[str, int]) -> LayerIndex:

@@ -108,7 +108,7 @@ class FakeJobs:
             return QueueStatus(state=QueueState.MISSING, reason=f"job queue `{queue_arn}` does not exist")
         return self.queues.pop(0) if self.queues else QueueStatus(state=QueueState.VALID, reason="")
 
-    def compute_environments(self) -> int:
+    def count_compute_environments(self) -> int:
         return self.environments
 
     def _release_of(self, queue_arn: str) -> DeployedRelease:

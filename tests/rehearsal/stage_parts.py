@@ -105,12 +105,14 @@ def tiny_tar() -> bytes:
 
 
 def import_tiny(name: str) -> None:
-    """Put that image into the container engine as `name`."""
+    """Put that image into the container engine as `name`, marked as one of capctl's."""
     import docker
 
     engine = docker.from_env()
     repository, _, tag = name.rpartition(":")
-    engine.api.import_image_from_data(tiny_tar(), repository=repository, tag=tag)
+    engine.api.import_image_from_data(
+        tiny_tar(), repository=repository, tag=tag, changes=["LABEL dev.capctl.root=tiny"]
+    )
     engine.close()
 
 

@@ -49,6 +49,7 @@ class Stage:
     def __init__(self, emulator: Emulator, folder: Path) -> None:
         self.emulator, self.folder, self.rehearsal = emulator, folder, emulator.options.rehearsal
         self.aws = Aws(emulator.endpoint)
+        self.passphrase = "rehearsal"
 
     def write_project(self) -> None:
         for path, data in {**CONTENTS, "src/train.py": b"never shipped", "models/r.csv": b"never shipped"}.items():
@@ -64,6 +65,7 @@ class Stage:
         kept = {key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "CAPCTL_"))}
         keys = {"AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY": "a-secret-of-many-characters"}
         root = str(Path(packer.__file__).parents[1])
+        kept["PULUMI_CONFIG_PASSPHRASE"] = self.passphrase
         return {**kept, **keys, "PYTHONPATH": root, "CAPCTL_REHEARSAL": self.rehearsal}
 
     def command(self, *words: str) -> list[str]:
@@ -291,6 +293,12 @@ def test_unproven_ami_without_a_report_is_replaced(stage: Stage, ami: dict[str, 
     stage.aws.ec2.create_tags(Resources=[ami["id"]], Tags=[{"Key": "capctl:status", "Value": "candidate"}])
     for stored in stage.aws.s3.list_objects_v2(Bucket=BUCKET, Prefix="evidence/")["Contents"]:
         stage.aws.s3.delete_object(Bucket=BUCKET, Key=stored["Key"])
+    stage.passphrase = ""
+    refused = stage.run("ami", "bake")
+    stage.passphrase = "rehearsal"
+    assert "passphrase-missing" in refused.stderr
+    assert f"`{ami['id']}` is replaced only if no release has it" in refused.stderr
+    assert stage.amis() == {ami["id"]: "candidate"}
     replaced = stage.answer("ami", "bake")
     assert replaced["id"] != ami["id"]
     assert stage.amis() == {replaced["id"]: "verified"}

@@ -23,7 +23,7 @@ from lifecycle.rehearsal.services.registry import (
     standin_registry,
     start_registry,
 )
-from tests.rehearsal.stage_parts import import_tiny, until
+from tests.rehearsal.stage_parts import import_tiny, tiny_tar, until
 
 pytestmark = pytest.mark.rehearsal
 
@@ -91,6 +91,21 @@ def test_container_engine_pushes_and_pulls(registry: RunningRegistry) -> None:
         engine.images.remove(f"{name}@{digest}", force=True)
     finally:
         registry.close()
+        engine.close()
+
+
+def test_image_of_another_program_is_not_left_over_at_a_port_that_was_a_rehearsals(rehearsal: str) -> None:
+    if why := jobs_supported():
+        pytest.skip(why)
+    import docker
+
+    engine, address = docker.from_env(), f"{rehearsal}.invalid:5000"
+    engine.api.import_image_from_data(tiny_tar(), repository=f"{address}/team/app", tag="1")
+    try:
+        assert leftovers.remove("nobody", registry=address) == []
+        assert engine.images.get(f"{address}/team/app:1")
+    finally:
+        engine.images.remove(f"{address}/team/app:1")
         engine.close()
 
 

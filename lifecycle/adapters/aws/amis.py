@@ -56,8 +56,9 @@ class Ec2Amis:
             answer = self._ec2.describe_images(
                 Owners=["self"], IncludeDisabled=True, Filters=[{"Name": "name", "Values": [name]}]
             )
-        found = [_record(image) for image in answer["Images"]]
-        return found[0] if found else None
+        # One that was deregistered is still shown for a while; its name is free.
+        found = (record for record in map(_record, answer["Images"]) if record.state is not AmiState.DEREGISTERED)
+        return next(found, None)
 
     def list(self, project: str) -> tuple[AmiRecord, ...]:
         filters = [{"Name": f"tag:{Tag.PROJECT}", "Values": [project]}]
@@ -70,7 +71,7 @@ class Ec2Amis:
 
     def source_instance(self, ami_id: AmiId) -> str:
         with translated(f"reading where AMI `{ami_id}` comes from"):
-            images = self._ec2.describe_images(ImageIds=[ami_id])["Images"]
+            images = self._ec2.describe_images(ImageIds=[ami_id], IncludeDisabled=True)["Images"]
             if not images:
                 return ""
             if told := images[0].get("SourceInstanceId"):
@@ -86,7 +87,7 @@ class Ec2Amis:
         with translated(f"tagging AMI `{ami_id}`"):
             self._ec2.create_tags(Resources=resources, Tags=[{"Key": key, "Value": tags[key]} for key in sorted(tags)])
 
-    def harden(self, ami_id: AmiId) -> None:
+    def require_imds_v2(self, ami_id: AmiId) -> None:
         with translated(f"requiring IMDSv2 on AMI `{ami_id}`"):
             self._ec2.modify_image_attribute(ImageId=ami_id, ImdsSupport={"Value": "v2.0"})
 

@@ -114,7 +114,7 @@ class BatchJobs:
         ]
         return min(found, key=lambda status: [*QueueState].index(status.state))
 
-    def compute_environments(self) -> int:
+    def count_compute_environments(self) -> int:
         with translated("counting compute environments"):
             pages = self._session.client("batch").get_paginator("describe_compute_environments").paginate()
             return sum(len(page["computeEnvironments"]) for page in pages)

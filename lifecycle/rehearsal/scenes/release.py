@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from lifecycle.domain.digest import brief
 from lifecycle.domain.measures import counted, size_text
 from lifecycle.errors import CapctlError, ExitCode
 from lifecycle.rehearsal.beside import beside
@@ -44,7 +45,7 @@ def _models(stage: Stage, capctl: Capctl, record: Recorder) -> None:
     with record.step("models lock") as step:
         lock = capctl("models", "lock").document
         stage.project.commit("Lock the models")
-        step.result = f"{counted(lock['files'], 'file')}, {size_text(lock['bytes'])}, {lock['digest'][:19]}"
+        step.result = f"{counted(lock['files'], 'file')}, {size_text(lock['bytes'])}, {brief(lock['digest'])}"
     with record.step("models push") as step:
         capctl("models", "push")
         step.result = f"in s3://{BUCKET}"

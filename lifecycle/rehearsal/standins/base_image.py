@@ -58,6 +58,9 @@ class StandInBase:
         ref = self._registry.find(self.tag())
         return TaggedImage(ref=ref, tag=self.tag()) if ref else None
 
+    def required(self) -> TaggedImage:
+        return self.build()
+
     def build(self) -> TaggedImage:
         tar = _metadata_layer(frozenset(package.partition("==")[0] for package in self.packages()))
         layer = gzip.compress(tar, mtime=0)

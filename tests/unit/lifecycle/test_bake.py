@@ -19,13 +19,15 @@ from lifecycle.workflows.ami_status import SetStatus
 from lifecycle.workflows.bake import Baked, bake, plan_bake, wanted_ami
 from lifecycle.workflows.execute import execute
 from lifecycle.workflows.list_amis import list_amis
-from lifecycle.workflows.push_models import object_uri
-from lifecycle.workflows.verify_ami import rejection, verify_ami
+from lifecycle.workflows.model_objects import object_uri
+from lifecycle.workflows.verify_ami import ami_rejection, verify_ami
 from tests.fakes.amis import BASE_AMI, BASE_PARAMETER, FakeAmis
 from tests.fakes.baker import FakeBaker
 from tests.fakes.objects import FakeObjects
 from tests.fakes.ports import FakePorts
+from tests.fakes.releases import make_release
 from tests.fakes.runs import RUN
+from tests.fakes.stack import FakeStack, deployed
 from tests.fakes.targets import make_target
 
 CONTENTS = {"models/age.onnx": b"age", "checkpoints/llava/weights.bin": b"weights"}
@@ -104,7 +106,7 @@ def test_bake_ends_with_a_verified_ami_that_tells_what_went_into_it(scene: Scene
     assert ami.tags[Tag.BAKE_DIGEST] == inputs.digest
     assert ami.tags[Tag.MODEL_SET] == inputs.model_set
     assert ami.tags[Tag.RUN] == RUN.id
-    assert rejection(verify_ami(scene.ports, scene.target, ami.id)) is None
+    assert ami_rejection(verify_ami(scene.ports, scene.target, ami.id)) is None
 
 
 def test_plan_tells_the_size_of_the_model_set_in_a_fitting_unit(scene: Scene) -> None:
@@ -114,7 +116,7 @@ def test_plan_tells_the_size_of_the_model_set_in_a_fitting_unit(scene: Scene) ->
 def test_checks_of_an_ami_say_what_was_expected(scene: Scene) -> None:
     ami = scene.bake()
     scene.amis.change(ami.id, state=AmiState.PENDING)
-    error = rejection(verify_ami(scene.ports, scene.target, ami.id))
+    error = ami_rejection(verify_ami(scene.ports, scene.target, ami.id))
     assert error is not None
     assert error.details == ("failed  state: expected available, found pending",)
 
@@ -160,6 +162,7 @@ def test_ami_of_a_newer_version_is_told_as_what_it_is_and_never_demoted(scene: S
     [
         (None, AmiStatus.VERIFIED),
         (AmiStatus.CANDIDATE, AmiStatus.PROMOTED),
+        (AmiStatus.DISABLED, AmiStatus.CANDIDATE),
         (AmiStatus.DISABLED, AmiStatus.VERIFIED),
         (AmiStatus.DEREGISTERED, AmiStatus.CANDIDATE),
     ],
@@ -172,6 +175,7 @@ def test_status_is_not_set_where_the_life_of_an_ami_does_not_lead(
     with pytest.raises(CapctlError) as failed:
         SetStatus(ports=scene.ports, name=ami.name, to=to).apply()
     assert failed.value.code == "ami-status-refused"
+    assert ("`capctl ami bake --force`" in failed.value.hint) == bool(status and status.is_withdrawn)
     assert scene.amis.get(ami.id).status == status
 
 
@@ -226,11 +230,118 @@ def test_ami_that_is_still_there_after_its_removal_fails_the_step(
 ) -> None:
     left = scene.leave_unproven()
     scene.amis.change(left.id, state=AmiState.FAILED)
-    monkeypatch.setattr(scene.amis, "deregister", lambda _: None)
+    monkeypatch.setattr(FakeAmis, "deregister", lambda *_: None)
     plan = scene.plan()
     with pytest.raises(CapctlError) as failed:
         execute(plan, scene.ports, RUN)
     assert failed.value.code == "ami-not-removed"
+
+
+RELEASE = deployed(make_release())
+MAY_BE_IN_USE = [
+    *((status, state) for status in ("", "candidate") for state in ("disabled", "transient", "hibernating")),
+    *(
+        (status, state)
+        for status in ("verified", "smoke-passed", "promoted", "superseded")
+        for state in ("disabled", "transient", "failed", "error", "invalid", "pending", "hibernating")
+    ),
+]
+
+
+@pytest.mark.parametrize(("status", "state"), MAY_BE_IN_USE)
+@pytest.mark.parametrize("has_report", [True, False])
+def test_bake_never_removes_an_ami_that_may_be_in_use(scene: Scene, status: str, state: str, has_report: bool) -> None:
+    ami = scene.bake()
+    scene.mark(ami.id, status)
+    scene.amis.change(ami.id, state=AmiState(state))
+    if not has_report:
+        scene.remove_reports()
+    error = failure_of(scene)
+    assert error.code == "ami-not-replaced"
+    assert f"AMI `{ami.id}`" in error.message
+    assert "`capctl ami bake --force`" in error.hint
+    other = scene.bake(force=True)
+    assert (other.id != ami.id, other.status) == (True, AmiStatus.VERIFIED)
+    assert scene.amis.get(ami.id).state is AmiState(state)
+
+
+@pytest.mark.parametrize("status", [AmiStatus.DISABLED, AmiStatus.DEREGISTERED])
+@pytest.mark.parametrize("has_report", [True, False])
+def test_bake_neither_revives_nor_removes_an_ami_that_was_withdrawn(
+    scene: Scene, status: AmiStatus, has_report: bool
+) -> None:
+    ami = scene.bake()
+    scene.mark(ami.id, status)
+    if not has_report:
+        scene.remove_reports()
+    error = failure_of(scene)
+    assert (error.code, "was withdrawn" in error.message) == ("ami-not-replaced", True)
+    other = scene.bake(force=True)
+    assert other.name == f"{ami.name}-{RUN.id}"
+    assert scene.amis.get(ami.id).status is status
+    assert scene.bake().id == other.id
+
+
+def test_ami_of_a_release_is_not_replaced_whatever_its_tag_says(scene: Scene) -> None:
+    left = scene.leave_unproven()
+    scene.remove_reports()
+    scene.ports.stack.stand(replace(RELEASE, ami_id=left.id))
+    error = failure_of(scene)
+    assert (error.code, f"release `{RELEASE.id}`" in error.message) == ("ami-not-replaced", True)
+    assert scene.bake(force=True).id != left.id
+    assert scene.amis.get(left.id).name == left.name
+
+
+def test_ami_is_not_replaced_where_the_releases_cannot_be_read(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene.leave_unproven()
+    scene.remove_reports()
+    unreadable = CapctlError("stack-failed", "the state cannot be read")
+
+    def releases(_: object) -> None:
+        raise unreadable
+
+    monkeypatch.setattr(FakeStack, "releases", releases)
+    assert failure_of(scene) is unreadable
+
+
+def test_target_without_a_base_stack_has_no_releases_that_use_an_ami(scene: Scene) -> None:
+    left = scene.leave_unproven()
+    scene.remove_reports()
+    scene.ports.stack.bootstrapped = False
+    assert scene.bake().id != left.id
+
+
+@pytest.mark.parametrize("change", ["status", "state", "release"])
+def test_ami_that_came_into_use_after_the_plan_is_not_removed(scene: Scene, change: str) -> None:
+    left = scene.leave_unproven()
+    scene.remove_reports()
+    plan = scene.plan()
+    if change == "status":
+        scene.mark(left.id, AmiStatus.VERIFIED)
+    elif change == "state":
+        scene.amis.change(left.id, state=AmiState.DISABLED)
+    else:
+        scene.ports.stack.stand(replace(RELEASE, ami_id=left.id))
+    with pytest.raises(CapctlError) as failed:
+        execute(plan, scene.ports, RUN)
+    assert failed.value.code == "ami-not-replaced"
+    assert scene.amis.get(left.id)
+
+
+def test_ami_that_another_run_removed_meanwhile_is_removed_by_this_one_too(scene: Scene) -> None:
+    left = scene.leave_unproven()
+    scene.remove_reports()
+    plan = scene.plan()
+    scene.amis.deregister(left.id)
+    execute(plan, scene.ports, RUN)
+    assert scene.bake().id != left.id
+
+
+def test_name_of_an_ami_that_is_still_shown_as_deregistered_is_free(scene: Scene) -> None:
+    left = scene.bake()
+    scene.mark(left.id, AmiStatus.CANDIDATE)
+    scene.amis.change(left.id, state=AmiState.DEREGISTERED)
+    assert scene.bake().id != left.id
 
 
 def test_candidate_of_another_run_keeps_that_runs_mark(scene: Scene) -> None:
@@ -243,7 +354,7 @@ def test_forced_bake_makes_a_second_ami_that_counts_from_then_on(scene: Scene) -
     first = scene.bake()
     second = scene.bake(force=True)
     assert second.id != first.id
-    assert rejection(verify_ami(scene.ports, scene.target, second.id)) is None
+    assert ami_rejection(verify_ami(scene.ports, scene.target, second.id)) is None
     assert scene.plan().steps == ()
 
 
@@ -359,15 +470,15 @@ def test_verify_finds_a_report_that_was_changed(scene: Scene) -> None:
 def test_copy_passes_by_the_report_that_its_tag_names(scene: Scene) -> None:
     ami = scene.bake()
     copy = scene.amis.add(f"{ami.name}-copy", tags=ami.tags)
-    scene.amis.harden(copy.id)
-    assert rejection(verify_ami(scene.ports, scene.target, copy.id)) is None
+    scene.amis.require_imds_v2(copy.id)
+    assert ami_rejection(verify_ami(scene.ports, scene.target, copy.id)) is None
 
 
 def test_ami_whose_report_was_kept_under_its_instance_only_passes(scene: Scene) -> None:
     ami = scene.bake()
     (by_digest,) = [uri for uri in scene.reports() if uri.endswith(f"/{ami.tags[Tag.EVIDENCE][7:]}.json")]
     del scene.objects.stored[by_digest]
-    assert rejection(verify_ami(scene.ports, scene.target, ami.id)) is None
+    assert ami_rejection(verify_ami(scene.ports, scene.target, ami.id)) is None
 
 
 def test_report_of_another_instance_proves_nothing(scene: Scene) -> None:
@@ -389,7 +500,7 @@ def test_bake_sets_the_tags_that_verify_requires_and_no_others(scene: Scene) -> 
 
 
 def test_verify_of_a_foreign_ami_fails_without_a_traceback(scene: Scene) -> None:
-    error = rejection(verify_ami(scene.ports, scene.target, BASE_AMI))
+    error = ami_rejection(verify_ami(scene.ports, scene.target, BASE_AMI))
     assert error is not None
     assert error.code == "ami-not-verified"
     assert any("no report of the instance" in line for line in error.details)

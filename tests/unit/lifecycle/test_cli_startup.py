@@ -68,7 +68,9 @@ def test_version_is_read_only_when_asked_for() -> None:
     assert "importlib.metadata" not in _imported("--help")
 
 
-def test_push_of_changed_code_imports_only_what_it_needs(tmp_path: Path) -> None:
+def test_push_of_changed_code_imports_only_what_it_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
     environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "CAPCTL_CONFIG": str(tmp_path / "capctl.yaml")}
     with serving() as registry:
         _project_on(registry, tmp_path)

@@ -10,7 +10,7 @@ from lifecycle.errors import CapctlError
 from lifecycle.workflows.build_base import base_image, plan_build_base
 from lifecycle.workflows.execute import execute
 from lifecycle.workflows.push_image import PushCode, plan_push_image
-from lifecycle.workflows.verify_image import rejection, verify_image
+from lifecycle.workflows.verify_image import image_rejection, verify_image
 from tests.fakes.ports import FakePorts
 from tests.fakes.runs import RUN
 from tests.fakes.targets import make_target
@@ -86,13 +86,13 @@ def test_clean_image_is_not_rejected(ports: FakePorts, target: Target) -> None:
     ports.code.push()
     report = verify_image(ports, target, None)
     assert report.ok
-    assert rejection(report) is None
+    assert image_rejection(report) is None
 
 
 def test_rejection_names_every_broken_rule(ports: FakePorts, target: Target) -> None:
     ports.code.files |= {"a.onnx": "weights", "src/train.py": "train()"}
     ports.code.push()
-    error = rejection(verify_image(ports, target, None))
+    error = image_rejection(verify_image(ports, target, None))
     assert error is not None
     assert error.code == "image-rejected"
     assert [detail.split(":")[0] for detail in error.details] == ["model-file", "forbidden-path"]

@@ -15,9 +15,10 @@ from lifecycle.domain.plan import Plan
 from lifecycle.errors import CapctlError, ExitCode, UsageError
 from lifecycle.ports.model_source import ModelSource
 from lifecycle.workflows.execute import execute
-from lifecycle.workflows.lock_models import locked, plan_lock, require_up_to_date
+from lifecycle.workflows.lock_models import plan_lock, require_up_to_date
+from lifecycle.workflows.lookups import locked
 from lifecycle.workflows.push_models import plan_push
-from lifecycle.workflows.verify_models import rejection, verify_models
+from lifecycle.workflows.verify_models import models_rejection, verify_models
 from tests.fakes.objects import FakeObjects
 from tests.fakes.ports import FakePorts
 from tests.fakes.runs import RUN
@@ -180,10 +181,10 @@ def test_link_to_a_file_counts_as_the_file(scene: Scene) -> None:
 
 
 def test_verify_names_missing_changed_and_extra_files(locked_scene: Scene) -> None:
-    assert rejection(verify_models(locked_scene.ports)) is None
+    assert models_rejection(verify_models(locked_scene.ports)) is None
     (locked_scene.folder / "models/models/age.onnx").unlink()
     locked_scene.write({"models/extra.onnx": b"extra", "experiments/coco/segm.yaml": b"a: 2\n"})
-    error = rejection(verify_models(locked_scene.ports))
+    error = models_rejection(verify_models(locked_scene.ports))
     assert error is not None
     assert error.exit_code == ExitCode.FAILED
     assert error.details == (

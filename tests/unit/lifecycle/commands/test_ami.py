@@ -8,7 +8,7 @@ from tests.unit.lifecycle.commands.case import BAKED, LOCKED, MODEL_SET, Case, P
 
 AMI = "ami-00000000000000001"
 NAME = "vision-models-325d1c8a7817-0base000"
-BAKE = ("baker.bake", "objects.write", "objects.write", "amis.tag", "amis.tag", "amis.harden", "amis.tag")
+BAKE = ("baker.bake", "objects.write", "objects.write", "amis.tag", "amis.tag", "amis.require_imds_v2", "amis.tag")
 SHOWN = f"""\
 AMI              {AMI}
 name             {NAME}

@@ -1,0 +1,48 @@
+"""What the instances of bakes reported, kept in the target's bucket."""
+
+import json
+from typing import Any
+
+from lifecycle.config.target import Target
+from lifecycle.domain.ami import AmiRecord, Tag
+from lifecycle.domain.digest import Digest, canonical_json, digest_of
+from lifecycle.domain.evidence import Evidence, parse_evidence
+from lifecycle.domain.layout import Folder
+from lifecycle.errors import CapctlError
+from lifecycle.ports import Ports
+
+
+def keep_evidence(ports: Ports, target: Target, document: dict[str, Any]) -> None:
+    """Store what the instance of a bake reported, before there is an AMI that needs it.
+
+    Under its digest, which the AMI and every copy of it carry as a tag; and under the instance, by which an AMI finds it that a
+    killed run left without tags.
+    """
+    data = canonical_json(document) + b"\n"
+    for key in (digest_of(data), parse_evidence(document).instance_id):
+        ports.objects.write(_evidence_uri(target, key), data)
+
+
+def read_evidence(ports: Ports, target: Target, ami: AmiRecord) -> tuple[Evidence, Digest] | None:
+    """What the instance that the AMI was made from had reported, and the document's digest; None if there is no report.
+
+    EC2 names no instance for a copy, which has nothing but the tag; an AMI that has an instance must have that instance's report.
+    """
+    instance_id = ports.amis.source_instance(ami.id)
+    for key in filter(None, (ami.tags.get(Tag.EVIDENCE), instance_id)):
+        uri = _evidence_uri(target, key)
+        if ports.objects.find(uri) is None:
+            continue
+        data = b"".join(ports.objects.chunks(uri))
+        try:
+            evidence = parse_evidence(json.loads(data))
+        except (ValueError, CapctlError):
+            continue
+        if evidence.instance_id == (instance_id or evidence.instance_id):
+            return evidence, digest_of(data)
+    return None
+
+
+def _evidence_uri(target: Target, key: str) -> str:
+    """Where a report is kept, by its digest or by the instance's id."""
+    return target.uri(Folder.EVIDENCE, f"{key.removeprefix('sha256:')}.json")

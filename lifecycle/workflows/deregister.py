@@ -1,0 +1,66 @@
+"""Remove an AMI that a bake left, and none that anybody may use."""
+
+from dataclasses import dataclass
+
+from lifecycle.domain.ami import AmiRecord, AmiState
+from lifecycle.domain.permissions import READ_AMIS, READ_STATE
+from lifecycle.errors import CapctlError
+from lifecycle.ports import Ports
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deregister:
+    """Remove an AMI that has the name and cannot be proven."""
+
+    ports: Ports
+    ami: AmiRecord
+    permissions: tuple[str, ...] = (*READ_AMIS, *READ_STATE, "ec2:DeleteSnapshot", "ec2:DeregisterImage")
+
+    def describe(self) -> str:
+        return f"deregister unproven AMI {self.ami.id}"
+
+    def apply(self) -> str:
+        if ami := self._still_there():
+            require_unused(self.ports, ami)
+            self.ports.amis.deregister(ami.id)
+        return AmiState.DEREGISTERED
+
+    def verify(self, _: str) -> None:
+        if left := self._still_there():
+            raise CapctlError(
+                "ami-not-removed", f"AMI `{left.id}` is still `{left.state}`", hint="Run `capctl ami bake` again"
+            )
+
+    def _still_there(self) -> AmiRecord | None:
+        found = self.ports.amis.by_name(self.ami.name)
+        return found if found and found.id == self.ami.id else None
+
+
+def require_unfinished(ami: AmiRecord) -> None:
+    """Raise `CapctlError("ami-not-replaced")` for an AMI that is neither proven nor a bake's to finish or to replace."""
+    status = ami.known_status()
+    if status and status.is_withdrawn:
+        raise _not_replaced(ami, f"was withdrawn: it is tagged {status}, and a bake does not bring it back")
+    if not ami.is_unfinished:
+        raise _not_replaced(
+            ami, f"is `{ami.state}` and {status or 'not tagged'}; it may be in use, so it is not replaced"
+        )
+
+
+def require_unused(ports: Ports, ami: AmiRecord) -> None:
+    """Raise `CapctlError("ami-not-replaced")` unless it is a bake's to replace and no release has it.
+
+    Where the releases cannot be read, nothing is known of their AMIs, and the error of the look is raised.
+    """
+    require_unfinished(ami)
+    for release in ports.stack.releases():
+        if release.ami_id == ami.id:
+            raise _not_replaced(ami, f"belongs to release `{release.id}`, so it is not replaced")
+
+
+def _not_replaced(ami: AmiRecord, why: str) -> CapctlError:
+    return CapctlError(
+        "ami-not-replaced",
+        f"AMI `{ami.id}` has the name of this bake and {why}",
+        hint=f"Look at it with `capctl ami show {ami.id}`; `capctl ami bake --force` makes another of the same content",
+    )

@@ -1,0 +1,35 @@
+"""The model set that the source holds."""
+
+from lifecycle.domain.measures import counted
+from lifecycle.domain.models import ModelFile, ModelSet, model_set
+from lifecycle.ports import Ports
+from lifecycle.ports.model_source import SourceFile
+from lifecycle.workflows.parallel import Advance, for_each
+
+
+def from_source(ports: Ports, former: ModelSet | None) -> ModelSet:
+    """The set that the source holds now. What people wrote about a file, its licence and permitted use, is taken from `former`."""
+    listing = ports.model_source.scan()
+    if listing.excluded:
+        ports.ui.note(f"{counted(len(listing.excluded), 'path')} kept out (`-v` names them)")
+        for path in listing.excluded:
+            ports.ui.detail(f"kept out: {path}")
+    told = {file.path: file for file in former.files} if former else {}
+    model_set(tuple(ModelFile(path=file.path, bytes=file.bytes, sha256="") for file in listing.files))
+    with ports.ui.progress(
+        f"hash {counted(len(listing.files), 'model file')}", sum(file.bytes for file in listing.files)
+    ) as bar:
+
+        def hashed(file: SourceFile, advance: Advance) -> ModelFile:
+            sha256 = ports.model_source.sha256(file, progress=advance)
+            before = told.get(file.path)
+            return ModelFile(
+                path=file.path,
+                bytes=file.bytes,
+                sha256=sha256,
+                source=file.uri or (before.source if before and before.sha256 == sha256 else ""),
+                licence=before.licence if before else "",
+                permitted_use=before.permitted_use if before else "",
+            )
+
+        return model_set(for_each(listing.files, hashed, advance=bar.advance))
