@@ -69,9 +69,13 @@ class StandingResource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StandingRelease:
-    """A release that exists: its component and its resources, each after those that it depends on."""
+    """A release of which something exists: its component and its resources, each after those that it depends on.
+
+    `is_complete` says whether every part exists that a release cannot be without.
+    """
 
     id: str
+    is_complete: bool
     inputs: dict[str, Any]
     outputs: dict[str, Any]
     resources: tuple[StandingResource, ...]

@@ -11,14 +11,19 @@ QUEUE = "aws:batch/jobQueue:JobQueue"
 DEFINITION = "aws:batch/jobDefinition:JobDefinition"
 
 # A release that lacks one of these is half made. What only later releases have must never be asked for here: the earlier
-# ones would count as half made, and what is half made is deleted.
+# ones would count as half made, and what is half made and nobody needs is deleted.
 _PARTS = {TEMPLATE, ENVIRONMENT, QUEUE, DEFINITION}
 
 _State = dict[str, Any]
 
 
 def standing_releases(deployment: _State) -> tuple[StandingRelease, ...]:
-    """The complete releases of a state, as `pulumi stack export` gives it below `deployment`, oldest first.
+    """The complete releases of a state, as `pulumi stack export` gives it below `deployment`, oldest first."""
+    return tuple(release for release in releases_in(deployment) if release.is_complete)
+
+
+def releases_in(deployment: _State) -> tuple[StandingRelease, ...]:
+    """The releases of a state of which anything exists, the half-made ones with the parts that do, oldest first.
 
     Every resource of a release lies right below its component: one below another component would not be found.
     """
@@ -31,14 +36,15 @@ def standing_releases(deployment: _State) -> tuple[StandingRelease, ...]:
     found: list[tuple[str, StandingRelease]] = []
     for component in (resource for resource in resources if resource["type"] == COMPONENT):
         parts = [r for r in resources if r.get("parent") == component["urn"] and not r.get("delete")]
-        if {part["type"] for part in parts} >= _PARTS and not any(part.get("initErrors") for part in parts):
-            release = StandingRelease(
-                id=_name(component),
-                inputs=component.get("inputs") or {},
-                outputs=component.get("outputs") or {},
-                resources=tuple(_resource(part, versions) for part in parts),
-            )
-            found.append((max(part.get("created", "") for part in parts), release))
+        release = StandingRelease(
+            id=_name(component),
+            is_complete={part["type"] for part in parts} >= _PARTS
+            and not any(part.get("initErrors") for part in parts),
+            inputs=component.get("inputs") or {},
+            outputs=component.get("outputs") or {},
+            resources=tuple(_resource(part, versions) for part in parts),
+        )
+        found.append((max((part.get("created", "") for part in parts), default=""), release))
     return tuple(release for _, release in sorted(found, key=lambda pair: pair[0]))
 
 

@@ -6,15 +6,15 @@ from typing import Any
 
 from lifecycle.adapters.aws.session import APP_ID_VARIABLE, AwsSession
 from lifecycle.adapters.pulumi_adopt import adopted
-from lifecycle.adapters.pulumi_engine import Program, PulumiEngine
-from lifecycle.adapters.pulumi_programs import base_outputs, base_program, deployed_releases, releases_program
+from lifecycle.adapters.pulumi_change import ReleasesChange
+from lifecycle.adapters.pulumi_engine import PulumiEngine
+from lifecycle.adapters.pulumi_programs import base_outputs, base_program, deployed_releases, half_made
 from lifecycle.adapters.pulumi_state import has_state_bucket, make_state_bucket, state_bucket
 from lifecycle.config.target import Target
 from lifecycle.domain.release import DeployedRelease, Release
 from lifecycle.errors import CapctlError
 from lifecycle.ports.stack import BaseOutputs, Operation, ResourceChange
 from lifecycle.ports.ui import Ui
-from pulumi_stack.standing import standing_releases
 
 _BASE, _RELEASES = "base", "releases"
 _State = dict[str, Any]
@@ -34,7 +34,8 @@ class PulumiStack:
         self._outputs: BaseOutputs | None = None
 
     def preview_base(self) -> tuple[ResourceChange, ...]:
-        changes = self._preview(_BASE, lambda _: base_program(self._target))
+        preview = self._engine.preview_from_nothing if self._engine.export(_BASE) is None else self._engine.preview
+        changes = preview(_BASE, base_program(self._target))
         if has_state_bucket(self._session, self._target):
             return changes
         bucket = ResourceChange(
@@ -46,7 +47,7 @@ class PulumiStack:
         if not has_state_bucket(self._session, self._target):
             make_state_bucket(self._session, self._target)
         self._outputs = None
-        self._up(_BASE, base_program(self._target))
+        self._engine.up(_BASE, base_program(self._target), refresh=_is_cut_off(self._recovered(_BASE)))
         return self.base()
 
     def base(self) -> BaseOutputs:
@@ -63,58 +64,47 @@ class PulumiStack:
     def releases(self) -> tuple[DeployedRelease, ...]:
         return deployed_releases(self._engine.export(_RELEASES) or {})
 
-    def preview_release(self, release: Release) -> tuple[ResourceChange, ...]:
-        base = self.base()
-        return self._preview(_RELEASES, lambda state: _with(release, self._target, base, state))
+    def half_made(self) -> frozenset[str]:
+        return half_made(self._engine.export(_RELEASES) or {})
 
-    def add_release(self, release: Release) -> tuple[DeployedRelease, ...]:
-        return self._changed(lambda base, state: _with(release, self._target, base, state))
+    def preview_release(self, release: Release, *, needed: Collection[str] = ()) -> tuple[ResourceChange, ...]:
+        base, state = self.base(), self._engine.export(_RELEASES)
+        change = ReleasesChange.from_state(state or {}, added=release, needed=needed)
+        program = change.program(self._target, base, state or {})
+        if state is None:
+            return self._engine.preview_from_nothing(_RELEASES, program)
+        return self._engine.preview(_RELEASES, program, targets=change.targets(self._target, state))
 
-    def remove_releases(self, ids: Collection[str]) -> tuple[DeployedRelease, ...]:
-        return self._changed(lambda base, state: _without(ids, self._target, base, state))
+    def add_release(self, release: Release, *, needed: Collection[str] = ()) -> tuple[DeployedRelease, ...]:
+        return self._changed(lambda state: ReleasesChange.from_state(state, added=release, needed=needed))
 
-    def _changed(self, wanted: Callable[[BaseOutputs, _State], Program]) -> tuple[DeployedRelease, ...]:
-        base = self.base()
+    def remove_releases(self, ids: Collection[str], *, needed: Collection[str] = ()) -> tuple[DeployedRelease, ...]:
+        return self._changed(lambda state: ReleasesChange.from_state(state, removed=ids, needed=needed))
 
-        def program() -> None:
-            # The engine calls this while it holds the stack's lock, so no other run's release is missing from the state.
-            wanted(base, self._engine.export(_RELEASES) or {})()
+    def _changed(self, wanted: Callable[[_State], ReleasesChange]) -> tuple[DeployedRelease, ...]:
+        base, state = self.base(), self._recovered(_RELEASES)
+        change = wanted(state)
+        if targets := change.targets(self._target, state):
 
-        self._up(_RELEASES, program)
+            def program() -> None:
+                # The engine calls this while it holds the stack's lock, so no other run's release is missing from the state.
+                change.program(self._target, base, self._engine.current(_RELEASES))()
+
+            self._engine.up(_RELEASES, program, refresh=_is_cut_off(state), targets=targets)
         return self.releases()
 
-    def _preview(self, name: str, program: Callable[[_State], Program]) -> tuple[ResourceChange, ...]:
+    def _recovered(self, name: str) -> _State:
+        """The state of a stack, which is made where there is none; what a killed run left is taken over."""
         state = self._engine.export(name)
         if state is None:
-            return self._engine.preview_from_nothing(name, program({}))
-        return self._engine.preview(name, program(state))
-
-    def _up(self, name: str, program: Program) -> None:
-        taken_over = self._recovered(name)
-        if taken_over is None:
             self._engine.create(name)
-        self._engine.up(name, program, refresh=bool(taken_over))
-
-    def _recovered(self, name: str) -> bool | None:
-        """Take over what a killed run left; True when there was something, None when there is no such stack."""
-        state = self._engine.export(name)
-        if state is None:
-            return None
-        if not state.get("pending_operations"):
-            return False
-        self._ui.note(f"A run was killed while it changed the {name} stack; what it left is taken over")
-        self._engine.repair(name, lambda now: adopted(now, self._session))
-        return True
+            return {}
+        if _is_cut_off(state):
+            self._ui.note(f"A run was killed while it changed the {name} stack; what it left is taken over")
+            self._engine.repair(name, lambda now: adopted(now, self._session))
+        return state
 
 
-def _with(release: Release, target: Target, base: BaseOutputs, state: _State) -> Program:
-    """The complete releases of a state, and `release` unless it is one of them."""
-    standing = standing_releases(state)
-    new = () if release.id in {one.id for one in standing} else (release,)
-    return releases_program(target, base, standing=standing, new=new)
-
-
-def _without(ids: Collection[str], target: Target, base: BaseOutputs, state: _State) -> Program:
-    """The complete releases of a state but these."""
-    standing = tuple(one for one in standing_releases(state) if one.id not in ids)
-    return releases_program(target, base, standing=standing)
+def _is_cut_off(state: _State) -> bool:
+    """Whether a run was killed in the middle of an operation."""
+    return bool(state.get("pending_operations"))

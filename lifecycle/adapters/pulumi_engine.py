@@ -25,12 +25,18 @@ from lifecycle.ports.stack import ResourceChange
 from lifecycle.ports.ui import Ui
 
 Program = Callable[[], None]
+# Patterns of URNs, `**` for anything; None for the whole stack.
+Targets = list[str] | None
 
 _LABEL = re.compile(r"^(code: -?\d+|stdout:|stderr:)\s*")
-# Batch or EC2 looked at a resource and will not have it. Anything else (network, throttling, the state) may pass, and what cannot be
-# deleted was left by another run.
+# Batch or EC2 looked at a resource and will not have it. Anything else (network, throttling, the state) may pass, what cannot be
+# deleted was left by another run, and what the run itself has just made is there though an endpoint does not know it yet.
 _REFUSED = re.compile(
-    r"^(?!.*\b[Dd]elet).*(unexpected state 'INVALID'|\bClientException\b|\bInvalid(?!ClientTokenId|AccessKeyId)\w+)",
+    r"^(?!.*\b[Dd]elet)(?!.*(?i:launch ?template|compute ?environment)[^,;]*(?i:not exist|not found))"
+    r".*(unexpected state 'INVALID'|\bClientException\b"
+    r"|\bInvalid(Parameter(Value|Combination)?|InstanceType|BlockDeviceMapping|UserData\.Malformed"
+    r"|AMIID\.(NotFound|Malformed|Unavailable)|(SubnetI[Dd]|SecurityGroupI[Dd]|Group|GroupId|Snapshot|KeyPair)\.(NotFound|Malformed))"
+    r"(?![\w.]))",
     re.DOTALL,
 )
 _NO_STATE = re.compile(r"NoSuchBucket|bucket does not exist", re.IGNORECASE)
@@ -78,6 +84,20 @@ class PulumiEngine:
             raise self._failure("reading", name, error, ()) from error
         return dict(exported.deployment or {})
 
+    def current(self, name: str) -> dict[str, Any]:
+        """The state of a stack that is being changed, so that there is one.
+
+        Raises `CapctlError("stack-failed")` when the place of the states says otherwise: nothing may follow from that.
+        """
+        state = self.export(name)
+        if state is None:
+            raise CapctlError(
+                "stack-failed",
+                f"Stack `{self._full_name(name)}` has no state while it is being changed",
+                hint="Look whether `stack.state` can be read and still holds the stack, before anything else is changed",
+            )
+        return state
+
     def create(self, name: str) -> None:
         """Make an empty stack."""
         self._run("creating", name, lambda _: self._workspace.create_stack(self._full_name(name)))
@@ -86,15 +106,17 @@ class PulumiEngine:
         """Put `change` of the state in its place; the state is read again if another process held the lock meanwhile."""
 
         def repair(_: EventLog) -> None:
-            state = automation.Deployment(version=3, deployment=change(self.export(name) or {}))
+            state = automation.Deployment(version=3, deployment=change(self.current(name)))
             self._workspace.import_stack(self._full_name(name), state)
 
         self._run("repairing", name, repair)
 
-    def preview(self, name: str, program: Program) -> tuple[ResourceChange, ...]:
-        """What an update would change."""
+    def preview(self, name: str, program: Program, *, targets: Targets = None) -> tuple[ResourceChange, ...]:
+        """What an update of `targets` would change."""
         stack = _Stack(self._full_name(name), self._workspace)
-        return self._run("previewing", name, lambda log: stack.preview(program=program, color="never", on_event=log))
+        return self._run(
+            "previewing", name, lambda log: stack.preview(program=program, color="never", on_event=log, target=targets)
+        )
 
     def preview_from_nothing(self, name: str, program: Program) -> tuple[ResourceChange, ...]:
         """What a first update would create; nothing is written where the state will be."""
@@ -111,13 +133,15 @@ class PulumiEngine:
 
             return self._run("previewing", name, preview)
 
-    def up(self, name: str, program: Program, *, refresh: bool = False) -> tuple[ResourceChange, ...]:
-        """Make the program true; `refresh` first reads what exists."""
+    def up(
+        self, name: str, program: Program, *, refresh: bool = False, targets: Targets = None
+    ) -> tuple[ResourceChange, ...]:
+        """Make the program true for `targets` and touch nothing else; `refresh` first reads what exists of them."""
         stack = _Stack(self._full_name(name), self._workspace)
         return self._run(
             "updating",
             name,
-            lambda log: stack.up(program=program, color="never", on_event=log, refresh=refresh or None),
+            lambda log: stack.up(program=program, color="never", on_event=log, refresh=refresh or None, target=targets),
         )
 
     def _full_name(self, name: str) -> str:

@@ -12,7 +12,7 @@ from lifecycle.domain.image import ImageRef
 from lifecycle.domain.release import DeployedRelease, Release
 from lifecycle.ports.stack import BaseOutputs
 from pulumi_stack.config import BaseConfig, ReleasesConfig, ReleaseSpec, StandingRelease
-from pulumi_stack.standing import DEFINITION, ENVIRONMENT, QUEUE, standing_releases
+from pulumi_stack.standing import DEFINITION, ENVIRONMENT, QUEUE, releases_in, standing_releases
 
 Program = Callable[[], None]
 
@@ -87,6 +87,11 @@ def release_spec(release: Release) -> ReleaseSpec:
 def deployed_releases(deployment: dict[str, Any]) -> tuple[DeployedRelease, ...]:
     """The releases of a state of which every resource exists, oldest first."""
     return tuple(_deployed(release) for release in standing_releases(deployment))
+
+
+def half_made(deployment: dict[str, Any]) -> frozenset[str]:
+    """Ids of the releases of a state of which a part is missing or never came to life."""
+    return frozenset(release.id for release in releases_in(deployment) if not release.is_complete)
 
 
 def _deployed(release: StandingRelease) -> DeployedRelease:

@@ -7,7 +7,7 @@ from analyzer import contract as contract
 
 
 class JobState(StrEnum):
-    """Batch's own job states."""
+    """Batch's own job states; `UNKNOWN` stands for a word that Batch has learnt since."""
 
     SUBMITTED = "SUBMITTED"
     PENDING = "PENDING"
@@ -16,6 +16,11 @@ class JobState(StrEnum):
     RUNNING = "RUNNING"
     SUCCEEDED = "SUCCEEDED"
     FAILED = "FAILED"
+    UNKNOWN = "UNKNOWN"
+
+    @classmethod
+    def _missing_(cls, value: object) -> "JobState":  # noqa: ARG003 - what Enum calls with a value that it does not know
+        return cls.UNKNOWN
 
     @property
     def is_final(self) -> bool:
@@ -70,7 +75,10 @@ class JobRecord:
 
 
 class QueueState(StrEnum):
-    """A queue with its compute environment, whichever is worse: from worst to best, in Batch's own words but `MISSING`."""
+    """A queue with its compute environment, whichever is worse: from worst to best.
+
+    The words are Batch's own but `MISSING`, and `UNKNOWN` for a word that Batch has learnt since.
+    """
 
     MISSING = "MISSING"
     INVALID = "INVALID"
@@ -78,12 +86,17 @@ class QueueState(StrEnum):
     DELETING = "DELETING"
     CREATING = "CREATING"
     UPDATING = "UPDATING"
+    UNKNOWN = "UNKNOWN"
     VALID = "VALID"
+
+    @classmethod
+    def _missing_(cls, value: object) -> "QueueState":  # noqa: ARG003 - what Enum calls with a value that it does not know
+        return cls.UNKNOWN
 
     @property
     def is_settled(self) -> bool:
-        """Whether it stays as it is; a queue that some endpoint does not know yet is `MISSING` for a while."""
-        return self not in {QueueState.MISSING, QueueState.CREATING, QueueState.UPDATING}
+        """Whether it stays as it is; what some endpoint does not know yet is `MISSING` for a while."""
+        return self not in {QueueState.MISSING, QueueState.CREATING, QueueState.UPDATING, QueueState.UNKNOWN}
 
 
 # Batch says it of every job whose container ended, whichever way.

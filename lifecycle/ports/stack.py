@@ -59,15 +59,18 @@ class Stack(Protocol):
     def releases(self) -> tuple[DeployedRelease, ...]:
         """The releases that exist, oldest first, whichever version of capctl made them."""
 
-    def preview_release(self, release: Release) -> tuple[ResourceChange, ...]:
+    def half_made(self) -> frozenset[str]:
+        """Ids of the releases of which something exists and something is missing, or never came to life."""
+
+    def preview_release(self, release: Release, *, needed: Collection[str] = ()) -> tuple[ResourceChange, ...]:
         """What `add_release` would change."""
 
-    def add_release(self, release: Release) -> tuple[DeployedRelease, ...]:
+    def add_release(self, release: Release, *, needed: Collection[str] = ()) -> tuple[DeployedRelease, ...]:
         """Make `release` exist beside those that exist once this run holds the stack's lock; returns all.
 
         Those stay as they are, also where this version of capctl would make them otherwise. Finishes what a killed run left of
-        `release`, and clears what one left of others.
+        `release`, and clears what one left of others, but of those whose ids are `needed`: whatever exists of them stays.
         """
 
-    def remove_releases(self, ids: Collection[str]) -> tuple[DeployedRelease, ...]:
-        """Delete these releases, and what a killed run left half made; the others stay, and are returned."""
+    def remove_releases(self, ids: Collection[str], *, needed: Collection[str] = ()) -> tuple[DeployedRelease, ...]:
+        """Delete these releases, and what a killed run left half made but of those that are `needed`; returns the others."""

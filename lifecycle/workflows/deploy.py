@@ -1,5 +1,6 @@
 """Create a release, prove it with a real job, move the pointer to it."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +19,7 @@ from lifecycle.ports import Ports
 from lifecycle.ports.stack import Operation, ResourceChange
 from lifecycle.workflows.lookups import release_among
 from lifecycle.workflows.move_pointer import MovePointer
-from lifecycle.workflows.release_steps import CreateRelease, PruneReleases, RemoveRelease, WaitValid
+from lifecycle.workflows.release_steps import CreateRelease, PruneReleases, RemoveRelease, WaitValid, needed_ids
 from lifecycle.workflows.smoke import Smoke, require_video
 from lifecycle.workflows.verify_image import image_rejection, verify_image
 
@@ -39,7 +40,8 @@ class Wanted:
 def plan_deploy(ports: Ports, target: Target, run: Run, wanted: Wanted) -> Plan:
     """The way of one release from nothing to the pointer, or no step when it is active already.
 
-    Raises `CapctlError` when the AMI or the image cannot be deployed, the account is full, or anything that exists would change.
+    Raises `CapctlError` when the AMI or the image cannot be deployed, the account is full, a release that the pointer needs is
+    damaged, or anything that exists would change.
     """
     require_video(target)
     release = wanted_release(ports, target, wanted)
@@ -47,13 +49,17 @@ def plan_deploy(ports: Ports, target: Target, run: Run, wanted: Wanted) -> Plan:
     exists = release.id in {deployed.id for deployed in existing}
     if pointer and pointer.release_id == release.id and exists:
         return Plan(title=f"deploy release {release.id}", because="it is active already")
-    is_ours = not exists or (
-        release.id not in promoted_ids(existing, pointer) and _only_smoked(ports, release, existing)
-    )
+    needed = needed_ids(pointer)
+    _require_undamaged(ports, release, existing, pointer)
+    if exists:
+        is_ours = release.id not in promoted_ids(existing, pointer) and _only_smoked(ports, release, existing)
+    else:
+        is_ours = release.id not in needed
     steps: list[Step[Any]] = []
     if not exists:
         _require_room(ports, target)
-        _require_only_creates(ports.stack.preview_release(release), release, existing)
+        protected = {deployed.id for deployed in existing} | needed
+        _require_only_creates(ports.stack.preview_release(release, needed=needed), release, protected)
         steps.append(CreateRelease(ports=ports, release=release))
     return Plan(
         title=f"deploy release {release.id}",
@@ -145,15 +151,49 @@ def _require_room(ports: Ports, target: Target) -> None:
         )
 
 
-def _require_only_creates(
-    changes: tuple[ResourceChange, ...], release: Release, existing: tuple[DeployedRelease, ...]
+def _require_undamaged(
+    ports: Ports, release: Release, existing: tuple[DeployedRelease, ...], pointer: Pointer | None
 ) -> None:
-    """Refuse a preview that touches what exists; deleting what a killed run left half made is right."""
-    ids = {deployed.id for deployed in existing}
+    """Refuse to go on while a release that the pointer needs lacks a part, unless `release` is one of them: that is the way to mend it.
+
+    The release before the active one may be gone altogether, then there is nothing of it to lose.
+    """
+    missing = needed_ids(pointer) - {deployed.id for deployed in existing}
+    if not pointer or not missing or release.id in needed_ids(pointer):
+        return
+    left = ports.stack.half_made()
+    if pointer.release_id in missing:
+        damaged, role, way = (
+            pointer.release_id,
+            "takes jobs",
+            "let another one take jobs with `capctl rollback --to …` (`capctl status` lists those that are whole)",
+        )
+    elif missing & left:
+        damaged, role, way = (
+            pointer.previous_release_id,
+            "took jobs before",
+            "remove with Pulumi what is left of it once it has no jobs",
+        )
+    else:
+        return
+    raise CapctlError(
+        "release-damaged",
+        f"Release `{damaged}` {role} and {'lacks a part' if damaged in left else 'is missing'} in Pulumi's state",
+        hint=f"Deploy its AMI and image with the `release` section that it was made with, which finishes it, or {way}",
+    )
+
+
+def _require_only_creates(changes: tuple[ResourceChange, ...], release: Release, protected: Collection[str]) -> None:
+    """Refuse a preview that touches a `protected` release; deleting what a killed run left half made of others is right.
+
+    A part of `release` itself that never came to life may be updated, which is how the engine tries it again.
+    """
     touched = [
         change
         for change in changes
-        if change.operation not in {Operation.CREATE, Operation.SAME} and change.release_id in ids
+        if change.operation not in {Operation.CREATE, Operation.SAME}
+        and change.release_id in protected
+        and not (change.release_id == release.id and change.operation is Operation.UPDATE)
     ]
     if touched:
         raise CapctlError(

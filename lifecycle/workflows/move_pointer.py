@@ -33,11 +33,13 @@ class MovePointer:
     def apply(self) -> Pointer:
         releases = self.ports.stack.releases()
         release = release_among(releases, self.release_id)
-        version = self.seen.version if self.seen else 0
+        version, previous = (self.seen.version, self.seen.release_id) if self.seen else (0, "")
+        if self.seen and previous == self.release_id:  # it was mended, and its resources may have got other names
+            previous = self.seen.previous_release_id
         moved = Pointer(
             version=version + 1,
             release_id=self.release_id,
-            previous_release_id=self.seen.release_id if self.seen else "",
+            previous_release_id=previous,
             job_queue_arn=release.job_queue_arn,
             job_definition_arn=release.job_definition_arn,
             moved_at=self.ports.clock.now().isoformat(timespec="seconds"),

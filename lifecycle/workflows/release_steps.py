@@ -55,13 +55,14 @@ class CreateRelease:
 
     ports: Ports
     release: Release
-    permissions: tuple[str, ...] = _CREATE
+    permissions: tuple[str, ...] = (*_CREATE, *READ_POINTER)
 
     def describe(self) -> str:
         return f"create release {self.release.id}: AMI {self.release.ami_id}, image {self.release.image.digest}"
 
     def apply(self) -> str:
-        return f"{counted(len(self.ports.stack.add_release(self.release)), 'release')} now"
+        made = self.ports.stack.add_release(self.release, needed=needed_ids(self.ports.pointers.read()))
+        return f"{counted(len(made), 'release')} now"
 
     def verify(self, _: str) -> None:
         if self.release.id not in _ids(self.ports.stack.releases()):
@@ -140,14 +141,15 @@ class RemoveRelease:
                 f"The pointer names release `{self.release_id}`, which takes jobs and is not removed",
                 hint="Run `capctl rollback`, or look at `capctl status` whether somebody else wants it there",
             )
-        if self.release_id in _needed(pointer):
+        needed = needed_ids(pointer)
+        if self.release_id in needed:
             raise PartlyApplied(
                 "release-active",
                 f"Release `{self.release_id}` took jobs meanwhile and is the one before the active one, so it is not removed",
                 hint="Look at `capctl status`: `capctl rollback` without `--to` would go back to it",
             )
         # Asked for even when the release is not listed: what a failed creation left belongs to no list.
-        self.ports.stack.remove_releases({self.release_id})
+        self.ports.stack.remove_releases({self.release_id}, needed=needed)
         return "removed"
 
     def verify(self, _: str) -> None:
@@ -183,12 +185,12 @@ class PruneReleases:
         return f"prune releases beyond {self.keep}"
 
     def apply(self) -> Pruned:
-        stack, jobs = self.ports.stack, self.ports.jobs
-        surplus = surplus_releases(stack.releases(), self.ports.pointers.read(), keep=self.keep)
+        stack, jobs, pointer = self.ports.stack, self.ports.jobs, self.ports.pointers.read()
+        surplus = surplus_releases(stack.releases(), pointer, keep=self.keep)
         busy = {d.id for d in surplus if any(not j.state.is_final for j in jobs.list(d.job_queue_arn))}
         removed = _ids(surplus) - busy
         if removed:
-            stack.remove_releases(removed)
+            stack.remove_releases(removed, needed=needed_ids(pointer))
         return Pruned(removed=frozenset(removed), busy=frozenset(busy))
 
     def verify(self, result: Pruned) -> None:
@@ -204,10 +206,15 @@ def surplus_releases(
     releases: tuple[DeployedRelease, ...], pointer: Pointer | None, *, keep: int
 ) -> tuple[DeployedRelease, ...]:
     """Which of `releases`, oldest first, are beyond `keep`; never one that the pointer needs."""
-    needed = _needed(pointer)
+    needed = needed_ids(pointer)
     others = [deployed for deployed in releases if deployed.id not in needed]
     room = max(keep - (len(releases) - len(others)), 0)
     return tuple(others[: max(len(others) - room, 0)])
+
+
+def needed_ids(pointer: Pointer | None) -> set[str]:
+    """Ids of the releases that nothing may remove: the one that takes jobs, and the one that a rollback leads to."""
+    return {pointer.release_id, pointer.previous_release_id} - {""} if pointer else set()
 
 
 def _ids(releases: tuple[DeployedRelease, ...]) -> set[str]:
@@ -216,7 +223,3 @@ def _ids(releases: tuple[DeployedRelease, ...]) -> set[str]:
 
 def _listed(ids: Collection[str]) -> str:
     return ", ".join(sorted(ids))
-
-
-def _needed(pointer: Pointer | None) -> set[str]:
-    return {pointer.release_id, pointer.previous_release_id} - {""} if pointer else set()

@@ -42,7 +42,7 @@ def _in_memory(*, bootstrapped: bool) -> Account:
     stack = FakeStack(bootstrapped=bootstrapped)
 
     def made() -> set[str]:
-        return {f"vision-{release_id}" for release_id in {one.id for one in stack.releases()} | stack.half_made}
+        return {f"vision-{release_id}" for release_id in {one.id for one in stack.releases()} | stack.left_half_made}
 
     def release() -> Release:
         return make_release(next(NUMBERS))
@@ -205,6 +205,22 @@ def test_what_a_refused_release_left_goes_with_the_next_one(account: Account) ->
     assert operations(changes, release.id) == dict.fromkeys(PARTS, Operation.CREATE)
     assert account.run().add_release(release) == (deployed(release),)
     assert account.made() == {f"vision-{release.id}"}
+
+
+def test_what_exists_of_a_half_made_release_stays_while_it_is_needed(account: Account) -> None:
+    refused = account.refused()
+    assert code_of(lambda: account.run().add_release(refused)) == "stack-failed"
+    assert account.run().half_made() == {refused.id}
+    release, needed = account.release(), {refused.id}
+    changes = account.run().preview_release(release, needed=needed)
+    assert set(operations(changes, refused.id).values()) == {Operation.SAME}
+    assert account.run().add_release(release, needed=needed) == (deployed(release),)
+    assert account.made() == {f"vision-{refused.id}", f"vision-{release.id}"}
+    assert account.run().remove_releases({release.id}, needed=needed) == ()
+    assert account.run().half_made() == {refused.id}
+    assert account.made() == {f"vision-{refused.id}"}
+    assert account.run().remove_releases({refused.id}) == ()
+    assert account.made() == set()
 
 
 def test_release_of_an_earlier_version_keeps_its_id_stays_as_it_is_and_goes_when_it_is_removed(

@@ -27,7 +27,7 @@ _FINISHED = {
     _ENVIRONMENT: Operation.UPDATE,
     _QUEUE: Operation.CREATE,
 }
-_CLEARED = dict.fromkeys((_TEMPLATE, _DEFINITION, _ENVIRONMENT), Operation.DELETE)
+_EXISTING = (_TEMPLATE, _DEFINITION, _ENVIRONMENT)
 
 
 class FakeStack:
@@ -40,7 +40,7 @@ class FakeStack:
         self.bootstrapped = bootstrapped
         self.fail_with: CapctlError | None = None
         self.surprise: tuple[ResourceChange, ...] = ()
-        self.half_made: set[str] = set()
+        self.left_half_made: set[str] = set()
         self._releases: dict[str, DeployedRelease] = {}
         self._made: Counter[str] = Counter()
 
@@ -65,11 +65,17 @@ class FakeStack:
     def releases(self) -> tuple[DeployedRelease, ...]:
         return tuple(self._releases.values())
 
-    def preview_release(self, release: Release) -> tuple[ResourceChange, ...]:
+    def half_made(self) -> frozenset[str]:
+        return frozenset(self.left_half_made)
+
+    def preview_release(self, release: Release, *, needed: Collection[str] = ()) -> tuple[ResourceChange, ...]:
         self.base()
         operations = dict.fromkeys(self._releases, dict.fromkeys(PARTS, Operation.SAME))
-        operations |= dict.fromkeys(self.half_made, _CLEARED)
-        if release.id in self.half_made:
+        operations |= {
+            left: dict.fromkeys(_EXISTING, Operation.SAME if left in needed else Operation.DELETE)
+            for left in self.left_half_made
+        }
+        if release.id in self.left_half_made:
             operations[release.id] = _FINISHED
         elif release.id not in self._releases:
             operations[release.id] = dict.fromkeys(PARTS, Operation.CREATE)
@@ -79,21 +85,26 @@ class FakeStack:
             for part, operation in parts.items()
         )
 
-    def add_release(self, release: Release) -> tuple[DeployedRelease, ...]:
+    def damage(self, release_id: str) -> None:
+        """Let a part of a release be missing from the state, as after a refresh."""
+        del self._releases[release_id]
+        self.left_half_made.add(release_id)
+
+    def add_release(self, release: Release, *, needed: Collection[str] = ()) -> tuple[DeployedRelease, ...]:
         self.base()
         if self.fail_with:
-            self.half_made.add(release.id)
+            self.left_half_made.add(release.id)
             error, self.fail_with = self.fail_with, None
             raise error
-        self.half_made.clear()
+        self.left_half_made &= {*needed} - {release.id}
         if release.id not in self._releases:
             self._made[release.id] += 1
             self._releases[release.id] = deployed(release, revision=self._made[release.id])
         return self.releases()
 
-    def remove_releases(self, ids: Collection[str]) -> tuple[DeployedRelease, ...]:
+    def remove_releases(self, ids: Collection[str], *, needed: Collection[str] = ()) -> tuple[DeployedRelease, ...]:
         self.base()
-        self.half_made.clear()
+        self.left_half_made &= {*needed} - {*ids}
         self._releases = {key: value for key, value in self._releases.items() if key not in ids}
         return self.releases()
 

@@ -13,7 +13,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -141,6 +141,17 @@ def emulated_credentials(**environment: str) -> Iterator[None]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _EarlierRelease(Release):
+    """A release whose id another version made."""
+
+    earlier_id: str
+
+    @property
+    def id(self) -> str:
+        return self.earlier_id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PulumiStage:
     """A target whose stacks the real Pulumi makes on an emulator."""
 
@@ -165,14 +176,16 @@ class PulumiStage:
         from lifecycle.adapters import pulumi_programs
         from pulumi_stack.components import host
 
-        made = pulumi_programs.release_spec(self.release(number))
-        fields = json.loads(made.record)
-        record = {name: fields[name] for name in ("ami_id", "image", "model_set")} | {"of_another_time": True}
+        release = self.release(number)
+        made = pulumi_programs.release_spec(release)
+        recorded = json.loads(made.record)
+        record = {name: recorded[name] for name in ("ami_id", "image", "model_set")} | {"of_another_time": True}
         earlier = replace(made, id=f"{number:012x}", record=json.dumps(record))
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(pulumi_programs, "release_spec", lambda _: earlier)
             patch.setattr(host, "_ECS_CONFIG", "ECS_ENABLE_SPOT_INSTANCE_DRAINING=true\n")
-            self.run().add_release(self.release(number))
+            parts = {part.name: getattr(release, part.name) for part in fields(release)}
+            self.run().add_release(_EarlierRelease(**parts, earlier_id=earlier.id))
         return earlier.id
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import asdict, field, make_dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,11 @@ from lifecycle.adapters.aws.session import AwsSession
 from lifecycle.adapters.pulumi_auto import PulumiStack
 from lifecycle.adapters.pulumi_engine import PulumiEngine
 from lifecycle.domain.release import Parameters, Release
+from lifecycle.errors import CapctlError
 from lifecycle.ports.stack import Operation
 from lifecycle.rehearsal.provider.shim import write_shim
 from pulumi_stack.components import release as component
+from pulumi_stack.standing import ENVIRONMENT, QUEUE
 from tests.fakes.releases import make_release
 from tests.fakes.stack import OUTPUTS
 from tests.fakes.states import STANDING_IDS, base_state, releases_state
@@ -54,6 +56,17 @@ def of_another_provider() -> dict[str, Any]:
     return changed
 
 
+def damaged(state: dict[str, Any]) -> dict[str, Any]:
+    """The state without the queue of the newer release, and with an environment of it that never came to life."""
+    newer = STANDING_IDS[-1]
+    kept = [r for r in state["resources"] if not (r["type"] == QUEUE and r["urn"].endswith(newer))]
+    errors = {"initErrors": ["unexpected state 'INVALID'"]}
+    return {
+        **state,
+        "resources": [r | errors if r["type"] == ENVIRONMENT and r["urn"].endswith(newer) else r for r in kept],
+    }
+
+
 def _marked(value: Any) -> Any:
     if isinstance(value, dict):
         return {"__defaults": []} | {name: _marked(each) for name, each in value.items()}
@@ -78,10 +91,12 @@ def stack(tmp_path: Path, state: dict[str, Any]) -> Iterator[PulumiStack]:
         yield PulumiStack(target, AwsSession(target), FakeUi())
 
 
-def operations(stack: PulumiStack, release: Release) -> dict[str | None, list[Operation]]:
+def operations(
+    stack: PulumiStack, release: Release, *, needed: Collection[str] = ()
+) -> dict[str | None, list[Operation]]:
     """What making `release` would do, by release."""
     found: dict[str | None, list[Operation]] = {}
-    for change in stack.preview_release(release):
+    for change in stack.preview_release(release, needed=needed):
         found.setdefault(change.release_id, []).append(change.operation)
     return found
 
@@ -93,8 +108,7 @@ def untouched_beside(release: Release) -> dict[str | None, list[Operation]]:
 @pytest.fixture
 def new(monkeypatch: pytest.MonkeyPatch) -> Release:
     """A release of a capctl with one more parameter."""
-    for module in ("lifecycle.domain.release", "lifecycle.adapters.pulumi_programs"):
-        monkeypatch.setattr(f"{module}.Parameters", GROWN, raising=False)
+    monkeypatch.setattr("lifecycle.domain.release.Parameters", GROWN)
     release = make_release()
     return replace(release, parameters=GROWN(**asdict(release.parameters)))
 
@@ -130,3 +144,28 @@ def test_changed_components_touch_no_release_that_stands(stack: PulumiStack) -> 
 def test_neither_the_provider_s_marks_nor_its_version_make_a_difference(stack: PulumiStack) -> None:
     release = make_release()
     assert operations(stack, release) == untouched_beside(release)
+
+
+@pytest.mark.parametrize("state", [damaged(releases_state())])
+def test_what_exists_of_a_damaged_release_is_touched_only_when_nobody_needs_it(stack: PulumiStack) -> None:
+    whole, broken = STANDING_IDS
+    release = make_release()
+    assert stack.half_made() == {broken}
+    beside = {whole: [Operation.SAME] * 4, release.id: [Operation.CREATE] * 4}
+    assert operations(stack, release, needed={broken}) == beside | {broken: [Operation.SAME] * 3}
+    assert operations(stack, release) == beside | {broken: [Operation.DELETE] * 3}
+
+
+def test_update_that_is_told_of_no_state_deletes_nothing(stack: PulumiStack, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first look is before the update, the one that fails within it."""
+    export, looks = PulumiEngine.export, iter([False, False, True])
+
+    def forgetful(self: PulumiEngine, name: str) -> dict[str, Any] | None:
+        return None if next(looks, False) else export(self, name)
+
+    monkeypatch.setattr(PulumiEngine, "export", forgetful)
+    with pytest.raises(CapctlError) as failed:
+        stack.remove_releases({STANDING_IDS[0]})
+    assert failed.value.code == "stack-failed"
+    assert not failed.value.is_verdict
+    assert tuple(release.id for release in stack.releases()) == STANDING_IDS

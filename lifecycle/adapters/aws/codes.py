@@ -25,14 +25,14 @@ _CODES: Mapping[str, Kind] = {
     code: kind
     for kind, codes in {
         Kind.NO_CAPACITY: "InsufficientInstanceCapacity InsufficientHostCapacity InsufficientCapacity SpotMaxPriceTooLow",
-        Kind.EXPIRED: "ExpiredToken ExpiredTokenException RequestExpired TokenRefreshRequired",
+        Kind.EXPIRED: "ExpiredToken ExpiredTokenException InvalidIdentityToken InvalidIdentityTokenException RequestExpired"
+        " TokenRefreshRequired",
         Kind.NO_CREDENTIALS: "NoCredentialProviders",
         Kind.DENIED: "AccessDenied AccessDeniedException AuthFailure UnauthorizedOperation UnauthorizedException"
         " InvalidClientTokenId SignatureDoesNotMatch UnrecognizedClientException InvalidAccessKeyId 403",
         Kind.LIMIT: "LimitExceeded LimitExceededException MaxSpotInstanceCountExceeded ServiceQuotaExceededException"
         " TooManyBuckets",
-        Kind.TAKEN: "InvalidAMIName.Duplicate BucketAlreadyExists BucketAlreadyOwnedByYou EntityAlreadyExists"
-        " RepositoryAlreadyExistsException ResourceAlreadyExistsException",
+        Kind.TAKEN: "BucketAlreadyOwnedByYou",
         Kind.THROTTLED: "Throttling ThrottlingException ThrottledException RequestThrottled RequestThrottledException"
         " EC2ThrottledException RequestLimitExceeded BandwidthLimitExceeded TooManyRequestsException SlowDown"
         " ProvisionedThroughputExceededException",
@@ -51,6 +51,7 @@ _SAID: Mapping[Kind, re.Pattern[str]] = {
         r"[Nn]o valid credential sources|no EC2 IMDS role found|Unable to locate credentials"
     ),
     Kind.DENIED: re.compile(r"is not authorized to perform"),
+    Kind.TAKEN: re.compile(r"\bClientException\b.*\b[Aa]lready exists"),
     Kind.UNREACHABLE: re.compile(
         r"request send failed|send request failed|Could not connect to the endpoint URL|(?:Connect|Read) timeout on endpoint URL"
         r"|Connection was closed before we received a valid response"
@@ -82,7 +83,7 @@ _TOLD: Mapping[Kind, CapctlError] = {
     Kind.TAKEN: CapctlError(
         "name-taken",
         "A name is in use already that was needed for DOING",
-        hint="Remove what has the name, or set another `project` in capctl.yaml",
+        hint="Find out what has the name and who made it, perhaps with another `stack.state`; remove it only if nobody needs it",
     ),
     Kind.THROTTLED: Inconclusive(
         "aws-throttled",
@@ -106,6 +107,8 @@ def kind_of(code: str) -> Kind | None:
         return kind
     if code.endswith((".NotFound", ".NotFoundException")):  # EC2 has one for each of its resources
         return Kind.MISSING
+    if code.endswith((".Duplicate", "AlreadyExists", "AlreadyExistsException")):
+        return Kind.TAKEN
     return Kind.LIMIT if code.endswith("LimitExceeded") else None
 
 

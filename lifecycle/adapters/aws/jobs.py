@@ -61,7 +61,7 @@ class BatchJobs:
     def list(self, queue_arn: str) -> tuple[JobRecord, ...]:
         ids: list[str] = []
         with translated(f"listing the jobs of `{queue_arn}`"):
-            for state in JobState:
+            for state in (state for state in JobState if state is not JobState.UNKNOWN):
                 pages = self._session.client("batch").get_paginator("list_jobs")
                 for page in pages.paginate(jobQueue=queue_arn, jobStatus=state.value):
                     ids += [str(job["jobId"]) for job in page["jobSummaryList"]]
@@ -106,8 +106,8 @@ class BatchJobs:
                 return QueueStatus(state=QueueState.MISSING, reason=f"job queue `{queue_arn}` does not exist")
             order = [entry["computeEnvironment"] for entry in queues[0]["computeEnvironmentOrder"]]
             environments = batch.describe_compute_environments(computeEnvironments=order)["computeEnvironments"]
-        if not environments:
-            return QueueStatus(state=QueueState.INVALID, reason="the queue's compute environment does not exist")
+        if len(environments) < len(order):
+            return QueueStatus(state=QueueState.MISSING, reason="a compute environment of the queue does not exist")
         found = [
             QueueStatus(state=QueueState(part["status"]), reason=part.get("statusReason") or "")
             for part in (*queues, *environments)

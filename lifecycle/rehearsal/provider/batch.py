@@ -248,6 +248,9 @@ def _environment_computed(found: dict[str, Any]) -> Properties:
 
 def _replaces_resources(old: Properties, new: Properties) -> bool:
     before, after = old.get("computeResources") or {}, new.get("computeResources") or {}
+    if not isinstance(after, dict):
+        # Unknown as yet: so the engine asks what becomes of an environment whose launch template goes.
+        return True
     names = changed(before, after)
     if names & {"placementGroup", "spotIamFleetRole"}:
         return True

@@ -56,6 +56,27 @@ MESSAGES = [
     ),
     ("api error LimitExceededException: Limit exceeded for compute environments", Kind.LIMIT),
     ("creating S3 Bucket (vision): operation error S3: CreateBucket, api error BucketAlreadyExists: taken", Kind.TAKEN),
+    (
+        "creating EC2 Launch Template (vision-1): operation error EC2: CreateLaunchTemplate, https response error StatusCode: 400,"
+        " RequestID: 1f2e, api error InvalidLaunchTemplateName.AlreadyExistsException: Launch template name already in use.",
+        Kind.TAKEN,
+    ),
+    (
+        "creating Batch Compute Environment (vision-1): operation error Batch: CreateComputeEnvironment, https response error"
+        " StatusCode: 400, RequestID: 1f2e, ClientException: Object already exists",
+        Kind.TAKEN,
+    ),
+    (
+        "An error occurred (ClientException) when calling the CreateJobQueue operation: Object already exists",
+        Kind.TAKEN,
+    ),
+    ("InvalidAMIName.Duplicate: AMI name vision is already in use by AMI ami-1\n\tstatus code: 400", Kind.TAKEN),
+    ("api error EntityAlreadyExists: Role with name vision-job already exists.", Kind.TAKEN),
+    (
+        "operation error STS: AssumeRoleWithWebIdentity, https response error StatusCode: 400, RequestID: 1f2e,"
+        " InvalidIdentityToken: The web identity token that was passed is expired or is not valid",
+        Kind.EXPIRED,
+    ),
     ("RequestLimitExceeded: Request limit exceeded.\n\tstatus code: 503, request id: 1f2e", Kind.THROTTLED),
     (
         "An error occurred (ThrottlingException) when calling the DescribeJobs operation (reached max retries: 4): Rate exceeded",
@@ -73,6 +94,7 @@ MESSAGES = [
         Kind.UNREACHABLE,
     ),
     ('Could not connect to the endpoint URL: "https://batch.us-west-2.amazonaws.com/"', Kind.UNREACHABLE),
+    ("a model's tool: models/weights already exists", None),
     ("AccessDenied is what `models/readme.txt` is about", None),
     ("Script exited with non-zero exit status: 12. Allowed exit codes are: [0]", None),
     ("InvalidKeyPair.NotFound: The key pair 'packer_1' does not exist\n\tstatus code: 400", None),

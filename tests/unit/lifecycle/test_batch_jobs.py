@@ -1,11 +1,12 @@
 """Batch's words for a job in ours."""
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from lifecycle.adapters.aws.jobs import _record
-from lifecycle.domain.job import Obstacle, Purpose
+from lifecycle.adapters.aws.jobs import BatchJobs, _record
+from lifecycle.adapters.aws.session import AwsSession
+from lifecycle.domain.job import JobState, Obstacle, Purpose, QueueState
 
 JOB: dict[str, Any] = {
     "jobId": "1",
@@ -43,3 +44,42 @@ def test_reason_says_whether_the_fleet_is_in_the_way(reason: str | None, obstacl
 )
 def test_purpose_is_what_the_tag_says_and_never_the_name(tags: dict[str, str] | None, purpose: Purpose) -> None:
     assert _record({**JOB, "tags": tags}).purpose is purpose
+
+
+class _Batch:
+    """An `AwsSession` whose Batch knows one queue, with an environment that it may not know yet."""
+
+    def __init__(self, *environments: str, queue: str = "VALID") -> None:
+        self._environments, self._queue = environments, queue
+
+    def client(self, _: str) -> Any:
+        return self
+
+    def describe_job_queues(self, **_: Any) -> Any:
+        order = [{"computeEnvironment": "ce"}]
+        return {"jobQueues": [{"status": self._queue, "computeEnvironmentOrder": order}]}
+
+    def describe_compute_environments(self, **_: Any) -> Any:
+        return {"computeEnvironments": [{"status": status} for status in self._environments]}
+
+
+@pytest.mark.parametrize(
+    ("batch", "state"),
+    [
+        (_Batch(), QueueState.MISSING),
+        (_Batch("VALID"), QueueState.VALID),
+        (_Batch("MENDING"), QueueState.UNKNOWN),
+        (_Batch("INVALID", queue="MENDING"), QueueState.INVALID),
+    ],
+)
+def test_queue_is_as_bad_as_its_environment_and_what_is_not_described_yet_is_no_verdict(
+    batch: _Batch, state: QueueState
+) -> None:
+    found = BatchJobs(cast(AwsSession, batch)).queue_status("q").state
+    assert found is state
+    assert found.is_settled == (state in {QueueState.VALID, QueueState.INVALID})
+
+
+def test_job_in_a_state_that_batch_has_learnt_since_is_not_final() -> None:
+    state = _record(JOB | {"status": "PAUSED"}).state
+    assert (state, state.is_final) == (JobState.UNKNOWN, False)

@@ -107,9 +107,9 @@ def test_preview_that_touches_an_existing_release_is_refused(world: DeployWorld)
 
 
 def test_leftovers_of_a_killed_creation_may_be_deleted(world: DeployWorld) -> None:
-    world.stack.half_made.add("0123456789ab")
+    world.stack.left_half_made.add("0123456789ab")
     world.deploy()
-    assert world.stack.half_made == set()
+    assert world.stack.left_half_made == set()
     assert world.active is not None
 
 

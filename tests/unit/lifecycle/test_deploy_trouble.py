@@ -30,7 +30,7 @@ def test_creation_that_met_trouble_is_finished_by_the_next_run(world: DeployWorl
     with pytest.raises(CapctlError) as failed:
         world.deploy()
     assert (failed.value.code, failed.value.exit_code) == ("stack-failed", 1)
-    assert len(world.stack.half_made) == 1
+    assert len(world.stack.left_half_made) == 1
     world.deploy()
     assert world.ids == [world.active]
 
@@ -205,7 +205,7 @@ def test_pointer_that_was_moved_and_not_read_back_stays_moved(
 
 
 def test_creation_is_read_back(world: DeployWorld, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(FakeStack, "add_release", lambda self, release: ())
+    monkeypatch.setattr(FakeStack, "add_release", lambda self, release, **_: ())
     with pytest.raises(CapctlError) as failed:
         world.deploy()
     assert failed.value.code == "release-missing"

@@ -63,7 +63,7 @@ def test_failed_creation_leaves_nothing(world: DeployWorld) -> None:
     )
     with pytest.raises(RolledBack):
         world.deploy()
-    assert world.stack.half_made == set()
+    assert world.stack.left_half_made == set()
     assert world.ids == []
 
 

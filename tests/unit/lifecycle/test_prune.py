@@ -20,7 +20,7 @@ def world(tmp_path: Path) -> DeployWorld:
 
 
 def test_prune_that_did_not_prune_is_said(world: DeployWorld, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(FakeStack, "remove_releases", lambda self, ids: self.releases())
+    monkeypatch.setattr(FakeStack, "remove_releases", lambda self, ids, **_: self.releases())
     for _ in range(3):
         world.deploy()
         world.change_code()
@@ -53,7 +53,7 @@ def test_prune_keeps_a_release_with_unfinished_jobs(world: DeployWorld) -> None:
 
 
 def test_failing_prune_keeps_the_promotion(world: DeployWorld, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(self: FakeStack, ids: object) -> None:
+    def fail(self: FakeStack, ids: object, **_: object) -> None:
         raise CapctlError("stack-failed", "Pulumi failed")
 
     monkeypatch.setattr(FakeStack, "remove_releases", fail)

@@ -17,6 +17,7 @@ from pulumi.automation.errors import CommandError, ConcurrentUpdateError
 from lifecycle.adapters.aws.session import AwsSession
 from lifecycle.adapters.pulumi_adopt import adopted
 from lifecycle.adapters.pulumi_auto import PulumiStack
+from lifecycle.adapters.pulumi_change import ReleasesChange
 from lifecycle.adapters.pulumi_cli import VERSION, find_pulumi, is_running, lock_holders
 from lifecycle.adapters.pulumi_engine import PulumiEngine
 from lifecycle.adapters.pulumi_events import EventLog
@@ -274,6 +275,31 @@ def test_failed_call_is_told_as_that_of_any_other_part(
         ("vision-1: https response error StatusCode: 400, RequestID: 1, ClientException: no such instance type", True),
         ("vision-1: An error occurred (ClientException) when calling the CreateComputeEnvironment operation: no", True),
         ("vision-1: api error InvalidAMIID.NotFound: The image id does not exist", True),
+        ("vision-1: api error InvalidParameterValue: Invalid availability zone", True),
+        ("vision-1: operation error Batch, ClientException: The subnet ID 'subnet-1' does not exist", True),
+        (
+            "vision-1: operation error EC2: DescribeLaunchTemplates, https response error StatusCode: 400, RequestID: 1, api error"
+            " InvalidLaunchTemplateId.NotFound: The specified launch template, with template ID lt-1, does not exist.",
+            False,
+        ),
+        (
+            "vision-1: operation error Batch: CreateJobQueue, https response error StatusCode: 400, RequestID: 1, ClientException:"
+            " computeEnvironment vision-1 does not exist",
+            False,
+        ),
+        (
+            "vision-1: creating EC2 Launch Template (vision-1): operation error EC2: CreateLaunchTemplate, https response error"
+            " StatusCode: 400, RequestID: 1, api error InvalidLaunchTemplateName.AlreadyExistsException: Launch template name already in"
+            " use.",
+            False,
+        ),
+        (
+            "vision-1: creating Batch Compute Environment (vision-1): operation error Batch: CreateComputeEnvironment, https response"
+            " error StatusCode: 400, RequestID: 1, ClientException: Object already exists",
+            False,
+        ),
+        ("vision-1: api error InvalidIdentityToken: The web identity token could not be validated", False),
+        ("vision-1: api error InvalidObjectState: The operation is not valid for the object's storage class", False),
         ("vision-1: An error occurred (InvalidClientTokenId) when calling the CreateJobQueue operation: no", False),
         ("vision-1: https response error StatusCode: 429, TooManyRequestsException: slow down", False),
         ("vision-1: request send failed, dial tcp: lookup batch.us-west-2.amazonaws.com: no such host", False),
@@ -347,7 +373,10 @@ class _Engine:
     def export(self, name: str) -> dict[str, Any]:
         return self._state if name == "releases" else base_state(asdict(OUTPUTS))
 
-    def up(self, name: str, program: Callable[[], None], *, refresh: bool) -> None:
+    def current(self, name: str) -> dict[str, Any]:
+        return self.export(name)
+
+    def up(self, name: str, program: Callable[[], None], *, refresh: bool, targets: list[str]) -> None:
         self._state = self._under_lock
         program()
 
@@ -373,3 +402,26 @@ def test_wanted_releases_are_those_that_exist_under_the_lock(
     else:
         stack.add_release(make_release(3))
     assert declared == [make_release(number).id for number in kept]
+
+
+def test_engine_may_touch_only_what_comes_goes_or_is_half_made_and_not_needed() -> None:
+    whole, half, wanted = make_release(1), make_release(2), make_release(3)
+    state = {"resources": state_of(whole)["resources"] + state_of(half, without="JobQueue")["resources"]}
+    target = make_target(Path())
+
+    def released(change: ReleasesChange) -> set[str]:
+        patterns = change.targets(target, state)
+        return {one.id for one in (whole, half, wanted) if any(one.id in pattern for pattern in patterns)}
+
+    assert released(ReleasesChange.from_state(state, added=wanted)) == {wanted.id, half.id}
+    assert released(ReleasesChange.from_state(state, added=wanted, needed={half.id})) == {wanted.id}
+    assert released(ReleasesChange.from_state(state, removed={whole.id}, needed={half.id})) == {whole.id}
+    assert ReleasesChange.from_state(state, removed={wanted.id}, needed={half.id}).targets(target, state) == []
+
+
+def test_stack_without_a_state_while_it_is_changed_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = PulumiEngine(make_target(tmp_path), FakeUi(), {})
+    monkeypatch.setattr(PulumiEngine, "export", lambda *_: None)
+    with pytest.raises(CapctlError, match="has no state while it is being changed") as failed:
+        engine.repair("releases", lambda now: now)
+    assert (failed.value.code, failed.value.is_verdict) == ("stack-failed", False)
