@@ -90,7 +90,7 @@ def _list(amis: tuple[AmiRecord, ...]) -> str:
     rows = [
         (ami.id, ami.status or "-", ami.state, f"{ami.size_gib} GiB", time_text(ami.created), ami.name) for ami in amis
     ]
-    return table(("ami", "status", "state", "size", "created", "name"), rows)
+    return table(("ami", "status", "state", "size", "created", "name"), rows, prose=("name",))
 
 
 def _details(ami: AmiRecord) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -35,13 +36,15 @@ def show(invocation: Invocation, origins: bool) -> None:
     invocation.emit(
         "capctl.config-values/1",
         documents.config_values(found.target.name, found.settings),
-        lambda: _table(found.settings, origins=origins),
+        lambda: _table(found.settings, invocation.config_path if origins else None),
     )
 
 
-def _table(settings: tuple[Setting, ...], *, origins: bool) -> str:
-    if origins:
-        return table(("key", "value", "origin"), ((each.name, each.shown, each.origin) for each in settings))
+def _table(settings: tuple[Setting, ...], path: Path | None) -> str:
+    """With `path`, the configuration file, the origins too; the file is called by its name there."""
+    if path:
+        rows = ((each.name, each.shown, each.origin.replace(f"{path}:", f"{path.name}:")) for each in settings)
+        return table(("key", "value", "origin"), rows)
     return table(("key", "value"), ((each.name, each.shown) for each in settings))
 
 

@@ -8,7 +8,7 @@ import click
 
 from lifecycle.cli import documents
 from lifecycle.cli.context import Invocation, NounGroup, pass_invocation
-from lifecycle.cli.render import table, time_text
+from lifecycle.cli.render import table, time_text, value_text
 
 if TYPE_CHECKING:
     from lifecycle.domain.job import JobRecord
@@ -35,12 +35,13 @@ def submit(invocation: Invocation, video: str, session: str | None, variables: t
 
 
 @command.command()
+@click.option("--release", "release_id", help="Release id; the active release when absent.")
 @pass_invocation
-def ls(invocation: Invocation) -> None:
-    """List the jobs of the active release, newest first."""
+def ls(invocation: Invocation, release_id: str | None) -> None:
+    """List the jobs of a release, newest first."""
     from lifecycle.workflows.jobs import list_jobs
 
-    jobs = list_jobs(invocation.app)
+    jobs = list_jobs(invocation.app, release_id=release_id)
     invocation.emit("capctl.job-list/1", documents.job_list(jobs), lambda: _list(jobs))
 
 
@@ -78,12 +79,12 @@ def _environment(variables: tuple[str, ...]) -> dict[str, str]:
 
 
 def _list(jobs: tuple[JobRecord, ...]) -> str:
-    from lifecycle.domain.job import exit_text, reason_text
+    from lifecycle.domain.job import reason_text
 
     if not jobs:
         return ""
     rows = [
-        (job.id, job.state, exit_text(job.exit_code) or "-", time_text(job.created_ms), job.name, reason_text(job))
+        (job.id, job.state, value_text(job.exit_code), time_text(job.created_ms), reason_text(job), job.name)
         for job in jobs
     ]
-    return table(("id", "state", "exit", "submitted", "name", "reason"), rows)
+    return table(("id", "state", "exit", "submitted", "reason", "name"), rows, prose=("reason", "name"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -18,20 +18,26 @@ _URL_FOLDERS = re.compile(r"s3://\S*/")
 _NARROWEST = 8
 
 
-def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Left-aligned columns, two spaces apart, no wider than the terminal; elsewhere every value is whole.
+def table(header: Sequence[str], rows: Iterable[Sequence[object]], *, prose: Collection[str] = ()) -> str:
+    """Left-aligned columns, two spaces apart. On a terminal that is too narrow the columns of `prose` are cut; the others hold what
+    people copy and are whole, as everything is where stdout is no terminal.
 
     No colour, so that it reads the same in a log.
     """
-    return columns((header, *rows), width=_screen_width())
+    may_cut = [place for place, name in enumerate(header) if name in prose]
+    return columns((header, *rows), width=_screen_width(), may_cut=may_cut)
 
 
-def columns(lines: Iterable[Sequence[object]], *, width: int | None) -> str:
-    """Left-aligned columns; cells of the widest ones are cut with `…` until a line has at most `width` characters."""
+def columns(lines: Iterable[Sequence[object]], *, width: int | None, may_cut: Sequence[int] = ()) -> str:
+    """Left-aligned columns; cells of the widest in `may_cut` are cut with `…` until a line has at most `width` characters."""
     texts = [tuple(map(str, line)) for line in lines]
     widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
-    while width is not None and sum(widths) + 2 * (len(widths) - 1) > width and max(widths) > _NARROWEST:
-        widths[widths.index(max(widths))] -= 1
+    excess = sum(widths) + 2 * (len(widths) - 1) - width if width is not None else 0
+    for _ in range(excess):
+        widest = max(may_cut, key=lambda place: widths[place], default=None)
+        if widest is None or widths[widest] <= _NARROWEST:
+            break
+        widths[widest] -= 1
     return "\n".join(
         "  ".join(_cut(cell, room).ljust(room) for cell, room in zip(line, widths, strict=True)).rstrip()
         for line in texts
@@ -59,7 +65,8 @@ def value_text(value: object) -> str:
 def check_table(checks: Iterable[Check], *, not_checked: Iterable[str] = ()) -> str:
     """One line per check, then one per thing that none of them covers."""
     rows = [("ok" if check.ok else "failed", check.name, brief(check.expected), brief(check.found)) for check in checks]
-    return table(("", "check", "expected", "found"), [*rows, *(("not checked", name, "", "") for name in not_checked)])
+    checked = table(("", "check", "expected", "found"), rows, prose=("expected", "found"))
+    return "\n".join((checked, *(f"not checked: {name}" for name in not_checked)))
 
 
 def without_folders(text: str) -> str:

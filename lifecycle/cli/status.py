@@ -30,7 +30,7 @@ def _text(status: Status) -> str:
     parts = [f"pointer: {_pointer(status.pointer)}", _releases(status)]
     if status.journal:
         rows = [(time_text(e.at), e.user, brief(e.outcome), brief(without_folders(e.step))) for e in status.journal]
-        parts.append(table(("at", "by", "outcome", "step"), rows))
+        parts.append(table(("at", "by", "outcome", "step"), rows, prose=("outcome", "step")))
     return "\n\n".join(parts)
 
 

@@ -103,21 +103,18 @@ class QueueState(StrEnum):
 _SAYS_NOTHING = "Essential container in task exited"
 
 
-def exit_text(exit_code: int | None) -> str:
-    """`65 unreadable input`: an exit code and what the contract says of it; "" for none."""
-    if exit_code is None:
-        return ""
-    known = exit_code in set(contract.ExitCode)
-    return f"{exit_code} {contract.ExitCode(exit_code).meaning}" if known else str(exit_code)
-
-
 def state_text(job: JobRecord) -> str:
-    """`FAILED, exit 65 unreadable input: OutOfMemory`: the state of a job, what it ended with and why, as far as is known."""
-    ended = f", exit {exit_text(job.exit_code)}" if job.exit_code is not None else ""
+    """`FAILED, exit 65: unreadable input`: the state of a job, what it ended with and why, as far as is known."""
+    ended = f", exit {job.exit_code}" if job.exit_code is not None else ""
     why = f": {reason_text(job)}" if reason_text(job) else ""
     return f"{job.state}{ended}{why}"
 
 
 def reason_text(job: JobRecord) -> str:
-    """What the container was ended by, where Batch knows it; else why the job is where it is, if Batch says anything of use."""
-    return job.reason or (job.status_reason if job.status_reason != _SAYS_NOTHING else "")
+    """Why a job ended or is where it is: what the contract says of its exit code, and what Batch says, if that is of any use."""
+    told = job.reason or (job.status_reason if job.status_reason != _SAYS_NOTHING else "")
+    return "; ".join(part for part in (_meaning(job.exit_code), told) if part)
+
+
+def _meaning(exit_code: int | None) -> str:
+    return contract.ExitCode(exit_code).meaning if exit_code and exit_code in set(contract.ExitCode) else ""

@@ -41,7 +41,7 @@ def check_host(job: JobRecord, release: DeployedRelease, host_ami: AmiId | None)
             name="image",
             ok=job.image.endswith(f"@{release.image.digest}"),
             expected=str(release.image.digest),
-            found=job.image or "no image",
+            found=job.image.rpartition("@")[2] or "no image",
         ),
         Check(
             name="host-ami",

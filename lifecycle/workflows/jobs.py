@@ -6,18 +6,18 @@ from lifecycle.config.target import Target
 from lifecycle.domain.ami import Tag
 from lifecycle.domain.job import JobRecord, JobState, contract, state_text
 from lifecycle.domain.layout import VIDEO_FOLDERS, Folder
-from lifecycle.domain.permissions import READ_JOBS, READ_LOGS, READ_OBJECTS, READ_POINTER, SUBMIT_JOBS
+from lifecycle.domain.permissions import READ_JOBS, READ_LOGS, READ_OBJECTS, READ_POINTER, READ_STATE, SUBMIT_JOBS
 from lifecycle.domain.run import Run
 from lifecycle.domain.waiting import Wait
 from lifecycle.errors import CapctlError, UsageError
 from lifecycle.ports import Ports
 from lifecycle.ports.jobs import JobRequest, LogLine
-from lifecycle.workflows.lookups import active_pointer
+from lifecycle.workflows.lookups import active_pointer, deployed_release
 from lifecycle.workflows.wait import wait_for
 
 PERMISSIONS = {
     "job submit": (*READ_POINTER, *READ_OBJECTS, *SUBMIT_JOBS),
-    "job ls": (*READ_POINTER, *READ_JOBS),
+    "job ls": (*READ_POINTER, *READ_STATE, *READ_JOBS),
     "job logs": READ_LOGS,
 }
 
@@ -62,9 +62,10 @@ def submit_job(
     return ports.jobs.get(ports.jobs.submit(request))
 
 
-def list_jobs(ports: Ports) -> tuple[JobRecord, ...]:
-    """Jobs of the active release, newest first."""
-    return ports.jobs.list(active_pointer(ports).job_queue_arn)
+def list_jobs(ports: Ports, *, release_id: str | None = None) -> tuple[JobRecord, ...]:
+    """Jobs of a release, of the active one without an id, newest first."""
+    queue = deployed_release(ports, release_id) if release_id else active_pointer(ports)
+    return ports.jobs.list(queue.job_queue_arn)
 
 
 def require_reachable(target: Target, video_url: str) -> None:

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from lifecycle.cli.boundary import run_command_line
 from lifecycle.cli.job_lines import line_text
+from lifecycle.cli.main import root
 from lifecycle.cli.render import columns, fields, table, time_text, without_folders
 from lifecycle.domain.digest import brief, digest_of
 from lifecycle.ports.jobs import LogLine
@@ -20,29 +22,33 @@ def test_columns_of_a_table_are_as_wide_as_their_widest_cell() -> None:
 @pytest.mark.parametrize(
     ("width", "expected"),
     [
-        (None, "id   step\nami  create a release that is long"),
-        (80, "id   step\nami  create a release that is long"),
-        (20, "id   step\nami  create a relea…"),
-        (1, "id   step\nami  create …"),
+        (None, "id                   step\nami-0123456789abcdef  create a release that is long"),
+        (80, "id                   step\nami-0123456789abcdef  create a release that is long"),
+        (40, "id                   step\nami-0123456789abcdef  create a release t…"),
+        (1, "id                   step\nami-0123456789abcdef  create …"),
     ],
 )
-def test_widest_cell_is_cut_to_the_width_of_the_terminal(width: int | None, expected: str) -> None:
-    assert columns([("id", "step"), ("ami", "create a release that is long")], width=width) == expected
+def test_prose_is_cut_to_the_width_of_the_terminal_and_an_id_never(width: int | None, expected: str) -> None:
+    lines = [("id", "step"), ("ami-0123456789abcdef", "create a release that is long")]
+    assert columns(lines, width=width, may_cut=[1]) == expected.replace("id  ", "id   ", 1)
 
 
-@pytest.mark.parametrize("width", [60, 100])
-def test_no_line_is_wider_than_the_terminal(width: int, folder: Path) -> None:
-    """On a real one; where stdout is a file every value is whole."""
+def test_table_knows_the_width_of_its_terminal(folder: Path) -> None:
+    program = "from lifecycle.cli.render import table; print(table(('id', 'step'), [('a', 'b' * 99)], prose=['step']))"
+    shown = on_a_terminal(program=program, COLUMNS="60").splitlines()
+    assert [len(line) for line in shown] == [8, 60]
+    on_a_terminal(program=program, stdout=folder / "whole", COLUMNS="60")
+    assert "b" * 99 in (folder / "whole").read_text()
+
+
+def test_file_of_an_origin_is_called_by_its_name(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "capctl.yaml").write_text(
         'project: shop\ntargets: {dev: {account: "012345678901", region: eu-central-1}}\n'
     )
-    words = ("config", "show", "--origins")
-    shown = on_a_terminal(*words, COLUMNS=str(width)).splitlines()
-    on_a_terminal(*words, stdout=folder / "whole")
-    whole = (folder / "whole").read_text()
-    assert max(map(len, shown)) <= width < max(map(len, whole.splitlines()))
-    assert any("…" in line for line in shown)
-    assert "…" not in whole
+    run_command_line(root, ["--config", str(folder / "capctl.yaml"), "config", "show", "--origins"])
+    shown = capsys.readouterr().out
+    assert "  capctl.yaml:2:" in shown
+    assert str(folder) not in shown
 
 
 def test_fields_are_read_as_people_write_them() -> None:

@@ -229,6 +229,8 @@ def test_job_goes_to_the_active_release(ports: FakePorts, tmp_path: Path) -> Non
         "SAMPLE_FPS": "1",
     }
     assert [listed.id for listed in list_jobs(ports)] == [job.id]
+    assert [listed.id for listed in list_jobs(ports, release_id=NEW.id)] == [job.id]
+    assert list_jobs(ports, release_id=OLD.id) == ()
 
 
 def test_job_on_a_video_that_does_not_exist_is_not_submitted(ports: FakePorts, tmp_path: Path) -> None:
