@@ -57,13 +57,17 @@ def capctl(folder: Path, capsys: pytest.CaptureFixture[str]) -> Capctl:
 _COMMAND_LINE = "from lifecycle.cli.main import main; main()"
 
 
-def on_a_terminal(
-    *words: str, program: str = _COMMAND_LINE, stdout: Path | None = None, **environment: str
-) -> str:
+def on_a_terminal(*words: str, program: str = _COMMAND_LINE, stdout: Path | None = None, **environment: str) -> str:
     """What a terminal shows of a command line; with `stdout` in a file, what it shows of the rest."""
     ours, theirs = os.openpty()
     with stdout.open("w") if stdout else os.fdopen(os.dup(theirs), "w") as out:
-        child = subprocess.Popen([sys.executable, "-c", program, *words], env={**os.environ, **environment}, stdin=theirs, stdout=out, stderr=theirs)
+        child = subprocess.Popen(
+            [sys.executable, "-c", program, *words],
+            env={**os.environ, **environment},
+            stdin=theirs,
+            stdout=out,
+            stderr=theirs,
+        )
     os.close(theirs)
     shown = b""
     with suppress(OSError):  # how a terminal ends that nobody holds any more

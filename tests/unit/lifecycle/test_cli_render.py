@@ -24,7 +24,7 @@ def test_columns_of_a_table_are_as_wide_as_their_widest_cell() -> None:
     [
         (None, "id                   step\nami-0123456789abcdef  create a release that is long"),
         (80, "id                   step\nami-0123456789abcdef  create a release that is long"),
-        (40, "id                   step\nami-0123456789abcdef  create a release t…"),
+        (40, "id                   step\nami-0123456789abcdef  create a release …"),
         (1, "id                   step\nami-0123456789abcdef  create …"),
     ],
 )

@@ -123,7 +123,7 @@ def test_host_that_went_before_it_was_asked_decides_nothing(
 def test_interrupt_while_the_release_is_removed_is_no_failed_undo_and_the_next_run_goes_on(
     world: DeployWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupt(self: FakeStack, ids: set[str]) -> None:
+    def interrupt(self: FakeStack, ids: set[str], *, needed: set[str]) -> None:
         raise Interrupted("interrupted", "The command was interrupted")
 
     world.jobs.course = (JobState.FAILED,)

@@ -130,7 +130,7 @@ def test_failed_job_is_told_by_its_exit_code_and_what_the_container_was_ended_by
     ports.jobs.outcome = {"exit_code": 65, "status_reason": "Essential container in task exited"}
     with pytest.raises(CapctlError) as failed:
         smoke(ports, target(tmp_path))
-    assert failed.value.message == f"Smoke job `job-1` is FAILED, exit 65 {ExitCode(65).meaning}"
+    assert failed.value.message == f"Smoke job `job-1` is FAILED, exit 65: {ExitCode(65).meaning}"
 
 
 def test_lost_host_is_inconclusive(tmp_path: Path) -> None:

@@ -59,8 +59,8 @@ CASES = [
         words="job ls",
         given=DEPLOYED,
         text="""\
-id     state      exit  submitted             name                                       reason
-job-1  SUCCEEDED  -     1970-01-01 00:00:01Z  smoke-c3db89e8ed06-20260101-000000-abcdef""",
+id     state      exit  submitted             reason  name
+job-1  SUCCEEDED  -     1970-01-01 00:00:01Z          smoke-c3db89e8ed06-20260101-000000-abcdef""",
         document={"schema": "capctl.job-list/1"},
     ),
     Case(
@@ -68,10 +68,11 @@ job-1  SUCCEEDED  -     1970-01-01 00:00:01Z  smoke-c3db89e8ed06-20260101-000000
         given=DEPLOYED,
         change=without_memory,
         text="""\
-id     state      exit  submitted             name                                       reason
-job-2  FAILED     137   1970-01-01 00:00:02Z  vision-by-hand                             OutOfMemoryError: killed
-job-1  SUCCEEDED  -     1970-01-01 00:00:01Z  smoke-c3db89e8ed06-20260101-000000-abcdef""",
+id     state      exit  submitted             reason                    name
+job-2  FAILED     137   1970-01-01 00:00:02Z  OutOfMemoryError: killed  vision-by-hand
+job-1  SUCCEEDED  -     1970-01-01 00:00:01Z                            smoke-c3db89e8ed06-20260101-000000-abcdef""",
     ),
+    Case(words="job ls --release 0123456789ab", given=DEPLOYED, code=1, error="release-missing"),
     Case(
         words="job logs job-2",
         given=DEPLOYED,
@@ -94,7 +95,7 @@ job-1  SUCCEEDED  -     1970-01-01 00:00:01Z  smoke-c3db89e8ed06-20260101-000000
         error="job-failed",
         text=f"{LOG}\n1970-01-01 00:00:02Z analysis ends",
         document={"schema": "capctl.job-log/1", "state": "FAILED", "exit_code": 65},
-        said="error[job-failed]: Job `job-2` is FAILED, exit 65 unreadable input",
+        said="error[job-failed]: Job `job-2` is FAILED, exit 65: unreadable input",
     ),
     Case(words="job logs job-9", given=DEPLOYED, code=1, error="job-missing"),
 ]

@@ -8,7 +8,7 @@ from tests.unit.lifecycle.commands.case import DEPLOYED, MODEL_SET, Case, Play, 
 TEXT = f"""\
     check             expected                    found
 ok  job               SUCCEEDED                   SUCCEEDED
-ok  image             sha256:cd4efb609166         123456789012.dkr.ecr.us-west-2.amazonaws.com/vision@sha256:cd4efb609166
+ok  image             sha256:cd4efb609166         sha256:cd4efb609166
 ok  host-ami          ami-00000000000000001       ami-00000000000000001
 ok  tracks            at least 1                  1
 ok  model-set         {MODEL_SET[:19]}         {MODEL_SET[:19]}
