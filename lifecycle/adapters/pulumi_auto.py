@@ -84,6 +84,7 @@ class PulumiStack:
     def _changed(self, wanted: Callable[[_State], ReleasesChange]) -> tuple[DeployedRelease, ...]:
         base, state = self.base(), self._recovered(_RELEASES)
         change = wanted(state)
+        # To the engine no target at all would mean the whole stack.
         if targets := change.targets(self._target, state):
 
             def program() -> None:
