@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from lifecycle.adapters.aws.codes import Kind, failed_call, kind_in
+from lifecycle.adapters.aws.codes import failed_call, kind_in
 from lifecycle.errors import CapctlError, TimedOut
 from lifecycle.ports.baker import AmiNameTaken
 from packer import FAILURE_PREFIX
@@ -16,7 +16,7 @@ _TOLD = re.compile(re.escape(FAILURE_PREFIX) + r"(?P<code>[a-z-]+): (?P<subject>
 # clean-up; without it no build began, and all lines are Packer's own.
 _ENDED = re.compile(r"^Build '[^']*' errored\b", re.MULTILINE)
 # Packer's own sentences; what AWS says through Packer is read by `kind_in`.
-_NAME_TAKEN = re.compile(r"is used by an existing AMI|already in use by AMI")
+_NAME_TAKEN = re.compile(r"is used by an existing AMI|already in use by AMI|InvalidAMIName\.Duplicate")
 _NO_PLUGIN = re.compile(r"[Uu]nknown source.*amazon-ebs|no plugin installed for|Missing plugins")
 _NO_PROFILE = re.compile(r"Couldn't find specified instance profile|Invalid IAM Instance Profile")
 _UNREACHABLE = re.compile(r"[Tt]imeout waiting for (?:SSH|ssh|communicator)")
@@ -36,15 +36,14 @@ def failure(lines: Sequence[str], *, ami_name: str, region: str, log: Path) -> C
     if status := _STATUS.search(text):
         message = f"A provisioner of {which} ended with status {status[1]}"
         return CapctlError("bake-failed", message, hint=see_log, details=last)
-    kind = kind_in(text)
-    if kind is Kind.TAKEN or _NAME_TAKEN.search(text):
+    if _NAME_TAKEN.search(text):
         return AmiNameTaken(
             "ami-name-taken",
             f"{which} exists already",
             hint="Run `capctl ami bake` again; it is adopted",
             details=last,
         )
-    if kind:
+    if kind := kind_in(text):
         return failed_call(kind, f"baking {which}", details=last)
     if _NO_PLUGIN.search(text):
         return CapctlError(
