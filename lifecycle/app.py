@@ -6,8 +6,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from lifecycle.adapters.aws.session import AwsSession
     from lifecycle.adapters.container_registry import ContainerRegistry
     from lifecycle.config.target import Target
@@ -35,11 +33,11 @@ def terminal(*, verbosity: int, assume_yes: bool) -> Ui:
     return TerminalUi(verbosity=verbosity, assume_yes=assume_yes)
 
 
-def begin_run(command: str, *, reason: str, folder: Path) -> Run:
-    """A run of `command`, such as `capctl ami bake`, from the commit that is checked out in `folder`."""
+def begin_run(command: str, *, reason: str) -> Run:
+    """A run of `command`, such as `capctl ami bake`."""
     from lifecycle.adapters.this_run import this_run
 
-    return this_run(command, reason=reason, folder=folder)
+    return this_run(command, reason=reason)
 
 
 def application(target: Target, ui: Ui, *, command: str) -> App:

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import subprocess
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -53,6 +54,14 @@ class PackerBaker:
         files = (packer.TEMPLATE, *packer.PROVISIONERS)
         shape = {file.name: digest_of(file.read_bytes()) for file in files}
         return digest_of(canonical_json({"files": shape, "volume_gib": self._target.settings.ami.volume_gib}))
+
+    def commit(self) -> str:
+        asked = ("git", "-C", str(self._target.folder), "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty")
+        try:
+            answer = subprocess.run(asked, capture_output=True, text=True, timeout=10, check=True)
+        except (OSError, subprocess.SubprocessError):
+            return ""
+        return answer.stdout.strip()
 
     def require_programs(self) -> None:
         _packer_program()

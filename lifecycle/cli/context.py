@@ -42,8 +42,8 @@ class Composition(Protocol):
     def application(self, target: Target, ui: Ui, *, command: str) -> Application:
         """The ports of `target`."""
 
-    def begin_run(self, command: str, *, reason: str, folder: Path) -> Run:
-        """A run of `command`, from the commit that is checked out in `folder`."""
+    def begin_run(self, command: str, *, reason: str) -> Run:
+        """A run of `command`."""
 
 
 class Invocation:
@@ -83,7 +83,7 @@ class Invocation:
     def run(self) -> Run:
         """Who runs what; the id marks everything that this run makes."""
         command = click.get_current_context().command_path
-        return self._composition.begin_run(command, reason=self.reason, folder=self.config_path.absolute().parent)
+        return self._composition.begin_run(command, reason=self.reason)
 
     def emit(
         self,

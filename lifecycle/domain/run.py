@@ -10,5 +10,4 @@ class Run:
     id: str
     command: str
     user: str
-    git_commit: str
     reason: str = ""

@@ -35,6 +35,10 @@ class Baker(Protocol):
     def recipe(self) -> Digest:
         """Digest of the template, the provisioners and the parameters that shape the result."""
 
+    def commit(self) -> str:
+        """The git commit that the lock file is checked out from: 40 hex digits, with `-dirty` when tracked files differ from it; ""
+        without git or outside a repository."""
+
     def require_programs(self) -> None:
         """Raises `UsageError` when this machine lacks a program that the bake needs."""
 

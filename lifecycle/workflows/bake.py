@@ -95,7 +95,7 @@ def plan_bake(ports: Ports, target: Target, run: Run, wanted: WantedAmi) -> Plan
     if existing and existing.is_proven:
         because = f"AMI `{existing.id}` is {existing.status} and has bake digest {wanted.inputs.digest}"
         return Plan(title=f"bake {name}", because=because)
-    tags = bake_tags(wanted.inputs, project=target.project, name=name, run=run)
+    tags = bake_tags(wanted.inputs, project=target.project, name=name, commit=ports.baker.commit(), run=run)
     steps: tuple[Step[Any], ...] = ()
     if existing:
         require_unfinished(existing)

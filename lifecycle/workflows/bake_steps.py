@@ -177,7 +177,7 @@ class ProveAmi:
             raise failure
 
 
-def bake_tags(inputs: BakeInputs, *, project: str, name: str, run: Run) -> dict[str, str]:
+def bake_tags(inputs: BakeInputs, *, project: str, name: str, commit: str, run: Run) -> dict[str, str]:
     """The tags of everything a bake makes."""
     tags = {
         "Name": name,
@@ -186,7 +186,7 @@ def bake_tags(inputs: BakeInputs, *, project: str, name: str, run: Run) -> dict[
         Tag.MODEL_SET.value: inputs.model_set,
         Tag.BASE_AMI.value: inputs.base_ami,
         Tag.RECIPE.value: inputs.recipe,
-        Tag.GIT.value: run.git_commit,
+        Tag.GIT.value: commit,
         Tag.RUN.value: run.id,
         Tag.STATUS.value: AmiStatus.CANDIDATE.value,
     }

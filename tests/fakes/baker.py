@@ -26,6 +26,9 @@ class FakeBaker:
     def recipe(self) -> Digest:
         return digest_of(b"recipe")
 
+    def commit(self) -> str:
+        return "c0ffee"
+
     def require_programs(self) -> None:
         if self.lacks:
             raise self.lacks

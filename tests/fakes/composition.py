@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from lifecycle.adapters.lock_file import LockFile
@@ -41,7 +40,7 @@ class FakeComposition:
         self.ports.ui = FakeUi(answers=(True,) if assume_yes else self.answers)
         return self.ports.ui
 
-    def begin_run(self, command: str, *, reason: str, folder: Path) -> Run:
+    def begin_run(self, command: str, *, reason: str) -> Run:
         return replace(RUN, command=command, reason=reason)
 
     def application(self, target: Target, ui: Ui, *, command: str) -> Any:

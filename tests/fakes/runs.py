@@ -2,4 +2,4 @@
 
 from lifecycle.domain.run import Run
 
-RUN = Run(id="20260101-000000-abcdef", command="capctl test", user="tester", git_commit="c0ffee")
+RUN = Run(id="20260101-000000-abcdef", command="capctl test", user="tester")

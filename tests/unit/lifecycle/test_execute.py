@@ -11,7 +11,7 @@ from lifecycle.ports.journal import BEGUN, JournalEntry
 from lifecycle.workflows.execute import execute
 from tests.fakes.ports import FakePorts
 
-RUN = Run(id="run-1", command="capctl deploy", user="me", git_commit="")
+RUN = Run(id="run-1", command="capctl deploy", user="me")
 
 
 @dataclass(kw_only=True)
