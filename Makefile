@@ -8,8 +8,10 @@ setup:
 rehearse: setup
 	@$(bin)/capctl rehearse --report rehearsal-report
 
+# The unit tests run beside the others, which mostly wait, and are printed after them.
 test: setup
-	@$(bin)/python -m pytest
+	@log=$$(mktemp); trap 'rm -f $$log' EXIT; $(bin)/python -m pytest tests/unit >$$log 2>&1 & unit=$$!; \
+	$(bin)/python -m pytest tests/contract tests/rehearsal; others=$$?; wait $$unit; unit=$$?; cat $$log; exit $$((unit || others))
 
 check: setup
 	$(bin)/ruff check .
