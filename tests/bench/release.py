@@ -39,7 +39,7 @@ def _code_push(stage: Stage) -> list[Figure]:
         with EnginePush(builder, url, base, code, code_last=code_last) as engine:
             times = []
             for _ in range(ROUNDS + 1):
-                stage.project.append(f"{PACKAGE}/__init__.py", "# one more line\n")
+                stage.project.append(f"{PACKAGE}/__init__.py", "# one more line\n", message="Add a line")
                 times.append((seconds(engine.push), seconds(lambda: answers.append(_capctl(stage, "image", "push")))))
         order = "code last" if code_last else "code before the metadata"
         figures.append(
