@@ -1,4 +1,4 @@
-"""Bake and verify, on AMIs and objects in memory."""
+"""Bake: an AMI of the locked model set, once per content."""
 
 from __future__ import annotations
 
@@ -9,92 +9,22 @@ from typing import Any
 
 import pytest
 
-from lifecycle.domain.ami import REQUIRED_TAGS, AmiId, AmiRecord, AmiState, AmiStatus, Tag
-from lifecycle.domain.digest import digest_of
-from lifecycle.domain.models import ModelFile, model_set
-from lifecycle.domain.plan import Plan
+from lifecycle.domain.ami import AmiState, AmiStatus, Tag
 from lifecycle.errors import CapctlError, ExitCode, UsageError
 from lifecycle.ports.baker import AmiNameTaken
 from lifecycle.workflows.ami_status import SetStatus
-from lifecycle.workflows.bake import Baked, bake, plan_bake, wanted_ami
+from lifecycle.workflows.bake import plan_bake, wanted_ami
 from lifecycle.workflows.execute import execute
 from lifecycle.workflows.list_amis import list_amis
-from lifecycle.workflows.model_objects import object_uri
 from lifecycle.workflows.verify_ami import ami_rejection, verify_ami
-from tests.fakes.amis import BASE_AMI, BASE_PARAMETER, FakeAmis
-from tests.fakes.baker import FakeBaker
-from tests.fakes.objects import FakeObjects
-from tests.fakes.ports import FakePorts
-from tests.fakes.releases import make_release
+from tests.fakes.amis import BASE_AMI
+from tests.fakes.bakes import CONTENTS, FINISH, Scene, failure_of, names_of
 from tests.fakes.runs import RUN
-from tests.fakes.stack import FakeStack, deployed
-from tests.fakes.targets import make_target
-
-CONTENTS = {"models/age.onnx": b"age", "checkpoints/llava/weights.bin": b"weights"}
-
-
-class Scene:
-    """A locked and pushed model set, and an account that holds a base AMI."""
-
-    def __init__(self, folder: Path, *, damage: Callable[[dict[str, Any]], None] = lambda _: None, **ami: Any) -> None:
-        self.target = make_target(folder, ami={"base": BASE_PARAMETER, **ami}, models={"budget_bytes": 1000})
-        self.amis = FakeAmis()
-        self.baker = FakeBaker(self.amis, damage=damage)
-        self.objects = FakeObjects(self.target.bucket)
-        self.ports = FakePorts(amis=self.amis, baker=self.baker, objects=self.objects)
-        self.lock = self.ports.model_lock
-        self.change_models(CONTENTS)
-
-    def change_models(self, contents: dict[str, bytes]) -> None:
-        files = []
-        for path, data in contents.items():
-            sha256 = digest_of(data).removeprefix("sha256:")
-            files.append(ModelFile(path=path, bytes=len(data), sha256=sha256))
-            self.objects.stored[object_uri(self.target, files[-1])] = (data, sha256)
-        self.lock.write(model_set(tuple(files)))
-
-    def plan(self, *, force: bool = False) -> Plan:
-        """What `--dry-run` shows."""
-        plans: list[Plan] = []
-        assert bake(self.ports, self.target, RUN, force=force, carry_out=plans.append) is None
-        return plans[0]
-
-    def bake(self, *, force: bool = False) -> AmiRecord:
-        return self.baked(force=force).ami
-
-    def baked(self, *, force: bool = False) -> Baked:
-        baked = bake(self.ports, self.target, RUN, force=force, carry_out=lambda plan: execute(plan, self.ports, RUN))
-        assert baked is not None
-        return baked
-
-    def reports(self) -> list[str]:
-        """Where reports of instances are kept."""
-        return [uri for uri in self.objects.stored if "/evidence/" in uri]
-
-    def remove_reports(self) -> None:
-        for uri in self.reports():
-            del self.objects.stored[uri]
-
-    def mark(self, ami_id: AmiId, status: str) -> None:
-        self.amis.tag(ami_id, {Tag.STATUS.value: status})
-
-    def leave_unproven(self) -> AmiRecord:
-        """What a run leaves that was killed after the bake."""
-        ami = self.bake()
-        self.mark(ami.id, AmiStatus.CANDIDATE)
-        return ami
 
 
 @pytest.fixture
 def scene(tmp_path: Path) -> Scene:
     return Scene(tmp_path)
-
-
-def names_of(plan: Plan) -> list[str]:
-    return [type(step).__name__ for step in plan.steps]
-
-
-FINISH = ["TagInputs", "SetStatus", "RequireImdsV2", "ProveAmi", "SetStatus"]
 
 
 def test_bake_ends_with_a_verified_ami_that_tells_what_went_into_it(scene: Scene) -> None:
@@ -211,139 +141,6 @@ def test_untagged_hit_with_a_report_is_adopted(scene: Scene) -> None:
     assert (ami.id, ami.status) == (made.id, AmiStatus.VERIFIED)
 
 
-def test_hit_without_a_report_is_removed_and_baked_again(scene: Scene) -> None:
-    left = scene.leave_unproven()
-    scene.remove_reports()
-    assert names_of(scene.plan()) == ["Deregister", "BakeAmi", *FINISH]
-    assert scene.bake().id != left.id
-
-
-def test_failed_ami_is_removed_and_baked_again(scene: Scene) -> None:
-    left = scene.leave_unproven()
-    scene.amis.change(left.id, state=AmiState.FAILED)
-    assert names_of(scene.plan())[:2] == ["Deregister", "BakeAmi"]
-    assert scene.bake().status is AmiStatus.VERIFIED
-
-
-def test_ami_that_is_still_there_after_its_removal_fails_the_step(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    left = scene.leave_unproven()
-    scene.amis.change(left.id, state=AmiState.FAILED)
-    monkeypatch.setattr(FakeAmis, "deregister", lambda *_: None)
-    plan = scene.plan()
-    with pytest.raises(CapctlError) as failed:
-        execute(plan, scene.ports, RUN)
-    assert failed.value.code == "ami-not-removed"
-
-
-RELEASE = deployed(make_release())
-MAY_BE_IN_USE = [
-    *((status, state) for status in ("", "candidate") for state in ("disabled", "transient", "hibernating")),
-    *(
-        (status, state)
-        for status in ("verified", "smoke-passed", "promoted", "superseded")
-        for state in ("disabled", "transient", "failed", "error", "invalid", "pending", "hibernating")
-    ),
-]
-
-
-@pytest.mark.parametrize(("status", "state"), MAY_BE_IN_USE)
-@pytest.mark.parametrize("has_report", [True, False])
-def test_bake_never_removes_an_ami_that_may_be_in_use(scene: Scene, status: str, state: str, has_report: bool) -> None:
-    ami = scene.bake()
-    scene.mark(ami.id, status)
-    scene.amis.change(ami.id, state=AmiState(state))
-    if not has_report:
-        scene.remove_reports()
-    error = failure_of(scene)
-    assert error.code == "ami-not-replaced"
-    assert f"AMI `{ami.id}`" in error.message
-    assert "`capctl ami bake --force`" in error.hint
-    other = scene.bake(force=True)
-    assert (other.id != ami.id, other.status) == (True, AmiStatus.VERIFIED)
-    assert scene.amis.get(ami.id).state is AmiState(state)
-
-
-@pytest.mark.parametrize("status", [AmiStatus.DISABLED, AmiStatus.DEREGISTERED])
-@pytest.mark.parametrize("has_report", [True, False])
-def test_bake_neither_revives_nor_removes_an_ami_that_was_withdrawn(
-    scene: Scene, status: AmiStatus, has_report: bool
-) -> None:
-    ami = scene.bake()
-    scene.mark(ami.id, status)
-    if not has_report:
-        scene.remove_reports()
-    error = failure_of(scene)
-    assert (error.code, "was withdrawn" in error.message) == ("ami-not-replaced", True)
-    other = scene.bake(force=True)
-    assert other.name == f"{ami.name}-{RUN.id}"
-    assert scene.amis.get(ami.id).status is status
-    assert scene.bake().id == other.id
-
-
-def test_ami_of_a_release_is_not_replaced_whatever_its_tag_says(scene: Scene) -> None:
-    left = scene.leave_unproven()
-    scene.remove_reports()
-    scene.ports.stack.stand(replace(RELEASE, ami_id=left.id))
-    error = failure_of(scene)
-    assert (error.code, f"release `{RELEASE.id}`" in error.message) == ("ami-not-replaced", True)
-    assert scene.bake(force=True).id != left.id
-    assert scene.amis.get(left.id).name == left.name
-
-
-def test_ami_is_not_replaced_where_the_releases_cannot_be_read(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    scene.leave_unproven()
-    scene.remove_reports()
-    unreadable = CapctlError("stack-failed", "the state cannot be read")
-
-    def releases(_: object) -> None:
-        raise unreadable
-
-    monkeypatch.setattr(FakeStack, "releases", releases)
-    assert failure_of(scene) is unreadable
-
-
-def test_target_without_a_base_stack_has_no_releases_that_use_an_ami(scene: Scene) -> None:
-    left = scene.leave_unproven()
-    scene.remove_reports()
-    scene.ports.stack.bootstrapped = False
-    assert scene.bake().id != left.id
-
-
-@pytest.mark.parametrize("change", ["status", "state", "release"])
-def test_ami_that_came_into_use_after_the_plan_is_not_removed(scene: Scene, change: str) -> None:
-    left = scene.leave_unproven()
-    scene.remove_reports()
-    plan = scene.plan()
-    if change == "status":
-        scene.mark(left.id, AmiStatus.VERIFIED)
-    elif change == "state":
-        scene.amis.change(left.id, state=AmiState.DISABLED)
-    else:
-        scene.ports.stack.stand(replace(RELEASE, ami_id=left.id))
-    with pytest.raises(CapctlError) as failed:
-        execute(plan, scene.ports, RUN)
-    assert failed.value.code == "ami-not-replaced"
-    assert scene.amis.get(left.id)
-
-
-def test_ami_that_another_run_removed_meanwhile_is_removed_by_this_one_too(scene: Scene) -> None:
-    left = scene.leave_unproven()
-    scene.remove_reports()
-    plan = scene.plan()
-    scene.amis.deregister(left.id)
-    execute(plan, scene.ports, RUN)
-    assert scene.bake().id != left.id
-
-
-def test_name_of_an_ami_that_is_still_shown_as_deregistered_is_free(scene: Scene) -> None:
-    left = scene.bake()
-    scene.mark(left.id, AmiStatus.CANDIDATE)
-    scene.amis.change(left.id, state=AmiState.DEREGISTERED)
-    assert scene.bake().id != left.id
-
-
 def test_candidate_of_another_run_keeps_that_runs_mark(scene: Scene) -> None:
     left = scene.leave_unproven()
     scene.amis.tag(left.id, {Tag.RUN.value: "another-run"})
@@ -434,82 +231,3 @@ def test_bake_is_refused_where_a_program_that_it_needs_is_missing(tmp_path: Path
 
 def test_unknown_base_ami_is_a_usage_error(tmp_path: Path) -> None:
     assert failure_of(Scene(tmp_path, base="/no/such/parameter")).code == "base-ami-unknown"
-
-
-def failure_of(scene: Scene) -> CapctlError:
-    with pytest.raises(CapctlError) as failed:
-        scene.plan()
-    return failed.value
-
-
-@pytest.mark.parametrize(
-    ("tag", "check"),
-    [
-        (Tag.MODEL_SET, "payload digest"),
-        (Tag.BAKE_DIGEST, "bake digest"),
-        (Tag.EVIDENCE, "payload evidence"),
-        (Tag.STATUS, "tags"),
-    ],
-)
-def test_verify_finds_a_tag_that_was_changed(scene: Scene, tag: Tag, check: str) -> None:
-    ami = scene.bake()
-    scene.amis.tag(ami.id, {tag.value: "" if tag is Tag.STATUS else digest_of(b"forged")})
-    assert check in [failed.name for failed in verify_ami(scene.ports, scene.target, ami.id).failed]
-
-
-def test_verify_finds_a_report_that_was_changed(scene: Scene) -> None:
-    ami = scene.bake()
-    for uri in scene.reports():
-        scene.objects.write(uri, scene.objects.stored[uri][0].replace(b"age.onnx", b"AGE.onnx"))
-    assert {check.name for check in verify_ami(scene.ports, scene.target, ami.id).failed} == {
-        "payload evidence",
-        "payload digest",
-    }
-
-
-def test_copy_passes_by_the_report_that_its_tag_names(scene: Scene) -> None:
-    ami = scene.bake()
-    copy = scene.amis.add(f"{ami.name}-copy", tags=ami.tags)
-    scene.amis.require_imds_v2(copy.id)
-    assert ami_rejection(verify_ami(scene.ports, scene.target, copy.id)) is None
-
-
-def test_ami_whose_report_was_kept_under_its_instance_only_passes(scene: Scene) -> None:
-    ami = scene.bake()
-    (by_digest,) = [uri for uri in scene.reports() if uri.endswith(f"/{ami.tags[Tag.EVIDENCE][7:]}.json")]
-    del scene.objects.stored[by_digest]
-    assert ami_rejection(verify_ami(scene.ports, scene.target, ami.id)) is None
-
-
-def test_report_of_another_instance_proves_nothing(scene: Scene) -> None:
-    ami = scene.bake()
-    other = scene.amis.add(f"{ami.name}-other", instance_id="i-0ther", tags=ami.tags)
-    failed = verify_ami(scene.ports, scene.target, other.id).failed
-    assert "payload evidence" in [check.name for check in failed]
-
-
-def test_state_that_ec2_has_learnt_since_is_neither_usable_nor_a_crash(scene: Scene) -> None:
-    ami = scene.bake()
-    scene.amis.change(ami.id, state=AmiState("hibernating"))
-    assert not scene.amis.get(ami.id).is_proven
-
-
-def test_bake_sets_the_tags_that_verify_requires_and_no_others(scene: Scene) -> None:
-    ami = scene.bake()
-    assert ami.tags.keys() - {"Name", Tag.GIT} == set(REQUIRED_TAGS)
-
-
-def test_verify_of_a_foreign_ami_fails_without_a_traceback(scene: Scene) -> None:
-    error = ami_rejection(verify_ami(scene.ports, scene.target, BASE_AMI))
-    assert error is not None
-    assert error.code == "ami-not-verified"
-    assert any("no report of the instance" in line for line in error.details)
-
-
-def test_list_shows_the_projects_amis_newest_first(scene: Scene) -> None:
-    first = scene.bake()
-    scene.change_models({**CONTENTS, "models/age.onnx": b"new"})
-    second = scene.bake()
-    scene.amis.add("foreign", tags={Tag.PROJECT.value: "another"})
-    assert [ami.id for ami in list_amis(scene.ports, scene.target)] == [second.id, first.id]
-    assert list_amis(scene.ports, scene.target, status=AmiStatus.CANDIDATE) == ()
