@@ -82,16 +82,17 @@ class PulumiCli(automation.PulumiCommand):
         try:
             code = process.wait()
         except BaseException:
-            self._stop(process)
+            self._stop(process, is_update=args[0] == "up")
             raise
         result = CommandResult(stdout=output.text(), stderr=errors.text(), code=code)
         if code != 0:
             raise create_command_error(result)
         return result
 
-    def _stop(self, process: "subprocess.Popen[str]") -> None:
+    def _stop(self, process: "subprocess.Popen[str]", *, is_update: bool) -> None:
         """Let the CLI finish what is under way, record it and give back its lock; a second interrupt kills it."""
-        self._ui.warn("Pulumi finishes what is under way; interrupt again to kill it")
+        if is_update:
+            self._ui.warn("Pulumi finishes what is under way; interrupt again to kill it")
         plugins = _children(process.pid)
         _signal_group(process.pid, signal.SIGINT)
         try:
