@@ -65,6 +65,11 @@ class App:
 
         return Ec2Amis(self.session)
 
+    def amis_in(self, region: str) -> Amis:
+        from lifecycle.adapters.aws.amis import Ec2Amis
+
+        return Ec2Amis(self.session, region)
+
     @cached_property
     def baker(self) -> Baker:
         from lifecycle.adapters.packer_cli import PackerBaker

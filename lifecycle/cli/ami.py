@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lifecycle.cli import documents
+from lifecycle.cli import ami_documents
 from lifecycle.cli.context import Invocation, NounGroup, dry_run_option, pass_invocation
 from lifecycle.cli.render import check_table, fields, table, time_text
 from lifecycle.domain.ami import AmiStatus
@@ -36,7 +36,7 @@ def bake(invocation: Invocation, force: bool, dry_run: bool) -> None:
     carry_out = partial(invocation.execute, dry_run=dry_run)
     baked = bake(invocation.app, invocation.app.target, invocation.run, force=force, carry_out=carry_out)
     if baked:
-        document = documents.ami_bake(baked.ami, changed=baked.is_changed)
+        document = ami_documents.ami_bake(baked.ami, changed=baked.is_changed)
         invocation.emit("capctl.ami-bake/1", document, baked.ami.id)
 
 
@@ -48,7 +48,7 @@ def list_(invocation: Invocation, status: str | None) -> None:
     from lifecycle.workflows.list_amis import list_amis
 
     amis = list_amis(invocation.app, invocation.app.target, status=AmiStatus(status) if status else None)
-    invocation.emit("capctl.ami-list/1", documents.ami_list(amis), lambda: _list(amis))
+    invocation.emit("capctl.ami-list/1", ami_documents.ami_list(amis), lambda: _list(amis))
 
 
 @command.command()
@@ -60,7 +60,7 @@ def show(invocation: Invocation, ami: str) -> None:
     from lifecycle.workflows.list_amis import show_ami
 
     found = show_ami(invocation.app, parse_ami_id(ami))
-    invocation.emit("capctl.ami/1", documents.ami(found), lambda: _details(found))
+    invocation.emit("capctl.ami/1", ami_documents.ami(found), lambda: _details(found))
 
 
 @command.command()
@@ -75,7 +75,7 @@ def verify(invocation: Invocation, ami: str) -> None:
     from lifecycle.workflows.verify_ami import NOT_CHECKED, ami_rejection, verify_ami
 
     report = verify_ami(invocation.app, invocation.app.target, parse_ami_id(ami))
-    document = documents.ami_verification(report, not_checked=NOT_CHECKED)
+    document = ami_documents.ami_verification(report, not_checked=NOT_CHECKED)
     invocation.emit(
         "capctl.ami-verification/1",
         document,

@@ -1,4 +1,6 @@
-"""The JSON documents of `-o json`, one function per schema: `capctl.ami/1` is `ami`, `capctl.ami-list/1` is `ami_list`.
+"""The JSON documents of `-o json`, one function per schema: `capctl.job/1` is `job`, `capctl.job-list/1` is `job_list`.
+
+Those of AMIs are in `ami_documents.py`.
 
 They are a contract with scripts: a field is added here by hand or not at all, and taken away or given another meaning only with a
 higher version. Sizes are in bytes and times are ISO 8601 in UTC, with `Z` at their end, unless a field's name says otherwise; `null` is
@@ -14,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lifecycle.config.origins import Setting
-    from lifecycle.domain.ami import AmiRecord
     from lifecycle.domain.check import Check
     from lifecycle.domain.image import TaggedImage
     from lifecycle.domain.image_report import ImageReport
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from lifecycle.ports.journal import JournalEntry
     from lifecycle.ports.stack import BaseOutputs
     from lifecycle.workflows.status import ReleaseStatus, Status
-    from lifecycle.workflows.verify_ami import AmiReport
     from lifecycle.workflows.verify_models import ModelsReport
 
 Document = dict[str, Any]
@@ -109,50 +109,6 @@ def models_verification(report: ModelsReport) -> Document:
     return {"digest": report.models.digest, "ok": not report.problems, "problems": list(report.problems)}
 
 
-def ami(record: AmiRecord) -> Document:
-    """An AMI; what only an AMI that capctl baked has is `null` on others."""
-    from lifecycle.domain.ami import Tag
-
-    return {
-        "id": record.id,
-        "name": record.name,
-        "state": record.state,
-        "status": record.status,
-        "created": _utc(record.created),
-        "architecture": record.architecture,
-        "size_gib": record.size_gib,
-        "snapshot_ids": list(record.snapshot_ids),
-        "imds_v2": record.imds_v2,
-        "bake_digest": record.tags.get(Tag.BAKE_DIGEST),
-        "model_set": record.tags.get(Tag.MODEL_SET),
-        "base_ami": record.tags.get(Tag.BASE_AMI),
-        "recipe": record.tags.get(Tag.RECIPE),
-        "evidence": record.tags.get(Tag.EVIDENCE),
-        "git": record.tags.get(Tag.GIT),
-        "run": record.tags.get(Tag.RUN),
-    }
-
-
-def ami_bake(record: AmiRecord, *, changed: bool) -> Document:
-    """The fields of `capctl.ami/1`; `changed` says whether this run baked the AMI, or finished what another one left."""
-    return {**ami(record), "changed": changed}
-
-
-def ami_list(records: Iterable[AmiRecord]) -> Document:
-    """AMIs, newest first, each as `capctl.ami/1`."""
-    return {"amis": [ami(record) for record in records]}
-
-
-def ami_verification(report: AmiReport, *, not_checked: Sequence[str]) -> Document:
-    """The checks of an AMI, and what none of them covers."""
-    return {
-        "id": report.ami.id,
-        "ok": not report.failed,
-        "checks": _checks(report.checks),
-        "not_checked": list(not_checked),
-    }
-
-
 def image_base(image: TaggedImage, *, changed: bool) -> Document:
     """The base image of the current lock; `changed` says whether it was built."""
     return {"image": str(image.ref), "tag": image.tag, "changed": changed}
@@ -224,7 +180,7 @@ def smoke(report: SmokeReport) -> Document:
         "result_uri": report.result_uri,
         "seconds": report.seconds,
         "ok": report.ok,
-        "checks": _checks(report.checks),
+        "checks": checks(report.checks),
     }
 
 
@@ -284,7 +240,7 @@ def _pointer(pointer: Pointer) -> Document:
         "previous_release_id": pointer.previous_release_id,
         "job_queue_arn": pointer.job_queue_arn,
         "job_definition_arn": pointer.job_definition_arn,
-        "moved_at": _utc(pointer.moved_at),
+        "moved_at": utc(pointer.moved_at),
         "moved_by": pointer.moved_by,
         "reason": pointer.reason,
     }
@@ -306,7 +262,7 @@ def _release(found: ReleaseStatus) -> Document:
 
 def _entry(entry: JournalEntry) -> Document:
     return {
-        "at": _utc(entry.at),
+        "at": utc(entry.at),
         "run_id": entry.run_id,
         "user": entry.user,
         "command": entry.command,
@@ -316,14 +272,15 @@ def _entry(entry: JournalEntry) -> Document:
     }
 
 
-def _checks(checks: Iterable[Check]) -> list[Mapping[str, Any]]:
-    return [{"name": each.name, "ok": each.ok, "expected": each.expected, "found": each.found} for each in checks]
+def checks(found: Iterable[Check]) -> list[Mapping[str, Any]]:
+    """Checks as they stand in every document that has some."""
+    return [{"name": each.name, "ok": each.ok, "expected": each.expected, "found": each.found} for each in found]
 
 
 def _moment(at_ms: int) -> str | None:
-    return _utc(datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds")) if at_ms else None
+    return utc(datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds")) if at_ms else None
 
 
-def _utc(moment: str) -> str:
+def utc(moment: str) -> str:
     """A time in UTC as every document has it, as precise as it is."""
     return moment.replace("+00:00", "Z")

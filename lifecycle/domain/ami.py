@@ -70,7 +70,7 @@ class UnknownStatus(str):
 
 
 _WITHDRAWN = frozenset({AmiStatus.DISABLED, AmiStatus.DEREGISTERED})
-# None: not tagged yet. What was withdrawn stays so: another AMI of the same content is baked with `--force`.
+# None: not tagged yet. What was withdrawn stays so for every bake; only `ami disable --undo` makes it a candidate again.
 TRANSITIONS: Mapping[AmiStatus | None, frozenset[AmiStatus]] = {
     None: frozenset({AmiStatus.CANDIDATE}),
     AmiStatus.CANDIDATE: _WITHDRAWN | {AmiStatus.VERIFIED},
@@ -91,12 +91,16 @@ class Tag(StrEnum):
     BASE_AMI = "capctl:base-ami"
     RECIPE = "capctl:recipe"
     GIT = "capctl:git"
+    MADE_BY = "capctl:made-by"
     RUN = "capctl:run"
+    RUN_UNTIL = "capctl:run-until"
     RELEASE = "capctl:release"
     PURPOSE = "capctl:purpose"
     STATUS = "capctl:status"
     PROJECT = "capctl:project"
     EVIDENCE = "capctl:evidence"
+    COPIED_FROM = "capctl:copied-from"
+    DISABLED_AT = "capctl:disabled-at"
 
 
 # What every baked AMI carries, also those of earlier versions; a tree without git gives no `Tag.GIT`.
@@ -148,8 +152,37 @@ class BakeInputs:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SnapshotRecord:
+    """A snapshot. `size_gib` is the volume's size, `full_bytes` what was ever written to it, None where EC2 does not tell."""
+
+    id: str
+    state: str
+    size_gib: int
+    full_bytes: int | None
+    encrypted: bool
+    tags: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """Who else may start instances of an AMI: one of an account id, the ARN of an organisation or unit, or `all` for everybody."""
+
+    account: str = ""
+    organization: str = ""
+    unit: str = ""
+    group: str = ""
+
+    def __str__(self) -> str:
+        return self.account or self.organization or self.unit or self.group
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AmiRecord:
-    """An AMI as EC2 describes it. `created` is ISO 8601 in UTC; `imds_v2`: its instances answer token requests only."""
+    """An AMI as EC2 describes it. Times are ISO 8601 in UTC, and "" where EC2 tells none.
+
+    `imds_v2`: its instances answer token requests only. `is_protected`: EC2 refuses to deregister it. `last_launched` comes up to a day
+    late.
+    """
 
     id: AmiId
     name: str
@@ -162,6 +195,9 @@ class AmiRecord:
     tags: dict[str, str]
     root_device: str = "/dev/xvda"
     imds_v2: bool = False
+    is_protected: bool = False
+    deprecated_at: str = ""
+    last_launched: str = ""
 
     @property
     def status(self) -> AmiStatus | UnknownStatus | None:

@@ -27,6 +27,9 @@ class Ports(Protocol):
 
     @property
     def amis(self) -> Amis: ...
+    def amis_in(self, region: str) -> Amis:
+        """AMIs of the target's account in any region."""
+
     @property
     def baker(self) -> Baker: ...
     @property

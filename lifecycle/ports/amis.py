@@ -1,8 +1,10 @@
 """AMIs in one region of one account."""
 
+from collections.abc import Collection
+from datetime import datetime
 from typing import Protocol
 
-from lifecycle.domain.ami import AmiId, AmiRecord
+from lifecycle.domain.ami import AmiId, AmiRecord, Grant, SnapshotRecord
 
 
 class Amis(Protocol):
@@ -20,6 +22,9 @@ class Amis(Protocol):
     def list(self, project: str) -> tuple[AmiRecord, ...]:
         """Our own AMIs of a project, newest first."""
 
+    def snapshots(self, ids: Collection[str]) -> tuple[SnapshotRecord, ...]:
+        """Those of the snapshots that exist and are ours."""
+
     def source_instance(self, ami_id: AmiId) -> str:
         """The id of the instance that the AMI was made from, or "" for one that no instance gave."""
 
@@ -28,6 +33,25 @@ class Amis(Protocol):
 
     def require_imds_v2(self, ami_id: AmiId) -> None:
         """Require IMDSv2 on instances of this AMI."""
+
+    def deprecate(self, ami_id: AmiId, at: datetime | None) -> None:
+        """Advise against the AMI from `at` on, to the minute; None takes the advice back. Nothing stops working."""
+
+    def disable(self, ami_id: AmiId) -> None:
+        """Let nobody start instances of the AMI, whatever names it; takes its grants away. Repeating it changes nothing."""
+
+    def enable(self, ami_id: AmiId) -> None:
+        """Let the account start instances of a disabled AMI again. Repeating it changes nothing."""
+
+    def grants(self, ami_id: AmiId) -> frozenset[Grant]:
+        """Who else may start instances of the AMI."""
+
+    def change_grants(self, ami_id: AmiId, *, add: Collection[Grant] = (), remove: Collection[Grant] = ()) -> None:
+        """Let others start instances of the AMI, or no longer; accounts may copy its snapshots just as long."""
+
+    def copy_from(self, region: str, ami: AmiRecord, *, tags: dict[str, str]) -> AmiId:
+        """Begin to copy an AMI of another region into this one, under its name; the copy and its snapshots carry `tags` from the
+        first moment. Raises `AmiNameTaken` when an AMI here has that name already."""
 
     def deregister(self, ami_id: AmiId) -> None:
         """Remove the AMI and its snapshots."""

@@ -4,29 +4,35 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from lifecycle.adapters.aws.amis import Ec2Amis
 from lifecycle.adapters.aws.session import AwsSession
-from lifecycle.domain.ami import AmiId, AmiRecord, AmiState, AmiStatus, Tag
+from lifecycle.domain.ami import AmiId, AmiRecord, AmiState, AmiStatus, Grant, Tag
 from lifecycle.errors import CapctlError, ExitCode
 from lifecycle.ports.amis import Amis
 from lifecycle.workflows.wait_available import wait_available
 from tests.fakes.amis import BASE_PARAMETER, FakeAmis
 from tests.fakes.clock import FakeClock
 
+REGION = "us-west-2"
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """AMIs, a parameter that names a base AMI, and a way to make AMIs from an instance: (name, tags) -> (AMI, instance)."""
+    """AMIs in us-west-2 and in another region, a parameter that names a base AMI, and a way to make AMIs from an instance.
 
-    def __init__(
-        self, amis: Amis, parameter: str, make: Callable[[str, dict[str, str]], tuple[AmiRecord, str]]
-    ) -> None:
-        self.amis = amis
-        self.parameter = parameter
-        self.make = make
+    `make`: (name, tags) -> (AMI, instance).
+    """
+
+    amis: Amis
+    elsewhere: Amis
+    parameter: str
+    make: Callable[[str, dict[str, str]], tuple[AmiRecord, str]]
 
 
 @pytest.fixture(params=["fake", pytest.param("emulator", marks=pytest.mark.rehearsal)])
@@ -44,7 +50,7 @@ def _in_memory() -> Account:
         instance_id = f"i-{uuid.uuid4().hex[:17]}"
         return amis.add(name, instance_id=instance_id, tags=tags), instance_id
 
-    return Account(amis, BASE_PARAMETER, make)
+    return Account(amis=amis, elsewhere=FakeAmis(), parameter=BASE_PARAMETER, make=make)
 
 
 def _emulated(session: AwsSession, base_ami: str, parameter: str) -> Account:
@@ -59,7 +65,7 @@ def _emulated(session: AwsSession, base_ami: str, parameter: str) -> Account:
         ec2.terminate_instances(InstanceIds=[instance_id])
         return amis.get(AmiId(made["ImageId"])), instance_id
 
-    return Account(amis, parameter, make)
+    return Account(amis=amis, elsewhere=Ec2Amis(session, "eu-west-1"), parameter=parameter, make=make)
 
 
 @pytest.fixture
@@ -131,6 +137,58 @@ def test_ami_that_requires_imds_v2_reads_back_as_such(account: Account, name: st
     assert not made.imds_v2
     account.amis.require_imds_v2(made.id)
     assert account.amis.get(made.id).imds_v2
+
+
+def test_tags_reach_the_snapshots(account: Account, name: str) -> None:
+    made, _ = account.make(name, {})
+    account.amis.tag(made.id, {Tag.RUN.value: "r1"})
+    (snapshot,) = account.amis.snapshots(made.snapshot_ids)
+    assert (snapshot.id, snapshot.size_gib, snapshot.tags[Tag.RUN]) == (made.snapshot_ids[0], 30, "r1")
+    assert account.amis.snapshots(["snap-0123456789abcdef0"]) == ()
+
+
+def test_deprecation_is_set_to_the_minute_and_taken_back(account: Account, name: str) -> None:
+    made, _ = account.make(name, {})
+    account.amis.deprecate(made.id, datetime(2027, 1, 2, 3, 4, 31, tzinfo=UTC))
+    assert account.amis.get(made.id).deprecated_at == "2027-01-02T03:05:00.000Z"
+    account.amis.deprecate(made.id, None)
+    assert account.amis.get(made.id).deprecated_at == ""
+
+
+def test_disabled_ami_stays_found_loses_its_grants_and_can_be_enabled(account: Account, name: str) -> None:
+    made, _ = account.make(name, {Tag.PROJECT: name})
+    account.amis.change_grants(made.id, add=[Grant(account="210987654321")])
+    for _ in range(2):
+        account.amis.disable(made.id)
+    found = account.amis.by_name(name)
+    assert found
+    assert found.state is AmiState.DISABLED
+    assert [ami.id for ami in account.amis.list(name)] == [made.id]
+    for _ in range(2):
+        account.amis.enable(made.id)
+    assert account.amis.get(made.id).state is AmiState.AVAILABLE
+    assert account.amis.grants(made.id) == frozenset()
+
+
+def test_grants_are_added_and_removed(account: Account, name: str) -> None:
+    made, _ = account.make(name, {})
+    other, org = (
+        Grant(account="210987654321"),
+        Grant(organization="arn:aws:organizations::123456789012:organization/o-abcdefghij"),
+    )
+    account.amis.change_grants(made.id, add=[other, org])
+    assert account.amis.grants(made.id) == {other, org}
+    account.amis.change_grants(made.id, remove=[other])
+    assert account.amis.grants(made.id) == {org}
+
+
+def test_copy_has_the_name_and_the_tags(account: Account, name: str) -> None:
+    made, _ = account.make(name, {Tag.PROJECT: name})
+    copy = account.elsewhere.get(account.elsewhere.copy_from(REGION, made, tags={Tag.PROJECT.value: name}))
+    assert (copy.name, copy.tags) == (name, {Tag.PROJECT: name})
+    assert account.elsewhere.source_instance(copy.id) == ""
+    assert [snapshot.tags for snapshot in account.elsewhere.snapshots(copy.snapshot_ids)] == [{Tag.PROJECT: name}]
+    assert code_of(lambda: account.elsewhere.copy_from(REGION, made, tags={})) == "ami-name-taken"
 
 
 def test_wait_ends_when_the_ami_is_available(account: Account, name: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from lifecycle.cli import documents
+from lifecycle.cli import ami_documents, documents
 from lifecycle.cli.main import COMMANDS, root
 from tests.dev.samples import SAMPLES
 
@@ -29,7 +29,8 @@ def documents_page(note: str) -> str:
     answers = commands_by_schema()
     sections = []
     for name, sample in sorted(SAMPLES.items()):
-        made_by = inspect.getdoc(getattr(documents, name.replace("-", "_"))) or ""
+        maker = name.replace("-", "_")
+        made_by = inspect.getdoc(getattr(ami_documents, maker, None) or getattr(documents, maker)) or ""
         by = _EVERY.get(name) or ", ".join(f"`{command}`" for command in answers[name])
         rows = [f"| `{field}` | {example} |" for field, example in _fields(sample)]
         table = "\n".join(["| field | for example |", "|---|---|", *rows])

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from images.checks import Violation
-from lifecycle.cli import documents
+from lifecycle.cli import ami_documents, documents
 from lifecycle.config.origins import Setting
 from lifecycle.domain.ami import AmiId, AmiRecord, AmiState, AmiStatus, Tag
 from lifecycle.domain.check import Check
@@ -147,10 +147,10 @@ _DONE = Done(results=((_Step(), "done"),), failures=((_Step(), CapctlError("aws-
 
 # By the name of the schema: `ami-list` is `capctl.ami-list/1`.
 SAMPLES: dict[str, dict[str, Any]] = {
-    "ami": documents.ami(_AMI),
-    "ami-bake": documents.ami_bake(_AMI, changed=True),
-    "ami-list": documents.ami_list([_AMI]),
-    "ami-verification": documents.ami_verification(
+    "ami": ami_documents.ami(_AMI),
+    "ami-bake": ami_documents.ami_bake(_AMI, changed=True),
+    "ami-list": ami_documents.ami_list([_AMI]),
+    "ami-verification": ami_documents.ami_verification(
         AmiReport(ami=_AMI, checks=_CHECKS), not_checked=("a boot of the AMI",)
     ),
     "base": documents.base(OUTPUTS, changed=True),

@@ -1,8 +1,10 @@
 """`ports.Amis` in memory."""
 
+from collections.abc import Collection
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
-from lifecycle.domain.ami import AmiId, AmiRecord, AmiState, Tag, parse_ami_id
+from lifecycle.domain.ami import AmiId, AmiRecord, AmiState, Grant, SnapshotRecord, Tag, parse_ami_id
 from lifecycle.errors import CapctlError, UsageError
 from lifecycle.ports.baker import AmiNameTaken
 
@@ -22,6 +24,8 @@ class FakeAmis:
         self._foreign = {BASE_AMI: base}
         self._own: dict[AmiId, AmiRecord] = {}
         self._instances: dict[AmiId, str] = {}
+        self._snapshot_tags: dict[str, dict[str, str]] = {}
+        self._grants: dict[AmiId, frozenset[Grant]] = {}
         self.course: dict[AmiId, list[AmiState | None]] = {}
         self._made = 0
 
@@ -74,14 +78,55 @@ class FakeAmis:
         found = [ami for ami in self._own.values() if ami.tags.get(Tag.PROJECT) == project]
         return tuple(sorted(found, key=lambda ami: (ami.created, ami.id), reverse=True))
 
+    def snapshots(self, ids: Collection[str]) -> tuple[SnapshotRecord, ...]:
+        own = {snapshot: ami for ami in self._own.values() for snapshot in ami.snapshot_ids}
+        return tuple(
+            SnapshotRecord(
+                id=snapshot,
+                state="completed",
+                size_gib=own[snapshot].size_gib,
+                full_bytes=None,
+                encrypted=True,
+                tags=self._snapshot_tags.get(snapshot, {}),
+            )
+            for snapshot in sorted(set(ids))
+            if snapshot in own
+        )
+
     def source_instance(self, ami_id: AmiId) -> str:
         return self._instances.get(ami_id, "")
 
     def tag(self, ami_id: AmiId, tags: dict[str, str]) -> None:
         self._own[ami_id] = replace(self.get(ami_id), tags=self.get(ami_id).tags | tags)
+        for snapshot in self._own[ami_id].snapshot_ids:
+            self._snapshot_tags[snapshot] = self._snapshot_tags.get(snapshot, {}) | tags
 
     def require_imds_v2(self, ami_id: AmiId) -> None:
         self._own[ami_id] = replace(self.get(ami_id), imds_v2=True)
+
+    def deprecate(self, ami_id: AmiId, at: datetime | None) -> None:
+        rounded = (at + timedelta(seconds=30)).astimezone(UTC) if at else None
+        text = rounded.strftime("%Y-%m-%dT%H:%M:00.000Z") if rounded else ""
+        self._own[ami_id] = replace(self.get(ami_id), deprecated_at=text)
+
+    def disable(self, ami_id: AmiId) -> None:
+        self._own[ami_id] = replace(self.get(ami_id), state=AmiState.DISABLED)
+        self._grants.pop(ami_id, None)
+
+    def enable(self, ami_id: AmiId) -> None:
+        if self.get(ami_id).state is AmiState.DISABLED:
+            self.change(ami_id, state=AmiState.AVAILABLE)
+
+    def grants(self, ami_id: AmiId) -> frozenset[Grant]:
+        return self._grants.get(self.get(ami_id).id, frozenset())
+
+    def change_grants(self, ami_id: AmiId, *, add: Collection[Grant] = (), remove: Collection[Grant] = ()) -> None:
+        self._grants[ami_id] = (self.grants(ami_id) | set(add)) - set(remove)
+
+    def copy_from(self, region: str, ami: AmiRecord, *, tags: dict[str, str]) -> AmiId:
+        copy = self.add(ami.name)
+        self.tag(copy.id, tags)
+        return copy.id
 
     def deregister(self, ami_id: AmiId) -> None:
         del self._own[self.get(ami_id).id]

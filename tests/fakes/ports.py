@@ -36,6 +36,7 @@ class FakePorts:
     ) -> None:
         self.amis = amis or FakeAmis()
         self.baker = baker or FakeBaker(self.amis)
+        self.elsewhere: dict[str, FakeAmis] = {}
         self.clock = FakeClock()
         self.journal = FakeJournal()
         self.model_lock = model_lock or FakeModelLock()
@@ -49,3 +50,6 @@ class FakePorts:
         self.stack = stack or FakeStack()
         self.jobs = FakeJobs(self.stack, self.objects)
         self.ui = ui or FakeUi()
+
+    def amis_in(self, region: str) -> FakeAmis:
+        return self.elsewhere.setdefault(region, FakeAmis())

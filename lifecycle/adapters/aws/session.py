@@ -29,13 +29,16 @@ class AwsSession:
     def __init__(self, target: Target, *, command: str = "") -> None:
         self.app_id = command.replace(" ", ".") or None
         self._target = target
-        self._clients: dict[str, Any] = {}
+        self._clients: dict[tuple[str, str | None], Any] = {}
         self._lock = Lock()
 
-    def client(self, service: str) -> Any:
-        """A thread-safe boto3 client. Raises `Denied` without credentials or in another account."""
+    def client(self, service: str, region: str | None = None) -> Any:
+        """A thread-safe boto3 client, of the target's region unless another is named.
+
+        Raises `Denied` without credentials or in another account.
+        """
         self._checked_account  # noqa: B018 - asks AWS once, before anything else is asked or changed
-        return self._client(service)
+        return self._client(service, region)
 
     def frozen_credentials(self) -> ReadOnlyCredentials:
         """The credentials of this moment, for a program that resolves none. Raises `Denied("credentials-missing")`."""
@@ -65,11 +68,11 @@ class AwsSession:
                 hint="Correct `profile` in capctl.yaml, or run `aws configure --profile NAME`",
             ) from error
 
-    def _client(self, service: str) -> Any:
+    def _client(self, service: str, region: str | None = None) -> Any:
         from botocore.config import Config
 
         with self._lock:
-            if service not in self._clients:
+            if (service, region) not in self._clients:
                 config = Config(
                     retries={"mode": "standard", "max_attempts": 5},
                     connect_timeout=10,
@@ -81,10 +84,10 @@ class AwsSession:
                     # emulator has no host name of its own.
                     style = {"addressing_style": "path"} if self._target.endpoint_url else {}
                     config = config.merge(Config(s3=style, signature_version="s3v4"))
-                self._clients[service] = self._boto.client(
-                    service, endpoint_url=self._target.endpoint_url, config=config
+                self._clients[service, region] = self._boto.client(
+                    service, region_name=region, endpoint_url=self._target.endpoint_url, config=config
                 )
-            return self._clients[service]
+            return self._clients[service, region]
 
     @cached_property
     def _checked_account(self) -> str:
