@@ -4,7 +4,7 @@ import inspect
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import click
@@ -29,13 +29,22 @@ def documents_page(note: str) -> str:
     answers = commands_by_schema()
     sections = []
     for name, sample in sorted(SAMPLES.items()):
-        maker = name.replace("-", "_")
-        made_by = inspect.getdoc(getattr(ami_documents, maker, None) or getattr(documents, maker)) or ""
+        made_by = inspect.getdoc(makers()[name]) or ""
         by = _EVERY.get(name) or ", ".join(f"`{command}`" for command in answers[name])
         rows = [f"| `{field}` | {example} |" for field, example in _fields(sample)]
         table = "\n".join(["| field | for example |", "|---|---|", *rows])
         sections.append(f"## `capctl.{name}/1`\n\n{' '.join(made_by.split())}\n\nFrom: {by}\n\n{table}\n")
     return "\n".join([note, _INTRODUCTION, *sections])
+
+
+def makers() -> dict[str, Callable[..., Any]]:
+    """The functions that make documents, by the name of their schema."""
+    return {
+        name.replace("_", "-"): made
+        for module in (documents, ami_documents)
+        for name, made in inspect.getmembers(module, inspect.isfunction)
+        if made.__annotations__.get("return") == "Document" and not name.startswith("_")
+    }
 
 
 def commands_by_schema() -> dict[str, list[str]]:

@@ -10,7 +10,7 @@ import pytest
 
 from lifecycle.cli import documents
 from lifecycle.errors import CapctlError
-from tests.dev.documents import commands_by_schema
+from tests.dev.documents import commands_by_schema, makers
 from tests.dev.samples import SAMPLES
 from tests.golden import FOLDER, assert_golden
 
@@ -26,8 +26,7 @@ def test_document_has_the_fields_that_were_promised(name: str) -> None:
 
 
 def test_every_schema_that_a_command_names_has_its_function_and_its_sample() -> None:
-    functions = {name for name, made in inspect.getmembers(documents, inspect.isfunction) if not name.startswith("_")}
-    assert {name.replace("_", "-") for name in functions} == SAMPLES.keys()
+    assert makers().keys() == SAMPLES.keys()
     assert commands_by_schema().keys() | EVERYWHERE == SAMPLES.keys() | ELSEWHERE
     assert {path.stem for path in (FOLDER / "json").iterdir()} == SAMPLES.keys()
 
