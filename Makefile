@@ -8,10 +8,9 @@ setup:
 rehearse: setup
 	@$(bin)/capctl rehearse --report rehearsal-report
 
-# The unit tests run beside the others, which mostly wait, and are printed after them.
+# Three processes on two cores: tests of real parts mostly wait.
 test: setup
-	@log=$$(mktemp); trap 'rm -f $$log' EXIT; $(bin)/python -m pytest tests/unit >$$log 2>&1 & unit=$$!; \
-	$(bin)/python -m pytest tests/contract tests/rehearsal; others=$$?; wait $$unit; unit=$$?; cat $$log; exit $$((unit || others))
+	@$(bin)/python -m pytest -n 3 --dist loadgroup
 
 check: setup
 	$(bin)/ruff check .

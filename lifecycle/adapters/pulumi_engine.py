@@ -4,6 +4,7 @@ import os
 import re
 import select
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 
 from pulumi import automation
 from pulumi.automation._stack import StackInitMode
-from pulumi.automation.errors import CommandError, ConcurrentUpdateError, StackNotFoundError
+from pulumi.automation.errors import CommandError, ConcurrentUpdateError, StackAlreadyExistsError, StackNotFoundError
 
 from lifecycle.adapters.aws.codes import Kind, failed_call, kind_in
 from lifecycle.adapters.cache_folder import cache_folder
@@ -99,8 +100,13 @@ class PulumiEngine:
         return state
 
     def create(self, name: str) -> None:
-        """Make an empty stack."""
-        self._run("creating", name, lambda _: self._workspace.create_stack(self._full_name(name)))
+        """Make an empty stack, unless another run has made it meanwhile."""
+
+        def create(_: EventLog) -> None:
+            with suppress(StackAlreadyExistsError):
+                self._workspace.create_stack(self._full_name(name))
+
+        self._run("creating", name, create)
 
     def repair(self, name: str, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
         """Put `change` of the state in its place; the state is read again if another process held the lock meanwhile."""

@@ -39,7 +39,8 @@ if TYPE_CHECKING:
     from lifecycle.adapters.pulumi_auto import PulumiStack
 
 REGION = "us-west-2"
-TINY_IMAGE = "capctl-test/tiny:1"
+# Its own in every process, since each removes it at its end.
+TINY_IMAGE = f"capctl-test/tiny:{os.getpid()}"
 _PROGRAMS = ("sh", "cat", "sleep", "id", "ls", "touch", "env", "dd")
 
 

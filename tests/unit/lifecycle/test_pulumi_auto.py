@@ -12,7 +12,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from pulumi.automation.errors import CommandError, ConcurrentUpdateError
+from pulumi.automation.errors import CommandError, ConcurrentUpdateError, StackAlreadyExistsError
 
 from lifecycle.adapters.aws.session import AwsSession
 from lifecycle.adapters.pulumi_adopt import adopted
@@ -315,6 +315,15 @@ def test_only_what_aws_says_of_a_resource_is_a_verdict(tmp_path: Path, said: str
     failure = engine._failure("updating", "releases", CommandError(cast(Any, "")), [said])
     assert failure.is_verdict == verdict
     assert failure.details == (said,)
+
+
+def test_stack_that_another_run_made_meanwhile_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Workspace:
+        def create_stack(self, name: str) -> None:
+            raise StackAlreadyExistsError(cast(Any, f"stack '{name}' already exists"))
+
+    monkeypatch.setattr(PulumiEngine, "_workspace", Workspace())
+    PulumiEngine(make_target(tmp_path), FakeUi(), {}).create("releases")
 
 
 def test_wrong_passphrase_is_a_usage_error(tmp_path: Path) -> None:
