@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import docker
-from docker.errors import APIError, DockerException
+from docker.errors import APIError, DockerException, ImageNotFound
 from requests import RequestException
 from urllib3.exceptions import HTTPError
 
@@ -62,8 +62,8 @@ class DockerEngine:
             self._follow(lines, f"pushing `{name}`")
 
     def untag(self, name: str) -> None:
-        """Forget `name`; its layers stay in the engine's cache."""
-        with _translated(f"forgetting `{name}`"):
+        """Forget `name`, unless somebody has already; its layers stay in the engine's cache."""
+        with _translated(f"forgetting `{name}`"), suppress(ImageNotFound):
             self._api.remove_image(name, noprune=True)
 
     def _follow(self, lines: Iterable[Mapping[str, Any]], doing: str) -> None:

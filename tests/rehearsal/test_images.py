@@ -27,6 +27,8 @@ from images.inspect import image_index
 from images.layer import read_tree
 from images.registry import RegistryClient
 from images.selection import select_files
+from lifecycle.adapters.docker_engine import DockerEngine
+from tests.fakes.ui import FakeUi
 
 pytestmark = [pytest.mark.rehearsal, pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -248,3 +250,7 @@ def report(index: ImageIndex, seconds: dict[str, float], pushed: PushResult) -> 
     print(f"push   {pushed.requests} requests  {pushed.bytes_sent} bytes")
     for name, value in seconds.items():
         print(f"time   {name:16}{value:8.3f} s")
+
+
+def test_engine_forgets_a_name_that_somebody_has_removed_already(engine: Any) -> None:
+    DockerEngine(FakeUi()).untag("127.0.0.1:1/never-there:1")
