@@ -1,15 +1,19 @@
 # Every target sets up what it needs first (.ci/setup says what it installs, and why); a second run finds it all there.
-.PHONY: setup rehearse test check bench clean
+.PHONY: setup setup-test rehearse test check bench clean
 bin := .venv/bin
 
 setup:
 	@.ci/setup
 
+# With a second Packer, which takes minutes to build and only the tests need.
+setup-test:
+	@.ci/setup --test
+
 rehearse: setup
 	@$(bin)/capctl rehearse --report rehearsal-report
 
 # The unit tests run beside the others, which mostly wait, and are printed after them.
-test: setup
+test: setup-test
 	@log=$$(mktemp); trap 'rm -f $$log' EXIT; $(bin)/python -m pytest tests/unit >$$log 2>&1 & unit=$$!; \
 	$(bin)/python -m pytest tests/contract tests/rehearsal; others=$$?; wait $$unit; unit=$$?; cat $$log; exit $$((unit || others))
 
