@@ -1,4 +1,4 @@
-"""An address in front of an emulator, where EC2 is not as a rehearsal needs it: images stay pending, calls are refused."""
+"""An address in front of an emulator, where EC2 has its bad days: images stay pending, there is no capacity."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from typing import Any
 
 from lifecycle.rehearsal.emulator.base_image import BASE_AMI_ID
 
-_REFUSAL = """<?xml version="1.0" encoding="UTF-8"?>
-<Response><Errors><Error><Code>{code}</Code><Message>{message}</Message></Error></Errors><RequestID>1</RequestID></Response>"""
+_NO_CAPACITY = b"""<?xml version="1.0" encoding="UTF-8"?>
+<Response><Errors><Error><Code>InsufficientInstanceCapacity</Code><Message>We currently do not have sufficient capacity in the
+Availability Zone you requested.</Message></Error></Errors><RequestID>1</RequestID></Response>"""
 _BASE = f"<imageId>{BASE_AMI_ID}</imageId>".encode()
 
 
 class Ec2Trouble:
     """`url` answers what the emulator at `endpoint` does, but for what is set here.
 
-    While `keeps_pending`, an image of the account is described as pending. `refusals` maps an action to a code and a message, and
-    where `refused_place` is set only requests that hold it are refused. `asked` are the places of RunInstances in their order.
+    Images of the account are described as pending for as many answers as `pending_answers` says. RunInstances is refused in the
+    `full` places, each an instance type and a subnet; `asked` are the places of those that were asked for, in their order.
     """
 
     def __init__(self, endpoint: str) -> None:
         self._emulator = endpoint.removeprefix("http://")
-        self.keeps_pending = False
-        self.refusals: dict[str, tuple[str, str]] = {}
-        self.refused_places: set[tuple[str, str]] = set()
+        self.pending_answers = 0
+        self.full: set[tuple[str, str]] = set()
         self.asked: list[tuple[str, str]] = []
         outer = self
 
@@ -39,10 +39,11 @@ class Ec2Trouble:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 status, headers, answer = outer.refused(body) or outer.forwarded(self, body)
                 self.send_response(status)
-                for name, value in headers:
-                    if name.lower() not in ("transfer-encoding", "content-length", "connection", "server", "date"):
-                        self.send_header(name, value)
-                self.send_header("Content-Length", str(len(answer)))
+                # The answer to HEAD tells the length of a body that does not follow.
+                length = {} if self.command == "HEAD" else {"Content-Length": str(len(answer))}
+                mine = {"transfer-encoding", "connection", "server", "date", *(name.lower() for name in length)}
+                for name, value in (*(pair for pair in headers if pair[0].lower() not in mine), *length.items()):
+                    self.send_header(name, value)
                 self.end_headers()
                 if self.command != "HEAD":
                     self.wfile.write(answer)
@@ -57,16 +58,11 @@ class Ec2Trouble:
 
     def refused(self, body: bytes) -> tuple[int, list[tuple[str, str]], bytes] | None:
         asked = dict(urllib.parse.parse_qsl(body.decode(errors="replace"))) if body.startswith(b"Action=") else {}
-        action = asked.get("Action", "")
-        if action == "RunInstances":
-            place = (asked["InstanceType"], asked.get("SubnetId") or asked.get("NetworkInterface.1.SubnetId", ""))
-            self.asked.append(place)
-            if self.refused_places and place not in self.refused_places:
-                return None
-        if action not in self.refusals:
+        if asked.get("Action") != "RunInstances":
             return None
-        code, message = self.refusals[action]
-        return 400, [("Content-Type", "text/xml")], _REFUSAL.format(code=code, message=message).encode()
+        subnet = asked.get("SubnetId") or asked.get("NetworkInterface.1.SubnetId", "")
+        self.asked.append((asked["InstanceType"], subnet))
+        return (400, [("Content-Type", "text/xml")], _NO_CAPACITY) if self.asked[-1] in self.full else None
 
     def forwarded(self, request: BaseHTTPRequestHandler, body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
         there = HTTPConnection(self._emulator, timeout=60)
@@ -74,7 +70,8 @@ class Ec2Trouble:
         answer = there.getresponse()
         data = answer.read()
         there.close()
-        if self.keeps_pending and b"Action=DescribeImages" in body and _BASE not in data:
+        if self.pending_answers and b"Action=DescribeImages" in body and _BASE not in data:
+            self.pending_answers -= 1
             data = data.replace(b">available</imageState>", b">pending</imageState>")
         return answer.status, answer.getheaders(), data
 
