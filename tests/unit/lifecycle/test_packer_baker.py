@@ -382,7 +382,7 @@ def test_private_ip_needs_no_plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         ("RequestError: send request failed", "aws-unreachable", ExitCode.FAILED),
         ("InvalidAMIName.Duplicate: AMI name x is already in use", "ami-name-taken", ExitCode.FAILED),
         ("Timeout waiting for SSH.", "instance-unreachable", ExitCode.TIMED_OUT),
-        ("Unknown source amazon-ebs.models", "packer-plugin-missing", ExitCode.FAILED),
+        ("Error: Unknown source type amazon-ebs", "packer-plugin-missing", ExitCode.FAILED),
         ("Script exited with non-zero exit status: 12. Allowed exit codes are: [0]", "bake-failed", ExitCode.FAILED),
         (
             "Couldn't find specified instance profile: NoSuchEntity: Instance Profile x cannot be found.",
