@@ -1,15 +1,19 @@
 # Every target sets up what it needs first (.ci/setup says what it installs, and why); a second run finds it all there.
-.PHONY: setup rehearse test check bench clean
+.PHONY: setup setup-test rehearse test check bench clean
 bin := .venv/bin
 
 setup:
 	@.ci/setup
 
+# With a second Packer, which takes minutes to build and only the tests need.
+setup-test:
+	@.ci/setup --test
+
 rehearse: setup
 	@$(bin)/capctl rehearse --report rehearsal-report
 
 # Three processes on two cores: tests of real parts mostly wait.
-test: setup
+test: setup-test
 	@$(bin)/python -m pytest -n 3 --dist loadgroup
 
 check: setup

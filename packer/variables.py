@@ -37,6 +37,7 @@ class BakeVariables:
     ssh_port: int
     poll_attempts: int
     subnet_id: str | None = None
+    kms_key_id: str | None = None
     instance_profile: str | None = None
     custom_endpoint: str | None = None
     custom_data: dict[str, str] = field(default_factory=dict)

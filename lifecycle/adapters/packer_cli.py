@@ -17,6 +17,7 @@ from lifecycle.adapters.aws.session import AwsSession
 from lifecycle.adapters.packer_failure import failure
 from lifecycle.adapters.packer_leftovers import BakeTraces, remove_leftovers
 from lifecycle.adapters.packer_output import Mask, Record, parse
+from lifecycle.adapters.packer_pending import keep_unfinished
 from lifecycle.adapters.packer_process import StreamingPacker
 from lifecycle.adapters.private_folder import private_folder
 from lifecycle.config.target import Target
@@ -53,7 +54,10 @@ class PackerBaker:
     def recipe(self) -> Digest:
         files = (packer.TEMPLATE, *packer.PROVISIONERS)
         shape = {file.name: digest_of(file.read_bytes()) for file in files}
-        return digest_of(canonical_json({"files": shape, "volume_gib": self._target.settings.ami.volume_gib}))
+        ami = self._target.settings.ami
+        return digest_of(
+            canonical_json({"files": shape, "volume_gib": ami.volume_gib, "kms_key_id": ami.kms_key_id or ""})
+        )
 
     def commit(self) -> str:
         asked = ("git", "-C", str(self._target.folder), "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty")
@@ -98,6 +102,14 @@ class PackerBaker:
                     raise failure(watch.lines, ami_name=request.ami_name, region=self._target.region, log=log)
                 watch.require_accepted()
                 return self._baked(folder)
+            except CapctlError as error:
+                told, amis = error, watch.traces.amis
+                if watch.is_accepted:
+                    told = keep_unfinished(ec2, amis, request.tags, error, warn=self._ui.warn)
+                self._clean_up(ec2, watch.traces, request.run_id)
+                if told is error:
+                    raise
+                raise told from error
             except BaseException:
                 self._clean_up(ec2, watch.traces, request.run_id)
                 raise
@@ -143,10 +155,11 @@ class PackerBaker:
             evidence=str(folder / "evidence.json"),
             manifest=str(folder / "manifest.json"),
             custom_data={"run": request.run_id, "bake_digest": request.tags.get(Tag.BAKE_DIGEST, "")},
-            instance_type=ami.instance_type,
+            instance_type=request.instance_type,
             root_device=request.base.root_device,
             volume_gib=max(ami.volume_gib, request.base.size_gib),
-            subnet_id=ami.subnet_id,
+            subnet_id=request.subnet_id,
+            kms_key_id=ami.kms_key_id,
             instance_profile=self._target.bake_profile,
             ssh_username=ami.ssh_username,
             ssh_interface=ami.ssh_interface,
@@ -190,7 +203,8 @@ class _Watch:
         self._mask = mask
         self._evidence = evidence
         self._accept = accept
-        self._accepted = False
+        self._is_reported = False
+        self.is_accepted = False
         self._ui = ui
         self.lines: list[str] = []
         self.traces = BakeTraces()
@@ -215,7 +229,7 @@ class _Watch:
     def require_accepted(self) -> None:
         """Raises `CapctlError("bake-failed")` if the instance did not report."""
         self._look_for_evidence()  # it may have come after the last line
-        if not self._accepted:
+        if not self.is_accepted:
             raise CapctlError(
                 "bake-failed",
                 "The instance did not report what it holds",
@@ -223,9 +237,10 @@ class _Watch:
             )
 
     def _look_for_evidence(self) -> None:
-        if not self._accepted and (evidence := self._downloaded()) is not None:
-            self._accepted = True
+        if not self._is_reported and (evidence := self._downloaded()) is not None:
+            self._is_reported = True
             self._accept(evidence)
+            self.is_accepted = True
 
     def _downloaded(self) -> dict[str, Any] | None:
         try:
@@ -252,7 +267,7 @@ def _opened(log: Path) -> TextIO:
     try:
         log.parent.mkdir(parents=True, exist_ok=True)
         log.touch(mode=0o600)
-        return log.open("w")
+        return log.open("a")  # one run may bake more than once, where AWS has no capacity
     except OSError as error:
         raise CapctlError(
             "log-unwritable",

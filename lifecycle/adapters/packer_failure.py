@@ -21,21 +21,37 @@ _NO_PLUGIN = re.compile(r"[Uu]nknown source.*amazon-ebs|no plugin installed for|
 _NO_PROFILE = re.compile(r"Couldn't find specified instance profile|Invalid IAM Instance Profile")
 _UNREACHABLE = re.compile(r"[Tt]imeout waiting for (?:SSH|ssh|communicator)")
 _STATUS = re.compile(r"Script exited with non-zero exit status: (\d+)")
+# The AMI is pending for longer than the template allows; Packer leaves it to its fate. The second is what newer plugins say.
+_NOT_READY = re.compile(r"Error waiting for AMI: (?s:.*)(?:exceeded wait attempts|exceeded max wait time)")
+_AMI = re.compile(r"^AMI: (ami-[0-9a-z]+)$", re.MULTILINE)
+# One provisioner's output stands between these.
+_PROVISIONER = re.compile(r"^Provisioning with shell script: (?:.*/)?(?P<name>[^/]*)$")
+_PROVISIONED = "Provisioning step had errors"
 _LAST_LINES = 12
+_LAST_PROVISIONER_LINES = 30
 
 
 def failure(lines: Sequence[str], *, ami_name: str, region: str, log: Path) -> CapctlError:
     """The error that `lines`, Packer's output as text, give the reason for."""
     text = "\n".join(lines)
-    last = tuple(line for line in text.splitlines() if line.strip())[-_LAST_LINES:]
+    told_lines = [line for line in text.splitlines() if line.strip()]
+    last = tuple(told_lines[-_LAST_LINES:])
+    provisioner, output = _last_provisioner(told_lines)
     which = f"AMI `{ami_name}` in {region}"
     see_log = f"Read the whole output in `{log}`"
     if told := _TOLD.search(text):
-        return _told_by_provisioner(told["code"], told["subject"], told["why"], which, last, see_log)
-    text = _ENDED.split(text)[-1]
+        return _told_by_provisioner(told["code"], told["subject"], told["why"], which, output, see_log)
+    made, text = _AMI.search(text), _ENDED.split(text)[-1]
     if status := _STATUS.search(text):
-        message = f"A provisioner of {which} ended with status {status[1]}"
-        return CapctlError("bake-failed", message, hint=see_log, details=last)
+        message = f"Provisioner `{provisioner}` of {which} ended with status {status[1]}"
+        return CapctlError("bake-failed", message, hint=see_log, details=output)
+    if _NOT_READY.search(text):
+        return TimedOut(
+            "ami-pending",
+            f"AWS did not finish {which}{f', `{made[1]}`,' if made else ''} while Packer waited",
+            hint="Run `capctl ami bake` again; it goes on waiting",
+            details=last,
+        )
     if _NAME_TAKEN.search(text):
         return AmiNameTaken(
             "ami-name-taken",
@@ -56,7 +72,7 @@ def failure(lines: Sequence[str], *, ami_name: str, region: str, log: Path) -> C
         return TimedOut(
             "instance-unreachable",
             f"The instance that bakes {which} was not reached",
-            hint="Check `ami.ssh_interface`, `ami.subnet_id` and `ami.instance_profile`",
+            hint="Check `ami.ssh_interface`, `ami.subnet_ids` and `ami.instance_profile`",
             details=last,
         )
     message, hint = f"Packer did not make {which}", see_log
@@ -66,20 +82,32 @@ def failure(lines: Sequence[str], *, ami_name: str, region: str, log: Path) -> C
     return CapctlError("bake-failed", message, hint=hint, details=last)
 
 
+def _last_provisioner(lines: Sequence[str]) -> tuple[str, tuple[str, ...]]:
+    """The script that ran last, and the end of its output; without one, the end of all that was said."""
+    starts = [number for number, line in enumerate(lines) if _PROVISIONER.match(line)]
+    if not starts:
+        return "shell", tuple(lines[-_LAST_LINES:])
+    ended = (number for number in range(starts[-1], len(lines)) if lines[number].startswith(_PROVISIONED))
+    output = lines[starts[-1] + 1 : next(ended, len(lines))]
+    name = _PROVISIONER.match(lines[starts[-1]])
+    return name["name"] if name else "", tuple(output[-_LAST_PROVISIONER_LINES:])
+
+
 def _told_by_provisioner(
-    code: str, subject: str, why: str, which: str, last: tuple[str, ...], see_log: str
+    code: str, subject: str, why: str, which: str, output: tuple[str, ...], see_log: str
 ) -> CapctlError:
     if code == "payload-mismatch":
         return CapctlError(
             "payload-mismatch",
             f"On the instance, `{subject}` is not what the lock says: {why}; {which} was not made",
             hint="Delete the damaged object below `models/` in the target's bucket, run `capctl models push`, then bake again",
+            details=output,
         )
     if code == "model-unreadable":
         return CapctlError(
             "object-missing",
             f"The instance could not download model `{subject}`: {why}; {which} was not made",
             hint="Run `capctl models push`, then bake again",
-            details=last,
+            details=output,
         )
-    return CapctlError("bake-failed", f"`{subject}`: {why}; {which} was not made", hint=see_log, details=last)
+    return CapctlError("bake-failed", f"`{subject}`: {why}; {which} was not made", hint=see_log, details=output)

@@ -34,9 +34,18 @@ class AmiSection(Section):
         "Base AMI: an AMI id, or an SSM parameter that holds one; pinned by id before the bake",
     )
     architecture: Literal["x86_64", "arm64"] = key("x86_64", "Architecture of the base AMI")
-    instance_type: str = key("m6i.large", "Instance that copies the files; no GPU is needed")
+    instance_types: tuple[str, ...] = key(
+        ("m6i.large", "m5.large"),
+        "Instances that may copy the files, the first that AWS has capacity for; no GPU is needed",
+        min_length=1,
+    )
     volume_gib: int = key(30, "Root volume in GiB; never smaller than the base AMI's snapshot", ge=1)
-    subnet_id: str | None = key(None, "Subnet for the bake; the default VPC's when absent")
+    subnet_ids: tuple[str, ...] = key(
+        (), "Subnets for the bake, each tried with every instance type; the default VPC's when absent"
+    )
+    kms_key_id: str | None = key(
+        None, "KMS key of the AMI; the account's default key when absent, and then the AMI can never be shared"
+    )
     instance_profile: str | None = key(
         None,
         "Instance profile for the bake; absent = the base stack's `<project>-bake` with Session Manager, else none",

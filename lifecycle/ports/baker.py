@@ -12,7 +12,10 @@ from lifecycle.errors import CapctlError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BakeRequest:
-    """`downloads` maps each model path to a URL that the instance can read; `tags` go on everything the bake makes."""
+    """`downloads` maps each model path to a URL that the instance can read; `tags` go on everything the bake makes.
+
+    Without a `subnet_id` AWS chooses one of the default VPC.
+    """
 
     ami_name: str
     base: AmiRecord
@@ -20,6 +23,8 @@ class BakeRequest:
     downloads: dict[str, str]
     tags: dict[str, str]
     run_id: str
+    instance_type: str
+    subnet_id: str | None = None
 
 
 class AmiNameTaken(CapctlError):
@@ -29,7 +34,7 @@ class AmiNameTaken(CapctlError):
 class Baker(Protocol):
     """Errors: `UsageError("packer-missing" | "session-manager-plugin-missing")`,
     `CapctlError("bake-failed" | "payload-mismatch" | "object-missing")`, `AmiNameTaken`,
-    `Denied`, `Inconclusive("no-capacity" | "aws-throttled")`, `TimedOut("bake-timed-out" | "instance-unreachable")`.
+    `Denied`, `Inconclusive("no-capacity" | "aws-throttled")`, `TimedOut("ami-pending" | "bake-timed-out" | "instance-unreachable")`.
     """
 
     def recipe(self) -> Digest:
@@ -44,6 +49,8 @@ class Baker(Protocol):
 
     def bake(self, request: BakeRequest, accept: Callable[[dict[str, Any]], None]) -> AmiId:
         """Run the bake and return its AMI; when it raises, no instance and no AMI of this run is left behind.
+
+        Only an AMI whose payload was accepted stays while AWS makes its snapshot: the error names it.
 
         `accept` is called once with what the instance reports of its payload, as soon as it reports it; when `accept` raises,
         the bake ends with that error.

@@ -26,6 +26,7 @@ from lifecycle.workflows.deregister import Deregister, require_unfinished, requi
 from lifecycle.workflows.lookups import ami_named, locked
 from lifecycle.workflows.model_objects import distinct, missing_objects
 
+_LARGEST = 5  # files that are named when the set is too large
 PERMISSIONS = {"ami bake": (*READ_AMIS, *READ_EVIDENCE, *READ_OBJECTS, *READ_STATE, "ssm:GetParameter")}
 
 
@@ -147,10 +148,12 @@ def _checked_base(ports: Ports, target: Target, wanted: WantedAmi) -> AmiRecord:
     ports.baker.require_programs()
     budget = target.settings.models.budget_bytes
     if wanted.models.total_bytes > budget:
+        largest = sorted(wanted.models.files, key=lambda file: file.bytes, reverse=True)[:_LARGEST]
         raise CapctlError(
             "payload-over-budget",
-            f"The model set has {wanted.models.total_bytes} bytes, the budget is {budget}",
+            f"The model set has {wanted.models.total_bytes} bytes, the budget is {budget}; its largest file is `{largest[0].path}`",
             hint="Leave files out with `models.exclude`, or raise `models.budget_bytes`",
+            details=tuple(f"{file.path}: {file.bytes} bytes" for file in largest),
         )
     base = ports.amis.get(wanted.inputs.base_ami)
     if base.architecture != wanted.inputs.architecture:

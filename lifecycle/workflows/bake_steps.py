@@ -1,6 +1,7 @@
 """The steps of a bake; each finds the AMI by its name, so that a bake can go on where another run ended."""
 
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 from lifecycle.config.target import Target
@@ -11,7 +12,7 @@ from lifecycle.domain.measures import counted, size_text
 from lifecycle.domain.models import ModelSet
 from lifecycle.domain.permissions import READ_AMIS, READ_EVIDENCE
 from lifecycle.domain.run import Run
-from lifecycle.errors import CapctlError
+from lifecycle.errors import CapctlError, Inconclusive
 from lifecycle.ports import Ports
 from lifecycle.ports.baker import AmiNameTaken, BakeRequest
 from lifecycle.workflows.ami_status import require_tags
@@ -46,6 +47,15 @@ _PACKER = (
     "ssm:StartSession",
     "ssm:TerminateSession",
 )
+# EC2 uses the key of `ami.kms_key_id` in the name of who bakes.
+_OWN_KEY = (
+    "kms:CreateGrant",
+    "kms:Decrypt",
+    "kms:DescribeKey",
+    "kms:GenerateDataKeyWithoutPlaintext",
+    "kms:ReEncryptFrom",
+    "kms:ReEncryptTo",
+)
 # Beyond Packer's own, to remove what a bake left that failed.
 _REMOVE_LEFTOVERS = ("ec2:DeleteSnapshot", "ec2:DeleteVolume", "ec2:DeregisterImage", "ec2:DescribeKeyPairs")
 
@@ -61,15 +71,37 @@ class BakeAmi:
     models: ModelSet
     name: str
     tags: dict[str, str]
-    permissions: tuple[str, ...] = (*_PACKER, *_REMOVE_LEFTOVERS, "s3:GetObject", "s3:PutObject")
+    permissions: tuple[str, ...] = (*_PACKER, *_OWN_KEY, *_REMOVE_LEFTOVERS, "s3:GetObject", "s3:PutObject")
 
     def describe(self) -> str:
         size = f"{counted(len(self.models.files), 'file')}, {size_text(self.models.total_bytes)}"
         return f"bake {self.base.id} + model set {brief(self.models.digest)} ({size}) -> {self.name}"
 
     def apply(self) -> str:
+        settings, full = self.target.settings.ami, []
+        for instance_type, subnet_id in product(settings.instance_types, settings.subnet_ids or (None,)):
+            place = f"{instance_type} in {subnet_id or 'the default VPC'}"
+            try:
+                return self.ports.baker.bake(self._request(instance_type, subnet_id), self._accept)
+            except AmiNameTaken:
+                if (winner := self.ports.amis.by_name(self.name)) is None:
+                    raise
+                return f"{winner.id}, which another run baked meanwhile"
+            except Inconclusive as error:
+                if error.code != "no-capacity":
+                    raise
+                self.ports.ui.note(f"AWS has no capacity for {place}")
+                full.append(place)
+        raise Inconclusive(
+            "no-capacity",
+            f"AWS has no capacity to bake AMI `{self.name}` in {self.target.region}: {counted(len(full), 'place')} tried",
+            hint="Add to `ami.instance_types` or `ami.subnet_ids` in capctl.yaml, or try later",
+            details=tuple(full),
+        )
+
+    def _request(self, instance_type: str, subnet_id: str | None) -> BakeRequest:
         expires_s = self.target.settings.ami.timeout_s
-        request = BakeRequest(
+        return BakeRequest(
             ami_name=self.name,
             base=self.base,
             models=self.models,
@@ -79,13 +111,9 @@ class BakeAmi:
             },
             tags=self.tags,
             run_id=self.run.id,
+            instance_type=instance_type,
+            subnet_id=subnet_id,
         )
-        try:
-            return self.ports.baker.bake(request, self._accept)
-        except AmiNameTaken:
-            if (winner := self.ports.amis.by_name(self.name)) is None:
-                raise
-            return f"{winner.id}, which another run baked meanwhile"
 
     def verify(self, _: str) -> None:
         ami_named(self.ports, self.name)

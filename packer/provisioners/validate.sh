@@ -3,7 +3,7 @@
 set -euo pipefail
 
 : "${MODEL_LIST:?}" "${MODEL_MARKER:?}" "${MODEL_ROOT:?}" "${EVIDENCE:?}"
-HOMES=${HOMES:-} # a folder in place of / for the homes of root and the users
+DISK=${DISK:-} # a folder in place of /, for what has to be gone
 marker_name=.model-set.json
 
 fail() {
@@ -57,9 +57,20 @@ done < <(find "$MODEL_ROOT" -printf '%y\t%m\t%U:%G\t%s\t%P\0')
 for path in "${!wanted_sha256[@]}"; do
   [ -n "${seen[$path]:-}" ] || fail payload-mismatch "$path" "missing"
 done
-for leftover in "$HOMES"/root/.ssh/authorized_keys "$HOMES"/home/*/.ssh/authorized_keys "$MODEL_ROOT.incoming"; do
-  [ ! -e "$leftover" ] || fail leftover "$leftover" "still there after the clean-up"
+
+# All that clean.sh promises, but for caches, which hold no secret and may fill again. The last line are credentials: a bake has none in
+# files, so they came with the base AMI, and nobody but its owner may say that they are to be removed.
+leftovers=(
+  "$MODEL_ROOT.incoming"
+  "$DISK"/{root,home/*}/.ssh/authorized_keys "$DISK"/{root,home/*}/.*_history
+  "$DISK"/etc/ssh/ssh_host_* "$DISK"/var/lib/ecs/data/*
+  "$DISK"/var/lib/cloud/instance "$DISK"/var/lib/cloud/instances/* "$DISK"/var/lib/cloud/data/*
+  "$DISK"/{root,home/*}/{.aws,.netrc,.git-credentials,.docker/config.json}
+)
+for leftover in "${leftovers[@]}"; do
+  [ ! -e "$leftover" ] && [ ! -L "$leftover" ] || fail leftover "$leftover" "still there after the clean-up"
 done
+[ ! -s "$DISK/etc/machine-id" ] || fail leftover "$DISK/etc/machine-id" "names the instance of the bake"
 
 join() {
   local IFS=,

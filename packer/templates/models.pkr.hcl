@@ -70,6 +70,12 @@ variable "subnet_id" {
   description = "Subnet of the bake; null = the default VPC."
 }
 
+variable "kms_key_id" {
+  type        = string
+  default     = null
+  description = "KMS key of the AMI; null = the account's default key, and then no other account can ever use the AMI."
+}
+
 variable "instance_profile" {
   type        = string
   default     = null
@@ -142,6 +148,7 @@ source "amazon-ebs" "models" {
     iops                  = 6000
     throughput            = 500
     encrypted             = true
+    kms_key_id            = var.kms_key_id
     delete_on_termination = true
   }
 

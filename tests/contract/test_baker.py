@@ -62,6 +62,7 @@ class Bakery:
             downloads={path: self.download(data) for path, data in contents.items()},
             tags={"capctl:run": run_id, "capctl:project": "vision"},
             run_id=run_id,
+            instance_type="m6i.large",
         )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from lifecycle.domain.ami import AmiId
+from lifecycle.domain.ami import AmiId, AmiState
 from lifecycle.domain.digest import Digest, digest_of
 from lifecycle.domain.evidence import SCHEMA
 from lifecycle.domain.models import MARKER
@@ -14,13 +14,14 @@ from tests.fakes.amis import FakeAmis
 
 class FakeBaker:
     """Makes AMIs in `amis`. `damage` may change what the instance reports; `requests` are the bakes that were asked for, `lacks` is
-    the error of a missing program."""
+    the error of a missing program, `error_of` gives the failure of a request, `unfinished` is that of an AMI that stays pending."""
 
     def __init__(self, amis: FakeAmis, *, damage: Callable[[dict[str, Any]], None] = lambda _: None) -> None:
         self._amis = amis
         self._damage = damage
         self.requests: list[BakeRequest] = []
-        self.error: CapctlError | None = None
+        self.error_of: Callable[[BakeRequest], CapctlError | None] = lambda _: None
+        self.unfinished: CapctlError | None = None
         self.lacks: CapctlError | None = None
 
     def recipe(self) -> Digest:
@@ -36,15 +37,19 @@ class FakeBaker:
     def bake(self, request: BakeRequest, accept: Callable[[dict[str, Any]], None]) -> AmiId:
         self.require_programs()
         self.requests.append(request)
-        if self.error:
-            raise self.error
+        if error := self.error_of(request):
+            raise error
         if taken := self._amis.by_name(request.ami_name):
             raise AmiNameTaken("ami-name-taken", f"AMI `{request.ami_name}` exists already as `{taken.id}`")
         instance_id = f"i-{len(self.requests):017x}"
         report = evidence_of(request, instance_id)
         self._damage(report)
         accept(report)
-        return self._amis.add(request.ami_name, instance_id=instance_id, tags=request.tags).id
+        state = AmiState.PENDING if self.unfinished else AmiState.AVAILABLE
+        made = self._amis.add(request.ami_name, instance_id=instance_id, tags=request.tags, state=state)
+        if self.unfinished:
+            raise self.unfinished
+        return made.id
 
 
 def evidence_of(request: BakeRequest, instance_id: str) -> dict[str, Any]:

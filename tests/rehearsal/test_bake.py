@@ -1,14 +1,17 @@
-"""The AMI half of a release for real: Packer, an instance that is a machine, the command line, faults and signals."""
+"""The AMI half of a release for real: Packer, an instance that is a machine, the command line, faults and signals.
+
+A later Packer has to pass what its builder does differently: a whole bake, what the machine holds, signals, a build by hand. The tests
+that only look at an AMI, and those of capctl's own decisions, have one Packer.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import signal
+import stat
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,105 +20,18 @@ from typing import Any
 import pytest
 
 import packer
-from lifecycle.rehearsal import leftovers
-from lifecycle.rehearsal.emulator.launch import Emulator
 from packer.variables import ModelDownload, write_model_list
 from tests.fakes.packer import bake_variables
-from tests.rehearsal.stage_parts import REGION, Aws, emulated_machines, ssh, until
+from tests.packers import PACKERS, packer_environment
+from tests.rehearsal.bake_stage import BUCKET, CONTENTS, Stage, bake_stage
+from tests.rehearsal.stage_parts import REGION, ssh, until
 
 pytestmark = [pytest.mark.rehearsal, pytest.mark.timeout(180)]
-BUCKET = f"vision-capctl-123456789012-{REGION}"
-CONTENTS = {
-    "models/age-v1.onnx": b"age" * 100_000,
-    "models/gender-v1.onnx": b"gender" * 100_000,
-    "checkpoints/llava stage2/weights.bin": bytes(range(256)) * 40_000,
-    "experiments/coco/segm.yaml": b"lr: 1e-3\n",
-}
-CONFIGURATION = """\
-schema: capctl.config/1
-project: vision
-targets:
-  rehearsal:
-    account: "123456789012"
-    region: {region}
-    endpoint_url: {endpoint}
-    ami: {{ssh_interface: private_ip, ssh_port: {ssh_port}, timeout_s: 120}}
-"""
-
-
-class Stage:
-    """An emulator with machines, and a project folder whose models are locked and pushed."""
-
-    def __init__(self, emulator: Emulator, folder: Path) -> None:
-        self.emulator, self.folder, self.rehearsal = emulator, folder, emulator.options.rehearsal
-        self.aws = Aws(emulator.endpoint)
-        self.passphrase = "rehearsal"
-
-    def write_project(self) -> None:
-        for path, data in {**CONTENTS, "src/train.py": b"never shipped", "models/r.csv": b"never shipped"}.items():
-            (self.folder / "models" / path).parent.mkdir(parents=True, exist_ok=True)
-            (self.folder / "models" / path).write_bytes(data)
-        text = CONFIGURATION.format(
-            region=REGION, endpoint=self.emulator.endpoint, ssh_port=self.emulator.facts["ssh_port"]
-        )
-        (self.folder / "capctl.yaml").write_text(text)
-
-    @property
-    def environment(self) -> dict[str, str]:
-        kept = {key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "CAPCTL_"))}
-        keys = {"AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY": "a-secret-of-many-characters"}
-        root = str(Path(packer.__file__).parents[1])
-        kept["PULUMI_CONFIG_PASSPHRASE"] = self.passphrase
-        return {**kept, **keys, "PYTHONPATH": root, "CAPCTL_REHEARSAL": self.rehearsal}
-
-    def command(self, *words: str) -> list[str]:
-        return [sys.executable, "-c", "from lifecycle.cli.main import main; main()", *words]
-
-    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            self.command(*words), cwd=self.folder, env=self.environment, capture_output=True, text=True, check=False
-        )
-
-    def answer(self, *words: str) -> dict[str, Any]:
-        done = self.run("-o", "json", *words)
-        assert done.returncode == 0, done.stderr
-        document: dict[str, Any] = json.loads(done.stdout)
-        return document
-
-    def amis(self) -> dict[str, str]:
-        """Status by id of the account's own AMIs."""
-        images = self.aws.ec2.describe_images(Owners=["self"])["Images"]
-        return {
-            image["ImageId"]: {tag["Key"]: tag["Value"] for tag in image.get("Tags", [])}.get("capctl:status", "")
-            for image in images
-        }
-
-    def left(self) -> list[str]:
-        """What bakes must never leave: instances, volumes, temporary key pairs and security groups, Packer's processes and files."""
-        ec2 = self.aws.ec2
-        found = [
-            instance["InstanceId"]
-            for reservation in ec2.describe_instances()["Reservations"]
-            for instance in reservation["Instances"]
-            if instance["State"]["Name"] != "terminated"
-        ]
-        found += [volume["VolumeId"] for volume in ec2.describe_volumes()["Volumes"]]
-        found += [pair["KeyName"] for pair in ec2.describe_key_pairs()["KeyPairs"]]
-        groups = ec2.describe_security_groups()["SecurityGroups"]
-        found += [group["GroupName"] for group in groups if group["GroupName"].startswith("packer_")]
-        processes = [one.detail for one in leftovers.find(self.rehearsal) if "packer" in one.detail]
-        return found + processes
 
 
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    with emulated_machines(tmp_path_factory.mktemp("state")) as emulator:
-        stage = Stage(emulator, tmp_path_factory.mktemp("bake") / "project")
-        stage.folder.mkdir()
-        stage.write_project()
-        stage.aws.s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
-        stage.answer("models", "lock")
-        stage.answer("models", "push")
+    with bake_stage(tmp_path_factory) as stage:
         yield stage
 
 
@@ -125,23 +41,51 @@ def ami(stage: Stage) -> dict[str, Any]:
     return stage.answer("ami", "bake")
 
 
-def test_bake_gives_a_verified_ami_and_leaves_nothing_else(stage: Stage, ami: dict[str, Any]) -> None:
-    assert (ami["schema"], ami["status"], ami["changed"], ami["imds_v2"]) == (
+@pytest.fixture
+def with_packer(request: pytest.FixtureRequest, stage: Stage) -> Iterator[str]:
+    """The Packer of the test's parameter, by name, in front of the stage's PATH."""
+    stage.packer = packer_environment(request.param)
+    yield request.param
+    stage.packer = {}
+
+
+@pytest.fixture
+def made(stage: Stage, ami: dict[str, Any], with_packer: str) -> Iterator[dict[str, Any]]:
+    """The AMI that this Packer baked; that of the later one goes after the test."""
+    if with_packer == "installed":
+        yield ami
+        return
+    other = stage.answer("ami", "bake", "--force")
+    yield other
+    stage.aws.ec2.deregister_image(ImageId=other["id"], DeleteAssociatedSnapshots=True)
+
+
+@pytest.mark.parametrize("with_packer", PACKERS, indirect=True)
+def test_bake_gives_a_verified_ami_and_leaves_nothing_else(stage: Stage, made: dict[str, Any]) -> None:
+    assert (made["schema"], made["status"], made["changed"], made["imds_v2"]) == (
         "capctl.ami-bake/1",
         "verified",
         True,
         True,
     )
     assert stage.left() == []
+    (image,) = stage.aws.ec2.describe_images(ImageIds=[made["id"]])["Images"]
+    snapshots = [mapping["Ebs"]["SnapshotId"] for mapping in image["BlockDeviceMappings"]]
+    (snapshot,) = stage.aws.ec2.describe_snapshots(SnapshotIds=snapshots)["Snapshots"]
+    of_snapshot, of_ami = ({tag["Key"]: tag["Value"] for tag in resource["Tags"]} for resource in (snapshot, image))
+    agents = {call["agent"] for call in stage.calls() if call["operation"] == "CreateImage"}
+    assert all("exec-env/capctl.ami.bake" in agent for agent in agents)
+    assert of_snapshot.items() >= {key: of_ami[key] for key in ("Name", "capctl:run", "capctl:bake-digest")}.items()
 
 
-def test_machine_of_the_ami_holds_exactly_the_set(stage: Stage, ami: dict[str, Any], tmp_path: Path) -> None:
+@pytest.mark.parametrize("with_packer", PACKERS, indirect=True)
+def test_machine_of_the_ami_holds_exactly_the_set(stage: Stage, made: dict[str, Any], tmp_path: Path) -> None:
     pair = stage.aws.ec2.create_key_pair(KeyName="look")
     key = tmp_path / "key"
     key.write_text(pair["KeyMaterial"])
     key.chmod(0o600)
     started = stage.aws.ec2.run_instances(
-        ImageId=ami["id"], MinCount=1, MaxCount=1, InstanceType="m6i.large", KeyName="look"
+        ImageId=made["id"], MinCount=1, MaxCount=1, InstanceType="m6i.large", KeyName="look"
     )["Instances"][0]
     try:
         look = (
@@ -212,14 +156,28 @@ def test_verify_of_the_base_ami_fails_and_names_the_checks(stage: Stage, ami: di
     assert "Traceback" not in done.stderr
 
 
-def test_log_of_the_bake_is_kept_without_urls(stage: Stage, ami: dict[str, Any]) -> None:
-    log = (stage.folder / ".capctl/logs" / f"bake-{ami['run']}.log").read_text()
-    assert "installed models/age-v1.onnx (300000 bytes)" in log
-    assert "X-Amz-" not in log
+@pytest.mark.parametrize("with_packer", PACKERS, indirect=True)
+def test_log_of_the_bake_is_kept_private_without_urls_and_keys(stage: Stage, made: dict[str, Any]) -> None:
+    log = stage.folder / ".capctl/logs" / f"bake-{made['run']}.log"
+    assert stat.S_IMODE(log.stat().st_mode) == 0o600
+    text = log.read_text()
+    assert "installed models/age-v1.onnx (300000 bytes)" in text
+    assert "X-Amz-" not in text
+    assert "a-secret-of-many-characters" not in text
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-@pytest.mark.parametrize("moment", ["Launching", "Waiting for SSH", "Provisioning with validate", "Creating AMI"])
+MOMENTS = ("Launching", "Waiting for SSH", "Provisioning with validate", "Creating AMI")
+
+
+@pytest.mark.parametrize(
+    ("with_packer", "moment", "number"),
+    [
+        *(("installed", moment, number) for moment in MOMENTS for number in (signal.SIGTERM, signal.SIGINT)),
+        *(("modern", moment, signal.SIGTERM) for moment in MOMENTS[2:]),
+    ],
+    indirect=["with_packer"],
+)
+@pytest.mark.usefixtures("with_packer")
 def test_signal_in_the_middle_leaves_nothing_and_the_next_run_finishes(
     stage: Stage, ami: dict[str, Any], number: signal.Signals, moment: str
 ) -> None:
@@ -256,6 +214,8 @@ def test_kill_in_the_middle_is_cleaned_up_by_packer_itself(stage: Stage, ami: di
     assert stage.amis() == before
 
 
+@pytest.mark.parametrize("with_packer", PACKERS, indirect=True)
+@pytest.mark.usefixtures("with_packer")
 def test_plain_packer_build_works_without_capctl(stage: Stage, tmp_path: Path) -> None:
     data = CONTENTS["models/age-v1.onnx"]
     sha256 = hashlib.sha256(data).hexdigest()

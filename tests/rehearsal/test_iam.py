@@ -61,10 +61,21 @@ NOT_SHOWN: Mapping[str, str] = {
         ("ec2:DeleteSnapshot", "ec2:DeleteVolume", "ec2:DeregisterImage", "ec2:DescribeKeyPairs"),
         "removes what a bake left that failed or was killed",
     ),
+    **dict.fromkeys(
+        (
+            "kms:CreateGrant",
+            "kms:Decrypt",
+            "kms:DescribeKey",
+            "kms:GenerateDataKeyWithoutPlaintext",
+            "kms:ReEncryptFrom",
+            "kms:ReEncryptTo",
+        ),
+        "EC2 asks for them on behalf of who bakes with `ami.kms_key_id`",
+    ),
     "batch:TerminateJob": "ends the smoke job of a command that was interrupted or gave up",
     "ec2:DescribeRegions": "Packer checks the region, but not that of an emulator",
     "ec2:DescribeSnapshots": "for AMIs from before EC2 said which instance they were made from",
-    "ec2:DescribeSubnets": "Packer looks `ami.subnet_id` up, which a rehearsal leaves out",
+    "ec2:DescribeSubnets": "Packer looks `ami.subnet_ids` up, which a rehearsal leaves out",
     "iam:CreateServiceLinkedRole": "Batch makes its own role in an account that has never used it",
     "s3:AbortMultipartUpload": "ends an upload that failed",
 }

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from lifecycle.domain.ami import AmiState, AmiStatus, Tag
-from lifecycle.errors import CapctlError, ExitCode, UsageError
-from lifecycle.ports.baker import AmiNameTaken
+from lifecycle.errors import CapctlError, ExitCode, Inconclusive, TimedOut, UsageError
+from lifecycle.ports.baker import AmiNameTaken, BakeRequest
 from lifecycle.workflows.ami_status import SetStatus
 from lifecycle.workflows.bake import plan_bake, wanted_ami
 from lifecycle.workflows.execute import execute
@@ -174,10 +174,60 @@ def test_loser_of_two_bakes_adopts_the_winners_ami(scene: Scene) -> None:
     plan = plan_bake(scene.ports, scene.target, RUN, wanted_ami(scene.ports, scene.target))
     winner = scene.bake()
     scene.mark(winner.id, AmiStatus.PROMOTED)
-    scene.baker.error = AmiNameTaken("ami-name-taken", "taken")
+    scene.baker.error_of = lambda _: AmiNameTaken("ami-name-taken", "taken")
     execute(plan, scene.ports, RUN)
     found = scene.amis.get(winner.id)
     assert (scene.bake().id, found.status) == (winner.id, AmiStatus.PROMOTED)
+
+
+PLACES: dict[str, Any] = {"instance_types": ("m6i.large", "m5.large"), "subnet_ids": ("subnet-1", "subnet-2")}
+
+
+def no_capacity_in(*full: tuple[str, str | None]) -> Callable[[BakeRequest], CapctlError | None]:
+    def error_of(request: BakeRequest) -> CapctlError | None:
+        is_full = (request.instance_type, request.subnet_id) in full
+        return Inconclusive("no-capacity", "AWS has no capacity for baking") if is_full else None
+
+    return error_of
+
+
+def test_bake_goes_from_place_to_place_until_aws_has_capacity(tmp_path: Path) -> None:
+    scene = Scene(tmp_path, **PLACES)
+    scene.baker.error_of = no_capacity_in(("m6i.large", "subnet-1"), ("m6i.large", "subnet-2"))
+    assert scene.bake().status is AmiStatus.VERIFIED
+    asked = [(request.instance_type, request.subnet_id) for request in scene.baker.requests]
+    assert asked == [("m6i.large", "subnet-1"), ("m6i.large", "subnet-2"), ("m5.large", "subnet-1")]
+    notes = [line for line in scene.ports.ui.lines if "has no capacity" in line]
+    assert notes == [f"AWS has no capacity for m6i.large in subnet-{number}" for number in (1, 2)]
+
+
+def test_bake_without_capacity_anywhere_names_all_that_was_tried(tmp_path: Path) -> None:
+    scene = Scene(tmp_path, instance_types=("m6i.large", "m5.large"))
+    scene.baker.error_of = no_capacity_in(("m6i.large", None), ("m5.large", None))
+    with pytest.raises(Inconclusive) as failed:
+        scene.bake()
+    assert failed.value.code == "no-capacity"
+    assert failed.value.details == ("m6i.large in the default VPC", "m5.large in the default VPC")
+
+
+def test_bake_tries_no_other_place_after_any_other_failure(tmp_path: Path) -> None:
+    scene = Scene(tmp_path, **PLACES)
+    scene.baker.error_of = lambda _: Inconclusive("aws-throttled", "AWS refused one call too many")
+    with pytest.raises(Inconclusive):
+        scene.bake()
+    assert len(scene.baker.requests) == 1
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_next_bake_goes_on_with_the_ami_that_was_pending_when_the_time_was_over(scene: Scene, force: bool) -> None:
+    scene.baker.unfinished = TimedOut("ami-pending", "AMI was still pending when the time was over")
+    with pytest.raises(TimedOut):
+        scene.bake(force=force)
+    (left,) = list_amis(scene.ports, scene.target)
+    scene.amis.course[left.id] = [*[AmiState.PENDING] * 2, *[AmiState.AVAILABLE] * 9]
+    assert names_of(scene.plan(force=force)) == FINISH
+    done = scene.bake(force=force)
+    assert (done.id, done.status, len(scene.baker.requests)) == (left.id, AmiStatus.VERIFIED, 1)
 
 
 @pytest.mark.parametrize(
@@ -211,7 +261,10 @@ def test_report_of_another_form_is_refused(tmp_path: Path) -> None:
 def test_bake_refuses_before_an_instance_starts(tmp_path: Path) -> None:
     scene = Scene(tmp_path)
     scene.change_models({"models/big.bin": b"x" * 1001})
-    assert failure_of(scene).code == "payload-over-budget"
+    error = failure_of(scene)
+    assert error.code == "payload-over-budget"
+    assert "its largest file is `models/big.bin`" in error.message
+    assert error.details == ("models/big.bin: 1001 bytes",)
     scene.change_models(CONTENTS)
     scene.amis._foreign[BASE_AMI] = replace(scene.amis.get(BASE_AMI), architecture="arm64")
     assert failure_of(scene).exit_code == ExitCode.USAGE

@@ -89,9 +89,10 @@ targets:
 
 def test_a_target_may_take_a_default_away_with_null() -> None:
     text = (
-        SMALL.replace("targets:", "defaults: {ami: {subnet_id: subnet-1}}\ntargets:") + "    ami: {subnet_id: null}\n"
+        SMALL.replace("targets:", "defaults: {ami: {kms_key_id: alias/vision}}\ntargets:")
+        + "    ami: {kms_key_id: null}\n"
     )
-    assert _resolve(text).target.settings.ami.subnet_id is None
+    assert _resolve(text).target.settings.ami.kms_key_id is None
 
 
 def test_a_section_with_every_key_commented_out_is_empty() -> None:

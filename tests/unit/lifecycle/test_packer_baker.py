@@ -20,7 +20,7 @@ from lifecycle.adapters.packer_failure import failure
 from lifecycle.adapters.packer_leftovers import BakeTraces
 from lifecycle.adapters.packer_output import Mask, parse
 from lifecycle.domain.models import ModelFile, model_set
-from lifecycle.errors import CapctlError, ExitCode
+from lifecycle.errors import CapctlError, ExitCode, Interrupted
 from lifecycle.ports.baker import BakeRequest
 from tests.fakes.amis import BASE_AMI, FakeAmis
 from tests.fakes.packer_program import act
@@ -32,12 +32,14 @@ URL = "https://bucket.s3.amazonaws.com/models/aa?X-Amz-Signature=5ec2e7&X-Amz-Ex
 
 
 class FakeEc2:
-    """EC2 that holds nothing but AMIs; `calls` are the changes that were asked for, `kept` the snapshots that are in use."""
+    """EC2 that holds nothing but AMIs; `calls` are the changes that were asked for, `kept` the snapshots that are in use; while
+    `refused`, nothing is tagged."""
 
     def __init__(self) -> None:
         self.images: list[dict[str, Any]] = []
         self.calls: list[str] = []
         self.kept: set[str] = set()
+        self.refused = False
 
     def describe_instances(self, **_: Any) -> dict[str, Any]:
         return {"Reservations": []}
@@ -57,6 +59,11 @@ class FakeEc2:
 
     def deregister_image(self, **asked: str) -> None:
         self.calls.append(f"deregister {asked['ImageId']}")
+
+    def create_tags(self, **asked: Any) -> None:
+        self.calls.append(f"tag {' '.join(asked['Resources'])} {asked['Tags'][0]['Key']}")
+        if self.refused:
+            raise ClientError({"Error": {"Code": "UnauthorizedOperation", "Message": "no"}}, "CreateTags")
 
     def delete_snapshot(self, **asked: str) -> None:
         self.calls.append(f"delete {asked['SnapshotId']}")
@@ -100,6 +107,7 @@ class Scene:
             downloads={"models/a.onnx": URL},
             tags={"capctl:run": RUN.id},
             run_id=RUN.id,
+            instance_type="m6i.large",
         )
 
     def bake(self) -> str:
@@ -237,6 +245,67 @@ def test_ami_of_another_run_is_never_removed(tmp_path: Path, monkeypatch: pytest
     assert scene.ec2.calls == []
 
 
+PENDING = 'evidence(); message("AMI: ami-0123456789abcdef0"); '
+GIVES_UP = """error("Error waiting for AMI: Failed with ResourceNotReady error\\noriginal error: ResourceNotReady: exceeded wait attempts")
+line("ui", "error", "Build 'x' errored after 1 s: Error waiting for AMI: ResourceNotReady: exceeded wait attempts"); sys.exit(1)"""
+
+
+def with_pending_ami(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, *, state: str = "pending") -> Scene:
+    scene = Scene(tmp_path, monkeypatch, script)
+    disk = {"Ebs": {"SnapshotId": "snap-1"}}
+    scene.ec2.images.append({"ImageId": "ami-0123456789abcdef0", "State": state, "BlockDeviceMappings": [disk]})
+    return scene
+
+
+@pytest.mark.parametrize("state", ["pending", "available"])
+def test_ami_that_packer_waited_for_in_vain_stays_and_is_tagged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: str
+) -> None:
+    scene = with_pending_ami(tmp_path, monkeypatch, PENDING + GIVES_UP, state=state)
+    error = scene.failure()
+    assert (error.code, error.exit_code) == ("ami-pending", ExitCode.TIMED_OUT)
+    assert "`ami-0123456789abcdef0`" in error.message
+    assert "goes on waiting" in error.hint
+    assert scene.ec2.calls == ["tag ami-0123456789abcdef0 snap-1 capctl:run"]
+
+
+def test_pending_ami_stays_after_a_failure_of_another_kind_which_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = PENDING + 'error("Error waiting for AMI: ExpiredToken: The security token is expired"); sys.exit(1)'
+    scene = with_pending_ami(tmp_path, monkeypatch, script)
+    scene.ec2.refused = True
+    error = scene.failure()
+    assert error.code == "credentials-expired"
+    assert "AMI `ami-0123456789abcdef0` is still pending and stays" in error.details[-1]
+    assert not [call for call in scene.ec2.calls if "deregister" in call]
+    assert any("tagging AMI `ami-0123456789abcdef0`" in line for line in scene.ui.lines)
+
+
+@pytest.mark.parametrize(("state", "script"), [("failed", PENDING), ("pending", PENDING.replace("evidence(); ", ""))])
+def test_ami_that_failed_or_was_never_accepted_goes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: str, script: str
+) -> None:
+    scene = with_pending_ami(tmp_path, monkeypatch, script + GIVES_UP, state=state)
+    scene.failure()
+    assert scene.ec2.calls == ["deregister ami-0123456789abcdef0", "delete snap-1"]
+
+
+def test_pending_ami_of_an_interrupted_bake_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = with_pending_ami(
+        tmp_path, monkeypatch, PENDING.replace("message", "say('Creating'); message") + "time.sleep(60)"
+    )
+
+    def interrupt(line: str) -> None:
+        if line.startswith("AMI:"):
+            raise Interrupted("interrupted", "a signal")
+
+    monkeypatch.setattr(scene.ui, "detail", interrupt)
+    assert scene.failure().code == "interrupted"
+    assert scene.reports
+    assert scene.ec2.calls == ["deregister ami-0123456789abcdef0", "delete snap-1"]
+
+
 def test_missing_packer_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scene = Scene(tmp_path, monkeypatch, GOOD)
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -313,7 +382,7 @@ def test_private_ip_needs_no_plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         ("RequestError: send request failed", "aws-unreachable", ExitCode.FAILED),
         ("InvalidAMIName.Duplicate: AMI name x is already in use", "ami-name-taken", ExitCode.FAILED),
         ("Timeout waiting for SSH.", "instance-unreachable", ExitCode.TIMED_OUT),
-        ("Unknown source amazon-ebs.models", "packer-plugin-missing", ExitCode.FAILED),
+        ("Error: Unknown source type amazon-ebs", "packer-plugin-missing", ExitCode.FAILED),
         ("Script exited with non-zero exit status: 12. Allowed exit codes are: [0]", "bake-failed", ExitCode.FAILED),
         (
             "Couldn't find specified instance profile: NoSuchEntity: Instance Profile x cannot be found.",

@@ -9,6 +9,8 @@ from tests.dev.pages import command_helps
 # IAM actions whose name is not that of an API call.
 WITHOUT_CALL = {
     "iam:PassRole",
+    "kms:ReEncryptFrom",
+    "kms:ReEncryptTo",
     "s3:GetBucketPublicAccessBlock",
     "s3:GetEncryptionConfiguration",
     "s3:GetLifecycleConfiguration",

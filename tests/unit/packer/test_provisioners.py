@@ -19,7 +19,7 @@ pytestmark = [
     pytest.mark.skipif(shutil.which("curl") is None, reason="`curl` is not installed"),
 ]
 
-INSTALL, _, VALIDATE = packer.PROVISIONERS
+INSTALL, CLEAN, VALIDATE = packer.PROVISIONERS
 CONTENTS = {
     "models/age v1.onnx": b"age" * 1000,
     'checkpoints/llava/quoted".bin': b"weights" * 1000,
@@ -59,9 +59,15 @@ class Instance:
             "MODEL_ROOT": str(self.root),
             "EVIDENCE": str(self.folder / "evidence.json"),
             "INSTANCE_ID": "i-0123456789abcdef0",
-            "HOMES": str(self.folder),
+            "DISK": str(self.folder),
         }
         return subprocess.run(["bash", str(script)], capture_output=True, text=True, check=False, env=environment)
+
+    def leave(self, *paths: str) -> None:
+        """Files on the disk that are none of the models."""
+        for path in paths:
+            (self.folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (self.folder / path).write_text("left")
 
     def installed(self) -> Instance:
         done = self.run(INSTALL)
@@ -152,10 +158,57 @@ def test_validate_refuses_whatever_is_not_the_set(instance: Instance, damage: st
     assert not (instance.folder / "evidence.json").exists()
 
 
-@pytest.mark.parametrize("home", ["root", "home/ec2-user"])
-def test_validate_refuses_a_key_that_was_left(instance: Instance, home: str) -> None:
-    instance.installed()
-    key = instance.folder / home / ".ssh/authorized_keys"
-    key.parent.mkdir(parents=True)
-    key.touch()
+REMOVED = (
+    "root/.ssh/authorized_keys",
+    "home/ec2-user/.ssh/authorized_keys",
+    "root/.bash_history",
+    "home/ec2-user/.python_history",
+    "etc/ssh/ssh_host_ed25519_key",
+    "etc/ssh/ssh_host_ed25519_key.pub",
+    "etc/machine-id",
+    "var/lib/ecs/data/agent.db",
+    "var/lib/cloud/instance",
+    "var/lib/cloud/instances/i-0123456789abcdef0/user-data.txt",
+    "var/lib/cloud/data/instance-id",
+)
+OF_THE_BASE = (
+    "root/.aws/credentials",
+    "home/ec2-user/.aws/config",
+    "home/ec2-user/.netrc",
+    "root/.git-credentials",
+    "root/.docker/config.json",
+)
+
+
+@pytest.mark.parametrize("left", [*REMOVED, *OF_THE_BASE, "opt/dl-models.incoming/models/part"])
+def test_validate_refuses_what_no_instance_may_inherit(instance: Instance, left: str) -> None:
+    instance.installed().leave(left)
+    done = instance.run(VALIDATE)
+    assert done.returncode != 0
+    assert f"capctl-bake: leftover: {instance.folder}/" in done.stderr
+    assert not (instance.folder / "evidence.json").exists()
+
+
+def test_validate_accepts_what_was_cleaned(instance: Instance) -> None:
+    instance.installed().leave(
+        *REMOVED, "home/ec2-user/.bashrc", "etc/ssh/sshd_config", "var/tmp/x", "var/lib/cloud/seed/x"
+    )
+    cleaned = instance.run(CLEAN)
+    assert cleaned.returncode == 0, cleaned.stderr
+    done = instance.run(VALIDATE)
+    assert done.returncode == 0, done.stderr
+    left = {path.relative_to(instance.folder).as_posix() for path in instance.folder.rglob("*") if path.is_file()}
+    assert left.issuperset({"home/ec2-user/.bashrc", "etc/ssh/sshd_config", "var/lib/cloud/seed/x"})
+    assert "var/tmp/x" not in left
+    # Without the file, systemd would take the next boot for the first of a new system.
+    assert (instance.folder / "etc/machine-id").read_text() == ""
+
+
+def test_validate_finds_a_link_that_leads_nowhere(instance: Instance) -> None:
+    (instance.installed().folder / "var/lib/cloud").mkdir(parents=True)
+    (instance.folder / "var/lib/cloud/instance").symlink_to("/nowhere")
     assert "capctl-bake: leftover: " in instance.run(VALIDATE).stderr
+
+
+def test_clean_of_a_machine_without_any_of_it_succeeds(instance: Instance) -> None:
+    assert instance.run(CLEAN).returncode == 0

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
 import re
-import shutil
 import stat
 import subprocess
 from dataclasses import fields, replace
@@ -16,6 +16,7 @@ import packer
 from packer.manifest import ManifestUnreadable, read_manifest
 from packer.variables import BakeVariables, ModelDownload, write_model_list
 from tests.fakes.packer import bake_variables
+from tests.packers import PACKERS, packer_environment
 
 README = Path(packer.__file__).with_name("README.md")
 MODEL = ModelDownload(path="models/a b.onnx", bytes=3, sha256="aa" * 32, mode="0444", url="https://x/y?z")
@@ -24,26 +25,35 @@ MODEL = ModelDownload(path="models/a b.onnx", bytes=3, sha256="aa" * 32, mode="0
 def test_template_dataclass_and_readme_name_the_same_variables() -> None:
     of_template = set(re.findall(r'^variable "(\w+)"', packer.TEMPLATE.read_text(), re.MULTILINE))
     assert of_template == {field.name for field in fields(BakeVariables)}
-    rows = [line.split("|")[1] for line in README.read_text().splitlines() if line.startswith("| `")]
-    assert of_template <= {name for row in rows for name in re.findall(r"`(\w+)`", row)}
+    table = README.read_text().partition("## Variables")[2]
+    rows = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
+    assert of_template == {name for row in rows for name in re.findall(r"`(\w+)`", row)}
 
 
-@pytest.mark.skipif(shutil.which("packer") is None, reason="`packer` is not installed")
+@pytest.mark.parametrize("packer_name", PACKERS)
 @pytest.mark.parametrize("interface", ["private_ip", "public_ip", "session_manager"])
-def test_packer_accepts_the_template(tmp_path: Path, interface: str) -> None:
+def test_packer_accepts_the_template(tmp_path: Path, interface: str, packer_name: str) -> None:
     wanted = replace(
-        bake_variables(tmp_path), ssh_interface=interface, custom_endpoint="http://127.0.0.1:1", instance_profile="p"
+        bake_variables(tmp_path),
+        ssh_interface=interface,
+        custom_endpoint="http://127.0.0.1:1",
+        instance_profile="p",
+        subnet_id="subnet-1",
+        kms_key_id="alias/vision",
     )
     wanted.write(tmp_path / "bake.pkrvars.json")
     command = ["packer", "validate", f"-var-file={tmp_path / 'bake.pkrvars.json'}", str(packer.TEMPLATE)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    environment = {**os.environ, **packer_environment(packer_name)}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path, env=environment)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.skipif(shutil.which("packer") is None, reason="`packer` is not installed")
-def test_template_is_formatted() -> None:
+@pytest.mark.parametrize("packer_name", PACKERS)
+def test_template_is_formatted(packer_name: str) -> None:
+    environment = {**os.environ, **packer_environment(packer_name)}
     for file in (packer.TEMPLATE, packer.PLUGINS):
-        assert subprocess.run(["packer", "fmt", "-check", str(file)], capture_output=True, check=False).returncode == 0
+        command = ["packer", "fmt", "-check", str(file)]
+        assert subprocess.run(command, capture_output=True, check=False, env=environment).returncode == 0
 
 
 def test_absent_values_are_null_in_the_variable_file(tmp_path: Path) -> None:
