@@ -14,7 +14,7 @@ class FakeEc2:
     def __init__(self, *images: dict[str, Any]) -> None:
         self.images = images
 
-    def client(self, service: str) -> FakeEc2:
+    def client(self, service: str, _: str | None = None) -> FakeEc2:
         assert service == "ec2"
         return self
 
