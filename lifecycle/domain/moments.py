@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from lifecycle.errors import UsageError
 
-_SPAN = re.compile(r"(\d{1,5})([hdw])")
+_SPAN = re.compile(r"([1-9]\d{0,4})([hdw])")
 _HOURS = {"h": 1, "d": 24, "w": 24 * 7}
 
 
@@ -13,11 +13,11 @@ def parse_moment(text: str) -> datetime:
     """A date or a time in ISO 8601, in UTC unless it says otherwise. Raises `UsageError("time-invalid")`."""
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError as error:
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
         raise UsageError(
             "time-invalid", f"`{text}` is no date", hint="Write `2027-03-31` or `2027-03-31T18:00Z`"
         ) from error
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
 
 
 def parse_span(text: str) -> timedelta:

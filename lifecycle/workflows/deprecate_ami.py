@@ -34,7 +34,9 @@ class Deprecate:
     )
 
     def describe(self) -> str:
-        until = f"deprecate {self.ami_id} from {_text(self.at)} on" if self.at else f"no longer deprecate {self.ami_id}"
+        until = (
+            f"deprecate {self.ami_id} from {_text(self.at)} on" if self.at else f"undo the deprecation of {self.ami_id}"
+        )
         return f"{until}; nothing stops working"
 
     def apply(self) -> str:
@@ -61,20 +63,20 @@ def asked_moment(clock: Clock, *, at: str | None, within: str | None, undo: bool
     if undo:
         return None
     now = clock.now()
-    moment = to_the_minute(parse_moment(at) if at else now + parse_span(within or ""))
-    if not now < moment <= now + _AT_MOST:
+    moment = parse_moment(at) if at else now + parse_span(within or "")
+    if moment > now + _AT_MOST or (rounded := to_the_minute(moment)) <= now:
         raise UsageError(
             "time-invalid",
-            f"{_text(moment)} is {'in the past' if moment <= now else 'more than ten years away'}",
+            f"{_text(moment)} is {'over, to the minute' if moment <= now + _AT_MOST else 'more than ten years away'}",
             hint="Name a time from now on and within ten years",
         )
-    return moment
+    return rounded
 
 
 def plan_deprecate(ports: Ports, target: Target, ami_id: AmiId, at: datetime | None) -> Plan:
     """One step, or none when it is so already."""
     own_ami(ports.amis, target, ami_id)
-    title = f"deprecate {ami_id}" if at else f"no longer deprecate {ami_id}"
+    title = f"deprecate {ami_id}" if at else f"undo the deprecation of {ami_id}"
     found = _deprecated_at(ports.amis, ami_id)
     if found == at:
         return Plan(

@@ -40,7 +40,7 @@ class ChangeGrants:
     def describe(self) -> str:
         if self.add:
             return f"share {self.ami.id} with {_listed(self.add)}"
-        return f"no longer share {self.ami.id} with {_listed(self.remove)}"
+        return f"stop sharing {self.ami.id} with {_listed(self.remove)}"
 
     def apply(self) -> str:
         self.amis.change_grants(self.ami.id, add=self.add, remove=self.remove)
@@ -114,7 +114,7 @@ def plan_revoke(ports: Ports, target: Target, ami_id: AmiId, grants: tuple[Grant
     """Take back what of `grants` is given, whatever has become of the AMI. Raises `CapctlError("ami-missing" | "ami-foreign")`."""
     ami = own_ami(ports.amis, target, ami_id)
     remove = _still_given(ports.amis, ami.id, grants)
-    title = f"no longer share {ami.id}"
+    title = f"revoke grants on {ami.id}"
     if not remove:
         return Plan(title=title, because=f"it is not shared with {_listed(grants)}")
     step = ChangeGrants(amis=ports.amis, ami=ami, add=(), remove=remove)

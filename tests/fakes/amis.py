@@ -138,6 +138,10 @@ class FakeAmis:
         accounts = {grant for grant in add if grant.account}
         self._snapshot_grants[ami_id] = (of_snapshots | accounts) - set(remove)
 
+    def lose_snapshot_grants(self, ami_id: AmiId) -> None:
+        """What a change of grants leaves that was cut off after the AMI's own."""
+        self._snapshot_grants.pop(ami_id, None)
+
     def snapshot_grants(self, ami_id: AmiId) -> dict[str, frozenset[Grant]]:
         return {snapshot: self._snapshot_grants.get(ami_id, frozenset()) for snapshot in self.get(ami_id).snapshot_ids}
 
