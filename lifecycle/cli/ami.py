@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lifecycle.cli import ami_documents
+from lifecycle.cli import ami_copy, ami_deprecate, ami_disable, ami_documents, ami_share
 from lifecycle.cli.context import Invocation, NounGroup, dry_run_option, pass_invocation
 from lifecycle.cli.render import check_table, fields, table, time_text
 from lifecycle.domain.ami import AmiStatus
@@ -74,7 +74,8 @@ def verify(invocation: Invocation, ami: str) -> None:
     from lifecycle.domain.ami import parse_ami_id
     from lifecycle.workflows.verify_ami import NOT_CHECKED, ami_rejection, verify_ami
 
-    report = verify_ami(invocation.app, invocation.app.target, parse_ami_id(ami))
+    app = invocation.app
+    report = verify_ami(app.amis, app.objects, app.target, parse_ami_id(ami))
     document = ami_documents.ami_verification(report, not_checked=NOT_CHECKED)
     invocation.emit(
         "capctl.ami-verification/1",
@@ -115,3 +116,9 @@ def _details(ami: AmiRecord) -> str:
         ("run", ami.tags.get(Tag.RUN)),
     )
     return brief(fields(pairs))
+
+
+command.add_command(ami_copy.command, "copy")
+command.add_command(ami_deprecate.command, "deprecate")
+command.add_command(ami_disable.command, "disable")
+command.add_command(ami_share.command, "share")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from lifecycle.cli.documents import Document, checks, utc
 
 if TYPE_CHECKING:
-    from lifecycle.domain.ami import AmiRecord
+    from lifecycle.domain.ami import AmiId, AmiRecord, Grant
+    from lifecycle.workflows.copy_ami import Copy
     from lifecycle.workflows.verify_ami import AmiReport
 
 
@@ -53,4 +54,52 @@ def ami_verification(report: AmiReport, *, not_checked: Sequence[str]) -> Docume
         "ok": not report.failed,
         "checks": checks(report.checks),
         "not_checked": list(not_checked),
+    }
+
+
+def ami_deprecation(record: AmiRecord, *, changed: bool) -> Document:
+    """From when on an AMI is advised against, to the minute; `null` when it is not."""
+    return {"id": record.id, "deprecated_at": utc(record.deprecated_at) or None, "changed": changed}
+
+
+def ami_disable(record: AmiRecord, *, changed: bool) -> Document:
+    """An AMI that was withdrawn, or is back; `disabled_at` is `null` unless it is withdrawn."""
+    from lifecycle.domain.ami import Tag
+
+    return {
+        "id": record.id,
+        "state": record.state,
+        "status": record.status,
+        "disabled_at": utc(record.tags.get(Tag.DISABLED_AT, "")) or None,
+        "changed": changed,
+    }
+
+
+def ami_copy(source: AmiId, region: str, copies: Iterable[Copy]) -> Document:
+    """What came of each region; `region` is that of the source. Of a copy that failed, `id` and `status` are `null`."""
+    return {
+        "id": source,
+        "region": region,
+        "copies": [
+            {
+                "region": copy.region,
+                "id": copy.ami.id if copy.ami else None,
+                "status": copy.ami.status if copy.ami else None,
+                "changed": copy.is_changed,
+                "error": {"code": copy.failure.code, "message": copy.failure.message} if copy.failure else None,
+            }
+            for copy in copies
+        ],
+    }
+
+
+def ami_share(ami_id: AmiId, grants: Collection[Grant], *, changed: bool) -> Document:
+    """Whom an AMI is shared with; `public` says that everybody has it, which capctl never does."""
+    return {
+        "id": ami_id,
+        "accounts": sorted(grant.account for grant in grants if grant.account),
+        "organizations": sorted(grant.organization for grant in grants if grant.organization),
+        "units": sorted(grant.unit for grant in grants if grant.unit),
+        "public": any(grant.group for grant in grants),
+        "changed": changed,
     }

@@ -31,6 +31,9 @@ class Amis(Protocol):
     def tag(self, ami_id: AmiId, tags: dict[str, str]) -> None:
         """Set tags on the AMI and its snapshots."""
 
+    def untag(self, ami_id: AmiId, keys: Collection[str]) -> None:
+        """Take tags off the AMI and its snapshots; one that is not there is no failure."""
+
     def require_imds_v2(self, ami_id: AmiId) -> None:
         """Require IMDSv2 on instances of this AMI."""
 
@@ -38,7 +41,8 @@ class Amis(Protocol):
         """Advise against the AMI from `at` on, to the minute; None takes the advice back. Nothing stops working."""
 
     def disable(self, ami_id: AmiId) -> None:
-        """Let nobody start instances of the AMI, whatever names it; takes its grants away. Repeating it changes nothing."""
+        """Let nobody start instances of the AMI, whatever names it; takes its grants and those of its snapshots away. Repeating it
+        changes nothing."""
 
     def enable(self, ami_id: AmiId) -> None:
         """Let the account start instances of a disabled AMI again. Repeating it changes nothing."""
@@ -47,7 +51,13 @@ class Amis(Protocol):
         """Who else may start instances of the AMI."""
 
     def change_grants(self, ami_id: AmiId, *, add: Collection[Grant] = (), remove: Collection[Grant] = ()) -> None:
-        """Let others start instances of the AMI, or no longer; accounts may copy its snapshots just as long."""
+        """Let others start instances of the AMI, or no longer; accounts may copy its snapshots just as long. What is so already stays.
+
+        Raises `CapctlError("ami-not-shareable")` for an AMI whose snapshots are encrypted with the account's default key.
+        """
+
+    def snapshot_grants(self, ami_id: AmiId) -> dict[str, frozenset[Grant]]:
+        """Who else may copy each of the AMI's snapshots: accounts, or everybody."""
 
     def copy_from(self, region: str, ami: AmiRecord, *, tags: dict[str, str]) -> AmiId:
         """Begin to copy an AMI of another region into this one, under its name; the copy and its snapshots carry `tags` from the

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from lifecycle.domain.ami import TRANSITIONS, AmiStatus, Tag
+from lifecycle.domain.ami import TRANSITIONS, AmiRecord, AmiStatus, Tag
 from lifecycle.domain.permissions import READ_AMIS
 from lifecycle.errors import CapctlError
-from lifecycle.ports import Ports
+from lifecycle.ports.amis import Amis
 from lifecycle.workflows.lookups import ami_named
 
 
@@ -13,7 +13,7 @@ from lifecycle.workflows.lookups import ami_named
 class SetStatus:
     """Tag an AMI with the status that it has come to; one that another run took further keeps its own."""
 
-    ports: Ports
+    amis: Amis
     name: str
     to: AmiStatus
     permissions: tuple[str, ...] = (*READ_AMIS, "ec2:CreateTags")
@@ -22,28 +22,34 @@ class SetStatus:
         return f"tag {self.name} as {self.to}"
 
     def apply(self) -> AmiStatus:
-        ami = ami_named(self.ports, self.name)
+        ami = ami_named(self.amis, self.name)
         status = ami.known_status()
         if status is not self.to and self.to not in TRANSITIONS[status]:
             if status is None or status.is_withdrawn or not status.is_at_least(self.to):
-                raise CapctlError(
-                    "ami-status-refused",
-                    f"AMI `{ami.id}` is {status or 'not tagged'} and cannot become {self.to}",
-                    hint="Run `capctl ami bake --force` for another AMI of the same content"
-                    if status and status.is_withdrawn
-                    else f"Next it can become {' or '.join(sorted(TRANSITIONS[status]))}; `capctl ami verify {ami.id}` says what it lacks",
-                )
+                raise status_refused(ami, self.to)
             return status
-        self.ports.amis.tag(ami.id, {Tag.STATUS.value: self.to.value})
+        self.amis.tag(ami.id, {Tag.STATUS.value: self.to.value})
         return self.to
 
     def verify(self, result: AmiStatus) -> None:
-        require_tags(self.ports, self.name, {Tag.STATUS.value: result.value})
+        require_tags(self.amis, self.name, {Tag.STATUS.value: result.value})
 
 
-def require_tags(ports: Ports, name: str, tags: dict[str, str]) -> None:
+def status_refused(ami: AmiRecord, to: AmiStatus) -> CapctlError:
+    """The error for an AMI whose life does not lead to the status."""
+    status = ami.known_status()
+    return CapctlError(
+        "ami-status-refused",
+        f"AMI `{ami.id}` is {status or 'not tagged'} and cannot become {to}",
+        hint="Run `capctl ami bake --force` for another AMI of the same content"
+        if status and status.is_withdrawn
+        else f"Next it can become {' or '.join(sorted(TRANSITIONS[status]))}; `capctl ami verify {ami.id}` says what it lacks",
+    )
+
+
+def require_tags(amis: Amis, name: str, tags: dict[str, str]) -> None:
     """Read tags back that were set. Raises `CapctlError("tags-not-set")`."""
-    ami = ami_named(ports, name)
+    ami = ami_named(amis, name)
     wrong = [key for key, value in tags.items() if ami.tags.get(key) != value]
     if wrong:
         found = ami.tags.get(wrong[0])
@@ -52,3 +58,15 @@ def require_tags(ports: Ports, name: str, tags: dict[str, str]) -> None:
             f"AMI `{ami.id}` has {f'tag `{wrong[0]}={found}`' if found else f'no tag `{wrong[0]}`'} after another was set",
             hint="Look at it with `capctl ami show`, then run the same command again",
         )
+
+
+def require_snapshot_tags(amis: Amis, ami: AmiRecord, tags: dict[str, str]) -> None:
+    """Read tags back on every snapshot of an AMI. Raises `CapctlError("tags-not-set")`."""
+    found = {snapshot.id: snapshot.tags for snapshot in amis.snapshots(ami.snapshot_ids)}
+    for snapshot_id in ami.snapshot_ids:
+        if lacking := [key for key, value in tags.items() if found.get(snapshot_id, {}).get(key) != value]:
+            raise CapctlError(
+                "tags-not-set",
+                f"Snapshot `{snapshot_id}` of AMI `{ami.id}` does not have tag `{lacking[0]}` as it was set",
+                hint="Run the same command again",
+            )

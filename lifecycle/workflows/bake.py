@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lifecycle.config.target import Target
-from lifecycle.domain.ami import AmiRecord, AmiStatus, BakeInputs, Tag
+from lifecycle.domain.ami import AmiRecord, BakeInputs, Tag
 from lifecycle.domain.evidence import differences
 from lifecycle.domain.models import ModelSet
 from lifecycle.domain.permissions import READ_AMIS, READ_EVIDENCE, READ_OBJECTS, READ_STATE
@@ -13,21 +13,16 @@ from lifecycle.domain.plan import Done, Plan, Step
 from lifecycle.domain.run import Run
 from lifecycle.errors import CapctlError, UsageError
 from lifecycle.ports import Ports
-from lifecycle.workflows.ami_status import SetStatus
 from lifecycle.workflows.bake_evidence import read_evidence
-from lifecycle.workflows.bake_steps import (
-    BakeAmi,
-    ProveAmi,
-    RequireImdsV2,
-    TagInputs,
-    bake_tags,
-)
+from lifecycle.workflows.bake_steps import FINISH, BakeAmi, bake_tags, finish_steps
 from lifecycle.workflows.deregister import Deregister, require_unfinished, require_unused
 from lifecycle.workflows.lookups import ami_named, locked
 from lifecycle.workflows.model_objects import distinct, missing_objects
 
 _LARGEST = 5  # files that are named when the set is too large
-PERMISSIONS = {"ami bake": (*READ_AMIS, *READ_EVIDENCE, *READ_OBJECTS, *READ_STATE, "ssm:GetParameter")}
+PERMISSIONS = {
+    "ami bake": (*READ_AMIS, *READ_EVIDENCE, *READ_OBJECTS, *READ_STATE, *FINISH, "ssm:GetParameter"),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +54,7 @@ def bake(
     plan = plan_bake(ports, target, run, wanted)
     if carry_out(plan) is None:
         return None
-    return Baked(ami=ami_named(ports, wanted.name), is_changed=bool(plan.steps))
+    return Baked(ami=ami_named(ports.amis, wanted.name), is_changed=bool(plan.steps))
 
 
 def wanted_ami(ports: Ports, target: Target) -> WantedAmi:
@@ -108,16 +103,10 @@ def plan_bake(ports: Ports, target: Target, run: Run, wanted: WantedAmi) -> Plan
             ports.ui.note(f"AMI `{existing.id}` is replaced only if no release has it; the state of the stack tells")
             require_unused(ports, existing)
             because = f"AMI `{existing.id}` is `{existing.state}` and what it holds cannot be proven"
-            steps = (Deregister(ports=ports, ami=existing),)
+            steps = (Deregister(ports=ports, amis=ports.amis, ami=existing),)
         base = _checked_base(ports, target, wanted)
         steps += (BakeAmi(ports=ports, target=target, run=run, base=base, models=wanted.models, name=name, tags=tags),)
-    steps += (
-        TagInputs(ports=ports, target=target, name=name, tags=tags),
-        SetStatus(ports=ports, name=name, to=AmiStatus.CANDIDATE),
-        RequireImdsV2(ports=ports, name=name),
-        ProveAmi(ports=ports, target=target, name=name),
-        SetStatus(ports=ports, name=name, to=AmiStatus.VERIFIED),
-    )
+    steps += finish_steps(ports, target, ports.amis, name=name, tags=tags)
     return Plan(title=f"bake {name}", because=because, steps=steps)
 
 
@@ -139,7 +128,7 @@ def _baked_from(inputs: BakeInputs, ports: Ports, target: Target) -> tuple[AmiRe
 def _can_be_verified(ports: Ports, target: Target, ami: AmiRecord, models: ModelSet) -> bool:
     if ami.state.is_dead:
         return False
-    found = read_evidence(ports, target, ami)
+    found = read_evidence(ports.amis, ports.objects, target, ami)
     return found is not None and not differences(found[0], models)
 
 

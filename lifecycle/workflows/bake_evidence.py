@@ -10,6 +10,8 @@ from lifecycle.domain.evidence import Evidence, parse_evidence
 from lifecycle.domain.layout import Folder
 from lifecycle.errors import CapctlError
 from lifecycle.ports import Ports
+from lifecycle.ports.amis import Amis
+from lifecycle.ports.objects import ObjectStore
 
 
 def keep_evidence(ports: Ports, target: Target, document: dict[str, Any]) -> None:
@@ -23,17 +25,17 @@ def keep_evidence(ports: Ports, target: Target, document: dict[str, Any]) -> Non
         ports.objects.write(_evidence_uri(target, key), data)
 
 
-def read_evidence(ports: Ports, target: Target, ami: AmiRecord) -> tuple[Evidence, Digest] | None:
+def read_evidence(amis: Amis, objects: ObjectStore, target: Target, ami: AmiRecord) -> tuple[Evidence, Digest] | None:
     """What the instance that the AMI was made from had reported, and the document's digest; None if there is no report.
 
     EC2 names no instance for a copy, which has nothing but the tag; an AMI that has an instance must have that instance's report.
     """
-    instance_id = ports.amis.source_instance(ami.id)
+    instance_id = amis.source_instance(ami.id)
     for key in filter(None, (ami.tags.get(Tag.EVIDENCE), instance_id)):
         uri = _evidence_uri(target, key)
-        if ports.objects.find(uri) is None:
+        if objects.find(uri) is None:
             continue
-        data = b"".join(ports.objects.chunks(uri))
+        data = b"".join(objects.chunks(uri))
         try:
             evidence = parse_evidence(json.loads(data))
         except (ValueError, CapctlError):

@@ -14,8 +14,9 @@ from lifecycle.domain.permissions import READ_AMIS, READ_EVIDENCE
 from lifecycle.domain.run import Run
 from lifecycle.errors import CapctlError, Inconclusive
 from lifecycle.ports import Ports
+from lifecycle.ports.amis import Amis
 from lifecycle.ports.baker import AmiNameTaken, BakeRequest
-from lifecycle.workflows.ami_status import require_tags
+from lifecycle.workflows.ami_status import SetStatus, require_snapshot_tags, require_tags
 from lifecycle.workflows.bake_evidence import keep_evidence, read_evidence
 from lifecycle.workflows.lookups import ami_named
 from lifecycle.workflows.model_objects import object_uri
@@ -58,6 +59,9 @@ _OWN_KEY = (
 )
 # Beyond Packer's own, to remove what a bake left that failed.
 _REMOVE_LEFTOVERS = ("ec2:DeleteSnapshot", "ec2:DeleteVolume", "ec2:DeregisterImage", "ec2:DescribeKeyPairs")
+
+# What the steps of `finish_steps` ask.
+FINISH = (*READ_EVIDENCE, "ec2:CreateTags", "ec2:ModifyImageAttribute")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +120,7 @@ class BakeAmi:
         )
 
     def verify(self, _: str) -> None:
-        ami_named(self.ports, self.name)
+        ami_named(self.ports.amis, self.name)
 
     def _accept(self, document: dict[str, Any]) -> None:
         """Compare the instance's report with the lock, and keep it before there is an AMI that needs it."""
@@ -137,6 +141,7 @@ class TagInputs:
 
     ports: Ports
     target: Target
+    amis: Amis
     name: str
     tags: dict[str, str]
     permissions: tuple[str, ...] = (*READ_EVIDENCE, "ec2:CreateTags")
@@ -146,17 +151,17 @@ class TagInputs:
 
     def apply(self) -> str:
         timeout_s = self.target.settings.ami.timeout_s
-        ami = wait_available(
-            self.ports.amis, self.ports.clock, ami_named(self.ports, self.name).id, timeout_s=timeout_s
-        )
-        self.ports.amis.tag(ami.id, self._wanted(ami))
+        ami = wait_available(self.amis, self.ports.clock, ami_named(self.amis, self.name).id, timeout_s=timeout_s)
+        self.amis.tag(ami.id, self._wanted(ami))
         return "tagged"
 
     def verify(self, _: str) -> None:
-        require_tags(self.ports, self.name, self._wanted(ami_named(self.ports, self.name)))
+        ami = ami_named(self.amis, self.name)
+        require_tags(self.amis, self.name, self._wanted(ami))
+        require_snapshot_tags(self.amis, ami, self._wanted(ami))
 
     def _wanted(self, ami: AmiRecord) -> dict[str, str]:
-        found = read_evidence(self.ports, self.target, ami)
+        found = read_evidence(self.amis, self.ports.objects, self.target, ami)
         evidence = {Tag.EVIDENCE.value: found[1]} if found else {}
         # An AMI that another run made keeps that run's mark.
         run = {Tag.RUN.value: ami.tags.get(Tag.RUN) or self.tags[Tag.RUN]}
@@ -168,7 +173,7 @@ class TagInputs:
 class RequireImdsV2:
     """Instances of the AMI shall answer metadata requests with a session token only."""
 
-    ports: Ports
+    amis: Amis
     name: str
     permissions: tuple[str, ...] = (*READ_AMIS, "ec2:ModifyImageAttribute")
 
@@ -176,13 +181,13 @@ class RequireImdsV2:
         return f"require IMDSv2 on {self.name}"
 
     def apply(self) -> str:
-        self.ports.amis.require_imds_v2(ami_named(self.ports, self.name).id)
+        self.amis.require_imds_v2(ami_named(self.amis, self.name).id)
         return "required"
 
     def verify(self, _: str) -> None:
-        ami = ami_named(self.ports, self.name)
+        ami = ami_named(self.amis, self.name)
         if not ami.imds_v2:
-            raise CapctlError("imds-not-set", f"AMI `{ami.id}` still allows IMDSv1", hint="Run `capctl ami bake` again")
+            raise CapctlError("imds-not-set", f"AMI `{ami.id}` still allows IMDSv1", hint="Run the same command again")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,6 +196,7 @@ class ProveAmi:
 
     ports: Ports
     target: Target
+    amis: Amis
     name: str
     permissions: tuple[str, ...] = READ_EVIDENCE
 
@@ -198,11 +204,25 @@ class ProveAmi:
         return f"verify {self.name}"
 
     def apply(self) -> AmiReport:
-        return verify_ami(self.ports, self.target, ami_named(self.ports, self.name).id)
+        ami = ami_named(self.amis, self.name)
+        return verify_ami(self.amis, self.ports.objects, self.target, ami.id)
 
     def verify(self, result: AmiReport) -> None:
         if failure := ami_rejection(result):
             raise failure
+
+
+def finish_steps(
+    ports: Ports, target: Target, amis: Amis, *, name: str, tags: dict[str, str]
+) -> tuple[TagInputs, SetStatus, RequireImdsV2, ProveAmi, SetStatus]:
+    """From an AMI that is being made, in the region of `amis`, to one that is verified; `tags` are of what went into it."""
+    return (
+        TagInputs(ports=ports, target=target, amis=amis, name=name, tags=tags),
+        SetStatus(amis=amis, name=name, to=AmiStatus.CANDIDATE),
+        RequireImdsV2(amis=amis, name=name),
+        ProveAmi(ports=ports, target=target, amis=amis, name=name),
+        SetStatus(amis=amis, name=name, to=AmiStatus.VERIFIED),
+    )
 
 
 def bake_tags(inputs: BakeInputs, *, project: str, name: str, commit: str, run: Run) -> dict[str, str]:

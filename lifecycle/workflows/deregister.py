@@ -6,6 +6,7 @@ from lifecycle.domain.ami import AmiRecord, AmiState
 from lifecycle.domain.permissions import READ_AMIS, READ_STATE
 from lifecycle.errors import CapctlError
 from lifecycle.ports import Ports
+from lifecycle.ports.amis import Amis
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,6 +14,7 @@ class Deregister:
     """Remove an AMI that has the name and cannot be proven."""
 
     ports: Ports
+    amis: Amis
     ami: AmiRecord
     permissions: tuple[str, ...] = (*READ_AMIS, *READ_STATE, "ec2:DeleteSnapshot", "ec2:DeregisterImage")
 
@@ -22,17 +24,17 @@ class Deregister:
     def apply(self) -> str:
         if ami := self._still_there():
             require_unused(self.ports, ami)
-            self.ports.amis.deregister(ami.id)
+            self.amis.deregister(ami.id)
         return AmiState.DEREGISTERED
 
     def verify(self, _: str) -> None:
         if left := self._still_there():
             raise CapctlError(
-                "ami-not-removed", f"AMI `{left.id}` is still `{left.state}`", hint="Run `capctl ami bake` again"
+                "ami-not-removed", f"AMI `{left.id}` is still `{left.state}`", hint="Run the same command again"
             )
 
     def _still_there(self) -> AmiRecord | None:
-        found = self.ports.amis.by_name(self.ami.name)
+        found = self.amis.by_name(self.ami.name)
         return found if found and found.id == self.ami.id else None
 
 

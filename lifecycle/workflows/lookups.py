@@ -1,10 +1,12 @@
 """What there is: the pointer, releases, AMIs by name, the lock."""
 
-from lifecycle.domain.ami import AmiRecord
+from lifecycle.config.target import Target
+from lifecycle.domain.ami import AmiId, AmiRecord, Tag
 from lifecycle.domain.models import ModelSet
 from lifecycle.domain.release import DeployedRelease, Pointer
 from lifecycle.errors import CapctlError, UsageError
 from lifecycle.ports import Ports
+from lifecycle.ports.amis import Amis
 
 
 def active_pointer(ports: Ports) -> Pointer:
@@ -33,11 +35,35 @@ def release_among(releases: tuple[DeployedRelease, ...], release_id: str) -> Dep
     )
 
 
-def ami_named(ports: Ports, name: str) -> AmiRecord:
+def ami_named(amis: Amis, name: str) -> AmiRecord:
     """The AMI of that name. Raises `CapctlError("ami-missing")`."""
-    ami = ports.amis.by_name(name)
+    ami = amis.by_name(name)
     if ami is None:
         raise CapctlError("ami-missing", f"There is no AMI `{name}`", hint="Run `capctl ami bake` again")
+    return ami
+
+
+def own_ami(amis: Amis, target: Target, ami_id: AmiId) -> AmiRecord:
+    """The AMI, which must be the project's. Raises `CapctlError("ami-missing" | "ami-foreign")`."""
+    ami = amis.get(ami_id)
+    if ami.tags.get(Tag.PROJECT) != target.project:
+        raise CapctlError(
+            "ami-foreign",
+            f"AMI `{ami_id}` is not tagged `{Tag.PROJECT}={target.project}`, so it is not this project's to change",
+            hint="Pick one from `capctl ami ls`",
+        )
+    return ami
+
+
+def proven_ami(amis: Amis, target: Target, ami_id: AmiId) -> AmiRecord:
+    """The project's AMI, which must have passed every check. Raises as `own_ami`, and `CapctlError("ami-not-verified")`."""
+    ami = own_ami(amis, target, ami_id)
+    if not ami.is_proven:
+        raise CapctlError(
+            "ami-not-verified",
+            f"AMI `{ami.id}` is `{ami.state}` and {ami.known_status() or 'not tagged'}; only a verified one is given away",
+            hint=f"Run `capctl ami verify {ami.id}`, or bake again",
+        )
     return ami
 
 

@@ -6,11 +6,13 @@ from lifecycle.config.target import Target
 from lifecycle.domain.ami import REQUIRED_TAGS, AmiId, AmiRecord, AmiState, BakeInputs, Tag
 from lifecycle.domain.check import Check
 from lifecycle.domain.digest import Digest
+from lifecycle.domain.evidence import Evidence
 from lifecycle.domain.measures import counted, size_text
 from lifecycle.domain.models import ModelSet
 from lifecycle.domain.permissions import READ_AMIS, READ_EVIDENCE
 from lifecycle.errors import CapctlError
-from lifecycle.ports import Ports
+from lifecycle.ports.amis import Amis
+from lifecycle.ports.objects import ObjectStore
 from lifecycle.workflows.bake_evidence import read_evidence
 
 PERMISSIONS = {"ami verify": (*READ_AMIS, *READ_EVIDENCE)}
@@ -35,10 +37,14 @@ class AmiReport:
         return tuple(check for check in self.checks if not check.ok)
 
 
-def verify_ami(ports: Ports, target: Target, ami_id: AmiId) -> AmiReport:
-    """Check state, tags, access to instance metadata, and what the instance of the bake read back before the snapshot."""
-    ami = ports.amis.get(ami_id)
-    return AmiReport(ami=ami, checks=(*_checks_of_record(ami, target), *_checks_of_evidence(ports, target, ami)))
+def verify_ami(amis: Amis, objects: ObjectStore, target: Target, ami_id: AmiId) -> AmiReport:
+    """Check state, tags, access to instance metadata, and what the instance of the bake read back before the snapshot.
+
+    `amis` are those of the AMI's region; reports of instances are in the target's bucket, wherever a copy is.
+    """
+    ami = amis.get(ami_id)
+    evidence = read_evidence(amis, objects, target, ami)
+    return AmiReport(ami=ami, checks=(*_checks_of_record(ami, target), *_checks_of_evidence(evidence, target, ami)))
 
 
 def ami_rejection(report: AmiReport) -> CapctlError | None:
@@ -86,8 +92,7 @@ def _checks_of_record(ami: AmiRecord, target: Target) -> tuple[Check, ...]:
     )
 
 
-def _checks_of_evidence(ports: Ports, target: Target, ami: AmiRecord) -> tuple[Check, ...]:
-    found = read_evidence(ports, target, ami)
+def _checks_of_evidence(found: tuple[Evidence, Digest] | None, target: Target, ami: AmiRecord) -> tuple[Check, ...]:
     if found is None:
         return (
             Check(

@@ -28,7 +28,7 @@ def wait_available(amis: Amis, clock: Clock, ami_id: AmiId, *, timeout_s: float)
             raise CapctlError(
                 "ami-failed",
                 f"AMI `{ami_id}` is `{ami.state}`{f': {ami.state_reason}' if ami.state_reason else ''}",
-                hint="Run `capctl ami bake` again; it removes this one first"
+                hint="Run the same command again; it removes this one first"
                 if ami.state.is_dead
                 else "Run `capctl ami bake --force` for another AMI of the same content",
             )
@@ -38,12 +38,28 @@ def wait_available(amis: Amis, clock: Clock, ami_id: AmiId, *, timeout_s: float)
         return TimedOut(
             "ami-pending",
             f"AMI `{ami_id}` is {f'still `{ami.state}`' if ami else 'not visible'} after {timeout_s:g} s",
-            hint="Run `capctl ami bake` again; it goes on waiting",
+            hint="Run the same command again; it goes on waiting",
         )
 
     how = Wait(shortest_s=0.25, longest_s=15.0, successes=_SUCCESSES, timeout_s=timeout_s)
     found = wait_for(look, _is_available, how, clock, timed_out=timed_out)
     assert found, "an AMI that is available was seen"
+    return found
+
+
+def wait_named(amis: Amis, clock: Clock, name: str) -> AmiRecord:
+    """The AMI of that name, which EC2 has begun to make. Raises `TimedOut("ami-pending")` when it does not become visible."""
+
+    def timed_out(_: AmiRecord | None) -> TimedOut:
+        return TimedOut(
+            "ami-pending",
+            f"AMI `{name}` is not visible after {_APPEARS_WITHIN_S:g} s",
+            hint="Run the same command again; it goes on waiting",
+        )
+
+    how = Wait(shortest_s=0.25, longest_s=15.0, timeout_s=_APPEARS_WITHIN_S)
+    found = wait_for(lambda: amis.by_name(name), lambda ami: ami is not None, how, clock, timed_out=timed_out)
+    assert found, "an AMI of the name was seen"
     return found
 
 

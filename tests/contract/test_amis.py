@@ -182,6 +182,36 @@ def test_grants_are_added_and_removed(account: Account, name: str) -> None:
     assert account.amis.grants(made.id) == {org}
 
 
+def test_accounts_may_copy_the_snapshots_as_long_as_they_may_start_the_ami(account: Account, name: str) -> None:
+    made, _ = account.make(name, {})
+    (snapshot,) = made.snapshot_ids
+    other = Grant(account="210987654321")
+    unit = Grant(unit="arn:aws:organizations::123456789012:ou/o-abcdefghij/ou-ab12-cdefghij")
+    for _ in range(2):
+        account.amis.change_grants(made.id, add=[other, unit])
+    assert account.amis.grants(made.id) == {other, unit}
+    assert account.amis.snapshot_grants(made.id) == {snapshot: {other}}
+    for _ in range(2):
+        account.amis.change_grants(made.id, remove=[other])
+    assert account.amis.snapshot_grants(made.id) == {snapshot: frozenset()}
+    account.amis.change_grants(made.id, add=[other])
+    account.amis.disable(made.id)
+    assert account.amis.snapshot_grants(made.id) == {snapshot: frozenset()}
+
+
+def test_tags_are_taken_off_the_ami_and_its_snapshots(account: Account, name: str) -> None:
+    made, _ = account.make(name, {})
+    account.amis.tag(made.id, {Tag.RUN.value: "r1", Tag.DISABLED_AT.value: "2027-01-02T03:04:05Z"})
+    for _ in range(2):
+        account.amis.untag(made.id, [Tag.DISABLED_AT])
+    assert account.amis.get(made.id).tags == {Tag.RUN: "r1"}
+    assert [snapshot.tags for snapshot in account.amis.snapshots(made.snapshot_ids)] == [{Tag.RUN: "r1"}]
+
+
+def test_grants_of_an_ami_that_is_gone_are_an_error(account: Account) -> None:
+    assert code_of(lambda: account.amis.grants(AmiId("ami-0123456789abcdef0"))) == "ami-missing"
+
+
 def test_copy_has_the_name_and_the_tags(account: Account, name: str) -> None:
     made, _ = account.make(name, {Tag.PROJECT: name})
     copy = account.elsewhere.get(account.elsewhere.copy_from(REGION, made, tags={Tag.PROJECT.value: name}))

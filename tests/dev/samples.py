@@ -1,12 +1,13 @@
 """One document of every schema, made from typed values as a command has them."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from images.checks import Violation
 from lifecycle.cli import ami_documents, documents
 from lifecycle.config.origins import Setting
-from lifecycle.domain.ami import AmiId, AmiRecord, AmiState, AmiStatus, Tag
+from lifecycle.domain.ami import AmiId, AmiRecord, AmiState, AmiStatus, Grant, Tag
 from lifecycle.domain.check import Check
 from lifecycle.domain.digest import digest_of
 from lifecycle.domain.image import TaggedImage
@@ -20,6 +21,7 @@ from lifecycle.errors import CapctlError
 from lifecycle.ports.code import CodeLayer, PushedImage
 from lifecycle.ports.jobs import LogLine, QueueStatus
 from lifecycle.ports.journal import JournalEntry
+from lifecycle.workflows.copy_ami import Copy
 from lifecycle.workflows.status import ReleaseStatus, Status
 from lifecycle.workflows.verify_ami import AmiReport
 from lifecycle.workflows.verify_models import ModelsReport
@@ -52,6 +54,11 @@ _AMI = AmiRecord(
         Tag.RUN: "20261121-150702-abcdef",
     },
     imds_v2=True,
+)
+_WITHDRAWN = replace(
+    _AMI,
+    state=AmiState.DISABLED,
+    tags=_AMI.tags | {Tag.STATUS: AmiStatus.DISABLED, Tag.DISABLED_AT: "2026-11-21T15:07:02Z"},
 )
 _RELEASE = make_release()
 _DEPLOYED = deployed(_RELEASE)
@@ -149,7 +156,30 @@ _DONE = Done(results=((_Step(), "done"),), failures=((_Step(), CapctlError("aws-
 SAMPLES: dict[str, dict[str, Any]] = {
     "ami": ami_documents.ami(_AMI),
     "ami-bake": ami_documents.ami_bake(_AMI, changed=True),
+    "ami-copy": ami_documents.ami_copy(
+        AmiId("ami-0123456789abcdef0"),
+        "us-west-2",
+        [
+            Copy(region="eu-west-1", ami=_AMI, is_changed=True),
+            Copy(
+                region="eu-central-1", ami=None, is_changed=False, failure=CapctlError("aws-failed", "AWS call failed")
+            ),
+        ],
+    ),
+    "ami-deprecation": ami_documents.ami_deprecation(
+        replace(_AMI, deprecated_at="2027-03-31T18:00:00.000Z"), changed=True
+    ),
+    "ami-disable": ami_documents.ami_disable(_WITHDRAWN, changed=True),
     "ami-list": ami_documents.ami_list([_AMI]),
+    "ami-share": ami_documents.ami_share(
+        _AMI.id,
+        [
+            Grant(account="210987654321"),
+            Grant(organization="arn:aws:organizations::123456789012:organization/o-abcdefghij"),
+            Grant(unit="arn:aws:organizations::123456789012:ou/o-abcdefghij/ou-ab12-cdefghij"),
+        ],
+        changed=True,
+    ),
     "ami-verification": ami_documents.ami_verification(
         AmiReport(ami=_AMI, checks=_CHECKS), not_checked=("a boot of the AMI",)
     ),

@@ -26,6 +26,8 @@ class FakeAmis:
         self._instances: dict[AmiId, str] = {}
         self._snapshot_tags: dict[str, dict[str, str]] = {}
         self._grants: dict[AmiId, frozenset[Grant]] = {}
+        self._snapshot_grants: dict[AmiId, frozenset[Grant]] = {}
+        self.encrypts_by_default_key = False
         self.course: dict[AmiId, list[AmiState | None]] = {}
         self._made = 0
 
@@ -101,6 +103,13 @@ class FakeAmis:
         for snapshot in self._own[ami_id].snapshot_ids:
             self._snapshot_tags[snapshot] = self._snapshot_tags.get(snapshot, {}) | tags
 
+    def untag(self, ami_id: AmiId, keys: Collection[str]) -> None:
+        ami = self.get(ami_id)
+        self._own[ami_id] = replace(ami, tags={key: value for key, value in ami.tags.items() if key not in keys})
+        for snapshot in ami.snapshot_ids:
+            tags = self._snapshot_tags.get(snapshot, {})
+            self._snapshot_tags[snapshot] = {key: value for key, value in tags.items() if key not in keys}
+
     def require_imds_v2(self, ami_id: AmiId) -> None:
         self._own[ami_id] = replace(self.get(ami_id), imds_v2=True)
 
@@ -112,6 +121,7 @@ class FakeAmis:
     def disable(self, ami_id: AmiId) -> None:
         self._own[ami_id] = replace(self.get(ami_id), state=AmiState.DISABLED)
         self._grants.pop(ami_id, None)
+        self._snapshot_grants.pop(ami_id, None)
 
     def enable(self, ami_id: AmiId) -> None:
         if self.get(ami_id).state is AmiState.DISABLED:
@@ -121,7 +131,19 @@ class FakeAmis:
         return self._grants.get(self.get(ami_id).id, frozenset())
 
     def change_grants(self, ami_id: AmiId, *, add: Collection[Grant] = (), remove: Collection[Grant] = ()) -> None:
+        if add and self.encrypts_by_default_key:
+            raise CapctlError("ami-not-shareable", f"`{ami_id}` is encrypted with the account's default EBS key")
         self._grants[ami_id] = (self.grants(ami_id) | set(add)) - set(remove)
+        of_snapshots = self._snapshot_grants.get(ami_id, frozenset())
+        accounts = {grant for grant in add if grant.account}
+        self._snapshot_grants[ami_id] = (of_snapshots | accounts) - set(remove)
+
+    def lose_snapshot_grants(self, ami_id: AmiId) -> None:
+        """What a change of grants leaves that was cut off after the AMI's own."""
+        self._snapshot_grants.pop(ami_id, None)
+
+    def snapshot_grants(self, ami_id: AmiId) -> dict[str, frozenset[Grant]]:
+        return {snapshot: self._snapshot_grants.get(ami_id, frozenset()) for snapshot in self.get(ami_id).snapshot_ids}
 
     def copy_from(self, region: str, ami: AmiRecord, *, tags: dict[str, str]) -> AmiId:
         copy = self.add(ami.name)

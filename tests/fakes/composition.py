@@ -16,7 +16,17 @@ from tests.fakes.ui import FakeUi
 
 # What changes the world.
 _CHANGES = {
-    "amis": ("deregister", "require_imds_v2", "tag"),
+    "amis": (
+        "change_grants",
+        "copy_from",
+        "deprecate",
+        "deregister",
+        "disable",
+        "enable",
+        "require_imds_v2",
+        "tag",
+        "untag",
+    ),
     "baker": ("bake",),
     "base_builder": ("build",),
     "code": ("push",),
@@ -54,6 +64,9 @@ class _Application:
     def __init__(self, target: Target, ports: FakePorts, tell: Callable[[str], None]) -> None:
         self.target = target
         self._ports, self._tell = ports, tell
+
+    def amis_in(self, region: str) -> Any:
+        return _Watched("amis", self._ports.amis_in(region), self._tell)
 
     def __getattr__(self, name: str) -> Any:
         port = getattr(self._ports, name)

@@ -30,6 +30,7 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
     "ec2:CreateLaunchTemplate": ("ec2:CreateLaunchTemplate", "ec2:CreateTags"),
     "ec2:RunInstances": ("ec2:RunInstances", "ec2:CreateTags", "iam:PassRole"),
     "ecr:CreateRepository": ("ecr:CreateRepository", "ecr:TagResource"),
+    "ec2:CopyImage": ("ec2:CopyImage", "ec2:CreateTags"),
     "iam:AddRoleToInstanceProfile": ("iam:AddRoleToInstanceProfile", "iam:PassRole"),
     "iam:CreateInstanceProfile": ("iam:CreateInstanceProfile", "iam:TagInstanceProfile"),
     "iam:CreateRole": ("iam:CreateRole", "iam:TagRole"),
@@ -59,7 +60,7 @@ NOT_SHOWN: Mapping[str, str] = {
     ),
     **dict.fromkeys(
         ("ec2:DeleteSnapshot", "ec2:DeleteVolume", "ec2:DeregisterImage", "ec2:DescribeKeyPairs"),
-        "removes what a bake left that failed or was killed",
+        "removes what a bake or a copy left that failed or was killed",
     ),
     **dict.fromkeys(
         (
@@ -75,6 +76,7 @@ NOT_SHOWN: Mapping[str, str] = {
     "batch:TerminateJob": "ends the smoke job of a command that was interrupted or gave up",
     "ec2:DescribeRegions": "Packer checks the region, but not that of an emulator",
     "ec2:DescribeSnapshots": "for AMIs from before EC2 said which instance they were made from",
+    "ec2:ModifySnapshotAttribute": "an AMI under the default EBS key, as the rehearsal's, is shared with nobody",
     "ec2:DescribeSubnets": "Packer looks `ami.subnet_ids` up, which a rehearsal leaves out",
     "iam:CreateServiceLinkedRole": "Batch makes its own role in an account that has never used it",
     "s3:AbortMultipartUpload": "ends an upload that failed",
@@ -125,7 +127,10 @@ def with_shared_state(kept: KeptStage, tmp_path_factory: pytest.TempPathFactory)
 def shown(kept: KeptStage, with_shared_state: Project, tmp_path_factory: pytest.TempPathFactory) -> Shown:
     """The actions of each caller, after the scene and the commands that it lacks."""
     project = kept.copy(tmp_path_factory.mktemp("iam") / "project")
-    project.done("ami", "show", project.done("ami", "ls")["amis"][0]["id"])
+    ami = project.done("ami", "ls")["amis"][0]
+    project.done("ami", "show", ami["id"])
+    project.done("ami", "copy", ami["id"], "--to-region", "eu-west-1")
+    play_the_life_of_an_ami(kept, project, ami)
     video = f"s3://{project.bucket}/samples/portrait.mp4"
     job = project.done("job", "submit", "--video", video)
     project.done("job", "logs", job["id"], "--follow")
@@ -133,6 +138,21 @@ def shown(kept: KeptStage, with_shared_state: Project, tmp_path_factory: pytest.
     for command in ("bootstrap", "status", "models lock", "models verify"):
         with_shared_state.done(*command.split(), **PASSPHRASE)
     return actions_by_caller(recorded(kept))
+
+
+def play_the_life_of_an_ami(kept: KeptStage, project: Project, ami: dict[str, Any]) -> None:
+    """Deprecate, share and disable an AMI that no release has."""
+    ec2, name = kept.client("ec2"), f"{ami['name']}-spare"
+    region = ec2.meta.region_name
+    spare = ec2.copy_image(SourceImageId=ami["id"], SourceRegion=region, Name=name, CopyImageTags=True)["ImageId"]
+    ec2.modify_image_attribute(ImageId=spare, ImdsSupport={"Value": "v2.0"})
+    ec2.create_tags(Resources=[spare], Tags=[{"Key": "capctl:status", "Value": "verified"}])
+    for words in (("deprecate", spare, "--in", "30d"), ("deprecate", spare, "--undo")):
+        project.done("ami", *words)
+    project.fails("ami-not-shareable", 1, "ami", "share", spare, "--with", "210987654321", "--yes")
+    for words in (("disable", spare, "--yes"), ("disable", spare, "--undo")):
+        project.done("ami", *words)
+    ec2.deregister_image(ImageId=spare)
 
 
 def test_everybody_who_asked_is_known(shown: Shown) -> None:

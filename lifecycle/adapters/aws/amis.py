@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -21,6 +22,8 @@ from lifecycle.ports.baker import AmiNameTaken
 _FILTER_VALUES = 200  # the most that EC2 takes in one filter
 # The fields of a launch permission, as EC2 and as `Grant` name them.
 _GRANTS = {"UserId": "account", "OrganizationArn": "organization", "OrganizationalUnitArn": "unit", "Group": "group"}
+# An AMI, or a snapshot, that is encrypted with the account's default key.
+_NOT_SHAREABLE = {"InvalidParameter", "OperationNotPermitted"}
 _MADE_FROM = re.compile(r"Created by CreateImage\((i-[0-9a-f]+)\)")
 
 
@@ -54,9 +57,7 @@ class Ec2Amis:
     def get(self, ami_id: AmiId) -> AmiRecord:
         record = self._find(ami_id)
         if record is None:
-            raise CapctlError(
-                "ami-missing", f"There is no AMI `{ami_id}`", hint="Run `capctl ami ls` to see those that exist"
-            )
+            raise _missing(ami_id)
         return record
 
     def by_name(self, name: str) -> AmiRecord | None:
@@ -106,6 +107,11 @@ class Ec2Amis:
         with translated(f"tagging AMI `{ami_id}`"):
             self._ec2.create_tags(Resources=resources, Tags=[{"Key": key, "Value": tags[key]} for key in sorted(tags)])
 
+    def untag(self, ami_id: AmiId, keys: Collection[str]) -> None:
+        resources = [ami_id, *self.get(ami_id).snapshot_ids]
+        with translated(f"taking tags off AMI `{ami_id}`"):
+            self._ec2.delete_tags(Resources=resources, Tags=[{"Key": key} for key in sorted(keys)])
+
     def require_imds_v2(self, ami_id: AmiId) -> None:
         with translated(f"requiring IMDSv2 on AMI `{ami_id}`"):
             self._ec2.modify_image_attribute(ImageId=ami_id, ImdsSupport={"Value": "v2.0"})
@@ -121,6 +127,10 @@ class Ec2Amis:
         if self.get(ami_id).state is not AmiState.DISABLED:
             with translated(f"disabling AMI `{ami_id}`"):
                 self._ec2.disable_image(ImageId=ami_id)
+        # EC2 takes the AMI's own grants away; whoever has one on a snapshot could still make an AMI of it.
+        for snapshot, grants in self.snapshot_grants(ami_id).items():
+            if grants:
+                self._change_snapshot(snapshot, add=(), remove=grants)
 
     def enable(self, ami_id: AmiId) -> None:
         if self.get(ami_id).state is AmiState.DISABLED:
@@ -129,26 +139,29 @@ class Ec2Amis:
 
     def grants(self, ami_id: AmiId) -> frozenset[Grant]:
         with translated(f"reading who may start AMI `{ami_id}`"):
-            answer = self._ec2.describe_image_attribute(ImageId=ami_id, Attribute="launchPermission")
-        return frozenset(
-            Grant(**{_GRANTS[key]: value for key, value in given.items()}) for given in answer["LaunchPermissions"]
-        )
+            try:
+                answer = self._ec2.describe_image_attribute(ImageId=ami_id, Attribute="launchPermission")
+            except ClientError as error:
+                if is_missing(error):
+                    raise _missing(ami_id) from error
+                raise
+        return _grants(answer["LaunchPermissions"])
 
     def change_grants(self, ami_id: AmiId, *, add: Collection[Grant] = (), remove: Collection[Grant] = ()) -> None:
-        changes = {"Add": [_permission(grant) for grant in add], "Remove": [_permission(grant) for grant in remove]}
-        accounts = {"Add": [grant.account for grant in add], "Remove": [grant.account for grant in remove]}
-        with translated(f"changing who may start AMI `{ami_id}`"):
-            self._ec2.modify_image_attribute(
-                ImageId=ami_id, LaunchPermission={key: value for key, value in changes.items() if value}
-            )
-            # An AMI's permission lets others start it; to copy it they need its snapshots, which know accounts only.
-            volumes = {key: [{"UserId": one} for one in value if one] for key, value in accounts.items()}
-            for snapshot in self.get(ami_id).snapshot_ids if any(volumes.values()) else ():
-                self._ec2.modify_snapshot_attribute(
-                    SnapshotId=snapshot,
-                    Attribute="createVolumePermission",
-                    CreateVolumePermission={key: value for key, value in volumes.items() if value},
-                )
+        with _default_key_told(ami_id), translated(f"changing who may start AMI `{ami_id}`"):
+            self._ec2.modify_image_attribute(ImageId=ami_id, LaunchPermission=_changes(add, remove))
+        # An AMI's permission lets others start it; to copy it they need its snapshots, which know accounts only.
+        accounts = [[grant for grant in grants if grant.account] for grants in (add, remove)]
+        for snapshot in self.get(ami_id).snapshot_ids if any(accounts) else ():
+            self._change_snapshot(snapshot, add=accounts[0], remove=accounts[1])
+
+    def snapshot_grants(self, ami_id: AmiId) -> dict[str, frozenset[Grant]]:
+        found = {}
+        for snapshot in self.get(ami_id).snapshot_ids:
+            with translated(f"reading who may copy snapshot `{snapshot}`"):
+                answer = self._ec2.describe_snapshot_attribute(SnapshotId=snapshot, Attribute="createVolumePermission")
+            found[snapshot] = _grants(answer["CreateVolumePermissions"])
+        return found
 
     def copy_from(self, region: str, ami: AmiRecord, *, tags: dict[str, str]) -> AmiId:
         pairs = [{"Key": key, "Value": tags[key]} for key in sorted(tags)]
@@ -167,13 +180,21 @@ class Ec2Amis:
                     raise AmiNameTaken(
                         "ami-name-taken",
                         f"Another AMI has the name `{ami.name}` already",
-                        hint="Look at it with `capctl ami ls` in that region",
+                        hint="Look at it in EC2's console in that region",
                     ) from error
                 raise
         return AmiId(answer["ImageId"])
 
     def deregister(self, ami_id: AmiId) -> None:
         deregister(self._ec2, ami_id, self.get(ami_id).snapshot_ids)
+
+    def _change_snapshot(self, snapshot_id: str, *, add: Collection[Grant], remove: Collection[Grant]) -> None:
+        with _default_key_told(snapshot_id), translated(f"changing who may copy snapshot `{snapshot_id}`"):
+            self._ec2.modify_snapshot_attribute(
+                SnapshotId=snapshot_id,
+                Attribute="createVolumePermission",
+                CreateVolumePermission=_changes(add, remove),
+            )
 
     def _find(self, ami_id: AmiId) -> AmiRecord | None:
         with translated(f"reading AMI `{ami_id}`"):
@@ -184,6 +205,10 @@ class Ec2Amis:
                     return None
                 raise
         return _record(images[0]) if images else None
+
+
+def _missing(ami_id: AmiId) -> CapctlError:
+    return CapctlError("ami-missing", f"There is no AMI `{ami_id}`", hint="Run `capctl ami ls` to see those that exist")
 
 
 def _record(image: dict[str, Any]) -> AmiRecord:
@@ -217,5 +242,30 @@ def _snapshot(snapshot: dict[str, Any]) -> SnapshotRecord:
     )
 
 
+def _grants(permissions: Iterable[dict[str, str]]) -> frozenset[Grant]:
+    return frozenset(Grant(**{_GRANTS[key]: value for key, value in given.items()}) for given in permissions)
+
+
+def _changes(add: Iterable[Grant], remove: Iterable[Grant]) -> dict[str, list[dict[str, str]]]:
+    changes = {"Add": [_permission(grant) for grant in add], "Remove": [_permission(grant) for grant in remove]}
+    return {key: value for key, value in changes.items() if value}
+
+
 def _permission(grant: Grant) -> dict[str, str]:
     return {key: value for key, field in _GRANTS.items() if (value := getattr(grant, field))}
+
+
+@contextmanager
+def _default_key_told(resource: str) -> Iterator[None]:
+    """Tell why AWS shares nothing that is encrypted with an account's default key: its words differ, `encrypted` is in all of them."""
+    try:
+        yield
+    except CapctlError as error:
+        cause = error.__cause__
+        if isinstance(cause, ClientError) and error_code(cause) in _NOT_SHAREABLE and "encrypted" in str(cause).lower():
+            raise CapctlError(
+                "ami-not-shareable",
+                f"`{resource}` is encrypted with the account's default EBS key, which AWS shares with nobody",
+                hint="Set `ami.kms_key_id` to a key of your own, run `capctl ami bake --force`, and share that AMI",
+            ) from cause
+        raise

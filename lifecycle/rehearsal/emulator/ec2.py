@@ -8,7 +8,7 @@ from typing import Any
 
 import moto.ec2.models.amis
 import moto.ec2.urls
-from moto.core.responses import ActionResult
+from moto.core.responses import ActionResult, EmptyResult
 from moto.ec2.models import EC2Backend, ec2_backends
 from moto.ec2.models.instances import StateReason
 from moto.ec2.responses import EC2Response
@@ -133,6 +133,22 @@ class RehearsalEc2Response(ImageActions, EC2Response):  # type: ignore[misc]
         if owners:
             result["Snapshots"] = [snapshot for snapshot in result["Snapshots"] if snapshot.owner_id in owners]
         return ActionResult(result)
+
+    def modify_snapshot_attribute(self) -> EmptyResult:
+        """With CreateVolumePermission, which moto ignores."""
+        super().modify_snapshot_attribute()
+        snapshot_id = self._get_param("SnapshotId")
+        changes = self._get_param("CreateVolumePermission", {}) or {}
+        if changes.get("Add") or self._get_param("OperationType") == "add":
+            self.ec2_backend.require_shareable_snapshot(snapshot_id)
+        for kind, change in (
+            ("Add", self.ec2_backend.add_create_volume_permission),
+            ("Remove", self.ec2_backend.remove_create_volume_permission),
+        ):
+            asked = changes.get(kind) or []
+            users = [one["UserId"] for one in asked if "UserId" in one]
+            change(snapshot_id, user_ids=users, groups=[one["Group"] for one in asked if "Group" in one])
+        return EmptyResult()
 
 
 def mend(stage: Stage) -> None:

@@ -63,8 +63,9 @@ GAPS: tuple[Gap, ...] = (
     Gap(
         service="EC2",
         subject="CopyImage",
-        moto="no volumes, no tags",
-        emulator="volumes, snapshots, tags and content",
+        moto="no volumes, no tags, ClientToken ignored",
+        emulator="volumes, snapshots, tags and content, one copy per ClientToken; available at once",
+        open=True,
     ),
     Gap(
         service="EC2",
@@ -82,8 +83,20 @@ GAPS: tuple[Gap, ...] = (
     Gap(
         service="EC2",
         subject="ModifyImageAttribute",
-        moto="launch permissions only",
-        emulator="description and IMDS support too",
+        moto="launch permissions only, whatever encrypts the image",
+        emulator="description and IMDS support too; an image under the default EBS key cannot be shared",
+    ),
+    Gap(
+        service="EC2",
+        subject="ModifySnapshotAttribute with CreateVolumePermission",
+        moto="ignored",
+        emulator="done; a snapshot under the default EBS key cannot be shared",
+    ),
+    Gap(
+        service="EC2",
+        subject="DescribeImageAttribute of an image that is gone",
+        moto="HTTP 500",
+        emulator="InvalidAMIID.NotFound",
     ),
     Gap(
         service="EC2",

@@ -56,6 +56,10 @@ class ImageMends(AmiBackend):  # type: ignore[misc]
 
     stage: ClassVar[Stage]
 
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.copies_by_token: dict[str, str] = {}
+
     def create_image_from_instance(
         self,
         instance_id: str,
@@ -107,6 +111,21 @@ class ImageMends(AmiBackend):  # type: ignore[misc]
             mappings.append(mapping)
         added = [item for item in overrides.values() if "NoDevice" not in item]
         return mappings + added
+
+    def _require_shareable(self, snapshot_ids: Iterable[str], code: str, message: str) -> None:
+        for snapshot in (self.snapshots[snapshot_id] for snapshot_id in snapshot_ids):
+            if snapshot.encrypted and snapshot.volume.kms_key_id == self.default_kms_key_id:
+                raise EC2ClientError(code, message)
+
+    def require_shareable(self, ami: RehearsalAmi) -> None:
+        """Raises EC2's error for an image that is encrypted with the account's default key."""
+        message = "Snapshots encrypted with the AWS Managed CMK can't be shared. Specify another snapshot."
+        self._require_shareable(ami.snapshot_ids, "InvalidParameter", message)
+
+    def require_shareable_snapshot(self, snapshot_id: str) -> None:
+        """The same for a snapshot."""
+        message = "Encrypted snapshots with EBS default key cannot be shared"
+        self._require_shareable([snapshot_id], "OperationNotPermitted", message)
 
     def copy_image(
         self, source_image_id: str, source_region: str, name: str | None = None, description: str | None = None
@@ -196,11 +215,17 @@ class ImageActions(AmisResponse):  # type: ignore[misc]
     def copy_image(self) -> ActionResult:
         self.error_on_dryrun()
         source, region = self._get_param("SourceImageId"), self._get_param("SourceRegion")
+        # A repeated call with the token of an earlier one gets that one's answer, as on AWS.
+        token = self._get_param("ClientToken")
+        if (made := self.ec2_backend.copies_by_token.get(token)) and made in self.ec2_backend.amis:
+            return ActionResult({"ImageId": made})
         ami = self.ec2_backend.copy_image(source, region, self._get_param("Name"), self._get_param("Description"))
         tags = _tags_by_type(self._get_param("TagSpecifications", []))
         if self._get_param("CopyImageTags", False):
             origin = type(self.ec2_backend).in_region(self.current_account, region).amis[source]
             tags["image"] = {tag["key"]: tag["value"] for tag in origin.get_tags()} | tags.get("image", {})
+        if token:
+            self.ec2_backend.copies_by_token[token] = ami.id
         ami.add_tags(tags.get("image", {}))
         for mapping in ami.block_device_mappings:
             if self._get_param("Encrypted", False) and "Ebs" in mapping:
@@ -225,7 +250,14 @@ class ImageActions(AmisResponse):  # type: ignore[misc]
             result["Images"] = [ami for ami in result["Images"] if ami.state != "disabled"]
         return ActionResult(result)
 
+    def describe_image_attribute(self) -> ActionResult:
+        # moto looks an image that is gone up without saying so.
+        self._own_image()
+        return super().describe_image_attribute()
+
     def modify_image_attribute(self) -> EmptyResult:
+        if (self._get_param("LaunchPermission", {}) or {}).get("Add"):
+            self.ec2_backend.require_shareable(self._own_image())
         answer = super().modify_image_attribute()
         (ami,) = self.ec2_backend.describe_images(ami_ids=[self._get_param("ImageId")])
         named = {self._get_param("Attribute"): self._get_param("Value")}

@@ -36,7 +36,7 @@ def test_bake_ends_with_a_verified_ami_that_tells_what_went_into_it(scene: Scene
     assert ami.tags[Tag.BAKE_DIGEST] == inputs.digest
     assert ami.tags[Tag.MODEL_SET] == inputs.model_set
     assert ami.tags[Tag.RUN] == RUN.id
-    assert ami_rejection(verify_ami(scene.ports, scene.target, ami.id)) is None
+    assert ami_rejection(verify_ami(scene.amis, scene.objects, scene.target, ami.id)) is None
 
 
 def test_plan_tells_the_size_of_the_model_set_in_a_fitting_unit(scene: Scene) -> None:
@@ -46,7 +46,7 @@ def test_plan_tells_the_size_of_the_model_set_in_a_fitting_unit(scene: Scene) ->
 def test_checks_of_an_ami_say_what_was_expected(scene: Scene) -> None:
     ami = scene.bake()
     scene.amis.change(ami.id, state=AmiState.PENDING)
-    error = ami_rejection(verify_ami(scene.ports, scene.target, ami.id))
+    error = ami_rejection(verify_ami(scene.amis, scene.objects, scene.target, ami.id))
     assert error is not None
     assert error.details == ("failed  state: expected available, found pending",)
 
@@ -103,7 +103,7 @@ def test_status_is_not_set_where_the_life_of_an_ami_does_not_lead(
     ami = scene.bake()
     scene.mark(ami.id, status or "")
     with pytest.raises(CapctlError) as failed:
-        SetStatus(ports=scene.ports, name=ami.name, to=to).apply()
+        SetStatus(amis=scene.amis, name=ami.name, to=to).apply()
     assert failed.value.code == "ami-status-refused"
     assert ("`capctl ami bake --force`" in failed.value.hint) == bool(status and status.is_withdrawn)
     assert scene.amis.get(ami.id).status == status
@@ -111,7 +111,7 @@ def test_status_is_not_set_where_the_life_of_an_ami_does_not_lead(
 
 def test_status_that_does_not_read_back_fails_the_step(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     ami = scene.leave_unproven()
-    step = SetStatus(ports=scene.ports, name=ami.name, to=AmiStatus.VERIFIED)
+    step = SetStatus(amis=scene.amis, name=ami.name, to=AmiStatus.VERIFIED)
     monkeypatch.setattr(scene.amis, "tag", lambda *_: None)
     with pytest.raises(CapctlError, match="capctl:status=candidate") as failed:
         step.verify(step.apply())
@@ -151,7 +151,7 @@ def test_forced_bake_makes_a_second_ami_that_counts_from_then_on(scene: Scene) -
     first = scene.bake()
     second = scene.bake(force=True)
     assert second.id != first.id
-    assert ami_rejection(verify_ami(scene.ports, scene.target, second.id)) is None
+    assert ami_rejection(verify_ami(scene.amis, scene.objects, scene.target, second.id)) is None
     assert scene.plan().steps == ()
 
 

@@ -31,14 +31,14 @@ def scene(tmp_path: Path) -> Scene:
 def test_verify_finds_a_tag_that_was_changed(scene: Scene, tag: Tag, check: str) -> None:
     ami = scene.bake()
     scene.amis.tag(ami.id, {tag.value: "" if tag is Tag.STATUS else digest_of(b"forged")})
-    assert check in [failed.name for failed in verify_ami(scene.ports, scene.target, ami.id).failed]
+    assert check in [failed.name for failed in verify_ami(scene.amis, scene.objects, scene.target, ami.id).failed]
 
 
 def test_verify_finds_a_report_that_was_changed(scene: Scene) -> None:
     ami = scene.bake()
     for uri in scene.reports():
         scene.objects.write(uri, scene.objects.stored[uri][0].replace(b"age.onnx", b"AGE.onnx"))
-    assert {check.name for check in verify_ami(scene.ports, scene.target, ami.id).failed} == {
+    assert {check.name for check in verify_ami(scene.amis, scene.objects, scene.target, ami.id).failed} == {
         "payload evidence",
         "payload digest",
     }
@@ -48,20 +48,20 @@ def test_copy_passes_by_the_report_that_its_tag_names(scene: Scene) -> None:
     ami = scene.bake()
     copy = scene.amis.add(f"{ami.name}-copy", tags=ami.tags)
     scene.amis.require_imds_v2(copy.id)
-    assert ami_rejection(verify_ami(scene.ports, scene.target, copy.id)) is None
+    assert ami_rejection(verify_ami(scene.amis, scene.objects, scene.target, copy.id)) is None
 
 
 def test_ami_whose_report_was_kept_under_its_instance_only_passes(scene: Scene) -> None:
     ami = scene.bake()
     (by_digest,) = [uri for uri in scene.reports() if uri.endswith(f"/{ami.tags[Tag.EVIDENCE][7:]}.json")]
     del scene.objects.stored[by_digest]
-    assert ami_rejection(verify_ami(scene.ports, scene.target, ami.id)) is None
+    assert ami_rejection(verify_ami(scene.amis, scene.objects, scene.target, ami.id)) is None
 
 
 def test_report_of_another_instance_proves_nothing(scene: Scene) -> None:
     ami = scene.bake()
     other = scene.amis.add(f"{ami.name}-other", instance_id="i-0ther", tags=ami.tags)
-    failed = verify_ami(scene.ports, scene.target, other.id).failed
+    failed = verify_ami(scene.amis, scene.objects, scene.target, other.id).failed
     assert "payload evidence" in [check.name for check in failed]
 
 
@@ -77,7 +77,7 @@ def test_bake_sets_the_tags_that_verify_requires_and_no_others(scene: Scene) -> 
 
 
 def test_verify_of_a_foreign_ami_fails_without_a_traceback(scene: Scene) -> None:
-    error = ami_rejection(verify_ami(scene.ports, scene.target, BASE_AMI))
+    error = ami_rejection(verify_ami(scene.amis, scene.objects, scene.target, BASE_AMI))
     assert error is not None
     assert error.code == "ami-not-verified"
     assert any("no report of the instance" in line for line in error.details)

@@ -8,7 +8,9 @@ import pytest
 
 from tests.unit.lifecycle.commands.case import BAKED, DEPLOYED, LOCKED, PUSHED, World
 
-TITLE = re.compile(r"(bake|build|deploy|lock|push|roll back to|smoke|update) [a-z]\S*( \S+)*")
+TITLE = re.compile(
+    r"(bake|build|copy|deploy|deprecate|disable|enable|lock|push|revoke|roll back to|share|smoke|undo|update) [a-z]\S*( \S+)*"
+)
 
 
 @pytest.mark.parametrize(
@@ -16,6 +18,13 @@ TITLE = re.compile(r"(bake|build|deploy|lock|push|roll back to|smoke|update) [a-
     [
         ("ami bake", (*LOCKED, "models push")),
         ("ami bake", BAKED),
+        ("ami copy ami-00000000000000001 --to-region eu-west-1", BAKED),
+        ("ami deprecate ami-00000000000000001 --in 30d", BAKED),
+        ("ami deprecate ami-00000000000000001 --undo", BAKED),
+        ("ami disable ami-00000000000000001", BAKED),
+        ("ami disable ami-00000000000000001 --undo", BAKED),
+        ("ami share ami-00000000000000001 --with 210987654321", BAKED),
+        ("ami share ami-00000000000000001 --with 210987654321 --revoke", BAKED),
         ("bootstrap", ()),
         ("bootstrap", ("bootstrap",)),
         ("deploy", (*BAKED, *PUSHED)),

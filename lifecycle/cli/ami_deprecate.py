@@ -1,0 +1,33 @@
+"""`capctl ami deprecate`."""
+
+from __future__ import annotations
+
+import click
+
+from lifecycle.cli import ami_documents
+from lifecycle.cli.context import Invocation, dry_run_option, pass_invocation, reason_option
+from lifecycle.cli.render import time_text
+
+
+@click.command()
+@click.argument("ami")
+@click.option("--at", metavar="DATE", help="From when on, such as 2027-03-31 or 2027-03-31T18:00Z.")
+@click.option("--in", "within", metavar="SPAN", help="How long from now, such as 36h, 30d or 2w.")
+@click.option("--undo", is_flag=True, help="Take the deprecation back.")
+@reason_option
+@dry_run_option
+@pass_invocation
+def command(invocation: Invocation, ami: str, at: str | None, within: str | None, undo: bool, dry_run: bool) -> None:
+    """Advise against AMI from a moment on; prints that moment, to the minute.
+
+    Nothing stops working: whoever names the AMI goes on starting it. Other accounts no longer find it when they list AMIs.
+    """
+    from lifecycle.domain.ami import parse_ami_id
+    from lifecycle.workflows.deprecate_ami import asked_moment, plan_deprecate
+
+    app, ami_id = invocation.app, parse_ami_id(ami)
+    plan = plan_deprecate(app, app.target, ami_id, asked_moment(app.clock, at=at, within=within, undo=undo))
+    if invocation.execute(plan, dry_run=dry_run):
+        found = app.amis.get(ami_id)
+        document = ami_documents.ami_deprecation(found, changed=bool(plan.steps))
+        invocation.emit("capctl.ami-deprecation/1", document, time_text(found.deprecated_at))

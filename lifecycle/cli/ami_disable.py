@@ -1,0 +1,33 @@
+"""`capctl ami disable`."""
+
+from __future__ import annotations
+
+import click
+
+from lifecycle.cli import ami_documents
+from lifecycle.cli.context import Invocation, dry_run_option, pass_invocation, reason_option, yes_option
+
+
+@click.command()
+@click.argument("ami")
+@click.option("--undo", is_flag=True, help="Enable the AMI again and verify it.")
+@click.option("--force", is_flag=True, help="Withdraw the AMI from whoever uses it.")
+@reason_option
+@dry_run_option
+@yes_option
+@pass_invocation
+def command(invocation: Invocation, ami: str, undo: bool, force: bool, dry_run: bool) -> None:
+    """Let nobody start AMI any more; prints its status.
+
+    Every grant on it and on its snapshots is taken away. Refused while a release uses it; `--force` says who will feel it, and goes on.
+    Jobs that run finish; hosts that are still to start from it do not.
+    """
+    from lifecycle.domain.ami import parse_ami_id
+    from lifecycle.workflows.disable_ami import plan_disable, plan_enable
+
+    app, ami_id = invocation.app, parse_ami_id(ami)
+    plan = plan_enable(app, app.target, ami_id) if undo else plan_disable(app, app.target, ami_id, force=force)
+    if invocation.execute(plan, dry_run=dry_run, ask=not undo):
+        found = app.amis.get(ami_id)
+        document = ami_documents.ami_disable(found, changed=bool(plan.steps))
+        invocation.emit("capctl.ami-disable/1", document, str(found.status))

@@ -1,0 +1,221 @@
+"""`ami copy`: the same AMI in other regions, each copy verified by what the instance of its bake reported."""
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+from lifecycle.config.target import Target
+from lifecycle.domain.ami import AmiId, AmiRecord, AmiStatus, Tag
+from lifecycle.domain.permissions import READ_AMIS
+from lifecycle.domain.plan import Done, Plan
+from lifecycle.domain.run import Run
+from lifecycle.errors import CapctlError, Interrupted, PartlyApplied, UsageError
+from lifecycle.ports import Ports
+from lifecycle.ports.amis import Amis
+from lifecycle.ports.baker import AmiNameTaken
+from lifecycle.workflows.bake_steps import FINISH, finish_steps
+from lifecycle.workflows.deregister import Deregister
+from lifecycle.workflows.lookups import ami_named, proven_ami
+from lifecycle.workflows.wait_available import wait_named
+
+PERMISSIONS = {"ami copy": (*READ_AMIS, "ec2:DescribeSnapshots", *FINISH)}
+
+_REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
+# What a copy gets anew, or never: the run, the status, and what was done to its source.
+_NOT_COPIED = {Tag.RUN, Tag.RUN_UNTIL, Tag.STATUS, Tag.DISABLED_AT}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Copy:
+    """What came of one region: an AMI, or a failure. `is_changed` unless the copy was verified before."""
+
+    region: str
+    ami: AmiRecord | None
+    is_changed: bool
+    failure: CapctlError | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopyAmi:
+    """Begin to copy an AMI into another region, under the same name; the copy and its snapshots are tagged from the first moment."""
+
+    ports: Ports
+    amis: Amis
+    source: AmiRecord
+    source_region: str
+    region: str
+    tags: dict[str, str]
+    permissions: tuple[str, ...] = (*READ_AMIS, "ec2:CopyImage", "ec2:CreateTags")
+
+    def describe(self) -> str:
+        return f"copy {self.source.id} from {self.source_region} to {self.region} as {self.source.name}"
+
+    def apply(self) -> AmiId:
+        try:
+            return self.amis.copy_from(self.source_region, self.source, tags=self.tags)
+        except AmiNameTaken:
+            # Another run, or a call whose answer was lost, has begun it.
+            found = self.amis.by_name(self.source.name)
+            if found is None or not _is_copy(found, self.tags):
+                raise
+            return found.id
+
+    def verify(self, _: AmiId) -> None:
+        wait_named(self.amis, self.ports.clock, self.source.name)
+
+
+def parse_regions(texts: Iterable[str], target: Target) -> tuple[str, ...]:
+    """The regions, each once. Raises `UsageError("region-invalid")`, for the target's own region too."""
+    for text in texts:
+        if not _REGION.fullmatch(text):
+            raise UsageError(
+                "region-invalid", f"`{text}` is not an AWS region", hint="Write one such as `eu-central-1`"
+            )
+        if text == target.region:
+            raise UsageError(
+                "region-invalid",
+                f"`{text}` is the region of target `{target.name}`, where the AMI is already",
+                hint="Name another region with `--to-region`",
+            )
+    return tuple(dict.fromkeys(texts))
+
+
+def copy_ami(
+    ports: Ports,
+    target: Target,
+    run: Run,
+    ami_id: AmiId,
+    regions: tuple[str, ...],
+    *,
+    carry_out: Callable[[Plan], Done | None],
+) -> tuple[Copy, ...]:
+    """Make a verified copy exist in every region; what fails in one stops none of the others.
+
+    All copies are begun before the first is waited for. Raises `CapctlError("ami-missing" | "ami-foreign" | "ami-not-verified")`.
+    """
+    source = proven_ami(ports.amis, target, ami_id)
+    _tell_of_keys(ports, source, regions)
+    begun: dict[str, Plan] = {}
+    copies: dict[str, Copy] = {}
+
+    def attempt(region: str, action: Callable[[str], None]) -> None:
+        try:
+            action(region)
+        except Interrupted:
+            raise
+        except CapctlError as failure:
+            ports.ui.warn(f"{region}: {failure.message}")
+            copies[region] = Copy(region=region, ami=None, is_changed=False, failure=failure)
+
+    def begin(region: str) -> None:
+        plan = plan_copy(ports, target, run, source, region)
+        first = tuple(step for step in plan.steps if isinstance(step, Deregister | CopyAmi))
+        if first:
+            carry_out(replace(plan, steps=first))
+        begun[region] = replace(plan, steps=plan.steps[len(first) :])
+
+    def finish(region: str) -> None:
+        carry_out(begun[region])
+        found = ami_named(ports.amis_in(region), source.name)
+        copies[region] = Copy(region=region, ami=found, is_changed=bool(begun[region].steps))
+
+    for region in regions:
+        attempt(region, begin)
+    for region in begun:
+        attempt(region, finish)
+    return tuple(copies[region] for region in regions)
+
+
+def plan_copies(ports: Ports, target: Target, run: Run, ami_id: AmiId, regions: tuple[str, ...]) -> Plan:
+    """What `copy_ami` would do, as one plan. Raises the first failure of any region."""
+    source = proven_ami(ports.amis, target, ami_id)
+    plans = [plan_copy(ports, target, run, source, region) for region in regions]
+    return Plan(
+        title=f"copy {ami_id} to {', '.join(regions)}",
+        because="; ".join(plan.because for plan in plans),
+        steps=tuple(step for plan in plans for step in plan.steps),
+    )
+
+
+def plan_copy(ports: Ports, target: Target, run: Run, source: AmiRecord, region: str) -> Plan:
+    """A plan that makes a verified copy exist in one region; empty when it does.
+
+    A copy that a former run began is gone on with; one that EC2 gave up is replaced. Raises `CapctlError("ami-name-taken")` for another
+    AMI of the name, and `CapctlError("ami-not-replaced")` for a copy that was withdrawn.
+    """
+    amis, title = ports.amis_in(region), f"copy {source.id} to {region}"
+    tags = _tags_of_copy(source, target, run)
+    existing = amis.by_name(source.name)
+    copy = CopyAmi(ports=ports, amis=amis, source=source, source_region=target.region, region=region, tags=tags)
+    finish = finish_steps(ports, target, amis, name=source.name, tags=tags)
+    if existing is None:
+        return Plan(title=title, because=f"no AMI in {region} is called {source.name}", steps=(copy, *finish))
+    if existing.is_proven and existing.tags.get(Tag.BAKE_DIGEST) == source.tags.get(Tag.BAKE_DIGEST):
+        return Plan(
+            title=title, because=f"AMI `{existing.id}` in {region} is {existing.status} and has the same content"
+        )
+    _require_going_on(existing, tags, region)
+    if existing.state.is_dead:
+        because = f"EC2 gave copy `{existing.id}` in {region} up: it is `{existing.state}`"
+        return Plan(
+            title=title,
+            because=because,
+            steps=(Deregister(ports=ports, amis=amis, ami=existing), copy, *finish),
+        )
+    return Plan(title=title, because=f"copy `{existing.id}` in {region} is not verified", steps=finish)
+
+
+def copy_failure(copies: tuple[Copy, ...]) -> CapctlError | None:
+    """The error that the failures amount to, if any: the first one's when no copy was made, `PartlyApplied` otherwise."""
+    failures = {copy.region: copy.failure for copy in copies if copy.failure}
+    if not failures:
+        return None
+    details = tuple(f"{region}: {failure.message}" for region, failure in failures.items())
+    first = next(iter(failures.values()))
+    if len(failures) == len(copies):
+        return type(first)(first.code, first.message, hint=first.hint, details=(*first.details, *details[1:]))
+    done = ", ".join(copy.region for copy in copies if not copy.failure)
+    return PartlyApplied(
+        "copies-incomplete",
+        f"The AMI is in {done}, and not in {', '.join(failures)}",
+        hint="Run the same command again: it goes on from what is there",
+        details=details,
+    )
+
+
+def _tags_of_copy(source: AmiRecord, target: Target, run: Run) -> dict[str, str]:
+    # AWS sets the tags that begin with `aws:`, and nobody else may.
+    kept = {key: value for key, value in source.tags.items() if key not in _NOT_COPIED and not key.startswith("aws:")}
+    return {
+        **kept,
+        Tag.COPIED_FROM.value: f"{target.region}/{source.id}",
+        Tag.RUN.value: run.id,
+        Tag.STATUS.value: AmiStatus.CANDIDATE.value,
+    }
+
+
+def _is_copy(ami: AmiRecord, tags: dict[str, str]) -> bool:
+    """Whether an AMI was made by a copy of the same source with the same content."""
+    return all(ami.tags.get(key) == tags.get(key) for key in (Tag.BAKE_DIGEST, Tag.COPIED_FROM))
+
+
+def _require_going_on(existing: AmiRecord, tags: dict[str, str], region: str) -> None:
+    if not _is_copy(existing, tags):
+        raise CapctlError(
+            "ami-name-taken",
+            f"AMI `{existing.id}` in {region} is called `{existing.name}` and is no copy of `{tags[Tag.COPIED_FROM]}`",
+            hint="Find out who made it; once it is deregistered, run the same command again",
+        )
+    if not existing.is_unfinished:
+        raise CapctlError(
+            "ami-not-replaced",
+            f"Copy `{existing.id}` in {region} is `{existing.state}` and {existing.known_status()}; a copy is not brought back",
+            hint=f"Run `capctl ami disable --undo {existing.id}` with a target in {region}",
+        )
+
+
+def _tell_of_keys(ports: Ports, source: AmiRecord, regions: tuple[str, ...]) -> None:
+    if any(snapshot.encrypted for snapshot in ports.amis.snapshots(source.snapshot_ids)):
+        ports.ui.note(
+            f"The snapshots in {', '.join(regions)} are encrypted with the default EBS key there, so those copies cannot be shared"
+        )
