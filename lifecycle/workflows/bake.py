@@ -114,7 +114,7 @@ def plan_bake(ports: Ports, target: Target, run: Run, wanted: WantedAmi) -> Plan
         TagInputs(ports=ports, target=target, name=name, tags=tags),
         SetStatus(ports=ports, name=name, to=AmiStatus.CANDIDATE),
         RequireImdsV2(ports=ports, name=name),
-        ProveAmi(ports=ports, target=target, name=name),
+        ProveAmi(ports=ports, target=target, run=run, name=name),
         SetStatus(ports=ports, name=name, to=AmiStatus.VERIFIED),
     )
     return Plan(title=f"bake {name}", because=because, steps=steps)

@@ -16,9 +16,10 @@ from lifecycle.ports import Ports
 from lifecycle.ports.baker import AmiNameTaken, BakeRequest
 from lifecycle.workflows.ami_status import require_tags
 from lifecycle.workflows.bake_evidence import keep_evidence, read_evidence
+from lifecycle.workflows.boot_ami import BOOT_AMI
 from lifecycle.workflows.lookups import ami_named
 from lifecycle.workflows.model_objects import object_uri
-from lifecycle.workflows.verify_ami import AmiReport, ami_rejection, verify_ami
+from lifecycle.workflows.verify_ami import AmiReport, ami_rejection, booted, require_level, tag_level, verify_ami
 from lifecycle.workflows.wait_available import wait_available
 
 # What Packer's Amazon builder calls for the template, old and new, on the way through Session Manager too.
@@ -159,22 +160,29 @@ class RequireImdsV2:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProveAmi:
-    """Every check of `ami verify`."""
+    """Every check of `ami verify`, with `ami.verify_boot` on an instance of the AMI too; tag the AMI with what was proven."""
 
     ports: Ports
     target: Target
+    run: Run
     name: str
-    permissions: tuple[str, ...] = READ_EVIDENCE
+    permissions: tuple[str, ...] = (*READ_EVIDENCE, *BOOT_AMI)
 
     def describe(self) -> str:
-        return f"verify {self.name}"
+        by_boot = self.target.settings.ami.verify_boot
+        return f"verify {self.name}{' by an instance that reads it' if by_boot else ''}"
 
     def apply(self) -> AmiReport:
-        return verify_ami(self.ports, self.target, ami_named(self.ports, self.name).id)
+        report = verify_ami(self.ports, self.target, ami_named(self.ports, self.name).id)
+        if self.target.settings.ami.verify_boot and not report.failed:
+            report = booted(self.ports, self.target, self.run, report)
+        tag_level(self.ports, report)
+        return report
 
     def verify(self, result: AmiReport) -> None:
         if failure := ami_rejection(result):
             raise failure
+        require_level(self.ports, result)
 
 
 def bake_tags(inputs: BakeInputs, *, project: str, name: str, commit: str, run: Run) -> dict[str, str]:

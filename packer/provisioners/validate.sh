@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Reads everything below MODEL_ROOT again, fails unless it is exactly the set of MODEL_LIST, and writes EVIDENCE (JSON).
+# Runs at the end of a bake, and on an instance of the AMI when that is checked (boot.sh).
 set -euo pipefail
 
 : "${MODEL_LIST:?}" "${MODEL_MARKER:?}" "${MODEL_ROOT:?}" "${EVIDENCE:?}"
@@ -57,9 +58,11 @@ done < <(find "$MODEL_ROOT" -printf '%y\t%m\t%U:%G\t%s\t%P\0')
 for path in "${!wanted_sha256[@]}"; do
   [ -n "${seen[$path]:-}" ] || fail payload-mismatch "$path" "missing"
 done
-for leftover in "$HOMES"/root/.ssh/authorized_keys "$HOMES"/home/*/.ssh/authorized_keys "$MODEL_ROOT.incoming"; do
-  [ ! -e "$leftover" ] || fail leftover "$leftover" "still there after the clean-up"
+# A line with a key, not the mere file: cloud-init leaves an empty one on an instance that was started without a key pair.
+for keys in "$HOMES"/root/.ssh/authorized_keys "$HOMES"/home/*/.ssh/authorized_keys; do
+  ! grep --quiet --no-messages '^[[:space:]]*[^#[:space:]]' "$keys" || fail leftover "$keys" "holds a key"
 done
+[ ! -e "$MODEL_ROOT.incoming" ] || fail leftover "$MODEL_ROOT.incoming" "still there after the clean-up"
 
 join() {
   local IFS=,

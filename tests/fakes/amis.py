@@ -46,6 +46,7 @@ class FakeAmis:
         )
         self._own[record.id] = record
         self._instances[record.id] = instance_id
+        self._snapshot_tags |= {snapshot: dict(record.tags) for snapshot in record.snapshot_ids}
         return record
 
     def change(self, ami_id: AmiId, *, state: AmiState) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -60,24 +61,34 @@ class RehearsalEc2(ImageMends, EC2Backend):  # type: ignore[misc]
             volume.throughput = int(ebs["Throughput"]) if ebs.get("Throughput") else volume.throughput
 
     def _boot(self, instance: Any) -> None:
-        """Boot the machine of an instance that somebody can log in to; every other instance stays a record."""
-        layers = self.stage.layers
-        if instance.key_name not in self.key_pairs or not layers.boots(instance.image_id):
+        """Boot the machine of an instance that somebody can log in to, or that a script tells what to do; any other stays a record."""
+        layers, script = self.stage.layers, _script(instance)
+        if (instance.key_name not in self.key_pairs and not script) or not layers.boots(instance.image_id):
             return
         try:
             if self.stage.no_machines:
                 self._refuse_machine(self.stage.no_machines)
-            public_key = self.key_pairs[instance.key_name].public_key
-            machine = self.stage.machines.boot(instance.id, layers.chain(instance.image_id), public_key.strip() + "\n")
+            pair = self.key_pairs.get(instance.key_name)
+            keys = pair.public_key.strip() + "\n" if pair else ""
+            machine = self.stage.machines.boot(instance.id, layers.chain(instance.image_id), keys)
         except (BootFailed, NoAddress) as err:
             for line in (str(err), *getattr(err, "details", ())):
                 _log.error("instance %s: %s", instance.id, line)
             instance.terminate()
             instance.state_reason = StateReason(f"Server.InternalError: {err}", "Server.InternalError")
             return
+        if script:
+            self.stage.machines.run(instance.id, script, lambda: self._shut_down(instance))
         nic = instance.nics[0]
         nic.private_ip_address = machine.spec.address
         nic.private_ip_addresses[0]["PrivateIpAddress"] = machine.spec.address
+
+    def _shut_down(self, instance: Any) -> None:
+        """What EC2 does with an instance that powered itself off."""
+        end = instance.instance_initiated_shutdown_behavior == "terminate"
+        (self.terminate_instances if end else self.stop_instances)([instance.id])
+        code = "Client.InstanceInitiatedShutdown"
+        instance.state_reason = StateReason(f"{code}: Instance initiated shutdown", code)
 
     def _refuse_machine(self, why: str) -> None:
         message = f"no machine can boot here: {why}"
@@ -141,6 +152,12 @@ def mend(stage: Stage) -> None:
     ec2_backends.backend = RehearsalEc2
     moto.ec2.urls.url_paths = {"{0}/": RehearsalEc2Response.dispatch}
     moto.ec2.models.amis.Ami = RehearsalAmi
+
+
+def _script(instance: Any) -> str:
+    """The user data that cloud-init would run as it is; the hosts of Batch have parts in MIME, which configure agents."""
+    text = base64.b64decode(str(instance.user_data or "")).decode(errors="replace")
+    return text if text.startswith("#!") else ""
 
 
 def _with_image_volumes(of_image: list[dict[str, Any]], asked: list[dict[str, Any]]) -> list[dict[str, Any]]:

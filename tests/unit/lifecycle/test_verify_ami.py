@@ -41,6 +41,7 @@ def test_verify_finds_a_report_that_was_changed(scene: Scene) -> None:
     assert {check.name for check in verify_ami(scene.ports, scene.target, ami.id).failed} == {
         "payload evidence",
         "payload digest",
+        "payload markers",
     }
 
 
@@ -73,7 +74,7 @@ def test_state_that_ec2_has_learnt_since_is_neither_usable_nor_a_crash(scene: Sc
 
 def test_bake_sets_the_tags_that_verify_requires_and_no_others(scene: Scene) -> None:
     ami = scene.bake()
-    assert ami.tags.keys() - {"Name", Tag.GIT} == set(REQUIRED_TAGS)
+    assert ami.tags.keys() - {"Name", Tag.GIT, Tag.VERIFIED} == set(REQUIRED_TAGS)
 
 
 def test_verify_of_a_foreign_ami_fails_without_a_traceback(scene: Scene) -> None:

@@ -157,5 +157,7 @@ def test_validate_refuses_a_key_that_was_left(instance: Instance, home: str) -> 
     instance.installed()
     key = instance.folder / home / ".ssh/authorized_keys"
     key.parent.mkdir(parents=True)
-    key.touch()
-    assert "capctl-bake: leftover: " in instance.run(VALIDATE).stderr
+    key.write_text("# of cloud-init\n\n")
+    assert instance.run(VALIDATE).returncode == 0, "without a key pair cloud-init writes a file without a key"
+    key.write_text("# of cloud-init\nssh-ed25519 AAAA\n")
+    assert f"capctl-bake: leftover: {key}: holds a key" in instance.run(VALIDATE).stderr
