@@ -20,6 +20,7 @@ from lifecycle.rehearsal.emulator.stage import Stage
 from lifecycle.rehearsal.machine import BootFailed
 
 _log = logging.getLogger(__name__)
+_NO_TOKEN = "ABCDE"  # what moto writes for a request without ClientToken
 
 
 class RehearsalEc2(ImageMends, EC2Backend):  # type: ignore[misc]
@@ -44,6 +45,8 @@ class RehearsalEc2(ImageMends, EC2Backend):  # type: ignore[misc]
         data = self._get_template_from_args(template).data if template else {}
         image_id = image_id or data.get("ImageId", "")
         self.require_launchable(image_id)
+        if former := self._launched_with(options.get("client_token")):
+            return former
         asked = options.get("block_device_mappings") or data.get("BlockDeviceMappings") or []
         options["block_device_mappings"] = _with_image_volumes(self.amis[image_id].block_device_mappings, asked)
         reservation = super().run_instances(image_id, count, user_data, security_group_names, **options)
@@ -51,6 +54,13 @@ class RehearsalEc2(ImageMends, EC2Backend):  # type: ignore[misc]
             self._set_volume_speed(instance, options["block_device_mappings"])
             self._boot(instance)
         return reservation
+
+    def _launched_with(self, token: str | None) -> Any:
+        """The reservation that was made for the same token."""
+        for reservation in self.reservations.values() if token and token != _NO_TOKEN else ():
+            if any(instance.client_token == token for instance in reservation.instances):
+                return reservation
+        return None
 
     def _set_volume_speed(self, instance: Any, mappings: list[dict[str, Any]]) -> None:
         # moto creates an instance's volumes without the IOPS and the throughput that were asked for.
