@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lifecycle.domain.ami import REQUIRED_TAGS, AmiState, AmiStatus, Tag
+from lifecycle.domain.ami import REQUIRED_TAGS, AmiRecord, AmiState, AmiStatus, Tag
 from lifecycle.domain.digest import digest_of
 from lifecycle.workflows.list_amis import list_amis
 from lifecycle.workflows.verify_ami import ami_rejection, verify_ami
@@ -43,6 +43,58 @@ def test_verify_finds_a_report_that_was_changed(scene: Scene) -> None:
         "payload digest",
         "payload markers",
     }
+
+
+def found_by(scene: Scene, ami: AmiRecord, name: str) -> str:
+    """What the failed check of that name found."""
+    (check,) = [failed for failed in verify_ami(scene.ports, scene.target, ami.id).failed if failed.name == name]
+    return check.found
+
+
+def test_verify_names_the_snapshot_that_lacks_a_tag(scene: Scene) -> None:
+    ami = scene.bake()
+    (snapshot,) = ami.snapshot_ids
+    scene.amis.snapshot_tags[snapshot] = {**ami.tags, Tag.RECIPE.value: "other"}
+    del scene.amis.snapshot_tags[snapshot][Tag.PROJECT]
+    assert found_by(scene, ami, "snapshot tags") == (
+        f"{snapshot} has {Tag.RECIPE}=other, {snapshot} has no {Tag.PROJECT}"
+    )
+
+
+@pytest.mark.parametrize(("state", "said"), [("pending", "pending"), ("error", "error"), (None, "not found")])
+def test_verify_names_the_snapshot_that_is_not_completed(scene: Scene, state: str | None, said: str) -> None:
+    ami = scene.bake()
+    (snapshot,) = ami.snapshot_ids
+    scene.amis.snapshot_states[snapshot] = state
+    assert found_by(scene, ami, "snapshot") == f"{snapshot} {said}"
+
+
+def change_report(scene: Scene, ami: AmiRecord, old: bytes, new: bytes) -> None:
+    """Another report, under the names of the instance's own."""
+    for uri in scene.reports():
+        data = scene.objects.stored[uri][0]
+        assert old in data
+        scene.objects.write(uri, data.replace(old, new))
+
+
+def test_verify_names_the_file_that_differs_while_the_lock_still_holds_the_set(scene: Scene) -> None:
+    ami = scene.bake()
+    change_report(scene, ami, b'"bytes":3,"mode":"0444"', b'"bytes":3,"mode":"0644"')
+    assert "; `models/age.onnx` has mode 0644, not 0444" in found_by(scene, ami, "payload digest")
+    scene.change_models({"models/other.onnx": b"other"})
+    assert "age.onnx" not in found_by(scene, ami, "payload digest")
+
+
+def test_verify_names_the_marker_that_is_not_the_sets(scene: Scene) -> None:
+    ami = scene.bake()
+    change_report(scene, ami, b'"path":"models/.model-set.json"', b'"path":"models/.model-set.jsoN"')
+    assert "`models/.model-set.json` is missing" in found_by(scene, ami, "payload markers")
+
+
+def test_verify_names_the_largest_file_of_a_payload_over_the_budget(scene: Scene) -> None:
+    ami = scene.bake()
+    change_report(scene, ami, b'"bytes":3,', b'"bytes":3000,')
+    assert found_by(scene, ami, "payload size") == "3.0 kB, the largest is `models/age.onnx`"
 
 
 def test_copy_passes_by_the_report_that_its_tag_names(scene: Scene) -> None:
