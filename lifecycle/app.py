@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from lifecycle.ports.base_builder import BaseBuilder
     from lifecycle.ports.clock import Clock
     from lifecycle.ports.code import Code
+    from lifecycle.ports.instances import Instances
     from lifecycle.ports.jobs import Jobs
     from lifecycle.ports.journal import Journal
     from lifecycle.ports.model_lock import ModelLock
@@ -95,6 +96,12 @@ class App:
         from lifecycle.adapters.working_tree import WorkingTreeCode
 
         return WorkingTreeCode(self.target, self.registry, self.base_builder.required)
+
+    @cached_property
+    def instances(self) -> Instances:
+        from lifecycle.adapters.aws.instances import Ec2Instances
+
+        return Ec2Instances(self.session)
 
     @cached_property
     def jobs(self) -> Jobs:

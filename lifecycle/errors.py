@@ -140,6 +140,8 @@ ERROR_CODES: dict[str, str] = {
     "base-missing": "the base stack or the base image has not been made yet",
     "base-would-lose": "updating the base stack would delete or replace a resource",
     "blob-missing": "a manifest names a blob that the repository does not hold",
+    "boot-failed": "an instance of an AMI could not check its own disk",
+    "boot-timed-out": "an instance of an AMI did not report within `ami.timeout_s`",
     "bucket-missing": "the bucket does not exist",
     "bug": "capctl failed in a way that nobody foresaw; the crash log says where",
     "checkout-missing": "the rehearsal needs a checkout of capctl to ship",

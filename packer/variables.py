@@ -47,13 +47,19 @@ class BakeVariables:
         path.write_text(json.dumps(asdict(self), indent=2) + "\n")
 
 
-def write_model_list(models: Iterable[ModelDownload], path: Path) -> None:
-    """Write the file that the variable `model_list` names, readable by its owner only. Raises ValueError for a tab in a column."""
+def model_list(models: Iterable[ModelDownload]) -> str:
+    """The text of the file that the variable `model_list` names. Raises ValueError for a tab in a column."""
     lines = []
     for model in models:
         columns = (model.sha256, str(model.bytes), model.mode, model.url, model.path)
         if any(not column or "\t" in column or "\n" in column for column in columns):
             raise ValueError(f"model {model.path!r} has an empty column, a tab or a line break")
         lines.append("\t".join(columns) + "\n")
+    return "".join(lines)
+
+
+def write_model_list(models: Iterable[ModelDownload], path: Path) -> None:
+    """Write the model list, readable by its owner only. Raises ValueError for a tab in a column."""
+    text = model_list(models)
     path.touch(mode=0o600)
-    path.write_text("".join(lines))
+    path.write_text(text)

@@ -65,24 +65,24 @@ def show(invocation: Invocation, ami: str) -> None:
 
 @command.command()
 @click.argument("ami")
+@click.option("--boot", is_flag=True, help="Start an instance of AMI that reads its disk again, and end it.")
 @pass_invocation
-def verify(invocation: Invocation, ami: str) -> None:
+def verify(invocation: Invocation, ami: str, boot: bool) -> None:
     """Check AMI: state, tags, metadata access, and what its instance read back from the disk before the snapshot.
 
     Says what was not checked, too. Fails when a check does not pass.
     """
     from lifecycle.domain.ami import parse_ami_id
-    from lifecycle.workflows.verify_ami import NOT_CHECKED, ami_rejection, verify_ami
+    from lifecycle.workflows.verify_ami import ami_rejection, verify_ami, verify_by_boot
 
-    app = invocation.app
-    report = verify_ami(app.amis, app.objects, app.target, parse_ami_id(ami))
-    document = ami_documents.ami_verification(report, not_checked=NOT_CHECKED)
-    invocation.emit(
-        "capctl.ami-verification/1",
-        document,
-        lambda: check_table(report.checks, not_checked=NOT_CHECKED),
-        failure=ami_rejection(report),
-    )
+    app, ami_id = invocation.app, parse_ami_id(ami)
+    if boot:
+        report = verify_by_boot(app, app.target, invocation.run, ami_id, carry_out=invocation.execute)
+    else:
+        report = verify_ami(app, app.target, app.amis, ami_id)
+    document = ami_documents.ami_verification(report, not_checked=report.not_checked)
+    table = partial(check_table, report.checks, not_checked=report.not_checked)
+    invocation.emit("capctl.ami-verification/1", document, table, failure=ami_rejection(report))
 
 
 def _list(amis: tuple[AmiRecord, ...]) -> str:
@@ -112,6 +112,7 @@ def _details(ami: AmiRecord) -> str:
         ("recipe", ami.tags.get(Tag.RECIPE)),
         ("bake digest", ami.tags.get(Tag.BAKE_DIGEST)),
         ("evidence", ami.tags.get(Tag.EVIDENCE)),
+        ("verified", ami.tags.get(Tag.VERIFIED)),
         ("git commit", ami.tags.get(Tag.GIT)),
         ("run", ami.tags.get(Tag.RUN)),
     )

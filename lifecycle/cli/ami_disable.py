@@ -26,7 +26,11 @@ def command(invocation: Invocation, ami: str, undo: bool, force: bool, dry_run: 
     from lifecycle.workflows.disable_ami import plan_disable, plan_enable
 
     app, ami_id = invocation.app, parse_ami_id(ami)
-    plan = plan_enable(app, app.target, ami_id) if undo else plan_disable(app, app.target, ami_id, force=force)
+    plan = (
+        plan_enable(app, app.target, invocation.run, ami_id)
+        if undo
+        else plan_disable(app, app.target, ami_id, force=force)
+    )
     if invocation.execute(plan, dry_run=dry_run, ask=not undo):
         found = app.amis.get(ami_id)
         document = ami_documents.ami_disable(found, changed=bool(plan.steps))

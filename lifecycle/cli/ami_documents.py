@@ -32,6 +32,7 @@ def ami(record: AmiRecord) -> Document:
         "base_ami": record.tags.get(Tag.BASE_AMI),
         "recipe": record.tags.get(Tag.RECIPE),
         "evidence": record.tags.get(Tag.EVIDENCE),
+        "verified": record.tags.get(Tag.VERIFIED),
         "git": record.tags.get(Tag.GIT),
         "run": record.tags.get(Tag.RUN),
     }
@@ -48,10 +49,11 @@ def ami_list(records: Iterable[AmiRecord]) -> Document:
 
 
 def ami_verification(report: AmiReport, *, not_checked: Sequence[str]) -> Document:
-    """The checks of an AMI, and what none of them covers."""
+    """The checks of an AMI, and what none of them covers. `level` is what it passed: `payload`, `boot`, or null for a failure."""
     return {
         "id": report.ami.id,
         "ok": not report.failed,
+        "level": report.proven,
         "checks": checks(report.checks),
         "not_checked": list(not_checked),
     }

@@ -55,7 +55,10 @@ class AmiSection(Section):
         "session_manager", "How Packer reaches the instance"
     )
     ssh_port: int = key(22, "Port of sshd on the instance", ge=1, le=65535)
-    timeout_s: int = key(3600, "Longest wait for the bake and for the AMI to become available, in seconds", ge=60)
+    timeout_s: int = key(
+        3600, "Longest wait for the bake, for the AMI to become available and for its boot, in seconds", ge=60
+    )
+    verify_boot: bool = key(False, "Whether `ami bake` also starts an instance of the new AMI that reads it again")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

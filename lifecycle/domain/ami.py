@@ -99,6 +99,7 @@ class Tag(StrEnum):
     STATUS = "capctl:status"
     PROJECT = "capctl:project"
     EVIDENCE = "capctl:evidence"
+    VERIFIED = "capctl:verified"
     COPIED_FROM = "capctl:copied-from"
     DISABLED_AT = "capctl:disabled-at"
 

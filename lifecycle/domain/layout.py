@@ -4,10 +4,14 @@ from enum import StrEnum
 
 
 class Folder(StrEnum):
-    """Who writes: `models push`, `ami bake`, smoke jobs, other jobs; people put the videos there, `samples` those of smoke jobs."""
+    """Who writes: `models push`, `ami bake`, `ami verify --boot`, smoke jobs, other jobs.
+
+    People put the videos there, `samples` those of smoke jobs.
+    """
 
     MODELS = "models"
     EVIDENCE = "evidence"
+    BOOTS = "boots"
     SMOKE = "smoke"
     RESULTS = "results"
     VIDEOS = "videos"

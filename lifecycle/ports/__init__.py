@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from lifecycle.ports.base_builder import BaseBuilder
     from lifecycle.ports.clock import Clock
     from lifecycle.ports.code import Code
+    from lifecycle.ports.instances import Instances
     from lifecycle.ports.jobs import Jobs
     from lifecycle.ports.journal import Journal
     from lifecycle.ports.model_lock import ModelLock
@@ -38,6 +39,8 @@ class Ports(Protocol):
     def clock(self) -> Clock: ...
     @property
     def code(self) -> Code: ...
+    @property
+    def instances(self) -> Instances: ...
     @property
     def jobs(self) -> Jobs: ...
     @property

@@ -7,15 +7,13 @@ from typing import Any, Protocol
 from lifecycle.domain.ami import AmiId, AmiRecord
 from lifecycle.domain.digest import Digest
 from lifecycle.domain.models import ModelSet
+from lifecycle.domain.place import Place
 from lifecycle.errors import CapctlError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BakeRequest:
-    """`downloads` maps each model path to a URL that the instance can read; `tags` go on everything the bake makes.
-
-    Without a `subnet_id` AWS chooses one of the default VPC.
-    """
+    """`downloads` maps each model path to a URL that the instance can read; `tags` go on everything the bake makes."""
 
     ami_name: str
     base: AmiRecord
@@ -23,8 +21,7 @@ class BakeRequest:
     downloads: dict[str, str]
     tags: dict[str, str]
     run_id: str
-    instance_type: str
-    subnet_id: str | None = None
+    place: Place
 
 
 class AmiNameTaken(CapctlError):

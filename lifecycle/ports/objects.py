@@ -44,3 +44,9 @@ class ObjectStore(Protocol):
 
     def presign(self, uri: str, *, expires_s: int) -> str:
         """A URL that reads the object without credentials."""
+
+    def presign_write(self, uri: str, *, expires_s: int) -> str:
+        """A URL to which the object can be PUT without credentials."""
+
+    def remove(self, uri: str) -> None:
+        """Remove an object; one that does not exist is no failure."""

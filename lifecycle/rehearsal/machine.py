@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +26,8 @@ from lifecycle.errors import CapctlError
 
 REHEARSAL_VARIABLE = "CAPCTL_REHEARSAL"
 _BOOT_SCRIPT = Path(__file__).with_name("machine_boot.sh")
-_TOOLS = ("unshare", "setpriv", "mount", "umount", "pivot_root")
+_USER_DATA_SCRIPT = Path(__file__).with_name("machine_user_data.sh")
+_TOOLS = ("unshare", "nsenter", "setpriv", "mount", "umount", "pivot_root")
 _NAMESPACES = ("--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--uts", "--ipc")
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # The kernel sends the parent-death signal when the *thread* that forked ends, so machines are forked by one lasting thread.
@@ -87,10 +89,16 @@ class Machine:
         self.spec = spec
         self.layers = spec.layers
         self._process: subprocess.Popen[bytes] | None = None
+        self._scripts: list[subprocess.Popen[bytes]] = []
 
     @property
     def running(self) -> bool:
         return self._process is not None and self._process.poll() is None
+
+    @property
+    def powered_off(self) -> bool:
+        """Whether it ended by itself, and was not stopped."""
+        return self._process is not None and self._process.poll() is not None
 
     @property
     def upper(self) -> Path:
@@ -132,6 +140,34 @@ class Machine:
                 raise BootFailed(message, details=self.last_console_lines())
             time.sleep(0.01)
 
+    def run(self, script: str) -> None:
+        """Begin to run a script as root in the running machine, as cloud-init does with user data; its output goes to the console.
+
+        Nobody waits for it; it ends with the machine, which it powers off with `shutdown`.
+        """
+        assert self._process, "the machine runs"
+        (inner,) = _children(self._process.pid)
+        command = ["nsenter", "--target", str(inner), "--mount", "--pid", "--uts", "--ipc", "--root", "--wd"]
+        with self.console.open("ab") as console:
+            process = _forker.submit(
+                subprocess.Popen,
+                [*command, "sh", "-c", _USER_DATA_SCRIPT.read_text()],
+                stdin=subprocess.PIPE,
+                stdout=console,
+                stderr=console,
+                start_new_session=True,
+                env={"PATH": _PATH, "LANG": "C.UTF-8", REHEARSAL_VARIABLE: self.spec.rehearsal},
+            ).result()
+        self._scripts.append(process)
+        assert process.stdin
+        with process.stdin as pipe, suppress(BrokenPipeError):
+            pipe.write(script.encode())
+
+    def wait(self) -> None:
+        """Return when the machine is off, whoever powered it off."""
+        if process := self._process:
+            process.wait()
+
     def _fork(self, command: Sequence[str], console: int) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
             command,
@@ -160,7 +196,7 @@ class Machine:
         if process is None:
             return
         # The kernel lets process 1 be reaped only after every process of its namespace is gone, hence it is the one to kill.
-        for pid in _children(process.pid) or [process.pid]:
+        for pid in [] if process.poll() is not None else _children(process.pid) or [process.pid]:
             try:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
@@ -170,6 +206,8 @@ class Machine:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        while self._scripts:
+            self._scripts.pop().wait()
 
     def detach_upper(self, destination: Path) -> None:
         """Move what the machine wrote to `destination`, and let the machine go on from there with an empty upper layer.

@@ -106,7 +106,8 @@ def plan_bake(ports: Ports, target: Target, run: Run, wanted: WantedAmi) -> Plan
             steps = (Deregister(ports=ports, amis=ports.amis, ami=existing),)
         base = _checked_base(ports, target, wanted)
         steps += (BakeAmi(ports=ports, target=target, run=run, base=base, models=wanted.models, name=name, tags=tags),)
-    steps += finish_steps(ports, target, ports.amis, name=name, tags=tags)
+    boots = target.settings.ami.verify_boot
+    steps += finish_steps(ports, target, run, ports.amis, name=name, tags=tags, boots=boots)
     return Plan(title=f"bake {name}", because=because, steps=steps)
 
 

@@ -1,7 +1,6 @@
 """The steps of a bake; each finds the AMI by its name, so that a bake can go on where another run ended."""
 
 from dataclasses import dataclass
-from itertools import product
 from typing import Any
 
 from lifecycle.config.target import Target
@@ -11,16 +10,19 @@ from lifecycle.domain.evidence import differences, parse_evidence
 from lifecycle.domain.measures import counted, size_text
 from lifecycle.domain.models import ModelSet
 from lifecycle.domain.permissions import READ_AMIS, READ_EVIDENCE
+from lifecycle.domain.place import Place
 from lifecycle.domain.run import Run
-from lifecycle.errors import CapctlError, Inconclusive
+from lifecycle.errors import CapctlError
 from lifecycle.ports import Ports
 from lifecycle.ports.amis import Amis
 from lifecycle.ports.baker import AmiNameTaken, BakeRequest
 from lifecycle.workflows.ami_status import SetStatus, require_snapshot_tags, require_tags
 from lifecycle.workflows.bake_evidence import keep_evidence, read_evidence
+from lifecycle.workflows.boot_ami import BOOT_AMI
 from lifecycle.workflows.lookups import ami_named
 from lifecycle.workflows.model_objects import object_uri
-from lifecycle.workflows.verify_ami import AmiReport, ami_rejection, verify_ami
+from lifecycle.workflows.places import in_first_place
+from lifecycle.workflows.verify_ami import AmiReport, ami_rejection, booted, require_level, tag_level, verify_ami
 from lifecycle.workflows.wait_available import wait_available
 
 # What Packer's Amazon builder calls for the template, old and new, on the way through Session Manager too.
@@ -82,30 +84,11 @@ class BakeAmi:
         return f"bake {self.base.id} + model set {brief(self.models.digest)} ({size}) -> {self.name}"
 
     def apply(self) -> str:
-        settings, full = self.target.settings.ami, []
-        for instance_type, subnet_id in product(settings.instance_types, settings.subnet_ids or (None,)):
-            place = f"{instance_type} in {subnet_id or 'the default VPC'}"
-            try:
-                return self.ports.baker.bake(self._request(instance_type, subnet_id), self._accept)
-            except AmiNameTaken:
-                if (winner := self.ports.amis.by_name(self.name)) is None:
-                    raise
-                return f"{winner.id}, which another run baked meanwhile"
-            except Inconclusive as error:
-                if error.code != "no-capacity":
-                    raise
-                self.ports.ui.note(f"AWS has no capacity for {place}")
-                full.append(place)
-        raise Inconclusive(
-            "no-capacity",
-            f"AWS has no capacity to bake AMI `{self.name}` in {self.target.region}: {counted(len(full), 'place')} tried",
-            hint="Add to `ami.instance_types` or `ami.subnet_ids` in capctl.yaml, or try later",
-            details=tuple(full),
-        )
+        return in_first_place(self.target, self.ports.ui, f"to bake AMI `{self.name}`", self._bake)
 
-    def _request(self, instance_type: str, subnet_id: str | None) -> BakeRequest:
+    def _bake(self, place: Place) -> str:
         expires_s = self.target.settings.ami.timeout_s
-        return BakeRequest(
+        request = BakeRequest(
             ami_name=self.name,
             base=self.base,
             models=self.models,
@@ -115,9 +98,14 @@ class BakeAmi:
             },
             tags=self.tags,
             run_id=self.run.id,
-            instance_type=instance_type,
-            subnet_id=subnet_id,
+            place=place,
         )
+        try:
+            return self.ports.baker.bake(request, self._accept)
+        except AmiNameTaken:
+            if (winner := self.ports.amis.by_name(self.name)) is None:
+                raise
+            return f"{winner.id}, which another run baked meanwhile"
 
     def verify(self, _: str) -> None:
         ami_named(self.ports.amis, self.name)
@@ -192,35 +180,41 @@ class RequireImdsV2:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProveAmi:
-    """Every check of `ami verify`."""
+    """Every check of `ami verify`, with `ami.verify_boot` on an instance of the AMI too; tag the AMI with what was proven."""
 
     ports: Ports
     target: Target
+    run: Run
     amis: Amis
     name: str
-    permissions: tuple[str, ...] = READ_EVIDENCE
+    boots: bool = False
+    permissions: tuple[str, ...] = (*READ_EVIDENCE, *BOOT_AMI)
 
     def describe(self) -> str:
-        return f"verify {self.name}"
+        return f"verify {self.name}{' by an instance that reads it' if self.boots else ''}"
 
     def apply(self) -> AmiReport:
-        ami = ami_named(self.amis, self.name)
-        return verify_ami(self.amis, self.ports.objects, self.target, ami.id)
+        report = verify_ami(self.ports, self.target, self.amis, ami_named(self.amis, self.name).id)
+        if self.boots and not report.failed:
+            report = booted(self.ports, self.target, self.run, report)
+        tag_level(self.amis, self.ports.clock, report)
+        return report
 
     def verify(self, result: AmiReport) -> None:
         if failure := ami_rejection(result):
             raise failure
+        require_level(self.amis, result)
 
 
 def finish_steps(
-    ports: Ports, target: Target, amis: Amis, *, name: str, tags: dict[str, str]
+    ports: Ports, target: Target, run: Run, amis: Amis, *, name: str, tags: dict[str, str], boots: bool = False
 ) -> tuple[TagInputs, SetStatus, RequireImdsV2, ProveAmi, SetStatus]:
     """From an AMI that is being made, in the region of `amis`, to one that is verified; `tags` are of what went into it."""
     return (
         TagInputs(ports=ports, target=target, amis=amis, name=name, tags=tags),
         SetStatus(amis=amis, name=name, to=AmiStatus.CANDIDATE),
         RequireImdsV2(amis=amis, name=name),
-        ProveAmi(ports=ports, target=target, amis=amis, name=name),
+        ProveAmi(ports=ports, target=target, run=run, amis=amis, name=name, boots=boots),
         SetStatus(amis=amis, name=name, to=AmiStatus.VERIFIED),
     )
 

@@ -21,8 +21,8 @@ from lifecycle.workflows.wait_available import wait_named
 PERMISSIONS = {"ami copy": (*READ_AMIS, "ec2:DescribeSnapshots", *FINISH)}
 
 _REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
-# What a copy gets anew, or never: the run, the status, and what was done to its source.
-_NOT_COPIED = {Tag.RUN, Tag.RUN_UNTIL, Tag.STATUS, Tag.DISABLED_AT}
+# What a copy gets anew, or never: the run, the status, what was proven, and what was done to its source.
+_NOT_COPIED = {Tag.RUN, Tag.RUN_UNTIL, Tag.STATUS, Tag.VERIFIED, Tag.DISABLED_AT}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,7 +147,7 @@ def plan_copy(ports: Ports, target: Target, run: Run, source: AmiRecord, region:
     tags = _tags_of_copy(source, target, run)
     existing = amis.by_name(source.name)
     copy = CopyAmi(ports=ports, amis=amis, source=source, source_region=target.region, region=region, tags=tags)
-    finish = finish_steps(ports, target, amis, name=source.name, tags=tags)
+    finish = finish_steps(ports, target, run, amis, name=source.name, tags=tags)
     if existing is None:
         return Plan(title=title, because=f"no AMI in {region} is called {source.name}", steps=(copy, *finish))
     if existing.is_proven and existing.tags.get(Tag.BAKE_DIGEST) == source.tags.get(Tag.BAKE_DIGEST):

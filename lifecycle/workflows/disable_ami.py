@@ -6,6 +6,7 @@ from lifecycle.config.target import Target
 from lifecycle.domain.ami import TRANSITIONS, AmiId, AmiRecord, AmiState, AmiStatus, Tag
 from lifecycle.domain.permissions import READ_AMIS, READ_POINTER, READ_STATE
 from lifecycle.domain.plan import Plan
+from lifecycle.domain.run import Run
 from lifecycle.errors import CapctlError
 from lifecycle.ports import Ports
 from lifecycle.ports.amis import Amis
@@ -153,7 +154,7 @@ def plan_disable(ports: Ports, target: Target, ami_id: AmiId, *, force: bool) ->
     return Plan(title=title, because=because, steps=steps)
 
 
-def plan_enable(ports: Ports, target: Target, ami_id: AmiId) -> Plan:
+def plan_enable(ports: Ports, target: Target, run: Run, ami_id: AmiId) -> Plan:
     """Enable, tag as a candidate, prove as a bake does; what a killed run has done is left out.
 
     Raises `CapctlError("ami-status-refused")` for an AMI that is about to be gone.
@@ -164,7 +165,7 @@ def plan_enable(ports: Ports, target: Target, ami_id: AmiId) -> Plan:
     if status is AmiStatus.DEREGISTERED:
         raise status_refused(ami, AmiStatus.CANDIDATE)
     prove = (
-        ProveAmi(ports=ports, target=target, amis=ports.amis, name=ami.name),
+        ProveAmi(ports=ports, target=target, run=run, amis=ports.amis, name=ami.name),
         SetStatus(amis=ports.amis, name=ami.name, to=AmiStatus.VERIFIED),
     )
     if status is AmiStatus.DISABLED or ami.state is AmiState.DISABLED:

@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
 # Reads everything below MODEL_ROOT again, fails unless it is exactly the set of MODEL_LIST, and writes EVIDENCE (JSON).
+# Runs at the end of a bake, and on an instance of the AMI when that is checked (boot.sh).
 set -euo pipefail
 
 : "${MODEL_LIST:?}" "${MODEL_MARKER:?}" "${MODEL_ROOT:?}" "${EVIDENCE:?}"
 DISK=${DISK:-} # a folder in place of /, for what has to be gone
+BOOTED=${BOOTED:-} # set on an instance of the AMI
 marker_name=.model-set.json
 
 fail() {
@@ -57,20 +59,24 @@ done < <(find "$MODEL_ROOT" -printf '%y\t%m\t%U:%G\t%s\t%P\0')
 for path in "${!wanted_sha256[@]}"; do
   [ -n "${seen[$path]:-}" ] || fail payload-mismatch "$path" "missing"
 done
-
-# All that clean.sh promises, but for caches, which hold no secret and may fill again. The last line are credentials: a bake has none in
-# files, so they came with the base AMI, and nobody but its owner may say that they are to be removed.
-leftovers=(
-  "$MODEL_ROOT.incoming"
-  "$DISK"/{root,home/*}/.ssh/authorized_keys "$DISK"/{root,home/*}/.*_history
-  "$DISK"/etc/ssh/ssh_host_* "$DISK"/var/lib/ecs/data/*
-  "$DISK"/var/lib/cloud/instance "$DISK"/var/lib/cloud/instances/* "$DISK"/var/lib/cloud/data/*
-  "$DISK"/{root,home/*}/{.aws,.netrc,.git-credentials,.docker/config.json}
-)
+# Credentials in files came with the base AMI, for a bake leaves none, and nobody but its owner may say that they are to be removed.
+leftovers=("$MODEL_ROOT.incoming" "$DISK"/{root,home/*}/{.aws,.netrc,.git-credentials,.docker/config.json})
+# All else that clean.sh promises, but for caches, which hold no secret and may fill again. An instance of the AMI has its own of it.
+if [ -z "$BOOTED" ]; then
+  leftovers+=(
+    "$DISK"/{root,home/*}/.ssh/authorized_keys "$DISK"/{root,home/*}/.*_history
+    "$DISK"/etc/ssh/ssh_host_* "$DISK"/var/lib/ecs/data/*
+    "$DISK"/var/lib/cloud/instance "$DISK"/var/lib/cloud/instances/* "$DISK"/var/lib/cloud/data/*
+  )
+  [ ! -s "$DISK/etc/machine-id" ] || fail leftover "$DISK/etc/machine-id" "names the instance of the bake"
+fi
 for leftover in "${leftovers[@]}"; do
   [ ! -e "$leftover" ] && [ ! -L "$leftover" ] || fail leftover "$leftover" "still there after the clean-up"
 done
-[ ! -s "$DISK/etc/machine-id" ] || fail leftover "$DISK/etc/machine-id" "names the instance of the bake"
+# On an instance that was started without a key pair cloud-init leaves a file without a key.
+for keys in "$DISK"/{root,home/*}/.ssh/authorized_keys; do
+  ! grep --quiet --no-messages '^[[:space:]]*[^#[:space:]]' "$keys" || fail leftover "$keys" "holds a key"
+done
 
 join() {
   local IFS=,

@@ -19,6 +19,7 @@ from lifecycle.domain.ami import AmiId
 from lifecycle.domain.digest import parse_digest
 from lifecycle.domain.evidence import differences, parse_evidence
 from lifecycle.domain.models import ModelFile, model_set
+from lifecycle.domain.place import Place
 from lifecycle.errors import CapctlError, ExitCode, UsageError
 from lifecycle.ports.amis import Amis
 from lifecycle.ports.baker import AmiNameTaken, Baker, BakeRequest
@@ -62,7 +63,7 @@ class Bakery:
             downloads={path: self.download(data) for path, data in contents.items()},
             tags={"capctl:run": run_id, "capctl:project": "vision"},
             run_id=run_id,
-            instance_type="m6i.large",
+            place=Place(instance_type="m6i.large"),
         )
 
 

@@ -120,6 +120,7 @@ def test_missing_bucket_is_named(store: Store, tmp_path: Path) -> None:
         lambda: store.objects.put(source, nowhere, sha256=sha256_of(SMALL), progress=lambda _: None),
         lambda: store.objects.write(nowhere, SMALL),
         lambda: store.objects.list(nowhere),
+        lambda: store.objects.remove(nowhere),
         lambda: list(store.objects.chunks(nowhere)),
     ):
         with pytest.raises(CapctlError) as failed:
@@ -134,6 +135,21 @@ def test_presigned_url_carries_its_own_permission(store: Store) -> None:
     if isinstance(store.objects, S3Objects):
         with urllib.request.urlopen(url) as answer:
             assert answer.read() == SMALL
+
+
+def test_url_to_write_takes_an_object(store: Store) -> None:
+    url = store.objects.presign_write(store.uri("report.json"), expires_s=60)
+    assert "X-Amz-Signature=" in url
+    if isinstance(store.objects, S3Objects):
+        with urllib.request.urlopen(urllib.request.Request(url, SMALL, {"Content-Type": ""}, method="PUT")):
+            assert b"".join(store.objects.chunks(store.uri("report.json"))) == SMALL
+
+
+def test_removed_object_is_gone_and_an_absent_one_is_no_failure(store: Store) -> None:
+    store.objects.write(store.uri("a"), SMALL)
+    for _ in range(2):
+        store.objects.remove(store.uri("a"))
+    assert store.objects.list(store.uri("")) == ()
 
 
 @pytest.mark.rehearsal

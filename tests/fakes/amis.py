@@ -15,6 +15,7 @@ BASE_PARAMETER = "/aws/service/ecs/base"
 class FakeAmis:
     """Holds one base AMI of another account, and those that tests `add`.
 
+    A snapshot is `completed` unless `snapshot_states` says otherwise, None for one that is gone.
     Each `get` of an AMI that `course` names brings it one state further; in the state None it is not to be seen.
     """
 
@@ -24,7 +25,8 @@ class FakeAmis:
         self._foreign = {BASE_AMI: base}
         self._own: dict[AmiId, AmiRecord] = {}
         self._instances: dict[AmiId, str] = {}
-        self._snapshot_tags: dict[str, dict[str, str]] = {}
+        self.snapshot_tags: dict[str, dict[str, str]] = {}
+        self.snapshot_states: dict[str, str | None] = {}
         self._grants: dict[AmiId, frozenset[Grant]] = {}
         self._snapshot_grants: dict[AmiId, frozenset[Grant]] = {}
         self.encrypts_by_default_key = False
@@ -48,6 +50,7 @@ class FakeAmis:
         )
         self._own[record.id] = record
         self._instances[record.id] = instance_id
+        self.snapshot_tags |= {snapshot: dict(record.tags) for snapshot in record.snapshot_ids}
         return record
 
     def change(self, ami_id: AmiId, *, state: AmiState) -> None:
@@ -85,14 +88,14 @@ class FakeAmis:
         return tuple(
             SnapshotRecord(
                 id=snapshot,
-                state="completed",
+                state=state,
                 size_gib=own[snapshot].size_gib,
                 full_bytes=None,
                 encrypted=True,
-                tags=self._snapshot_tags.get(snapshot, {}),
+                tags=self.snapshot_tags.get(snapshot, {}),
             )
             for snapshot in sorted(set(ids))
-            if snapshot in own
+            if snapshot in own and (state := self.snapshot_states.get(snapshot, "completed"))
         )
 
     def source_instance(self, ami_id: AmiId) -> str:
@@ -101,14 +104,14 @@ class FakeAmis:
     def tag(self, ami_id: AmiId, tags: dict[str, str]) -> None:
         self._own[ami_id] = replace(self.get(ami_id), tags=self.get(ami_id).tags | tags)
         for snapshot in self._own[ami_id].snapshot_ids:
-            self._snapshot_tags[snapshot] = self._snapshot_tags.get(snapshot, {}) | tags
+            self.snapshot_tags[snapshot] = self.snapshot_tags.get(snapshot, {}) | tags
 
     def untag(self, ami_id: AmiId, keys: Collection[str]) -> None:
         ami = self.get(ami_id)
         self._own[ami_id] = replace(ami, tags={key: value for key, value in ami.tags.items() if key not in keys})
         for snapshot in ami.snapshot_ids:
-            tags = self._snapshot_tags.get(snapshot, {})
-            self._snapshot_tags[snapshot] = {key: value for key, value in tags.items() if key not in keys}
+            tags = self.snapshot_tags.get(snapshot, {})
+            self.snapshot_tags[snapshot] = {key: value for key, value in tags.items() if key not in keys}
 
     def require_imds_v2(self, ami_id: AmiId) -> None:
         self._own[ami_id] = replace(self.get(ami_id), imds_v2=True)

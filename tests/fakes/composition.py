@@ -30,9 +30,10 @@ _CHANGES = {
     "baker": ("bake",),
     "base_builder": ("build",),
     "code": ("push",),
+    "instances": ("launch", "terminate"),
     "jobs": ("cancel", "submit"),
     "model_lock": ("write",),
-    "objects": ("put", "write"),
+    "objects": ("put", "remove", "write"),
     "pointers": ("move",),
     "stack": ("add_release", "apply_base", "remove_releases"),
 }

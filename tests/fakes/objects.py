@@ -58,6 +58,13 @@ class FakeObjects:
     def presign(self, uri: str, *, expires_s: int) -> str:
         return f"https://s3.example/{uri.removeprefix('s3://')}?X-Amz-Expires={expires_s}&X-Amz-Signature=5ec2e7"
 
+    def presign_write(self, uri: str, *, expires_s: int) -> str:
+        return self.presign(uri, expires_s=expires_s)
+
+    def remove(self, uri: str) -> None:
+        self._require_bucket(uri)
+        self.stored.pop(uri, None)
+
     def _require_bucket(self, uri: str) -> None:
         bucket = uri.removeprefix("s3://").split("/")[0]
         if bucket not in self.buckets:

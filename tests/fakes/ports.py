@@ -7,6 +7,7 @@ from tests.fakes.amis import FakeAmis
 from tests.fakes.baker import FakeBaker
 from tests.fakes.clock import FakeClock
 from tests.fakes.images import FakeBaseBuilder, FakeCode, FakeImageRegistry
+from tests.fakes.instances import FakeInstances
 from tests.fakes.jobs import FakeJobs
 from tests.fakes.journal import FakeJournal
 from tests.fakes.model_lock import FakeModelLock
@@ -42,6 +43,7 @@ class FakePorts:
         self.model_lock = model_lock or FakeModelLock()
         self.objects = objects or FakeObjects(OUTPUTS.bucket)
         self.model_source = model_source or BucketSource(self.objects, f"s3://{OUTPUTS.bucket}/source", exclude=())
+        self.instances = FakeInstances(self.objects)
         self.pointers = FakePointers()
         self.registry = FakeImageRegistry()
         self.base_builder = FakeBaseBuilder(self.registry)

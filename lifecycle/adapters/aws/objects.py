@@ -94,12 +94,21 @@ class S3Objects:
             yield from body.iter_chunks(_CHUNK_BYTES)
 
     def presign(self, uri: str, *, expires_s: int) -> str:
+        return self._presigned("get_object", uri, expires_s)
+
+    def presign_write(self, uri: str, *, expires_s: int) -> str:
+        return self._presigned("put_object", uri, expires_s)
+
+    def remove(self, uri: str) -> None:
+        bucket, key = _parsed(uri)
+        with _translated_in(bucket, f"removing `{uri}`"):
+            self._s3.delete_object(Bucket=bucket, Key=key)
+
+    def _presigned(self, operation: str, uri: str, expires_s: int) -> str:
         bucket, key = _parsed(uri)
         with translated(f"signing a URL for `{uri}`"):
             return str(
-                self._s3.generate_presigned_url(
-                    "get_object", Params={"Bucket": bucket, "Key": key}, ExpiresIn=expires_s
-                )
+                self._s3.generate_presigned_url(operation, Params={"Bucket": bucket, "Key": key}, ExpiresIn=expires_s)
             )
 
     def _put_at_once(self, data: bytes, source: Path, uri: str, sha256: str) -> None:

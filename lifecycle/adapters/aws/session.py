@@ -10,7 +10,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from lifecycle.config.target import Target
-from lifecycle.errors import Denied, UsageError
+from lifecycle.errors import Denied, Interrupted, UsageError
 
 if TYPE_CHECKING:
     import boto3
@@ -84,9 +84,11 @@ class AwsSession:
                     # emulator has no host name of its own.
                     style = {"addressing_style": "path"} if self._target.endpoint_url else {}
                     config = config.merge(Config(s3=style, signature_version="s3v4"))
-                self._clients[service, region] = self._boto.client(
+                client = self._boto.client(
                     service, region_name=region, endpoint_url=self._target.endpoint_url, config=config
                 )
+                client.meta.events.register_first("needs-retry", _let_signals_through)
+                self._clients[service, region] = client
             return self._clients[service, region]
 
     @cached_property
@@ -102,3 +104,10 @@ class AwsSession:
                 hint="Use the credentials of the target's account, or choose another `--target`",
             )
         return account
+
+
+def _let_signals_through(*, caught_exception: Exception | None, **_: object) -> None:
+    """botocore takes whatever is raised while a request is under way for trouble on the line, and would ask again."""
+    cause = getattr(caught_exception, "kwargs", {}).get("error", caught_exception)
+    if isinstance(cause, Interrupted):
+        raise cause

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -19,6 +20,7 @@ from lifecycle.rehearsal.emulator.stage import Stage
 from lifecycle.rehearsal.machine import BootFailed
 
 _log = logging.getLogger(__name__)
+_NO_TOKEN = "ABCDE"  # what moto writes for a request without ClientToken
 
 
 class RehearsalEc2(ImageMends, EC2Backend):  # type: ignore[misc]
@@ -43,6 +45,8 @@ class RehearsalEc2(ImageMends, EC2Backend):  # type: ignore[misc]
         data = self._get_template_from_args(template).data if template else {}
         image_id = image_id or data.get("ImageId", "")
         self.require_launchable(image_id)
+        if former := self._launched_with(options.get("client_token")):
+            return former
         asked = options.get("block_device_mappings") or data.get("BlockDeviceMappings") or []
         options["block_device_mappings"] = _with_image_volumes(self.amis[image_id].block_device_mappings, asked)
         reservation = super().run_instances(image_id, count, user_data, security_group_names, **options)
@@ -50,6 +54,13 @@ class RehearsalEc2(ImageMends, EC2Backend):  # type: ignore[misc]
             self._set_volume_speed(instance, options["block_device_mappings"])
             self._boot(instance)
         return reservation
+
+    def _launched_with(self, token: str | None) -> Any:
+        """The reservation that was made for the same token."""
+        for reservation in self.reservations.values() if token and token != _NO_TOKEN else ():
+            if any(instance.client_token == token for instance in reservation.instances):
+                return reservation
+        return None
 
     def _set_volume_speed(self, instance: Any, mappings: list[dict[str, Any]]) -> None:
         # moto creates an instance's volumes without the IOPS and the throughput that were asked for.
@@ -60,24 +71,34 @@ class RehearsalEc2(ImageMends, EC2Backend):  # type: ignore[misc]
             volume.throughput = int(ebs["Throughput"]) if ebs.get("Throughput") else volume.throughput
 
     def _boot(self, instance: Any) -> None:
-        """Boot the machine of an instance that somebody can log in to; every other instance stays a record."""
-        layers = self.stage.layers
-        if instance.key_name not in self.key_pairs or not layers.boots(instance.image_id):
+        """Boot the machine of an instance that somebody can log in to, or that a script tells what to do; any other stays a record."""
+        layers, script = self.stage.layers, _script(instance)
+        if (instance.key_name not in self.key_pairs and not script) or not layers.boots(instance.image_id):
             return
         try:
             if self.stage.no_machines:
                 self._refuse_machine(self.stage.no_machines)
-            public_key = self.key_pairs[instance.key_name].public_key
-            machine = self.stage.machines.boot(instance.id, layers.chain(instance.image_id), public_key.strip() + "\n")
+            pair = self.key_pairs.get(instance.key_name)
+            keys = pair.public_key.strip() + "\n" if pair else ""
+            machine = self.stage.machines.boot(instance.id, layers.chain(instance.image_id), keys)
         except (BootFailed, NoAddress) as err:
             for line in (str(err), *getattr(err, "details", ())):
                 _log.error("instance %s: %s", instance.id, line)
             instance.terminate()
             instance.state_reason = StateReason(f"Server.InternalError: {err}", "Server.InternalError")
             return
+        if script:
+            self.stage.machines.run(instance.id, script, lambda: self._shut_down(instance))
         nic = instance.nics[0]
         nic.private_ip_address = machine.spec.address
         nic.private_ip_addresses[0]["PrivateIpAddress"] = machine.spec.address
+
+    def _shut_down(self, instance: Any) -> None:
+        """What EC2 does with an instance that powered itself off."""
+        end = instance.instance_initiated_shutdown_behavior == "terminate"
+        (self.terminate_instances if end else self.stop_instances)([instance.id])
+        code = "Client.InstanceInitiatedShutdown"
+        instance.state_reason = StateReason(f"{code}: Instance initiated shutdown", code)
 
     def _refuse_machine(self, why: str) -> None:
         message = f"no machine can boot here: {why}"
@@ -157,6 +178,12 @@ def mend(stage: Stage) -> None:
     ec2_backends.backend = RehearsalEc2
     moto.ec2.urls.url_paths = {"{0}/": RehearsalEc2Response.dispatch}
     moto.ec2.models.amis.Ami = RehearsalAmi
+
+
+def _script(instance: Any) -> str:
+    """The user data that cloud-init would run as it is; the hosts of Batch have parts in MIME, which configure agents."""
+    text = base64.b64decode(str(instance.user_data or "")).decode(errors="replace")
+    return text if text.startswith("#!") else ""
 
 
 def _with_image_volumes(of_image: list[dict[str, Any]], asked: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -28,7 +28,7 @@ GAPS: tuple[Gap, ...] = (
         service="EC2",
         subject="instance",
         moto="a record",
-        emulator="with a key pair and a root filesystem: a machine in namespaces, reached over ssh at its private address",
+        emulator="with a key pair or a script, and a root filesystem: a machine in namespaces, reached over ssh at its private address",
     ),
     Gap(
         service="EC2",
@@ -47,6 +47,13 @@ GAPS: tuple[Gap, ...] = (
         subject="RunInstances from an image that is gone or disabled",
         moto="works",
         emulator="`InvalidAMIID.NotFound` or `InvalidAMIID.Unavailable`",
+    ),
+    Gap(
+        service="EC2",
+        subject="RunInstances with a ClientToken",
+        moto="a new instance each time",
+        emulator="the same one; other parameters with the same token are not refused",
+        open=True,
     ),
     Gap(
         service="EC2",
@@ -112,9 +119,22 @@ GAPS: tuple[Gap, ...] = (
     ),
     Gap(
         service="EC2",
-        subject="user data, instance metadata service",
+        subject="user data",
         moto="stored",
-        emulator="stored; a machine does not run its user data and cannot ask for metadata",
+        emulator="a script (`#!`) boots a machine, also without a key pair, and runs as root once; other kinds are stored",
+        open=True,
+    ),
+    Gap(
+        service="EC2",
+        subject="shutdown by the instance itself",
+        moto="-",
+        emulator="the instance is stopped or terminated, as it was launched to be",
+    ),
+    Gap(
+        service="EC2",
+        subject="instance metadata service",
+        moto="-",
+        emulator="none; a machine cannot ask for its id or for credentials",
         open=True,
     ),
     Gap(

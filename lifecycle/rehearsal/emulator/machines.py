@@ -9,6 +9,7 @@ import shutil
 import socket
 import subprocess
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 from lifecycle.rehearsal.machine import Machine, MachineSpec
@@ -59,6 +60,19 @@ class Machines:
             raise
         _log.info("machine %s answers on %s:%d", instance_id, spec.address, spec.ssh_port)
         return machine
+
+    def run(self, instance_id: str, script: str, powered_off: Callable[[], None]) -> None:
+        """Run user data in a machine; `powered_off` is called when the machine ends by itself, not when it is stopped or removed."""
+        machine = self._machines[instance_id]
+        machine.run(script)
+
+        def watch() -> None:
+            machine.wait()
+            # A machine that was stopped or removed has nothing that could end by itself.
+            if self._machines.get(instance_id) is machine and machine.powered_off:
+                powered_off()
+
+        threading.Thread(target=watch, name=f"power-{instance_id}", daemon=True).start()
 
     def disk(self, instance_id: str) -> Path:
         """The folder of what an instance without a machine holds over its image; made when it is first asked for."""

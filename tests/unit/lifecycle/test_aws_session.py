@@ -9,7 +9,7 @@ import pytest
 
 from lifecycle.adapters.aws.registry_login import RegistryLogin
 from lifecycle.adapters.aws.session import AwsSession
-from lifecycle.errors import Denied
+from lifecycle.errors import Denied, Interrupted
 from tests.fakes.clock import FakeClock
 from tests.fakes.targets import make_target
 
@@ -33,6 +33,21 @@ def test_missing_credentials_are_denied(tmp_path: Path, monkeypatch: pytest.Monk
     with pytest.raises(Denied) as failed:
         AwsSession(make_target(tmp_path)).frozen_credentials()
     assert failed.value.code == "credentials-missing"
+
+
+def test_signal_in_the_middle_of_a_request_ends_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    requests: list[object] = []
+
+    def interrupted(*sent: object, **_: object) -> None:
+        requests.append(sent)
+        raise Interrupted("interrupted", "The command was interrupted by SIGTERM")
+
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.setattr("urllib3.connectionpool.HTTPConnectionPool.urlopen", interrupted)
+    with pytest.raises(Interrupted):
+        AwsSession(make_target(tmp_path, endpoint_url="http://127.0.0.1:1")).client("ec2")
+    assert len(requests) == 1
 
 
 class Ecr:

@@ -36,7 +36,7 @@ def test_bake_ends_with_a_verified_ami_that_tells_what_went_into_it(scene: Scene
     assert ami.tags[Tag.BAKE_DIGEST] == inputs.digest
     assert ami.tags[Tag.MODEL_SET] == inputs.model_set
     assert ami.tags[Tag.RUN] == RUN.id
-    assert ami_rejection(verify_ami(scene.amis, scene.objects, scene.target, ami.id)) is None
+    assert ami_rejection(verify_ami(scene.ports, scene.target, scene.amis, ami.id)) is None
 
 
 def test_plan_tells_the_size_of_the_model_set_in_a_fitting_unit(scene: Scene) -> None:
@@ -46,7 +46,7 @@ def test_plan_tells_the_size_of_the_model_set_in_a_fitting_unit(scene: Scene) ->
 def test_checks_of_an_ami_say_what_was_expected(scene: Scene) -> None:
     ami = scene.bake()
     scene.amis.change(ami.id, state=AmiState.PENDING)
-    error = ami_rejection(verify_ami(scene.amis, scene.objects, scene.target, ami.id))
+    error = ami_rejection(verify_ami(scene.ports, scene.target, scene.amis, ami.id))
     assert error is not None
     assert error.details == ("failed  state: expected available, found pending",)
 
@@ -151,7 +151,7 @@ def test_forced_bake_makes_a_second_ami_that_counts_from_then_on(scene: Scene) -
     first = scene.bake()
     second = scene.bake(force=True)
     assert second.id != first.id
-    assert ami_rejection(verify_ami(scene.amis, scene.objects, scene.target, second.id)) is None
+    assert ami_rejection(verify_ami(scene.ports, scene.target, scene.amis, second.id)) is None
     assert scene.plan().steps == ()
 
 
@@ -185,7 +185,7 @@ PLACES: dict[str, Any] = {"instance_types": ("m6i.large", "m5.large"), "subnet_i
 
 def no_capacity_in(*full: tuple[str, str | None]) -> Callable[[BakeRequest], CapctlError | None]:
     def error_of(request: BakeRequest) -> CapctlError | None:
-        is_full = (request.instance_type, request.subnet_id) in full
+        is_full = (request.place.instance_type, request.place.subnet_id) in full
         return Inconclusive("no-capacity", "AWS has no capacity for baking") if is_full else None
 
     return error_of
@@ -195,7 +195,7 @@ def test_bake_goes_from_place_to_place_until_aws_has_capacity(tmp_path: Path) ->
     scene = Scene(tmp_path, **PLACES)
     scene.baker.error_of = no_capacity_in(("m6i.large", "subnet-1"), ("m6i.large", "subnet-2"))
     assert scene.bake().status is AmiStatus.VERIFIED
-    asked = [(request.instance_type, request.subnet_id) for request in scene.baker.requests]
+    asked = [(place.instance_type, place.subnet_id) for place in (request.place for request in scene.baker.requests)]
     assert asked == [("m6i.large", "subnet-1"), ("m6i.large", "subnet-2"), ("m5.large", "subnet-1")]
     notes = [line for line in scene.ports.ui.lines if "has no capacity" in line]
     assert notes == [f"AWS has no capacity for m6i.large in subnet-{number}" for number in (1, 2)]

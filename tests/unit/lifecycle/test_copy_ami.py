@@ -64,7 +64,8 @@ def test_copy_is_verified_by_the_report_of_its_source_and_says_where_it_comes_fr
         AmiStatus.VERIFIED,
         True,
     )
-    assert copy.ami.tags == source.tags | {Tag.COPIED_FROM: f"us-west-2/{source.id}"}
+    own = {Tag.COPIED_FROM: f"us-west-2/{source.id}", Tag.VERIFIED: copy.ami.tags[Tag.VERIFIED]}
+    assert copy.ami.tags == source.tags | own
     (snapshot,) = scene.ports.amis_in(WEST).snapshots(copy.ami.snapshot_ids)
     assert snapshot.tags == copy.ami.tags
 

@@ -37,7 +37,7 @@ def disable(scene: Scene, ami: AmiRecord, *, force: bool = False) -> Plan:
 
 
 def enable(scene: Scene, ami: AmiRecord) -> Plan:
-    plan = plan_enable(scene.ports, scene.target, ami.id)
+    plan = plan_enable(scene.ports, scene.target, RUN, ami.id)
     execute(plan, scene.ports, RUN)
     return plan
 
@@ -150,7 +150,7 @@ def test_ami_that_cannot_be_proven_stays_a_candidate(scene: Scene, ami: AmiRecor
 @pytest.mark.parametrize("steps", [1, 2, 3])
 def test_way_back_that_was_killed_is_gone_on_with(scene: Scene, ami: AmiRecord, steps: int) -> None:
     disable(scene, ami)
-    plan = plan_enable(scene.ports, scene.target, ami.id)
+    plan = plan_enable(scene.ports, scene.target, RUN, ami.id)
     execute(replace(plan, steps=plan.steps[:steps]), scene.ports, RUN)
     enable(scene, ami)
     assert scene.amis.get(ami.id).status is AmiStatus.VERIFIED

@@ -20,6 +20,7 @@ from lifecycle.adapters.packer_failure import failure
 from lifecycle.adapters.packer_leftovers import BakeTraces
 from lifecycle.adapters.packer_output import Mask, parse
 from lifecycle.domain.models import ModelFile, model_set
+from lifecycle.domain.place import Place
 from lifecycle.errors import CapctlError, ExitCode, Interrupted
 from lifecycle.ports.baker import BakeRequest
 from tests.fakes.amis import BASE_AMI, FakeAmis
@@ -107,7 +108,7 @@ class Scene:
             downloads={"models/a.onnx": URL},
             tags={"capctl:run": RUN.id},
             run_id=RUN.id,
-            instance_type="m6i.large",
+            place=Place(instance_type="m6i.large"),
         )
 
     def bake(self) -> str:

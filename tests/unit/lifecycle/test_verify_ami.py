@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lifecycle.domain.ami import REQUIRED_TAGS, AmiState, AmiStatus, Tag
+from lifecycle.domain.ami import REQUIRED_TAGS, AmiRecord, AmiState, AmiStatus, Tag
 from lifecycle.domain.digest import digest_of
 from lifecycle.workflows.list_amis import list_amis
 from lifecycle.workflows.verify_ami import ami_rejection, verify_ami
@@ -31,37 +31,92 @@ def scene(tmp_path: Path) -> Scene:
 def test_verify_finds_a_tag_that_was_changed(scene: Scene, tag: Tag, check: str) -> None:
     ami = scene.bake()
     scene.amis.tag(ami.id, {tag.value: "" if tag is Tag.STATUS else digest_of(b"forged")})
-    assert check in [failed.name for failed in verify_ami(scene.amis, scene.objects, scene.target, ami.id).failed]
+    assert check in [failed.name for failed in verify_ami(scene.ports, scene.target, scene.amis, ami.id).failed]
 
 
 def test_verify_finds_a_report_that_was_changed(scene: Scene) -> None:
     ami = scene.bake()
     for uri in scene.reports():
         scene.objects.write(uri, scene.objects.stored[uri][0].replace(b"age.onnx", b"AGE.onnx"))
-    assert {check.name for check in verify_ami(scene.amis, scene.objects, scene.target, ami.id).failed} == {
+    assert {check.name for check in verify_ami(scene.ports, scene.target, scene.amis, ami.id).failed} == {
         "payload evidence",
         "payload digest",
+        "payload markers",
     }
+
+
+def found_by(scene: Scene, ami: AmiRecord, name: str) -> str:
+    """What the failed check of that name found."""
+    (check,) = [
+        failed for failed in verify_ami(scene.ports, scene.target, scene.amis, ami.id).failed if failed.name == name
+    ]
+    return check.found
+
+
+def test_verify_names_the_snapshot_that_lacks_a_tag(scene: Scene) -> None:
+    ami = scene.bake()
+    (snapshot,) = ami.snapshot_ids
+    scene.amis.snapshot_tags[snapshot] = {**ami.tags, Tag.RECIPE.value: "other"}
+    del scene.amis.snapshot_tags[snapshot][Tag.PROJECT]
+    assert found_by(scene, ami, "snapshot tags") == (
+        f"{snapshot} has {Tag.RECIPE}=other, {snapshot} has no {Tag.PROJECT}"
+    )
+
+
+@pytest.mark.parametrize(("state", "said"), [("pending", "pending"), ("error", "error"), (None, "not found")])
+def test_verify_names_the_snapshot_that_is_not_completed(scene: Scene, state: str | None, said: str) -> None:
+    ami = scene.bake()
+    (snapshot,) = ami.snapshot_ids
+    scene.amis.snapshot_states[snapshot] = state
+    assert found_by(scene, ami, "snapshot") == f"{snapshot} {said}"
+
+
+def change_report(scene: Scene, ami: AmiRecord, old: bytes, new: bytes) -> None:
+    """Another report, under the names of the instance's own."""
+    for uri in scene.reports():
+        data = scene.objects.stored[uri][0]
+        assert old in data
+        scene.objects.write(uri, data.replace(old, new))
+
+
+def test_verify_names_the_file_that_differs_while_the_lock_still_holds_the_set(scene: Scene) -> None:
+    ami = scene.bake()
+    change_report(scene, ami, b'"bytes":3,"mode":"0444"', b'"bytes":3,"mode":"0644"')
+    assert "; `models/age.onnx` has mode 0644, not 0444" in found_by(scene, ami, "payload digest")
+    scene.change_models({"models/other.onnx": b"other"})
+    assert "age.onnx" not in found_by(scene, ami, "payload digest")
+
+
+def test_verify_names_the_marker_that_is_not_the_sets(scene: Scene) -> None:
+    ami = scene.bake()
+    change_report(scene, ami, b'"path":"models/.model-set.json"', b'"path":"models/.model-set.jsoN"')
+    assert "`models/.model-set.json` is missing" in found_by(scene, ami, "payload markers")
+
+
+def test_verify_names_the_largest_file_of_a_payload_over_the_budget(scene: Scene) -> None:
+    ami = scene.bake()
+    change_report(scene, ami, b'"bytes":3,', b'"bytes":3000,')
+    assert found_by(scene, ami, "payload size") == "3.0 kB, the largest is `models/age.onnx`"
 
 
 def test_copy_passes_by_the_report_that_its_tag_names(scene: Scene) -> None:
     ami = scene.bake()
     copy = scene.amis.add(f"{ami.name}-copy", tags=ami.tags)
     scene.amis.require_imds_v2(copy.id)
-    assert ami_rejection(verify_ami(scene.amis, scene.objects, scene.target, copy.id)) is None
+    assert ami_rejection(verify_ami(scene.ports, scene.target, scene.amis, copy.id)) is None
 
 
 def test_ami_whose_report_was_kept_under_its_instance_only_passes(scene: Scene) -> None:
     ami = scene.bake()
     (by_digest,) = [uri for uri in scene.reports() if uri.endswith(f"/{ami.tags[Tag.EVIDENCE][7:]}.json")]
     del scene.objects.stored[by_digest]
-    assert ami_rejection(verify_ami(scene.amis, scene.objects, scene.target, ami.id)) is None
+    assert ami_rejection(verify_ami(scene.ports, scene.target, scene.amis, ami.id)) is None
 
 
 def test_report_of_another_instance_proves_nothing(scene: Scene) -> None:
     ami = scene.bake()
     other = scene.amis.add(f"{ami.name}-other", instance_id="i-0ther", tags=ami.tags)
-    failed = verify_ami(scene.amis, scene.objects, scene.target, other.id).failed
+    failed = verify_ami(scene.ports, scene.target, scene.amis, other.id).failed
     assert "payload evidence" in [check.name for check in failed]
 
 
@@ -73,11 +128,11 @@ def test_state_that_ec2_has_learnt_since_is_neither_usable_nor_a_crash(scene: Sc
 
 def test_bake_sets_the_tags_that_verify_requires_and_no_others(scene: Scene) -> None:
     ami = scene.bake()
-    assert ami.tags.keys() - {"Name", Tag.GIT} == set(REQUIRED_TAGS)
+    assert ami.tags.keys() - {"Name", Tag.GIT, Tag.VERIFIED} == set(REQUIRED_TAGS)
 
 
 def test_verify_of_a_foreign_ami_fails_without_a_traceback(scene: Scene) -> None:
-    error = ami_rejection(verify_ami(scene.amis, scene.objects, scene.target, BASE_AMI))
+    error = ami_rejection(verify_ami(scene.ports, scene.target, scene.amis, BASE_AMI))
     assert error is not None
     assert error.code == "ami-not-verified"
     assert any("no report of the instance" in line for line in error.details)

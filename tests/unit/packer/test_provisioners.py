@@ -51,7 +51,7 @@ class Instance:
     def stored(self, path: str) -> Path:
         return self.remote / hashlib.sha256(CONTENTS[path]).hexdigest()
 
-    def run(self, script: Path) -> subprocess.CompletedProcess[str]:
+    def run(self, script: Path, *, booted: bool = False) -> subprocess.CompletedProcess[str]:
         environment = {
             "PATH": os.environ["PATH"],
             "MODEL_LIST": str(self.list),
@@ -60,6 +60,7 @@ class Instance:
             "EVIDENCE": str(self.folder / "evidence.json"),
             "INSTANCE_ID": "i-0123456789abcdef0",
             "DISK": str(self.folder),
+            "BOOTED": "yes" if booted else "",
         }
         return subprocess.run(["bash", str(script)], capture_output=True, text=True, check=False, env=environment)
 
@@ -212,3 +213,23 @@ def test_validate_finds_a_link_that_leads_nowhere(instance: Instance) -> None:
 
 def test_clean_of_a_machine_without_any_of_it_succeeds(instance: Instance) -> None:
     assert instance.run(CLEAN).returncode == 0
+
+
+@pytest.mark.parametrize("home", ["root", "home/ec2-user"])
+def test_validate_refuses_a_key_that_an_instance_of_the_ami_finds(instance: Instance, home: str) -> None:
+    instance.installed()
+    key = instance.folder / home / ".ssh/authorized_keys"
+    key.parent.mkdir(parents=True)
+    key.write_text("# of cloud-init\n\n")
+    assert instance.run(VALIDATE, booted=True).returncode == 0, (
+        "without a key pair cloud-init writes a file without a key"
+    )
+    key.write_text("# of cloud-init\nssh-ed25519 AAAA\n")
+    assert f"capctl-bake: leftover: {key}: holds a key" in instance.run(VALIDATE, booted=True).stderr
+
+
+def test_validate_lets_an_instance_of_the_ami_have_its_own_identity_but_no_credentials(instance: Instance) -> None:
+    instance.installed().leave("etc/machine-id", "etc/ssh/ssh_host_ed25519_key", "var/lib/cloud/instance")
+    assert instance.run(VALIDATE, booted=True).returncode == 0
+    instance.leave(OF_THE_BASE[0])
+    assert "capctl-bake: leftover: " in instance.run(VALIDATE, booted=True).stderr
