@@ -81,8 +81,10 @@ def recorded(kept: KeptStage) -> list[dict[str, Any]]:
 
 def caller(call: dict[str, Any]) -> str:
     """`ami bake` for that command with all that it starts, `job`, `rehearsal`, or the User-Agent of one who is unknown."""
-    if call["presigned"]:
-        return "ami bake"  # the only one that signs URLs; AWS asks for the permissions of the signer
+    if call[
+        "presigned"
+    ]:  # AWS asks for the permissions of the signer: one lets instances read, the other lets them report
+        return "ami verify" if call["operation"] == "PutObject" else "ami bake"
     if call["key_id"] == JOB_KEY_ID:
         return "job"
     app = _APP.search(call["agent"])
@@ -114,7 +116,9 @@ def with_shared_state(kept: KeptStage, tmp_path_factory: pytest.TempPathFactory)
 def shown(kept: KeptStage, with_shared_state: Project, tmp_path_factory: pytest.TempPathFactory) -> Shown:
     """The actions of each caller, after the scene and the commands that it lacks."""
     project = kept.copy(tmp_path_factory.mktemp("iam") / "project")
-    project.done("ami", "show", project.done("ami", "ls")["amis"][0]["id"])
+    ami = project.done("ami", "ls")["amis"][0]["id"]
+    project.done("ami", "show", ami)
+    project.done("ami", "verify", ami, "--boot")
     video = f"s3://{project.bucket}/samples/portrait.mp4"
     job = project.done("job", "submit", "--video", video)
     project.done("job", "logs", job["id"], "--follow")
