@@ -70,7 +70,8 @@ def show(invocation: Invocation, ami: str) -> None:
 def verify(invocation: Invocation, ami: str, boot: bool) -> None:
     """Check AMI: state, tags, metadata access, and what its instance read back from the disk before the snapshot.
 
-    Says what was not checked, too. Fails when a check does not pass.
+    With --boot an instance of AMI checks its own disk too; it costs some minutes of that instance, and the level that was proven is
+    stored on AMI. Says what was not checked, too. Fails when a check does not pass.
     """
     from lifecycle.domain.ami import parse_ami_id
     from lifecycle.workflows.verify_ami import ami_rejection, verify_ami, verify_by_boot

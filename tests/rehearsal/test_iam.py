@@ -94,8 +94,10 @@ def recorded(kept: KeptStage) -> list[dict[str, Any]]:
 
 def caller(call: dict[str, Any]) -> str:
     """`ami bake` for that command with all that it starts, `job`, `rehearsal`, or the User-Agent of one who is unknown."""
-    if call["presigned"]:
-        return "ami bake"  # the only one that signs URLs; AWS asks for the permissions of the signer
+    if call[
+        "presigned"
+    ]:  # AWS asks for the permissions of the signer: one lets instances read, the other lets them report
+        return "ami verify" if call["operation"] == "PutObject" else "ami bake"
     if call["key_id"] == JOB_KEY_ID:
         return "job"
     app = _APP.search(call["agent"])
@@ -129,6 +131,7 @@ def shown(kept: KeptStage, with_shared_state: Project, tmp_path_factory: pytest.
     project = kept.copy(tmp_path_factory.mktemp("iam") / "project")
     ami = project.done("ami", "ls")["amis"][0]
     project.done("ami", "show", ami["id"])
+    project.done("ami", "verify", ami["id"], "--boot")
     project.done("ami", "copy", ami["id"], "--to-region", "eu-west-1")
     play_the_life_of_an_ami(kept, project, ami)
     video = f"s3://{project.bucket}/samples/portrait.mp4"

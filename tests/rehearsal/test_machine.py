@@ -197,6 +197,37 @@ def test_stop_start_and_reboot_keep_the_disk_and_the_address(stage: Stage) -> No
     assert stage.on(machine, "cat /var/kept") == "kept\n"
 
 
+def test_script_in_the_user_data_runs_once_and_as_root(stage: Stage) -> None:
+    base = stage.emulator.facts["base_ami"]
+    script = "#!/bin/bash\nid -u >>/var/ran\n"
+    run = stage.aws.ec2.run_instances(ImageId=base, MinCount=1, MaxCount=1, KeyName="test", UserData=script)
+    machine = stage.describe(run["Instances"][0]["InstanceId"])
+    until(lambda: stage.on(machine, "cat /var/ran 2>/dev/null || true") == "0\n")
+    stage.aws.ec2.reboot_instances(InstanceIds=[machine.id])
+    assert stage.on(machine, "cat /var/ran") == "0\n"
+
+
+@pytest.mark.parametrize(("behaviour", "state"), [("stop", "stopped"), ("terminate", "terminated")])
+def test_instance_that_shuts_itself_down_ends_as_it_was_launched_to(stage: Stage, behaviour: str, state: str) -> None:
+    run = stage.aws.ec2.run_instances(
+        ImageId=stage.emulator.facts["base_ami"],
+        MinCount=1,
+        MaxCount=1,
+        UserData="#!/bin/bash\nshutdown -h now\n",
+        InstanceInitiatedShutdownBehavior=behaviour,
+    )
+    machine = run["Instances"][0]["InstanceId"]
+    until(lambda: stage.describe(machine).state == state)
+    until(lambda: "Instance initiated shutdown" in stage.describe(machine).reason)
+
+
+def test_user_data_in_parts_boots_nothing(stage: Stage) -> None:
+    parts = 'MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary="b"\n'
+    base = stage.emulator.facts["base_ami"]
+    stage.aws.ec2.run_instances(ImageId=base, MinCount=1, MaxCount=1, UserData=parts)
+    assert list((stage.emulator.options.state / "machines").iterdir()) == []
+
+
 def test_terminated_machine_leaves_no_process_and_no_file(stage: Stage) -> None:
     machine = stage.launch(stage.emulator.facts["base_ami"])
     stage.on(machine, "nohup sleep 300 >/dev/null 2>&1 &")

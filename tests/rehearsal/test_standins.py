@@ -22,6 +22,7 @@ from typing import Any
 import pytest
 
 import packer
+from lifecycle.domain.boot import boot_checks, parse_boot_report
 from lifecycle.domain.models import ModelFile, model_set
 from lifecycle.rehearsal import leftovers
 from lifecycle.rehearsal.child import free_port
@@ -30,6 +31,7 @@ from lifecycle.rehearsal.machine import REHEARSAL_VARIABLE
 from lifecycle.rehearsal.services.registry import RunningRegistry, standin_registry
 from lifecycle.rehearsal.standins import PARTS
 from lifecycle.rehearsal.standins.packer import write_packer
+from packer.boot import BootVariables
 from packer.manifest import read_manifest
 from packer.variables import ModelDownload, write_model_list
 from tests.fakes.packer import bake_variables
@@ -136,6 +138,33 @@ def test_bake_without_packer_makes_an_ami_with_the_models_tags_evidence_and_mani
     assert [file["path"] for file in evidence["files"]] == ["models/weights.bin"]
     assert [file["path"] for file in evidence["markers"]] == [".model-set.json", "models/.model-set.json"]
     assert bake.alive() == []
+
+
+def test_boot_without_machines_reports_the_disk_and_says_that_it_is_simulated(bake: Bake, aws: Aws) -> None:
+    assert bake.run()[0] == 0
+    (ami,) = bake.amis()
+    report = {"Bucket": bake.bucket, "Key": "report.json"}
+    address = aws.s3.generate_presigned_url("put_object", Params=report)
+    variables = BootVariables(check_url="", model_list_url="", model_marker_url="", report_url=address, limit_s=60)
+    started = aws.ec2.run_instances(
+        ImageId=ami["ImageId"],
+        MinCount=1,
+        MaxCount=1,
+        UserData=variables.user_data(),
+        InstanceInitiatedShutdownBehavior="terminate",
+    )
+    instance = {"InstanceIds": [started["Instances"][0]["InstanceId"]]}
+
+    def is_over() -> bool:
+        (found,) = aws.ec2.describe_instances(**instance)["Reservations"][0]["Instances"]
+        return bool(found["State"]["Name"] == "terminated")
+
+    until(is_over)
+    told = parse_boot_report(aws.s3.get_object(**report)["Body"].read())
+    assert told.simulated == bake.emulator.facts["no_machines"]
+    assert all(check.ok and "simulated" in check.found for check in boot_checks(told, bake.models))
+    other = model_set((replace(bake.models.files[0], mode="0644"),))
+    assert [check.ok for check in boot_checks(told, other)] == [False, True]
 
 
 def test_bake_without_packer_refuses_a_model_that_differs_and_leaves_nothing(bake: Bake) -> None:

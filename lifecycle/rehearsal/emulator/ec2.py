@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import logging
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +19,7 @@ from lifecycle.rehearsal.emulator.images import ImageActions, ImageMends, Rehear
 from lifecycle.rehearsal.emulator.machines import NoAddress
 from lifecycle.rehearsal.emulator.stage import Stage
 from lifecycle.rehearsal.machine import BootFailed
+from lifecycle.rehearsal.standins.boot import simulate_boot
 
 _log = logging.getLogger(__name__)
 _NO_TOKEN = "ABCDE"  # what moto writes for a request without ClientToken
@@ -73,6 +75,9 @@ class RehearsalEc2(ImageMends, EC2Backend):  # type: ignore[misc]
     def _boot(self, instance: Any) -> None:
         """Boot the machine of an instance that somebody can log in to, or that a script tells what to do; any other stays a record."""
         layers, script = self.stage.layers, _script(instance)
+        if script and self.stage.no_machines and instance.key_name not in self.key_pairs:
+            self._simulate(instance, script, self.stage.no_machines)
+            return
         if (instance.key_name not in self.key_pairs and not script) or not layers.boots(instance.image_id):
             return
         try:
@@ -92,6 +97,17 @@ class RehearsalEc2(ImageMends, EC2Backend):  # type: ignore[misc]
         nic = instance.nics[0]
         nic.private_ip_address = machine.spec.address
         nic.private_ip_addresses[0]["PrivateIpAddress"] = machine.spec.address
+
+    def _simulate(self, instance: Any, script: str, why: str) -> None:
+        """Do what the script would, where the disk is known; any other instance stays a record."""
+        disk = self.stage.layers.chain(instance.image_id)
+
+        def boot() -> None:
+            if simulate_boot(script, disk, why):
+                self._shut_down(instance)
+
+        if disk:
+            threading.Thread(target=boot, name=f"boot-{instance.id}", daemon=True).start()
 
     def _shut_down(self, instance: Any) -> None:
         """What EC2 does with an instance that powered itself off."""

@@ -121,7 +121,8 @@ GAPS: tuple[Gap, ...] = (
         service="EC2",
         subject="user data",
         moto="stored",
-        emulator="a script (`#!`) boots a machine, also without a key pair, and runs as root once; other kinds are stored",
+        emulator="a script (`#!`) boots a machine, also without a key pair, and runs as root once; other kinds are stored. Without "
+        "machines only the check of `ami verify --boot` is done, on the disk's folders, and its report says `simulated`",
         open=True,
     ),
     Gap(

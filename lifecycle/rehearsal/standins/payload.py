@@ -55,8 +55,8 @@ def install(root: Path, variables: dict[str, Any]) -> tuple[str, ...]:
 def evidence_of(root: Path, instance_id: str) -> dict[str, Any]:
     """Read everything below `root` again, and report it as an instance does."""
     found = sorted(place for place in root.rglob("*") if place.is_file())
-    files = [_described(root, place) for place in found if place.name != MARKER]
-    markers = [_described(root, place) for place in found if place.name == MARKER]
+    files = [described(root, place) for place in found if place.name != MARKER]
+    markers = [described(root, place) for place in found if place.name == MARKER]
     return {
         "schema": SCHEMA,
         "instance_id": instance_id,
@@ -84,7 +84,8 @@ def _install_one(root: Path, sha256: str, size: str, mode: str, url: str, path: 
     return path
 
 
-def _described(root: Path, place: Path) -> dict[str, Any]:
+def described(root: Path, place: Path) -> dict[str, Any]:
+    """A file below `root`, as evidence tells of it."""
     status = place.stat()
     return {
         "path": place.relative_to(root).as_posix(),
