@@ -49,7 +49,7 @@ def failure(lines: Sequence[str], *, ami_name: str, region: str, log: Path) -> C
         return TimedOut(
             "ami-pending",
             f"AWS did not finish {which}{f', `{made[1]}`,' if made else ''} while Packer waited",
-            hint="Run `capctl ami bake` again; it goes on waiting",
+            hint="Run the same command again; it goes on waiting and bakes nothing anew",
             details=last,
         )
     if _NAME_TAKEN.search(text):

@@ -38,7 +38,7 @@ def keep_unfinished(
                 resources = [image["ImageId"], *snapshots_of(image)]
                 ec2.create_tags(Resources=resources, Tags=[{"Key": key, "Value": tags[key]} for key in tags])
     except CapctlError as failed:
-        warn(f"{failed.message}; `capctl ami bake` without `--force` goes on with it")
+        warn(f"{failed.message}; AMI `{named[0]}` stays: remove it by hand unless the next bake goes on with it")
     return error
 
 
@@ -48,12 +48,14 @@ def _stays(state: str, error: CapctlError) -> bool:
 
 
 def _told(ami_id: str, error: CapctlError) -> CapctlError:
-    if error.code in _GAVE_UP:
+    if error.code == "ami-pending":
+        return error
+    if error.code == "bake-timed-out":
         return TimedOut(
             "ami-pending",
-            f"AMI `{ami_id}` was still pending when the time was over: {error.message}",
-            hint="Run `capctl ami bake` again; it goes on waiting and bakes nothing anew",
+            f"{error.message}: AWS has not finished AMI `{ami_id}`",
+            hint="Run the same command again; it goes on waiting and bakes nothing anew",
             details=error.details,
         )
-    stays = f"AMI `{ami_id}` is still pending and stays: the next `capctl ami bake` goes on with it"
+    stays = f"AMI `{ami_id}` is still pending and stays: the same command goes on with it"
     return type(error)(error.code, error.message, hint=error.hint, details=(*error.details, stays))
