@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lifecycle.cli import ami_documents
+from lifecycle.cli import ami_channels, ami_documents, ami_promote
 from lifecycle.cli.context import Invocation, NounGroup, dry_run_option, pass_invocation
 from lifecycle.cli.render import check_table, fields, table, time_text
 from lifecycle.domain.ami import AmiStatus
@@ -55,11 +55,11 @@ def list_(invocation: Invocation, status: str | None) -> None:
 @click.argument("ami")
 @pass_invocation
 def show(invocation: Invocation, ami: str) -> None:
-    """Show what AMI is and what went into it."""
-    from lifecycle.domain.ami import parse_ami_id
+    """Show what AMI, an id or a channel, is and what went into it."""
     from lifecycle.workflows.list_amis import show_ami
+    from lifecycle.workflows.lookups import ami_of
 
-    found = show_ami(invocation.app, parse_ami_id(ami))
+    found = show_ami(invocation.app, ami_of(invocation.app, ami))
     invocation.emit("capctl.ami/1", ami_documents.ami(found), lambda: _details(found))
 
 
@@ -67,14 +67,14 @@ def show(invocation: Invocation, ami: str) -> None:
 @click.argument("ami")
 @pass_invocation
 def verify(invocation: Invocation, ami: str) -> None:
-    """Check AMI: state, tags, metadata access, and what its instance read back from the disk before the snapshot.
+    """Check AMI, an id or a channel: state, tags, metadata access, and what its instance read back from the disk before the snapshot.
 
     Says what was not checked, too. Fails when a check does not pass.
     """
-    from lifecycle.domain.ami import parse_ami_id
+    from lifecycle.workflows.lookups import ami_of
     from lifecycle.workflows.verify_ami import NOT_CHECKED, ami_rejection, verify_ami
 
-    report = verify_ami(invocation.app, invocation.app.target, parse_ami_id(ami))
+    report = verify_ami(invocation.app, invocation.app.target, ami_of(invocation.app, ami))
     document = ami_documents.ami_verification(report, not_checked=NOT_CHECKED)
     invocation.emit(
         "capctl.ami-verification/1",
@@ -115,3 +115,7 @@ def _details(ami: AmiRecord) -> str:
         ("run", ami.tags.get(Tag.RUN)),
     )
     return brief(fields(pairs))
+
+
+command.add_command(ami_channels.command)
+command.add_command(ami_promote.command)

@@ -25,6 +25,7 @@ from lifecycle.workflows.bake_steps import (
 from lifecycle.workflows.deregister import Deregister, require_unfinished, require_unused
 from lifecycle.workflows.lookups import ami_named, locked
 from lifecycle.workflows.model_objects import distinct, missing_objects
+from lifecycle.workflows.move_channel import NameCandidate
 
 PERMISSIONS = {"ami bake": (*READ_AMIS, *READ_EVIDENCE, *READ_OBJECTS, *READ_STATE, "ssm:GetParameter")}
 
@@ -115,6 +116,8 @@ def plan_bake(ports: Ports, target: Target, run: Run, wanted: WantedAmi) -> Plan
         SetStatus(ports=ports, name=name, to=AmiStatus.CANDIDATE),
         RequireImdsV2(ports=ports, name=name),
         ProveAmi(ports=ports, target=target, name=name),
+        # Before the status that makes the next bake do nothing, so that a bake that was killed here goes on with it.
+        NameCandidate(ports=ports, run=run, name=name),
         SetStatus(ports=ports, name=name, to=AmiStatus.VERIFIED),
     )
     return Plan(title=f"bake {name}", because=because, steps=steps)

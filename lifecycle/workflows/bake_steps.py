@@ -125,7 +125,8 @@ class TagInputs:
         return "tagged"
 
     def verify(self, _: str) -> None:
-        require_tags(self.ports, self.name, self._wanted(ami_named(self.ports, self.name)))
+        ami = ami_named(self.ports, self.name)
+        require_tags(ami, self._wanted(ami))
 
     def _wanted(self, ami: AmiRecord) -> dict[str, str]:
         found = read_evidence(self.ports, self.target, ami)

@@ -8,12 +8,12 @@ from lifecycle.domain.check import Check
 from lifecycle.domain.digest import Digest
 from lifecycle.domain.measures import counted, size_text
 from lifecycle.domain.models import ModelSet
-from lifecycle.domain.permissions import READ_AMIS, READ_EVIDENCE
+from lifecycle.domain.permissions import READ_AMIS, READ_CHANNEL, READ_EVIDENCE
 from lifecycle.errors import CapctlError
 from lifecycle.ports import Ports
 from lifecycle.workflows.bake_evidence import read_evidence
 
-PERMISSIONS = {"ami verify": (*READ_AMIS, *READ_EVIDENCE)}
+PERMISSIONS = {"ami verify": (*READ_AMIS, *READ_CHANNEL, *READ_EVIDENCE)}
 
 # Said with every report, so that nobody takes it for more than it is.
 NOT_CHECKED = ("the blocks of the snapshot", "a boot of the AMI", "a job on it (`capctl smoke`)")

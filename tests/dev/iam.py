@@ -70,7 +70,7 @@ def iam_page(note: str) -> str:
             "",
             "The actions of `s3` belong to the target's bucket, to that of `models.source` if it is in S3 and, for `ami bake`,",
             "`bootstrap`, `deploy`, `rollback`, `smoke` and `status`, to the bucket of Pulumi's state (`ami bake` reads it before it",
-            "replaces an AMI, and only then). Those of `ecr` fall away with `registry_url`, and those of `ssm` and `iam` in `ami bake`",
+            "replaces an AMI, and only then). Those of `ecr` fall away with `registry_url`, and sessions of `ssm` and `iam` in `ami bake`",
             "without Session Manager. Commands that are not in the table ask AWS nothing.\n",
             "## Roles that `capctl bootstrap` makes\n",
             "They belong to machines and jobs; nobody who runs capctl needs their actions.\n",

@@ -7,6 +7,7 @@ from images.checks import Violation
 from lifecycle.cli import ami_documents, documents
 from lifecycle.config.origins import Setting
 from lifecycle.domain.ami import AmiId, AmiRecord, AmiState, AmiStatus, Tag
+from lifecycle.domain.channel import Channel, ChannelEntry, Note
 from lifecycle.domain.check import Check
 from lifecycle.domain.digest import digest_of
 from lifecycle.domain.image import TaggedImage
@@ -20,6 +21,7 @@ from lifecycle.errors import CapctlError
 from lifecycle.ports.code import CodeLayer, PushedImage
 from lifecycle.ports.jobs import LogLine, QueueStatus
 from lifecycle.ports.journal import JournalEntry
+from lifecycle.workflows.list_channels import ChannelState
 from lifecycle.workflows.status import ReleaseStatus, Status
 from lifecycle.workflows.verify_ami import AmiReport
 from lifecycle.workflows.verify_models import ModelsReport
@@ -52,6 +54,16 @@ _AMI = AmiRecord(
         Tag.RUN: "20261121-150702-abcdef",
     },
     imds_v2=True,
+)
+_CHANNEL = ChannelState(
+    entry=ChannelEntry(
+        channel=Channel("stable"),
+        version=3,
+        ami_id=_AMI.id,
+        since=_AT,
+        note=Note(by="ada", reason="tracks are lost", is_rollback=True),
+    ),
+    ami=_AMI,
 )
 _RELEASE = make_release()
 _DEPLOYED = deployed(_RELEASE)
@@ -149,7 +161,10 @@ _DONE = Done(results=((_Step(), "done"),), failures=((_Step(), CapctlError("aws-
 SAMPLES: dict[str, dict[str, Any]] = {
     "ami": ami_documents.ami(_AMI),
     "ami-bake": ami_documents.ami_bake(_AMI, changed=True),
+    "ami-channel": ami_documents.ami_channel([_CHANNEL]),
+    "ami-channel-list": ami_documents.ami_channel_list([_CHANNEL]),
     "ami-list": ami_documents.ami_list([_AMI]),
+    "ami-promotion": ami_documents.ami_promotion(_CHANNEL, changed=True),
     "ami-verification": ami_documents.ami_verification(
         AmiReport(ami=_AMI, checks=_CHECKS), not_checked=("a boot of the AMI",)
     ),

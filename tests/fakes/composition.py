@@ -19,6 +19,7 @@ _CHANGES = {
     "amis": ("deregister", "require_imds_v2", "tag"),
     "baker": ("bake",),
     "base_builder": ("build",),
+    "channels": ("write",),
     "code": ("push",),
     "jobs": ("cancel", "submit"),
     "model_lock": ("write",),

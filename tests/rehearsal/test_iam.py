@@ -114,7 +114,12 @@ def with_shared_state(kept: KeptStage, tmp_path_factory: pytest.TempPathFactory)
 def shown(kept: KeptStage, with_shared_state: Project, tmp_path_factory: pytest.TempPathFactory) -> Shown:
     """The actions of each caller, after the scene and the commands that it lacks."""
     project = kept.copy(tmp_path_factory.mktemp("iam") / "project")
-    project.done("ami", "show", project.done("ami", "ls")["amis"][0]["id"])
+    project.done("ami", "ls")
+    project.done("ami", "promote", "candidate", "--to", "stable")
+    project.done("ami", "channels")
+    project.done("ami", "show", "stable")
+    project.done("ami", "verify", "stable")
+    project.done("deploy", "--ami", "stable", "--dry-run")
     video = f"s3://{project.bucket}/samples/portrait.mp4"
     job = project.done("job", "submit", "--video", video)
     project.done("job", "logs", job["id"], "--follow")
@@ -154,11 +159,12 @@ def test_dry_run_reads_only(kept: KeptStage, project: Project, with_shared_state
     project.change_code("to be deployed")
     project.done("image", "push")
     project.done("ami", "bake", "--force", "--dry-run")
+    project.done("ami", "promote", "candidate", "--to", "beta", "--dry-run")
     project.done("deploy", "--dry-run")
     project.done("rollback", "--dry-run", "--to", previous)
     with_shared_state.done("bootstrap", "--dry-run", **PASSPHRASE)
     asked = actions_by_caller(recorded(kept)[before:])
-    assert asked.keys() == {"ami bake", "deploy", "rollback", "bootstrap"}
+    assert asked.keys() == {"ami bake", "ami promote", "deploy", "rollback", "bootstrap"}
     assert not sorted(action for actions in asked.values() for action in actions if not is_read(action))
 
 

@@ -36,7 +36,7 @@ def test_plan_names_every_step_in_order(world: DeployWorld) -> None:
     plan = plan_deploy(world.ports, world.target, RUN, Wanted())
     verbs = [step.describe().split()[0] for step in plan.steps]
     assert verbs == ["create", "wait", "smoke", "pointer:"]
-    assert [step.describe().split()[0] for step in plan.after] == ["prune"]
+    assert [step.describe().split()[0] for step in plan.after] == ["tag", "prune"]
     assert [step.describe().split()[0] for step in plan.undo] == ["remove"]
     assert world.ids == []
 

@@ -8,7 +8,16 @@ from tests.unit.lifecycle.commands.case import BAKED, LOCKED, MODEL_SET, Case, P
 
 AMI = "ami-00000000000000001"
 NAME = "vision-models-325d1c8a7817-0base000"
-BAKE = ("baker.bake", "objects.write", "objects.write", "amis.tag", "amis.tag", "amis.require_imds_v2", "amis.tag")
+BAKE = (
+    "baker.bake",
+    "objects.write",
+    "objects.write",
+    "amis.tag",
+    "amis.tag",
+    "amis.require_imds_v2",
+    "channels.write",
+    "amis.tag",
+)
 SHOWN = f"""\
 AMI              {AMI}
 name             {NAME}
@@ -102,7 +111,9 @@ ami                    status    state      size    created               name
         document={"schema": "capctl.ami/1", "id": AMI, "model_set": MODEL_SET, "imds_v2": True},
     ),
     Case(words="ami show ami-0base0000000gpu1", text=BASE, document={"status": None, "model_set": None}),
-    Case(words="ami show nonsense", code=2, error="ami-id-invalid"),
+    Case(words="ami show candidate", given=BAKED, text=SHOWN, document={"schema": "capctl.ami/1", "id": AMI}),
+    Case(words="ami show nonsense", code=1, error="channel-missing"),
+    Case(words="ami show Nonsense", code=2, error="ami-id-invalid"),
     Case(words="ami show ami-00000000000000009", code=1, error="ami-missing"),
     Case(
         words=f"ami verify {AMI}",
@@ -110,6 +121,7 @@ ami                    status    state      size    created               name
         text=checked("ok", "available"),
         document={"schema": "capctl.ami-verification/1", "id": AMI, "ok": True},
     ),
+    Case(words="ami verify candidate", given=BAKED, text=checked("ok", "available"), document={"id": AMI, "ok": True}),
     Case(
         words=f"ami verify {AMI}",
         given=BAKED,

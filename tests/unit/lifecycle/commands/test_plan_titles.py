@@ -8,7 +8,7 @@ import pytest
 
 from tests.unit.lifecycle.commands.case import BAKED, DEPLOYED, LOCKED, PUSHED, World
 
-TITLE = re.compile(r"(bake|build|deploy|lock|push|roll back to|smoke|update) [a-z]\S*( \S+)*")
+TITLE = re.compile(r"(bake|build|deploy|lock|promote|push|roll back to|smoke|update) [a-z]\S*( \S+)*")
 
 
 @pytest.mark.parametrize(
@@ -27,6 +27,9 @@ TITLE = re.compile(r"(bake|build|deploy|lock|push|roll back to|smoke|update) [a-
         ("models lock", LOCKED),
         ("models push", LOCKED),
         ("models push", BAKED),
+        ("ami promote candidate --to stable", DEPLOYED),
+        ("ami promote candidate --to candidate", BAKED),
+        ("ami promote --rollback --to candidate", (*BAKED, "ami bake --force")),
         ("rollback --to c3db89e8ed06", DEPLOYED),
         ("smoke", DEPLOYED),
     ],
