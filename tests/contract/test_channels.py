@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +21,7 @@ from lifecycle.adapters.aws.session import AwsSession
 from lifecycle.adapters.clock import SystemClock
 from lifecycle.domain.ami import AmiId, Tag
 from lifecycle.domain.channel import Channel, ChannelEntry, Note
+from lifecycle.domain.plan import Plan
 from lifecycle.domain.waiting import Wait
 from lifecycle.errors import CapctlError, TimedOut
 from lifecycle.ports.channels import Channels
@@ -180,7 +182,29 @@ def test_region_without_the_data_type_gets_text(emulated_session: AwsSession) ->
     assert found.ami_id == NOBODY
 
 
-class _Account(FakePorts):
+class _Promotion:
+    """A project on the emulator with AMIs on which smoke jobs have passed."""
+
+    def __init__(self, session: AwsSession, folder: Path, *, amis: int) -> None:
+        project = f"promotion-{uuid.uuid4().hex[:8]}"
+        tags = {**ami_tags("smoke-passed"), Tag.PROJECT: project}
+        self.amis = [_register(session, tags) for _ in range(amis)]
+        self.ports, self.target = _EmulatedPorts(session, project), replace(make_target(folder), project=project)
+
+    def plan(self, ami_id: AmiId) -> Plan:
+        return plan_promote(self.ports, self.target, RUN, ami=ami_id, channel=STABLE)
+
+    def promote(self, ami_id: AmiId) -> None:
+        execute(self.plan(ami_id), self.ports, RUN)
+
+    def history(self) -> list[AmiId]:
+        return [entry.ami_id for entry in self.ports.channels.history(STABLE)]
+
+    def statuses(self, *ids: AmiId) -> list[str]:
+        return [str(self.ports.amis.get(ami_id).status) for ami_id in ids]
+
+
+class _EmulatedPorts(FakePorts):
     """The emulator's AMIs and channels; the rest is fake."""
 
     def __init__(self, session: AwsSession, project: str) -> None:
@@ -246,14 +270,15 @@ def test_any_call_of_a_promotion_may_fail_once(
 ) -> None:
     monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", lambda *_: 0)
     # One look after the publication, so that the calls are the same each time.
-    monkeypatch.setattr("lifecycle.workflows.move_channel._PUBLISHED", Wait(shortest_s=0.2, longest_s=0.2, timeout_s=5))
-    project = f"faults-{uuid.uuid4().hex[:8]}"
-    old, new = (_register(emulated_session, {**ami_tags("smoke-passed"), Tag.PROJECT: project}) for _ in range(2))
-    ports, target = _Account(emulated_session, project), replace(make_target(tmp_path), project=project)
+    monkeypatch.setattr(
+        "lifecycle.workflows.move_channel._PUBLISHED", Wait(shortest_s=0.12, longest_s=0.12, timeout_s=5)
+    )
+    world = _Promotion(emulated_session, tmp_path, amis=2)
+    old, new = world.amis
 
     def promote(ami_id: AmiId, at: int | None) -> list[str]:
         with _failing(emulated_session, how, at) as sent:
-            execute(plan_promote(ports, target, RUN, ami=ami_id, channel=STABLE), ports, RUN)
+            world.promote(ami_id)
         return sent
 
     promote(old, None)
@@ -262,7 +287,33 @@ def test_any_call_of_a_promotion_may_fail_once(
     for at in range(len(calls)):
         old, new = new, old
         promote(new, at)
-        history = [entry.ami_id for entry in ports.channels.history(STABLE)]
+        history = world.history()
         # A lost answer to the write makes it be written twice.
         assert history[:2] == [new, old] or (how is _lost and history[:3] == [new, new, old]), at
-        assert [str(ports.amis.get(ami_id).status) for ami_id in (old, new)] == ["superseded", "promoted"], at
+        assert world.statuses(old, new) == ["superseded", "promoted"], at
+
+
+@pytest.mark.rehearsal
+def test_of_two_promotions_at_once_none_is_overwritten_in_silence(emulated_session: AwsSession, tmp_path: Path) -> None:
+    world = _Promotion(emulated_session, tmp_path, amis=3)
+    first, *both = world.amis
+    world.promote(first)
+    plans = [world.plan(ami_id) for ami_id in both]
+
+    def told(plan: Plan) -> str:
+        try:
+            execute(plan, world.ports, RUN)
+        except CapctlError as error:
+            return error.message if error.code == "channel-moved" else repr(error)
+        return ""
+
+    with ThreadPoolExecutor() as threads:
+        messages = list(threads.map(told, plans))
+    last, overwritten, _ = history = world.history()
+    assert sorted(history) == sorted(world.amis)
+    loud = dict(zip(both, messages, strict=True))
+    assert f"to `{overwritten}` at the same time; this run wrote `{last}`" in loud[last]
+    assert f"it names `{last}` now" in loud[last]
+    world.promote(last)
+    assert world.statuses(first, last) == ["superseded", "promoted"]
+    assert world.statuses(overwritten)[0] in {"smoke-passed", "superseded"}

@@ -74,6 +74,7 @@ class RehearsalSsm(SimpleSystemManagerBackend):  # type: ignore[misc]
         image = RehearsalEc2.in_region(self.account_id, self.region_name).amis.get(made.value)
         if image is not None and image.state == "available":
             self._parameters[made.name].append(made)
+            self._parameters[made.name].sort(key=lambda version: int(version.version))
 
     def _publish(self, name: str, value: str) -> None:
         parameter = Parameter(
