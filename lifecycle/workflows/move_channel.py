@@ -1,6 +1,6 @@
 """Move a channel, and let the statuses of AMIs follow from what channels name."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from lifecycle.config.target import Target
@@ -39,40 +39,48 @@ class MoveChannel:
         expected = self.seen.version + 1 if self.seen else 1
         written = self.ports.channels.write(self.channel, self.ami_id, note, is_first=self.seen is None)
         version = written or expected
-        history = self._published(version)
+        history = self._published({version, *range(expected, version)})
         # A call whose answer was lost is repeated: versions that name this AMI may follow each other, and nobody is overwritten.
-        others = [e for e in history if expected <= e.version <= version and e.ami_id != self.ami_id]
+        others = [entry for entry in history if expected <= entry.version <= version and entry.ami_id != self.ami_id]
         if others or version < expected:
-            raise self._moved(others[0] if others else None, history[0], has_written=written is not None)
-        return next((entry for entry in history if entry.version == version), history[0])
+            did = _move_of(others[0]) if others else f"Somebody else deleted channel `{self.channel}`"
+            raise self._moved(did, history[0], has_written=written is not None)
+        return next(entry for entry in history if entry.version == version)
 
     def verify(self, _: ChannelEntry) -> None:
         found = self.ports.channels.read(self.channel)
         if found is None or found.ami_id != self.ami_id:
-            raise self._moved(found, found, has_written=True)
+            did = _move_of(found) if found else f"Somebody else deleted channel `{self.channel}`"
+            raise self._moved(did, found, has_written=True)
 
-    def _published(self, version: int) -> tuple[ChannelEntry, ...]:
-        return wait_for(
-            lambda: self.ports.channels.history(self.channel),
-            lambda history: bool(history) and history[0].version >= version,
-            _PUBLISHED,
-            self.ports.clock,
-            timed_out=lambda _: TimedOut(
+    def _published(self, versions: Collection[int]) -> tuple[ChannelEntry, ...]:
+        """The history, once it holds those versions: the one that was written, and all between the one seen and that one."""
+
+        def timed_out(history: tuple[ChannelEntry, ...]) -> CapctlError:
+            if any(entry.version == max(versions) for entry in history):
+                did = f"Somebody else wrote a version of channel `{self.channel}` that SSM has not published"
+                return self._moved(did, history[0], has_written=True)
+            return TimedOut(
                 "channel-pending",
                 f"SSM took AMI `{self.ami_id}` for channel `{self.channel}` and has not published it after {_PUBLISHED.timeout_s:g} s",
                 hint="SSM publishes only an AMI that is `available` and that the caller may describe (`ec2:DescribeImages`); "
                 f"look at `capctl ami show {self.ami_id}`, then run the same command again",
-            ),
+            )
+
+        return wait_for(
+            lambda: self.ports.channels.history(self.channel),
+            lambda history: {entry.version for entry in history}.issuperset(versions),
+            _PUBLISHED,
+            self.ports.clock,
+            timed_out=timed_out,
         )
 
-    def _moved(self, other: ChannelEntry | None, now: ChannelEntry | None, *, has_written: bool) -> CapctlError:
-        did = f"moved channel `{self.channel}` to `{other.ami_id}`" if other else f"deleted channel `{self.channel}`"
-        who = other.note.by if other and other.note.by else "Somebody else"
+    def _moved(self, did: str, now: ChannelEntry | None, *, has_written: bool) -> CapctlError:
         names = f"it names `{now.ami_id}` now, version {now.version}" if now else "it names nothing now"
         wrote = f"this run wrote `{self.ami_id}`" if has_written else "this run wrote nothing"
         return CapctlError(
             "channel-moved",
-            f"{who} {did} at the same time; {wrote}, and {names}",
+            f"{did} at the same time; {wrote}, and {names}",
             hint=f"Look at `capctl ami channels {self.channel}`, and promote the AMI that it shall name",
         )
 
@@ -137,3 +145,7 @@ def promoting(entries: tuple[ChannelEntry, ...]) -> frozenset[AmiId]:
 
 def _listed(changes: Mapping[AmiId, AmiStatus]) -> str:
     return ", ".join(f"{ami_id} as {status}" for ami_id, status in changes.items())
+
+
+def _move_of(entry: ChannelEntry) -> str:
+    return f"{entry.note.by or 'Somebody else'} moved channel `{entry.channel}` to `{entry.ami_id}`"

@@ -97,6 +97,11 @@ def actions_by_caller(calls: list[dict[str, Any]]) -> Shown:
     return {name: frozenset(actions) for name, actions in found.items()}
 
 
+def active_ami(project: Project) -> str:
+    (release,) = (each for each in project.done("status")["releases"] if each["role"] == "active")
+    return str(release["ami"])
+
+
 @pytest.fixture(scope="module")
 def with_shared_state(kept: KeptStage, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A newcomer that keeps Pulumi's state and takes its models from S3, as teams do."""
@@ -115,7 +120,8 @@ def shown(kept: KeptStage, with_shared_state: Project, tmp_path_factory: pytest.
     """The actions of each caller, after the scene and the commands that it lacks."""
     project = kept.copy(tmp_path_factory.mktemp("iam") / "project")
     project.done("ami", "ls")
-    project.done("ami", "promote", "candidate", "--to", "stable")
+    # Others may have baked since: the AMI of the active release has passed its smoke job.
+    project.done("ami", "promote", active_ami(project), "--to", "stable")
     project.done("ami", "channels")
     project.done("ami", "show", "stable")
     project.done("ami", "verify", "stable")
@@ -159,12 +165,12 @@ def test_dry_run_reads_only(kept: KeptStage, project: Project, with_shared_state
     project.change_code("to be deployed")
     project.done("image", "push")
     project.done("ami", "bake", "--force", "--dry-run")
-    project.done("ami", "promote", "candidate", "--to", "beta", "--dry-run")
+    project.done("ami", "promote", active_ami(project), "--to", "beta", "--dry-run")
     project.done("deploy", "--dry-run")
     project.done("rollback", "--dry-run", "--to", previous)
     with_shared_state.done("bootstrap", "--dry-run", **PASSPHRASE)
     asked = actions_by_caller(recorded(kept)[before:])
-    assert asked.keys() == {"ami bake", "ami promote", "deploy", "rollback", "bootstrap"}
+    assert asked.keys() - {"status"} == {"ami bake", "ami promote", "deploy", "rollback", "bootstrap"}
     assert not sorted(action for actions in asked.values() for action in actions if not is_read(action))
 
 

@@ -195,6 +195,16 @@ def test_channel_that_was_deleted_since_the_plan_is_told(world: World) -> None:
     assert "deleted channel `stable`" in moved.message
 
 
+def test_somebodys_version_that_is_not_published_yet_is_not_overwritten_in_silence(world: World) -> None:
+    world.promote(world.a)
+    plan = world.plan(world.b)
+    world.ports.channels.unseen.add(world.c)
+    world.write(world.c)
+    moved = failure(lambda: execute(plan, world.ports, RUN))
+    assert (moved.code, world.named()) == ("channel-moved", world.b)
+    assert "that SSM has not published" in moved.message
+
+
 def test_channel_that_somebody_moves_after_it_was_moved_is_told(world: World) -> None:
     step, _ = world.plan(world.a).steps
     result = step.apply()
