@@ -15,7 +15,7 @@ Channel = NewType("Channel", str)
 CANDIDATE = Channel("candidate")
 
 _NAME = re.compile(r"(?!ami-)[a-z][a-z0-9-]{0,30}")
-_NOTE_CHARACTERS = 1024
+_NOTE_CHARACTERS, _USER_CHARACTERS = 1024, 100
 
 
 def is_channel(text: str) -> bool:
@@ -43,14 +43,14 @@ class Note:
     is_rollback: bool = False
 
     def text(self) -> str:
-        """JSON of at most 1024 characters; a reason that is too long is cut with `…`."""
+        """JSON of at most 1024 characters; a reason that is too long is cut with `…`, and a user's name after 100."""
         reason = self.reason
         while len(text := self._text(reason)) > _NOTE_CHARACTERS and reason:
             reason = f"{reason[: len(reason) - (len(text) - _NOTE_CHARACTERS) - 1]}…"
         return text
 
     def _text(self, reason: str) -> str:
-        fields = {"by": self.by, "reason": reason, "rollback": self.is_rollback}
+        fields = {"by": self.by[:_USER_CHARACTERS], "reason": reason, "rollback": self.is_rollback}
         return json.dumps({name: value for name, value in fields.items() if value}, ensure_ascii=False)
 
 
