@@ -128,11 +128,12 @@ class SettleStatuses:
     def apply(self) -> str:
         amis = {ami.id: ami for ami in self.ports.amis.list(self.target.project)}
         changes = settled(amis.values(), promoting(self.ports.channels.list()))
-        # The new one first: whoever looks meanwhile finds a promoted AMI.
-        for ami_id, status in sorted(changes.items(), key=lambda change: change[1]):
+        for ami_id, status in _ordered(changes):
             set_status(self.ports, amis[ami_id], status)
             require_tags(self.ports.amis.get(ami_id), {Tag.STATUS.value: status.value})
-        return _listed(changes) if changes else "nothing to tag"
+        if changes == self.foreseen:
+            return "tagged"
+        return f"tagged {_listed(changes)}" if changes else "nothing to tag"
 
     def verify(self, _: str) -> None:
         """`apply` has read each tag back."""
@@ -143,8 +144,13 @@ def promoting(entries: tuple[ChannelEntry, ...]) -> frozenset[AmiId]:
     return frozenset(entry.ami_id for entry in entries if entry.channel != CANDIDATE)
 
 
+def _ordered(changes: Mapping[AmiId, AmiStatus]) -> list[tuple[AmiId, AmiStatus]]:
+    """The promoted first: whoever looks meanwhile finds one."""
+    return sorted(changes.items(), key=lambda change: list(AmiStatus).index(change[1]))
+
+
 def _listed(changes: Mapping[AmiId, AmiStatus]) -> str:
-    return ", ".join(f"{ami_id} as {status}" for ami_id, status in changes.items())
+    return ", ".join(f"{ami_id} as {status}" for ami_id, status in _ordered(changes))
 
 
 def _move_of(entry: ChannelEntry) -> str:
