@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from lifecycle.ports.amis import Amis
     from lifecycle.ports.baker import Baker
     from lifecycle.ports.base_builder import BaseBuilder
+    from lifecycle.ports.channels import Channels
     from lifecycle.ports.clock import Clock
     from lifecycle.ports.code import Code
     from lifecycle.ports.instances import Instances
@@ -84,6 +85,12 @@ class App:
 
         builder = EngineBaseBuilder(self.target, self.registry, self.ui)
         return RecordedBase(builder, self.target, self.registry.login.url)
+
+    @cached_property
+    def channels(self) -> Channels:
+        from lifecycle.adapters.aws.channels import SsmChannels
+
+        return SsmChannels(self.session, project=self.target.project)
 
     @cached_property
     def clock(self) -> Clock:

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lifecycle.cli import ami_copy, ami_deprecate, ami_disable, ami_documents, ami_share
+from lifecycle.cli import (
+    ami_channels,
+    ami_copy,
+    ami_deprecate,
+    ami_disable,
+    ami_documents,
+    ami_promote,
+    ami_share,
+)
 from lifecycle.cli.context import Invocation, NounGroup, dry_run_option, pass_invocation
 from lifecycle.cli.render import check_table, fields, table, time_text
 from lifecycle.domain.ami import AmiStatus
@@ -55,11 +63,11 @@ def list_(invocation: Invocation, status: str | None) -> None:
 @click.argument("ami")
 @pass_invocation
 def show(invocation: Invocation, ami: str) -> None:
-    """Show what AMI is and what went into it."""
-    from lifecycle.domain.ami import parse_ami_id
+    """Show what AMI, an id or a channel, is and what went into it."""
     from lifecycle.workflows.list_amis import show_ami
+    from lifecycle.workflows.lookups import ami_of
 
-    found = show_ami(invocation.app, parse_ami_id(ami))
+    found = show_ami(invocation.app, ami_of(invocation.app, ami))
     invocation.emit("capctl.ami/1", ami_documents.ami(found), lambda: _details(found))
 
 
@@ -68,15 +76,15 @@ def show(invocation: Invocation, ami: str) -> None:
 @click.option("--boot", is_flag=True, help="Start an instance of AMI that reads its disk again, and end it.")
 @pass_invocation
 def verify(invocation: Invocation, ami: str, boot: bool) -> None:
-    """Check AMI: state, tags, metadata access, and what its instance read back from the disk before the snapshot.
+    """Check AMI, an id or a channel: state, tags, metadata access, and what its instance read back from the disk before the snapshot.
 
     With --boot an instance of AMI checks its own disk too; it costs some minutes of that instance, and the level that was proven is
     stored on AMI. Says what was not checked, too. Fails when a check does not pass.
     """
-    from lifecycle.domain.ami import parse_ami_id
+    from lifecycle.workflows.lookups import ami_of
     from lifecycle.workflows.verify_ami import ami_rejection, verify_ami, verify_by_boot
 
-    app, ami_id = invocation.app, parse_ami_id(ami)
+    app, ami_id = invocation.app, ami_of(invocation.app, ami)
     if boot:
         report = verify_by_boot(app, app.target, invocation.run, ami_id, carry_out=invocation.execute)
     else:
@@ -120,7 +128,9 @@ def _details(ami: AmiRecord) -> str:
     return brief(fields(pairs))
 
 
+command.add_command(ami_channels.command)
 command.add_command(ami_copy.command, "copy")
 command.add_command(ami_deprecate.command, "deprecate")
 command.add_command(ami_disable.command, "disable")
+command.add_command(ami_promote.command)
 command.add_command(ami_share.command, "share")

@@ -25,10 +25,10 @@ def command(invocation: Invocation, ami: str, regions: tuple[str, ...], dry_run:
 
     Goes on from what a former run left. A failure in one region stops none of the others; exit code 6 when some succeeded.
     """
-    from lifecycle.domain.ami import parse_ami_id
     from lifecycle.workflows.copy_ami import copy_ami, copy_failure, parse_regions, plan_copies
+    from lifecycle.workflows.lookups import ami_of
 
-    app, run, ami_id = invocation.app, invocation.run, parse_ami_id(ami)
+    app, run, ami_id = invocation.app, invocation.run, ami_of(invocation.app, ami)
     wanted = parse_regions(regions, app.target)
     if dry_run:
         invocation.execute(plan_copies(app, app.target, run, ami_id, wanted), dry_run=True)

@@ -22,10 +22,10 @@ def command(invocation: Invocation, ami: str, at: str | None, within: str | None
 
     Nothing stops working: whoever names the AMI goes on starting it. Other accounts no longer find it when they list AMIs.
     """
-    from lifecycle.domain.ami import parse_ami_id
     from lifecycle.workflows.deprecate_ami import asked_moment, plan_deprecate
+    from lifecycle.workflows.lookups import ami_of
 
-    app, ami_id = invocation.app, parse_ami_id(ami)
+    app, ami_id = invocation.app, ami_of(invocation.app, ami)
     plan = plan_deprecate(app, app.target, ami_id, asked_moment(app.clock, at=at, within=within, undo=undo))
     if invocation.execute(plan, dry_run=dry_run):
         found = app.amis.get(ami_id)

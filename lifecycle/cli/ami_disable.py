@@ -22,10 +22,10 @@ def command(invocation: Invocation, ami: str, undo: bool, force: bool, dry_run: 
     Every grant on it and on its snapshots is taken away. Refused while a release uses it; `--force` says who will feel it, and goes on.
     Jobs that run finish; hosts that are still to start from it do not.
     """
-    from lifecycle.domain.ami import parse_ami_id
     from lifecycle.workflows.disable_ami import plan_disable, plan_enable
+    from lifecycle.workflows.lookups import ami_of
 
-    app, ami_id = invocation.app, parse_ami_id(ami)
+    app, ami_id = invocation.app, ami_of(invocation.app, ami)
     plan = (
         plan_enable(app, app.target, invocation.run, ami_id)
         if undo

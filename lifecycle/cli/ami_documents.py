@@ -10,6 +10,7 @@ from lifecycle.cli.documents import Document, checks, utc
 if TYPE_CHECKING:
     from lifecycle.domain.ami import AmiId, AmiRecord, Grant
     from lifecycle.workflows.copy_ami import Copy
+    from lifecycle.workflows.list_channels import ChannelState
     from lifecycle.workflows.verify_ami import AmiReport
 
 
@@ -104,4 +105,33 @@ def ami_share(ami_id: AmiId, grants: Collection[Grant], *, changed: bool) -> Doc
         "units": sorted(grant.unit for grant in grants if grant.unit),
         "public": any(grant.group for grant in grants),
         "changed": changed,
+    }
+
+
+def ami_channel(states: Sequence[ChannelState]) -> Document:
+    """A channel and all that it named, newest first; each entry as in `capctl.ami-channel-list/1`."""
+    return {"channel": states[0].entry.channel, "history": [_channel_state(state) for state in states]}
+
+
+def ami_channel_list(states: Iterable[ChannelState]) -> Document:
+    """What each channel names: since when, by whom and why; `status` is `null` when the project has no such AMI any more."""
+    return {"channels": [_channel_state(state) for state in states]}
+
+
+def ami_promotion(state: ChannelState, *, changed: bool) -> Document:
+    """What a channel names now, as in `capctl.ami-channel-list/1`; `changed` says whether this run moved it or tagged an AMI."""
+    return {**_channel_state(state), "changed": changed}
+
+
+def _channel_state(state: ChannelState) -> Document:
+    entry = state.entry
+    return {
+        "channel": entry.channel,
+        "version": entry.version,
+        "ami": entry.ami_id,
+        "status": state.ami.status if state.ami else None,
+        "since": utc(entry.since),
+        "by": entry.note.by,
+        "reason": entry.note.reason,
+        "is_rollback": entry.note.is_rollback,
     }

@@ -31,10 +31,10 @@ def command(
 
     Organisations and their units get the AMI only: EC2 shares snapshots with accounts.
     """
-    from lifecycle.domain.ami import parse_ami_id
+    from lifecycle.workflows.lookups import ami_of
     from lifecycle.workflows.share_ami import parse_grants, plan_revoke, plan_share
 
-    app, ami_id = invocation.app, parse_ami_id(ami)
+    app, ami_id = invocation.app, ami_of(invocation.app, ami)
     grants = parse_grants(app.target, accounts=accounts, organizations=organizations, units=units)
     plan = (plan_revoke if revoke else plan_share)(app, app.target, ami_id, grants)
     if invocation.execute(plan, dry_run=dry_run, ask=True):

@@ -5,6 +5,8 @@ docs/iam.md is made from both.
 """
 
 READ_AMIS = ("ec2:DescribeImages",)
+READ_CHANNEL = ("ssm:GetParameterHistory",)
+READ_CHANNELS = (*READ_CHANNEL, "ssm:GetParametersByPath")
 # Without s3:ListBucket an object that does not exist is forbidden instead of absent.
 READ_OBJECTS = ("s3:GetObject", "s3:ListBucket")
 # The models of a source in S3; one on this machine needs none.

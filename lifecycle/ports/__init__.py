@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from lifecycle.ports.amis import Amis
     from lifecycle.ports.baker import Baker
     from lifecycle.ports.base_builder import BaseBuilder
+    from lifecycle.ports.channels import Channels
     from lifecycle.ports.clock import Clock
     from lifecycle.ports.code import Code
     from lifecycle.ports.instances import Instances
@@ -35,6 +36,8 @@ class Ports(Protocol):
     def baker(self) -> Baker: ...
     @property
     def base_builder(self) -> BaseBuilder: ...
+    @property
+    def channels(self) -> Channels: ...
     @property
     def clock(self) -> Clock: ...
     @property

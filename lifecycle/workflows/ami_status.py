@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from lifecycle.domain.ami import TRANSITIONS, AmiRecord, AmiStatus, Tag
+from lifecycle.domain.ami import TRANSITIONS, AmiId, AmiRecord, AmiStatus, Tag
 from lifecycle.domain.permissions import READ_AMIS
 from lifecycle.errors import CapctlError
 from lifecycle.ports.amis import Amis
@@ -22,17 +22,42 @@ class SetStatus:
         return f"tag {self.name} as {self.to}"
 
     def apply(self) -> AmiStatus:
-        ami = ami_named(self.amis, self.name)
-        status = ami.known_status()
-        if status is not self.to and self.to not in TRANSITIONS[status]:
-            if status is None or status.is_withdrawn or not status.is_at_least(self.to):
-                raise status_refused(ami, self.to)
-            return status
-        self.amis.tag(ami.id, {Tag.STATUS.value: self.to.value})
-        return self.to
+        return set_status(self.amis, ami_named(self.amis, self.name), self.to)
 
     def verify(self, result: AmiStatus) -> None:
-        require_tags(self.amis, self.name, {Tag.STATUS.value: result.value})
+        require_tags(ami_named(self.amis, self.name), {Tag.STATUS.value: result.value})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarkSmokePassed:
+    """Tag the AMI of a release on which a smoke job has passed; one that has come further keeps its status."""
+
+    amis: Amis
+    ami_id: AmiId
+    permissions: tuple[str, ...] = (*READ_AMIS, "ec2:CreateTags")
+
+    def describe(self) -> str:
+        return f"tag AMI {self.ami_id} as {AmiStatus.SMOKE_PASSED}"
+
+    def apply(self) -> AmiStatus:
+        return set_status(self.amis, self.amis.get(self.ami_id), AmiStatus.SMOKE_PASSED)
+
+    def verify(self, result: AmiStatus) -> None:
+        require_tags(self.amis.get(self.ami_id), {Tag.STATUS.value: result.value})
+
+
+def set_status(amis: Amis, ami: AmiRecord, to: AmiStatus) -> AmiStatus:
+    """Tag the AMI, unless another run took it further already; returns the status that it has then.
+
+    Raises `CapctlError("ami-status-refused" | "ami-status-unknown")` when its life does not lead there.
+    """
+    status = ami.known_status()
+    if status is not to and to not in TRANSITIONS[status]:
+        if status is None or status.is_withdrawn or not status.is_at_least(to):
+            raise status_refused(ami, to)
+        return status
+    amis.tag(ami.id, {Tag.STATUS.value: to.value})
+    return to
 
 
 def status_refused(ami: AmiRecord, to: AmiStatus) -> CapctlError:
@@ -47,9 +72,8 @@ def status_refused(ami: AmiRecord, to: AmiStatus) -> CapctlError:
     )
 
 
-def require_tags(amis: Amis, name: str, tags: dict[str, str]) -> None:
-    """Read tags back that were set. Raises `CapctlError("tags-not-set")`."""
-    ami = ami_named(amis, name)
+def require_tags(ami: AmiRecord, tags: dict[str, str]) -> None:
+    """Compare the tags of an AMI that was read again with those that were set. Raises `CapctlError("tags-not-set")`."""
     wrong = [key for key, value in tags.items() if ami.tags.get(key) != value]
     if wrong:
         found = ami.tags.get(wrong[0])

@@ -18,6 +18,7 @@ from lifecycle.workflows.bake_steps import FINISH, BakeAmi, bake_tags, finish_st
 from lifecycle.workflows.deregister import Deregister, require_unfinished, require_unused
 from lifecycle.workflows.lookups import ami_named, locked
 from lifecycle.workflows.model_objects import distinct, missing_objects
+from lifecycle.workflows.move_channel import NameCandidate
 
 _LARGEST = 5  # files that are named when the set is too large
 PERMISSIONS = {
@@ -106,8 +107,16 @@ def plan_bake(ports: Ports, target: Target, run: Run, wanted: WantedAmi) -> Plan
             steps = (Deregister(ports=ports, amis=ports.amis, ami=existing),)
         base = _checked_base(ports, target, wanted)
         steps += (BakeAmi(ports=ports, target=target, run=run, base=base, models=wanted.models, name=name, tags=tags),)
-    boots = target.settings.ami.verify_boot
-    steps += finish_steps(ports, target, run, ports.amis, name=name, tags=tags, boots=boots)
+    steps += finish_steps(
+        ports,
+        target,
+        run,
+        ports.amis,
+        name=name,
+        tags=tags,
+        boots=target.settings.ami.verify_boot,
+        before_verified=(NameCandidate(ports=ports, run=run, name=name),),
+    )
     return Plan(title=f"bake {name}", because=because, steps=steps)
 
 

@@ -11,6 +11,7 @@ from lifecycle.domain.measures import counted, size_text
 from lifecycle.domain.models import ModelSet
 from lifecycle.domain.permissions import READ_AMIS, READ_EVIDENCE
 from lifecycle.domain.place import Place
+from lifecycle.domain.plan import Step
 from lifecycle.domain.run import Run
 from lifecycle.errors import CapctlError
 from lifecycle.ports import Ports
@@ -145,7 +146,7 @@ class TagInputs:
 
     def verify(self, _: str) -> None:
         ami = ami_named(self.amis, self.name)
-        require_tags(self.amis, self.name, self._wanted(ami))
+        require_tags(ami, self._wanted(ami))
         require_snapshot_tags(self.amis, ami, self._wanted(ami))
 
     def _wanted(self, ami: AmiRecord) -> dict[str, str]:
@@ -207,14 +208,24 @@ class ProveAmi:
 
 
 def finish_steps(
-    ports: Ports, target: Target, run: Run, amis: Amis, *, name: str, tags: dict[str, str], boots: bool = False
-) -> tuple[TagInputs, SetStatus, RequireImdsV2, ProveAmi, SetStatus]:
+    ports: Ports,
+    target: Target,
+    run: Run,
+    amis: Amis,
+    *,
+    name: str,
+    tags: dict[str, str],
+    boots: bool = False,
+    before_verified: tuple[Step[Any], ...] = (),
+) -> tuple[Step[Any], ...]:
     """From an AMI that is being made, in the region of `amis`, to one that is verified; `tags` are of what went into it."""
     return (
         TagInputs(ports=ports, target=target, amis=amis, name=name, tags=tags),
         SetStatus(amis=amis, name=name, to=AmiStatus.CANDIDATE),
         RequireImdsV2(amis=amis, name=name),
         ProveAmi(ports=ports, target=target, run=run, amis=amis, name=name, boots=boots),
+        # Before the status that makes the next run do nothing, so that one which was killed here goes on with them.
+        *before_verified,
         SetStatus(amis=amis, name=name, to=AmiStatus.VERIFIED),
     )
 

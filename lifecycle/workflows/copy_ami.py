@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from lifecycle.config.target import Target
 from lifecycle.domain.ami import AmiId, AmiRecord, AmiStatus, Tag
-from lifecycle.domain.permissions import READ_AMIS
+from lifecycle.domain.permissions import READ_AMIS, READ_CHANNEL
 from lifecycle.domain.plan import Done, Plan
 from lifecycle.domain.run import Run
 from lifecycle.errors import CapctlError, Interrupted, PartlyApplied, UsageError
@@ -18,7 +18,7 @@ from lifecycle.workflows.deregister import Deregister
 from lifecycle.workflows.lookups import ami_named, proven_ami
 from lifecycle.workflows.wait_available import wait_named
 
-PERMISSIONS = {"ami copy": (*READ_AMIS, "ec2:DescribeSnapshots", *FINISH)}
+PERMISSIONS = {"ami copy": (*READ_AMIS, *READ_CHANNEL, "ec2:DescribeSnapshots", *FINISH)}
 
 _REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
 # What a copy gets anew, or never: the run, the status, what was proven, and what was done to its source.

@@ -6,24 +6,35 @@ from typing import Any
 
 from lifecycle.config.schema import ReleaseSection
 from lifecycle.config.target import Target
-from lifecycle.domain.ami import AmiRecord, Tag, parse_ami_id
+from lifecycle.domain.ami import AmiRecord, Tag
 from lifecycle.domain.digest import parse_digest
 from lifecycle.domain.image import ImageRef, image_with_short_digest, is_short_digest
 from lifecycle.domain.job import Purpose
-from lifecycle.domain.permissions import READ_AMIS, READ_IMAGES, READ_JOBS, READ_POINTER, READ_QUEUES, READ_STATE
+from lifecycle.domain.permissions import (
+    READ_AMIS,
+    READ_CHANNEL,
+    READ_IMAGES,
+    READ_JOBS,
+    READ_POINTER,
+    READ_QUEUES,
+    READ_STATE,
+)
 from lifecycle.domain.plan import Plan, Step
 from lifecycle.domain.release import DeployedRelease, Parameters, Pointer, Release, promoted_ids
 from lifecycle.domain.run import Run
 from lifecycle.errors import CapctlError, UsageError
 from lifecycle.ports import Ports
 from lifecycle.ports.stack import Operation, ResourceChange
-from lifecycle.workflows.lookups import release_among
+from lifecycle.workflows.ami_status import MarkSmokePassed
+from lifecycle.workflows.lookups import ami_of, release_among
 from lifecycle.workflows.move_pointer import MovePointer
 from lifecycle.workflows.release_steps import CreateRelease, PruneReleases, RemoveRelease, WaitValid, needed_ids
 from lifecycle.workflows.smoke import Smoke, require_video
 from lifecycle.workflows.verify_image import image_rejection, verify_image
 
-PERMISSIONS = {"deploy": (*READ_AMIS, *READ_IMAGES, *READ_JOBS, *READ_POINTER, *READ_QUEUES, *READ_STATE)}
+PERMISSIONS = {
+    "deploy": (*READ_AMIS, *READ_CHANNEL, *READ_IMAGES, *READ_JOBS, *READ_POINTER, *READ_QUEUES, *READ_STATE)
+}
 
 # Batch allows 50 compute environments in a region; two are left for a person in a hurry.
 _ENVIRONMENT_LIMIT = 48
@@ -70,7 +81,10 @@ def plan_deploy(ports: Ports, target: Target, run: Run, wanted: Wanted) -> Plan:
             Smoke(ports=ports, target=target, run=run, release_id=release.id),
             MovePointer(ports=ports, run=run, release_id=release.id, seen=pointer),
         ),
-        after=(PruneReleases(ports=ports, keep=target.settings.stack.keep_releases),),
+        after=(
+            MarkSmokePassed(amis=ports.amis, ami_id=release.ami_id),
+            PruneReleases(ports=ports, keep=target.settings.stack.keep_releases),
+        ),
         undo=(RemoveRelease(ports=ports, release_id=release.id),) if is_ours else (),
     )
 
@@ -121,7 +135,7 @@ def _deployable_ami(ports: Ports, target: Target, ami: str | None) -> AmiRecord:
                 hint="Run `capctl ami bake`",
             )
         return found
-    record = ports.amis.get(parse_ami_id(ami))
+    record = ports.amis.get(ami_of(ports, ami))
     if not record.is_deployable:
         status = record.known_status() or "not one of ours"
         raise CapctlError(

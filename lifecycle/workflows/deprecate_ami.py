@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from lifecycle.config.target import Target
 from lifecycle.domain.ami import AmiId
 from lifecycle.domain.moments import parse_moment, parse_span, to_the_minute
-from lifecycle.domain.permissions import READ_AMIS
+from lifecycle.domain.permissions import READ_AMIS, READ_CHANNEL
 from lifecycle.domain.plan import Plan
 from lifecycle.errors import CapctlError, UsageError
 from lifecycle.ports import Ports
@@ -14,7 +14,7 @@ from lifecycle.ports.amis import Amis
 from lifecycle.ports.clock import Clock
 from lifecycle.workflows.lookups import own_ami
 
-PERMISSIONS = {"ami deprecate": READ_AMIS}
+PERMISSIONS = {"ami deprecate": (*READ_AMIS, *READ_CHANNEL)}
 
 # EC2 takes no later date for an AMI that is not public.
 _AT_MOST = timedelta(days=3650)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from lifecycle.config.target import Target
 from lifecycle.domain.ami import TRANSITIONS, AmiId, AmiRecord, AmiState, AmiStatus, Tag
-from lifecycle.domain.permissions import READ_AMIS, READ_POINTER, READ_STATE
+from lifecycle.domain.permissions import READ_AMIS, READ_CHANNEL, READ_POINTER, READ_STATE
 from lifecycle.domain.plan import Plan
 from lifecycle.domain.run import Run
 from lifecycle.errors import CapctlError
@@ -12,11 +12,11 @@ from lifecycle.ports import Ports
 from lifecycle.ports.amis import Amis
 from lifecycle.workflows.ami_status import SetStatus, require_snapshot_tags, require_tags, status_refused
 from lifecycle.workflows.bake_steps import ProveAmi
-from lifecycle.workflows.lookups import own_ami
+from lifecycle.workflows.lookups import ami_named, own_ami
 from lifecycle.workflows.no_users import require_no_users, uses_of
 
 _READ_GRANTS = ("ec2:DescribeImageAttribute", "ec2:DescribeSnapshotAttribute")
-PERMISSIONS = {"ami disable": (*READ_AMIS, *READ_POINTER, *READ_STATE, *_READ_GRANTS)}
+PERMISSIONS = {"ami disable": (*READ_AMIS, *READ_CHANNEL, *READ_POINTER, *READ_STATE, *_READ_GRANTS)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +75,7 @@ class TagDisabled:
 
     def verify(self, result: str) -> None:
         tags = {Tag.STATUS.value: AmiStatus.DISABLED.value, Tag.DISABLED_AT.value: result}
-        require_tags(self.ports.amis, self.ami.name, tags)
+        require_tags(ami_named(self.ports.amis, self.ami.name), tags)
         require_snapshot_tags(self.ports.amis, self.ami, tags)
 
 
@@ -121,7 +121,7 @@ class MakeCandidate:
         return AmiStatus.CANDIDATE
 
     def verify(self, result: AmiStatus) -> None:
-        require_tags(self.amis, self.ami.name, {Tag.STATUS.value: result.value})
+        require_tags(ami_named(self.amis, self.ami.name), {Tag.STATUS.value: result.value})
 
 
 def plan_disable(ports: Ports, target: Target, ami_id: AmiId, *, force: bool) -> Plan:

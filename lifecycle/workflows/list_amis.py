@@ -2,10 +2,10 @@
 
 from lifecycle.config.target import Target
 from lifecycle.domain.ami import AmiId, AmiRecord, AmiStatus
-from lifecycle.domain.permissions import READ_AMIS
+from lifecycle.domain.permissions import READ_AMIS, READ_CHANNEL
 from lifecycle.ports import Ports
 
-PERMISSIONS = {"ami ls": READ_AMIS, "ami show": READ_AMIS}
+PERMISSIONS = {"ami ls": READ_AMIS, "ami show": (*READ_AMIS, *READ_CHANNEL)}
 
 
 def list_amis(ports: Ports, target: Target, *, status: AmiStatus | None = None) -> tuple[AmiRecord, ...]:

@@ -1,7 +1,8 @@
 """What there is: the pointer, releases, AMIs by name, the lock."""
 
 from lifecycle.config.target import Target
-from lifecycle.domain.ami import AmiId, AmiRecord, Tag
+from lifecycle.domain.ami import AmiId, AmiRecord, Tag, parse_ami_id
+from lifecycle.domain.channel import Channel, ChannelEntry, is_channel
 from lifecycle.domain.models import ModelSet
 from lifecycle.domain.release import DeployedRelease, Pointer
 from lifecycle.errors import CapctlError, UsageError
@@ -65,6 +66,33 @@ def proven_ami(amis: Amis, target: Target, ami_id: AmiId) -> AmiRecord:
             hint=f"Run `capctl ami verify {ami.id}`, or bake again",
         )
     return ami
+
+
+def ami_of(ports: Ports, text: str) -> AmiId:
+    """The AMI that `text` means on a command line: an id, or the name of a channel. It may exist no longer.
+
+    Raises `UsageError("ami-id-invalid")`, and `CapctlError("channel-missing")` when there is no such channel.
+    """
+    if not is_channel(text):
+        return parse_ami_id(text)
+    return channel_entry(ports, Channel(text)).ami_id
+
+
+def channel_entry(ports: Ports, channel: Channel) -> ChannelEntry:
+    """What the channel names now. Raises `CapctlError("channel-missing")`."""
+    entry = ports.channels.read(channel)
+    if entry is None:
+        raise channel_missing(channel)
+    return entry
+
+
+def channel_missing(channel: Channel) -> CapctlError:
+    """The error of a channel that does not exist."""
+    return CapctlError(
+        "channel-missing",
+        f"There is no channel `{channel}`",
+        hint=f"`capctl ami channels` lists them; `capctl ami promote AMI --to {channel}` makes it",
+    )
 
 
 def locked(ports: Ports) -> ModelSet:

@@ -18,6 +18,7 @@ from lifecycle.domain.waiting import Wait
 from lifecycle.errors import CapctlError, Inconclusive, Interrupted, TimedOut, UsageError
 from lifecycle.ports import Ports
 from lifecycle.ports.jobs import JobRequest
+from lifecycle.workflows.ami_status import MarkSmokePassed
 from lifecycle.workflows.jobs import job_watch, require_reachable
 from lifecycle.workflows.lookups import active_pointer, deployed_release
 from lifecycle.workflows.wait import wait_for
@@ -85,11 +86,12 @@ def plan_smoke(ports: Ports, target: Target, run: Run, *, release_id: str | None
     require_video(target)
     if release_id is None:
         release_id = active_pointer(ports).release_id
-    deployed_release(ports, release_id)
+    release = deployed_release(ports, release_id)
     return Plan(
         title=f"smoke release {release_id}",
         because="a real job is the proof",
         steps=(Smoke(ports=ports, target=target, run=run, release_id=release_id),),
+        after=(MarkSmokePassed(amis=ports.amis, ami_id=release.ami_id),),
     )
 
 

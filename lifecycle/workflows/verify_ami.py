@@ -13,7 +13,7 @@ from lifecycle.domain.digest import Digest
 from lifecycle.domain.evidence import Evidence, differences
 from lifecycle.domain.measures import counted, size_text
 from lifecycle.domain.models import ModelSet
-from lifecycle.domain.permissions import READ_AMIS, READ_EVIDENCE
+from lifecycle.domain.permissions import READ_AMIS, READ_CHANNEL, READ_EVIDENCE
 from lifecycle.domain.plan import Done, Plan
 from lifecycle.domain.run import Run
 from lifecycle.errors import CapctlError
@@ -23,7 +23,7 @@ from lifecycle.ports.clock import Clock
 from lifecycle.workflows.bake_evidence import read_evidence
 from lifecycle.workflows.boot_ami import BOOT_AMI, boot_ami
 
-PERMISSIONS = {"ami verify": (*READ_AMIS, *READ_EVIDENCE)}
+PERMISSIONS = {"ami verify": (*READ_AMIS, *READ_CHANNEL, *READ_EVIDENCE)}
 
 # Said with every report, so that nobody takes it for more than it is.
 _A_BOOT = "a boot of the AMI"

@@ -8,6 +8,7 @@ from images.checks import Violation
 from lifecycle.cli import ami_documents, documents
 from lifecycle.config.origins import Setting
 from lifecycle.domain.ami import AmiId, AmiRecord, AmiState, AmiStatus, Grant, Tag
+from lifecycle.domain.channel import Channel, ChannelEntry, Note
 from lifecycle.domain.check import Check
 from lifecycle.domain.digest import digest_of
 from lifecycle.domain.image import TaggedImage
@@ -22,6 +23,7 @@ from lifecycle.ports.code import CodeLayer, PushedImage
 from lifecycle.ports.jobs import LogLine, QueueStatus
 from lifecycle.ports.journal import JournalEntry
 from lifecycle.workflows.copy_ami import Copy
+from lifecycle.workflows.list_channels import ChannelState
 from lifecycle.workflows.status import ReleaseStatus, Status
 from lifecycle.workflows.verify_ami import AmiReport
 from lifecycle.workflows.verify_models import ModelsReport
@@ -59,6 +61,16 @@ _WITHDRAWN = replace(
     _AMI,
     state=AmiState.DISABLED,
     tags=_AMI.tags | {Tag.STATUS: AmiStatus.DISABLED, Tag.DISABLED_AT: "2026-11-21T15:07:02Z"},
+)
+_CHANNEL = ChannelState(
+    entry=ChannelEntry(
+        channel=Channel("stable"),
+        version=3,
+        ami_id=_AMI.id,
+        since=_AT,
+        note=Note(by="ada", reason="tracks are lost", is_rollback=True),
+    ),
+    ami=_AMI,
 )
 _RELEASE = make_release()
 _DEPLOYED = deployed(_RELEASE)
@@ -180,6 +192,9 @@ SAMPLES: dict[str, dict[str, Any]] = {
         ],
         changed=True,
     ),
+    "ami-channel": ami_documents.ami_channel([_CHANNEL]),
+    "ami-channel-list": ami_documents.ami_channel_list([_CHANNEL]),
+    "ami-promotion": ami_documents.ami_promotion(_CHANNEL, changed=True),
     "ami-verification": ami_documents.ami_verification(
         AmiReport(ami=_AMI, checks=_CHECKS), not_checked=("a boot of the AMI",)
     ),

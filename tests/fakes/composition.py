@@ -29,6 +29,7 @@ _CHANGES = {
     ),
     "baker": ("bake",),
     "base_builder": ("build",),
+    "channels": ("write",),
     "code": ("push",),
     "instances": ("launch", "terminate"),
     "jobs": ("cancel", "submit"),

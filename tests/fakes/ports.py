@@ -5,6 +5,7 @@ from lifecycle.ports.model_lock import ModelLock
 from lifecycle.ports.model_source import ModelSource
 from tests.fakes.amis import FakeAmis
 from tests.fakes.baker import FakeBaker
+from tests.fakes.channels import FakeChannels
 from tests.fakes.clock import FakeClock
 from tests.fakes.images import FakeBaseBuilder, FakeCode, FakeImageRegistry
 from tests.fakes.instances import FakeInstances
@@ -38,6 +39,7 @@ class FakePorts:
         self.amis = amis or FakeAmis()
         self.baker = baker or FakeBaker(self.amis)
         self.elsewhere: dict[str, FakeAmis] = {}
+        self.channels = FakeChannels()
         self.clock = FakeClock()
         self.journal = FakeJournal()
         self.model_lock = model_lock or FakeModelLock()

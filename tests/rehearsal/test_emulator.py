@@ -104,10 +104,22 @@ def test_public_parameter_names_the_base_image(aws: Aws, emulator: Emulator) -> 
     assert image["CreationDate"] < datetime.now(UTC).isoformat()
 
 
-def test_parameter_of_an_image_is_kept_with_its_type(aws: Aws, emulator: Emulator) -> None:
-    value = emulator.facts["base_ami"]
-    aws.ssm.put_parameter(Name="/capctl/test/ami/stable", Value=value, Type="String", DataType="aws:ec2:image")
-    assert aws.ssm.get_parameter(Name="/capctl/test/ami/stable")["Parameter"]["DataType"] == "aws:ec2:image"
+def test_parameter_of_an_image_is_published_with_its_type_once_the_image_was_found(
+    aws: Aws, emulator: Emulator
+) -> None:
+    folder, value = "/capctl/test/ami", emulator.facts["base_ami"]
+
+    def put(name: str, value: str) -> int:
+        wanted = {"Name": f"{folder}/{name}", "Value": value, "Type": "String", "DataType": "aws:ec2:image"}
+        return int(aws.ssm.put_parameter(**wanted)["Version"])
+
+    assert put("unseen", "ami-0123456789abcdef0") == put("stable", value) == 1
+    until(lambda: aws.ssm.get_parameters(Names=[f"{folder}/stable"])["Parameters"])
+    assert code(lambda: aws.ssm.get_parameter(Name=f"{folder}/unseen")) == "ParameterNotFound"
+    (found,) = aws.ssm.get_parameter_history(Name=f"{folder}/stable")["Parameters"]
+    assert (found["Value"], found["DataType"], found["Version"]) == (value, "aws:ec2:image", 1)
+    assert found["LastModifiedUser"].startswith("arn:aws:iam::")
+    assert code(lambda: put("stable", "latest")) == "ValidationException"
 
 
 def test_call_is_recorded_with_its_operation_and_who_made_it(aws: Aws, emulator: Emulator) -> None:

@@ -112,6 +112,11 @@ def actions_by_caller(calls: list[dict[str, Any]]) -> Shown:
     return {name: frozenset(actions) for name, actions in found.items()}
 
 
+def active_ami(project: Project) -> str:
+    (release,) = (each for each in project.done("status")["releases"] if each["role"] == "active")
+    return str(release["ami"])
+
+
 @pytest.fixture(scope="module")
 def with_shared_state(kept: KeptStage, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A newcomer that keeps Pulumi's state and takes its models from S3, as teams do."""
@@ -134,6 +139,12 @@ def shown(kept: KeptStage, with_shared_state: Project, tmp_path_factory: pytest.
     project.done("ami", "verify", ami["id"], "--boot")
     project.done("ami", "copy", ami["id"], "--to-region", "eu-west-1")
     play_the_life_of_an_ami(kept, project, ami)
+    # Others may have baked since: the AMI of the active release has passed its smoke job.
+    project.done("ami", "promote", active_ami(project), "--to", "stable")
+    project.done("ami", "channels")
+    project.done("ami", "show", "stable")
+    project.done("ami", "verify", "stable")
+    project.done("deploy", "--ami", "stable", "--dry-run")
     video = f"s3://{project.bucket}/samples/portrait.mp4"
     job = project.done("job", "submit", "--video", video)
     project.done("job", "logs", job["id"], "--follow")
@@ -183,16 +194,17 @@ def test_job_asks_for_what_its_role_allows(shown: Shown) -> None:
 
 
 def test_dry_run_reads_only(kept: KeptStage, project: Project, with_shared_state: Project) -> None:
-    previous = project.done("status")["pointer"]["previous_release_id"]
+    previous, ami = project.done("status")["pointer"]["previous_release_id"], active_ami(project)
     before = len(recorded(kept))
     project.change_code("to be deployed")
     project.done("image", "push")
     project.done("ami", "bake", "--force", "--dry-run")
+    project.done("ami", "promote", ami, "--to", "beta", "--dry-run")
     project.done("deploy", "--dry-run")
     project.done("rollback", "--dry-run", "--to", previous)
     with_shared_state.done("bootstrap", "--dry-run", **PASSPHRASE)
     asked = actions_by_caller(recorded(kept)[before:])
-    assert asked.keys() == {"ami bake", "deploy", "rollback", "bootstrap"}
+    assert asked.keys() == {"ami bake", "ami promote", "deploy", "rollback", "bootstrap"}
     assert not sorted(action for actions in asked.values() for action in actions if not is_read(action))
 
 

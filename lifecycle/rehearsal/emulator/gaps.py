@@ -145,6 +145,21 @@ GAPS: tuple[Gap, ...] = (
         emulator="names the base image",
     ),
     Gap(
+        service="SSM",
+        subject="parameter of type `aws:ec2:image`",
+        moto="written at once, whatever its value",
+        emulator="refused unless it looks like an AMI id; numbered at once, published 0.1 s later if the AMI is `available`; what number "
+        "AWS gives a version while another one is looked at is not known",
+        open=True,
+    ),
+    Gap(
+        service="SSM",
+        subject="LastModifiedUser",
+        moto="`N/A`",
+        emulator="one user's ARN, whoever asks",
+        open=True,
+    ),
+    Gap(
         service="ECR",
         subject="data plane",
         moto="none",

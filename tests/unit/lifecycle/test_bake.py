@@ -9,16 +9,18 @@ from typing import Any
 
 import pytest
 
-from lifecycle.domain.ami import AmiState, AmiStatus, Tag
+from lifecycle.domain.ami import AmiId, AmiState, AmiStatus, Tag
+from lifecycle.domain.channel import CANDIDATE
 from lifecycle.errors import CapctlError, ExitCode, Inconclusive, TimedOut, UsageError
 from lifecycle.ports.baker import AmiNameTaken, BakeRequest
 from lifecycle.workflows.ami_status import SetStatus
-from lifecycle.workflows.bake import plan_bake, wanted_ami
+from lifecycle.workflows.bake import bake, plan_bake, wanted_ami
 from lifecycle.workflows.execute import execute
 from lifecycle.workflows.list_amis import list_amis
 from lifecycle.workflows.verify_ami import ami_rejection, verify_ami
 from tests.fakes.amis import BASE_AMI
 from tests.fakes.bakes import CONTENTS, FINISH, Scene, failure_of, names_of
+from tests.fakes.faults import Broken
 from tests.fakes.runs import RUN
 
 
@@ -116,6 +118,45 @@ def test_status_that_does_not_read_back_fails_the_step(scene: Scene, monkeypatch
     with pytest.raises(CapctlError, match="capctl:status=candidate") as failed:
         step.verify(step.apply())
     assert failed.value.code == "tags-not-set"
+
+
+def candidate(scene: Scene) -> AmiId | None:
+    entry = scene.ports.channels.read(CANDIDATE)
+    return entry.ami_id if entry else None
+
+
+def test_channel_candidate_names_what_was_baked_last(scene: Scene) -> None:
+    first = scene.bake()
+    assert candidate(scene) == first.id
+    second = scene.bake(force=True)
+    assert candidate(scene) == second.id
+
+
+def test_unchanged_bake_does_not_look_at_channels(scene: Scene) -> None:
+    scene.bake()
+    broken: Any = Broken(scene.ports, "channels")
+    bake(broken, scene.target, RUN, force=False, carry_out=lambda plan: execute(plan, broken, RUN))
+    assert broken.calls == []
+
+
+@pytest.mark.parametrize("done", range(len(FINISH) + 1))
+def test_bake_that_was_killed_after_any_step_is_finished_by_the_same_command(scene: Scene, done: int) -> None:
+    """The status that makes a bake do nothing is the last that is set."""
+    for step in scene.plan().steps[: done + 1]:
+        step.apply()
+    ami = scene.bake()
+    assert (ami.status, candidate(scene), len(scene.baker.requests)) == (AmiStatus.VERIFIED, ami.id, 1)
+    assert len(scene.ports.channels.history(CANDIDATE)) == 1
+
+
+def test_channel_that_cannot_be_moved_leaves_a_candidate_that_the_next_bake_finishes(scene: Scene) -> None:
+    broken: Any = Broken(scene.ports, "channels", at=1)
+    with pytest.raises(Inconclusive):
+        bake(broken, scene.target, RUN, force=False, carry_out=lambda plan: execute(plan, broken, RUN))
+    assert candidate(scene) is None
+    ami = scene.bake()
+    assert (candidate(scene), ami.status) == (ami.id, AmiStatus.VERIFIED)
+    assert len(scene.baker.requests) == 1
 
 
 def test_each_input_changes_the_ami(scene: Scene) -> None:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from lifecycle.domain.ami import AmiId
+from lifecycle.domain.ami import AmiId, Tag
+from lifecycle.domain.channel import Channel, Note
 from lifecycle.domain.digest import Digest, digest_of
 from lifecycle.domain.image import ImageRef, image_with_short_digest
 from lifecycle.domain.job import JobState, Purpose
@@ -13,9 +14,11 @@ from lifecycle.domain.release import Release
 from lifecycle.errors import CapctlError, UsageError
 from lifecycle.ports.jobs import JobRequest
 from lifecycle.ports.stack import Operation, ResourceChange
+from lifecycle.workflows.ami_status import MarkSmokePassed
 from lifecycle.workflows.deploy import Wanted, plan_deploy, wanted_release
+from lifecycle.workflows.execute import execute
 from tests.fakes.deploys import DeployWorld, ami_tags
-from tests.fakes.releases import make_release
+from tests.fakes.releases import make_release, result_document
 from tests.fakes.runs import RUN
 from tests.fakes.stack import deployed
 
@@ -36,7 +39,7 @@ def test_plan_names_every_step_in_order(world: DeployWorld) -> None:
     plan = plan_deploy(world.ports, world.target, RUN, Wanted())
     verbs = [step.describe().split()[0] for step in plan.steps]
     assert verbs == ["create", "wait", "smoke", "pointer:"]
-    assert [step.describe().split()[0] for step in plan.after] == ["prune"]
+    assert [step.describe().split()[0] for step in plan.after] == ["tag", "prune"]
     assert [step.describe().split()[0] for step in plan.undo] == ["remove"]
     assert world.ids == []
 
@@ -194,3 +197,43 @@ def test_short_digest_of_two_images_is_refused_and_names_both() -> None:
     with pytest.raises(UsageError) as failed:
         image_with_short_digest(f"sha256:{12 * 'a'}", (*both, both[0]))
     assert (failed.value.code, failed.value.details) == ("image-unknown", tuple(str(ref) for ref in both))
+
+
+@pytest.mark.parametrize(
+    ("status", "becomes"),
+    [
+        ("verified", "smoke-passed"),
+        ("smoke-passed", "smoke-passed"),
+        ("promoted", "promoted"),
+        ("superseded", "superseded"),
+    ],
+)
+def test_ami_on_which_the_smoke_job_passed_is_tagged_and_never_lowered(
+    world: DeployWorld, status: str, becomes: str
+) -> None:
+    world.amis.tag(world.ami.id, {Tag.STATUS.value: status})
+    assert world.deploy().failures == ()
+    assert world.amis.get(world.ami.id).status == becomes
+
+
+@pytest.mark.parametrize("status", ["disabled", "quarantined"])
+def test_ami_that_was_withdrawn_while_its_smoke_job_ran_is_a_warning(world: DeployWorld, status: str) -> None:
+    plan = plan_deploy(world.ports, world.target, RUN, Wanted())
+    world.amis.tag(world.ami.id, {Tag.STATUS.value: status})
+    ((step, failure),) = execute(plan, world.ports, RUN).failures
+    assert isinstance(step, MarkSmokePassed)
+    assert failure.code in {"ami-status-refused", "ami-status-unknown"}
+    assert (world.active, world.amis.get(world.ami.id).status) == (world.ids[0], status)
+
+
+def test_ami_of_a_release_that_failed_its_smoke_job_keeps_its_status(world: DeployWorld) -> None:
+    world.jobs.leaves = result_document(tracks=[])
+    with pytest.raises(CapctlError):
+        world.deploy()
+    assert world.amis.get(world.ami.id).status == "verified"
+
+
+def test_deploy_takes_the_ami_of_a_channel(world: DeployWorld) -> None:
+    world.amis.add("newer", tags=ami_tags("verified"))
+    world.ports.channels.write(Channel("stable"), world.ami.id, Note(by="ada"), is_first=True)
+    assert wanted_release(world.ports, world.target, Wanted(ami="stable")).ami_id == world.ami.id

@@ -52,6 +52,13 @@ def test_every_check_is_named_in_the_report(tmp_path: Path) -> None:
     assert report.seconds == 2.5
 
 
+def test_ami_that_is_gone_when_its_smoke_job_has_passed_is_a_warning(tmp_path: Path) -> None:
+    ports = make_ports(result_document())
+    done = execute(plan_smoke(ports, target(tmp_path), RUN, release_id=RELEASE.id), ports, RUN)
+    assert done.of(Smoke).ok
+    assert [failure.code for _, failure in done.failures] == ["ami-missing"]
+
+
 def test_rows_are_not_counted_without_a_database(tmp_path: Path) -> None:
     report = smoke(make_ports(result_document()), target(tmp_path))
     assert "rows" not in {check.name for check in report.checks}

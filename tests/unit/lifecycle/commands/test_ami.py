@@ -18,6 +18,7 @@ BAKE = (
     "amis.tag",
     "amis.require_imds_v2",
     "amis.tag",
+    "channels.write",
     "amis.tag",
 )
 SHOWN = f"""\
@@ -128,7 +129,9 @@ ami                    status    state      size    created               name
         document={"schema": "capctl.ami/1", "id": AMI, "model_set": MODEL_SET, "imds_v2": True},
     ),
     Case(words="ami show ami-0base0000000gpu1", text=BASE, document={"status": None, "model_set": None}),
-    Case(words="ami show nonsense", code=2, error="ami-id-invalid"),
+    Case(words="ami show candidate", given=BAKED, text=SHOWN, document={"schema": "capctl.ami/1", "id": AMI}),
+    Case(words="ami show nonsense", code=1, error="channel-missing"),
+    Case(words="ami show Nonsense", code=2, error="ami-id-invalid"),
     Case(words="ami show ami-00000000000000009", code=1, error="ami-missing"),
     Case(
         words=f"ami verify {AMI}",
@@ -136,6 +139,7 @@ ami                    status    state      size    created               name
         text=checked("ok", "available"),
         document={"schema": "capctl.ami-verification/1", "id": AMI, "ok": True},
     ),
+    Case(words="ami verify candidate", given=BAKED, text=checked("ok", "available"), document={"id": AMI, "ok": True}),
     Case(
         words=f"ami verify {AMI}",
         given=BAKED,

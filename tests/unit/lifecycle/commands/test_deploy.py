@@ -8,6 +8,7 @@ from tests.fakes.releases import result_document
 from tests.unit.lifecycle.commands.case import BAKED, DEPLOYED, PUSHED, Case, Play, World
 
 READY = (*BAKED, *PUSHED)
+DONE = ("stack.add_release", "jobs.submit", "pointers.move", "amis.tag")
 QUESTION = "Deploy release c3db89e8ed06 on target `test` (account 123456789012, region us-west-2)?"
 
 
@@ -26,7 +27,7 @@ CASES = [
     Case(
         words="deploy --yes",
         given=READY,
-        asked=("stack.add_release", "jobs.submit", "pointers.move"),
+        asked=DONE,
         text="{release}",
         document={"schema": "capctl.deployment/1", "changed": True},
         said="✓ read the AMI, the image and the releases",
@@ -43,7 +44,8 @@ Plan: deploy release c3db89e8ed06
   3. smoke release c3db89e8ed06 with s3://vision-capctl-123456789012-us-west-2/videos/face.mp4
   4. pointer: none -> c3db89e8ed06
   then, where a failure is a warning only:
-  5. prune releases beyond 2
+  5. tag AMI ami-00000000000000001 as smoke-passed
+  6. prune releases beyond 2
   if what was tried proves bad:
   - remove release c3db89e8ed06, unless the pointer needs it
 Nothing was changed; run again without `--dry-run` to apply""",
@@ -53,7 +55,7 @@ Nothing was changed; run again without `--dry-run` to apply""",
         words="deploy",
         given=READY,
         change=answer(True),
-        asked=("stack.add_release", "jobs.submit", "pointers.move"),
+        asked=DONE,
         text="{release}",
         document={"changed": True},
         said=QUESTION,
@@ -76,7 +78,9 @@ Nothing was changed; run again without `--dry-run` to apply""",
         error="smoke-failed",
     ),
     Case(words="deploy --yes", code=1, error="ami-missing"),
-    Case(words="deploy --yes --ami nonsense", code=2, error="ami-id-invalid"),
+    Case(words="deploy --yes --ami candidate", given=READY, asked=DONE, text="{release}", document={"changed": True}),
+    Case(words="deploy --yes --ami nonsense", code=1, error="channel-missing"),
+    Case(words="deploy --yes --ami Nonsense", code=2, error="ami-id-invalid"),
     Case(words="deploy --yes --ami ami-00000000000000009", code=1, error="ami-missing"),
     Case(words="deploy --yes --image v1", given=BAKED, code=2, error="digest-invalid"),
 ]

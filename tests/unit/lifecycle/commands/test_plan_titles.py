@@ -9,7 +9,8 @@ import pytest
 from tests.unit.lifecycle.commands.case import BAKED, DEPLOYED, LOCKED, PUSHED, World
 
 TITLE = re.compile(
-    r"(bake|build|copy|deploy|deprecate|disable|enable|lock|push|revoke|roll back to|share|smoke|undo|update) [a-z]\S*( \S+)*"
+    r"(bake|build|copy|deploy|deprecate|disable|enable|lock|promote|push|revoke|roll back to|share|smoke|undo|update)"
+    r" [a-z]\S*( \S+)*"
 )
 
 
@@ -36,6 +37,9 @@ TITLE = re.compile(
         ("models lock", LOCKED),
         ("models push", LOCKED),
         ("models push", BAKED),
+        ("ami promote candidate --to stable", DEPLOYED),
+        ("ami promote candidate --to candidate", BAKED),
+        ("ami promote --rollback --to candidate", (*BAKED, "ami bake --force")),
         ("rollback --to c3db89e8ed06", DEPLOYED),
         ("smoke", DEPLOYED),
     ],

@@ -23,7 +23,7 @@ CASES = [
     Case(
         words="smoke",
         given=DEPLOYED,
-        asked=("jobs.submit",),
+        asked=("jobs.submit", "amis.tag"),
         text=TEXT,
         document={"schema": "capctl.smoke/1", "release_id": "c3db89e8ed06", "job_id": "job-2", "ok": True},
     ),
@@ -37,6 +37,8 @@ CASES = [
 Plan: smoke release c3db89e8ed06
   because a real job is the proof
   1. smoke release c3db89e8ed06 with s3://vision-capctl-123456789012-us-west-2/videos/face.mp4
+  then, where a failure is a warning only:
+  2. tag AMI ami-00000000000000001 as smoke-passed
 Nothing was changed; run again without `--dry-run` to apply""",
         document={"schema": "capctl.plan/1"},
     ),

@@ -1,0 +1,39 @@
+"""`capctl ami promote`."""
+
+from __future__ import annotations
+
+import click
+
+from lifecycle.cli import ami_documents
+from lifecycle.cli.context import Invocation, dry_run_option, pass_invocation, reason_option
+
+
+@click.command("promote")
+@click.argument("ami", required=False)
+@click.option("--to", "channel", required=True, metavar="CHANNEL", help="Channel to move, such as `stable`.")
+@click.option("--rollback", is_flag=True, help="Move the channel back to the AMI that it named before.")
+@reason_option
+@dry_run_option
+@pass_invocation
+def command(invocation: Invocation, ami: str | None, channel: str, rollback: bool, dry_run: bool) -> None:
+    """Let a channel name AMI, an id or what another channel names; prints the AMI's id.
+
+    `candidate` takes verified AMIs, every other channel those on which a smoke job has passed; the AMI that it names is `promoted`, one
+    that no channel names any more `superseded`. After a rollback the next one must name its AMI.
+    """
+    from lifecycle.domain.channel import parse_channel
+    from lifecycle.workflows.list_channels import channel_state
+    from lifecycle.workflows.promote_ami import plan_channel_rollback, plan_promote
+
+    app, run, name = invocation.app, invocation.run, parse_channel(channel)
+    if bool(ami) == rollback:
+        raise click.UsageError("Give AMI, or `--rollback`, and not both.")
+    plan = (
+        plan_promote(app, app.target, run, ami=ami, channel=name)
+        if ami
+        else plan_channel_rollback(app, app.target, run, channel=name)
+    )
+    if invocation.execute(plan, dry_run=dry_run):
+        state = channel_state(app, app.target, name)
+        document = ami_documents.ami_promotion(state, changed=bool(plan.steps))
+        invocation.emit("capctl.ami-promotion/1", document, state.entry.ami_id)

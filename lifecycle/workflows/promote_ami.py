@@ -1,0 +1,117 @@
+"""`ami promote`: let a channel name an AMI that has come far enough, or the one that it named before."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from lifecycle.config.target import Target
+from lifecycle.domain.ami import AmiId, AmiRecord
+from lifecycle.domain.channel import (
+    CANDIDATE,
+    Channel,
+    ChannelEntry,
+    entry_before,
+    promotion_order,
+    require_taken,
+    settled,
+    takes,
+)
+from lifecycle.domain.permissions import READ_AMIS, READ_CHANNELS
+from lifecycle.domain.plan import Plan, Step
+from lifecycle.domain.run import Run
+from lifecycle.errors import CapctlError, UsageError
+from lifecycle.ports import Ports
+from lifecycle.workflows.lookups import ami_of, channel_missing
+from lifecycle.workflows.move_channel import MoveChannel, SettleStatuses, promoting
+
+PERMISSIONS = {"ami promote": (*READ_AMIS, *READ_CHANNELS)}
+
+
+def plan_promote(ports: Ports, target: Target, run: Run, *, ami: str, channel: Channel) -> Plan:
+    """Let the channel name an AMI (an id, or what another channel names), and tag what follows from it.
+
+    Raises `CapctlError("ami-missing" | "ami-not-verified" | "ami-not-smoked" | "ami-status-unknown" | "channel-missing")`.
+    """
+    amis = _amis(ports, target)
+    record = _one_of(amis, ami_of(ports, ami), target)
+    require_taken(channel, record)
+    seen = ports.channels.read(channel)
+    steps: tuple[Step[Any], ...] = ()
+    if seen is None or seen.ami_id != record.id:
+        steps = (MoveChannel(ports=ports, run=run, channel=channel, ami_id=record.id, seen=seen),)
+    steps += _settling(ports, target, amis, channel, record.id)
+    names = f"names AMI {seen.ami_id}" if seen else "does not exist yet"
+    return Plan(
+        title=f"promote {record.id} to {channel}",
+        because=f"the AMI is {record.status}, and channel {channel} {names}",
+        steps=steps,
+    )
+
+
+def plan_channel_rollback(ports: Ports, target: Target, run: Run, *, channel: Channel) -> Plan:
+    """Let the channel name again what it named before: the newest of its history that differs, exists and has come far enough.
+
+    Raises `CapctlError("channel-missing" | "previous-missing")`, and `UsageError("rollback-unclear")` when that AMI was promoted later
+    than the present one: going there would undo a rollback.
+    """
+    history = ports.channels.history(channel)
+    if not history:
+        raise channel_missing(channel)
+    amis, present = _amis(ports, target), history[0]
+    if present.note.is_rollback and (left := _settling(ports, target, amis, channel, present.ami_id)):
+        return Plan(
+            title=f"roll back to {present.ami_id} on channel {channel}",
+            because="the channel was moved back already, and statuses of AMIs do not say so yet",
+            steps=left,
+        )
+    before = entry_before(history, usable=lambda ami_id: ami_id in amis and takes(channel, amis[ami_id]))
+    if before is None:
+        raise CapctlError(
+            "previous-missing",
+            f"Channel `{channel}` named no other AMI than `{present.ami_id}` that it could name again",
+            hint=f"Name one with `capctl ami promote AMI --to {channel}`; `capctl ami channels {channel}` shows what it named",
+        )
+    _require_earlier(before, promotion_order(history), present)
+    return Plan(
+        title=f"roll back to {before.ami_id} on channel {channel}",
+        because=f"the channel named it before {present.ami_id}",
+        steps=(
+            MoveChannel(ports=ports, run=run, channel=channel, ami_id=before.ami_id, seen=present, is_rollback=True),
+            *_settling(ports, target, amis, channel, before.ami_id),
+        ),
+    )
+
+
+def _amis(ports: Ports, target: Target) -> dict[AmiId, AmiRecord]:
+    return {ami.id: ami for ami in ports.amis.list(target.project)}
+
+
+def _one_of(amis: Mapping[AmiId, AmiRecord], ami_id: AmiId, target: Target) -> AmiRecord:
+    if ami_id in amis:
+        return amis[ami_id]
+    raise CapctlError(
+        "ami-missing",
+        f"Project `{target.project}` has no AMI `{ami_id}` in {target.region}",
+        hint="Run `capctl ami ls` to see those that it has",
+    )
+
+
+def _settling(
+    ports: Ports, target: Target, amis: Mapping[AmiId, AmiRecord], channel: Channel, ami_id: AmiId
+) -> tuple[Step[Any], ...]:
+    """The step that follows once `channel` names the AMI; none when no status changes."""
+    if channel == CANDIDATE:
+        return ()
+    others = tuple(entry for entry in ports.channels.list() if entry.channel != channel)
+    foreseen = settled(amis.values(), promoting(others) | {ami_id})
+    return (SettleStatuses(ports=ports, target=target, foreseen=foreseen),) if foreseen else ()
+
+
+def _require_earlier(before: ChannelEntry, order: tuple[AmiId, ...], present: ChannelEntry) -> None:
+    if order.index(before.ami_id) > order.index(present.ami_id):
+        raise UsageError(
+            "rollback-unclear",
+            f"Channel `{before.channel}` was moved back already: AMI `{before.ami_id}`, which it named before, was promoted after the "
+            f"present `{present.ami_id}`",
+            hint=f"Name the AMI: `capctl ami promote {before.ami_id} --to {before.channel}` goes forward again; "
+            f"`capctl ami channels {before.channel}` shows the others",
+        )
