@@ -1,4 +1,4 @@
-"""Every call to AWS of `ami copy` and `ami share` fails once in turn: the result is right, or right after the next run."""
+"""Each kind of call to AWS of `ami copy` and `ami share` fails once at each point: the result is right, or right after the next run."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from tests.fakes.targets import make_target
 from tests.fakes.ui import FakeUi
 from tests.rehearsal.stage_parts import REGION, Aws, emulated_credentials
 
-pytestmark = [pytest.mark.rehearsal, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.rehearsal, pytest.mark.timeout(600)]
 ELSEWHERE = "eu-west-1"
 GRANTS = (
     Grant(account="210987654321"),
@@ -161,11 +161,15 @@ def _baked(app: App, target: Target, emulator: Emulator) -> AmiRecord:
 
 
 def faults(made: list[str]) -> Iterator[tuple[int, Fault]]:
-    """A read that gets no answer is the same whatever the reason; a change may have happened."""
+    """Of the reads between two changes one of a kind stands for all, since nothing changes meanwhile; a change may have happened."""
+    seen: set[str] = set()
     for number, operation in enumerate(made):
-        reads = operation.startswith(_READS)
-        for fault in (THROTTLE,) if reads else (THROTTLE, BROKEN, LOST):
-            yield number, fault
+        if not operation.startswith(_READS):
+            seen.clear()
+            yield from ((number, BROKEN), (number, LOST))
+        elif operation not in seen:
+            seen.add(operation)
+            yield number, THROTTLE
 
 
 def run_until_right(account: Account, action: Callable[[], object], number: int, fault: Fault) -> None:
@@ -185,7 +189,7 @@ def copies_of(account: Account) -> list[AmiRecord]:
     return [ami for ami in amis if ami.name == account.source.name]
 
 
-def test_every_call_of_a_copy_may_fail_once(account: Account) -> None:
+def test_any_call_of_a_copy_may_fail(account: Account) -> None:
     elsewhere = account.app.amis_in(ELSEWHERE)
     account.calls.begin()
     first = account.copy()
@@ -230,7 +234,7 @@ class _Empty:
 
 
 @pytest.mark.parametrize("gives", [True, False], ids=["share", "revoke"])
-def test_every_call_of_a_share_may_fail_once(account: Account, gives: bool) -> None:
+def test_any_call_of_a_share_may_fail(account: Account, gives: bool) -> None:
     amis, source = account.app.amis, account.source.id
     there, back = (account.share, account.revoke) if gives else (account.revoke, account.share)
     right = (set(GRANTS), {GRANTS[0]}) if gives else (set[Grant](), set[Grant]())
