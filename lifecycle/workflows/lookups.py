@@ -40,7 +40,7 @@ def ami_named(amis: Amis, name: str) -> AmiRecord:
     """The AMI of that name. Raises `CapctlError("ami-missing")`."""
     ami = amis.by_name(name)
     if ami is None:
-        raise CapctlError("ami-missing", f"There is no AMI `{name}`", hint="Run `capctl ami bake` again")
+        raise CapctlError("ami-missing", f"There is no AMI `{name}`", hint="Run the same command again")
     return ami
 
 

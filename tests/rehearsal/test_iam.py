@@ -134,7 +134,7 @@ def with_shared_state(kept: KeptStage, tmp_path_factory: pytest.TempPathFactory)
 def shown(kept: KeptStage, with_shared_state: Project, tmp_path_factory: pytest.TempPathFactory) -> Shown:
     """The actions of each caller, after the scene and the commands that it lacks."""
     project = kept.copy(tmp_path_factory.mktemp("iam") / "project")
-    ami = project.done("ami", "ls")["amis"][0]
+    ami = next(one for one in project.done("ami", "ls")["amis"] if one["status"] not in {None, "candidate"})
     project.done("ami", "show", ami["id"])
     project.done("ami", "verify", ami["id"], "--boot")
     project.done("ami", "copy", ami["id"], "--to-region", "eu-west-1")

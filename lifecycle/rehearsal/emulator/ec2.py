@@ -1,4 +1,5 @@
-"""EC2: instances that are machines, with the volumes and the address that belong to them; the image calls are in `images`."""
+"""EC2: instances that are machines, with the volumes and the address that belong to them; the image calls are in `images`, those about
+grants in `sharing`."""
 
 from __future__ import annotations
 
@@ -10,13 +11,14 @@ from typing import Any
 
 import moto.ec2.models.amis
 import moto.ec2.urls
-from moto.core.responses import ActionResult, EmptyResult
+from moto.core.responses import ActionResult
 from moto.ec2.models import EC2Backend, ec2_backends
 from moto.ec2.models.instances import StateReason
 from moto.ec2.responses import EC2Response
 
 from lifecycle.rehearsal.emulator.images import ImageActions, ImageMends, RehearsalAmi
 from lifecycle.rehearsal.emulator.machines import NoAddress
+from lifecycle.rehearsal.emulator.sharing import SharingActions, SharingMends
 from lifecycle.rehearsal.emulator.stage import Stage
 from lifecycle.rehearsal.machine import BootFailed
 from lifecycle.rehearsal.standins.boot import simulate_boot
@@ -25,7 +27,7 @@ _log = logging.getLogger(__name__)
 _NO_TOKEN = "ABCDE"  # what moto writes for a request without ClientToken
 
 
-class RehearsalEc2(ImageMends, EC2Backend):  # type: ignore[misc]
+class RehearsalEc2(ImageMends, SharingMends, EC2Backend):  # type: ignore[misc]
     """moto's EC2 backend with machines behind its instances."""
 
     # Called with the instance id when an instance stops running; Batch ends the jobs on it.
@@ -153,8 +155,8 @@ class RehearsalEc2(ImageMends, EC2Backend):  # type: ignore[misc]
             listener(instance_id)
 
 
-class RehearsalEc2Response(ImageActions, EC2Response):  # type: ignore[misc]
-    """moto's EC2 calls with the image calls replaced."""
+class RehearsalEc2Response(ImageActions, SharingActions, EC2Response):  # type: ignore[misc]
+    """moto's EC2 calls with those of images and grants replaced."""
 
     def _parse_block_device_mapping(self) -> list[dict[str, Any]]:
         """The request's own mappings; moto's copy of them lacks the throughput and fills what was not asked for."""
@@ -170,22 +172,6 @@ class RehearsalEc2Response(ImageActions, EC2Response):  # type: ignore[misc]
         if owners:
             result["Snapshots"] = [snapshot for snapshot in result["Snapshots"] if snapshot.owner_id in owners]
         return ActionResult(result)
-
-    def modify_snapshot_attribute(self) -> EmptyResult:
-        """With CreateVolumePermission, which moto ignores."""
-        super().modify_snapshot_attribute()
-        snapshot_id = self._get_param("SnapshotId")
-        changes = self._get_param("CreateVolumePermission", {}) or {}
-        if changes.get("Add") or self._get_param("OperationType") == "add":
-            self.ec2_backend.require_shareable_snapshot(snapshot_id)
-        for kind, change in (
-            ("Add", self.ec2_backend.add_create_volume_permission),
-            ("Remove", self.ec2_backend.remove_create_volume_permission),
-        ):
-            asked = changes.get(kind) or []
-            users = [one["UserId"] for one in asked if "UserId" in one]
-            change(snapshot_id, user_ids=users, groups=[one["Group"] for one in asked if "Group" in one])
-        return EmptyResult()
 
 
 def mend(stage: Stage) -> None:

@@ -112,21 +112,6 @@ class ImageMends(AmiBackend):  # type: ignore[misc]
         added = [item for item in overrides.values() if "NoDevice" not in item]
         return mappings + added
 
-    def _require_shareable(self, snapshot_ids: Iterable[str], code: str, message: str) -> None:
-        for snapshot in (self.snapshots[snapshot_id] for snapshot_id in snapshot_ids):
-            if snapshot.encrypted and snapshot.volume.kms_key_id == self.default_kms_key_id:
-                raise EC2ClientError(code, message)
-
-    def require_shareable(self, ami: RehearsalAmi) -> None:
-        """Raises EC2's error for an image that is encrypted with the account's default key."""
-        message = "Snapshots encrypted with the AWS Managed CMK can't be shared. Specify another snapshot."
-        self._require_shareable(ami.snapshot_ids, "InvalidParameter", message)
-
-    def require_shareable_snapshot(self, snapshot_id: str) -> None:
-        """The same for a snapshot."""
-        message = "Encrypted snapshots with EBS default key cannot be shared"
-        self._require_shareable([snapshot_id], "OperationNotPermitted", message)
-
     def copy_image(
         self, source_image_id: str, source_region: str, name: str | None = None, description: str | None = None
     ) -> RehearsalAmi:
@@ -230,6 +215,7 @@ class ImageActions(AmisResponse):  # type: ignore[misc]
         for mapping in ami.block_device_mappings:
             if self._get_param("Encrypted", False) and "Ebs" in mapping:
                 mapping["Ebs"]["Encrypted"] = True
+                self.ec2_backend.encrypt_by_default_key(mapping["Ebs"]["SnapshotId"])
         for snapshot_id in ami.snapshot_ids:
             self.ec2_backend.snapshots[snapshot_id].add_tags(tags.get("snapshot", {}))
         return ActionResult({"ImageId": ami.id})
@@ -250,14 +236,7 @@ class ImageActions(AmisResponse):  # type: ignore[misc]
             result["Images"] = [ami for ami in result["Images"] if ami.state != "disabled"]
         return ActionResult(result)
 
-    def describe_image_attribute(self) -> ActionResult:
-        # moto looks an image that is gone up without saying so.
-        self._own_image()
-        return super().describe_image_attribute()
-
     def modify_image_attribute(self) -> EmptyResult:
-        if (self._get_param("LaunchPermission", {}) or {}).get("Add"):
-            self.ec2_backend.require_shareable(self._own_image())
         answer = super().modify_image_attribute()
         (ami,) = self.ec2_backend.describe_images(ami_ids=[self._get_param("ImageId")])
         named = {self._get_param("Attribute"): self._get_param("Value")}
