@@ -29,6 +29,11 @@ _BOOT_SCRIPT = Path(__file__).with_name("machine_boot.sh")
 _USER_DATA_SCRIPT = Path(__file__).with_name("machine_user_data.sh")
 _TOOLS = ("unshare", "nsenter", "setpriv", "mount", "umount", "pivot_root")
 _NAMESPACES = ("--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--uts", "--ipc")
+# What a machine needs for sudo, packages and files; not mount, mknod, modules, raw network or the host's clock.
+_RIGHTS = (
+    "-all,+chown,+dac_override,+fowner,+fsetid,+kill,+setgid,+setuid,+setpcap,+setfcap,+net_bind_service,+sys_chroot"
+    ",+audit_write"
+)
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # The kernel sends the parent-death signal when the *thread* that forked ends, so machines are forked by one lasting thread.
 _forker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="machine-forker")
@@ -127,6 +132,7 @@ class Machine:
             str(self.spec.home),
             ":".join(_escaped(layer) for layer in self.layers),
             self.spec.name,
+            _RIGHTS,
         ]
         with self.console.open("ab") as console:
             self._process = _forker.submit(self._fork, command, console.fileno()).result()
@@ -151,7 +157,7 @@ class Machine:
         with self.console.open("ab") as console:
             process = _forker.submit(
                 subprocess.Popen,
-                [*command, "sh", "-c", _USER_DATA_SCRIPT.read_text()],
+                [*command, "sh", "-c", _USER_DATA_SCRIPT.read_text(), _USER_DATA_SCRIPT.name, _RIGHTS],
                 stdin=subprocess.PIPE,
                 stdout=console,
                 stderr=console,

@@ -1,8 +1,8 @@
 #!/bin/sh
 # Process 1 of a machine: mounts the root filesystem in the machine's own namespaces, then becomes sshd.
-# $1 machine directory (upper, work, root, run files), $2 lower layers for overlay, $3 host name
+# $1 machine directory (upper, work, root, run files), $2 lower layers for overlay, $3 host name, $4 capabilities
 set -eu
-machine=$1 lower=$2 name=$3
+machine=$1 lower=$2 name=$3 rights=$4
 
 # Renames and metadata must reach the upper layer whole, because the layer alone is what an AMI keeps.
 mount -t overlay overlay \
@@ -36,6 +36,5 @@ pivot_root . run/former
 umount -l /run/former
 rmdir /run/former
 
-# What a machine needs for sudo, packages and files; not mount, mknod, modules, raw network or the host's clock.
-exec setpriv --bounding-set=-all,+chown,+dac_override,+fowner,+fsetid,+kill,+setgid,+setuid,+setpcap,+setfcap,+net_bind_service,+sys_chroot,+audit_write \
+exec setpriv --bounding-set="$rights" \
   /usr/sbin/sshd -D -e -f /run/sshd/config

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs the script on stdin in a machine, with the rights that its process 1 has (machine_boot.sh) and a `shutdown`, which a container's
+# Runs the script on stdin in a machine, with the capabilities $1, as its process 1 has them, and a `shutdown`, which a container's
 # root filesystem lacks: it ends process 1, and with it the machine.
 set -eu
 mkdir -p /run/user-data
@@ -11,5 +11,4 @@ END
 chmod 755 /run/user-data/script /run/user-data/shutdown
 PATH=/run/user-data:$PATH
 export PATH
-exec setpriv --bounding-set=-all,+chown,+dac_override,+fowner,+fsetid,+kill,+setgid,+setuid,+setpcap,+setfcap,+net_bind_service,+sys_chroot,+audit_write \
-  /run/user-data/script
+exec setpriv --bounding-set="$1" /run/user-data/script
