@@ -24,7 +24,9 @@ class SetStatus:
     def apply(self) -> AmiStatus:
         ami = ami_named(self.ports, self.name)
         status = ami.known_status()
-        if status is not self.to and self.to not in TRANSITIONS[status]:
+        if status is self.to:
+            return status
+        if self.to not in TRANSITIONS[status]:
             if status is None or status.is_withdrawn or not status.is_at_least(self.to):
                 raise CapctlError(
                     "ami-status-refused",

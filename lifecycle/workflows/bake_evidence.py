@@ -30,10 +30,12 @@ def read_evidence(ports: Ports, target: Target, ami: AmiRecord) -> tuple[Evidenc
     """
     instance_id = ports.amis.source_instance(ami.id)
     for key in filter(None, (ami.tags.get(Tag.EVIDENCE), instance_id)):
-        uri = _evidence_uri(target, key)
-        if ports.objects.find(uri) is None:
+        try:
+            data = b"".join(ports.objects.chunks(_evidence_uri(target, key)))
+        except CapctlError as error:
+            if error.code not in {"object-missing", "bucket-missing"}:
+                raise
             continue
-        data = b"".join(ports.objects.chunks(uri))
         try:
             evidence = parse_evidence(json.loads(data))
         except (ValueError, CapctlError):

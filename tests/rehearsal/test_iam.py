@@ -114,7 +114,9 @@ def with_shared_state(kept: KeptStage, tmp_path_factory: pytest.TempPathFactory)
 def shown(kept: KeptStage, with_shared_state: Project, tmp_path_factory: pytest.TempPathFactory) -> Shown:
     """The actions of each caller, after the scene and the commands that it lacks."""
     project = kept.copy(tmp_path_factory.mktemp("iam") / "project")
-    project.done("ami", "show", project.done("ami", "ls")["amis"][0]["id"])
+    ami = project.done("ami", "ls")["amis"][0]["id"]
+    project.done("ami", "show", ami)
+    project.done("ami", "diff", ami)
     video = f"s3://{project.bucket}/samples/portrait.mp4"
     job = project.done("job", "submit", "--video", video)
     project.done("job", "logs", job["id"], "--follow")
