@@ -51,7 +51,9 @@ class AmiDetails:
 def list_amis(ports: Ports, target: Target, *, status: AmiStatus | None = None) -> AmiList:
     """The AMIs of the target's project, newest first; those of one status when it is given."""
     amis = [ami for ami in ports.amis.list(target.project) if status is None or ami.status == status]
-    snapshots = ports.amis.snapshots([snapshot for ami in amis for snapshot in ami.snapshot_ids]) if amis else ()
+    if not amis:
+        return AmiList(amis=(), unread=(), at=ports.clock.now())
+    snapshots = ports.amis.snapshots([snapshot for ami in amis for snapshot in ami.snapshot_ids])
     known = {snapshot.id: snapshot for snapshot in snapshots}
     report = ami_uses.uses_now(ports)
     uses = report.by_id()

@@ -18,7 +18,10 @@ from tests.bench.figures import Figure
 from tests.bench.startup import CAPCTL
 from tests.bench.timing import in_both_orders, run
 
-BAKE_ROUNDS = 4
+BAKE_ROUNDS = 3
+# With which the models weigh about as much as those that a team bakes; the rehearsal's own are so few that a bake lasts as long as
+# any AWS program takes to start.
+PAYLOAD_BYTES = 1000 * 10**6
 HASH_ROUNDS = 3
 OVERHEAD_SHARE, OVERHEAD_S = 0.1, 0.3
 HASH_BOUND = 0.9
@@ -34,7 +37,11 @@ def ami_figures() -> list[Figure]:
     """Lock sets beside `sha256sum`; then bring a stage up and bake on it beside Packer."""
     figures = [_beside_sha256sum(name, sizes) for name, sizes in SETS.items()]
     with open_stage(TerminalUi(verbosity=-1, assume_yes=True)) as stage:
-        return [*figures, _beside_packer(stage)]
+        run(CAPCTL, "bootstrap", environment=stage.environment)
+        figures.append(_beside_packer(stage, "121 MB of models", is_bound=False))
+        _write_file(stage.project.folder / "models" / "checkpoints" / "payload.bin", PAYLOAD_BYTES)
+        figures.append(_beside_packer(stage, "1 GB more", is_bound=True))
+    return figures
 
 
 def _beside_sha256sum(name: str, sizes: list[int]) -> Figure:
@@ -62,18 +69,21 @@ def _write_set(folder: Path, sizes: list[int]) -> dict[str, int]:
         'schema: capctl.config/1\nproject: bench\ntargets: {bench: {account: "123456789012", region: us-west-2}}\n'
     )
     (folder / "models" / "models").mkdir(parents=True)
-    block, written = os.urandom(MEGABYTE), {}
-    for number, size in enumerate(sizes):
-        path = folder / "models" / "models" / f"{number}.onnx"
-        with path.open("wb") as file:
-            for _ in range(size // MEGABYTE):
-                file.write(block)
-        written[str(path)] = size
-    return written
+    paths = {folder / "models" / "models" / f"{number}.onnx": size for number, size in enumerate(sizes)}
+    for path, size in paths.items():
+        _write_file(path, size)
+    return {str(path): size for path, size in paths.items()}
 
 
-def _beside_packer(stage: Stage) -> Figure:
-    for words in (("bootstrap",), ("models", "lock"), ("models", "push")):
+def _write_file(path: Path, size: int) -> None:
+    block = os.urandom(MEGABYTE)
+    with path.open("wb") as file:
+        for _ in range(size // MEGABYTE):
+            file.write(block)
+
+
+def _beside_packer(stage: Stage, what: str, *, is_bound: bool) -> Figure:
+    for words in (("models", "lock"), ("models", "push")):
         run(CAPCTL, *words, environment=stage.environment)
     with _kept_variables(stage) as variables:
         pair = in_both_orders(
@@ -84,10 +94,10 @@ def _beside_packer(stage: Stage) -> Figure:
     overhead_s = pair.first_s - pair.second_s
     bound_s = max(OVERHEAD_SHARE * pair.second_s, OVERHEAD_S)
     return Figure(
-        name="`capctl ami bake` - `packer build` of the same template with the same variables",
-        measured=f"{overhead_s:.2f} s ({pair.first_s:.2f} s / {pair.second_s:.2f} s)",
-        bound=f"<= {OVERHEAD_SHARE:.0%} or {OVERHEAD_S} s",
-        met=overhead_s <= bound_s,
+        name=f"`capctl ami bake` - `packer build` of the same template with the same variables, {what}",
+        measured=f"{overhead_s:.2f} s, {overhead_s / pair.second_s:.0%} ({pair.first_s:.2f} s / {pair.second_s:.2f} s)",
+        bound=f"<= {OVERHEAD_SHARE:.0%} or {OVERHEAD_S} s" if is_bound else "none",
+        met=overhead_s <= bound_s if is_bound else None,
     )
 
 
