@@ -50,8 +50,8 @@ def ami_list(found: AmiList) -> Document:
 def ami_diff(found: AmiDifference) -> Document:
     """What `b` holds and `a` does not, and the other way round; `b.ami` is `null` for what would be baked now.
 
-    `inputs` and `files` name what is not the same, `null` where a file is not there at all; `equal` says that nothing but the git commit
-    differs.
+    `inputs` and `files` name what is not the same, `null` where a file is not there at all. They are `equal` when nothing differs but
+    the git commit.
     """
 
     def side(content: AmiContent) -> Document:
