@@ -171,6 +171,7 @@ ERROR_CODES: dict[str, str] = {
     "engine-failed": "the container engine refused or failed a request",
     "engine-missing": "no container engine answers",
     "evidence-invalid": "what the instance of a bake reported cannot be read",
+    "evidence-missing": "an AMI has no readable report of what it holds",
     "extra-missing": "a Python package that only the rehearsal needs is not installed",
     "file-unusable": "a file or folder of this machine cannot be read or written",
     "grant-invalid": "the text names nobody whom an AMI is shared with",

@@ -11,18 +11,19 @@ from lifecycle.cli import (
     ami_channels,
     ami_copy,
     ami_deprecate,
+    ami_diff,
     ami_disable,
     ami_documents,
     ami_promote,
     ami_share,
+    ami_text,
 )
 from lifecycle.cli.context import Invocation, NounGroup, dry_run_option, pass_invocation
-from lifecycle.cli.render import check_table, fields, table, time_text
+from lifecycle.cli.render import check_table
 from lifecycle.domain.ami import AmiStatus
-from lifecycle.domain.digest import brief
 
 if TYPE_CHECKING:
-    from lifecycle.domain.ami import AmiRecord
+    from lifecycle.domain.usage import Unread
 
 
 @click.group(cls=NounGroup)
@@ -32,17 +33,31 @@ def command() -> None:
 
 @command.command()
 @click.option("--force", is_flag=True, help="Bake even when an AMI of the same content is verified.")
+@click.option(
+    "--from-status",
+    type=click.Choice([status.value for status in (AmiStatus.VERIFIED, AmiStatus.SMOKE_PASSED, AmiStatus.PROMOTED)]),
+    default=AmiStatus.VERIFIED.value,
+    show_default=True,
+    help="Status from which on an AMI of the same content is taken as it is; a lower one is verified again first.",
+)
 @dry_run_option
 @pass_invocation
-def bake(invocation: Invocation, force: bool, dry_run: bool) -> None:
+def bake(invocation: Invocation, force: bool, from_status: str, dry_run: bool) -> None:
     """Bake the locked model set into an AMI and verify it; prints the AMI's id.
 
-    Does nothing when a verified AMI of the same content exists.
+    Does nothing when a verified AMI of the same content exists; `--dry-run` says what changed since the newest proven one.
     """
     from lifecycle.workflows.bake import bake
 
     carry_out = partial(invocation.execute, dry_run=dry_run)
-    baked = bake(invocation.app, invocation.app.target, invocation.run, force=force, carry_out=carry_out)
+    baked = bake(
+        invocation.app,
+        invocation.app.target,
+        invocation.run,
+        force=force,
+        from_status=AmiStatus(from_status),
+        carry_out=carry_out,
+    )
     if baked:
         document = ami_documents.ami_bake(baked.ami, changed=baked.is_changed)
         invocation.emit("capctl.ami-bake/1", document, baked.ami.id)
@@ -52,23 +67,25 @@ def bake(invocation: Invocation, force: bool, dry_run: bool) -> None:
 @click.option("--status", type=click.Choice([status.value for status in AmiStatus]), help="Only AMIs of this status.")
 @pass_invocation
 def list_(invocation: Invocation, status: str | None) -> None:
-    """List the project's AMIs, newest first."""
+    """List the project's AMIs, newest first, with age, cost per month and what uses them."""
     from lifecycle.workflows.list_amis import list_amis
 
-    amis = list_amis(invocation.app, invocation.app.target, status=AmiStatus(status) if status else None)
-    invocation.emit("capctl.ami-list/1", ami_documents.ami_list(amis), lambda: _list(amis))
+    found = list_amis(invocation.app, invocation.app.target, status=AmiStatus(status) if status else None)
+    invocation.emit("capctl.ami-list/1", ami_documents.ami_list(found), lambda: ami_text.ami_table(found))
+    _warn_unread(invocation, found.unread)
 
 
 @command.command()
 @click.argument("ami")
 @pass_invocation
 def show(invocation: Invocation, ami: str) -> None:
-    """Show what AMI, an id or a channel, is and what went into it."""
+    """Show what AMI, an id or a channel, is, who made it from what, the model files that it holds, what it costs and who uses it."""
     from lifecycle.workflows.list_amis import show_ami
     from lifecycle.workflows.lookups import ami_of
 
-    found = show_ami(invocation.app, ami_of(invocation.app, ami))
-    invocation.emit("capctl.ami/1", ami_documents.ami(found), lambda: _details(found))
+    found = show_ami(invocation.app, invocation.app.target, ami_of(invocation.app, ami))
+    invocation.emit("capctl.ami/1", ami_documents.ami(found), lambda: ami_text.ami_details(found))
+    _warn_unread(invocation, found.unread)
 
 
 @command.command()
@@ -94,43 +111,16 @@ def verify(invocation: Invocation, ami: str, boot: bool) -> None:
     invocation.emit("capctl.ami-verification/1", document, table, failure=ami_rejection(report))
 
 
-def _list(amis: tuple[AmiRecord, ...]) -> str:
-    if not amis:
-        return ""
-    rows = [
-        (ami.id, ami.status or "-", ami.state, f"{ami.size_gib} GiB", time_text(ami.created), ami.name) for ami in amis
-    ]
-    return table(("ami", "status", "state", "size", "created", "name"), rows, prose=("name",))
-
-
-def _details(ami: AmiRecord) -> str:
-    from lifecycle.domain.ami import Tag
-
-    pairs = (
-        ("AMI", ami.id),
-        ("name", ami.name),
-        ("status", ami.status or "not baked by capctl"),
-        ("state", f"{ami.state}: {ami.state_reason}" if ami.state_reason else ami.state),
-        ("created", time_text(ami.created)),
-        ("architecture", ami.architecture),
-        ("size", f"{ami.size_gib} GiB"),
-        ("snapshots", ami.snapshot_ids),
-        ("IMDSv2 required", ami.imds_v2),
-        ("model set", ami.tags.get(Tag.MODEL_SET)),
-        ("base AMI", ami.tags.get(Tag.BASE_AMI)),
-        ("recipe", ami.tags.get(Tag.RECIPE)),
-        ("bake digest", ami.tags.get(Tag.BAKE_DIGEST)),
-        ("evidence", ami.tags.get(Tag.EVIDENCE)),
-        ("verified", ami.tags.get(Tag.VERIFIED)),
-        ("git commit", ami.tags.get(Tag.GIT)),
-        ("run", ami.tags.get(Tag.RUN)),
-    )
-    return brief(fields(pairs))
+def _warn_unread(invocation: Invocation, unread: tuple[Unread, ...]) -> None:
+    """Say on stderr of what it is not known whether it uses an AMI."""
+    for one in unread:
+        invocation.terminal.warn(f"What uses an AMI may be missing: {one}")
 
 
 command.add_command(ami_channels.command)
 command.add_command(ami_copy.command, "copy")
 command.add_command(ami_deprecate.command, "deprecate")
+command.add_command(ami_diff.diff)
 command.add_command(ami_disable.command, "disable")
 command.add_command(ami_promote.command)
 command.add_command(ami_share.command, "share")

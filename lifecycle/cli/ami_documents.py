@@ -9,13 +9,93 @@ from lifecycle.cli.documents import Document, checks, utc
 
 if TYPE_CHECKING:
     from lifecycle.domain.ami import AmiId, AmiRecord, Grant
+    from lifecycle.domain.ami_difference import AmiContent, AmiDifference
+    from lifecycle.domain.models import ModelFile
+    from lifecycle.domain.usage import Unread
     from lifecycle.workflows.copy_ami import Copy
+    from lifecycle.workflows.list_amis import AmiDetails, AmiList, ListedAmi
     from lifecycle.workflows.list_channels import ChannelState
     from lifecycle.workflows.verify_ami import AmiReport
 
 
-def ami(record: AmiRecord) -> Document:
-    """An AMI; what only an AMI that capctl baked has is `null` on others."""
+def ami(found: AmiDetails) -> Document:
+    """An AMI; what only an AMI that capctl baked has is `null` on others. `files` are `null` without a readable report of its instance.
+
+    `monthly_usd` is an upper bound where EC2 does not tell what was written to the snapshots, and `null` where they are not ours.
+    Where something is `unread` there may be more `uses`.
+    """
+    return {
+        **_listed(found.listed),
+        "snapshots": [
+            {"id": snapshot.id, "state": snapshot.state, "size_gib": snapshot.size_gib, "written_bytes": snapshot.full_bytes,
+             "encrypted": snapshot.encrypted}
+            for snapshot in found.snapshots
+        ],
+        "files": None if found.files is None else [
+            {"path": file.path, "bytes": file.bytes, "sha256": file.sha256, "mode": file.mode} for file in found.files
+        ],
+        "unread": _unread(found.unread),
+    }  # fmt: skip
+
+
+def ami_bake(record: AmiRecord, *, changed: bool) -> Document:
+    """The fields of `capctl.ami/1` that the AMI itself tells; `changed` says whether this run baked it, or finished what another one
+    left."""
+    return {**_record(record), "changed": changed}
+
+
+def ami_list(found: AmiList) -> Document:
+    """AMIs, newest first, each with the fields of `capctl.ami/1` but its snapshots and files."""
+    return {"amis": [_listed(each) for each in found.amis], "unread": _unread(found.unread)}
+
+
+def ami_diff(found: AmiDifference) -> Document:
+    """What `b` holds and `a` does not, and the other way round; `b.ami` is `null` for what would be baked now.
+
+    `inputs` and `files` name what is not the same, `null` where a file is not there at all. They are `equal` when nothing differs but
+    the git commit.
+    """
+
+    def side(content: AmiContent) -> Document:
+        return {
+            "ami": content.ami_id,
+            "base_ami": content.base_ami or None,
+            "recipe": content.recipe or None,
+            "architecture": content.architecture or None,
+            "git": content.commit or None,
+            "files": len(content.files),
+            "bytes": content.total_bytes,
+        }
+
+    def file(content: ModelFile | None) -> Document | None:
+        return {"bytes": content.bytes, "sha256": content.sha256, "mode": content.mode} if content else None
+
+    kinds = [change.kind.value for change in found.files]
+    return {
+        "equal": found.is_equal,
+        "a": side(found.before),
+        "b": side(found.after),
+        "inputs": [{"name": change.name, "a": change.before or None, "b": change.after or None} for change in found.inputs],
+        "files": [
+            {"path": change.path, "change": change.kind, "a": file(change.before), "b": file(change.after)}
+            for change in found.files
+        ],
+        "sums": {kind: kinds.count(kind) for kind in ("added", "removed", "changed")},
+    }  # fmt: skip
+
+
+def ami_verification(report: AmiReport, *, not_checked: Sequence[str]) -> Document:
+    """The checks of an AMI, and what none of them covers. `level` is what it passed: `payload`, `boot`, or null for a failure."""
+    return {
+        "id": report.ami.id,
+        "ok": not report.failed,
+        "level": report.proven,
+        "checks": checks(report.checks),
+        "not_checked": list(not_checked),
+    }
+
+
+def _record(record: AmiRecord) -> Document:
     from lifecycle.domain.ami import Tag
 
     return {
@@ -28,6 +108,9 @@ def ami(record: AmiRecord) -> Document:
         "size_gib": record.size_gib,
         "snapshot_ids": list(record.snapshot_ids),
         "imds_v2": record.imds_v2,
+        "protected": record.is_protected,
+        "deprecated_at": utc(record.deprecated_at) or None,
+        "last_launched": utc(record.last_launched) or None,
         "bake_digest": record.tags.get(Tag.BAKE_DIGEST),
         "model_set": record.tags.get(Tag.MODEL_SET),
         "base_ami": record.tags.get(Tag.BASE_AMI),
@@ -35,28 +118,9 @@ def ami(record: AmiRecord) -> Document:
         "evidence": record.tags.get(Tag.EVIDENCE),
         "verified": record.tags.get(Tag.VERIFIED),
         "git": record.tags.get(Tag.GIT),
+        "made_by": record.tags.get(Tag.MADE_BY),
+        "copied_from": record.tags.get(Tag.COPIED_FROM),
         "run": record.tags.get(Tag.RUN),
-    }
-
-
-def ami_bake(record: AmiRecord, *, changed: bool) -> Document:
-    """The fields of `capctl.ami/1`; `changed` says whether this run baked the AMI, or finished what another one left."""
-    return {**ami(record), "changed": changed}
-
-
-def ami_list(records: Iterable[AmiRecord]) -> Document:
-    """AMIs, newest first, each as `capctl.ami/1`."""
-    return {"amis": [ami(record) for record in records]}
-
-
-def ami_verification(report: AmiReport, *, not_checked: Sequence[str]) -> Document:
-    """The checks of an AMI, and what none of them covers. `level` is what it passed: `payload`, `boot`, or null for a failure."""
-    return {
-        "id": report.ami.id,
-        "ok": not report.failed,
-        "level": report.proven,
-        "checks": checks(report.checks),
-        "not_checked": list(not_checked),
     }
 
 
@@ -135,3 +199,17 @@ def _channel_state(state: ChannelState) -> Document:
         "reason": entry.note.reason,
         "is_rollback": entry.note.is_rollback,
     }
+
+
+def _listed(listed: ListedAmi) -> Document:
+    cost = listed.cost
+    return {
+        **_record(listed.ami),
+        "monthly_usd": round(cost.usd, 4) if cost else None,
+        "monthly_usd_is_upper_bound": cost.is_upper_bound if cost else None,
+        "uses": [{"kind": use.kind, "name": use.name, "detail": use.detail} for use in listed.uses],
+    }
+
+
+def _unread(unread: Iterable[Unread]) -> list[Document]:
+    return [{"source": one.source, "why": one.why} for one in unread]

@@ -61,6 +61,7 @@ def plan(planned: Plan) -> Document:
     return {
         "title": planned.title,
         "because": planned.because,
+        "details": list(planned.details),
         "steps": listed(planned.steps),
         "after": listed(planned.after),
         "undo": listed(planned.undo),

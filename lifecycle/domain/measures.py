@@ -20,3 +20,11 @@ def duration_text(duration_s: float) -> str:
         return f"{duration_s:.1f}s"
     minutes, seconds = divmod(round(duration_s), 60)
     return f"{minutes}m{seconds:02}s" if minutes < 60 else f"{minutes // 60}h{minutes % 60:02}m"
+
+
+def age_text(age_s: float) -> str:
+    """`12m`, `5h`, `3d`: whole minutes, hours or days that have passed."""
+    minutes = int(age_s // 60)
+    if minutes < 120:
+        return f"{minutes}m"
+    return f"{minutes // 60}h" if minutes < 48 * 60 else f"{minutes // (24 * 60)}d"

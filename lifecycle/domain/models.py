@@ -1,6 +1,8 @@
 """The model set: which files, byte for byte, a bake puts under `/opt/dl-models`."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import StrEnum
 from fnmatch import fnmatch
 from pathlib import PurePosixPath
 
@@ -62,6 +64,34 @@ class ModelSet:
         return canonical_json({"schema": "capctl.model-set/1", "digest": self.digest, "files": files}) + b"\n"
 
 
+class ChangeKind(StrEnum):
+    """What became of a file."""
+
+    ADDED = "added"
+    REMOVED = "removed"
+    CHANGED = "changed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileChange:
+    """A file that is not the same before and after; None where it is not there at all."""
+
+    before: ModelFile | None
+    after: ModelFile | None
+
+    @property
+    def kind(self) -> ChangeKind:
+        if self.before is None:
+            return ChangeKind.ADDED
+        return ChangeKind.REMOVED if self.after is None else ChangeKind.CHANGED
+
+    @property
+    def path(self) -> str:
+        file = self.after or self.before
+        assert file, "a change is of a file"
+        return file.path
+
+
 def model_set(files: tuple[ModelFile, ...]) -> ModelSet:
     """A set from files in any order. Raises `UsageError` for a path that cannot lie on the AMI, twice the same path, or no file."""
     if not files:
@@ -96,16 +126,19 @@ def is_excluded(path: str, patterns: tuple[str, ...] = ()) -> bool:
     return any(fnmatch(path, pattern) for pattern in (*EXCLUDED, *patterns))
 
 
+def changed_files(before: Iterable[ModelFile], after: Iterable[ModelFile]) -> tuple[FileChange, ...]:
+    """The files that were added, removed, or have another content or mode, sorted by path."""
+    former = {file.path: file for file in before}
+    now = {file.path: file for file in after}
+    pairs = ((former.get(path), now.get(path)) for path in sorted(former.keys() | now.keys()))
+    return tuple(FileChange(before=one, after=other) for one, other in pairs if _content(one) != _content(other))
+
+
 def changed_paths(former: ModelSet, models: ModelSet) -> tuple[str, ...]:
     """`changed`, `missing` (locked, not there) and `extra` (there, not locked) paths, one line each."""
-    before = {file.path: (file.sha256, file.mode) for file in former.files}
-    now = {file.path: (file.sha256, file.mode) for file in models.files}
-    lines = []
-    for path in sorted(before.keys() | now.keys()):
-        if path not in now:
-            lines.append(f"missing: {path}")
-        elif path not in before:
-            lines.append(f"extra: {path}")
-        elif now[path] != before[path]:
-            lines.append(f"changed: {path}")
-    return tuple(lines)
+    words = {ChangeKind.CHANGED: "changed", ChangeKind.REMOVED: "missing", ChangeKind.ADDED: "extra"}
+    return tuple(f"{words[change.kind]}: {change.path}" for change in changed_files(former.files, models.files))
+
+
+def _content(file: ModelFile | None) -> tuple[str, str] | None:
+    return (file.sha256, file.mode) if file else None

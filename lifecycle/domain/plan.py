@@ -33,9 +33,9 @@ class Step(Protocol[T]):
 class Plan:
     """Steps in order, what follows once they are done, and what restores the former state.
 
-    `because` says why something, or nothing, is to be done. `after` lies beyond the point of no return: a failure there takes
-    nothing back and fails no command. `undo` is applied when one of `steps` ends in a verdict (`CapctlError.is_verdict`); it is one
-    flat list, whichever step that was, since every undo step looks itself at what there is to undo.
+    `because` says why something, or nothing, is to be done, in one phrase, and `details` tell it line by line. `after` lies beyond the
+    point of no return: a failure there takes nothing back and fails no command. `undo` is applied when one of `steps` ends in a verdict
+    (`CapctlError.is_verdict`); it is one flat list, whichever step that was, since every undo step looks itself at what there is to undo.
     """
 
     title: str
@@ -43,10 +43,12 @@ class Plan:
     steps: tuple[Step[Any], ...] = ()
     after: tuple[Step[Any], ...] = ()
     undo: tuple[Step[Any], ...] = ()
+    details: tuple[str, ...] = ()
 
     def render(self) -> str:
         """The plan as text, numbered, for people."""
         lines = [f"Plan: {self.title}", f"  because {self.because}"]
+        lines += [f"    {line}" for line in self.details]
         lines += [f"  {number}. {step.describe()}" for number, step in enumerate(self.steps, 1)]
         if self.after:
             lines += ["  then, where a failure is a warning only:"]

@@ -52,7 +52,9 @@ def set_status(amis: Amis, ami: AmiRecord, to: AmiStatus) -> AmiStatus:
     Raises `CapctlError("ami-status-refused" | "ami-status-unknown")` when its life does not lead there.
     """
     status = ami.known_status()
-    if status is not to and to not in TRANSITIONS[status]:
+    if status is to:
+        return to
+    if to not in TRANSITIONS[status]:
         if status is None or status.is_withdrawn or not status.is_at_least(to):
             raise status_refused(ami, to)
         return status

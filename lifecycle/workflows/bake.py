@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lifecycle.config.target import Target
-from lifecycle.domain.ami import AmiRecord, BakeInputs, Tag
+from lifecycle.domain.ami import AmiRecord, AmiStatus, BakeInputs, Tag
 from lifecycle.domain.evidence import differences
 from lifecycle.domain.models import ModelSet
 from lifecycle.domain.permissions import READ_AMIS, READ_EVIDENCE, READ_OBJECTS, READ_STATE
@@ -14,9 +14,11 @@ from lifecycle.domain.run import Run
 from lifecycle.errors import CapctlError, UsageError
 from lifecycle.ports import Ports
 from lifecycle.workflows.bake_evidence import read_evidence
-from lifecycle.workflows.bake_steps import FINISH, BakeAmi, bake_tags, finish_steps
+from lifecycle.workflows.bake_inputs import present_inputs
+from lifecycle.workflows.bake_reason import inputs_told, why_bake
+from lifecycle.workflows.bake_steps import FINISH, BakeAmi, ProveAmi, bake_tags, finish_steps
 from lifecycle.workflows.deregister import Deregister, require_unfinished, require_unused
-from lifecycle.workflows.lookups import ami_named, locked
+from lifecycle.workflows.lookups import ami_named
 from lifecycle.workflows.model_objects import distinct, missing_objects
 from lifecycle.workflows.move_channel import NameCandidate
 
@@ -28,12 +30,17 @@ PERMISSIONS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WantedAmi:
-    """What is to be baked, under which name; `existing` is the AMI that has this content or this name already."""
+    """What is to be baked, under which name; `existing` is the AMI that has this content or this name already.
+
+    A proven one is taken as it is when it has come at least to `from_status`. `amis` are the project's, newest first.
+    """
 
     inputs: BakeInputs
     models: ModelSet
     name: str
     existing: AmiRecord | None
+    amis: tuple[AmiRecord, ...]
+    from_status: AmiStatus = AmiStatus.VERIFIED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,27 +52,43 @@ class Baked:
 
 
 def bake(
-    ports: Ports, target: Target, run: Run, *, force: bool, carry_out: Callable[[Plan], Done | None]
+    ports: Ports,
+    target: Target,
+    run: Run,
+    *,
+    force: bool,
+    from_status: AmiStatus = AmiStatus.VERIFIED,
+    carry_out: Callable[[Plan], Done | None],
 ) -> Baked | None:
     """Make a verified AMI of the locked model set exist; with `force` another one, whatever exists.
 
-    `carry_out` executes the plan, or prints it and returns None: then nothing was baked, and None is returned.
+    One that is proven and has not come to `from_status` is verified again before it counts. `carry_out` executes the plan, or prints
+    it and returns None: then nothing was baked, and None is returned.
     """
-    wanted = wanted_anew(ports, target, run) if force else wanted_ami(ports, target)
+    wanted = wanted_anew(ports, target, run) if force else wanted_ami(ports, target, from_status=from_status)
     plan = plan_bake(ports, target, run, wanted)
     if carry_out(plan) is None:
         return None
-    return Baked(ami=ami_named(ports.amis, wanted.name), is_changed=bool(plan.steps))
+    is_changed = any(not isinstance(step, ProveAmi) for step in plan.steps)
+    return Baked(ami=ami_named(ports.amis, wanted.name), is_changed=is_changed)
 
 
-def wanted_ami(ports: Ports, target: Target) -> WantedAmi:
+def wanted_ami(ports: Ports, target: Target, *, from_status: AmiStatus = AmiStatus.VERIFIED) -> WantedAmi:
     """The AMI that the lock file, the base AMI of this moment and the recipe call for."""
-    models, inputs = _content(ports, target)
-    name = inputs.ami_name(target.project)
+    models, inputs = present_inputs(ports, target)
+    name, amis = inputs.ami_name(target.project), ports.amis.list(target.project)
     # By digest first, so that the AMI of a forced bake counts; by name, because Packer tags an AMI last.
-    proven = (ami for ami in _baked_from(inputs, ports, target) if ami.is_proven)
-    existing = next(proven, None) or ports.amis.by_name(name)
-    return WantedAmi(inputs=inputs, models=models, name=existing.name if existing else name, existing=existing)
+    proven = [ami for ami in _baked_from(inputs, amis) if ami.is_proven]
+    far = (ami for ami in proven if _has_come_to(from_status, ami))
+    existing = next(far, None) or next(iter(proven), None) or ports.amis.by_name(name)
+    return WantedAmi(
+        inputs=inputs,
+        models=models,
+        name=existing.name if existing else name,
+        existing=existing,
+        amis=amis,
+        from_status=from_status,
+    )
 
 
 def wanted_anew(ports: Ports, target: Target, run: Run) -> WantedAmi:
@@ -73,25 +96,31 @@ def wanted_anew(ports: Ports, target: Target, run: Run) -> WantedAmi:
 
     A candidate that a killed run left is gone on with, unless a plain bake would refuse it as well.
     """
-    models, inputs = _content(ports, target)
-    left = next((ami for ami in _baked_from(inputs, ports, target) if ami.is_unfinished), None)
+    models, inputs = present_inputs(ports, target)
+    amis = ports.amis.list(target.project)
+    left = next((ami for ami in _baked_from(inputs, amis) if ami.is_unfinished), None)
     if left and any(release.ami_id == left.id for release in ports.stack.releases()):
         left = None
     name = left.name if left else f"{inputs.ami_name(target.project)}-{run.id}"
-    return WantedAmi(inputs=inputs, models=models, name=name, existing=left)
+    return WantedAmi(inputs=inputs, models=models, name=name, existing=left, amis=amis)
 
 
 def plan_bake(ports: Ports, target: Target, run: Run, wanted: WantedAmi) -> Plan:
     """A plan that makes a verified AMI of the locked model set exist.
 
-    Empty when a proven AMI of the same bake digest is there. An AMI that a former run left unproven is verified when the report of
-    its instance is at hand; otherwise it is removed and baked again. Raises `CapctlError("ami-status-unknown")` when a newer version
-    of capctl has set its status, and `CapctlError("ami-not-replaced")` when it was withdrawn or anything may use it.
+    Empty when a proven AMI of the same bake digest is there and has come far enough. An AMI that a former run left unproven is verified
+    when the report of its instance is at hand; otherwise it is removed and baked again. Raises `CapctlError("ami-status-unknown")` when
+    a newer version of capctl has set its status, and `CapctlError("ami-not-replaced")` when it was withdrawn or anything may use it.
     """
     name, existing = wanted.name, wanted.existing
+    details = inputs_told(wanted.inputs, base_from=target.settings.ami.base)
     if existing and existing.is_proven:
         because = f"AMI `{existing.id}` is {existing.status} and has bake digest {wanted.inputs.digest}"
-        return Plan(title=f"bake {name}", because=because)
+        if _has_come_to(wanted.from_status, existing):
+            return Plan(title=f"bake {name}", because=because, details=details)
+        because += f"; short of {wanted.from_status} it is verified again before it counts"
+        prove = ProveAmi(ports=ports, target=target, run=run, amis=ports.amis, name=name)
+        return Plan(title=f"bake {name}", because=because, details=details, steps=(prove,))
     tags = bake_tags(wanted.inputs, project=target.project, name=name, commit=ports.baker.commit(), run=run)
     steps: tuple[Step[Any], ...] = ()
     if existing:
@@ -99,7 +128,8 @@ def plan_bake(ports: Ports, target: Target, run: Run, wanted: WantedAmi) -> Plan
     if existing and _can_be_verified(ports, target, existing, wanted.models):
         because = f"AMI `{existing.id}` is there, but it is not verified"
     else:
-        because = f"no AMI has bake digest {wanted.inputs.digest}"
+        because, changes = why_bake(ports, target, wanted.inputs, wanted.models, wanted.amis)
+        details += changes
         if existing:
             ports.ui.note(f"AMI `{existing.id}` is replaced only if no release has it; the state of the stack tells")
             require_unused(ports, existing)
@@ -117,22 +147,15 @@ def plan_bake(ports: Ports, target: Target, run: Run, wanted: WantedAmi) -> Plan
         boots=target.settings.ami.verify_boot,
         before_verified=(NameCandidate(ports=ports, run=run, name=name),),
     )
-    return Plan(title=f"bake {name}", because=because, steps=steps)
+    return Plan(title=f"bake {name}", because=because, details=details, steps=steps)
 
 
-def _content(ports: Ports, target: Target) -> tuple[ModelSet, BakeInputs]:
-    models = locked(ports)
-    return models, BakeInputs(
-        model_set=models.digest,
-        base_ami=ports.amis.resolve_base(target.settings.ami.base),
-        recipe=ports.baker.recipe(),
-        architecture=target.settings.ami.architecture,
-    )
-
-
-def _baked_from(inputs: BakeInputs, ports: Ports, target: Target) -> tuple[AmiRecord, ...]:
-    amis = ports.amis.list(target.project)
+def _baked_from(inputs: BakeInputs, amis: tuple[AmiRecord, ...]) -> tuple[AmiRecord, ...]:
     return tuple(ami for ami in amis if ami.tags.get(Tag.BAKE_DIGEST) == inputs.digest)
+
+
+def _has_come_to(status: AmiStatus, ami: AmiRecord) -> bool:
+    return isinstance(ami.status, AmiStatus) and ami.status.is_at_least(status)
 
 
 def _can_be_verified(ports: Ports, target: Target, ami: AmiRecord, models: ModelSet) -> bool:

@@ -32,10 +32,12 @@ def read_evidence(amis: Amis, objects: ObjectStore, target: Target, ami: AmiReco
     """
     instance_id = amis.source_instance(ami.id)
     for key in filter(None, (ami.tags.get(Tag.EVIDENCE), instance_id)):
-        uri = _evidence_uri(target, key)
-        if objects.find(uri) is None:
+        try:
+            data = b"".join(objects.chunks(_evidence_uri(target, key)))
+        except CapctlError as error:
+            if error.code not in {"object-missing", "bucket-missing"}:
+                raise
             continue
-        data = b"".join(objects.chunks(uri))
         try:
             evidence = parse_evidence(json.loads(data))
         except (ValueError, CapctlError):

@@ -62,6 +62,8 @@ _OWN_KEY = (
 )
 # Beyond Packer's own, to remove what a bake left that failed.
 _REMOVE_LEFTOVERS = ("ec2:DeleteSnapshot", "ec2:DeleteVolume", "ec2:DeregisterImage", "ec2:DescribeKeyPairs")
+# What an AMI has of the run that made it, not of what went into it.
+_MARKS = (Tag.RUN.value, Tag.MADE_BY.value)
 
 # What the steps of `finish_steps` ask.
 FINISH = (*READ_EVIDENCE, "ec2:CreateTags", "ec2:ModifyImageAttribute")
@@ -125,6 +127,16 @@ class BakeAmi:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Tagged:
+    """The tags that were set."""
+
+    tags: dict[str, str]
+
+    def __str__(self) -> str:
+        return "tagged"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TagInputs:
     """Once the AMI is available, tag it and its snapshots with what went into it and with the digest of its instance's report."""
 
@@ -138,24 +150,26 @@ class TagInputs:
     def describe(self) -> str:
         return f"wait until {self.name} is available, tag it with what went into it"
 
-    def apply(self) -> str:
+    def apply(self) -> Tagged:
         timeout_s = self.target.settings.ami.timeout_s
         ami = wait_available(self.amis, self.ports.clock, ami_named(self.amis, self.name).id, timeout_s=timeout_s)
-        self.amis.tag(ami.id, self._wanted(ami))
-        return "tagged"
+        tags = self._wanted(ami)
+        self.amis.tag(ami.id, tags)
+        return Tagged(tags=tags)
 
-    def verify(self, _: str) -> None:
+    def verify(self, result: Tagged) -> None:
         ami = ami_named(self.amis, self.name)
-        require_tags(ami, self._wanted(ami))
-        require_snapshot_tags(self.amis, ami, self._wanted(ami))
+        require_tags(ami, result.tags)
+        require_snapshot_tags(self.amis, ami, result.tags)
 
     def _wanted(self, ami: AmiRecord) -> dict[str, str]:
         found = read_evidence(self.amis, self.ports.objects, self.target, ami)
         evidence = {Tag.EVIDENCE.value: found[1]} if found else {}
-        # An AMI that another run made keeps that run's mark.
-        run = {Tag.RUN.value: ami.tags.get(Tag.RUN) or self.tags[Tag.RUN]}
-        inputs = {key: value for key, value in self.tags.items() if key != Tag.STATUS}
-        return {**inputs, **evidence, **run}
+        # An AMI that another run made keeps that run's marks.
+        maker = ami.tags if ami.tags.get(Tag.RUN) else self.tags
+        marks = {key: maker[key] for key in _MARKS if maker.get(key)}
+        inputs = {key: value for key, value in self.tags.items() if key not in {Tag.STATUS.value, *_MARKS}}
+        return {**inputs, **evidence, **marks}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -240,6 +254,7 @@ def bake_tags(inputs: BakeInputs, *, project: str, name: str, commit: str, run: 
         Tag.BASE_AMI.value: inputs.base_ami,
         Tag.RECIPE.value: inputs.recipe,
         Tag.GIT.value: commit,
+        Tag.MADE_BY.value: run.user,
         Tag.RUN.value: run.id,
         Tag.STATUS.value: AmiStatus.CANDIDATE.value,
     }

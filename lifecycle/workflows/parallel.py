@@ -13,9 +13,9 @@ Advance = Callable[[int], None]
 
 
 def for_each(
-    items: Sequence[Item], work: Callable[[Item, Advance], Result], *, advance: Advance, workers: int = 4
+    items: Sequence[Item], work: Callable[[Item, Advance], Result], *, advance: Advance, workers: int | None = 4
 ) -> tuple[Result, ...]:
-    """`work` on every item, results in the order of `items`.
+    """`work` on every item, results in the order of `items`; None `workers` stands for a few more than there are cores.
 
     Each call gets its own way to report amounts to `advance`, which is also where it is stopped when another call has failed or
     the caller was interrupted. Raises the first failure.

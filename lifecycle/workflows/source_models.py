@@ -32,4 +32,6 @@ def from_source(ports: Ports, former: ModelSet | None) -> ModelSet:
                 permitted_use=before.permitted_use if before else "",
             )
 
-        return model_set(for_each(listing.files, hashed, advance=bar.advance))
+        # Largest first, so that at the end no big file is left to one core while the others have none.
+        files = sorted(listing.files, key=lambda file: file.bytes, reverse=True)
+        return model_set(for_each(files, hashed, advance=bar.advance, workers=None))

@@ -37,12 +37,19 @@ class Status:
 def read_status(ports: Ports) -> Status:
     """Read everything that `capctl status` shows; a queue that is gone is a state, not an error."""
     pointer, releases = ports.pointers.read(), ports.stack.releases()
-    roles = _roles(releases, pointer)
+    roles = roles_of(releases, pointer)
     return Status(
         pointer=pointer,
         releases=tuple(_release_status(ports.jobs, deployed, roles) for deployed in releases),
         journal=_outcomes(ports.journal.entries())[-_JOURNAL_LINES:],
     )
+
+
+def roles_of(releases: tuple[DeployedRelease, ...], pointer: Pointer | None) -> dict[str, str]:
+    """What each release is to the pointer, by its id, as in `ReleaseStatus.role`; a release without a role is not in it."""
+    candidates = {deployed.id for deployed in releases} - {*promoted_ids(releases, pointer)}
+    named = {pointer.previous_release_id: "previous", pointer.release_id: "active"} if pointer else {}
+    return dict.fromkeys(candidates, "candidate") | named
 
 
 def _outcomes(entries: tuple[JournalEntry, ...]) -> tuple[JournalEntry, ...]:
@@ -57,10 +64,3 @@ def _release_status(jobs: Jobs, deployed: DeployedRelease, roles: dict[str, str]
         role=roles.get(deployed.id, ""),
         queue=jobs.queue_status(deployed.job_queue_arn),
     )
-
-
-def _roles(releases: tuple[DeployedRelease, ...], pointer: Pointer | None) -> dict[str, str]:
-    """By release id."""
-    candidates = {deployed.id for deployed in releases} - {*promoted_ids(releases, pointer)}
-    named = {pointer.previous_release_id: "previous", pointer.release_id: "active"} if pointer else {}
-    return dict.fromkeys(candidates, "candidate") | named

@@ -155,7 +155,8 @@ def ami_rejection(report: AmiReport) -> CapctlError | None:
     return CapctlError(
         "ami-not-verified",
         f"AMI `{report.ami.id}` fails {len(report.failed)} of {counted(len(report.checks), 'check')}",
-        hint="Run `capctl ami bake` for an AMI that passes",
+        # A bake takes a proven one as it is.
+        hint=f"Run `capctl ami bake{' --force' if report.ami.is_proven else ''}` for an AMI that passes",
         details=tuple(check.line for check in report.failed),
     )
 

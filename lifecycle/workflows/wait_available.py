@@ -11,6 +11,8 @@ from lifecycle.workflows.wait import wait_for
 _APPEARS_WITHIN_S = 150.0
 # EC2 answers from several endpoints that learn of a change at different moments; three in a row are hardly all early.
 _SUCCESSES = 3
+# It is the endpoint that must be another one: an early answer does not become right by waiting for the next.
+_REPEAT_S = 0.05
 
 
 def wait_available(amis: Amis, clock: Clock, ami_id: AmiId, *, timeout_s: float) -> AmiRecord:
@@ -41,7 +43,7 @@ def wait_available(amis: Amis, clock: Clock, ami_id: AmiId, *, timeout_s: float)
             hint="Run the same command again; it goes on waiting",
         )
 
-    how = Wait(shortest_s=0.25, longest_s=15.0, successes=_SUCCESSES, timeout_s=timeout_s)
+    how = Wait(shortest_s=0.25, longest_s=15.0, successes=_SUCCESSES, repeat_s=_REPEAT_S, timeout_s=timeout_s)
     found = wait_for(look, _is_available, how, clock, timed_out=timed_out)
     assert found, "an AMI that is available was seen"
     return found

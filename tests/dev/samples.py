@@ -1,15 +1,18 @@
 """One document of every schema, made from typed values as a command has them."""
 
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from images.checks import Violation
 from lifecycle.cli import ami_documents, documents
 from lifecycle.config.origins import Setting
-from lifecycle.domain.ami import AmiId, AmiRecord, AmiState, AmiStatus, Grant, Tag
+from lifecycle.domain.ami import AmiId, AmiRecord, AmiState, AmiStatus, Grant, SnapshotRecord, Tag
+from lifecycle.domain.ami_difference import AmiContent, difference
 from lifecycle.domain.channel import Channel, ChannelEntry, Note
 from lifecycle.domain.check import Check
+from lifecycle.domain.cost import monthly_usd
 from lifecycle.domain.digest import digest_of
 from lifecycle.domain.image import TaggedImage
 from lifecycle.domain.image_report import Budgets, ImageReport
@@ -18,11 +21,13 @@ from lifecycle.domain.models import ModelFile, ModelSet
 from lifecycle.domain.plan import Done, Plan
 from lifecycle.domain.release import Pointer
 from lifecycle.domain.smoke import SmokeReport
+from lifecycle.domain.usage import Unread, Use
 from lifecycle.errors import CapctlError
 from lifecycle.ports.code import CodeLayer, PushedImage
 from lifecycle.ports.jobs import LogLine, QueueStatus
 from lifecycle.ports.journal import JournalEntry
 from lifecycle.workflows.copy_ami import Copy
+from lifecycle.workflows.list_amis import AmiDetails, AmiList, ListedAmi
 from lifecycle.workflows.list_channels import ChannelState
 from lifecycle.workflows.status import ReleaseStatus, Status
 from lifecycle.workflows.verify_ami import AmiReport
@@ -52,10 +57,32 @@ _AMI = AmiRecord(
         Tag.BASE_AMI: "ami-0base0000000gpu1",
         Tag.RECIPE: digest_of(b"recipe"),
         Tag.EVIDENCE: digest_of(b"evidence"),
+        Tag.MADE_BY: "ada",
         Tag.GIT: "40c6abd9d8e7f6a5b4c3d2e1f00112233445566",
         Tag.RUN: "20261121-150702-abcdef",
     },
     imds_v2=True,
+    last_launched="2026-11-22T00:00:00.000Z",
+)
+_SNAPSHOT = SnapshotRecord(
+    id="snap-0123456789abcdef0", state="completed", size_gib=30, full_bytes=5_000_000_000, encrypted=True, tags={}
+)
+_LISTED = ListedAmi(
+    ami=_AMI,
+    cost=monthly_usd((_SNAPSHOT,)),
+    uses=(Use(ami_id=_AMI.id, kind="release", name="0123456789ab", detail="active"),),
+)
+_UNREAD = (Unread(source="releases", why="The state cannot be read"),)
+_CONTENT = AmiContent(
+    ami_id=_AMI.id,
+    base_ami="ami-0base0000000gpu1",
+    recipe=digest_of(b"recipe"),
+    architecture="x86_64",
+    commit="40c6abd9d8e7f6a5b4c3d2e1f00112233445566",
+    files=_MODELS.files,
+)
+_AFTER = replace(
+    _CONTENT, ami_id=None, base_ami="ami-0base0000000gpu2", files=(replace(_MODELS.files[0], mode="0644"),)
 )
 _WITHDRAWN = replace(
     _AMI,
@@ -166,7 +193,7 @@ _DONE = Done(results=((_Step(), "done"),), failures=((_Step(), CapctlError("aws-
 
 # By the name of the schema: `ami-list` is `capctl.ami-list/1`.
 SAMPLES: dict[str, dict[str, Any]] = {
-    "ami": ami_documents.ami(_AMI),
+    "ami": ami_documents.ami(AmiDetails(listed=_LISTED, snapshots=(_SNAPSHOT,), files=_MODELS.files, unread=_UNREAD)),
     "ami-bake": ami_documents.ami_bake(_AMI, changed=True),
     "ami-copy": ami_documents.ami_copy(
         AmiId("ami-0123456789abcdef0"),
@@ -182,7 +209,6 @@ SAMPLES: dict[str, dict[str, Any]] = {
         replace(_AMI, deprecated_at="2027-03-31T18:00:00.000Z"), changed=True
     ),
     "ami-disable": ami_documents.ami_disable(_WITHDRAWN, changed=True),
-    "ami-list": ami_documents.ami_list([_AMI]),
     "ami-share": ami_documents.ami_share(
         _AMI.id,
         [
@@ -195,6 +221,8 @@ SAMPLES: dict[str, dict[str, Any]] = {
     "ami-channel": ami_documents.ami_channel([_CHANNEL]),
     "ami-channel-list": ami_documents.ami_channel_list([_CHANNEL]),
     "ami-promotion": ami_documents.ami_promotion(_CHANNEL, changed=True),
+    "ami-diff": ami_documents.ami_diff(difference(_CONTENT, _AFTER)),
+    "ami-list": ami_documents.ami_list(AmiList(amis=(_LISTED,), unread=_UNREAD, at=datetime.fromisoformat(_AT))),
     "ami-verification": ami_documents.ami_verification(
         AmiReport(ami=_AMI, checks=_CHECKS), not_checked=("a boot of the AMI",)
     ),
@@ -222,6 +250,7 @@ SAMPLES: dict[str, dict[str, Any]] = {
             steps=(_Step(),),
             after=(_Step(),),
             undo=(_Step(),),
+            details=("what was tried is bad",),
         )
     ),
     "rollback": documents.rollback(_POINTER, changed=True),

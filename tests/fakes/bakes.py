@@ -46,17 +46,19 @@ class Scene:
             self.objects.stored[object_uri(self.target, files[-1])] = (data, sha256)
         self.lock.write(model_set(tuple(files)))
 
-    def plan(self, *, force: bool = False) -> Plan:
-        """What `--dry-run` shows."""
+    def plan(self, **options: Any) -> Plan:
+        """What `--dry-run` shows, with options of `bake`."""
         plans: list[Plan] = []
-        assert bake(self.ports, self.target, RUN, force=force, carry_out=plans.append) is None
+        options = {"force": False, **options}
+        assert bake(self.ports, self.target, RUN, carry_out=plans.append, **options) is None
         return plans[0]
 
     def bake(self, *, force: bool = False) -> AmiRecord:
         return self.baked(force=force).ami
 
-    def baked(self, *, force: bool = False) -> Baked:
-        baked = bake(self.ports, self.target, RUN, force=force, carry_out=lambda plan: execute(plan, self.ports, RUN))
+    def baked(self, **options: Any) -> Baked:
+        options = {"force": False, **options}
+        baked = bake(self.ports, self.target, RUN, carry_out=lambda plan: execute(plan, self.ports, RUN), **options)
         assert baked is not None
         return baked
 

@@ -33,12 +33,13 @@ _EXISTING = (_TEMPLATE, _DEFINITION, _ENVIRONMENT)
 class FakeStack:
     """Releases in the order they were made. `fail_with` is raised by the next `add_release`, which leaves it half made.
 
-    `surprise` is put before every preview, as if somebody had changed something by hand.
+    `unreadable` is why nobody can say which exist. `surprise` is put before every preview, as if somebody had changed something by hand.
     """
 
     def __init__(self, *, bootstrapped: bool = True) -> None:
         self.bootstrapped = bootstrapped
         self.fail_with: CapctlError | None = None
+        self.unreadable: CapctlError | None = None
         self.surprise: tuple[ResourceChange, ...] = ()
         self.left_half_made: set[str] = set()
         self._releases: dict[str, DeployedRelease] = {}
@@ -63,6 +64,8 @@ class FakeStack:
         return OUTPUTS
 
     def releases(self) -> tuple[DeployedRelease, ...]:
+        if self.unreadable:
+            raise self.unreadable
         return tuple(self._releases.values())
 
     def half_made(self) -> frozenset[str]:

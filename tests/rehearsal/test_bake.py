@@ -126,6 +126,7 @@ def test_dry_run_of_another_set_shows_the_steps_and_changes_nothing(stage: Stage
         lock.write_text(text)
     assert plan["schema"] == "capctl.plan/1"
     assert plan["steps"][0]["step"].startswith(f"bake {ami['base_ami']} + model set ")
+    assert plan["details"][-1] == "added: models/third.onnx, 5 B"
     assert list(stage.amis()) == [ami["id"]]
 
 
@@ -134,7 +135,13 @@ def test_verify_ls_and_show_agree(stage: Stage, ami: dict[str, Any]) -> None:
     assert (verified["ok"], {check["ok"] for check in verified["checks"]}) == (True, {True})
     assert verified["not_checked"]
     shown = stage.answer("ami", "show", ami["id"])
-    assert stage.answer("ami", "ls")["amis"] == [{key: value for key, value in shown.items() if key != "schema"}]
+    assert shown["made_by"]
+    assert {file["path"]: file["bytes"] for file in shown["files"]} == {
+        path: len(data) for path, data in CONTENTS.items()
+    }
+    (listed,) = stage.answer("ami", "ls")["amis"]
+    assert listed == {key: shown[key] for key in listed}
+    assert stage.answer("ami", "diff", ami["id"])["equal"]
 
 
 def test_copy_is_verified_by_the_report_of_its_source(stage: Stage, ami: dict[str, Any]) -> None:
@@ -240,6 +247,33 @@ def test_plain_packer_build_works_without_capctl(stage: Stage, tmp_path: Path) -
         images = stage.aws.ec2.describe_images(Owners=["self"], Filters=[{"Name": "name", "Values": ["by-hand"]}])
         for image in images["Images"]:
             stage.aws.ec2.deregister_image(ImageId=image["ImageId"])
+
+
+def test_of_two_bakes_at_once_one_adopts_the_ami_of_the_other(stage: Stage, ami: dict[str, Any]) -> None:
+    lock, third = stage.folder / "models.lock.yaml", stage.folder / "models/models/third.onnx"
+    text, before = lock.read_text(), stage.amis()
+    third.write_bytes(b"third")
+    try:
+        stage.answer("models", "lock")
+        stage.answer("models", "push")
+        bakes = [
+            subprocess.Popen(
+                stage.command("-o", "json", "ami", "bake"), cwd=stage.folder, env=stage.environment,
+                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            )
+            for _ in range(2)
+        ]  # fmt: skip
+        ends = [bake.communicate(timeout=120) for bake in bakes]
+    finally:
+        third.unlink()
+        lock.write_text(text)
+    assert [bake.returncode for bake in bakes] == [0, 0], ends
+    made = {json.loads(answer)["id"] for answer, _ in ends}
+    assert len(made) == 1
+    assert stage.amis() == before | dict.fromkeys(made, "verified")
+    assert stage.left() == []
+    assert len([said for _, said in ends if "which another run baked meanwhile" in said]) == 1
+    stage.aws.ec2.deregister_image(ImageId=made.pop())
 
 
 def test_unproven_ami_without_a_report_is_replaced(stage: Stage, ami: dict[str, Any]) -> None:

@@ -136,6 +136,7 @@ def shown(kept: KeptStage, with_shared_state: Project, tmp_path_factory: pytest.
     project = kept.copy(tmp_path_factory.mktemp("iam") / "project")
     ami = next(one for one in project.done("ami", "ls")["amis"] if one["status"] not in {None, "candidate"})
     project.done("ami", "show", ami["id"])
+    project.done("ami", "diff", ami["id"])
     project.done("ami", "verify", ami["id"], "--boot")
     project.done("ami", "copy", ami["id"], "--to-region", "eu-west-1")
     play_the_life_of_an_ami(kept, project, ami)

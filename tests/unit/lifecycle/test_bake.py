@@ -18,7 +18,7 @@ from lifecycle.workflows.bake import bake, plan_bake, wanted_ami
 from lifecycle.workflows.execute import execute
 from lifecycle.workflows.list_amis import list_amis
 from lifecycle.workflows.verify_ami import ami_rejection, verify_ami
-from tests.fakes.amis import BASE_AMI
+from tests.fakes.amis import BASE_AMI, BASE_PARAMETER
 from tests.fakes.bakes import CONTENTS, FINISH, Scene, failure_of, names_of
 from tests.fakes.faults import Broken
 from tests.fakes.runs import RUN
@@ -37,7 +37,7 @@ def test_bake_ends_with_a_verified_ami_that_tells_what_went_into_it(scene: Scene
     assert ami.tags[Tag.BASE_AMI] == BASE_AMI
     assert ami.tags[Tag.BAKE_DIGEST] == inputs.digest
     assert ami.tags[Tag.MODEL_SET] == inputs.model_set
-    assert ami.tags[Tag.RUN] == RUN.id
+    assert (ami.tags[Tag.RUN], ami.tags[Tag.MADE_BY]) == (RUN.id, RUN.user)
     assert ami_rejection(verify_ami(scene.ports, scene.target, scene.amis, ami.id)) is None
 
 
@@ -83,8 +83,8 @@ def test_ami_of_a_newer_version_is_told_as_what_it_is_and_never_demoted(scene: S
     error = failure_of(scene)
     assert error.code == "ami-status-unknown"
     assert f"`{ami.id}` is tagged `capctl:status=quarantined`" in error.message
-    (listed,) = list_amis(scene.ports, scene.target)
-    assert listed.status == "quarantined"
+    (listed,) = list_amis(scene.ports, scene.target).amis
+    assert listed.ami.status == "quarantined"
     assert scene.bake(force=True).id != ami.id
     assert scene.amis.get(ami.id).status == "quarantined"
 
@@ -182,10 +182,17 @@ def test_untagged_hit_with_a_report_is_adopted(scene: Scene) -> None:
     assert (ami.id, ami.status) == (made.id, AmiStatus.VERIFIED)
 
 
-def test_candidate_of_another_run_keeps_that_runs_mark(scene: Scene) -> None:
+def test_candidate_of_another_run_keeps_that_runs_marks(scene: Scene) -> None:
     left = scene.leave_unproven()
-    scene.amis.tag(left.id, {Tag.RUN.value: "another-run"})
-    assert scene.bake().tags[Tag.RUN] == "another-run"
+    scene.amis.tag(left.id, {Tag.RUN.value: "another-run", Tag.MADE_BY.value: "ada"})
+    finished = scene.bake()
+    assert (finished.tags[Tag.RUN], finished.tags[Tag.MADE_BY]) == ("another-run", "ada")
+
+
+def test_candidate_of_a_run_that_left_no_name_gets_none(scene: Scene) -> None:
+    left = scene.leave_unproven()
+    scene.amis._own[left.id] = replace(left, tags={key: left.tags[key] for key in left.tags if key != Tag.MADE_BY})
+    assert Tag.MADE_BY not in scene.bake().tags
 
 
 def test_forced_bake_makes_a_second_ami_that_counts_from_then_on(scene: Scene) -> None:
@@ -264,7 +271,7 @@ def test_next_bake_goes_on_with_the_ami_that_was_pending_when_the_time_was_over(
     scene.baker.unfinished = TimedOut("ami-pending", "AMI was still pending when the time was over")
     with pytest.raises(TimedOut):
         scene.bake(force=force)
-    (left,) = list_amis(scene.ports, scene.target)
+    (left,) = scene.amis.list(scene.target.project)
     scene.amis.course[left.id] = [*[AmiState.PENDING] * 2, *[AmiState.AVAILABLE] * 9]
     assert names_of(scene.plan(force=force)) == FINISH
     done = scene.bake(force=force)
@@ -289,7 +296,7 @@ def test_report_that_differs_from_the_lock_leaves_no_ami(
         scene.bake()
     assert failed.value.code == "payload-mismatch"
     assert expected in failed.value.message
-    assert list_amis(scene.ports, scene.target) == ()
+    assert list_amis(scene.ports, scene.target).amis == ()
 
 
 def test_report_of_another_form_is_refused(tmp_path: Path) -> None:
@@ -325,3 +332,86 @@ def test_bake_is_refused_where_a_program_that_it_needs_is_missing(tmp_path: Path
 
 def test_unknown_base_ami_is_a_usage_error(tmp_path: Path) -> None:
     assert failure_of(Scene(tmp_path, base="/no/such/parameter")).code == "base-ami-unknown"
+
+
+@pytest.mark.parametrize(
+    ("status", "from_status", "steps"),
+    [
+        (AmiStatus.VERIFIED, AmiStatus.VERIFIED, []),
+        (AmiStatus.VERIFIED, AmiStatus.SMOKE_PASSED, ["ProveAmi"]),
+        (AmiStatus.SMOKE_PASSED, AmiStatus.SMOKE_PASSED, []),
+        (AmiStatus.SMOKE_PASSED, AmiStatus.PROMOTED, ["ProveAmi"]),
+        (AmiStatus.PROMOTED, AmiStatus.PROMOTED, []),
+        (AmiStatus.SUPERSEDED, AmiStatus.PROMOTED, []),
+        (AmiStatus.CANDIDATE, AmiStatus.VERIFIED, FINISH),
+        (AmiStatus.CANDIDATE, AmiStatus.PROMOTED, FINISH),
+    ],
+)
+def test_ami_below_the_status_that_is_trusted_is_verified_again_before_it_counts(
+    scene: Scene, status: AmiStatus, from_status: AmiStatus, steps: list[str]
+) -> None:
+    ami = scene.bake()
+    scene.mark(ami.id, status)
+    assert names_of(scene.plan(from_status=from_status)) == steps
+    again = scene.baked(from_status=from_status)
+    assert (again.ami.id, again.is_changed) == (ami.id, steps == FINISH)
+
+
+def test_ami_that_no_longer_passes_is_not_taken_below_the_trusted_status(scene: Scene) -> None:
+    scene.bake()
+    scene.remove_reports()
+    assert not scene.baked().is_changed
+    with pytest.raises(CapctlError) as failed:
+        scene.baked(from_status=AmiStatus.SMOKE_PASSED)
+    assert failed.value.code == "ami-not-verified"
+    assert "`capctl ami bake --force`" in failed.value.hint
+
+
+def test_ami_that_came_far_enough_is_taken_before_a_newer_one_that_did_not(scene: Scene) -> None:
+    first = scene.bake()
+    scene.mark(first.id, AmiStatus.PROMOTED)
+    second = scene.bake(force=True)
+    assert scene.baked().ami.id == second.id
+    assert scene.baked(from_status=AmiStatus.PROMOTED).ami.id == first.id
+
+
+def test_first_bake_says_that_nothing_is_proven_yet(scene: Scene) -> None:
+    plan = scene.plan()
+    assert "`vision` has no proven one yet" in plan.because
+    digest = wanted_ami(scene.ports, scene.target).inputs.digest
+    assert plan.details == (f"bake digest: {digest}", f"base AMI: {BASE_AMI} (SSM parameter `{BASE_PARAMETER}`)")
+
+
+def test_plan_says_which_model_files_changed_since_the_newest_proven_ami(scene: Scene) -> None:
+    ami = scene.bake()
+    scene.change_models({"models/age.onnx": b"newer", "models/gender.onnx": b"gender"})
+    plan = scene.plan()
+    assert f"since `{ami.id}`, the newest that is proven, model set changed" in plan.because
+    assert plan.because.endswith("(1 added, 1 removed, 1 changed)")
+    assert plan.details[3:] == (
+        "removed: checkpoints/llava/weights.bin, 7 B",
+        "changed: models/age.onnx, 3 B -> 5 B",
+        "added: models/gender.onnx, 6 B",
+    )
+
+
+def test_plan_says_that_the_base_ami_changed_and_reads_no_report_for_it(scene: Scene) -> None:
+    scene.bake()
+    other = scene.amis.add("another-base")
+    scene.amis.parameters[BASE_PARAMETER] = other.id
+    scene.remove_reports()
+    plan = scene.plan()
+    assert plan.because.endswith("base AMI changed")
+    assert plan.details[2:] == (f"base AMI {BASE_AMI} -> {other.id}",)
+
+
+def test_plan_of_changed_models_does_without_the_files_of_an_ami_that_lost_its_report(scene: Scene) -> None:
+    scene.bake()
+    scene.remove_reports()
+    scene.change_models({"models/age.onnx": b"newer"})
+    assert scene.plan().because.endswith("model set changed")
+
+
+def test_forced_plan_says_that_there_is_an_ami_of_the_same_content(scene: Scene) -> None:
+    ami = scene.bake()
+    assert f"another AMI was asked for; `{ami.id}` is verified" in scene.plan(force=True).because

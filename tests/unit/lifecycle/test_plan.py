@@ -33,6 +33,7 @@ def invocation() -> Invocation:
 PLAN = Plan(
     title="promote release 0123456789ab",
     because="its smoke job passed",
+    details=("smoke job: 8 tracks", "image: changed"),
     steps=(
         SetStep(name="pointer", permissions=("dynamodb:PutItem", "dynamodb:GetItem")),
         SetStep(name="channel", permissions=("ssm:PutParameter",)),

@@ -128,7 +128,7 @@ def test_state_that_ec2_has_learnt_since_is_neither_usable_nor_a_crash(scene: Sc
 
 def test_bake_sets_the_tags_that_verify_requires_and_no_others(scene: Scene) -> None:
     ami = scene.bake()
-    assert ami.tags.keys() - {"Name", Tag.GIT, Tag.VERIFIED} == set(REQUIRED_TAGS)
+    assert ami.tags.keys() - {"Name", Tag.GIT, Tag.MADE_BY, Tag.VERIFIED} == set(REQUIRED_TAGS)
 
 
 def test_verify_of_a_foreign_ami_fails_without_a_traceback(scene: Scene) -> None:
@@ -143,5 +143,5 @@ def test_list_shows_the_projects_amis_newest_first(scene: Scene) -> None:
     scene.change_models({**CONTENTS, "models/age.onnx": b"new"})
     second = scene.bake()
     scene.amis.add("foreign", tags={Tag.PROJECT.value: "another"})
-    assert [ami.id for ami in list_amis(scene.ports, scene.target)] == [second.id, first.id]
-    assert list_amis(scene.ports, scene.target, status=AmiStatus.CANDIDATE) == ()
+    assert [listed.ami.id for listed in list_amis(scene.ports, scene.target).amis] == [second.id, first.id]
+    assert list_amis(scene.ports, scene.target, status=AmiStatus.CANDIDATE).amis == ()

@@ -33,6 +33,10 @@ def test_success_is_seen_several_times_in_a_row() -> None:
     assert wait(True, successes=1).slept == []
 
 
+def test_success_is_repeated_after_a_pause_of_its_own_where_one_is_given() -> None:
+    assert Wait(shortest_s=5.0, longest_s=5.0, successes=2, repeat_s=0.0).pause_s(successes=1, waited_s=60.0) == 0.0
+
+
 def test_pauses_grow_with_the_time_waited_within_bounds() -> None:
     assert wait(*[False] * 9, True).slept[:9] == [0.25, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 15.0]
 

@@ -29,8 +29,8 @@ targets:
     release: {{subnet_ids: [subnet-1], security_group_ids: [sg-1]}}
     smoke: {{video_url: "{VIDEO}", timeout_s: 100}}
 """
-_AGE = ModelFile(path="models/age.onnx", bytes=3, sha256=digest_of(b"age").removeprefix("sha256:"))
-MODEL_SET = ModelSet(files=(_AGE,)).digest
+AGE = ModelFile(path="models/age.onnx", bytes=3, sha256=digest_of(b"age").removeprefix("sha256:"))
+MODEL_SET = ModelSet(files=(AGE,)).digest
 
 # From nothing to a release that takes jobs.
 LOCKED = ("models lock",)

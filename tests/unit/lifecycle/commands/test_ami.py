@@ -1,12 +1,15 @@
 """`capctl ami`."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from lifecycle.cli.render import columns
 from lifecycle.domain.ami import AmiId, AmiState
-from tests.unit.lifecycle.commands.case import BAKED, LOCKED, MODEL_SET, Case, Play, World
+from lifecycle.errors import CapctlError
+from tests.fakes.amis import BASE_PARAMETER
+from tests.unit.lifecycle.commands.case import AGE, BAKED, DEPLOYED, LOCKED, MODEL_SET, Case, Play, World
 
 AMI = "ami-00000000000000001"
 NAME = "vision-models-325d1c8a7817-0base000"
@@ -14,7 +17,6 @@ BAKE = (
     "baker.bake",
     "objects.write",
     "objects.write",
-    "amis.tag",
     "amis.tag",
     "amis.require_imds_v2",
     "amis.tag",
@@ -26,37 +28,63 @@ AMI              {AMI}
 name             {NAME}
 status           verified
 state            available
+used by          -
+last launched    -
 created          2026-01-01 00:01:00Z
-architecture     x86_64
-size             30 GiB
-snapshots        snap-00000000000000001
-IMDSv2 required  yes
-model set        {MODEL_SET[:19]}
+made by          tester
+run              20260101-000000-abcdef
 base AMI         ami-0base0000000gpu1
+model set        {MODEL_SET[:19]}
 recipe           sha256:e1d8e5523309
+git commit       c0ffee
 bake digest      sha256:325d1c8a7817
 evidence         sha256:e763bd0fa378
 verified         payload 2026-01-01T00:00:00Z
-git commit       c0ffee
-run              20260101-000000-abcdef"""
+copied from      -
+architecture     x86_64
+size             30 GiB
+snapshots        snap-00000000000000001 (30 GiB)
+cost per month   <= $1.50
+IMDSv2 required  yes
+deprecated       -
+protected        no
+
+model files: 1 file, 3 B
+path             size  mode  sha256
+models/age.onnx  3 B   0444  {AGE.sha256[:12]}"""
 BASE = """\
 AMI              ami-0base0000000gpu1
 name             al2023-ami-ecs-gpu
 status           not baked by capctl
 state            available
+used by          -
+last launched    -
 created          2026-01-01 00:00:00Z
+made by          -
+run              -
+base AMI         -
+model set        -
+recipe           -
+git commit       -
+bake digest      -
+evidence         -
+copied from      -
 architecture     x86_64
 size             30 GiB
 snapshots        snap-00000000000000000
+cost per month   -
 IMDSv2 required  no
-model set        -
-base AMI         -
-recipe           -
-bake digest      -
-evidence         -
-verified         -
-git commit       -
-run              -"""
+deprecated       -
+protected        no
+model files: no readable report"""
+OTHER = "ami-00000000000000002"
+CHANGED = f"""\
+{AMI} -> {OTHER}
+model files 1 added, 1 changed (1 file, 3 B -> 2 files, 11 B)
+         path                size
+changed  models/age.onnx     3 B -> 5 B
+added    models/gender.onnx  6 B"""
+SAME = f"{AMI} -> what a bake would make now\nmodel files the same (1 file, 3 B -> 1 file, 3 B)"
 BAKED_FROM = f"sha256:325d1c8a7817 on AMI {NAME}"
 
 
@@ -89,6 +117,19 @@ def says(line: str) -> Callable[[World], object]:
     return lambda world: setattr(world.ports.instances, "says", f"capctl-bake: {line}")
 
 
+def lose_releases(world: World) -> None:
+    world.ports.stack.unreadable = CapctlError("stack-failed", "The state cannot be read")
+
+
+def bake_others(world: World) -> None:
+    """Another content under another id."""
+    folder = Path("models/models")
+    (folder / "age.onnx").write_bytes(b"newer")
+    (folder / "gender.onnx").write_bytes(b"gender")
+    for words in ("models lock", "models push", "ami bake"):
+        assert world.run(words)[0] == 0
+
+
 CASES = [
     Case(
         words="ami bake",
@@ -116,10 +157,67 @@ CASES = [
     Case(
         words="ami ls --status verified",
         given=BAKED,
+        change=lambda world: world.ports.clock.sleep(3 * 86400),
         text=f"""\
-ami                    status    state      size    created               name
-{AMI}  verified  available  30 GiB  2026-01-01 00:01:00Z  {NAME}""",
-        document={"schema": "capctl.ami-list/1"},
+ami                    status    age  size    per month  used by
+{AMI}  verified  2d   30 GiB  <= $1.50   -""",
+        document={"schema": "capctl.ami-list/1", "unread": []},
+    ),
+    Case(
+        words="ami ls",
+        given=DEPLOYED,
+        change=lambda world: world.ports.amis.change(AmiId(AMI), state=AmiState.DISABLED),
+        text=f"""\
+ami                    status              age  size    per month  used by
+{AMI}  verified, disabled  0m   30 GiB  <= $1.50   release {{release}} (active)""",
+    ),
+    Case(
+        words="ami ls",
+        given=BAKED,
+        change=lose_releases,
+        text=f"""\
+ami                    status    age  size    per month  used by
+{AMI}  verified  0m   30 GiB  <= $1.50   ?""",
+        document={"unread": [{"source": "releases", "why": "The state cannot be read"}]},
+        said="warning: What uses an AMI may be missing: releases: The state cannot be read",
+    ),
+    Case(words=f"ami diff {AMI}", given=BAKED, text=SAME, document={"schema": "capctl.ami-diff/1", "equal": True}),
+    Case(
+        words=f"ami diff {AMI} {OTHER}",
+        given=BAKED,
+        change=bake_others,
+        text=CHANGED,
+        document={"equal": False, "sums": {"added": 1, "removed": 0, "changed": 1}, "inputs": []},
+    ),
+    Case(
+        words=f"ami diff {OTHER} {AMI}",
+        given=BAKED,
+        change=bake_others,
+        text=f"""\
+{OTHER} -> {AMI}
+model files 1 removed, 1 changed (2 files, 11 B -> 1 file, 3 B)
+         path                size
+changed  models/age.onnx     5 B -> 3 B
+removed  models/gender.onnx  6 B""",
+    ),
+    Case(
+        words=f"ami diff {AMI}",
+        given=BAKED,
+        change=lambda world: world.ports.amis.parameters.update({BASE_PARAMETER: world.ports.amis.add("base").id}),
+        text=f"""\
+{AMI} -> what a bake would make now
+base AMI ami-0base0000000gpu1 -> {OTHER}
+model files the same (1 file, 3 B -> 1 file, 3 B)""",
+        document={"equal": False, "inputs": [{"name": "base AMI", "a": "ami-0base0000000gpu1", "b": OTHER}]},
+    ),
+    Case(words="ami diff ami-0base0000000gpu1", given=LOCKED, code=1, error="evidence-missing"),
+    Case(words=f"ami diff {AMI} nonsense", given=BAKED, code=2, error="ami-id-invalid"),
+    Case(words=f"ami diff {AMI} ami-00000000000000009", given=BAKED, code=1, error="ami-missing"),
+    Case(
+        words="ami bake --from-status smoke-passed",
+        given=BAKED,
+        text=AMI,
+        document={"id": AMI, "status": "verified", "changed": False},
     ),
     Case(words="ami ls --status candidate", given=BAKED, document={"amis": []}),
     Case(

@@ -17,7 +17,7 @@ ENTRY = JournalEntry(
     why="a test asks",
 )
 ACTIVE = """\
-pointer: c3db89e8ed06, moved 2026-01-01 00:00:03Z by tester
+pointer: c3db89e8ed06, moved 2026-01-01 00:00:02Z by tester
 
 release       role    ami                    image                queue
 c3db89e8ed06  active  ami-00000000000000001  sha256:cd4efb609166  VALID"""

@@ -1,0 +1,48 @@
+"""`capctl ami diff`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from lifecycle.cli import ami_documents
+from lifecycle.cli.context import Invocation, pass_invocation
+from lifecycle.cli.render import table
+
+if TYPE_CHECKING:
+    from lifecycle.domain.ami_difference import AmiDifference
+
+
+@click.command()
+@click.argument("a")
+@click.argument("b", required=False)
+@pass_invocation
+def diff(invocation: Invocation, a: str, b: str | None) -> None:
+    """Show which model files and inputs of AMI B are not those of AMI A, each an id or a channel.
+
+    Without B, compares A with what a bake would make now: the lock file, the base AMI and the recipe. The exit code is 0 whether they
+    differ or not.
+    """
+    from lifecycle.workflows.diff_amis import diff_amis
+    from lifecycle.workflows.lookups import ami_of
+
+    app = invocation.app
+    found = diff_amis(app, app.target, ami_of(app, a), ami_of(app, b) if b else None)
+    invocation.emit("capctl.ami-diff/1", ami_documents.ami_diff(found), lambda: _difference(found))
+
+
+def _difference(found: AmiDifference) -> str:
+    from lifecycle.domain.ami_difference import change_text, sums_text
+    from lifecycle.domain.digest import brief
+    from lifecycle.domain.measures import counted, size_text
+
+    before, after = found.before, found.after
+    sizes = " -> ".join(f"{counted(len(one.files), 'file')}, {size_text(one.total_bytes)}" for one in (before, after))
+    lines = [
+        f"{before.ami_id} -> {after.ami_id or 'what a bake would make now'}",
+        *(brief(str(change)) for change in found.inputs),
+    ]
+    lines += [f"model files {sums_text(found.files) or 'the same'} ({sizes})"]
+    rows = [(change.kind, change.path, change_text(change)) for change in found.files]
+    return "\n".join((*lines, table(("", "path", "size"), rows)) if rows else lines)

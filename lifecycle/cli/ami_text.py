@@ -1,0 +1,99 @@
+"""AMIs as `ami ls` and `ami show` print them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lifecycle.cli.render import fields, table, time_text
+from lifecycle.domain.ami import AmiState, Tag
+from lifecycle.domain.digest import brief
+from lifecycle.domain.measures import age_text, counted, size_text
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from lifecycle.domain.ami import AmiRecord, SnapshotRecord
+    from lifecycle.domain.models import ModelFile
+    from lifecycle.domain.usage import Unread, Use
+    from lifecycle.workflows.list_amis import AmiDetails, AmiList
+
+
+def ami_table(found: AmiList) -> str:
+    """A line per AMI; "" when there is none."""
+    if not found.amis:
+        return ""
+    rows = [
+        (
+            listed.ami.id,
+            _status(listed.ami),
+            _age(listed.ami, found.at),
+            f"{listed.ami.size_gib} GiB",
+            listed.cost or "-",
+            _users(listed.uses, found.unread),
+        )
+        for listed in found.amis
+    ]
+    return table(("ami", "status", "age", "size", "per month", "used by"), rows, prose=("used by",))
+
+
+def ami_details(found: AmiDetails) -> str:
+    """Its fields, then its model files."""
+    ami = found.listed.ami
+    tag = ami.tags.get
+    pairs = (
+        ("AMI", ami.id),
+        ("name", ami.name),
+        ("status", ami.status or "not baked by capctl"),
+        ("state", f"{ami.state}: {ami.state_reason}" if ami.state_reason else ami.state),
+        ("used by", _users(found.listed.uses, found.unread)),
+        ("last launched", time_text(ami.last_launched)),
+        ("created", time_text(ami.created)),
+        ("made by", tag(Tag.MADE_BY)),
+        ("run", tag(Tag.RUN)),
+        ("base AMI", tag(Tag.BASE_AMI)),
+        ("model set", tag(Tag.MODEL_SET)),
+        ("recipe", tag(Tag.RECIPE)),
+        ("git commit", tag(Tag.GIT)),
+        ("bake digest", tag(Tag.BAKE_DIGEST)),
+        ("evidence", tag(Tag.EVIDENCE)),
+        ("copied from", tag(Tag.COPIED_FROM)),
+        ("architecture", ami.architecture),
+        ("size", f"{ami.size_gib} GiB"),
+        ("snapshots", [_snapshot(snapshot) for snapshot in found.snapshots] or ami.snapshot_ids),
+        ("cost per month", found.listed.cost),
+        ("IMDSv2 required", ami.imds_v2),
+        ("deprecated", time_text(ami.deprecated_at)),
+        ("protected", ami.is_protected),
+    )
+    return "\n".join((brief(fields(pairs)), *_files(found.files)))
+
+
+def _status(ami: AmiRecord) -> str:
+    status = str(ami.status or "-")
+    return status if ami.state is AmiState.AVAILABLE else f"{status}, {ami.state}"
+
+
+def _age(ami: AmiRecord, at: datetime) -> str:
+    from datetime import datetime
+
+    # The clock of this machine may be behind that of AWS.
+    return age_text(max((at - datetime.fromisoformat(ami.created)).total_seconds(), 0.0)) if ami.created else "-"
+
+
+def _users(uses: tuple[Use, ...], unread: tuple[Unread, ...]) -> str:
+    """`?` stands for what may be missing."""
+    named = [f"{use.kind} {use}" for use in uses]
+    return ", ".join([*named, "?"] if unread else named) or "-"
+
+
+def _snapshot(snapshot: SnapshotRecord) -> str:
+    written = "" if snapshot.full_bytes is None else f", {size_text(snapshot.full_bytes)} written"
+    return f"{snapshot.id} ({snapshot.size_gib} GiB{written})"
+
+
+def _files(files: tuple[ModelFile, ...] | None) -> list[str]:
+    if files is None:
+        return ["model files: no readable report"]
+    total = f"model files: {counted(len(files), 'file')}, {size_text(sum(file.bytes for file in files))}"
+    rows = [(file.path, size_text(file.bytes), file.mode, file.sha256[:12]) for file in files]
+    return ["", total, table(("path", "size", "mode", "sha256"), rows)] if rows else [total]
