@@ -16,7 +16,7 @@ from tests.fakes.ui import FakeUi
 
 # What changes the world.
 _CHANGES = {
-    "amis": ("deregister", "require_imds_v2", "tag"),
+    "amis": ("delete_snapshot", "deregister", "disable", "require_imds_v2", "tag", "tag_snapshot"),
     "baker": ("bake",),
     "base_builder": ("build",),
     "code": ("push",),

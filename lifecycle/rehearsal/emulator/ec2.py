@@ -15,6 +15,7 @@ from moto.ec2.responses import EC2Response
 
 from lifecycle.rehearsal.emulator.images import ImageActions, ImageMends, RehearsalAmi
 from lifecycle.rehearsal.emulator.machines import NoAddress
+from lifecycle.rehearsal.emulator.pages import PagedTemplates, paged
 from lifecycle.rehearsal.emulator.stage import Stage
 from lifecycle.rehearsal.machine import BootFailed
 
@@ -116,7 +117,7 @@ class RehearsalEc2(ImageMends, EC2Backend):  # type: ignore[misc]
             listener(instance_id)
 
 
-class RehearsalEc2Response(ImageActions, EC2Response):  # type: ignore[misc]
+class RehearsalEc2Response(ImageActions, PagedTemplates, EC2Response):  # type: ignore[misc]
     """moto's EC2 calls with the image calls replaced."""
 
     def _parse_block_device_mapping(self) -> list[dict[str, Any]]:
@@ -127,12 +128,12 @@ class RehearsalEc2Response(ImageActions, EC2Response):  # type: ignore[misc]
         return asked
 
     def describe_snapshots(self) -> ActionResult:
-        """With OwnerIds, which moto ignores: the base image's snapshot would count as one's own."""
+        """In pages, and with OwnerIds, which moto ignores: the base image's snapshot would count as one's own."""
         owners = {self.current_account if owner == "self" else owner for owner in self._get_param("OwnerIds", []) or []}
         result: Any = super().describe_snapshots().result
         if owners:
             result["Snapshots"] = [snapshot for snapshot in result["Snapshots"] if snapshot.owner_id in owners]
-        return ActionResult(result)
+        return paged(self, result, "Snapshots")
 
 
 def mend(stage: Stage) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from tests.unit.lifecycle.commands.case import BAKED, DEPLOYED, LOCKED, PUSHED, World
 
-TITLE = re.compile(r"(bake|build|deploy|lock|push|roll back to|smoke|update) [a-z]\S*( \S+)*")
+TITLE = re.compile(r"(bake|build|deploy|lock|prune|push|roll back to|smoke|update) [a-z]\S*( \S+)*")
 
 
 @pytest.mark.parametrize(
@@ -16,6 +16,8 @@ TITLE = re.compile(r"(bake|build|deploy|lock|push|roll back to|smoke|update) [a-
     [
         ("ami bake", (*LOCKED, "models push")),
         ("ami bake", BAKED),
+        ("ami prune", ()),
+        ("ami prune", DEPLOYED),
         ("bootstrap", ()),
         ("bootstrap", ("bootstrap",)),
         ("deploy", (*BAKED, *PUSHED)),

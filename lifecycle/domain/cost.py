@@ -1,0 +1,37 @@
+"""What AMIs cost: their snapshots. The rest of an AMI is free."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from lifecycle.domain.ami import SnapshotRecord
+
+# us-east-1 and most other regions, standard tier; AWS bills GiB and calls them GB.
+USD_PER_GIB_MONTH = 0.05
+_GIB = 2**30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """US dollars per month. `is_upper_bound`: EC2 did not tell what was written, so the whole volume counts."""
+
+    usd: float
+    is_upper_bound: bool
+
+    def __str__(self) -> str:
+        return f"{'<= ' if self.is_upper_bound else ''}${self.usd:.2f}"
+
+
+def monthly_usd(snapshots: Iterable[SnapshotRecord]) -> Cost:
+    """What snapshots cost per month. Blocks that several share are billed once, and are counted for each here."""
+    usd, is_upper_bound = 0.0, False
+    for snapshot in snapshots:
+        is_upper_bound = is_upper_bound or snapshot.full_bytes is None
+        gib = snapshot.size_gib if snapshot.full_bytes is None else snapshot.full_bytes / _GIB
+        usd += gib * USD_PER_GIB_MONTH
+    return Cost(usd=usd, is_upper_bound=is_upper_bound)
+
+
+def total(costs: Iterable[Cost]) -> Cost:
+    """Their sum."""
+    known = tuple(costs)
+    return Cost(usd=sum(cost.usd for cost in known), is_upper_bound=any(cost.is_upper_bound for cost in known))

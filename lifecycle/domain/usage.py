@@ -1,0 +1,57 @@
+"""Who uses AMIs, and what could not be asked."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Use:
+    """Something names an AMI, or a snapshot, whose id is `ami_id` then. `kind` is a noun whose plural takes an s."""
+
+    ami_id: str
+    kind: str
+    name: str
+    detail: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.detail})" if self.detail else self.name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unread:
+    """A source of uses that could not be read to its end: of no AMI is it known that nobody uses it."""
+
+    source: str
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.source}: {self.why}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UseReport:
+    """What a scan found."""
+
+    uses: tuple[Use, ...] = ()
+    unread: tuple[Unread, ...] = ()
+
+    def __add__(self, other: "UseReport") -> "UseReport":
+        return UseReport(uses=(*self.uses, *other.uses), unread=(*self.unread, *other.unread))
+
+    def by_id(self) -> dict[str, list[Use]]:
+        """The uses of each AMI or snapshot that has any."""
+        found: dict[str, list[Use]] = {}
+        for use in self.uses:
+            found.setdefault(use.ami_id, []).append(use)
+        return found
+
+
+def uses_text(uses: Iterable[Use], *, most: int = 3) -> tuple[str, ...]:
+    """One phrase for each kind: `used by 5 instances: i-1, i-2, i-3, …`."""
+    kinds: dict[str, list[str]] = {}
+    for use in uses:
+        kinds.setdefault(use.kind, []).append(str(use))
+    return tuple(
+        f"used by {len(names)} {kind}{'s' if len(names) > 1 else ''}: {', '.join(names[:most])}{', …' if len(names) > most else ''}"
+        for kind, names in kinds.items()
+    )
