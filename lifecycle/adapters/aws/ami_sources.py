@@ -175,11 +175,11 @@ def resolve(ssm: Any, found: Found, *, aliases: Sequence[tuple[str, Use]]) -> No
 def _values(ssm: Any, names: list[str]) -> Iterator[tuple[str, str]]:
     """The values of parameters by the name that was asked for, its `:version` included."""
     for start in range(0, len(names), _PARAMETERS_AT_ONCE):
-        answer = ssm.get_parameters(Names=names[start : start + _PARAMETERS_AT_ONCE])
-        for one in answer["Parameters"]:
-            # One of another account, or of AWS, is asked for by its ARN.
-            asked = {f"{name}{one.get('Selector', '')}" for name in (one["Name"], one.get("ARN", ""))}
-            yield from ((name, one["Value"]) for name in asked)
+        asked = names[start : start + _PARAMETERS_AT_ONCE]
+        for one in ssm.get_parameters(Names=asked)["Parameters"]:
+            # One of another account is asked for by its ARN.
+            told = {f"{name}{one.get('Selector', '')}" for name in (one["Name"], one.get("ARN", ""))}
+            yield from ((name, one["Value"]) for name in told.intersection(asked))
 
 
 def _pages(client: Any, call: str, *, size: int, **asked: Any) -> Iterator[dict[str, Any]]:

@@ -131,6 +131,12 @@ GAPS: tuple[Gap, ...] = (
         emulator="names the base image",
     ),
     Gap(
+        service="SSM",
+        subject="GetParameters of a version",
+        moto="the version without its selector",
+        emulator="with it",
+    ),
+    Gap(
         service="ECR",
         subject="data plane",
         moto="none",

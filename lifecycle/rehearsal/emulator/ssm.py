@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from copy import copy
 from typing import Any
 
 import moto.ssm.urls
@@ -10,6 +11,15 @@ from moto.core.utils import utcnow
 from moto.ssm.models import Parameter, SimpleSystemManagerBackend, ssm_backends
 
 from lifecycle.rehearsal.emulator.base_image import BASE_AMI_ID, BASE_AMI_NAME, BASE_AMI_PARAMETER
+
+
+class _Selected(Parameter):  # type: ignore[misc]
+    """A version of a parameter that was asked for by its number or its label."""
+
+    selector: str
+
+    def response_object(self, decrypt: bool = False, region: str | None = None) -> dict[str, Any]:
+        return {**super().response_object(decrypt, region), "Selector": self.selector}
 
 
 class RehearsalSsm(SimpleSystemManagerBackend):  # type: ignore[misc]
@@ -27,6 +37,17 @@ class RehearsalSsm(SimpleSystemManagerBackend):  # type: ignore[misc]
     @property
     def _url_module(self) -> Any:
         return moto.ssm.urls
+
+    def get_parameters(self, names: list[str]) -> dict[str, Parameter]:
+        """With the selector of a name such as `/image:3`, which moto does not tell."""
+        found: dict[str, Parameter] = super().get_parameters(names)
+        for name, parameter in found.items():
+            bare = self._strip_parameter_arn(name)
+            if ":" in bare:
+                found[name] = selected = copy(parameter)
+                selected.__class__ = _Selected
+                selected.selector = bare[bare.index(":") :]
+        return found
 
     def _publish(self, name: str, value: str) -> None:
         parameter = Parameter(
