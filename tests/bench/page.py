@@ -28,13 +28,15 @@ Measured on {date} by `make bench`, which writes this page.
   engine has pulled the base and its cache is warm. Its Dockerfile is `FROM` the base, `COPY` of the code, `LABEL`, `ENTRYPOINT`, the
   order of most Dockerfiles; or the fastest there is, with the `COPY` last, so that a change costs the copy alone.
 - Programs start from bytecode, as installed programs do: `PYTHONDONTWRITEBYTECODE` is taken out of the environment.
+- The large account of `ami prune` is made inside the emulator's process; the calls are those that the emulator was asked, and the
+  memory is the largest of `capctl` and its children, as the kernel tells it.
 - Requests and bytes are counted where they are sent, by `images/transport.py`.
 
 ## Repeat it
 
 ```
 make bench                                   # all of it, about five minutes; exits 1 when a bound is not met
-.venv/bin/python -m tests.bench startup      # one group: rehearsal, startup or release; this page stays as it is
+.venv/bin/python -m tests.bench startup      # one group: rehearsal, startup, release or prune; this page stays as it is
 ```
 """
 

@@ -61,6 +61,11 @@ NOT_SHOWN: Mapping[str, str] = {
         ("ec2:DeleteSnapshot", "ec2:DeleteVolume", "ec2:DeregisterImage", "ec2:DescribeKeyPairs"),
         "removes what a bake left that failed or was killed",
     ),
+    **dict.fromkeys(
+        ("ec2:DescribeImageAttribute", "ec2:DisableImage"),
+        "of an AMI that nobody needs, which a rehearsal has not: tests/rehearsal/test_prune_faults.py makes one",
+    ),
+    "ssm:GetParameterHistory": "of the channels, which a rehearsal's project has not",
     "batch:TerminateJob": "ends the smoke job of a command that was interrupted or gave up",
     "ec2:DescribeRegions": "Packer checks the region, but not that of an emulator",
     "ec2:DescribeSnapshots": "for AMIs from before EC2 said which instance they were made from",
@@ -119,6 +124,7 @@ def shown(kept: KeptStage, with_shared_state: Project, tmp_path_factory: pytest.
     job = project.done("job", "submit", "--video", video)
     project.done("job", "logs", job["id"], "--follow")
     project.done("job", "ls")
+    project.done("ami", "prune")
     for command in ("bootstrap", "status", "models lock", "models verify"):
         with_shared_state.done(*command.split(), **PASSPHRASE)
     return actions_by_caller(recorded(kept))

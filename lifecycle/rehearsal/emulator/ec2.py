@@ -12,6 +12,7 @@ from moto.core.responses import ActionResult
 from moto.ec2.models import EC2Backend, ec2_backends
 from moto.ec2.models.instances import StateReason
 from moto.ec2.responses import EC2Response
+from moto.ec2.utils import EC2_PREFIX_TO_RESOURCE, get_prefix
 
 from lifecycle.rehearsal.emulator.images import ImageActions, ImageMends, RehearsalAmi
 from lifecycle.rehearsal.emulator.machines import NoAddress
@@ -36,6 +37,18 @@ class RehearsalEc2(ImageMends, EC2Backend):  # type: ignore[misc]
     def in_region(cls, account_id: str, region: str) -> RehearsalEc2:
         backend: RehearsalEc2 = ec2_backends[account_id][region]
         return backend
+
+    def describe_tags(self, filters: dict[str, list[str]] | None = None) -> list[dict[str, str]]:
+        """moto looks through the tags of everything for those of one resource, for each one that it describes."""
+        ids = (filters or {}).get("resource-id", [])
+        if filters is None or len(filters) > 1 or len(ids) != 1 or ids[0] not in self.tags:
+            found: list[dict[str, str]] = super().describe_tags(filters)
+            return found
+        kind = EC2_PREFIX_TO_RESOURCE.get(get_prefix(ids[0]), "")
+        return [
+            {"resource_id": ids[0], "key": key, "value": value, "resource_type": kind}
+            for key, value in self.tags[ids[0]].items()
+        ]
 
     def run_instances(
         self, image_id: str, count: int, user_data: Any, security_group_names: list[str], **options: Any
