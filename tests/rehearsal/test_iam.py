@@ -61,10 +61,6 @@ NOT_SHOWN: Mapping[str, str] = {
         ("ec2:DeleteSnapshot", "ec2:DeleteVolume", "ec2:DeregisterImage", "ec2:DescribeKeyPairs"),
         "removes what a bake left that failed or was killed",
     ),
-    **dict.fromkeys(
-        ("ec2:DescribeImageAttribute", "ec2:DisableImage"),
-        "of an AMI that nobody needs, which a rehearsal has not: tests/rehearsal/test_prune_faults.py makes one",
-    ),
     "ssm:GetParameterHistory": "of the channels, which a rehearsal's project has not",
     "batch:TerminateJob": "ends the smoke job of a command that was interrupted or gave up",
     "ec2:DescribeRegions": "Packer checks the region, but not that of an emulator",
@@ -124,10 +120,24 @@ def shown(kept: KeptStage, with_shared_state: Project, tmp_path_factory: pytest.
     job = project.done("job", "submit", "--video", video)
     project.done("job", "logs", job["id"], "--follow")
     project.done("job", "ls")
-    project.done("ami", "prune")
     for command in ("bootstrap", "status", "models lock", "models verify"):
         with_shared_state.done(*command.split(), **PASSPHRASE)
+    prune_one(kept, with_shared_state, ami_id=project.done("ami", "ls")["amis"][0]["id"])
     return actions_by_caller(recorded(kept))
+
+
+def prune_one(kept: KeptStage, project: Project, *, ami_id: str) -> None:
+    """Let the project have an AMI that nobody uses, and disable it."""
+    tags = [{"Key": "capctl:project", "Value": project.name}, {"Key": "capctl:status", "Value": "verified"}]
+    kept.client("ec2").copy_image(
+        SourceImageId=ami_id,
+        SourceRegion=kept.environment["AWS_REGION"],
+        Name=f"{project.name}-unused",
+        TagSpecifications=[{"ResourceType": kind, "Tags": tags} for kind in ("image", "snapshot")],
+    )
+    at_once = {"CAPCTL_AMI__RETENTION__MIN_AGE_DAYS": "0"}
+    (pruned,) = project.done("ami", "prune", "--apply", "--yes", **at_once, **PASSPHRASE)["amis"]
+    assert pruned["outcome"] == "disabled"
 
 
 def test_everybody_who_asked_is_known(shown: Shown) -> None:
