@@ -69,6 +69,7 @@ def iam_page(note: str) -> str:
             ),
             "",
             "The actions of `s3` belong to the target's bucket, to that of `models.source` if it is in S3 and, for `ami bake`,",
+            "`ami prune`,",
             "`bootstrap`, `deploy`, `rollback`, `smoke` and `status`, to the bucket of Pulumi's state (`ami bake` reads it before it",
             "replaces an AMI, and only then). Those of `ecr` fall away with `registry_url`, and those of `ssm` and `iam` in `ami bake`",
             "without Session Manager. Commands that are not in the table ask AWS nothing.\n",
