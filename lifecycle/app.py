@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from lifecycle.adapters.container_registry import ContainerRegistry
     from lifecycle.config.target import Target
     from lifecycle.domain.run import Run
+    from lifecycle.ports.ami_users import AmiUsers
     from lifecycle.ports.amis import Amis
     from lifecycle.ports.baker import Baker
     from lifecycle.ports.base_builder import BaseBuilder
@@ -60,6 +61,12 @@ class App:
         from lifecycle.adapters.aws.session import AwsSession
 
         return AwsSession(self.target, command=self._command)
+
+    @cached_property
+    def ami_users(self) -> AmiUsers:
+        from lifecycle.adapters.aws.ami_users import AwsAmiUsers
+
+        return AwsAmiUsers(self.session)
 
     @cached_property
     def amis(self) -> Amis:

@@ -97,8 +97,8 @@ def _remove_amis(ec2: Any, ami_ids: set[str], run_id: str, removed: list[str], l
         if tags.get(Tag.RUN, run_id) != run_id:
             continue
         with _told(left):
-            deregister(ec2, image["ImageId"], snapshots_of(image))
-            removed += [image["ImageId"], *snapshots_of(image)]
+            kept = deregister(ec2, image["ImageId"], snapshots_of(image))
+            removed += [image["ImageId"], *(one for one in snapshots_of(image) if one not in kept)]
 
 
 def _remove_temporary(ec2: Any, names: set[str], removed: list[str], left: list[str]) -> None:

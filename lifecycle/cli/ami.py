@@ -15,6 +15,7 @@ from lifecycle.cli import (
     ami_disable,
     ami_documents,
     ami_promote,
+    ami_prune,
     ami_share,
     ami_text,
 )
@@ -123,4 +124,5 @@ command.add_command(ami_deprecate.command, "deprecate")
 command.add_command(ami_diff.diff)
 command.add_command(ami_disable.command, "disable")
 command.add_command(ami_promote.command)
+command.add_command(ami_prune.command, "prune")
 command.add_command(ami_share.command, "share")

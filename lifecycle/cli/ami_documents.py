@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from lifecycle.cli.documents import Document, checks, utc
@@ -11,10 +12,12 @@ if TYPE_CHECKING:
     from lifecycle.domain.ami import AmiId, AmiRecord, Grant
     from lifecycle.domain.ami_difference import AmiContent, AmiDifference
     from lifecycle.domain.models import ModelFile
+    from lifecycle.domain.plan import Done
     from lifecycle.domain.usage import Unread
     from lifecycle.workflows.copy_ami import Copy
     from lifecycle.workflows.list_amis import AmiDetails, AmiList, ListedAmi
     from lifecycle.workflows.list_channels import ChannelState
+    from lifecycle.workflows.prune import Pruning
     from lifecycle.workflows.verify_ami import AmiReport
 
 
@@ -213,3 +216,64 @@ def _listed(listed: ListedAmi) -> Document:
 
 def _unread(unread: Iterable[Unread]) -> list[Document]:
     return [{"source": one.source, "why": one.why} for one in unread]
+
+
+def ami_prune(pruning: Pruning, done: Done | None, *, now: datetime) -> Document:
+    """What becomes of each AMI, newest first, and of each snapshot whose AMI is gone; a `verdict` is `keep`, `disable` or `deregister`
+    of an AMI, and `keep`, `mark` or `delete` of a snapshot.
+
+    `outcome` is what this run did, null where it did nothing. `unread` are the sources of uses that could not be read: then all stay.
+    Prices are US dollars per month, upper bounds where EC2 does not tell what is stored: `saved_usd_per_month` is what this run's
+    removals save, `saved_later_usd_per_month` what those save that follow from it once the grace has passed.
+    """
+    outcomes = outcomes_of(done)
+    return {
+        "changed": any(not outcome.startswith("kept") for outcome in outcomes.values()),
+        "amis": [
+            {
+                "id": one.ami.id,
+                "name": one.ami.name,
+                "created": utc(one.ami.created),
+                "age_days": age_days(one.ami, now=now),
+                "verdict": one.fate,
+                "reasons": list(one.reasons),
+                "usd_per_month": round(one.cost.usd, 4),
+                "is_upper_bound": one.cost.is_upper_bound,
+                "outcome": outcomes.get(one.ami.id),
+            }
+            for one in pruning.verdicts
+        ],
+        "snapshots": [
+            {
+                "id": one.snapshot.id,
+                "ami": one.snapshot.ami_id,
+                "verdict": one.fate,
+                "reasons": list(one.reasons),
+                "usd_per_month": round(one.cost.usd, 4),
+                "is_upper_bound": one.cost.is_upper_bound,
+                "outcome": outcomes.get(one.snapshot.id),
+            }
+            for one in pruning.orphans
+        ],
+        "saved_usd_per_month": round(pruning.saved.usd, 4),
+        "saved_later_usd_per_month": round(pruning.saved_later.usd, 4),
+        "unread": _unread(pruning.unread),
+    }
+
+
+def outcomes_of(done: Done | None) -> dict[str, str]:
+    """What came of each AMI and snapshot, by id."""
+    from lifecycle.workflows.prune_steps import DeleteSnapshot, DeregisterAmi, DisableAmi, MarkSnapshot
+
+    found: dict[str, str] = {}
+    for step, result in done.results if done else ():
+        if isinstance(step, DisableAmi | DeregisterAmi):
+            found[step.ami.id] = str(result)
+        elif isinstance(step, MarkSnapshot | DeleteSnapshot):
+            found[step.snapshot.id] = str(result)
+    return found
+
+
+def age_days(record: AmiRecord, *, now: datetime) -> int | None:
+    """Whole days since the AMI was made; None where EC2 does not tell when that was."""
+    return (now - datetime.fromisoformat(record.created)).days if record.created else None

@@ -26,6 +26,21 @@ class ModelsSection(Section):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RetentionSection(Section):
+    """Which AMIs `capctl ami prune` keeps, whether anybody uses them or not."""
+
+    keep_per_channel: int = key(3, "Newest AMIs of each channel that stay, its target included", ge=1)
+    min_age_days: int = key(30, "Younger AMIs stay, in days", ge=0)
+    # EC2 tells up to a day late that an instance was started.
+    grace_hours: int = key(48, "Time between the disabling of an AMI and its removal, in hours", ge=24)
+    template_versions: int = key(
+        3,
+        "Newest versions of a launch template whose AMIs are in use, besides the default one and those that something names",
+        ge=1,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AmiSection(Section):
     """How the AMI is baked."""
 
@@ -59,6 +74,7 @@ class AmiSection(Section):
         3600, "Longest wait for the bake, for the AMI to become available and for its boot, in seconds", ge=60
     )
     verify_boot: bool = key(False, "Whether `ami bake` also starts an instance of the new AMI that reads it again")
+    retention: RetentionSection = key(RetentionSection(), "What `ami prune` keeps")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -154,7 +154,10 @@ class BakeInputs:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SnapshotRecord:
-    """A snapshot. `size_gib` is the volume's size, `full_bytes` what was ever written to it, None where EC2 does not tell."""
+    """A snapshot. `size_gib` is the volume's size, `full_bytes` what was ever written to it, None where EC2 does not tell.
+
+    `ami_id` is the AMI that EC2 made it for, and "" where EC2 made it for none; `started` is ISO 8601 in UTC.
+    """
 
     id: str
     state: str
@@ -162,6 +165,8 @@ class SnapshotRecord:
     full_bytes: int | None
     encrypted: bool
     tags: dict[str, str]
+    ami_id: str = ""
+    started: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

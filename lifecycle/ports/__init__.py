@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from lifecycle.ports.ami_users import AmiUsers
     from lifecycle.ports.amis import Amis
     from lifecycle.ports.baker import Baker
     from lifecycle.ports.base_builder import BaseBuilder
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 class Ports(Protocol):
     """All ports of one target; each is made when it is first asked for, so that a command pays only for what it uses."""
 
+    @property
+    def ami_users(self) -> AmiUsers: ...
     @property
     def amis(self) -> Amis: ...
     def amis_in(self, region: str) -> Amis:

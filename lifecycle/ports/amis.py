@@ -25,6 +25,15 @@ class Amis(Protocol):
     def snapshots(self, ids: Collection[str]) -> tuple[SnapshotRecord, ...]:
         """Those of the snapshots that exist and are ours."""
 
+    def snapshots_of(self, project: str) -> tuple[SnapshotRecord, ...]:
+        """Our own snapshots that carry the project's tag, whether or not an AMI has them."""
+
+    def tag_snapshot(self, snapshot_id: str, tags: dict[str, str]) -> None:
+        """Set tags on one snapshot."""
+
+    def delete_snapshot(self, snapshot_id: str) -> bool:
+        """Delete a snapshot, or find it gone; False when an AMI has it, so that it stays."""
+
     def source_instance(self, ami_id: AmiId) -> str:
         """The id of the instance that the AMI was made from, or "" for one that no instance gave."""
 
@@ -63,5 +72,8 @@ class Amis(Protocol):
         """Begin to copy an AMI of another region into this one, under its name; the copy and its snapshots carry `tags` from the
         first moment. Raises `AmiNameTaken` when an AMI here has that name already."""
 
-    def deregister(self, ami_id: AmiId) -> None:
-        """Remove the AMI and its snapshots."""
+    def deregister(self, ami_id: AmiId) -> tuple[str, ...]:
+        """Remove the AMI and its snapshots; returns those that stay because another AMI has them.
+
+        Raises `PartlyApplied("snapshot-left")` when one could not be deleted, after every other was tried.
+        """

@@ -1,12 +1,26 @@
-"""Remove an AMI that a bake left, and none that anybody may use."""
+"""Remove an AMI with its snapshots; a bake removes what it left, and none that anybody may use."""
 
 from dataclasses import dataclass
 
-from lifecycle.domain.ami import AmiRecord, AmiState
+from lifecycle.domain.ami import AmiId, AmiRecord, AmiState
 from lifecycle.domain.permissions import READ_AMIS, READ_STATE
-from lifecycle.errors import CapctlError
+from lifecycle.errors import CapctlError, PartlyApplied
 from lifecycle.ports import Ports
 from lifecycle.ports.amis import Amis
+
+REMOVE_AMI = ("ec2:DeleteSnapshot", "ec2:DeregisterImage", "ec2:DescribeSnapshots")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Removal:
+    """An AMI that was removed; `kept` are those of its snapshots that another AMI has, too."""
+
+    kept: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        if not self.kept:
+            return AmiState.DEREGISTERED
+        return f"{AmiState.DEREGISTERED}; {', '.join(self.kept)} stayed, which another AMI has"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,26 +30,54 @@ class Deregister:
     ports: Ports
     amis: Amis
     ami: AmiRecord
-    permissions: tuple[str, ...] = (*READ_AMIS, *READ_STATE, "ec2:DeleteSnapshot", "ec2:DeregisterImage")
+    permissions: tuple[str, ...] = (*READ_AMIS, *READ_STATE, *REMOVE_AMI)
 
     def describe(self) -> str:
         return f"deregister unproven AMI {self.ami.id}"
 
-    def apply(self) -> str:
+    def apply(self) -> Removal:
         if ami := self._still_there():
             require_unused(self.ports, ami)
-            self.amis.deregister(ami.id)
-        return AmiState.DEREGISTERED
+            return remove_ami(self.amis, ami)
+        return Removal()
 
-    def verify(self, _: str) -> None:
-        if left := self._still_there():
-            raise CapctlError(
-                "ami-not-removed", f"AMI `{left.id}` is still `{left.state}`", hint="Run the same command again"
-            )
+    def verify(self, result: Removal) -> None:
+        require_gone(self.amis, self.ami, result)
 
     def _still_there(self) -> AmiRecord | None:
         found = self.amis.by_name(self.ami.name)
         return found if found and found.id == self.ami.id else None
+
+
+def remove_ami(amis: Amis, ami: AmiRecord) -> Removal:
+    """Deregister an AMI and delete its snapshots. Raises `PartlyApplied("snapshot-left")`."""
+    return Removal(kept=amis.deregister(ami.id))
+
+
+def require_gone(amis: Amis, ami: AmiRecord, removal: Removal) -> None:
+    """Read back that an AMI and its snapshots are gone. Raises `CapctlError("ami-not-removed" | "snapshot-left")`."""
+    if left := find_ami(amis, ami.id):
+        raise CapctlError(
+            "ami-not-removed", f"AMI `{left.id}` is still `{left.state}`", hint="Run the same command again"
+        )
+    gone = set(ami.snapshot_ids) - set(removal.kept)
+    if snapshots := amis.snapshots(gone):
+        raise PartlyApplied(
+            "snapshot-left",
+            f"AMI `{ami.id}` is deregistered, but its snapshots {', '.join(f'`{one.id}`' for one in snapshots)} are still there",
+            hint="`capctl ami prune --apply` deletes those that carry the project's tag",
+        )
+
+
+def find_ami(amis: Amis, ami_id: AmiId) -> AmiRecord | None:
+    """The AMI, or None when it is gone; EC2 may show it for a while as deregistered."""
+    try:
+        found = amis.get(ami_id)
+    except CapctlError as error:
+        if error.code == "ami-missing":
+            return None
+        raise
+    return None if found.state is AmiState.DEREGISTERED else found
 
 
 def require_unfinished(ami: AmiRecord) -> None:

@@ -33,13 +33,15 @@ Measured on {date} by `make bench`, which writes this page.
   than one on AWS, where `CreateImage` alone takes minutes.
 - `sha256sum` runs once per file, as many at a time as there are cores, the largest first; the files are in the page cache.
 - Programs start from bytecode, as installed programs do: `PYTHONDONTWRITEBYTECODE` is taken out of the environment.
+- The large account of `ami prune` is made inside the emulator's process; the calls are those that the emulator was asked, and the
+  memory is the largest of `capctl` and its children, as the kernel tells it.
 - Requests and bytes are counted where they are sent, by `images/transport.py`.
 
 ## Repeat it
 
 ```
 make bench                                   # all of it, about ten minutes; exits 1 when a bound is not met
-.venv/bin/python -m tests.bench startup      # one group: rehearsal, startup, release or ami; this page stays as it is
+.venv/bin/python -m tests.bench startup      # one group: rehearsal, startup, release, ami or prune; this page stays as it is
 ```
 """
 

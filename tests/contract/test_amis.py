@@ -147,6 +147,23 @@ def test_tags_reach_the_snapshots(account: Account, name: str) -> None:
     assert account.amis.snapshots(["snap-0123456789abcdef0"]) == ()
 
 
+def test_snapshots_of_a_project_name_the_ami_they_were_made_for(account: Account, name: str) -> None:
+    made, _ = account.make(name, {})
+    assert account.amis.snapshots_of(name) == ()
+    account.amis.tag(made.id, {Tag.PROJECT.value: name})
+    account.amis.tag_snapshot(made.snapshot_ids[0], {Tag.RUN.value: "r1"})
+    (snapshot,) = account.amis.snapshots_of(name)
+    assert (snapshot.id, snapshot.ami_id, snapshot.tags[Tag.RUN]) == (made.snapshot_ids[0], made.id, "r1")
+    assert snapshot.started
+
+
+def test_snapshot_that_an_ami_has_is_not_deleted(account: Account, name: str) -> None:
+    made, _ = account.make(name, {})
+    assert not account.amis.delete_snapshot(made.snapshot_ids[0])
+    assert len(account.amis.snapshots(made.snapshot_ids)) == 1
+    assert account.amis.delete_snapshot("snap-0123456789abcdef0")
+
+
 def test_deprecation_is_set_to_the_minute_and_taken_back(account: Account, name: str) -> None:
     made, _ = account.make(name, {})
     account.amis.deprecate(made.id, datetime(2027, 1, 2, 3, 4, 31, tzinfo=UTC))

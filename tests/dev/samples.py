@@ -12,7 +12,7 @@ from lifecycle.domain.ami import AmiId, AmiRecord, AmiState, AmiStatus, Grant, S
 from lifecycle.domain.ami_difference import AmiContent, difference
 from lifecycle.domain.channel import Channel, ChannelEntry, Note
 from lifecycle.domain.check import Check
-from lifecycle.domain.cost import monthly_usd
+from lifecycle.domain.cost import Cost, monthly_usd
 from lifecycle.domain.digest import digest_of
 from lifecycle.domain.image import TaggedImage
 from lifecycle.domain.image_report import Budgets, ImageReport
@@ -20,6 +20,7 @@ from lifecycle.domain.job import JobRecord, JobState, Purpose, QueueState
 from lifecycle.domain.models import ModelFile, ModelSet
 from lifecycle.domain.plan import Done, Plan
 from lifecycle.domain.release import Pointer
+from lifecycle.domain.retention import Fate, SnapshotVerdict, Verdict
 from lifecycle.domain.smoke import SmokeReport
 from lifecycle.domain.usage import Unread, Use
 from lifecycle.errors import CapctlError
@@ -27,13 +28,18 @@ from lifecycle.ports.code import CodeLayer, PushedImage
 from lifecycle.ports.jobs import LogLine, QueueStatus
 from lifecycle.ports.journal import JournalEntry
 from lifecycle.workflows.copy_ami import Copy
+from lifecycle.workflows.deregister import Removal
 from lifecycle.workflows.list_amis import AmiDetails, AmiList, ListedAmi
 from lifecycle.workflows.list_channels import ChannelState
+from lifecycle.workflows.prune import Pruning
+from lifecycle.workflows.prune_steps import DeregisterAmi
 from lifecycle.workflows.status import ReleaseStatus, Status
 from lifecycle.workflows.verify_ami import AmiReport
 from lifecycle.workflows.verify_models import ModelsReport
+from tests.fakes.ports import FakePorts
 from tests.fakes.releases import make_release
 from tests.fakes.stack import OUTPUTS, deployed
+from tests.fakes.targets import make_target
 
 _AT = "2026-11-21T15:07:02+00:00"
 
@@ -131,6 +137,36 @@ JOB = JobRecord(
     started_ms=1_795_273_623_500,
     stopped_ms=0,
 )
+_ORPHAN = SnapshotRecord(
+    id="snap-0123456789abcdef1",
+    state="completed",
+    size_gib=30,
+    full_bytes=None,
+    encrypted=True,
+    tags={Tag.PROJECT: "vision"},
+    ami_id="ami-0123456789abcdef1",
+    started=_AT,
+)
+_PRUNING = Pruning(
+    verdicts=(
+        Verdict(
+            ami=_AMI,
+            fate=Fate.DEREGISTER,
+            reasons=("nothing uses it, disabled since 2027-01-01 00:00:00Z",),
+            cost=Cost(usd=0.1, is_upper_bound=False),
+        ),
+    ),
+    orphans=(
+        SnapshotVerdict(
+            snapshot=_ORPHAN,
+            fate=Fate.KEEP,
+            reasons=("not known whether it is used: instances could not be read",),
+            cost=monthly_usd([_ORPHAN]),
+        ),
+    ),
+    unread=(Unread(source="instances", why="AWS refused reading instances"),),
+    plan=Plan(title="prune the AMIs of vision", because="a test asks"),
+)
 _CHECKS = (Check(name="tracks", ok=False, expected="at least 1", found="0"),)
 _SMOKE = SmokeReport(
     release_id=_RELEASE.id,
@@ -223,6 +259,11 @@ SAMPLES: dict[str, dict[str, Any]] = {
     "ami-promotion": ami_documents.ami_promotion(_CHANNEL, changed=True),
     "ami-diff": ami_documents.ami_diff(difference(_CONTENT, _AFTER)),
     "ami-list": ami_documents.ami_list(AmiList(amis=(_LISTED,), unread=_UNREAD, at=datetime.fromisoformat(_AT))),
+    "ami-prune": ami_documents.ami_prune(
+        _PRUNING,
+        Done(results=((DeregisterAmi(ports=FakePorts(), target=make_target(Path()), ami=_AMI), Removal()),)),
+        now=datetime.fromisoformat("2027-01-30T15:07:02+00:00"),
+    ),
     "ami-verification": ami_documents.ami_verification(
         AmiReport(ami=_AMI, checks=_CHECKS), not_checked=("a boot of the AMI",)
     ),

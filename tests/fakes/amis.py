@@ -27,6 +27,7 @@ class FakeAmis:
         self._instances: dict[AmiId, str] = {}
         self.snapshot_tags: dict[str, dict[str, str]] = {}
         self.snapshot_states: dict[str, str | None] = {}
+        self._orphans: dict[str, AmiRecord] = {}
         self._grants: dict[AmiId, frozenset[Grant]] = {}
         self._snapshot_grants: dict[AmiId, frozenset[Grant]] = {}
         self.encrypts_by_default_key = False
@@ -84,19 +85,41 @@ class FakeAmis:
         return tuple(sorted(found, key=lambda ami: (ami.created, ami.id), reverse=True))
 
     def snapshots(self, ids: Collection[str]) -> tuple[SnapshotRecord, ...]:
-        own = {snapshot: ami for ami in self._own.values() for snapshot in ami.snapshot_ids}
-        return tuple(
-            SnapshotRecord(
+        return tuple(self._snapshots()[snapshot] for snapshot in sorted(set(ids)) if snapshot in self._snapshots())
+
+    def snapshots_of(self, project: str) -> tuple[SnapshotRecord, ...]:
+        return tuple(one for one in self._snapshots().values() if one.tags.get(Tag.PROJECT) == project)
+
+    def tag_snapshot(self, snapshot_id: str, tags: dict[str, str]) -> None:
+        self.snapshot_tags[snapshot_id] = self._snapshots()[snapshot_id].tags | tags
+
+    def delete_snapshot(self, snapshot_id: str) -> bool:
+        if any(snapshot_id in ami.snapshot_ids for ami in self._own.values()):
+            return False
+        self._orphans.pop(snapshot_id, None)
+        return True
+
+    def orphan(self, ami_id: AmiId) -> None:
+        """Let an AMI be gone, and its snapshots be left."""
+        gone = self._own.pop(ami_id)
+        self._orphans |= dict.fromkeys(gone.snapshot_ids, gone)
+
+    def _snapshots(self) -> dict[str, SnapshotRecord]:
+        of = self._orphans | {snapshot: ami for ami in self._own.values() for snapshot in ami.snapshot_ids}
+        return {
+            snapshot: SnapshotRecord(
                 id=snapshot,
                 state=state,
-                size_gib=own[snapshot].size_gib,
+                size_gib=ami.size_gib,
                 full_bytes=None,
                 encrypted=True,
                 tags=self.snapshot_tags.get(snapshot, {}),
+                ami_id=ami.id,
+                started=ami.created,
             )
-            for snapshot in sorted(set(ids))
-            if snapshot in own and (state := self.snapshot_states.get(snapshot, "completed"))
-        )
+            for snapshot, ami in of.items()
+            if (state := self.snapshot_states.get(snapshot, "completed"))
+        }
 
     def source_instance(self, ami_id: AmiId) -> str:
         return self._instances.get(ami_id, "")
@@ -153,8 +176,10 @@ class FakeAmis:
         self.tag(copy.id, tags)
         return copy.id
 
-    def deregister(self, ami_id: AmiId) -> None:
-        del self._own[self.get(ami_id).id]
+    def deregister(self, ami_id: AmiId) -> tuple[str, ...]:
+        gone = self._own.pop(self.get(ami_id).id)
+        stays = {snapshot for ami in self._own.values() for snapshot in ami.snapshot_ids}
+        return tuple(snapshot for snapshot in gone.snapshot_ids if snapshot in stays)
 
 
 def _record(ami_id: AmiId, name: str, *, number: int, architecture: str = "x86_64") -> AmiRecord:

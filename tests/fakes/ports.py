@@ -3,6 +3,7 @@
 from lifecycle.adapters.model_files import BucketSource
 from lifecycle.ports.model_lock import ModelLock
 from lifecycle.ports.model_source import ModelSource
+from tests.fakes.ami_users import FakeAmiUsers
 from tests.fakes.amis import FakeAmis
 from tests.fakes.baker import FakeBaker
 from tests.fakes.channels import FakeChannels
@@ -36,6 +37,7 @@ class FakePorts:
         stack: FakeStack | None = None,
         ui: FakeUi | None = None,
     ) -> None:
+        self.ami_users = FakeAmiUsers()
         self.amis = amis or FakeAmis()
         self.baker = baker or FakeBaker(self.amis)
         self.elsewhere: dict[str, FakeAmis] = {}

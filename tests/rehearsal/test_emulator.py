@@ -240,3 +240,31 @@ def test_copy_has_volumes_and_snapshots_of_its_own(aws: Aws, image: str) -> None
     assert all(mapping["Ebs"]["Encrypted"] for mapping in of_copy["BlockDeviceMappings"])
     ids = [{mapping["Ebs"]["SnapshotId"] for mapping in one["BlockDeviceMappings"]} for one in (of_copy, of_source)]
     assert ids[0].isdisjoint(ids[1])
+
+
+def test_images_snapshots_and_templates_come_in_pages(aws: Aws) -> None:
+    instance = aws.ec2.run_instances(ImageId=aws.ec2.describe_images()["Images"][0]["ImageId"], MinCount=1, MaxCount=1)
+    instance_id, mark = instance["Instances"][0]["InstanceId"], f"page-{uuid.uuid4().hex[:8]}"
+    tags = [{"Key": "mark", "Value": mark}]
+    for number in range(5):
+        kinds = [{"ResourceType": kind, "Tags": tags} for kind in ("image", "snapshot")]
+        aws.ec2.create_image(InstanceId=instance_id, Name=f"{mark}-{number}", TagSpecifications=kinds)
+    for number in range(17):
+        aws.ec2.create_launch_template(LaunchTemplateName=f"{mark}-{number}", LaunchTemplateData={"KeyName": mark})
+    marked = [{"Name": "tag:mark", "Values": [mark]}]
+    for call, key, asked in (
+        ("describe_images", "Images", {"Filters": marked}),
+        ("describe_snapshots", "Snapshots", {"Filters": marked}),
+    ):
+        pages = [page[key] for page in aws.ec2.get_paginator(call).paginate(**asked, PaginationConfig={"PageSize": 2})]
+        assert [len(page) for page in pages] == [2, 2, 1]
+    names = [one["LaunchTemplateName"] for one in aws.ec2.describe_launch_templates()["LaunchTemplates"]]
+    assert {f"{mark}-{number}" for number in range(17)} <= set(names)
+    pages = aws.ec2.get_paginator("describe_launch_template_versions").paginate(
+        Versions=["$Latest"], PaginationConfig={"PageSize": 10}
+    )
+    sizes = [len(page["LaunchTemplateVersions"]) for page in pages]
+    assert sum(sizes) == len(names)
+    assert max(sizes) == 10
+    assert code(aws.ec2.describe_images, NextToken="nonsense") == "InvalidNextToken"
+    aws.ec2.terminate_instances(InstanceIds=[instance_id])

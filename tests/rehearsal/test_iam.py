@@ -152,6 +152,7 @@ def shown(kept: KeptStage, with_shared_state: Project, tmp_path_factory: pytest.
     project.done("job", "ls")
     for command in ("bootstrap", "status", "models lock", "models verify"):
         with_shared_state.done(*command.split(), **PASSPHRASE)
+    prune_one(kept, with_shared_state, ami_id=project.done("ami", "ls")["amis"][0]["id"])
     return actions_by_caller(recorded(kept))
 
 
@@ -168,6 +169,20 @@ def play_the_life_of_an_ami(kept: KeptStage, project: Project, ami: dict[str, An
     for words in (("disable", spare, "--yes"), ("disable", spare, "--undo")):
         project.done("ami", *words)
     ec2.deregister_image(ImageId=spare)
+
+
+def prune_one(kept: KeptStage, project: Project, *, ami_id: str) -> None:
+    """Let the project have an AMI that nobody uses, and disable it."""
+    tags = [{"Key": "capctl:project", "Value": project.name}, {"Key": "capctl:status", "Value": "verified"}]
+    kept.client("ec2").copy_image(
+        SourceImageId=ami_id,
+        SourceRegion=kept.environment["AWS_REGION"],
+        Name=f"{project.name}-unused",
+        TagSpecifications=[{"ResourceType": kind, "Tags": tags} for kind in ("image", "snapshot")],
+    )
+    at_once = {"CAPCTL_AMI__RETENTION__MIN_AGE_DAYS": "0"}
+    (pruned,) = project.done("ami", "prune", "--apply", "--yes", **at_once, **PASSPHRASE)["amis"]
+    assert pruned["outcome"] == "disabled"
 
 
 def test_everybody_who_asked_is_known(shown: Shown) -> None:

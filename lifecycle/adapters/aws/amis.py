@@ -12,7 +12,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from lifecycle.adapters.aws.deregister import deregister, snapshots_of
+from lifecycle.adapters.aws.deregister import delete_snapshot, deregister, snapshots_of
 from lifecycle.adapters.aws.errors import error_code, is_missing, translated
 from lifecycle.adapters.aws.session import AwsSession
 from lifecycle.domain.ami import AmiId, AmiRecord, AmiState, Grant, SnapshotRecord, Tag, parse_ami_id
@@ -20,10 +20,15 @@ from lifecycle.errors import CapctlError, UsageError
 from lifecycle.ports.baker import AmiNameTaken
 
 _FILTER_VALUES = 200  # the most that EC2 takes in one filter
+_PAGE = 1000  # the most that EC2 gives in one answer
 # The fields of a launch permission, as EC2 and as `Grant` name them.
 _GRANTS = {"UserId": "account", "OrganizationArn": "organization", "OrganizationalUnitArn": "unit", "Group": "group"}
 # An AMI, or a snapshot, that is encrypted with the account's default key.
 _NOT_SHAREABLE = {"InvalidParameter", "OperationNotPermitted"}
+# The AMI that EC2 made a snapshot for, by CreateImage or by CopyImage.
+_MADE_FOR = re.compile(
+    r"Created by CreateImage\(i-[0-9a-f]+\) for (ami-[0-9a-f]+)|Copied for DestinationAmi (ami-[0-9a-f]+)"
+)
 _MADE_FROM = re.compile(r"Created by CreateImage\((i-[0-9a-f]+)\)")
 
 
@@ -73,7 +78,7 @@ class Ec2Amis:
         filters = [{"Name": f"tag:{Tag.PROJECT}", "Values": [project]}]
         with translated(f"listing the AMIs of `{project}`"):
             pages = self._ec2.get_paginator("describe_images").paginate(
-                Owners=["self"], IncludeDisabled=True, Filters=filters
+                Owners=["self"], IncludeDisabled=True, Filters=filters, PaginationConfig={"PageSize": _PAGE}
             )
             found = [_record(image) for page in pages for image in page["Images"]]
         return tuple(sorted(found, key=lambda ami: (ami.created, ami.id), reverse=True))
@@ -88,6 +93,22 @@ class Ec2Amis:
                 )
                 found += [_snapshot(snapshot) for page in pages for snapshot in page["Snapshots"]]
         return tuple(found)
+
+    def snapshots_of(self, project: str) -> tuple[SnapshotRecord, ...]:
+        with translated(f"listing the snapshots of `{project}`"):
+            pages = self._ec2.get_paginator("describe_snapshots").paginate(
+                OwnerIds=["self"],
+                Filters=[{"Name": f"tag:{Tag.PROJECT}", "Values": [project]}],
+                PaginationConfig={"PageSize": _PAGE},
+            )
+            return tuple(_snapshot(snapshot) for page in pages for snapshot in page["Snapshots"])
+
+    def tag_snapshot(self, snapshot_id: str, tags: dict[str, str]) -> None:
+        with translated(f"tagging snapshot `{snapshot_id}`"):
+            self._ec2.create_tags(Resources=[snapshot_id], Tags=_pairs(tags))
+
+    def delete_snapshot(self, snapshot_id: str) -> bool:
+        return delete_snapshot(self._ec2, snapshot_id)
 
     def source_instance(self, ami_id: AmiId) -> str:
         with translated(f"reading where AMI `{ami_id}` comes from"):
@@ -105,7 +126,7 @@ class Ec2Amis:
     def tag(self, ami_id: AmiId, tags: dict[str, str]) -> None:
         resources = [ami_id, *self.get(ami_id).snapshot_ids]
         with translated(f"tagging AMI `{ami_id}`"):
-            self._ec2.create_tags(Resources=resources, Tags=[{"Key": key, "Value": tags[key]} for key in sorted(tags)])
+            self._ec2.create_tags(Resources=resources, Tags=_pairs(tags))
 
     def untag(self, ami_id: AmiId, keys: Collection[str]) -> None:
         resources = [ami_id, *self.get(ami_id).snapshot_ids]
@@ -164,7 +185,6 @@ class Ec2Amis:
         return found
 
     def copy_from(self, region: str, ami: AmiRecord, *, tags: dict[str, str]) -> AmiId:
-        pairs = [{"Key": key, "Value": tags[key]} for key in sorted(tags)]
         with translated(f"copying AMI `{ami.id}` from {region}"):
             try:
                 answer = self._ec2.copy_image(
@@ -173,7 +193,7 @@ class Ec2Amis:
                     Name=ami.name,
                     # Should the answer be lost, the repeated call gets the same copy.
                     ClientToken=uuid.uuid4().hex,
-                    TagSpecifications=[{"ResourceType": kind, "Tags": pairs} for kind in ("image", "snapshot")],
+                    TagSpecifications=[{"ResourceType": kind, "Tags": _pairs(tags)} for kind in ("image", "snapshot")],
                 )
             except ClientError as error:
                 if error_code(error) == "InvalidAMIName.Duplicate":
@@ -185,8 +205,8 @@ class Ec2Amis:
                 raise
         return AmiId(answer["ImageId"])
 
-    def deregister(self, ami_id: AmiId) -> None:
-        deregister(self._ec2, ami_id, self.get(ami_id).snapshot_ids)
+    def deregister(self, ami_id: AmiId) -> tuple[str, ...]:
+        return deregister(self._ec2, ami_id, self.get(ami_id).snapshot_ids)
 
     def _change_snapshot(self, snapshot_id: str, *, add: Collection[Grant], remove: Collection[Grant]) -> None:
         with _default_key_told(snapshot_id), translated(f"changing who may copy snapshot `{snapshot_id}`"):
@@ -232,6 +252,8 @@ def _record(image: dict[str, Any]) -> AmiRecord:
 
 
 def _snapshot(snapshot: dict[str, Any]) -> SnapshotRecord:
+    made_for = _MADE_FOR.search(snapshot.get("Description", ""))
+    started = snapshot.get("StartTime")
     return SnapshotRecord(
         id=snapshot["SnapshotId"],
         state=snapshot["State"],
@@ -239,6 +261,8 @@ def _snapshot(snapshot: dict[str, Any]) -> SnapshotRecord:
         full_bytes=snapshot.get("FullSnapshotSizeInBytes"),
         encrypted=snapshot.get("Encrypted", False),
         tags={tag["Key"]: tag["Value"] for tag in snapshot.get("Tags", [])},
+        ami_id=made_for[made_for.lastindex or 0] if made_for else "",
+        started=started.isoformat() if started else "",
     )
 
 
@@ -249,6 +273,10 @@ def _grants(permissions: Iterable[dict[str, str]]) -> frozenset[Grant]:
 def _changes(add: Iterable[Grant], remove: Iterable[Grant]) -> dict[str, list[dict[str, str]]]:
     changes = {"Add": [_permission(grant) for grant in add], "Remove": [_permission(grant) for grant in remove]}
     return {key: value for key, value in changes.items() if value}
+
+
+def _pairs(tags: dict[str, str]) -> list[dict[str, str]]:
+    return [{"Key": key, "Value": tags[key]} for key in sorted(tags)]
 
 
 def _permission(grant: Grant) -> dict[str, str]:

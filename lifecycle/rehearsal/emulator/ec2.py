@@ -15,9 +15,11 @@ from moto.core.responses import ActionResult
 from moto.ec2.models import EC2Backend, ec2_backends
 from moto.ec2.models.instances import StateReason
 from moto.ec2.responses import EC2Response
+from moto.ec2.utils import EC2_PREFIX_TO_RESOURCE, get_prefix
 
 from lifecycle.rehearsal.emulator.images import ImageActions, ImageMends, RehearsalAmi
 from lifecycle.rehearsal.emulator.machines import NoAddress
+from lifecycle.rehearsal.emulator.pages import PagedTemplates, paged
 from lifecycle.rehearsal.emulator.sharing import SharingActions, SharingMends
 from lifecycle.rehearsal.emulator.stage import Stage
 from lifecycle.rehearsal.machine import BootFailed
@@ -41,6 +43,18 @@ class RehearsalEc2(ImageMends, SharingMends, EC2Backend):  # type: ignore[misc]
     def in_region(cls, account_id: str, region: str) -> RehearsalEc2:
         backend: RehearsalEc2 = ec2_backends[account_id][region]
         return backend
+
+    def describe_tags(self, filters: dict[str, list[str]] | None = None) -> list[dict[str, str]]:
+        """moto looks through the tags of everything for those of one resource, for each one that it describes."""
+        ids = (filters or {}).get("resource-id", [])
+        if filters is None or len(filters) > 1 or len(ids) != 1 or ids[0] not in self.tags:
+            found: list[dict[str, str]] = super().describe_tags(filters)
+            return found
+        kind = EC2_PREFIX_TO_RESOURCE.get(get_prefix(ids[0]), "")
+        return [
+            {"resource_id": ids[0], "key": key, "value": value, "resource_type": kind}
+            for key, value in self.tags[ids[0]].items()
+        ]
 
     def run_instances(
         self, image_id: str, count: int, user_data: Any, security_group_names: list[str], **options: Any
@@ -155,8 +169,8 @@ class RehearsalEc2(ImageMends, SharingMends, EC2Backend):  # type: ignore[misc]
             listener(instance_id)
 
 
-class RehearsalEc2Response(ImageActions, SharingActions, EC2Response):  # type: ignore[misc]
-    """moto's EC2 calls with those of images and grants replaced."""
+class RehearsalEc2Response(ImageActions, SharingActions, PagedTemplates, EC2Response):  # type: ignore[misc]
+    """moto's EC2 calls with those of images, grants and pages replaced."""
 
     def _parse_block_device_mapping(self) -> list[dict[str, Any]]:
         """The request's own mappings; moto's copy of them lacks the throughput and fills what was not asked for."""
@@ -166,12 +180,12 @@ class RehearsalEc2Response(ImageActions, SharingActions, EC2Response):  # type: 
         return asked
 
     def describe_snapshots(self) -> ActionResult:
-        """With OwnerIds, which moto ignores: the base image's snapshot would count as one's own."""
+        """In pages, and with OwnerIds, which moto ignores: the base image's snapshot would count as one's own."""
         owners = {self.current_account if owner == "self" else owner for owner in self._get_param("OwnerIds", []) or []}
         result: Any = super().describe_snapshots().result
         if owners:
             result["Snapshots"] = [snapshot for snapshot in result["Snapshots"] if snapshot.owner_id in owners]
-        return ActionResult(result)
+        return paged(self, result, "Snapshots")
 
 
 def mend(stage: Stage) -> None:

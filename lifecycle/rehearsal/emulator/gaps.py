@@ -82,6 +82,26 @@ GAPS: tuple[Gap, ...] = (
     ),
     Gap(
         service="EC2",
+        subject="pages of images, snapshots, launch templates and their versions",
+        moto="images and snapshots whole, the first 15 templates or versions and no token",
+        emulator="MaxResults and NextToken",
+    ),
+    Gap(
+        service="EC2",
+        subject="pages of fleets, Spot fleets and Spot requests",
+        moto="one page",
+        emulator="one page",
+        open=True,
+    ),
+    Gap(
+        service="EC2",
+        subject="FullSnapshotSizeInBytes",
+        moto="not told",
+        emulator="not told",
+        open=True,
+    ),
+    Gap(
+        service="EC2",
         subject="image deprecation, deregistration protection, ResetImageAttribute",
         moto="HTTP 500",
         emulator="done; the protection's cooldown of 24 hours is not waited for",
@@ -158,6 +178,12 @@ GAPS: tuple[Gap, ...] = (
         moto="`N/A`",
         emulator="one user's ARN, whoever asks",
         open=True,
+    ),
+    Gap(
+        service="SSM",
+        subject="GetParameters of a version",
+        moto="the version without its selector",
+        emulator="with it",
     ),
     Gap(
         service="ECR",

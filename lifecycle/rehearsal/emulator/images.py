@@ -12,6 +12,7 @@ from moto.ec2.models.amis import Ami, AmiBackend
 from moto.ec2.responses.amis import AmisResponse
 from moto.ec2.utils import random_ami_id
 
+from lifecycle.rehearsal.emulator.pages import paged
 from lifecycle.rehearsal.emulator.stage import Stage
 
 BASE_VOLUME_GIB = 30  # the root volume of the ECS-optimized AMIs
@@ -234,7 +235,7 @@ class ImageActions(AmisResponse):  # type: ignore[misc]
         result: dict[str, Any] = super().describe_images().result
         if not self._get_param("IncludeDisabled", False) and not self._get_param("ImageIds", []):
             result["Images"] = [ami for ami in result["Images"] if ami.state != "disabled"]
-        return ActionResult(result)
+        return paged(self, result, "Images")
 
     def modify_image_attribute(self) -> EmptyResult:
         answer = super().modify_image_attribute()

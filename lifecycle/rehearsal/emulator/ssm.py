@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from copy import copy
 from threading import Timer
 from typing import Any
 
@@ -27,6 +28,15 @@ class RehearsalParameter(Parameter):  # type: ignore[misc]
     def describe_response_object(self, decrypt: bool = False, include_labels: bool = False) -> dict[str, Any]:
         described: dict[str, Any] = super().describe_response_object(decrypt, include_labels)
         return described | {"LastModifiedUser": f"arn:aws:iam::{self.account_id}:user/rehearsal"}
+
+
+class _Selected(RehearsalParameter):
+    """A version of a parameter that was asked for by its number or its label."""
+
+    selector: str
+
+    def response_object(self, decrypt: bool = False, region: str | None = None) -> dict[str, Any]:
+        return {**super().response_object(decrypt, region), "Selector": self.selector}
 
 
 class RehearsalSsm(SimpleSystemManagerBackend):  # type: ignore[misc]
@@ -75,6 +85,17 @@ class RehearsalSsm(SimpleSystemManagerBackend):  # type: ignore[misc]
         if image is not None and image.state == "available":
             self._parameters[made.name].append(made)
             self._parameters[made.name].sort(key=lambda version: int(version.version))
+
+    def get_parameters(self, names: list[str]) -> dict[str, Parameter]:
+        """With the selector of a name such as `/image:3`, which moto does not tell."""
+        found: dict[str, Parameter] = super().get_parameters(names)
+        for name, parameter in found.items():
+            bare = self._strip_parameter_arn(name)
+            if ":" in bare:
+                found[name] = selected = copy(parameter)
+                selected.__class__ = _Selected
+                selected.selector = bare[bare.index(":") :]
+        return found
 
     def _publish(self, name: str, value: str) -> None:
         parameter = Parameter(

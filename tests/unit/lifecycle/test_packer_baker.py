@@ -58,8 +58,9 @@ class FakeEc2:
         (wanted,) = asked["Filters"]
         return {"Images": [image for image in self.images if image["ImageId"] in wanted["Values"]]}
 
-    def deregister_image(self, **asked: str) -> None:
+    def deregister_image(self, **asked: str) -> dict[str, Any]:
         self.calls.append(f"deregister {asked['ImageId']}")
+        return {}
 
     def create_tags(self, **asked: Any) -> None:
         self.calls.append(f"tag {' '.join(asked['Resources'])} {asked['Tags'][0]['Key']}")
@@ -69,7 +70,7 @@ class FakeEc2:
     def delete_snapshot(self, **asked: str) -> None:
         self.calls.append(f"delete {asked['SnapshotId']}")
         if asked["SnapshotId"] in self.kept:
-            raise ClientError({"Error": {"Code": "InvalidSnapshot.InUse", "Message": "in use"}}, "DeleteSnapshot")
+            raise ClientError({"Error": {"Code": "OperationNotPermitted", "Message": "locked"}}, "DeleteSnapshot")
 
 
 class Scene:
@@ -228,7 +229,7 @@ def test_snapshot_that_stays_is_told_and_the_others_are_deleted(
     assert scene.failure().code == "bake-failed"
     assert scene.ec2.calls == ["deregister ami-0123456789abcdef0", "delete snap-1", "delete snap-2"]
     (warning,) = [line for line in scene.ui.lines if "snap-1" in line]
-    assert "`InvalidSnapshot.InUse`, in use" in warning
+    assert "`OperationNotPermitted`, locked" in warning
     assert f"capctl:run={RUN.id}" in warning
 
 

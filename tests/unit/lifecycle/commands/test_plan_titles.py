@@ -9,7 +9,7 @@ import pytest
 from tests.unit.lifecycle.commands.case import BAKED, DEPLOYED, LOCKED, PUSHED, World
 
 TITLE = re.compile(
-    r"(bake|build|copy|deploy|deprecate|disable|enable|lock|promote|push|revoke|roll back to|share|smoke|undo|update)"
+    r"(bake|build|copy|deploy|deprecate|disable|enable|lock|promote|prune|push|revoke|roll back to|share|smoke|undo|update)"
     r" [a-z]\S*( \S+)*"
 )
 
@@ -26,6 +26,8 @@ TITLE = re.compile(
         ("ami disable ami-00000000000000001 --undo", BAKED),
         ("ami share ami-00000000000000001 --with 210987654321", BAKED),
         ("ami share ami-00000000000000001 --with 210987654321 --revoke", BAKED),
+        ("ami prune", ()),
+        ("ami prune", DEPLOYED),
         ("bootstrap", ()),
         ("bootstrap", ("bootstrap",)),
         ("deploy", (*BAKED, *PUSHED)),

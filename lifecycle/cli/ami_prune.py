@@ -1,0 +1,73 @@
+"""`capctl ami prune`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from lifecycle.cli import ami_documents
+from lifecycle.cli.context import Invocation, dry_run_option, pass_invocation, reason_option, yes_option
+from lifecycle.cli.render import table
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from lifecycle.domain.plan import Done
+    from lifecycle.workflows.prune import Pruning
+
+
+@click.command()
+@click.option("--apply", "applies", is_flag=True, help="Do it; without it nothing is changed.")
+@click.option(
+    "--max-deletions",
+    type=click.IntRange(min=0),
+    default=10,
+    show_default=True,
+    help="Most AMIs to disable, and most AMIs and snapshots to remove, in one run.",
+)
+@reason_option
+@dry_run_option
+@yes_option
+@pass_invocation
+def command(invocation: Invocation, applies: bool, max_deletions: int, dry_run: bool) -> None:
+    """Show which AMIs stay, why, and what they cost; with --apply, remove those that nobody needs.
+
+    They are disabled first, which `capctl ami disable --undo` takes back, and removed with their snapshots by a later run, once
+    `ami.retention.grace_hours` have passed and still nothing uses them. Where anything that may use one cannot be read, all stay.
+    """
+    from lifecycle.workflows.prune import plan_prune, unproven
+
+    app = invocation.app
+    with app.ui.step("read the AMIs and everything that may use them"):
+        pruning = plan_prune(app, app.target, most=max_deletions)
+    done = None
+    if applies or dry_run:
+        done = invocation.execute(pruning.plan, dry_run=dry_run, ask=True)
+    if not dry_run:
+        now, failure = app.clock.now(), unproven(pruning.unread)
+        document = ami_documents.ami_prune(pruning, done, now=now)
+        invocation.emit("capctl.ami-prune/1", document, lambda: _text(pruning, done, now), failure=failure)
+
+
+def _text(pruning: Pruning, done: Done | None, now: datetime) -> str:
+    outcomes = ami_documents.outcomes_of(done)
+    rows: list[tuple[object, ...]] = [
+        (
+            one.ami.id,
+            "-" if (age := ami_documents.age_days(one.ami, now=now)) is None else f"{age} d",
+            one.fate,
+            one.cost,
+            outcomes.get(one.ami.id, "; ".join(one.reasons)),
+        )
+        for one in pruning.verdicts
+    ]
+    rows += [
+        (one.snapshot.id, "-", one.fate, one.cost, outcomes.get(one.snapshot.id, "; ".join(one.reasons)))
+        for one in pruning.orphans
+    ]
+    if not rows:
+        return "There are no AMIs"
+    saved = f"{pruning.saved} per month saved by what goes now, {pruning.saved_later} by what goes after the grace"
+    next_time = () if done or not pruning.plan.steps else ("Nothing was changed; run again with `--apply`",)
+    return "\n".join((table(("ami", "age", "verdict", "per month", "why"), rows, prose=("why",)), saved, *next_time))

@@ -1,0 +1,211 @@
+"""Which AMIs stay and which go, and why: a decision, and nothing that is asked or changed.
+
+An AMI goes in two phases. It is disabled first, which stops whoever used it unseen and can be taken back; a later run removes it, once
+the grace has passed and it is still proven that nobody uses it.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+
+from lifecycle.domain.ami import TRANSITIONS, AmiId, AmiRecord, AmiState, AmiStatus, Grant, SnapshotRecord, Tag
+from lifecycle.domain.cost import Cost, monthly_usd
+from lifecycle.domain.usage import UseReport, uses_text
+
+_BEYOND = "left for a later run: the limit of this one is reached"
+
+
+class Fate(StrEnum):
+    """What becomes of an AMI, or of a snapshot whose AMI is gone; a snapshot is marked where an AMI is disabled."""
+
+    KEEP = "keep"
+    DISABLE = "disable"
+    DEREGISTER = "deregister"
+    MARK = "mark"
+    DELETE = "delete"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """`most` is how many go into each phase in one run."""
+
+    keep_per_channel: int
+    min_age: timedelta
+    grace: timedelta
+    most: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """What decides. `channels` are AMI ids by channel, newest first.
+
+    `grants` are read of what would otherwise go, and of nothing else; None where they could not be read.
+    """
+
+    report: UseReport
+    channels: Mapping[str, Sequence[AmiId]]
+    grants: Mapping[AmiId, frozenset[Grant] | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What becomes of an AMI, and every reason."""
+
+    ami: AmiRecord
+    fate: Fate
+    reasons: tuple[str, ...]
+    cost: Cost
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SnapshotVerdict:
+    """What becomes of a snapshot whose AMI is gone, and every reason."""
+
+    snapshot: SnapshotRecord
+    fate: Fate
+    reasons: tuple[str, ...]
+    cost: Cost
+
+
+def judge(
+    amis: Sequence[AmiRecord],
+    world: World,
+    rules: Rules,
+    now: datetime,
+    *,
+    snapshots: Mapping[str, SnapshotRecord] | None = None,
+) -> tuple[Verdict, ...]:
+    """The verdict on each of `amis`, in their order; what is deregistered already is left out.
+
+    Of those that go, the oldest `Rules.most` of each phase go now. `snapshots` are priced, by id; those that are not given cost nothing.
+    """
+    uses, priced = world.report.by_id(), snapshots or {}
+    named = _named_by_channels(world.channels, rules.keep_per_channel)
+    found = []
+    for ami in amis:
+        if ami.state is AmiState.DEREGISTERED:
+            continue
+        reasons = (
+            *_unproven(world.report),
+            *uses_text(use for one in (ami.id, *ami.snapshot_ids) for use in uses.get(one, ())),
+            *named.get(ami.id, ()),
+            *_of_the_ami(ami, rules, now),
+            *_shared(world.grants.get(ami.id, frozenset())),
+        )
+        fate, why = (Fate.KEEP, reasons) if reasons else _next_phase(ami, rules, now)
+        cost = monthly_usd(priced[one] for one in ami.snapshot_ids if one in priced)
+        found.append(Verdict(ami=ami, fate=fate, reasons=why, cost=cost))
+    return _limited(found, rules.most)
+
+
+def judge_snapshots(
+    orphans: Sequence[SnapshotRecord], world: World, rules: Rules, now: datetime
+) -> tuple[SnapshotVerdict, ...]:
+    """The verdict on each of the project's snapshots whose AMI is gone; the oldest `Rules.most` go now."""
+    uses, found = world.report.by_id(), []
+    left = dict.fromkeys((Fate.MARK, Fate.DELETE), rules.most)
+    for snapshot in sorted(orphans, key=lambda one: (one.started, one.id)):
+        reasons = (*_unproven(world.report), *uses_text(uses.get(snapshot.id, ())))
+        fate, why = (Fate.KEEP, reasons) if reasons else _next_of_snapshot(snapshot, rules, now)
+        if fate in left:
+            left[fate] -= 1
+            if left[fate] < 0:
+                fate, why = Fate.KEEP, (*why, _BEYOND)
+        found.append(SnapshotVerdict(snapshot=snapshot, fate=fate, reasons=why, cost=monthly_usd([snapshot])))
+    return tuple(found)
+
+
+def _unproven(report: UseReport) -> Iterator[str]:
+    for source in report.unread:
+        yield f"not known whether it is used: {source.source} could not be read"
+
+
+def _named_by_channels(channels: Mapping[str, Sequence[AmiId]], keep: int) -> dict[AmiId, list[str]]:
+    named: dict[AmiId, list[str]] = {}
+    for channel, history in sorted(channels.items()):
+        # The same AMI may have been promoted again and again; each counts once.
+        distinct = list(dict.fromkeys(history))
+        for place, ami_id in enumerate(distinct[: max(keep, 1)]):
+            named.setdefault(ami_id, []).append(
+                f"channel {channel} names it" if place == 0 else f"among the last {keep} of channel {channel}"
+            )
+    return named
+
+
+def _shared(grants: frozenset[Grant] | None) -> Iterator[str]:
+    if grants is None:
+        yield "not known with whom it is shared"
+    for grant in sorted(grants or (), key=str):
+        yield f"shared with {grant}"
+
+
+def _of_the_ami(ami: AmiRecord, rules: Rules, now: datetime) -> Iterator[str]:
+    """Why the AMI stays by what EC2 says of it."""
+    created, disabled_at = _moment(ami.created), _moment(ami.tags.get(Tag.DISABLED_AT, ""))
+    if created is None:
+        yield "its age is not known"
+    elif now - created < rules.min_age:
+        yield f"newer than {rules.min_age.days} days"
+    if ami.is_protected:
+        yield "protected from deregistration"
+    # What was launched shortly before it was disabled shows up to a day later.
+    if ami.last_launched:
+        launched = _moment(ami.last_launched)
+        if launched is None or launched > min(disabled_at or now, now) - rules.grace:
+            yield f"an instance was started from it at {ami.last_launched}"
+    if not (ami.state in {AmiState.AVAILABLE, AmiState.DISABLED} or ami.state.is_dead):
+        yield f"its state is {ami.state}"
+    status = ami.status
+    if status is not None and not isinstance(status, AmiStatus):
+        yield f"its status {status} is not one of this version of capctl"
+    elif status and not status.is_withdrawn and AmiStatus.DISABLED not in TRANSITIONS[status]:
+        yield f"it is {status}"
+
+
+def _next_phase(ami: AmiRecord, rules: Rules, now: datetime) -> tuple[Fate, tuple[str, ...]]:
+    """What becomes of an AMI that nothing keeps."""
+    at = _moment(ami.tags.get(Tag.DISABLED_AT, ""))
+    status = ami.status
+    is_off = ami.state is AmiState.DISABLED or ami.state.is_dead
+    if at is None or not is_off or not (isinstance(status, AmiStatus) and status.is_withdrawn):
+        return Fate.DISABLE, ("nothing uses it",)
+    if now - at < rules.grace:
+        return Fate.KEEP, (f"disabled, goes after {_text(at + rules.grace)}",)
+    return Fate.DEREGISTER, (f"nothing uses it, disabled since {_text(at)}",)
+
+
+def _next_of_snapshot(snapshot: SnapshotRecord, rules: Rules, now: datetime) -> tuple[Fate, tuple[str, ...]]:
+    gone = f"its AMI {snapshot.ami_id} is gone"
+    if at := _moment(snapshot.tags.get(Tag.DISABLED_AT, "")):
+        if now - at < rules.grace:
+            return Fate.KEEP, (f"{gone}, goes after {_text(at + rules.grace)}",)
+        return Fate.DELETE, (gone,)
+    started = _moment(snapshot.started)
+    if started is None or now - started < rules.grace:
+        return Fate.KEEP, (f"{gone}, and it is new",)
+    return Fate.MARK, (gone,)
+
+
+def _limited(verdicts: Sequence[Verdict], most: int) -> tuple[Verdict, ...]:
+    spared = set()
+    for fate in (Fate.DISABLE, Fate.DEREGISTER):
+        going = [verdict.ami for verdict in verdicts if verdict.fate is fate]
+        spared |= {ami.id for ami in sorted(going, key=lambda ami: (ami.created, ami.id))[most:]}
+    return tuple(
+        replace(verdict, fate=Fate.KEEP, reasons=(*verdict.reasons, _BEYOND)) if verdict.ami.id in spared else verdict
+        for verdict in verdicts
+    )
+
+
+def _moment(text: str) -> datetime | None:
+    """The moment that ISO 8601 text names, in UTC where it names no zone; None for anything else."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+def _text(at: datetime) -> str:
+    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ")

@@ -1,0 +1,106 @@
+"""`ami prune`: which AMIs stay and why, and the removal of those that nobody needs, in two runs with a grace between them."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from lifecycle.config.target import Target
+from lifecycle.domain.cost import Cost, total
+from lifecycle.domain.measures import counted
+from lifecycle.domain.plan import Plan, Step
+from lifecycle.domain.retention import Fate, SnapshotVerdict, Verdict
+from lifecycle.domain.usage import Unread
+from lifecycle.errors import Inconclusive
+from lifecycle.ports import Ports
+from lifecycle.workflows.prune_steps import DeleteSnapshot, DeregisterAmi, DisableAmi, MarkSnapshot
+from lifecycle.workflows.prune_world import READ_WORLD, decide, decide_snapshots, read_world, rules_of
+
+PERMISSIONS = {"ami prune": (*READ_WORLD, "ec2:DescribeSnapshots")}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pruning:
+    """The verdicts on the project's AMIs, newest first, and on its snapshots whose AMI is gone; `plan` carries them out."""
+
+    verdicts: tuple[Verdict, ...]
+    orphans: tuple[SnapshotVerdict, ...]
+    unread: tuple[Unread, ...]
+    plan: Plan
+
+    @property
+    def saved(self) -> Cost:
+        """What this run saves per month."""
+        gone = [verdict.cost for verdict in self.verdicts if verdict.fate is Fate.DEREGISTER]
+        return total([*gone, *(verdict.cost for verdict in self.orphans if verdict.fate is Fate.DELETE)])
+
+    @property
+    def saved_later(self) -> Cost:
+        """What another run saves per month, once the grace of what this one disables or marks has passed."""
+        begun = [verdict.cost for verdict in self.verdicts if verdict.fate is Fate.DISABLE]
+        return total([*begun, *(verdict.cost for verdict in self.orphans if verdict.fate is Fate.MARK)])
+
+
+def plan_prune(ports: Ports, target: Target, *, most: int) -> Pruning:
+    """Judge the project's AMIs and snapshots; at most `most` are disabled, and at most `most` removed, in one run.
+
+    Where a source of uses could not be read every AMI is in use, and the plan is empty.
+    """
+    amis = ports.amis.list(target.project)
+    snapshots = {snapshot.id: snapshot for snapshot in ports.amis.snapshots_of(target.project)}
+    held = {snapshot for ami in amis for snapshot in ami.snapshot_ids}
+    # Those that nobody tagged are read by their ids.
+    snapshots |= {snapshot.id: snapshot for snapshot in ports.amis.snapshots(held - snapshots.keys())}
+    world, rules = read_world(ports, target), rules_of(target, most=most)
+    verdicts = decide(ports, amis, world, rules, snapshots=snapshots)
+    there = {ami.id for ami in amis}
+    left = [one for one in snapshots.values() if one.id not in held and one.ami_id and one.ami_id not in there]
+    removed = sum(verdict.fate is Fate.DEREGISTER for verdict in verdicts)
+    orphans = decide_snapshots(ports, left, world, replace(rules, most=most - removed))
+    return Pruning(
+        verdicts=verdicts,
+        orphans=orphans,
+        unread=world.report.unread,
+        plan=_plan(ports, target, verdicts, orphans, world.report.unread),
+    )
+
+
+def unproven(unread: tuple[Unread, ...]) -> Inconclusive | None:
+    """The failure of a prune that could not read everything; None when it could."""
+    if not unread:
+        return None
+    return Inconclusive(
+        "use-unproven",
+        f"Not everything that may use an AMI could be read ({', '.join(dict.fromkeys(one.source for one in unread))}), so none goes",
+        hint="Run the command again; a role needs the row of `capctl ami prune` in docs/iam.md",
+        details=tuple(map(str, unread)),
+    )
+
+
+def _plan(
+    ports: Ports,
+    target: Target,
+    verdicts: tuple[Verdict, ...],
+    orphans: tuple[SnapshotVerdict, ...],
+    unread: tuple[Unread, ...],
+) -> Plan:
+    ami_steps: dict[Fate, type[DisableAmi] | type[DeregisterAmi]] = {
+        Fate.DISABLE: DisableAmi,
+        Fate.DEREGISTER: DeregisterAmi,
+    }
+    snapshot_steps: dict[Fate, type[MarkSnapshot] | type[DeleteSnapshot]] = {
+        Fate.MARK: MarkSnapshot,
+        Fate.DELETE: DeleteSnapshot,
+    }
+    steps: list[Step[Any]] = []
+    for fate, ami_step in ami_steps.items():
+        steps += [ami_step(ports=ports, target=target, ami=one.ami) for one in verdicts if one.fate is fate]
+    for fate, snapshot_step in snapshot_steps.items():
+        steps += [
+            snapshot_step(ports=ports, target=target, snapshot=one.snapshot) for one in orphans if one.fate is fate
+        ]
+    if unread:
+        because = f"not everything that may use an AMI could be read: {'; '.join(map(str, unread))}"
+    elif steps:
+        because = f"{counted(len(steps), 'AMI or snapshot')} of {target.project} are not needed"
+    else:
+        because = "every AMI is needed, or not old enough"
+    return Plan(title=f"prune the AMIs of {target.project}", because=because, steps=tuple(steps))

@@ -1,0 +1,119 @@
+"""`capctl ami prune`."""
+
+import pytest
+
+from lifecycle.cli.render import columns
+from lifecycle.domain.usage import Unread
+from tests.unit.lifecycle.commands.case import DEPLOYED, Case, Play, World
+
+FIRST, SECOND = "ami-00000000000000001", "ami-00000000000000002"
+HEAD = ("ami", "age", "verdict", "per month", "why")
+# Two AMIs, of which the first is that of the active release, and no other is anybody's.
+GIVEN = (*DEPLOYED, "ami bake --force")
+USED = (FIRST, "99 d", "keep", "<= $1.50", "used by 1 release: {release} (active)")
+UNUSED = (SECOND, "99 d", "disable", "<= $1.50", "nothing uses it")
+AGAIN = "Nothing was changed; run again with `--apply`"
+
+
+def later(world: World) -> None:
+    world.ports.clock.sleep(100 * 86_400)
+
+
+def much_later(world: World) -> None:
+    later(world)
+    assert world.run("ami prune --apply --yes")[0] == 0
+    world.ports.clock.sleep(3 * 86_400)
+
+
+def unread(world: World) -> None:
+    later(world)
+    world.ports.ami_users.unread.append(Unread(source="instances", why="AWS refused reading instances"))
+
+
+def shown(*rows: tuple[str, ...], now: str = "$0.00", after: str = "$0.00", again: bool = False) -> str:
+    saved = f"{now} per month saved by what goes now, {after} by what goes after the grace"
+    return "\n".join((columns((HEAD, *rows), width=None), saved, *((AGAIN,) if again else ())))
+
+
+def unknown(row: tuple[str, ...]) -> tuple[str, ...]:
+    why = "not known whether it is used: instances could not be read"
+    return (*row[:2], "keep", row[3], f"{why}; {row[4]}" if row is USED else why)
+
+
+CASES = [
+    Case(
+        words="ami prune",
+        text="There are no AMIs",
+        document={"schema": "capctl.ami-prune/1", "changed": False, "amis": [], "snapshots": [], "unread": []},
+    ),
+    Case(
+        words="ami prune",
+        given=GIVEN,
+        change=later,
+        text=shown(UNUSED, USED, after="<= $1.50", again=True),
+        document={"changed": False, "saved_usd_per_month": 0, "saved_later_usd_per_month": 1.5},
+    ),
+    Case(
+        words="ami prune --apply --yes",
+        given=GIVEN,
+        change=later,
+        asked=("amis.disable", "amis.tag"),
+        text=shown((*UNUSED[:4], "disabled"), USED, after="<= $1.50"),
+        document={"changed": True},
+    ),
+    Case(
+        words="ami prune --apply --yes",
+        given=GIVEN,
+        change=much_later,
+        asked=("amis.deregister",),
+        text=shown(
+            (SECOND, "102 d", "deregister", "<= $1.50", "deregistered"),
+            (FIRST, "102 d", *USED[2:]),
+            now="<= $1.50",
+        ),
+        document={"changed": True, "saved_usd_per_month": 1.5},
+    ),
+    Case(
+        words="ami prune --apply --yes --max-deletions 0",
+        given=GIVEN,
+        change=later,
+        text=shown(
+            (
+                SECOND,
+                "99 d",
+                "keep",
+                "<= $1.50",
+                "nothing uses it; left for a later run: the limit of this one is reached",
+            ),
+            USED,
+        ),
+        document={"changed": False},
+    ),
+    Case(words="ami prune --apply", given=GIVEN, change=later, code=2, error="confirmation-needed"),
+    Case(
+        words="ami prune",
+        given=GIVEN,
+        change=unread,
+        code=3,
+        error="use-unproven",
+        text=shown(unknown(UNUSED), unknown(USED)),
+        document={
+            "schema": "capctl.ami-prune/1",
+            "unread": [{"source": "instances", "why": "AWS refused reading instances"}],
+        },
+    ),
+    Case(
+        words="ami prune --apply --yes",
+        given=GIVEN,
+        change=unread,
+        code=3,
+        error="use-unproven",
+        text=shown(unknown(UNUSED), unknown(USED)),
+        document={"schema": "capctl.ami-prune/1", "changed": False},
+    ),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_ami_prune(case: Case, played: Play) -> None:
+    played(case)
