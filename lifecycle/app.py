@@ -11,12 +11,14 @@ if TYPE_CHECKING:
     from lifecycle.config.target import Target
     from lifecycle.domain.run import Run
     from lifecycle.ports.amis import Amis
+    from lifecycle.ports.bake_runs import BakeRuns
     from lifecycle.ports.baker import Baker
     from lifecycle.ports.base_builder import BaseBuilder
     from lifecycle.ports.clock import Clock
     from lifecycle.ports.code import Code
     from lifecycle.ports.jobs import Jobs
     from lifecycle.ports.journal import Journal
+    from lifecycle.ports.leftovers import Leftovers
     from lifecycle.ports.model_lock import ModelLock
     from lifecycle.ports.model_source import ModelSource
     from lifecycle.ports.objects import ObjectStore
@@ -71,6 +73,12 @@ class App:
         return Ec2Amis(self.session, region)
 
     @cached_property
+    def bake_runs(self) -> BakeRuns:
+        from lifecycle.adapters.run_leases import RunLeases
+
+        return RunLeases(self.target)
+
+    @cached_property
     def baker(self) -> Baker:
         from lifecycle.adapters.packer_cli import PackerBaker
 
@@ -107,6 +115,12 @@ class App:
         from lifecycle.adapters.journal_file import FileJournal
 
         return FileJournal(self.target.folder / ".capctl" / f"journal-{self.target.name}.jsonl")
+
+    @cached_property
+    def leftovers(self) -> Leftovers:
+        from lifecycle.adapters.aws.leftovers import Ec2Leftovers
+
+        return Ec2Leftovers(self.session, self.target.project)
 
     @cached_property
     def model_lock(self) -> ModelLock:

@@ -19,7 +19,8 @@ def private_folder(prefix: str) -> Iterator[Path]:
 
     It lies in the system's temporary folder, because Packer makes sockets in it, whose paths must be short.
     """
-    _remove_abandoned(Path(tempfile.gettempdir()), prefix)
+    for folder in abandoned(prefix):
+        remove_abandoned(folder)
     with (
         tempfile.TemporaryDirectory(prefix=prefix, ignore_cleanup_errors=True) as name,
         (Path(name) / _LOCK).open("w") as lock,
@@ -28,11 +29,25 @@ def private_folder(prefix: str) -> Iterator[Path]:
         yield Path(name)
 
 
-def _remove_abandoned(parent: Path, prefix: str) -> None:
-    for folder in parent.glob(f"{prefix}*"):
-        with suppress(OSError):
-            if folder.stat().st_uid != os.getuid():
-                continue
+def abandoned(prefix: str) -> tuple[Path, ...]:
+    """This user's folders of that name that lost their owner."""
+    return tuple(folder for folder in sorted(Path(tempfile.gettempdir()).glob(f"{prefix}*")) if _is_free(folder))
+
+
+def remove_abandoned(folder: Path) -> None:
+    """Remove such a folder; one that has an owner stays."""
+    with suppress(OSError):
+        if folder.stat().st_uid != os.getuid():
+            return
+        with (folder / _LOCK).open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_free(folder: Path) -> bool:
+    with suppress(OSError):
+        if folder.stat().st_uid == os.getuid():
             with (folder / _LOCK).open() as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(folder, ignore_errors=True)
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                return True
+    return False

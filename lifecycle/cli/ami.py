@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lifecycle.cli import ami_documents
+from lifecycle.cli.ami_sweep import sweep
 from lifecycle.cli.context import Invocation, NounGroup, dry_run_option, pass_invocation
 from lifecycle.cli.render import check_table, fields, table, time_text
 from lifecycle.domain.ami import AmiStatus
@@ -115,3 +116,6 @@ def _details(ami: AmiRecord) -> str:
         ("run", ami.tags.get(Tag.RUN)),
     )
     return brief(fields(pairs))
+
+
+command.add_command(sweep)

@@ -9,6 +9,7 @@ from lifecycle.cli.documents import Document, checks, utc
 
 if TYPE_CHECKING:
     from lifecycle.domain.ami import AmiRecord
+    from lifecycle.workflows.sweep import Swept
     from lifecycle.workflows.verify_ami import AmiReport
 
 
@@ -44,6 +45,25 @@ def ami_bake(record: AmiRecord, *, changed: bool) -> Document:
 def ami_list(records: Iterable[AmiRecord]) -> Document:
     """AMIs, newest first, each as `capctl.ami/1`."""
     return {"amis": [ami(record) for record in records]}
+
+
+def ami_sweep(swept: Swept) -> Document:
+    """What became of each leftover: `removed`, `kept`, or `left` where it should have gone and did not."""
+    return {
+        "changed": swept.is_changed,
+        "leftovers": [
+            {
+                "outcome": outcome,
+                "kind": verdict.item.kind,
+                "id": verdict.item.id,
+                "name": verdict.item.name or None,
+                "run": verdict.run_id or None,
+                "created": utc(verdict.item.created.isoformat()) if verdict.item.created else None,
+                "because": verdict.because,
+            }
+            for verdict, outcome in swept.outcomes()
+        ],
+    }
 
 
 def ami_verification(report: AmiReport, *, not_checked: Sequence[str]) -> Document:

@@ -35,7 +35,8 @@ class Plan:
 
     `because` says why something, or nothing, is to be done. `after` lies beyond the point of no return: a failure there takes
     nothing back and fails no command. `undo` is applied when one of `steps` ends in a verdict (`CapctlError.is_verdict`); it is one
-    flat list, whichever step that was, since every undo step looks itself at what there is to undo.
+    flat list, whichever step that was, since every undo step looks itself at what there is to undo. With `goes_on` a step that fails
+    stops no other: they need nothing of each other.
     """
 
     title: str
@@ -43,6 +44,7 @@ class Plan:
     steps: tuple[Step[Any], ...] = ()
     after: tuple[Step[Any], ...] = ()
     undo: tuple[Step[Any], ...] = ()
+    goes_on: bool = False
 
     def render(self) -> str:
         """The plan as text, numbered, for people."""
@@ -59,7 +61,8 @@ class Plan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
-    """What came of each step of a plan that ran to its end; `failures` are of steps in `Plan.after`."""
+    """What came of each step of a plan that ran to its end; `failures` are of steps in `Plan.after`, or of a
+    plan that goes on."""
 
     results: tuple[tuple[Step[Any], Any], ...] = ()
     failures: tuple[tuple[Step[Any], CapctlError], ...] = ()

@@ -43,6 +43,11 @@ def read_evidence(ports: Ports, target: Target, ami: AmiRecord) -> tuple[Evidenc
     return None
 
 
+def evidence_of_instance(ports: Ports, target: Target, instance_id: str) -> bool:
+    """Whether an instance has reported to the project."""
+    return ports.objects.find(_evidence_uri(target, instance_id)) is not None
+
+
 def _evidence_uri(target: Target, key: str) -> str:
     """Where a report is kept, by its digest or by the instance's id."""
     return target.uri(Folder.EVIDENCE, f"{key.removeprefix('sha256:')}.json")

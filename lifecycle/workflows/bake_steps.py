@@ -1,6 +1,7 @@
 """The steps of a bake; each finds the AMI by its name, so that a bake can go on where another run ended."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from lifecycle.config.target import Target
@@ -9,11 +10,11 @@ from lifecycle.domain.digest import brief
 from lifecycle.domain.evidence import differences, parse_evidence
 from lifecycle.domain.measures import counted, size_text
 from lifecycle.domain.models import ModelSet
-from lifecycle.domain.permissions import READ_AMIS, READ_EVIDENCE
+from lifecycle.domain.permissions import READ_AMIS, READ_EVIDENCE, READ_LEFTOVERS, REMOVE_LEFTOVERS
 from lifecycle.domain.run import Run
 from lifecycle.errors import CapctlError
 from lifecycle.ports import Ports
-from lifecycle.ports.baker import AmiNameTaken, BakeRequest
+from lifecycle.ports.baker import GRACE_S, AmiNameTaken, BakeRequest
 from lifecycle.workflows.ami_status import require_tags
 from lifecycle.workflows.bake_evidence import keep_evidence, read_evidence
 from lifecycle.workflows.lookups import ami_named
@@ -47,7 +48,7 @@ _PACKER = (
     "ssm:TerminateSession",
 )
 # Beyond Packer's own, to remove what a bake left that failed.
-_REMOVE_LEFTOVERS = ("ec2:DeleteSnapshot", "ec2:DeleteVolume", "ec2:DeregisterImage", "ec2:DescribeKeyPairs")
+_REMOVE_LEFTOVERS = (*READ_LEFTOVERS, *REMOVE_LEFTOVERS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +78,13 @@ class BakeAmi:
                 file.path: self.ports.objects.presign(object_uri(self.target, file), expires_s=expires_s)
                 for file in self.models.files
             },
-            tags=self.tags,
+            # No longer can the bake live; who finds something of it later need not ask for it.
+            tags={
+                **self.tags,
+                Tag.RUN_UNTIL.value: (self.ports.clock.now() + timedelta(seconds=expires_s + GRACE_S)).isoformat(
+                    timespec="seconds"
+                ),
+            },
             run_id=self.run.id,
         )
         try:

@@ -1,5 +1,6 @@
 """One document of every schema, made from typed values as a command has them."""
 
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,13 @@ from lifecycle.domain.models import ModelFile, ModelSet
 from lifecycle.domain.plan import Done, Plan
 from lifecycle.domain.release import Pointer
 from lifecycle.domain.smoke import SmokeReport
+from lifecycle.domain.sweep import Leftover, LeftoverKind, Verdict
 from lifecycle.errors import CapctlError
 from lifecycle.ports.code import CodeLayer, PushedImage
 from lifecycle.ports.jobs import LogLine, QueueStatus
 from lifecycle.ports.journal import JournalEntry
 from lifecycle.workflows.status import ReleaseStatus, Status
+from lifecycle.workflows.sweep import Swept
 from lifecycle.workflows.verify_ami import AmiReport
 from lifecycle.workflows.verify_models import ModelsReport
 from tests.fakes.releases import make_release
@@ -111,6 +114,19 @@ _STATUS = Status(
 )
 
 
+_VERDICT = Verdict(
+    item=Leftover(
+        kind=LeftoverKind.SECURITY_GROUP,
+        id="sg-0123456789abcdef0",
+        name="packer_6b017302-b7ff-4cd4-17d0-c0adf521ba5e",
+        created=datetime.fromisoformat(_AT),
+    ),
+    run_id="20261121-150702-abcdef",
+    removes=True,
+    because="run `20261121-150702-abcdef` is dead",
+)
+
+
 class _Step:
     permissions = ("dynamodb:PutItem", "dynamodb:GetItem")
 
@@ -150,6 +166,7 @@ SAMPLES: dict[str, dict[str, Any]] = {
     "ami": ami_documents.ami(_AMI),
     "ami-bake": ami_documents.ami_bake(_AMI, changed=True),
     "ami-list": ami_documents.ami_list([_AMI]),
+    "ami-sweep": ami_documents.ami_sweep(Swept(verdicts=(_VERDICT,), is_changed=True)),
     "ami-verification": ami_documents.ami_verification(
         AmiReport(ami=_AMI, checks=_CHECKS), not_checked=("a boot of the AMI",)
     ),

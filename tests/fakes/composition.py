@@ -17,10 +17,12 @@ from tests.fakes.ui import FakeUi
 # What changes the world.
 _CHANGES = {
     "amis": ("deregister", "require_imds_v2", "tag"),
+    "bake_runs": ("end", "forget", "remove_folder"),
     "baker": ("bake",),
     "base_builder": ("build",),
     "code": ("push",),
     "jobs": ("cancel", "submit"),
+    "leftovers": ("remove",),
     "model_lock": ("write",),
     "objects": ("put", "write"),
     "pointers": ("move",),

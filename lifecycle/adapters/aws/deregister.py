@@ -16,13 +16,17 @@ def snapshots_of(image: dict[str, Any]) -> tuple[str, ...]:
 
 
 def deregister(ec2: Any, ami_id: str, snapshot_ids: Sequence[str]) -> None:
-    """Deregister an AMI and delete its snapshots; a snapshot that is gone already is no failure.
+    """Deregister an AMI and delete its snapshots; what is gone already is no failure.
 
     Raises `CapctlError` when the AMI could not be deregistered, `PartlyApplied("snapshot-left")` when a snapshot could not be
     deleted, after every other one was tried.
     """
     with translated(f"deregistering AMI `{ami_id}`"):
-        ec2.deregister_image(ImageId=ami_id)
+        try:
+            ec2.deregister_image(ImageId=ami_id)
+        except ClientError as error:
+            if not is_missing(error):  # it is gone where the answer to the first attempt was lost
+                raise
     left = {snapshot: reason for snapshot in snapshot_ids if (reason := _delete_snapshot(ec2, snapshot))}
     if left:
         raise PartlyApplied(

@@ -39,6 +39,9 @@ class FakeEc2:
         self.calls: list[str] = []
         self.kept: set[str] = set()
 
+    def can_paginate(self, _: str) -> bool:
+        return False
+
     def describe_instances(self, **_: Any) -> dict[str, Any]:
         return {"Reservations": []}
 
@@ -51,9 +54,13 @@ class FakeEc2:
     def describe_security_groups(self, **_: Any) -> dict[str, Any]:
         return {"SecurityGroups": []}
 
+    def describe_snapshots(self, **_: Any) -> dict[str, Any]:
+        return {"Snapshots": []}
+
     def describe_images(self, **asked: Any) -> dict[str, Any]:
-        (wanted,) = asked["Filters"]
-        return {"Images": [image for image in self.images if image["ImageId"] in wanted["Values"]]}
+        wanted = [value for each in asked.get("Filters", ()) for value in each["Values"]]
+        found = (image for image in self.images if not wanted or image["ImageId"] in wanted)
+        return {"Images": [{"State": "available", **image} for image in found]}
 
     def deregister_image(self, **asked: str) -> None:
         self.calls.append(f"deregister {asked['ImageId']}")
