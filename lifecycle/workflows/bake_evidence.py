@@ -1,6 +1,7 @@
 """What the instances of bakes reported, kept in the target's bucket."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 from lifecycle.config.target import Target
@@ -43,9 +44,10 @@ def read_evidence(ports: Ports, target: Target, ami: AmiRecord) -> tuple[Evidenc
     return None
 
 
-def evidence_of_instance(ports: Ports, target: Target, instance_id: str) -> bool:
-    """Whether an instance has reported to the project."""
-    return ports.objects.find(_evidence_uri(target, instance_id)) is not None
+def reporting_instances(ports: Ports, target: Target) -> frozenset[str]:
+    """The ids of all instances that ever reported to the project."""
+    names = (Path(stored.uri).stem for stored in ports.objects.list(target.uri(Folder.EVIDENCE, "")))
+    return frozenset(name for name in names if name.startswith("i-"))
 
 
 def _evidence_uri(target: Target, key: str) -> str:

@@ -14,7 +14,7 @@ from lifecycle.domain.sweep import KnownRun, Leftover, LeftoverKind, SweepRules,
 from lifecycle.domain.waiting import Wait
 from lifecycle.errors import CapctlError, PartlyApplied, TimedOut
 from lifecycle.ports import Ports
-from lifecycle.workflows.bake_evidence import evidence_of_instance, read_evidence
+from lifecycle.workflows.bake_evidence import read_evidence, reporting_instances
 from lifecycle.workflows.wait import wait_for
 
 PERMISSIONS = {"ami sweep": (*READ_LEFTOVERS, *READ_EVIDENCE, *READ_STATE)}
@@ -218,7 +218,7 @@ def _rules(
 ) -> SweepRules:
     looked_up = [ports.amis.by_name(item.name) for item in found if item.kind is LeftoverKind.AMI]
     amis = [ami for ami in looked_up if ami]
-    made_by = {item.instance_id for item in found if item.instance_id and not item.project}
+    has_unmarked = any(item.instance_id and not item.project for item in found)
     released, unclear = _released(ports) if amis else (frozenset[str](), "")
     return SweepRules(
         project=target.project,
@@ -227,7 +227,7 @@ def _rules(
         runs=runs,
         finishable={ami.id for ami in amis if _is_finishable(ports, target, ami)},
         released=released,
-        own_instances={one for one in made_by if evidence_of_instance(ports, target, one)},
+        own_instances=reporting_instances(ports, target) if has_unmarked else (),
         amis_unclear=unclear,
     )
 

@@ -8,6 +8,7 @@ import stat
 import subprocess
 import tempfile
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from lifecycle.adapters.packer_cli import PackerBaker
 from lifecycle.adapters.packer_failure import failure
 from lifecycle.adapters.packer_leftovers import BakeTraces
 from lifecycle.adapters.packer_output import Mask, parse
+from lifecycle.adapters.run_leases import RunLeases
 from lifecycle.domain.models import ModelFile, model_set
 from lifecycle.errors import CapctlError, ExitCode
 from lifecycle.ports.baker import BakeRequest
@@ -205,6 +207,34 @@ def test_report_is_checked_before_the_ami_is_made(tmp_path: Path, monkeypatch: p
 
     with pytest.raises(CapctlError, match="not the set"):
         scene.baker.bake(scene.request(), refuse)
+
+
+def test_packer_holds_the_run_as_long_as_it_lives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    look = """
+    descriptors = ["/proc/self/fd/" + name for name in os.listdir("/proc/self/fd")]
+    held = [os.readlink(each) for each in descriptors if os.path.lexists(each)]
+    message("holds " + " ".join(held))
+    """
+    scene = Scene(tmp_path, monkeypatch, dedent(look) + GOOD)
+    scene.bake()
+    lease = scene.target.folder / ".capctl" / "runs" / RUN.id
+    assert any(str(lease) in line for line in scene.ui.lines)
+    assert not lease.exists()
+
+
+def test_failed_bake_is_forgotten_if_nothing_is_left_and_known_with_what_it_made_if_something_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = Scene(tmp_path, monkeypatch, 'message("AMI: ami-0123456789abcdef0"); finish()')
+    assert scene.failure().code == "bake-failed"
+    assert RunLeases(scene.target).known() == ()
+    disk = {"Ebs": {"SnapshotId": "snap-1"}}
+    scene.ec2.images.append({"ImageId": "ami-0123456789abcdef0", "BlockDeviceMappings": [disk]})
+    scene.ec2.kept.add("snap-1")
+    assert scene.failure().code == "bake-failed"
+    (run,) = RunLeases(scene.target).known()
+    assert (run.id, run.is_held) == (RUN.id, False)
+    assert "ami-0123456789abcdef0" in run.named
 
 
 def test_bake_without_a_report_fails_and_its_ami_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
