@@ -203,7 +203,10 @@ class ForgetRun:
         return f"forget run {self.run.id}"
 
     def apply(self) -> str:
-        if left := [item for item in self.made if self.ports.leftovers.exists(item)]:
+        found = self.ports.leftovers.find(named=self.run.named)
+        left = [item for item in found if item.run_id == self.run.id and item.kind is not LeftoverKind.AMI]
+        left += [item for item in self.made if self.ports.leftovers.exists(item)]
+        if left:
             raise _still_there(str(left[0]))
         self.ports.bake_runs.forget(self.run.id)
         return "forgotten"

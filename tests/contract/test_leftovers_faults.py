@@ -23,6 +23,7 @@ from lifecycle.workflows.execute import execute
 from lifecycle.workflows.sweep import plan_sweep
 from tests.contract.test_leftovers import Account, emulated
 from tests.fakes.clock import FakeClock
+from tests.fakes.objects import FakeObjects
 from tests.fakes.ports import FakePorts
 from tests.fakes.runs import RUN
 from tests.fakes.targets import make_target
@@ -62,15 +63,16 @@ class Sweeper:
         self.ports = cast("Any", FakePorts())
         self.ports.clock = FakeClock(datetime.now(UTC))
         self.ports.leftovers, self.ports.amis = self.account.leftovers, Ec2Amis(session)
+        self.target = replace(make_target(Path("/nowhere")), project=self.project)
+        self.ports.objects = FakeObjects(self.target.bucket)
         self.ids = [self.account.make(kind, self.project, "r1") for kind in LeftoverKind]
         self.ports.bake_runs.add(KnownRun(id="r1", is_held=False))
         self.calls: list[str] = []
 
     def sweep(self) -> bool:
         """Whether everything went as planned."""
-        target = replace(make_target(Path("/nowhere")), project=self.project)
         try:
-            _, plan = plan_sweep(self.ports, target, run_id="r1", older_than=timedelta())
+            _, plan = plan_sweep(self.ports, self.target, run_id="r1", older_than=timedelta())
             return not execute(plan, self.ports, RUN).failures
         except CapctlError:
             return False

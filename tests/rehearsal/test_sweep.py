@@ -9,10 +9,12 @@ import random
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import redirect_stdout, suppress
+from contextlib import closing, redirect_stdout, suppress
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -30,22 +32,53 @@ KILLS = 30
 SWEEP = ("ami", "sweep", "--yes", "--older-than", "0s")
 
 
+# Commands without the second that Python takes to import them: each is a process of its own.
+_PRELOADED = """
+import json, os, sys
+import boto3
+import lifecycle.adapters.aws.amis, lifecycle.adapters.packer_cli, lifecycle.workflows.bake, lifecycle.workflows.execute
+from lifecycle.cli.main import main
+for line in sys.stdin:
+    if not (pid := os.fork()):
+        os.setsid()
+        for descriptor in range(3):
+            os.dup2(os.open(os.devnull, os.O_RDWR), descriptor)
+        sys.argv = ["capctl", *json.loads(line)]
+        main()
+    print(pid, flush=True)
+"""
+
+
 class KilledBakes:
     """The stage, a temporary folder of its own, and commands in this interpreter."""
 
     def __init__(self, stage: Stage, scratch: Path) -> None:
         self.stage, self.scratch = stage, scratch
 
-    def start(self, *words: str) -> subprocess.Popen[str]:
+    @cached_property
+    def _preloaded(self) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            self.stage.command("ami", "bake", *words),
+            [sys.executable, "-c", _PRELOADED],
             cwd=self.stage.folder,
             env={**self.stage.environment, "TMPDIR": str(self.scratch)},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
             text=True,
-            start_new_session=True,
         )
+
+    def start(self) -> int:
+        """The process id of an `ami bake`."""
+        parent = self._preloaded
+        assert parent.stdin
+        assert parent.stdout
+        parent.stdin.write(json.dumps(["ami", "bake"]) + "\n")
+        parent.stdin.flush()
+        return int(parent.stdout.readline())
+
+    def close(self) -> None:
+        with self._preloaded as parent:
+            assert parent.stdin
+            parent.stdin.close()
 
     def done(self, *words: str) -> dict[str, Any]:
         config = ("--config", str(self.stage.folder / "capctl.yaml"), "-o", "json")
@@ -89,38 +122,37 @@ def bakes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KilledBakes]:
         for name, value in stage.environment.items():
             patch.setenv(name, value)
         patch.setattr(tempfile, "tempdir", str(scratch))
-        yield KilledBakes(stage, scratch)
+        with closing(KilledBakes(stage, scratch)) as killed:
+            yield killed
     shutil.rmtree(scratch)
 
 
-def kill(process: subprocess.Popen[str], *, alone: bool) -> None:
+def kill(pid: int, *, alone: bool) -> None:
     """SIGKILL to capctl, and unless `alone` to everything below it, so that nobody cleans up; returns when all of them have ended."""
-    process.send_signal(signal.SIGSTOP)  # or it would see Packer end, and begin to clean up
-    below = descendants(process.pid)
-    for pid in () if alone else below:
+    os.kill(pid, signal.SIGSTOP)  # or it would see Packer end, and begin to clean up
+    below = descendants(pid)
+    for each in (pid,) if alone else (*below, pid):
         with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-    process.kill()
-    await_end(below)
+            os.kill(each, signal.SIGKILL)
+    await_end({pid, *below})
 
 
 def test_whenever_a_bake_is_killed_a_sweep_and_a_bake_give_one_verified_ami_and_nothing_else(
     bakes: KilledBakes,
 ) -> None:
     begun = time.monotonic()
-    with bakes.start() as whole:
-        whole.communicate()
+    await_end({bakes.start()})
     whole_s = time.monotonic() - begun
-    assert whole.returncode == 0
+    assert list(bakes.stage.amis().values()) == ["verified"]
     bakes.forget()
     chance = random.Random(20261121)
     swept: dict[str, int] = {}
     for number in range(KILLS):
         moment_s = whole_s * (number + chance.random()) / KILLS
-        with bakes.start() as process:
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(moment_s)
-            kill(process, alone=number % 5 == 0)
+        pid = bakes.start()
+        with suppress(AssertionError):
+            await_end({pid}, timeout_s=moment_s)
+        kill(pid, alone=number % 5 == 0)
         document = bakes.done(*SWEEP)
         for one in document["leftovers"]:
             swept[one["kind"]] = swept.get(one["kind"], 0) + (one["outcome"] == "removed")
@@ -137,13 +169,10 @@ def test_whenever_a_bake_is_killed_a_sweep_and_a_bake_give_one_verified_ami_and_
 def test_sweep_beside_a_live_bake_touches_nothing_of_it(bakes: KilledBakes) -> None:
     bakes.forget()
     seen = 0
-    with bakes.start() as process:
-        while process.poll() is None:
-            document = bakes.done(*SWEEP)
-            assert [one for one in document["leftovers"] if one["outcome"] != "kept"] == []
-            seen += len(document["leftovers"])
-        assert process.stderr
-        said = process.stderr.read()
-    assert process.returncode == 0, said
+    pid = bakes.start()
+    while Path(f"/proc/{pid}/exe").exists():
+        document = bakes.done(*SWEEP)
+        assert [one for one in document["leftovers"] if one["outcome"] != "kept"] == []
+        seen += len(document["leftovers"])
     assert seen
     assert (list(bakes.stage.amis().values()), bakes.left()) == (["verified"], [])

@@ -70,7 +70,7 @@ class Ec2Leftovers:
             loose = {"Name": "status", "Values": ["available"]}
             volumes = self._pages("describe_volumes", "Volumes", Filters=[*marked, loose])
             found += [_made(LeftoverKind.VOLUME, one["VolumeId"], one, created=one["CreateTime"]) for one in volumes]
-            found += self._snapshots({image["ImageId"] for image in images})
+            found += self._snapshots({image["ImageId"] for image in images}, instances)
             found += self._temporary(instances)
         return tuple(item for item in found if item.project in {"", self._project})
 
@@ -131,7 +131,9 @@ class Ec2Leftovers:
         made = _made(LeftoverKind.AMI, image["ImageId"], image, name=name, created=created)
         return replace(made, run_id=made.run_id or run_in_name(self._project, name) or "")
 
-    def _snapshots(self, ami_ids: set[str]) -> Iterator[Leftover]:
+    def _snapshots(self, ami_ids: set[str], baking: list[dict[str, Any]]) -> Iterator[Leftover]:
+        """Those whose AMI is gone; one without tags is of its instance's run, as long as EC2 shows that instance."""
+        tags_of = {one["InstanceId"]: one.get("Tags") for one in baking}
         for one in self._pages("describe_snapshots", "Snapshots", OwnerIds=["self"]):
             text = one.get("Description", "")
             made = _MADE_WITH_AMI.match(text) or _COPIED_WITH_AMI.match(text)
@@ -140,7 +142,7 @@ class Ec2Leftovers:
                 yield _made(
                     LeftoverKind.SNAPSHOT,
                     one["SnapshotId"],
-                    one,
+                    {"Tags": one.get("Tags") or tags_of.get(instance)},
                     name=made["ami"],
                     created=one["StartTime"],
                     instance_id=instance,

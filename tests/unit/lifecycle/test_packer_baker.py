@@ -157,7 +157,6 @@ def test_nothing_of_a_bake_stays_in_the_temporary_folder(scene: Scene) -> None:
 def test_folder_of_a_killed_bake_is_removed_by_the_next(scene: Scene) -> None:
     abandoned = scene.scratch / "capctl-bake-killed"
     abandoned.mkdir()
-    (abandoned / ".lock").touch()
     (abandoned / "models.tsv").write_text(URL)
     scene.bake()
     assert not abandoned.exists()

@@ -106,7 +106,6 @@ def test_folder_of_a_dead_run_is_found_and_removed_and_that_of_a_live_one_stays(
     orphaned = tmp_path / f"{BAKE_FOLDER}orphaned"  # capctl is dead, its Packer is not
     for folder in (dead, orphaned):
         folder.mkdir()
-        (folder / ".lock").touch()
     runs = RunLeases(target)
     with private_folder(f"{BAKE_FOLDER}live") as live, held(target, "r1", until=UNTIL) as lease:
         lease.name([str(orphaned)])
