@@ -36,7 +36,7 @@ SWEEP = ("ami", "sweep", "--yes", "--older-than", "0s")
 _PRELOADED = """
 import json, os, sys
 import boto3
-import lifecycle.adapters.aws.amis, lifecycle.adapters.packer_cli, lifecycle.workflows.bake, lifecycle.workflows.execute
+import lifecycle.adapters.aws.amis, lifecycle.workflows.bake, lifecycle.workflows.execute
 from lifecycle.cli.main import main
 for line in sys.stdin:
     if not (pid := os.fork()):
