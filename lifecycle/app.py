@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from lifecycle.domain.run import Run
     from lifecycle.ports.ami_users import AmiUsers
     from lifecycle.ports.amis import Amis
+    from lifecycle.ports.bake_runs import BakeRuns
     from lifecycle.ports.baker import Baker
     from lifecycle.ports.base_builder import BaseBuilder
     from lifecycle.ports.channels import Channels
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from lifecycle.ports.instances import Instances
     from lifecycle.ports.jobs import Jobs
     from lifecycle.ports.journal import Journal
+    from lifecycle.ports.leftovers import Leftovers
     from lifecycle.ports.model_lock import ModelLock
     from lifecycle.ports.model_source import ModelSource
     from lifecycle.ports.objects import ObjectStore
@@ -80,6 +82,12 @@ class App:
         return Ec2Amis(self.session, region)
 
     @cached_property
+    def bake_runs(self) -> BakeRuns:
+        from lifecycle.adapters.run_leases import RunLeases
+
+        return RunLeases(self.target)
+
+    @cached_property
     def baker(self) -> Baker:
         from lifecycle.adapters.packer_cli import PackerBaker
 
@@ -128,6 +136,12 @@ class App:
         from lifecycle.adapters.journal_file import FileJournal
 
         return FileJournal(self.target.folder / ".capctl" / f"journal-{self.target.name}.jsonl")
+
+    @cached_property
+    def leftovers(self) -> Leftovers:
+        from lifecycle.adapters.aws.leftovers import Ec2Leftovers
+
+        return Ec2Leftovers(self.session, self.target.project)
 
     @cached_property
     def model_lock(self) -> ModelLock:

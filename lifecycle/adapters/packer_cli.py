@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import packer
+from lifecycle.adapters.aws.leftovers import Ec2Leftovers
 from lifecycle.adapters.aws.session import AwsSession
 from lifecycle.adapters.packer_failure import failure
 from lifecycle.adapters.packer_leftovers import BakeTraces, remove_leftovers
@@ -20,6 +21,7 @@ from lifecycle.adapters.packer_output import Mask, Record, parse
 from lifecycle.adapters.packer_pending import keep_unfinished
 from lifecycle.adapters.packer_process import StreamingPacker
 from lifecycle.adapters.private_folder import private_folder
+from lifecycle.adapters.run_leases import BAKE_FOLDER, Lease, held
 from lifecycle.config.target import Target
 from lifecycle.domain.ami import AmiId, Tag, parse_ami_id
 from lifecycle.domain.digest import Digest, canonical_json, digest_of
@@ -79,12 +81,21 @@ class PackerBaker:
     def bake(self, request: BakeRequest, accept: Callable[[dict[str, Any]], None]) -> AmiId:
         executable = _packer_program()
         with ExitStack() as stack:
-            folder = stack.enter_context(private_folder("capctl-bake-"))
-            ec2, environment = self._session.client("ec2"), self._environment(folder)
+            folder = stack.enter_context(private_folder(BAKE_FOLDER))
+            environment = self._environment(folder)
+            lease = stack.enter_context(held(self._target, request.run_id, until=request.tags.get(Tag.RUN_UNTIL, "")))
+            lease.name([str(folder)])
             secrets = [environment.get("AWS_SECRET_ACCESS_KEY", ""), environment.get("AWS_SESSION_TOKEN", "")]
             log = self._target.folder / ".capctl" / "logs" / f"bake-{request.run_id}.log"
             watch = stack.enter_context(
-                _Watch(log, Mask([*secrets, *request.downloads.values()]), folder / "evidence.json", accept, self._ui)
+                _Watch(
+                    log,
+                    Mask([*secrets, *request.downloads.values()]),
+                    folder / "evidence.json",
+                    accept,
+                    lease,
+                    self._ui,
+                )
             )
             self._write_inputs(request, folder)
             runner = StreamingPacker(
@@ -93,6 +104,7 @@ class PackerBaker:
                 environment=environment,
                 timeout_s=self._target.settings.ami.timeout_s,
                 on_line=watch.line,
+                inherits=(lease.descriptor,),
             )
             try:
                 status, _, _ = runner.build(
@@ -105,27 +117,29 @@ class PackerBaker:
             except CapctlError as error:
                 told, amis = error, watch.traces.amis
                 if watch.is_accepted:
-                    told = keep_unfinished(ec2, amis, request.tags, error, warn=self._ui.warn)
-                self._clean_up(ec2, watch.traces, request.run_id)
+                    told = keep_unfinished(self._session.client("ec2"), amis, request.tags, error, warn=self._ui.warn)
+                lease.leaves_nothing = self._clean_up(watch.traces, request.run_id)
                 if told is error:
                     raise
                 raise told from error
             except BaseException:
-                self._clean_up(ec2, watch.traces, request.run_id)
+                lease.leaves_nothing = self._clean_up(watch.traces, request.run_id)
                 raise
 
-    def _clean_up(self, ec2: Any, traces: BakeTraces, run_id: str) -> None:
-        where = f"look for resources tagged `{Tag.RUN}={run_id}`"
+    def _clean_up(self, traces: BakeTraces, run_id: str) -> bool:
+        """Whether nothing is left."""
+        where = f"look for resources tagged `{Tag.RUN}={run_id}`, or run `capctl ami sweep`"
         try:
-            removal = remove_leftovers(ec2, traces, run_id)
+            removal = remove_leftovers(Ec2Leftovers(self._session, self._target.project), traces, run_id)
         except CapctlError as error:
             # The failure of the bake is what the caller must see.
             self._ui.warn(f"{error.message}; {where}")
-            return
+            return False
         for removed in removal.removed:
             self._ui.note(f"removed `{removed}`, which the bake had left")
         for left in removal.left:
             self._ui.warn(f"{left}; {where}")
+        return not removal.left
 
     def _baked(self, folder: Path) -> AmiId:
         try:
@@ -198,13 +212,22 @@ class PackerBaker:
 class _Watch:
     """One bake as it is followed: the log, the person at the terminal, the evidence, the traces in EC2."""
 
-    def __init__(self, log: Path, mask: Mask, evidence: Path, accept: Callable[[dict[str, Any]], None], ui: Ui) -> None:
+    def __init__(
+        self,
+        log: Path,
+        mask: Mask,
+        evidence: Path,
+        accept: Callable[[dict[str, Any]], None],
+        lease: Lease,
+        ui: Ui,
+    ) -> None:
         self._log = _opened(log)
         self._mask = mask
         self._evidence = evidence
         self._accept = accept
         self._is_reported = False
         self.is_accepted = False
+        self._lease = lease
         self._ui = ui
         self.lines: list[str] = []
         self.traces = BakeTraces()
@@ -223,6 +246,7 @@ class _Watch:
             self._log.flush()
             self.lines.append(text)
             self.traces.look(text)
+            self._lease.name(self.traces.all)
             self._tell(record, text)
         self._look_for_evidence()
 

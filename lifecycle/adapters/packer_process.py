@@ -17,16 +17,15 @@ from typing import Any, TextIO
 from packerpy import PackerExecutable
 
 from lifecycle.errors import TimedOut
-
-# On AWS a cancelled Packer waits for its instance to terminate before it deletes key pair and security group.
-GRACE_S = 600.0
+from lifecycle.ports.baker import GRACE_S
 
 
 class StreamingPacker(PackerExecutable):  # type: ignore[misc]
     """`PackerExecutable` whose lines reach `on_line` as they are written. Made for one command.
 
     The group gets SIGTERM when `timeout_s` is over, when `on_line` raises and when the caller is interrupted; it is awaited for
-    `grace_s`, then killed. A second interruption during that wait kills it at once.
+    `grace_s`, then killed. A second interruption during that wait kills it at once. Packer and its plugins get the descriptors `inherits`
+    too.
     """
 
     def __init__(
@@ -38,6 +37,7 @@ class StreamingPacker(PackerExecutable):  # type: ignore[misc]
         timeout_s: float,
         on_line: Callable[[str], None],
         grace_s: float = GRACE_S,
+        inherits: tuple[int, ...] = (),
     ) -> None:
         super().__init__(executable, machine_readable=True)
         self._folder = folder
@@ -45,6 +45,7 @@ class StreamingPacker(PackerExecutable):  # type: ignore[misc]
         self._timeout_s = timeout_s
         self._on_line = on_line
         self._grace_s = grace_s
+        self._inherits = inherits
 
     @staticmethod
     def _explode_args(**options: Any) -> list[str]:
@@ -101,7 +102,7 @@ class StreamingPacker(PackerExecutable):  # type: ignore[misc]
                 env=self._environment,
                 start_new_session=True,
                 # Packer holds the reading end too: should capctl be killed, Packer cleans up instead of dying of a broken pipe.
-                pass_fds=(read_end,),
+                pass_fds=(read_end, *self._inherits),
             )
         finally:
             os.close(write_end)

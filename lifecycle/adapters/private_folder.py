@@ -10,8 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-_LOCK = ".lock"
-
 
 @contextmanager
 def private_folder(prefix: str) -> Iterator[Path]:
@@ -19,20 +17,52 @@ def private_folder(prefix: str) -> Iterator[Path]:
 
     It lies in the system's temporary folder, because Packer makes sockets in it, whose paths must be short.
     """
-    _remove_abandoned(Path(tempfile.gettempdir()), prefix)
-    with (
-        tempfile.TemporaryDirectory(prefix=prefix, ignore_cleanup_errors=True) as name,
-        (Path(name) / _LOCK).open("w") as lock,
-    ):
-        fcntl.flock(lock, fcntl.LOCK_EX)  # the kernel lets it go with the process, however that ends
-        yield Path(name)
+    for folder in abandoned(prefix):
+        remove_abandoned(folder)
+    folder, descriptor = _made(prefix)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(descriptor)
 
 
-def _remove_abandoned(parent: Path, prefix: str) -> None:
-    for folder in parent.glob(f"{prefix}*"):
-        with suppress(OSError):
-            if folder.stat().st_uid != os.getuid():
-                continue
-            with (folder / _LOCK).open() as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(folder, ignore_errors=True)
+def abandoned(prefix: str) -> tuple[Path, ...]:
+    """This user's folders of that name that lost their owner."""
+    found = []
+    for folder in sorted(Path(tempfile.gettempdir()).glob(f"{prefix}*")):
+        with suppress(OSError), _locked(folder, fcntl.LOCK_SH):
+            found.append(folder)
+    return tuple(found)
+
+
+def remove_abandoned(folder: Path) -> None:
+    """Remove such a folder; one that has an owner stays."""
+    with suppress(OSError), _locked(folder, fcntl.LOCK_EX):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _made(prefix: str) -> tuple[Path, int]:
+    """A folder and its lock, which the kernel lets go with the process, however that ends. No file in it is the lock, since a removal
+    that is killed may have removed that file and not yet the others."""
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=prefix))
+        with suppress(FileNotFoundError):  # another run took it for abandoned, before it was locked
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if folder.exists():
+                return folder, descriptor
+            os.close(descriptor)
+
+
+@contextmanager
+def _locked(folder: Path, how: int) -> Iterator[None]:
+    """Raises OSError when somebody else has the lock, or the folder is another user's."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        if os.fstat(descriptor).st_uid != os.getuid():
+            raise PermissionError(folder)
+        fcntl.flock(descriptor, how | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(descriptor)

@@ -17,6 +17,7 @@ from lifecycle.cli import (
     ami_promote,
     ami_prune,
     ami_share,
+    ami_sweep,
     ami_text,
 )
 from lifecycle.cli.context import Invocation, NounGroup, dry_run_option, pass_invocation
@@ -126,3 +127,4 @@ command.add_command(ami_disable.command, "disable")
 command.add_command(ami_promote.command)
 command.add_command(ami_prune.command, "prune")
 command.add_command(ami_share.command, "share")
+command.add_command(ami_sweep.sweep)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from lifecycle.workflows.list_amis import AmiDetails, AmiList, ListedAmi
     from lifecycle.workflows.list_channels import ChannelState
     from lifecycle.workflows.prune import Pruning
+    from lifecycle.workflows.sweep import Swept
     from lifecycle.workflows.verify_ami import AmiReport
 
 
@@ -258,6 +259,25 @@ def ami_prune(pruning: Pruning, done: Done | None, *, now: datetime) -> Document
         "saved_usd_per_month": round(pruning.saved.usd, 4),
         "saved_later_usd_per_month": round(pruning.saved_later.usd, 4),
         "unread": _unread(pruning.unread),
+    }
+
+
+def ami_sweep(swept: Swept) -> Document:
+    """What became of each leftover: `removed`, `kept`, or `left` where it should have gone and did not."""
+    return {
+        "changed": swept.is_changed,
+        "leftovers": [
+            {
+                "outcome": outcome,
+                "kind": verdict.item.kind,
+                "id": verdict.item.id,
+                "name": verdict.item.name or None,
+                "run": verdict.run_id or None,
+                "created": utc(verdict.item.created.isoformat()) if verdict.item.created else None,
+                "because": verdict.because,
+            }
+            for verdict, outcome in swept.outcomes()
+        ],
     }
 
 

@@ -124,6 +124,14 @@ def parse_ami_id(text: str) -> AmiId:
     return AmiId(text)
 
 
+def run_in_name(project: str, name: str) -> str | None:
+    """The run that `name` tells of, as that of a forced bake's AMI does, or ""; None for what is no name of the project's AMIs."""
+    found = re.fullmatch(
+        rf"{re.escape(project)}-models-[0-9a-f]{{12}}-[0-9a-z]{{1,8}}(?:-(?P<run>[0-9]{{8}}-.+))?", name
+    )
+    return (found["run"] or "") if found else None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BakeInputs:
     """Everything that decides what a bake produces; time, user and run do not enter."""

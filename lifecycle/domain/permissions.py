@@ -13,6 +13,24 @@ READ_OBJECTS = ("s3:GetObject", "s3:ListBucket")
 READ_SOURCE = READ_OBJECTS
 # What the instance of a bake reported; older AMIs name that instance in their snapshots only.
 READ_EVIDENCE = (*READ_AMIS, "ec2:DescribeSnapshots", *READ_OBJECTS)
+# What bakes that ended badly left, all of which carries or is of Packer's names.
+READ_LEFTOVERS = (
+    *READ_AMIS,
+    "ec2:DescribeInstances",
+    "ec2:DescribeKeyPairs",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSecurityGroups",
+    "ec2:DescribeSnapshots",
+    "ec2:DescribeVolumes",
+)
+REMOVE_LEFTOVERS = (
+    "ec2:DeleteKeyPair",
+    "ec2:DeleteSecurityGroup",
+    "ec2:DeleteSnapshot",
+    "ec2:DeleteVolume",
+    "ec2:DeregisterImage",
+    "ec2:TerminateInstances",
+)
 
 READ_IMAGES = (
     "ecr:BatchCheckLayerAvailability",

@@ -36,6 +36,7 @@ class Plan:
     `because` says why something, or nothing, is to be done, in one phrase, and `details` tell it line by line. `after` lies beyond the
     point of no return: a failure there takes nothing back and fails no command. `undo` is applied when one of `steps` ends in a verdict
     (`CapctlError.is_verdict`); it is one flat list, whichever step that was, since every undo step looks itself at what there is to undo.
+    With `goes_on` a step that fails stops no other: they need nothing of each other.
     """
 
     title: str
@@ -44,6 +45,7 @@ class Plan:
     after: tuple[Step[Any], ...] = ()
     undo: tuple[Step[Any], ...] = ()
     details: tuple[str, ...] = ()
+    goes_on: bool = False
 
     def render(self) -> str:
         """The plan as text, numbered, for people."""
@@ -61,7 +63,8 @@ class Plan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
-    """What came of each step of a plan that ran to its end; `failures` are of steps in `Plan.after`."""
+    """What came of each step of a plan that ran to its end; `failures` are of steps in `Plan.after`, or of a
+    plan that goes on."""
 
     results: tuple[tuple[Step[Any], Any], ...] = ()
     failures: tuple[tuple[Step[Any], CapctlError], ...] = ()

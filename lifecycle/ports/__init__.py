@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from lifecycle.ports.ami_users import AmiUsers
     from lifecycle.ports.amis import Amis
+    from lifecycle.ports.bake_runs import BakeRuns
     from lifecycle.ports.baker import Baker
     from lifecycle.ports.base_builder import BaseBuilder
     from lifecycle.ports.channels import Channels
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from lifecycle.ports.instances import Instances
     from lifecycle.ports.jobs import Jobs
     from lifecycle.ports.journal import Journal
+    from lifecycle.ports.leftovers import Leftovers
     from lifecycle.ports.model_lock import ModelLock
     from lifecycle.ports.model_source import ModelSource
     from lifecycle.ports.objects import ObjectStore
@@ -36,6 +38,8 @@ class Ports(Protocol):
         """AMIs of the target's account in any region."""
 
     @property
+    def bake_runs(self) -> BakeRuns: ...
+    @property
     def baker(self) -> Baker: ...
     @property
     def base_builder(self) -> BaseBuilder: ...
@@ -51,6 +55,8 @@ class Ports(Protocol):
     def jobs(self) -> Jobs: ...
     @property
     def journal(self) -> Journal: ...
+    @property
+    def leftovers(self) -> Leftovers: ...
     @property
     def model_lock(self) -> ModelLock: ...
     @property

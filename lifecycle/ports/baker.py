@@ -10,6 +10,9 @@ from lifecycle.domain.models import ModelSet
 from lifecycle.domain.place import Place
 from lifecycle.errors import CapctlError
 
+# Longer than `ami.timeout_s` and this no bake lives: so many seconds a cancelled one gets to clean up.
+GRACE_S = 600.0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BakeRequest:

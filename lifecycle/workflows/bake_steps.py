@@ -1,6 +1,7 @@
 """The steps of a bake; each finds the AMI by its name, so that a bake can go on where another run ended."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from lifecycle.config.target import Target
@@ -9,14 +10,14 @@ from lifecycle.domain.digest import brief
 from lifecycle.domain.evidence import differences, parse_evidence
 from lifecycle.domain.measures import counted, size_text
 from lifecycle.domain.models import ModelSet
-from lifecycle.domain.permissions import READ_AMIS, READ_EVIDENCE
+from lifecycle.domain.permissions import READ_AMIS, READ_EVIDENCE, READ_LEFTOVERS, REMOVE_LEFTOVERS
 from lifecycle.domain.place import Place
 from lifecycle.domain.plan import Step
 from lifecycle.domain.run import Run
 from lifecycle.errors import CapctlError
 from lifecycle.ports import Ports
 from lifecycle.ports.amis import Amis
-from lifecycle.ports.baker import AmiNameTaken, BakeRequest
+from lifecycle.ports.baker import GRACE_S, AmiNameTaken, BakeRequest
 from lifecycle.workflows.ami_status import SetStatus, require_snapshot_tags, require_tags
 from lifecycle.workflows.bake_evidence import keep_evidence, read_evidence
 from lifecycle.workflows.boot_ami import BOOT_AMI
@@ -61,7 +62,7 @@ _OWN_KEY = (
     "kms:ReEncryptTo",
 )
 # Beyond Packer's own, to remove what a bake left that failed.
-_REMOVE_LEFTOVERS = ("ec2:DeleteSnapshot", "ec2:DeleteVolume", "ec2:DeregisterImage", "ec2:DescribeKeyPairs")
+_REMOVE_LEFTOVERS = (*READ_LEFTOVERS, *REMOVE_LEFTOVERS)
 # What an AMI has of the run that made it, not of what went into it.
 _MARKS = (Tag.RUN.value, Tag.MADE_BY.value)
 
@@ -99,7 +100,13 @@ class BakeAmi:
                 file.path: self.ports.objects.presign(object_uri(self.target, file), expires_s=expires_s)
                 for file in self.models.files
             },
-            tags=self.tags,
+            # No longer can the bake live; who finds something of it later need not ask for it.
+            tags={
+                **self.tags,
+                Tag.RUN_UNTIL.value: (self.ports.clock.now() + timedelta(seconds=expires_s + GRACE_S)).isoformat(
+                    timespec="seconds"
+                ),
+            },
             run_id=self.run.id,
             place=place,
         )

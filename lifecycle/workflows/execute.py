@@ -21,10 +21,15 @@ def execute(plan: Plan, ports: Ports, run: Run) -> Done:
     if not plan.steps:
         ports.ui.note(f"{plan.title}: {plan.because}")
     results: list[tuple[Step[Any], Any]] = []
+    failures: list[tuple[Step[Any], CapctlError]] = []
     for step in plan.steps:
         try:
             results.append((step, _apply(step, plan, ports, run)))
         except CapctlError as failure:
+            if plan.goes_on and not isinstance(failure, Interrupted):
+                ports.ui.warn(f"{step.describe()}: {failure.message}")
+                failures.append((step, failure))
+                continue
             if not failure.is_verdict or not plan.undo:
                 raise
             _undo(plan, failure, ports, run)
@@ -35,7 +40,6 @@ def execute(plan: Plan, ports: Ports, run: Run) -> Done:
                 details=failure.details,
                 evidence=failure.evidence,
             ) from failure
-    failures: list[tuple[Step[Any], CapctlError]] = []
     for step in plan.after:
         try:
             results.append((step, _apply(step, plan, ports, run)))

@@ -8,6 +8,7 @@ from typing import Any
 from images.checks import Violation
 from lifecycle.cli import ami_documents, documents
 from lifecycle.config.origins import Setting
+from lifecycle.domain import sweep
 from lifecycle.domain.ami import AmiId, AmiRecord, AmiState, AmiStatus, Grant, SnapshotRecord, Tag
 from lifecycle.domain.ami_difference import AmiContent, difference
 from lifecycle.domain.channel import Channel, ChannelEntry, Note
@@ -34,6 +35,7 @@ from lifecycle.workflows.list_channels import ChannelState
 from lifecycle.workflows.prune import Pruning
 from lifecycle.workflows.prune_steps import DeregisterAmi
 from lifecycle.workflows.status import ReleaseStatus, Status
+from lifecycle.workflows.sweep import Swept
 from lifecycle.workflows.verify_ami import AmiReport
 from lifecycle.workflows.verify_models import ModelsReport
 from tests.fakes.ports import FakePorts
@@ -193,6 +195,19 @@ _STATUS = Status(
 )
 
 
+_VERDICT = sweep.Verdict(
+    item=sweep.Leftover(
+        kind=sweep.LeftoverKind.SECURITY_GROUP,
+        id="sg-0123456789abcdef0",
+        name="packer_6b017302-b7ff-4cd4-17d0-c0adf521ba5e",
+        created=datetime.fromisoformat(_AT),
+    ),
+    run_id="20261121-150702-abcdef",
+    removes=True,
+    because="run `20261121-150702-abcdef` is dead",
+)
+
+
 class _Step:
     permissions = ("dynamodb:PutItem", "dynamodb:GetItem")
 
@@ -264,6 +279,7 @@ SAMPLES: dict[str, dict[str, Any]] = {
         Done(results=((DeregisterAmi(ports=FakePorts(), target=make_target(Path()), ami=_AMI), Removal()),)),
         now=datetime.fromisoformat("2027-01-30T15:07:02+00:00"),
     ),
+    "ami-sweep": ami_documents.ami_sweep(Swept(verdicts=(_VERDICT,), is_changed=True)),
     "ami-verification": ami_documents.ami_verification(
         AmiReport(ami=_AMI, checks=_CHECKS), not_checked=("a boot of the AMI",)
     ),

@@ -54,6 +54,10 @@ class FakeAmis:
         self.snapshot_tags |= {snapshot: dict(record.tags) for snapshot in record.snapshot_ids}
         return record
 
+    def own(self) -> tuple[AmiRecord, ...]:
+        """Every AMI of the account, for the fakes beside this one."""
+        return tuple(self._own.values())
+
     def change(self, ami_id: AmiId, *, state: AmiState) -> None:
         """What happens to an AMI by itself."""
         self._own[ami_id] = replace(self._own[ami_id], state=state)

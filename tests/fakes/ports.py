@@ -5,6 +5,7 @@ from lifecycle.ports.model_lock import ModelLock
 from lifecycle.ports.model_source import ModelSource
 from tests.fakes.ami_users import FakeAmiUsers
 from tests.fakes.amis import FakeAmis
+from tests.fakes.bake_runs import FakeBakeRuns
 from tests.fakes.baker import FakeBaker
 from tests.fakes.channels import FakeChannels
 from tests.fakes.clock import FakeClock
@@ -12,6 +13,7 @@ from tests.fakes.images import FakeBaseBuilder, FakeCode, FakeImageRegistry
 from tests.fakes.instances import FakeInstances
 from tests.fakes.jobs import FakeJobs
 from tests.fakes.journal import FakeJournal
+from tests.fakes.leftovers import FakeLeftovers
 from tests.fakes.model_lock import FakeModelLock
 from tests.fakes.objects import FakeObjects
 from tests.fakes.pointers import FakePointers
@@ -39,11 +41,13 @@ class FakePorts:
     ) -> None:
         self.ami_users = FakeAmiUsers()
         self.amis = amis or FakeAmis()
+        self.bake_runs = FakeBakeRuns()
         self.baker = baker or FakeBaker(self.amis)
         self.elsewhere: dict[str, FakeAmis] = {}
         self.channels = FakeChannels()
         self.clock = FakeClock()
         self.journal = FakeJournal()
+        self.leftovers = FakeLeftovers(self.amis)
         self.model_lock = model_lock or FakeModelLock()
         self.objects = objects or FakeObjects(OUTPUTS.bucket)
         self.model_source = model_source or BucketSource(self.objects, f"s3://{OUTPUTS.bucket}/source", exclude=())

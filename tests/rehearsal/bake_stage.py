@@ -1,4 +1,4 @@
-"""Where bakes are tested: an emulator with machines, and a project whose models are locked and pushed."""
+"""A project whose models are locked and pushed, on an emulator whose instances are machines; and what no bake may leave there."""
 
 from __future__ import annotations
 
@@ -6,12 +6,10 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 import packer
 from lifecycle.rehearsal import leftovers
@@ -46,8 +44,8 @@ class Stage:
         self.passphrase = "rehearsal"
         self.packer: dict[str, str] = {}
 
-    def write_project(self) -> None:
-        for path, data in {**CONTENTS, "src/train.py": b"never shipped", "models/r.csv": b"never shipped"}.items():
+    def write_project(self, contents: Mapping[str, bytes]) -> None:
+        for path, data in {**contents, "src/train.py": b"never shipped", "models/r.csv": b"never shipped"}.items():
             (self.folder / "models" / path).parent.mkdir(parents=True, exist_ok=True)
             (self.folder / "models" / path).write_bytes(data)
         text = CONFIGURATION.format(
@@ -107,11 +105,12 @@ class Stage:
 
 
 @contextmanager
-def bake_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    with emulated_machines(tmp_path_factory.mktemp("state")) as emulator:
-        stage = Stage(emulator, tmp_path_factory.mktemp("bake") / "project")
+def bake_stage(state: Path, folder: Path, contents: Mapping[str, bytes] = CONTENTS) -> Iterator[Stage]:
+    """The emulator with its state in `state`, the project in `folder` with `contents` as models. Skips where there can be no machines."""
+    with emulated_machines(state) as emulator:
+        stage = Stage(emulator, folder)
         stage.folder.mkdir()
-        stage.write_project()
+        stage.write_project(contents)
         stage.aws.s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
         stage.answer("models", "lock")
         stage.answer("models", "push")

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from lifecycle.domain.permissions import CHANGE_STATE, PUSH_IMAGES
+from lifecycle.domain.permissions import CHANGE_STATE, PUSH_IMAGES, READ_LEFTOVERS, REMOVE_LEFTOVERS
 from lifecycle.rehearsal.emulator.calls import JOB_KEY_ID
 from lifecycle.rehearsal.stage import APP_ID
 from tests.dev.iam import command_actions, is_read, job_actions
@@ -59,8 +59,7 @@ NOT_SHOWN: Mapping[str, str] = {
         "the way to an instance through Session Manager",
     ),
     **dict.fromkeys(
-        ("ec2:DeleteSnapshot", "ec2:DeleteVolume", "ec2:DeregisterImage", "ec2:DescribeKeyPairs"),
-        "removes what a bake or a copy left that failed or was killed",
+        (*READ_LEFTOVERS, *REMOVE_LEFTOVERS), "finds and removes what a bake or a copy left that failed or was killed"
     ),
     **dict.fromkeys(
         (
@@ -75,7 +74,6 @@ NOT_SHOWN: Mapping[str, str] = {
     ),
     "batch:TerminateJob": "ends the smoke job of a command that was interrupted or gave up",
     "ec2:DescribeRegions": "Packer checks the region, but not that of an emulator",
-    "ec2:DescribeSnapshots": "for AMIs from before EC2 said which instance they were made from",
     "ec2:ModifySnapshotAttribute": "an AMI under the default EBS key, as the rehearsal's, is shared with nobody",
     "ec2:DescribeSubnets": "Packer looks `ami.subnet_ids` up, which a rehearsal leaves out",
     "iam:CreateServiceLinkedRole": "Batch makes its own role in an account that has never used it",

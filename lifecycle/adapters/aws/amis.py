@@ -71,7 +71,7 @@ class Ec2Amis:
                 Owners=["self"], IncludeDisabled=True, Filters=[{"Name": "name", "Values": [name]}]
             )
         # One that was deregistered is still shown for a while; its name is free.
-        found = (record for record in map(_record, answer["Images"]) if record.state is not AmiState.DEREGISTERED)
+        found = (record for record in map(ami_record, answer["Images"]) if record.state is not AmiState.DEREGISTERED)
         return next(found, None)
 
     def list(self, project: str) -> tuple[AmiRecord, ...]:
@@ -80,7 +80,7 @@ class Ec2Amis:
             pages = self._ec2.get_paginator("describe_images").paginate(
                 Owners=["self"], IncludeDisabled=True, Filters=filters, PaginationConfig={"PageSize": _PAGE}
             )
-            found = [_record(image) for page in pages for image in page["Images"]]
+            found = [ami_record(image) for page in pages for image in page["Images"]]
         return tuple(sorted(found, key=lambda ami: (ami.created, ami.id), reverse=True))
 
     def snapshots(self, ids: Collection[str]) -> tuple[SnapshotRecord, ...]:
@@ -224,14 +224,15 @@ class Ec2Amis:
                 if is_missing(error):
                     return None
                 raise
-        return _record(images[0]) if images else None
+        return ami_record(images[0]) if images else None
 
 
 def _missing(ami_id: AmiId) -> CapctlError:
     return CapctlError("ami-missing", f"There is no AMI `{ami_id}`", hint="Run `capctl ami ls` to see those that exist")
 
 
-def _record(image: dict[str, Any]) -> AmiRecord:
+def ami_record(image: dict[str, Any]) -> AmiRecord:
+    """An AMI as EC2 describes it, in our words."""
     sizes_gib = (mapping.get("Ebs", {}).get("VolumeSize", 0) for mapping in image.get("BlockDeviceMappings", []))
     return AmiRecord(
         id=AmiId(image["ImageId"]),

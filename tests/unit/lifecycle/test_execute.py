@@ -1,6 +1,6 @@
 """Running a plan: apply, read back, write down; restore when what was tried proves bad."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -210,3 +210,15 @@ def test_an_unwritable_journal_does_not_hide_why_a_step_failed(world: World, por
     ports.journal.append = refuse_the_end  # type: ignore[method-assign]
     with pytest.raises(CapctlError, match="no answer"):
         execute(_plan(MarkStep(world=world, name="a", fails=CapctlError("no-answer", "no answer"))), ports, RUN)
+
+
+def test_in_a_plan_that_goes_on_a_failure_stops_no_other_step_but_a_signal_does(world: World, ports: FakePorts) -> None:
+    fails = MarkStep(world=world, name="second", fails=CapctlError("aws-failed", "AWS call failed"))
+    plan = _plan(MarkStep(world=world, name="first"), fails, MarkStep(world=world, name="third"))
+    done = execute(replace(plan, goes_on=True), ports, RUN)
+    assert world.done == ["first", "third"]
+    assert [(step.describe(), error.code) for step, error in done.failures] == [("second", "aws-failed")]
+    assert ("second", "failed: aws-failed") in _outcomes(ports)
+    interrupted = replace(fails, fails=Interrupted("interrupted", "The command was interrupted"))
+    with pytest.raises(Interrupted):
+        execute(replace(plan, steps=(interrupted, *plan.steps), goes_on=True), ports, RUN)

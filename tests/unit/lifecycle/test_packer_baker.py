@@ -8,6 +8,7 @@ import stat
 import subprocess
 import tempfile
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from lifecycle.adapters.packer_cli import PackerBaker
 from lifecycle.adapters.packer_failure import failure
 from lifecycle.adapters.packer_leftovers import BakeTraces
 from lifecycle.adapters.packer_output import Mask, parse
+from lifecycle.adapters.run_leases import RunLeases
 from lifecycle.domain.models import ModelFile, model_set
 from lifecycle.domain.place import Place
 from lifecycle.errors import CapctlError, ExitCode, Interrupted
@@ -42,6 +44,9 @@ class FakeEc2:
         self.kept: set[str] = set()
         self.refused = False
 
+    def can_paginate(self, _: str) -> bool:
+        return False
+
     def describe_instances(self, **_: Any) -> dict[str, Any]:
         return {"Reservations": []}
 
@@ -54,9 +59,13 @@ class FakeEc2:
     def describe_security_groups(self, **_: Any) -> dict[str, Any]:
         return {"SecurityGroups": []}
 
+    def describe_snapshots(self, **_: Any) -> dict[str, Any]:
+        return {"Snapshots": []}
+
     def describe_images(self, **asked: Any) -> dict[str, Any]:
-        (wanted,) = asked["Filters"]
-        return {"Images": [image for image in self.images if image["ImageId"] in wanted["Values"]]}
+        wanted = [value for each in asked.get("Filters", ()) for value in each["Values"]]
+        found = (image for image in self.images if not wanted or image["ImageId"] in wanted)
+        return {"Images": [{"State": "available", **image} for image in found]}
 
     def deregister_image(self, **asked: str) -> dict[str, Any]:
         self.calls.append(f"deregister {asked['ImageId']}")
@@ -158,7 +167,6 @@ def test_nothing_of_a_bake_stays_in_the_temporary_folder(scene: Scene) -> None:
 def test_folder_of_a_killed_bake_is_removed_by_the_next(scene: Scene) -> None:
     abandoned = scene.scratch / "capctl-bake-killed"
     abandoned.mkdir()
-    (abandoned / ".lock").touch()
     (abandoned / "models.tsv").write_text(URL)
     scene.bake()
     assert not abandoned.exists()
@@ -208,6 +216,34 @@ def test_report_is_checked_before_the_ami_is_made(tmp_path: Path, monkeypatch: p
 
     with pytest.raises(CapctlError, match="not the set"):
         scene.baker.bake(scene.request(), refuse)
+
+
+def test_packer_holds_the_run_as_long_as_it_lives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    look = """
+    descriptors = ["/proc/self/fd/" + name for name in os.listdir("/proc/self/fd")]
+    held = [os.readlink(each) for each in descriptors if os.path.lexists(each)]
+    message("holds " + " ".join(held))
+    """
+    scene = Scene(tmp_path, monkeypatch, dedent(look) + GOOD)
+    scene.bake()
+    lease = scene.target.folder / ".capctl" / "runs" / RUN.id
+    assert any(str(lease) in line for line in scene.ui.lines)
+    assert not lease.exists()
+
+
+def test_failed_bake_is_forgotten_if_nothing_is_left_and_known_with_what_it_made_if_something_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = Scene(tmp_path, monkeypatch, 'message("AMI: ami-0123456789abcdef0"); finish()')
+    assert scene.failure().code == "bake-failed"
+    assert RunLeases(scene.target).known() == ()
+    disk = {"Ebs": {"SnapshotId": "snap-1"}}
+    scene.ec2.images.append({"ImageId": "ami-0123456789abcdef0", "BlockDeviceMappings": [disk]})
+    scene.ec2.kept.add("snap-1")
+    assert scene.failure().code == "bake-failed"
+    (run,) = RunLeases(scene.target).known()
+    assert (run.id, run.is_held) == (RUN.id, False)
+    assert "ami-0123456789abcdef0" in run.named
 
 
 def test_bake_without_a_report_fails_and_its_ami_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

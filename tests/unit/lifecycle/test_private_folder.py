@@ -25,6 +25,5 @@ def test_folder_is_its_users_alone_and_goes_with_the_block(scratch: Path) -> Non
 def test_folder_of_a_killed_run_is_removed_and_that_of_a_living_one_is_kept(scratch: Path) -> None:
     for name in ("capctl-x-killed", "capctl-y-killed"):
         (scratch / name).mkdir()
-        (scratch / name / ".lock").touch()
     with private_folder("capctl-x-") as living, private_folder("capctl-x-") as second:
         assert {path.name for path in scratch.iterdir()} == {living.name, second.name, "capctl-y-killed"}

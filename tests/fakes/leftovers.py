@@ -1,0 +1,57 @@
+"""`ports.Leftovers` in memory."""
+
+from collections.abc import Collection
+from datetime import datetime
+
+from lifecycle.domain.ami import AmiId, Tag, run_in_name
+from lifecycle.domain.sweep import Leftover, LeftoverKind
+from lifecycle.errors import CapctlError
+from tests.fakes.amis import FakeAmis
+
+
+class FakeLeftovers:
+    """Holds what tests put into `items`, beside the half-made AMIs of `amis`. `failing` are ids that cannot be removed."""
+
+    def __init__(self, amis: FakeAmis, project: str = "vision") -> None:
+        self._amis = amis
+        self._project = project
+        self.items: dict[str, Leftover] = {}
+        self.failing: dict[str, CapctlError] = {}
+
+    def add(self, item: Leftover) -> Leftover:
+        self.items[item.id] = item
+        return item
+
+    def find(self, *, named: Collection[str] = ()) -> tuple[Leftover, ...]:
+        return tuple(
+            item for item in (*self.items.values(), *self._half_made(named)) if item.project in {"", self._project}
+        )
+
+    def remove(self, item: Leftover) -> None:
+        if item.id in self.failing:
+            raise self.failing[item.id]
+        self.items.pop(item.id, None)
+        if item.kind is LeftoverKind.AMI and self.exists(item):
+            self._amis.deregister(AmiId(item.id))
+
+    def exists(self, item: Leftover) -> bool:
+        if item.kind is LeftoverKind.AMI:
+            return any(ami.id == item.id for ami in self._amis.own())
+        return item.id in self.items
+
+    def _half_made(self, named: Collection[str]) -> list[Leftover]:
+        return [
+            Leftover(
+                kind=LeftoverKind.AMI,
+                id=ami.id,
+                name=ami.name,
+                project=ami.tags.get(Tag.PROJECT, ""),
+                run_id=ami.tags.get(Tag.RUN) or run_in_name(self._project, ami.name) or "",
+                created=datetime.fromisoformat(ami.created),
+                run_until=datetime.fromisoformat(ami.tags[Tag.RUN_UNTIL]) if Tag.RUN_UNTIL in ami.tags else None,
+            )
+            for ami in self._amis.own()
+            if ami.is_unfinished
+            and (ami.state.is_dead or Tag.COPIED_FROM not in ami.tags)
+            and (Tag.PROJECT in ami.tags or ami.id in named or run_in_name(self._project, ami.name) is not None)
+        ]

@@ -1,0 +1,132 @@
+"""What a sweep may remove."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lifecycle.domain.sweep import FINISHED_WITHIN, KnownRun, Leftover, LeftoverKind, SweepRules, judge, judge_all
+
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+OLD = NOW - 7 * HOUR
+LIVE = KnownRun(id="live", is_held=True, started=NOW - HOUR, until=NOW + HOUR, named=frozenset({"packer_live"}))
+DEAD = KnownRun(
+    id="dead", is_held=False, started=NOW - HOUR, until=NOW + HOUR, named=frozenset({"packer_dead", "ami-d"})
+)
+STRAY = KnownRun(id="stray", is_held=True, started=NOW - 5 * HOUR, until=NOW - HOUR)
+RULES = SweepRules(
+    project="vision",
+    now=NOW,
+    older_than=6 * HOUR,
+    runs={run.id: run for run in (LIVE, DEAD, STRAY)},
+    finishable={"ami-f"},
+    released={"ami-r"},
+    own_instances={"i-own"},
+)
+KIND = LeftoverKind
+
+
+def item(kind: LeftoverKind = KIND.INSTANCE, **known: object) -> Leftover:
+    return Leftover(**{"kind": kind, "id": "x", "project": "vision", "created": OLD, **known})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("found", "removes", "because"),
+    [
+        (item(run_id="dead", created=NOW), True, "run `dead` is dead"),
+        (item(run_id="stray", created=NOW), True, "run `stray` is dead"),
+        (item(run_id="live"), False, "run `live` is alive"),
+        (item(run_id="far"), True, "run `far` is not known here, and it is older than 6h"),
+        (item(run_id="far", created=NOW), False, "it is younger than 6h"),
+        (item(run_id="far", run_until=NOW + HOUR), False, "run `far` may live until 2026-01-02 01:00:00Z"),
+        (item(run_id="far", run_until=NOW - HOUR), True, "run `far` is not known here, and it is older than 6h"),
+        (item(run_id="dead", run_until=NOW + HOUR), True, "run `dead` is dead"),
+        (item(run_id="far", created=None), False, "nothing tells how old it is"),
+        (item(run_id="dead", project="other"), False, "it is of project `other`"),
+        (item(project=""), False, "nothing says that it is of project `vision`"),
+        (item(KIND.SNAPSHOT, project="", instance_id="i-own"), True, "no run is known to need it, and it is older than 6h"),
+        (item(KIND.SNAPSHOT, project="", instance_id="i-x"), False, "nothing says that it is of project `vision`"),
+        (item(KIND.SNAPSHOT, project="", name="ami-d", created=NOW), True, "run `dead` is dead"),
+        (item(KIND.KEY_PAIR, project=""), True, "no run is known to need it, and it is older than 6h"),
+        (item(KIND.KEY_PAIR, project="", created=NOW), False, "it may be of run `live`, which is alive"),
+        (item(KIND.KEY_PAIR, project="", name="packer_dead", created=NOW), True, "run `dead` is dead"),
+        (item(KIND.KEY_PAIR, project="", name="packer_live"), False, "run `live` is alive"),
+        (item(KIND.SECURITY_GROUP, project="", users=frozenset({"i-1"})), False, "i-1 uses it"),
+        (item(KIND.AMI, id="ami-r", run_id="dead"), False, "a release has it"),
+        (item(KIND.AMI, id="ami-f", run_id="dead"), False, "`capctl ami bake` can finish it, until it is 24h old"),
+        (item(KIND.AMI, id="ami-f", created=NOW - FINISHED_WITHIN), True, "no run is known to need it, and it is older than 6h"),
+        (item(KIND.AMI, run_id="dead", created=NOW), True, "run `dead` is dead"),
+    ],
+)  # fmt: skip
+def test_leftover_goes_or_stays_for_its_first_reason(found: Leftover, removes: bool, because: str) -> None:
+    verdict = judge(found, RULES)
+    assert (verdict.removes, verdict.because) == (removes, because)
+
+
+def test_no_ami_goes_where_nothing_is_known_of_the_releases() -> None:
+    rules = replace(RULES, amis_unclear="no passphrase")
+    assert not judge(item(KIND.AMI, run_id="dead"), rules).removes
+    assert judge(item(run_id="dead"), rules).removes
+
+
+def test_group_of_an_instance_that_goes_is_not_in_use() -> None:
+    users = frozenset({"i-1"})
+    group, instance = item(KIND.SECURITY_GROUP, id="sg-1", run_id="dead", users=users), item(id="i-1", run_id="dead")
+    assert [(one.item.id, one.removes) for one in judge_all([group, instance], RULES)] == [
+        ("i-1", True),
+        ("sg-1", True),
+    ]
+    kept = replace(instance, run_id="live")
+    assert not any(one.removes for one in judge_all([group, kept], RULES))
+
+
+moments = st.none() | st.integers(-100, 100).map(lambda hours: NOW + hours * HOUR)
+items = st.builds(
+    Leftover,
+    kind=st.sampled_from(LeftoverKind),
+    id=st.sampled_from(["ami-f", "ami-r", "ami-d", "i-1", "x"]),
+    name=st.sampled_from(["", "packer_live", "packer_dead", "packer_other"]),
+    project=st.sampled_from(["", "vision", "other"]),
+    run_id=st.sampled_from(["", "live", "dead", "stray", "far"]),
+    created=moments,
+    run_until=moments,
+    users=st.frozensets(st.sampled_from(["i-1", "i-2"])),
+    instance_id=st.sampled_from(["", "i-own", "i-x"]),
+)
+ages = st.integers(0, 48).map(lambda hours: hours * HOUR)
+
+
+@given(items, ages)
+def test_nothing_goes_that_somebody_may_need(found: Leftover, older_than: timedelta) -> None:
+    rules = replace(RULES, older_than=older_than)
+    if not judge(found, rules).removes:
+        return
+    owner = rules.owner(found)
+    assert owner != "live"
+    assert found.project != "other"
+    assert not found.users
+    assert owner in {"dead", "stray"} or not (found.run_until and found.run_until >= NOW)
+    assert owner in {"dead", "stray"} or (found.created and NOW - found.created >= older_than)
+    if found.kind is LeftoverKind.AMI:
+        assert found.id != "ami-r"
+        assert found.id != "ami-f" or (found.created and NOW - found.created >= FINISHED_WITHIN)
+
+
+@given(items, ages, ages)
+def test_what_goes_at_an_age_goes_at_every_lower_limit_too(
+    found: Leftover, first: timedelta, second: timedelta
+) -> None:
+    lower, higher = sorted((first, second))
+    if judge(found, replace(RULES, older_than=higher)).removes:
+        assert judge(found, replace(RULES, older_than=lower)).removes
+
+
+@given(st.lists(items))
+def test_verdicts_come_in_the_order_of_removal_and_none_is_lost(found: list[Leftover]) -> None:
+    verdicts = judge_all(found, RULES)
+    order = [list(LeftoverKind).index(one.item.kind) for one in verdicts]
+    assert order == sorted(order)
+    assert len(verdicts) == len(found)
