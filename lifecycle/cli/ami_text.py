@@ -56,6 +56,7 @@ def ami_details(found: AmiDetails) -> str:
         ("git commit", tag(Tag.GIT)),
         ("bake digest", tag(Tag.BAKE_DIGEST)),
         ("evidence", tag(Tag.EVIDENCE)),
+        ("verified", tag(Tag.VERIFIED)),
         ("copied from", tag(Tag.COPIED_FROM)),
         ("architecture", ami.architecture),
         ("size", f"{ami.size_gib} GiB"),

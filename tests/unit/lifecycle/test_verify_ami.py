@@ -128,7 +128,7 @@ def test_state_that_ec2_has_learnt_since_is_neither_usable_nor_a_crash(scene: Sc
 
 def test_bake_sets_the_tags_that_verify_requires_and_no_others(scene: Scene) -> None:
     ami = scene.bake()
-    assert ami.tags.keys() - {"Name", Tag.GIT, Tag.MADE_BY, Tag.VERIFIED} == set(REQUIRED_TAGS)
+    assert ami.tags.keys() - {"Name", Tag.GIT, Tag.MADE_BY, Tag.RUN_UNTIL, Tag.VERIFIED} == set(REQUIRED_TAGS)
 
 
 def test_verify_of_a_foreign_ami_fails_without_a_traceback(scene: Scene) -> None:

@@ -68,6 +68,7 @@ recipe           -
 git commit       -
 bake digest      -
 evidence         -
+verified         -
 copied from      -
 architecture     x86_64
 size             30 GiB
@@ -168,8 +169,8 @@ ami                    status    age  size    per month  used by
         given=DEPLOYED,
         change=lambda world: world.ports.amis.change(AmiId(AMI), state=AmiState.DISABLED),
         text=f"""\
-ami                    status              age  size    per month  used by
-{AMI}  verified, disabled  0m   30 GiB  <= $1.50   release {{release}} (active)""",
+ami                    status                  age  size    per month  used by
+{AMI}  smoke-passed, disabled  0m   30 GiB  <= $1.50   release {{release}} (active)""",
     ),
     Case(
         words="ami ls",
@@ -211,11 +212,12 @@ model files the same (1 file, 3 B -> 1 file, 3 B)""",
         document={"equal": False, "inputs": [{"name": "base AMI", "a": "ami-0base0000000gpu1", "b": OTHER}]},
     ),
     Case(words="ami diff ami-0base0000000gpu1", given=LOCKED, code=1, error="evidence-missing"),
-    Case(words=f"ami diff {AMI} nonsense", given=BAKED, code=2, error="ami-id-invalid"),
+    Case(words=f"ami diff {AMI} Nonsense", given=BAKED, code=2, error="ami-id-invalid"),
     Case(words=f"ami diff {AMI} ami-00000000000000009", given=BAKED, code=1, error="ami-missing"),
     Case(
         words="ami bake --from-status smoke-passed",
         given=BAKED,
+        asked=("amis.tag",),
         text=AMI,
         document={"id": AMI, "status": "verified", "changed": False},
     ),

@@ -9,7 +9,7 @@ from tests.unit.lifecycle.test_copy_ami import RefusingAmis
 
 AMI = "ami-00000000000000001"
 ORGANIZATION = "arn:aws:organizations::123456789012:organization/o-abcdefghij"
-COPY = ("amis.copy_from", "amis.tag", "amis.tag", "amis.require_imds_v2", "amis.tag", "amis.tag")
+COPY = ("amis.copy_from", "amis.tag", "amis.require_imds_v2", "amis.tag", "amis.tag")
 DISABLED = f"ami disable {AMI} --yes"
 SHARED = f"ami share {AMI} --with 210987654321 --with-organization {ORGANIZATION} --yes"
 

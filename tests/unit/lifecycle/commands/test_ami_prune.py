@@ -3,6 +3,7 @@
 import pytest
 
 from lifecycle.cli.render import columns
+from lifecycle.domain.channel import CANDIDATE
 from lifecycle.domain.usage import Unread
 from tests.unit.lifecycle.commands.case import DEPLOYED, Case, Play, World
 
@@ -16,6 +17,8 @@ AGAIN = "Nothing was changed; run again with `--apply`"
 
 
 def later(world: World) -> None:
+    """Once no channel names the AMIs any more."""
+    world.ports.channels.delete(CANDIDATE)
     world.ports.clock.sleep(100 * 86_400)
 
 

@@ -23,7 +23,7 @@ CASES = [
     Case(
         words="smoke",
         given=DEPLOYED,
-        asked=("jobs.submit", "amis.tag"),
+        asked=("jobs.submit",),
         text=TEXT,
         document={"schema": "capctl.smoke/1", "release_id": "c3db89e8ed06", "job_id": "job-2", "ok": True},
     ),
