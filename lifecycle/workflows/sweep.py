@@ -12,7 +12,7 @@ from lifecycle.domain.permissions import READ_EVIDENCE, READ_LEFTOVERS, READ_STA
 from lifecycle.domain.plan import Done, Plan, Step
 from lifecycle.domain.sweep import KnownRun, Leftover, LeftoverKind, SweepRules, Verdict, judge_all
 from lifecycle.domain.waiting import Wait
-from lifecycle.errors import CapctlError, PartlyApplied, TimedOut
+from lifecycle.errors import CapctlError, Interrupted, PartlyApplied, TimedOut
 from lifecycle.ports import Ports
 from lifecycle.workflows.bake_evidence import read_evidence, reporting_instances
 from lifecycle.workflows.wait import wait_for
@@ -239,6 +239,8 @@ def _released(ports: Ports) -> tuple[frozenset[str], str]:
     """The AMIs of releases, and why they cannot be told."""
     try:
         return frozenset(release.ami_id for release in ports.stack.releases()), ""
+    except Interrupted:
+        raise
     except CapctlError as error:
         return frozenset(), error.message
 

@@ -17,6 +17,7 @@ from lifecycle.adapters.aws.deregister import deregister, snapshots_of
 from lifecycle.adapters.aws.errors import is_missing, translated
 from lifecycle.adapters.aws.session import AwsSession
 from lifecycle.domain.ami import Tag, run_in_name
+from lifecycle.domain.moments import told_moment
 from lifecycle.domain.sweep import Leftover, LeftoverKind
 
 _FILTER_VALUES = 200  # the most that EC2 takes in one filter
@@ -127,7 +128,7 @@ class Ec2Leftovers:
         return project == self._project and record.is_unfinished and (record.state.is_dead or not is_copy)
 
     def _ami(self, image: dict[str, Any]) -> Leftover:
-        name, created = image.get("Name", ""), _moment(image.get("CreationDate", ""))
+        name, created = image.get("Name", ""), told_moment(image.get("CreationDate", ""))
         made = _made(LeftoverKind.AMI, image["ImageId"], image, name=name, created=created)
         return replace(made, run_id=made.run_id or run_in_name(self._project, name) or "")
 
@@ -198,16 +199,9 @@ def _made(kind: LeftoverKind, item_id: str, told: dict[str, Any], **known: Any) 
         id=item_id,
         project=tags.get(Tag.PROJECT, ""),
         run_id=tags.get(Tag.RUN, ""),
-        run_until=_moment(tags.get(Tag.RUN_UNTIL, "")),
+        run_until=told_moment(tags.get(Tag.RUN_UNTIL, "")),
         **known,
     )
-
-
-def _moment(text: str) -> datetime | None:
-    with suppress(ValueError):
-        moment = datetime.fromisoformat(text)
-        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return None
 
 
 def _moment_of(name: str) -> datetime | None:
