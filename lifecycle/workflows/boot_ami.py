@@ -18,8 +18,8 @@ from lifecycle.domain.waiting import Wait
 from lifecycle.errors import CapctlError, Interrupted, TimedOut
 from lifecycle.ports import Ports
 from lifecycle.ports.instances import BootRequest, InstanceRecord, InstanceState
+from lifecycle.ports.wait import wait_for
 from lifecycle.workflows.places import in_first_place
-from lifecycle.workflows.wait import wait_for
 
 # iam:PassRole is asked for with `ami.instance_profile` only.
 BOOT_AMI = (

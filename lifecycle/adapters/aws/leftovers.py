@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
-from botocore.exceptions import ClientError, WaiterError
+from botocore.exceptions import ClientError
 
 from lifecycle.adapters.aws.amis import ami_record
 from lifecycle.adapters.aws.deregister import deregister, snapshots_of
@@ -97,12 +96,6 @@ class Ec2Leftovers:
             states = {one["State"]["Name"] for reservation in shown for one in reservation["Instances"]}
             return bool(states & set(_ALIVE))
         return any(one.get("State") != "deregistered" for one in shown)
-
-    def await_end(self, instance_ids: list[str]) -> None:
-        """Wait until instances are terminated, for as long as boto3 does; what still needs one is told by its own removal."""
-        if instance_ids:
-            with suppress(WaiterError):
-                self._ec2.get_waiter("instance_terminated").wait(InstanceIds=instance_ids)
 
     def _shown(self, item: Leftover) -> list[dict[str, Any]]:
         _, _, call, answer, by_id = _CALLS[item.kind]
