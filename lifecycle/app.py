@@ -91,7 +91,7 @@ class App:
     def baker(self) -> Baker:
         from lifecycle.adapters.packer_cli import PackerBaker
 
-        return PackerBaker(self.target, self.session, self.ui)
+        return PackerBaker(self.target, self.session, self.clock, self.ui)
 
     @cached_property
     def base_builder(self) -> BaseBuilder:

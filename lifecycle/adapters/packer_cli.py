@@ -27,6 +27,7 @@ from lifecycle.domain.ami import AmiId, Tag, parse_ami_id
 from lifecycle.domain.digest import Digest, canonical_json, digest_of
 from lifecycle.errors import CapctlError, UsageError
 from lifecycle.ports.baker import BakeRequest
+from lifecycle.ports.clock import Clock
 from lifecycle.ports.ui import Ui
 from packer.manifest import ManifestUnreadable, read_manifest
 from packer.variables import BakeVariables, ModelDownload, write_model_list
@@ -48,9 +49,10 @@ _SCRIPT_FOLDER = re.compile(r"with shell script: .*/")
 class PackerBaker:
     """`ports.Baker` on EC2."""
 
-    def __init__(self, target: Target, session: AwsSession, ui: Ui) -> None:
+    def __init__(self, target: Target, session: AwsSession, clock: Clock, ui: Ui) -> None:
         self._target = target
         self._session = session
+        self._clock = clock
         self._ui = ui
 
     def recipe(self) -> Digest:
@@ -129,8 +131,9 @@ class PackerBaker:
     def _clean_up(self, traces: BakeTraces, run_id: str) -> bool:
         """Whether nothing is left."""
         where = f"look for resources tagged `{Tag.RUN}={run_id}`, or run `capctl ami sweep`"
+        leftovers = Ec2Leftovers(self._session, self._target.project)
         try:
-            removal = remove_leftovers(Ec2Leftovers(self._session, self._target.project), traces, run_id)
+            removal = remove_leftovers(leftovers, self._clock, traces, run_id)
         except CapctlError as error:
             # The failure of the bake is what the caller must see.
             self._ui.warn(f"{error.message}; {where}")

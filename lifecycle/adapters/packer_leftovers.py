@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from lifecycle.adapters.aws.leftovers import TEMPORARY, Ec2Leftovers
+from lifecycle.adapters.aws.leftovers import TEMPORARY
 from lifecycle.domain.sweep import Leftover, LeftoverKind
 from lifecycle.errors import CapctlError
+from lifecycle.ports.clock import Clock
+from lifecycle.ports.leftovers import Leftovers, await_gone
 
 # Whole lines: Packer names the AMI of another bake in the middle of a sentence.
 _AMI = re.compile(r"^AMI: (ami-[0-9a-z]+)$", re.MULTILINE)
@@ -42,7 +45,7 @@ class Removal:
     left: tuple[str, ...]
 
 
-def remove_leftovers(leftovers: Ec2Leftovers, traces: BakeTraces, run_id: str) -> Removal:
+def remove_leftovers(leftovers: Leftovers, clock: Clock, traces: BakeTraces, run_id: str) -> Removal:
     """Remove instances, volumes, AMIs with their snapshots, key pairs and security groups of one run.
 
     Packer removes them itself when it can; this is for when it could not. Of AMIs only those that the run has named go. Raises
@@ -52,15 +55,22 @@ def remove_leftovers(leftovers: Ec2Leftovers, traces: BakeTraces, run_id: str) -
     left: list[str] = []
     found = [item for item in leftovers.find(named=traces.all) if _is_of(item, traces, run_id)]
     for kind in LeftoverKind:
-        for item in (item for item in found if item.kind is kind):
-            try:
-                leftovers.remove(item)
-                removed.append(item.name if kind.is_temporary else item.id)
-            except CapctlError as error:
-                left.append("; ".join((error.message, *error.details)))
+        gone = [item for item in found if item.kind is kind and _succeeds(leftovers.remove, item, left)]
         if kind is LeftoverKind.INSTANCE:
-            leftovers.await_end([item.id for item in found if item.kind is kind])
+            # Until they have ended their volumes, keys and groups are in use.
+            gone = [item for item in gone if _succeeds(lambda one: await_gone(leftovers, one, clock), item, left)]
+        removed += [item.name if kind.is_temporary else item.id for item in gone]
     return Removal(removed=tuple(removed), left=tuple(left))
+
+
+def _succeeds(remove: Callable[[Leftover], None], item: Leftover, left: list[str]) -> bool:
+    """Whether it does; if not, `left` has another sentence."""
+    try:
+        remove(item)
+    except CapctlError as error:
+        left.append("; ".join((error.message, *error.details)))
+        return False
+    return True
 
 
 def _is_of(item: Leftover, traces: BakeTraces, run_id: str) -> bool:

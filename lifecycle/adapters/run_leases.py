@@ -14,6 +14,7 @@ from typing import TextIO
 
 from lifecycle.adapters.private_folder import abandoned, remove_abandoned
 from lifecycle.config.target import Target
+from lifecycle.domain.moments import told_moment
 from lifecycle.domain.sweep import KnownRun
 from lifecycle.errors import CapctlError
 
@@ -110,8 +111,8 @@ class RunLeases:
         return KnownRun(
             id=path.name,
             is_held=is_held,
-            started=_moment(head.get("started")),
-            until=_moment(head.get("until")),
+            started=told_moment(head.get("started", "")),
+            until=told_moment(head.get("until", "")),
             named=frozenset(line for line in lines if not line.startswith("{")),
             holders=_holders(path) if is_held else (),
         )
@@ -119,10 +120,6 @@ class RunLeases:
 
 def _folder(target: Target) -> Path:
     return target.folder / ".capctl" / "runs"
-
-
-def _moment(text: str | None) -> datetime | None:
-    return datetime.fromisoformat(text) if text else None
 
 
 def _is_held(path: Path) -> bool:

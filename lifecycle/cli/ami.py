@@ -69,7 +69,7 @@ def bake(invocation: Invocation, force: bool, from_status: str, dry_run: bool) -
 @click.option("--status", type=click.Choice([status.value for status in AmiStatus]), help="Only AMIs of this status.")
 @pass_invocation
 def list_(invocation: Invocation, status: str | None) -> None:
-    """List the project's AMIs, newest first, with age, cost per month and what uses them."""
+    """List the project's AMIs, newest first, with age, cost per month, and the releases and channels that name them."""
     from lifecycle.workflows.list_amis import list_amis
 
     found = list_amis(invocation.app, invocation.app.target, status=AmiStatus(status) if status else None)
@@ -81,7 +81,10 @@ def list_(invocation: Invocation, status: str | None) -> None:
 @click.argument("ami")
 @pass_invocation
 def show(invocation: Invocation, ami: str) -> None:
-    """Show what AMI, an id or a channel, is, who made it from what, the model files that it holds, what it costs and who uses it."""
+    """Show what AMI, an id or a channel, is, who made it from what, the model files that it holds and what it costs.
+
+    Reads everything of the account that may use it, too, and with whom it is shared.
+    """
     from lifecycle.workflows.list_amis import show_ami
     from lifecycle.workflows.lookups import ami_of
 

@@ -19,7 +19,8 @@ from lifecycle.cli.context import Invocation, dry_run_option, pass_invocation, r
 def command(invocation: Invocation, ami: str, undo: bool, force: bool, dry_run: bool) -> None:
     """Let nobody start AMI any more; prints its status.
 
-    Every grant on it and on its snapshots is taken away. Refused while a release uses it; `--force` says who will feel it, and goes on.
+    Every grant on it and on its snapshots is taken away. Refused while anything of the account uses it or a channel names it, and where
+    that cannot be read; `--force` says who will feel it and what was not read, and goes on.
     Jobs that run finish; hosts that are still to start from it do not.
     """
     from lifecycle.workflows.disable_ami import plan_disable, plan_enable

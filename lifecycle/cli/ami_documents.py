@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from lifecycle.cli.documents import Document, checks, utc
@@ -12,13 +11,10 @@ if TYPE_CHECKING:
     from lifecycle.domain.ami import AmiId, AmiRecord, Grant
     from lifecycle.domain.ami_difference import AmiContent, AmiDifference
     from lifecycle.domain.models import ModelFile
-    from lifecycle.domain.plan import Done
     from lifecycle.domain.usage import Unread
     from lifecycle.workflows.copy_ami import Copy
     from lifecycle.workflows.list_amis import AmiDetails, AmiList, ListedAmi
     from lifecycle.workflows.list_channels import ChannelState
-    from lifecycle.workflows.prune import Pruning
-    from lifecycle.workflows.sweep import Swept
     from lifecycle.workflows.verify_ami import AmiReport
 
 
@@ -26,7 +22,8 @@ def ami(found: AmiDetails) -> Document:
     """An AMI; what only an AMI that capctl baked has is `null` on others. `files` are `null` without a readable report of its instance.
 
     `monthly_usd` is an upper bound where EC2 does not tell what was written to the snapshots, and `null` where they are not ours.
-    Where something is `unread` there may be more `uses`.
+    `uses` are everything of the account that names it; where something is `unread` there may be more. `shared_with` is as in
+    `capctl.ami-share/1`, and `null` where AWS does not tell, as of AMIs of others.
     """
     return {
         **_listed(found.listed),
@@ -38,7 +35,8 @@ def ami(found: AmiDetails) -> Document:
         "files": None if found.files is None else [
             {"path": file.path, "bytes": file.bytes, "sha256": file.sha256, "mode": file.mode} for file in found.files
         ],
-        "unread": _unread(found.unread),
+        "shared_with": None if found.grants is None else _grants(found.grants),
+        "unread": unread(found.unread),
     }  # fmt: skip
 
 
@@ -49,8 +47,9 @@ def ami_bake(record: AmiRecord, *, changed: bool) -> Document:
 
 
 def ami_list(found: AmiList) -> Document:
-    """AMIs, newest first, each with the fields of `capctl.ami/1` but its snapshots and files."""
-    return {"amis": [_listed(each) for each in found.amis], "unread": _unread(found.unread)}
+    """AMIs, newest first, each with the fields of `capctl.ami/1` but its snapshots, files and grants. Of `uses` only the releases and
+    the channels are read."""
+    return {"amis": [_listed(each) for each in found.amis], "unread": unread(found.unread)}
 
 
 def ami_diff(found: AmiDifference) -> Document:
@@ -166,14 +165,7 @@ def ami_copy(source: AmiId, region: str, copies: Iterable[Copy]) -> Document:
 
 def ami_share(ami_id: AmiId, grants: Collection[Grant], *, changed: bool) -> Document:
     """Whom an AMI is shared with; `public` says that everybody has it, which capctl never does."""
-    return {
-        "id": ami_id,
-        "accounts": sorted(grant.account for grant in grants if grant.account),
-        "organizations": sorted(grant.organization for grant in grants if grant.organization),
-        "units": sorted(grant.unit for grant in grants if grant.unit),
-        "public": any(grant.group for grant in grants),
-        "changed": changed,
-    }
+    return {"id": ami_id, **_grants(grants), "changed": changed}
 
 
 def ami_channel(states: Sequence[ChannelState]) -> Document:
@@ -215,85 +207,15 @@ def _listed(listed: ListedAmi) -> Document:
     }
 
 
-def _unread(unread: Iterable[Unread]) -> list[Document]:
-    return [{"source": one.source, "why": one.why} for one in unread]
-
-
-def ami_prune(pruning: Pruning, done: Done | None, *, now: datetime) -> Document:
-    """What becomes of each AMI, newest first, and of each snapshot whose AMI is gone; a `verdict` is `keep`, `disable` or `deregister`
-    of an AMI, and `keep`, `mark` or `delete` of a snapshot.
-
-    `outcome` is what this run did, null where it did nothing. `unread` are the sources of uses that could not be read: then all stay.
-    Prices are US dollars per month, upper bounds where EC2 does not tell what is stored: `saved_usd_per_month` is what this run's
-    removals save, `saved_later_usd_per_month` what those save that follow from it once the grace has passed.
-    """
-    outcomes = outcomes_of(done)
+def _grants(grants: Collection[Grant]) -> Document:
     return {
-        "changed": any(not outcome.startswith("kept") for outcome in outcomes.values()),
-        "amis": [
-            {
-                "id": one.ami.id,
-                "name": one.ami.name,
-                "created": utc(one.ami.created),
-                "age_days": age_days(one.ami, now=now),
-                "verdict": one.fate,
-                "reasons": list(one.reasons),
-                "usd_per_month": round(one.cost.usd, 4),
-                "is_upper_bound": one.cost.is_upper_bound,
-                "outcome": outcomes.get(one.ami.id),
-            }
-            for one in pruning.verdicts
-        ],
-        "snapshots": [
-            {
-                "id": one.snapshot.id,
-                "ami": one.snapshot.ami_id,
-                "verdict": one.fate,
-                "reasons": list(one.reasons),
-                "usd_per_month": round(one.cost.usd, 4),
-                "is_upper_bound": one.cost.is_upper_bound,
-                "outcome": outcomes.get(one.snapshot.id),
-            }
-            for one in pruning.orphans
-        ],
-        "saved_usd_per_month": round(pruning.saved.usd, 4),
-        "saved_later_usd_per_month": round(pruning.saved_later.usd, 4),
-        "unread": _unread(pruning.unread),
+        "accounts": sorted(grant.account for grant in grants if grant.account),
+        "organizations": sorted(grant.organization for grant in grants if grant.organization),
+        "units": sorted(grant.unit for grant in grants if grant.unit),
+        "public": any(grant.group for grant in grants),
     }
 
 
-def ami_sweep(swept: Swept) -> Document:
-    """What became of each leftover: `removed`, `kept`, or `left` where it should have gone and did not."""
-    return {
-        "changed": swept.is_changed,
-        "leftovers": [
-            {
-                "outcome": outcome,
-                "kind": verdict.item.kind,
-                "id": verdict.item.id,
-                "name": verdict.item.name or None,
-                "run": verdict.run_id or None,
-                "created": utc(verdict.item.created.isoformat()) if verdict.item.created else None,
-                "because": verdict.because,
-            }
-            for verdict, outcome in swept.outcomes()
-        ],
-    }
-
-
-def outcomes_of(done: Done | None) -> dict[str, str]:
-    """What came of each AMI and snapshot, by id."""
-    from lifecycle.workflows.prune_steps import DeleteSnapshot, DeregisterAmi, DisableAmi, MarkSnapshot
-
-    found: dict[str, str] = {}
-    for step, result in done.results if done else ():
-        if isinstance(step, DisableAmi | DeregisterAmi):
-            found[step.ami.id] = str(result)
-        elif isinstance(step, MarkSnapshot | DeleteSnapshot):
-            found[step.snapshot.id] = str(result)
-    return found
-
-
-def age_days(record: AmiRecord, *, now: datetime) -> int | None:
-    """Whole days since the AMI was made; None where EC2 does not tell when that was."""
-    return (now - datetime.fromisoformat(record.created)).days if record.created else None
+def unread(sources: Iterable[Unread]) -> list[Document]:
+    """The sources of uses that could not be read, and why."""
+    return [{"source": one.source, "why": one.why} for one in sources]

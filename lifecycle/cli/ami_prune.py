@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lifecycle.cli import ami_documents
+from lifecycle.cli import ami_removal_documents
 from lifecycle.cli.context import Invocation, dry_run_option, pass_invocation, reason_option, yes_option
 from lifecycle.cli.render import table
+from lifecycle.domain.measures import age_text
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -46,16 +47,18 @@ def command(invocation: Invocation, applies: bool, max_deletions: int, dry_run: 
         done = invocation.execute(pruning.plan, dry_run=dry_run, ask=True)
     if not dry_run:
         now, failure = app.clock.now(), unproven(pruning.unread)
-        document = ami_documents.ami_prune(pruning, done, now=now)
+        document = ami_removal_documents.ami_prune(pruning, done, now=now)
         invocation.emit("capctl.ami-prune/1", document, lambda: _text(pruning, done, now), failure=failure)
 
 
 def _text(pruning: Pruning, done: Done | None, now: datetime) -> str:
-    outcomes = ami_documents.outcomes_of(done)
+    from lifecycle.workflows.prune import outcomes_of
+
+    outcomes = outcomes_of(done)
     rows: list[tuple[object, ...]] = [
         (
             one.ami.id,
-            "-" if (age := ami_documents.age_days(one.ami, now=now)) is None else f"{age} d",
+            age_text(one.ami.age(now)),
             one.fate,
             one.cost,
             outcomes.get(one.ami.id, "; ".join(one.reasons)),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lifecycle.cli import ami_documents
+from lifecycle.cli import ami_removal_documents
 from lifecycle.cli.context import Invocation, dry_run_option, pass_invocation, yes_option
 from lifecycle.cli.durations import as_duration
 from lifecycle.cli.render import table
@@ -42,7 +42,7 @@ def sweep(invocation: Invocation, run_id: str, older_than: timedelta, dry_run: b
     app = invocation.app
     swept = sweep(app, app.target, run_id=run_id, older_than=older_than, carry_out=carry_out)
     if swept:
-        document = ami_documents.ami_sweep(swept)
+        document = ami_removal_documents.ami_sweep(swept)
         invocation.emit("capctl.ami-sweep/1", document, lambda: _list(swept), failure=swept.rejection())
 
 

@@ -10,9 +10,7 @@ from lifecycle.domain.digest import brief
 from lifecycle.domain.measures import age_text, counted, size_text
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
-    from lifecycle.domain.ami import AmiRecord, SnapshotRecord
+    from lifecycle.domain.ami import AmiRecord, Grant, SnapshotRecord
     from lifecycle.domain.models import ModelFile
     from lifecycle.domain.usage import Unread, Use
     from lifecycle.workflows.list_amis import AmiDetails, AmiList
@@ -26,7 +24,7 @@ def ami_table(found: AmiList) -> str:
         (
             listed.ami.id,
             _status(listed.ami),
-            _age(listed.ami, found.at),
+            age_text(listed.ami.age(found.at)),
             f"{listed.ami.size_gib} GiB",
             listed.cost or "-",
             _users(listed.uses, found.unread),
@@ -46,6 +44,7 @@ def ami_details(found: AmiDetails) -> str:
         ("status", ami.status or "not baked by capctl"),
         ("state", f"{ami.state}: {ami.state_reason}" if ami.state_reason else ami.state),
         ("used by", _users(found.listed.uses, found.unread)),
+        ("shared with", _grants(found.grants)),
         ("last launched", time_text(ami.last_launched)),
         ("created", time_text(ami.created)),
         ("made by", tag(Tag.MADE_BY)),
@@ -74,17 +73,16 @@ def _status(ami: AmiRecord) -> str:
     return status if ami.state is AmiState.AVAILABLE else f"{status}, {ami.state}"
 
 
-def _age(ami: AmiRecord, at: datetime) -> str:
-    from datetime import datetime
-
-    # The clock of this machine may be behind that of AWS.
-    return age_text(max((at - datetime.fromisoformat(ami.created)).total_seconds(), 0.0)) if ami.created else "-"
-
-
 def _users(uses: tuple[Use, ...], unread: tuple[Unread, ...]) -> str:
     """`?` stands for what may be missing."""
     named = [f"{use.kind} {use}" for use in uses]
     return ", ".join([*named, "?"] if unread else named) or "-"
+
+
+def _grants(grants: frozenset[Grant] | None) -> str:
+    if grants is None:
+        return "unknown"
+    return ", ".join(sorted(map(str, grants))) or "nobody"
 
 
 def _snapshot(snapshot: SnapshotRecord) -> str:

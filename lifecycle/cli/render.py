@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from lifecycle.domain.digest import brief
+from lifecycle.domain.moments import moment_text
 
 if TYPE_CHECKING:
     from lifecycle.domain.check import Check
@@ -79,7 +80,7 @@ def time_text(moment: str | int) -> str:
     if not moment:
         return "-"
     at = datetime.fromtimestamp(moment / 1000, UTC) if isinstance(moment, int) else datetime.fromisoformat(moment)
-    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+    return moment_text(at)
 
 
 def _cut(cell: str, width: int) -> str:

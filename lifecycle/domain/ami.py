@@ -3,10 +3,12 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NewType
 
 from lifecycle.domain.digest import Digest, canonical_json, digest_of, short
+from lifecycle.domain.moments import told_moment
 from lifecycle.errors import CapctlError, UsageError
 
 AmiId = NewType("AmiId", str)
@@ -222,6 +224,18 @@ class AmiRecord:
         return AmiStatus(word) if word in set(AmiStatus) else UnknownStatus(word)
 
     @property
+    def is_off(self) -> bool:
+        """Whether nobody can start it: it is disabled, or EC2 gave it up."""
+        return self.state is AmiState.DISABLED or self.state.is_dead
+
+    @property
+    def withdrawn_since(self) -> datetime | None:
+        """Since when it is off and tagged as withdrawn; None unless it is both and tells when that was."""
+        status = self.status
+        is_withdrawn = isinstance(status, AmiStatus) and status.is_withdrawn
+        return told_moment(self.tags.get(Tag.DISABLED_AT, "")) if is_withdrawn and self.is_off else None
+
+    @property
     def is_proven(self) -> bool:
         """Whether it can be used and has passed every check: at least verified, and not withdrawn."""
         status = self.status
@@ -241,6 +255,11 @@ class AmiRecord:
     def is_deployable(self) -> bool:
         """Whether a release may take it: it is proven, and says which model set it holds."""
         return self.is_proven and bool(self.tags.get(Tag.MODEL_SET))
+
+    def age(self, now: datetime) -> timedelta | None:
+        """How long ago it was made, and never less than nothing: AWS's clock may be ahead. None where EC2 does not tell when that was."""
+        made = told_moment(self.created)
+        return max(now - made, timedelta()) if made else None
 
     def known_status(self) -> AmiStatus | None:
         """The status, to decide by. Raises `CapctlError("ami-status-unknown")` for the word of another version."""

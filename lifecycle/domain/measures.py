@@ -1,5 +1,7 @@
 """Amounts and durations as people read them."""
 
+from datetime import timedelta
+
 
 def size_text(size_bytes: int) -> str:
     """`345 B`, `12.3 kB`, `1.5 GB`; 1 kB = 10^3 bytes."""
@@ -22,9 +24,11 @@ def duration_text(duration_s: float) -> str:
     return f"{minutes}m{seconds:02}s" if minutes < 60 else f"{minutes // 60}h{minutes % 60:02}m"
 
 
-def age_text(age_s: float) -> str:
-    """`12m`, `5h`, `3d`: whole minutes, hours or days that have passed."""
-    minutes = int(age_s // 60)
+def age_text(age: timedelta | None) -> str:
+    """`12m`, `5h`, `3d`: whole minutes, hours or days that have passed; `-` for what is not known."""
+    if age is None:
+        return "-"
+    minutes = age // timedelta(minutes=1)
     if minutes < 120:
         return f"{minutes}m"
     return f"{minutes // 60}h" if minutes < 48 * 60 else f"{minutes // (24 * 60)}d"

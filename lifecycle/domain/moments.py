@@ -1,4 +1,4 @@
-"""Moments and spans of time, as people write them."""
+"""Moments and spans of time: as people and AWS write them, and as they are told."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -9,15 +9,20 @@ _SPAN = re.compile(r"([1-9]\d{0,4})([hdw])")
 _HOURS = {"h": 1, "d": 24, "w": 24 * 7}
 
 
-def parse_moment(text: str) -> datetime:
-    """A date or a time in ISO 8601, in UTC unless it says otherwise. Raises `UsageError("time-invalid")`."""
+def told_moment(text: str) -> datetime | None:
+    """A date or a time in ISO 8601, in UTC unless it says otherwise; None for any other text."""
     try:
         moment = datetime.fromisoformat(text)
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
-    except (ValueError, OverflowError) as error:
-        raise UsageError(
-            "time-invalid", f"`{text}` is no date", hint="Write `2027-03-31` or `2027-03-31T18:00Z`"
-        ) from error
+    except (ValueError, OverflowError):
+        return None
+
+
+def parse_moment(text: str) -> datetime:
+    """As `told_moment`, of what somebody typed. Raises `UsageError("time-invalid")` instead of returning None."""
+    if not (moment := told_moment(text)):
+        raise UsageError("time-invalid", f"`{text}` is no date", hint="Write `2027-03-31` or `2027-03-31T18:00Z`")
+    return moment
 
 
 def parse_span(text: str) -> timedelta:
@@ -25,6 +30,16 @@ def parse_span(text: str) -> timedelta:
     if not (match := _SPAN.fullmatch(text)):
         raise UsageError("time-invalid", f"`{text}` is no span of time", hint="Write `36h`, `30d` or `2w`")
     return timedelta(hours=int(match[1]) * _HOURS[match[2]])
+
+
+def iso_text(moment: datetime) -> str:
+    """`2027-03-31T18:00:07Z`, as tags have it."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def moment_text(moment: datetime) -> str:
+    """`2027-03-31 18:00:07Z`, as people read it."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ")
 
 
 def to_the_minute(moment: datetime) -> datetime:

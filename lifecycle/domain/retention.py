@@ -6,12 +6,13 @@ the grace has passed and it is still proven that nobody uses it.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from lifecycle.domain.ami import TRANSITIONS, AmiId, AmiRecord, AmiState, AmiStatus, Grant, SnapshotRecord, Tag
 from lifecycle.domain.cost import Cost, monthly_usd
-from lifecycle.domain.usage import UseReport, uses_text
+from lifecycle.domain.moments import moment_text, told_moment
+from lifecycle.domain.usage import UseReport, shared_text, unread_text, uses_of, uses_text
 
 _BEYOND = "left for a later run: the limit of this one is reached"
 
@@ -87,11 +88,11 @@ def judge(
         if ami.state is AmiState.DEREGISTERED:
             continue
         reasons = (
-            *_unproven(world.report),
-            *uses_text(use for one in (ami.id, *ami.snapshot_ids) for use in uses.get(one, ())),
+            *unread_text(world.report.unread),
+            *uses_text(uses_of(ami, uses)),
             *named.get(ami.id, ()),
             *_of_the_ami(ami, rules, now),
-            *_shared(world.grants.get(ami.id, frozenset())),
+            *shared_text(world.grants.get(ami.id, frozenset())),
         )
         fate, why = (Fate.KEEP, reasons) if reasons else _next_phase(ami, rules, now)
         cost = monthly_usd(priced[one] for one in ami.snapshot_ids if one in priced)
@@ -106,7 +107,7 @@ def judge_snapshots(
     uses, found = world.report.by_id(), []
     left = dict.fromkeys((Fate.MARK, Fate.DELETE), rules.most)
     for snapshot in sorted(orphans, key=lambda one: (one.started, one.id)):
-        reasons = (*_unproven(world.report), *uses_text(uses.get(snapshot.id, ())))
+        reasons = (*unread_text(world.report.unread), *uses_text(uses.get(snapshot.id, ())))
         fate, why = (Fate.KEEP, reasons) if reasons else _next_of_snapshot(snapshot, rules, now)
         if fate in left:
             left[fate] -= 1
@@ -114,11 +115,6 @@ def judge_snapshots(
                 fate, why = Fate.KEEP, (*why, _BEYOND)
         found.append(SnapshotVerdict(snapshot=snapshot, fate=fate, reasons=why, cost=monthly_usd([snapshot])))
     return tuple(found)
-
-
-def _unproven(report: UseReport) -> Iterator[str]:
-    for source in report.unread:
-        yield f"not known whether it is used: {source.source} could not be read"
 
 
 def _named_by_channels(channels: Mapping[str, Sequence[AmiId]], keep: int) -> dict[AmiId, list[str]]:
@@ -133,25 +129,18 @@ def _named_by_channels(channels: Mapping[str, Sequence[AmiId]], keep: int) -> di
     return named
 
 
-def _shared(grants: frozenset[Grant] | None) -> Iterator[str]:
-    if grants is None:
-        yield "not known with whom it is shared"
-    for grant in sorted(grants or (), key=str):
-        yield f"shared with {grant}"
-
-
 def _of_the_ami(ami: AmiRecord, rules: Rules, now: datetime) -> Iterator[str]:
     """Why the AMI stays by what EC2 says of it."""
-    created, disabled_at = _moment(ami.created), _moment(ami.tags.get(Tag.DISABLED_AT, ""))
-    if created is None:
+    age, disabled_at = ami.age(now), told_moment(ami.tags.get(Tag.DISABLED_AT, ""))
+    if age is None:
         yield "its age is not known"
-    elif now - created < rules.min_age:
+    elif age < rules.min_age:
         yield f"newer than {rules.min_age.days} days"
     if ami.is_protected:
         yield "protected from deregistration"
     # What was launched shortly before it was disabled shows up to a day later.
     if ami.last_launched:
-        launched = _moment(ami.last_launched)
+        launched = told_moment(ami.last_launched)
         if launched is None or launched > min(disabled_at or now, now) - rules.grace:
             yield f"an instance was started from it at {ami.last_launched}"
     if not (ami.state in {AmiState.AVAILABLE, AmiState.DISABLED} or ami.state.is_dead):
@@ -165,23 +154,21 @@ def _of_the_ami(ami: AmiRecord, rules: Rules, now: datetime) -> Iterator[str]:
 
 def _next_phase(ami: AmiRecord, rules: Rules, now: datetime) -> tuple[Fate, tuple[str, ...]]:
     """What becomes of an AMI that nothing keeps."""
-    at = _moment(ami.tags.get(Tag.DISABLED_AT, ""))
-    status = ami.status
-    is_off = ami.state is AmiState.DISABLED or ami.state.is_dead
-    if at is None or not is_off or not (isinstance(status, AmiStatus) and status.is_withdrawn):
+    at = ami.withdrawn_since
+    if at is None:
         return Fate.DISABLE, ("nothing uses it",)
     if now - at < rules.grace:
-        return Fate.KEEP, (f"disabled, goes after {_text(at + rules.grace)}",)
-    return Fate.DEREGISTER, (f"nothing uses it, disabled since {_text(at)}",)
+        return Fate.KEEP, (f"disabled, goes after {moment_text(at + rules.grace)}",)
+    return Fate.DEREGISTER, (f"nothing uses it, disabled since {moment_text(at)}",)
 
 
 def _next_of_snapshot(snapshot: SnapshotRecord, rules: Rules, now: datetime) -> tuple[Fate, tuple[str, ...]]:
     gone = f"its AMI {snapshot.ami_id} is gone"
-    if at := _moment(snapshot.tags.get(Tag.DISABLED_AT, "")):
+    if at := told_moment(snapshot.tags.get(Tag.DISABLED_AT, "")):
         if now - at < rules.grace:
-            return Fate.KEEP, (f"{gone}, goes after {_text(at + rules.grace)}",)
+            return Fate.KEEP, (f"{gone}, goes after {moment_text(at + rules.grace)}",)
         return Fate.DELETE, (gone,)
-    started = _moment(snapshot.started)
+    started = told_moment(snapshot.started)
     if started is None or now - started < rules.grace:
         return Fate.KEEP, (f"{gone}, and it is new",)
     return Fate.MARK, (gone,)
@@ -196,16 +183,3 @@ def _limited(verdicts: Sequence[Verdict], most: int) -> tuple[Verdict, ...]:
         replace(verdict, fate=Fate.KEEP, reasons=(*verdict.reasons, _BEYOND)) if verdict.ami.id in spared else verdict
         for verdict in verdicts
     )
-
-
-def _moment(text: str) -> datetime | None:
-    """The moment that ISO 8601 text names, in UTC where it names no zone; None for anything else."""
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return at if at.tzinfo else at.replace(tzinfo=UTC)
-
-
-def _text(at: datetime) -> str:
-    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ")

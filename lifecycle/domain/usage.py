@@ -1,7 +1,9 @@
 """Who uses AMIs, and what could not be asked."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+
+from lifecycle.domain.ami import AmiRecord, Grant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +48,11 @@ class UseReport:
         return found
 
 
+def uses_of(ami: AmiRecord, uses: Mapping[str, Collection[Use]]) -> tuple[Use, ...]:
+    """Those of the AMI and of its snapshots, out of `UseReport.by_id`."""
+    return tuple(use for one in (ami.id, *ami.snapshot_ids) for use in uses.get(one, ()))
+
+
 def uses_text(uses: Iterable[Use], *, most: int = 3) -> tuple[str, ...]:
     """One phrase for each kind: `used by 5 instances: i-1, i-2, i-3, …`."""
     kinds: dict[str, list[str]] = {}
@@ -55,3 +62,15 @@ def uses_text(uses: Iterable[Use], *, most: int = 3) -> tuple[str, ...]:
         f"used by {len(names)} {kind}{'s' if len(names) > 1 else ''}: {', '.join(names[:most])}{', …' if len(names) > most else ''}"
         for kind, names in kinds.items()
     )
+
+
+def unread_text(unread: Iterable[Unread]) -> tuple[str, ...]:
+    """One phrase for each source."""
+    return tuple(f"not known whether it is used: {one.source} could not be read" for one in unread)
+
+
+def shared_text(grants: Collection[Grant] | None) -> tuple[str, ...]:
+    """One phrase for each grant; one where they could not be read, which is None."""
+    if grants is None:
+        return ("not known with whom it is shared",)
+    return tuple(f"shared with {grant}" for grant in sorted(grants, key=str))

@@ -4,6 +4,13 @@ from collections.abc import Collection
 from typing import Protocol
 
 from lifecycle.domain.sweep import Leftover
+from lifecycle.domain.waiting import Wait
+from lifecycle.errors import TimedOut
+from lifecycle.ports.clock import Clock
+from lifecycle.ports.wait import wait_for
+
+# An instance needs minutes to end; everything else is gone at once, or soon.
+_GONE = Wait(shortest_s=0.25, longest_s=15.0, timeout_s=600.0)
 
 
 class Leftovers(Protocol):
@@ -22,3 +29,19 @@ class Leftovers(Protocol):
 
     def exists(self, item: Leftover) -> bool:
         """Whether it is still there; an instance is until it is terminated."""
+
+
+def await_gone(leftovers: Leftovers, item: Leftover, clock: Clock) -> None:
+    """Wait until it is gone, for at most ten minutes. Raises `TimedOut("leftover-stays")`, and as `Leftovers`."""
+    wait_for(
+        lambda: leftovers.exists(item),
+        lambda is_there: not is_there,
+        _GONE,
+        clock,
+        timed_out=lambda _: still_there(str(item)),
+    )
+
+
+def still_there(what: str) -> TimedOut:
+    """The error for what should be gone; `what` begins a sentence."""
+    return TimedOut("leftover-stays", f"{what} is still there", hint="Run `capctl ami sweep` again")

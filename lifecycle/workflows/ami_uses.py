@@ -1,26 +1,109 @@
-"""Who uses AMIs now, for commands that tell it and decide nothing by it."""
+"""Who uses AMIs: the releases and the channels of the project, and whatever else of the account names one."""
 
-from lifecycle.domain.permissions import READ_POINTER, READ_STATE
+from collections.abc import Mapping, Sequence
+
+from lifecycle.config.target import Target
+from lifecycle.domain.ami import AmiId, Grant
+from lifecycle.domain.permissions import LIST_CHANNELS, READ_POINTER, READ_STATE
 from lifecycle.domain.usage import Unread, Use, UseReport
-from lifecycle.errors import CapctlError, Interrupted
+from lifecycle.errors import CapctlError, Inconclusive, Interrupted
 from lifecycle.ports import Ports
+from lifecycle.ports.amis import Amis
 from lifecycle.workflows.status import roles_of
 
-READ_USES = (*READ_POINTER, *READ_STATE)
+READ_PROJECT_USES = (*LIST_CHANNELS, *READ_POINTER, *READ_STATE)
+READ_USES = (
+    *READ_PROJECT_USES,
+    "autoscaling:DescribeAutoScalingGroups",
+    "autoscaling:DescribeLaunchConfigurations",
+    "batch:DescribeComputeEnvironments",
+    "ec2:DescribeFleets",
+    "ec2:DescribeInstances",
+    "ec2:DescribeLaunchTemplateVersions",
+    "ec2:DescribeSpotFleetRequests",
+    "ec2:DescribeSpotInstanceRequests",
+    "ssm:DescribeParameters",
+    "ssm:GetParameters",
+)
 
 
-def uses_now(ports: Ports) -> UseReport:
-    """The releases, and which of them the pointer names; what cannot be read is told, and fails nothing."""
+def project_uses(ports: Ports) -> UseReport:
+    """What releases and channels name now, in a few calls. What cannot be read is told in the report, and never raised."""
+    return release_uses(ports) + _channel_uses(ports)
+
+
+def all_uses(ports: Ports, target: Target) -> UseReport:
+    """As `project_uses`, and what the whole account has, read anew in many calls."""
+    return project_uses(ports) + account_uses(ports, target)
+
+
+def release_uses(ports: Ports) -> UseReport:
+    """The AMIs of the releases that exist, and each release's role. One that does not tell its AMI counts as unread, as does an active
+    one that is not among them."""
     try:
-        pointer, releases = ports.pointers.read(), ports.stack.releases()
+        releases, pointer = ports.stack.releases(), ports.pointers.read()
     except Interrupted:
         raise
     except CapctlError as error:
         return UseReport(unread=(Unread(source="releases", why=error.message),))
+    silent = [release.id for release in releases if not release.ami_id]
+    if pointer and pointer.release_id not in {release.id for release in releases}:
+        silent.append(pointer.release_id)
     roles = roles_of(releases, pointer)
     return UseReport(
         uses=tuple(
             Use(ami_id=release.ami_id, kind="release", name=release.id, detail=roles.get(release.id, ""))
             for release in releases
-        )
+            if release.ami_id
+        ),
+        unread=tuple(Unread(source="releases", why=f"release {one} does not say which AMI it has") for one in silent),
     )
+
+
+def account_uses(ports: Ports, target: Target) -> UseReport:
+    """What instances, launch templates, groups, fleets and parameters of the account name, whoever made them."""
+    return ports.ami_users.scan(template_versions=target.settings.ami.retention.template_versions)
+
+
+def channel_histories(ports: Ports) -> tuple[Mapping[str, Sequence[AmiId]], tuple[Unread, ...]]:
+    """The AMIs that each channel names and named, newest first and each once; none where they cannot be read."""
+    try:
+        named = [entry.channel for entry in ports.channels.list()]
+        return {
+            channel: tuple(dict.fromkeys(entry.ami_id for entry in ports.channels.history(channel)))
+            for channel in named
+        }, ()
+    except Interrupted:
+        raise
+    except CapctlError as error:
+        return {}, (Unread(source="channels", why=error.message),)
+
+
+def readable_grants(amis: Amis, ami_id: AmiId) -> frozenset[Grant] | None:
+    """Who else may start instances of the AMI; None where AWS does not tell, as of AMIs of others."""
+    try:
+        return amis.grants(ami_id)
+    except Interrupted:
+        raise
+    except CapctlError:
+        return None
+
+
+def use_unproven(unread: Sequence[Unread], *, command: str, so: str) -> Inconclusive:
+    """The error of a command that needs to know that nobody uses an AMI; `so` says what does not happen therefore."""
+    return Inconclusive(
+        "use-unproven",
+        f"Not everything that may use an AMI could be read ({', '.join(dict.fromkeys(one.source for one in unread))}), so {so}",
+        hint=f"Run the command again; a role needs the row of `capctl {command}` in docs/iam.md",
+        details=tuple(map(str, unread)),
+    )
+
+
+def _channel_uses(ports: Ports) -> UseReport:
+    try:
+        entries = ports.channels.list()
+    except Interrupted:
+        raise
+    except CapctlError as error:
+        return UseReport(unread=(Unread(source="channels", why=error.message),))
+    return UseReport(uses=tuple(Use(ami_id=entry.ami_id, kind="channel", name=entry.channel) for entry in entries))

@@ -10,6 +10,7 @@ from lifecycle.domain.digest import brief
 from lifecycle.domain.evidence import differences, parse_evidence
 from lifecycle.domain.measures import counted, size_text
 from lifecycle.domain.models import ModelSet
+from lifecycle.domain.moments import iso_text
 from lifecycle.domain.permissions import READ_AMIS, READ_EVIDENCE, READ_LEFTOVERS, REMOVE_LEFTOVERS
 from lifecycle.domain.place import Place
 from lifecycle.domain.plan import Step
@@ -103,9 +104,7 @@ class BakeAmi:
             # No longer can the bake live; who finds something of it later need not ask for it.
             tags={
                 **self.tags,
-                Tag.RUN_UNTIL.value: (self.ports.clock.now() + timedelta(seconds=expires_s + GRACE_S)).isoformat(
-                    timespec="seconds"
-                ),
+                Tag.RUN_UNTIL.value: iso_text(self.ports.clock.now() + timedelta(seconds=expires_s + GRACE_S)),
             },
             run_id=self.run.id,
             place=place,

@@ -10,6 +10,7 @@ from lifecycle.domain.boot import BootFailure, BootReport, parse_boot_report
 from lifecycle.domain.digest import digest_of
 from lifecycle.domain.layout import Folder
 from lifecycle.domain.models import ModelSet
+from lifecycle.domain.moments import iso_text
 from lifecycle.domain.permissions import READ_OBJECTS
 from lifecycle.domain.place import Place
 from lifecycle.domain.run import Run
@@ -17,8 +18,8 @@ from lifecycle.domain.waiting import Wait
 from lifecycle.errors import CapctlError, Interrupted, TimedOut
 from lifecycle.ports import Ports
 from lifecycle.ports.instances import BootRequest, InstanceRecord, InstanceState
+from lifecycle.ports.wait import wait_for
 from lifecycle.workflows.places import in_first_place
-from lifecycle.workflows.wait import wait_for
 
 # iam:PassRole is asked for with `ami.instance_profile` only.
 BOOT_AMI = (
@@ -120,7 +121,7 @@ class _Boot:
             "Name": f"{self.target.project}-verify-{self.ami_id}",
             Tag.PROJECT.value: self.target.project,
             Tag.RUN.value: self.run.id,
-            Tag.RUN_UNTIL.value: until.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            Tag.RUN_UNTIL.value: iso_text(until),
         }
 
     def reported(self) -> bytes:

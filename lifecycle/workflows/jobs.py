@@ -12,8 +12,8 @@ from lifecycle.domain.waiting import Wait
 from lifecycle.errors import CapctlError, UsageError
 from lifecycle.ports import Ports
 from lifecycle.ports.jobs import JobRequest, LogLine
+from lifecycle.ports.wait import wait_for
 from lifecycle.workflows.lookups import active_pointer, deployed_release
-from lifecycle.workflows.wait import wait_for
 
 PERMISSIONS = {
     "job submit": (*READ_POINTER, *READ_OBJECTS, *SUBMIT_JOBS),

@@ -5,18 +5,18 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from lifecycle.config.target import Target
-from lifecycle.domain.ami import AmiId, AmiRecord, AmiStatus, SnapshotRecord, Tag
+from lifecycle.domain.ami import AmiId, AmiRecord, AmiStatus, Grant, SnapshotRecord, Tag
 from lifecycle.domain.cost import Cost, monthly_usd
 from lifecycle.domain.models import ModelFile
-from lifecycle.domain.permissions import READ_AMIS, READ_CHANNEL, READ_EVIDENCE
-from lifecycle.domain.usage import Unread, Use
+from lifecycle.domain.permissions import READ_AMI_GRANTS, READ_AMIS, READ_CHANNEL, READ_EVIDENCE
+from lifecycle.domain.usage import Unread, Use, uses_of
 from lifecycle.ports import Ports
-from lifecycle.workflows import ami_uses
+from lifecycle.workflows.ami_uses import READ_PROJECT_USES, READ_USES, all_uses, project_uses, readable_grants
 from lifecycle.workflows.bake_evidence import read_evidence
 
 PERMISSIONS = {
-    "ami ls": (*READ_AMIS, *ami_uses.READ_USES, "ec2:DescribeSnapshots"),
-    "ami show": (*READ_AMIS, *READ_CHANNEL, *READ_EVIDENCE, *ami_uses.READ_USES),
+    "ami ls": (*READ_AMIS, *READ_PROJECT_USES, "ec2:DescribeSnapshots"),
+    "ami show": (*READ_AMIS, *READ_AMI_GRANTS, *READ_CHANNEL, *READ_EVIDENCE, *READ_USES),
 }
 
 
@@ -40,28 +40,32 @@ class AmiList:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AmiDetails:
-    """All that is known of one AMI; `files` are sorted by path, and None without a readable report of what it holds."""
+    """All that is known of one AMI; `files` are sorted by path, and None without a readable report of what it holds.
+
+    `grants` say who else may start it, and are None where AWS does not tell, as of AMIs of others.
+    """
 
     listed: ListedAmi
     snapshots: tuple[SnapshotRecord, ...]
     files: tuple[ModelFile, ...] | None
+    grants: frozenset[Grant] | None
     unread: tuple[Unread, ...]
 
 
 def list_amis(ports: Ports, target: Target, *, status: AmiStatus | None = None) -> AmiList:
-    """The AMIs of the target's project, newest first; those of one status when it is given."""
+    """The AMIs of the target's project, newest first, with what its releases and channels name; those of one status when it is given."""
     amis = [ami for ami in ports.amis.list(target.project) if status is None or ami.status == status]
     if not amis:
         return AmiList(amis=(), unread=(), at=ports.clock.now())
     snapshots = ports.amis.snapshots([snapshot for ami in amis for snapshot in ami.snapshot_ids])
     known = {snapshot.id: snapshot for snapshot in snapshots}
-    report = ami_uses.uses_now(ports)
+    report = project_uses(ports)
     uses = report.by_id()
     listed = tuple(
         ListedAmi(
             ami=ami,
             cost=_cost([known[one] for one in ami.snapshot_ids if one in known]),
-            uses=tuple(uses.get(ami.id, ())),
+            uses=uses_of(ami, uses),
         )
         for ami in amis
     )
@@ -69,16 +73,17 @@ def list_amis(ports: Ports, target: Target, *, status: AmiStatus | None = None) 
 
 
 def show_ami(ports: Ports, target: Target, ami_id: AmiId) -> AmiDetails:
-    """One AMI, whoever made it; raises `CapctlError("ami-missing")`."""
+    """One AMI, whoever made it, and everything of the account that uses it; raises `CapctlError("ami-missing")`."""
     ami = ports.amis.get(ami_id)
     snapshots = ports.amis.snapshots(ami.snapshot_ids)
     # What capctl did not bake has no report.
     found = read_evidence(ports.amis, ports.objects, target, ami) if ami.tags.get(Tag.BAKE_DIGEST) else None
-    report = ami_uses.uses_now(ports)
+    report = all_uses(ports, target)
     return AmiDetails(
-        listed=ListedAmi(ami=ami, cost=_cost(snapshots), uses=tuple(report.by_id().get(ami.id, ()))),
+        listed=ListedAmi(ami=ami, cost=_cost(snapshots), uses=uses_of(ami, report.by_id())),
         snapshots=snapshots,
         files=tuple(sorted(found[0].files, key=lambda file: file.path)) if found else None,
+        grants=readable_grants(ports.amis, ami_id),
         unread=report.unread,
     )
 

@@ -11,9 +11,9 @@ from lifecycle.domain.run import Run
 from lifecycle.domain.waiting import Wait
 from lifecycle.errors import CapctlError, TimedOut
 from lifecycle.ports import Ports
+from lifecycle.ports.wait import wait_for
 from lifecycle.workflows.ami_status import require_tags, set_status
 from lifecycle.workflows.lookups import ami_named
-from lifecycle.workflows.wait import wait_for
 
 # SSM looks at the AMI before it publishes a version that names it.
 _PUBLISHED = Wait(shortest_s=0.1, longest_s=5.0, share=0.2, timeout_s=120.0)

@@ -6,11 +6,12 @@ from typing import Any
 from lifecycle.config.target import Target
 from lifecycle.domain.cost import Cost, total
 from lifecycle.domain.measures import counted
-from lifecycle.domain.plan import Plan, Step
+from lifecycle.domain.plan import Done, Plan, Step
 from lifecycle.domain.retention import Fate, SnapshotVerdict, Verdict
 from lifecycle.domain.usage import Unread
 from lifecycle.errors import Inconclusive
 from lifecycle.ports import Ports
+from lifecycle.workflows.ami_uses import use_unproven
 from lifecycle.workflows.prune_steps import DeleteSnapshot, DeregisterAmi, DisableAmi, MarkSnapshot
 from lifecycle.workflows.prune_world import READ_WORLD, decide, decide_snapshots, read_world, rules_of
 
@@ -65,14 +66,18 @@ def plan_prune(ports: Ports, target: Target, *, most: int) -> Pruning:
 
 def unproven(unread: tuple[Unread, ...]) -> Inconclusive | None:
     """The failure of a prune that could not read everything; None when it could."""
-    if not unread:
-        return None
-    return Inconclusive(
-        "use-unproven",
-        f"Not everything that may use an AMI could be read ({', '.join(dict.fromkeys(one.source for one in unread))}), so none goes",
-        hint="Run the command again; a role needs the row of `capctl ami prune` in docs/iam.md",
-        details=tuple(map(str, unread)),
-    )
+    return use_unproven(unread, command="ami prune", so="none goes") if unread else None
+
+
+def outcomes_of(done: Done | None) -> dict[str, str]:
+    """What a prune did to each AMI and snapshot, by id; nothing when it was not carried out."""
+    found: dict[str, str] = {}
+    for step, result in done.results if done else ():
+        if isinstance(step, DisableAmi | DeregisterAmi):
+            found[step.ami.id] = str(result)
+        elif isinstance(step, MarkSnapshot | DeleteSnapshot):
+            found[step.snapshot.id] = str(result)
+    return found
 
 
 def _plan(

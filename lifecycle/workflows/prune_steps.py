@@ -3,13 +3,14 @@
 from dataclasses import dataclass
 
 from lifecycle.config.target import Target
-from lifecycle.domain.ami import AmiRecord, AmiState, AmiStatus, SnapshotRecord, Tag
+from lifecycle.domain.ami import AmiRecord, SnapshotRecord, Tag
+from lifecycle.domain.moments import iso_text
 from lifecycle.domain.retention import Fate
 from lifecycle.errors import CapctlError, PartlyApplied
 from lifecycle.ports import Ports
-from lifecycle.workflows.ami_status import require_tags
 from lifecycle.workflows.deregister import REMOVE_AMI, Removal, find_ami, remove_ami, require_gone
 from lifecycle.workflows.prune_world import READ_WORLD, decide_snapshots, read_world, rules_of, still
+from lifecycle.workflows.withdraw import WITHDRAW, Withdrawal, require_withdrawn, withdraw
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,40 +25,23 @@ class Kept:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DisableAmi:
-    """Let nobody start instances of an AMI that nobody uses, and mark when that was."""
+    """Withdraw an AMI that nobody uses, and mark when that was."""
 
     ports: Ports
     target: Target
     ami: AmiRecord
-    permissions: tuple[str, ...] = (*READ_WORLD, "ec2:CreateTags", "ec2:DisableImage")
+    permissions: tuple[str, ...] = (*READ_WORLD, *WITHDRAW)
 
     def describe(self) -> str:
         return f"disable {self.ami.id}, which nobody uses"
 
-    def apply(self) -> str | Kept:
-        if kept := _kept(self.ports, self.target, self.ami, Fate.DISABLE):
-            return kept
-        # EC2 disables only what works; from an AMI that it gave up nothing can be started anyway.
-        if not self.ports.amis.get(self.ami.id).state.is_dead:
-            self.ports.amis.disable(self.ami.id)
-        # Afterwards, so that the grace never begins before it.
-        now = self.ports.clock.now().isoformat(timespec="seconds")
-        self.ports.amis.tag(self.ami.id, self._tags() | {Tag.DISABLED_AT.value: now})
-        return "disabled"
+    def apply(self) -> Withdrawal | Kept:
+        kept = _kept(self.ports, self.target, self.ami, Fate.DISABLE)
+        return kept or withdraw(self.ports, self.target, self.ami.id)
 
-    def verify(self, result: str | Kept) -> None:
-        if isinstance(result, Kept):
-            return
-        ami = self.ports.amis.get(self.ami.id)
-        if not (ami.state is AmiState.DISABLED or ami.state.is_dead):
-            raise CapctlError(
-                "ami-not-disabled", f"AMI `{ami.id}` is still `{ami.state}`", hint="Run the same command again"
-            )
-        require_tags(ami, self._tags())
-
-    def _tags(self) -> dict[str, str]:
-        # Its snapshots get the project too, by which a later prune finds them should they outlive it.
-        return {Tag.STATUS.value: AmiStatus.DISABLED.value, Tag.PROJECT.value: self.target.project}
+    def verify(self, result: Withdrawal | Kept) -> None:
+        if isinstance(result, Withdrawal):
+            require_withdrawn(self.ports.amis, self.ami.id, result)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,8 +79,7 @@ class MarkSnapshot:
     def apply(self) -> str | Kept:
         if kept := _snapshot_kept(self.ports, self.target, self.snapshot, Fate.MARK):
             return kept
-        now = self.ports.clock.now().isoformat(timespec="seconds")
-        self.ports.amis.tag_snapshot(self.snapshot.id, {Tag.DISABLED_AT.value: now})
+        self.ports.amis.tag_snapshot(self.snapshot.id, {Tag.DISABLED_AT.value: iso_text(self.ports.clock.now())})
         return "marked"
 
     def verify(self, result: str | Kept) -> None:

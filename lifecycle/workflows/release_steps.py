@@ -11,8 +11,8 @@ from lifecycle.domain.waiting import Wait
 from lifecycle.errors import CapctlError, PartlyApplied, TimedOut
 from lifecycle.ports import Ports
 from lifecycle.ports.jobs import QueueStatus
+from lifecycle.ports.wait import wait_for
 from lifecycle.workflows.lookups import deployed_release
-from lifecycle.workflows.wait import wait_for
 
 # Compute environments are valid within a minute or not at all; ten minutes is what Batch's own console waits. One that cannot start
 # its hosts may be VALID for a moment before it is INVALID.

@@ -7,15 +7,14 @@ from dataclasses import dataclass
 from lifecycle.config.target import Target
 from lifecycle.domain.ami import AmiId, AmiRecord, Grant
 from lifecycle.domain.measures import counted
-from lifecycle.domain.permissions import READ_AMIS, READ_CHANNEL
+from lifecycle.domain.permissions import READ_AMIS, READ_CHANNEL, READ_GRANTS
 from lifecycle.domain.plan import Plan
 from lifecycle.errors import CapctlError, UsageError
 from lifecycle.ports import Ports
 from lifecycle.ports.amis import Amis
 from lifecycle.workflows.lookups import own_ami, proven_ami
 
-_READ_GRANTS = ("ec2:DescribeImageAttribute", "ec2:DescribeSnapshotAttribute")
-PERMISSIONS = {"ami share": (*READ_AMIS, *READ_CHANNEL, *_READ_GRANTS, "ec2:DescribeSnapshots")}
+PERMISSIONS = {"ami share": (*READ_AMIS, *READ_CHANNEL, *READ_GRANTS, "ec2:DescribeSnapshots")}
 
 _ACCOUNT = re.compile(r"\d{12}")
 _ORGANIZATION = re.compile(r"arn:aws[a-z-]*:organizations::\d{12}:organization/o-[a-z0-9]{10,32}")
@@ -32,7 +31,7 @@ class ChangeGrants:
     remove: tuple[Grant, ...]
     permissions: tuple[str, ...] = (
         *READ_AMIS,
-        *_READ_GRANTS,
+        *READ_GRANTS,
         "ec2:ModifyImageAttribute",
         "ec2:ModifySnapshotAttribute",
     )

@@ -18,10 +18,10 @@ from lifecycle.domain.waiting import Wait
 from lifecycle.errors import CapctlError, Inconclusive, Interrupted, TimedOut, UsageError
 from lifecycle.ports import Ports
 from lifecycle.ports.jobs import JobRequest
+from lifecycle.ports.wait import wait_for
 from lifecycle.workflows.ami_status import MarkSmokePassed
 from lifecycle.workflows.jobs import job_watch, require_reachable
 from lifecycle.workflows.lookups import active_pointer, deployed_release
-from lifecycle.workflows.wait import wait_for
 
 PERMISSIONS = {"smoke": (*READ_POINTER, *READ_STATE)}
 

@@ -12,14 +12,13 @@ from lifecycle.domain.permissions import READ_EVIDENCE, READ_LEFTOVERS, READ_STA
 from lifecycle.domain.plan import Done, Plan, Step
 from lifecycle.domain.sweep import KnownRun, Leftover, LeftoverKind, SweepRules, Verdict, judge_all
 from lifecycle.domain.waiting import Wait
-from lifecycle.errors import CapctlError, PartlyApplied, TimedOut
+from lifecycle.errors import CapctlError, Interrupted, PartlyApplied
 from lifecycle.ports import Ports
+from lifecycle.ports.leftovers import await_gone, still_there
+from lifecycle.ports.wait import wait_for
 from lifecycle.workflows.bake_evidence import read_evidence, reporting_instances
-from lifecycle.workflows.wait import wait_for
 
 PERMISSIONS = {"ami sweep": (*READ_LEFTOVERS, *READ_EVIDENCE, *READ_STATE)}
-# An instance needs minutes to end; everything else is gone at once, or soon.
-_GONE = Wait(shortest_s=0.25, longest_s=15.0, timeout_s=600.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +122,7 @@ class EndRun:
 
         how = Wait(shortest_s=0.05, longest_s=1.0, timeout_s=10.0)
         wait_for(
-            is_held, lambda held: not held, how, self.ports.clock, timed_out=lambda _: _still_there(self.describe())
+            is_held, lambda held: not held, how, self.ports.clock, timed_out=lambda _: still_there(self.describe())
         )
 
 
@@ -152,12 +151,7 @@ class RemoveLeftover:
         return "removed"
 
     def verify(self, _: str) -> None:
-        def exists() -> bool:
-            return self.ports.leftovers.exists(self.item)
-
-        wait_for(
-            exists, lambda there: not there, _GONE, self.ports.clock, timed_out=lambda _: _still_there(str(self.item))
-        )
+        await_gone(self.ports.leftovers, self.item, self.ports.clock)
 
     def _require_unfinished(self) -> None:
         """A bake may have finished it since it was looked at."""
@@ -187,7 +181,7 @@ class RemoveFolder:
 
     def verify(self, _: str) -> None:
         if self.path in self.ports.bake_runs.folders():
-            raise _still_there(f"folder {self.path}")
+            raise still_there(f"folder {self.path}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,13 +201,13 @@ class ForgetRun:
         left = [item for item in found if item.run_id == self.run.id and item.kind is not LeftoverKind.AMI]
         left += [item for item in self.made if self.ports.leftovers.exists(item)]
         if left:
-            raise _still_there(str(left[0]))
+            raise still_there(str(left[0]))
         self.ports.bake_runs.forget(self.run.id)
         return "forgotten"
 
     def verify(self, _: str) -> None:
         if any(run.id == self.run.id for run in self.ports.bake_runs.known()):
-            raise _still_there(f"run {self.run.id}")
+            raise still_there(f"run {self.run.id}")
 
 
 def _rules(
@@ -239,6 +233,8 @@ def _released(ports: Ports) -> tuple[frozenset[str], str]:
     """The AMIs of releases, and why they cannot be told."""
     try:
         return frozenset(release.ami_id for release in ports.stack.releases()), ""
+    except Interrupted:
+        raise
     except CapctlError as error:
         return frozenset(), error.message
 
@@ -247,7 +243,3 @@ def _is_finishable(ports: Ports, target: Target, ami: AmiRecord) -> bool:
     """Whether a bake of the same content would go on with it: a forced one finds its AMI by the tags only."""
     is_found = Tag.BAKE_DIGEST in ami.tags or run_in_name(target.project, ami.name) == ""
     return is_found and not ami.state.is_dead and read_evidence(ports.amis, ports.objects, target, ami) is not None
-
-
-def _still_there(what: str) -> TimedOut:
-    return TimedOut("leftover-stays", f"{what} is still there", hint="Run `capctl ami sweep` again")

@@ -13,6 +13,7 @@ from lifecycle.domain.digest import Digest
 from lifecycle.domain.evidence import Evidence, differences
 from lifecycle.domain.measures import counted, size_text
 from lifecycle.domain.models import ModelSet
+from lifecycle.domain.moments import iso_text
 from lifecycle.domain.permissions import READ_AMIS, READ_CHANNEL, READ_EVIDENCE
 from lifecycle.domain.plan import Done, Plan
 from lifecycle.domain.run import Run
@@ -133,7 +134,7 @@ def booted(ports: Ports, target: Target, run: Run, report: AmiReport) -> AmiRepo
 
 def tag_level(amis: Amis, clock: Clock, report: AmiReport) -> None:
     """Store on the AMI what was proven and when, or that it failed: what an earlier look proved is no longer so."""
-    at = clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
+    at = iso_text(clock.now())
     amis.tag(report.ami.id, {Tag.VERIFIED.value: f"{report.proven or _FAILED} {at}"})
 
 

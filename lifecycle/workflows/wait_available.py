@@ -5,7 +5,7 @@ from lifecycle.domain.waiting import Wait
 from lifecycle.errors import CapctlError, TimedOut
 from lifecycle.ports.amis import Amis
 from lifecycle.ports.clock import Clock
-from lifecycle.workflows.wait import wait_for
+from lifecycle.ports.wait import wait_for
 
 # A new AMI may be unknown to some endpoints for so long.
 _APPEARS_WITHIN_S = 150.0

@@ -229,6 +229,10 @@ def test_grants_of_an_ami_that_is_gone_are_an_error(account: Account) -> None:
     assert code_of(lambda: account.amis.grants(AmiId("ami-0123456789abcdef0"))) == "ami-missing"
 
 
+def test_grants_of_an_ami_of_others_are_refused(account: Account) -> None:
+    assert code_of(lambda: account.amis.grants(account.amis.resolve_base(account.parameter))) == "permission-denied"
+
+
 def test_copy_has_the_name_and_the_tags(account: Account, name: str) -> None:
     made, _ = account.make(name, {Tag.PROJECT: name})
     copy = account.elsewhere.get(account.elsewhere.copy_from(REGION, made, tags={Tag.PROJECT.value: name}))

@@ -14,6 +14,7 @@ import pytest
 
 from lifecycle.adapters.aws.amis import Ec2Amis
 from lifecycle.adapters.aws.session import AwsSession
+from lifecycle.adapters.clock import SystemClock
 from lifecycle.adapters.packer_cli import PackerBaker
 from lifecycle.domain.ami import AmiId
 from lifecycle.domain.digest import parse_digest
@@ -126,7 +127,7 @@ def _real(
     with emulated_credentials():
         session = AwsSession(target)
         yield Bakery(
-            baker=PackerBaker(target, session, FakeUi()),
+            baker=PackerBaker(target, session, SystemClock(), FakeUi()),
             amis=Ec2Amis(session),
             base=AmiId(emulator.facts["base_ami"]),
             download=download,

@@ -19,7 +19,7 @@ from lifecycle.domain.waiting import Wait
 from lifecycle.errors import CapctlError, TimedOut
 from lifecycle.ports.channels import Channels
 from lifecycle.ports.clock import Clock
-from lifecycle.workflows.wait import wait_for
+from lifecycle.ports.wait import wait_for
 from tests.contract.aws_answers import answer, register
 from tests.fakes.channels import FakeChannels
 from tests.fakes.clock import FakeClock

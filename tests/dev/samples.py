@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from images.checks import Violation
-from lifecycle.cli import ami_documents, documents
+from lifecycle.cli import ami_documents, ami_removal_documents, documents
 from lifecycle.config.origins import Setting
 from lifecycle.domain import sweep
 from lifecycle.domain.ami import AmiId, AmiRecord, AmiState, AmiStatus, Grant, SnapshotRecord, Tag
@@ -240,11 +240,21 @@ _ERROR = CapctlError(
 )
 _SETTING = Setting(name="image.entrypoint", value=("python3", "-m"), origin="capctl.yaml:4:27 targets.dev")
 
+_GRANTS = (
+    Grant(account="210987654321"),
+    Grant(organization="arn:aws:organizations::123456789012:organization/o-abcdefghij"),
+    Grant(unit="arn:aws:organizations::123456789012:ou/o-abcdefghij/ou-ab12-cdefghij"),
+)
+
 _DONE = Done(results=((_Step(), "done"),), failures=((_Step(), CapctlError("aws-failed", "AWS call failed")),))
 
 # By the name of the schema: `ami-list` is `capctl.ami-list/1`.
 SAMPLES: dict[str, dict[str, Any]] = {
-    "ami": ami_documents.ami(AmiDetails(listed=_LISTED, snapshots=(_SNAPSHOT,), files=_MODELS.files, unread=_UNREAD)),
+    "ami": ami_documents.ami(
+        AmiDetails(
+            listed=_LISTED, snapshots=(_SNAPSHOT,), files=_MODELS.files, grants=frozenset(_GRANTS), unread=_UNREAD
+        )
+    ),
     "ami-bake": ami_documents.ami_bake(_AMI, changed=True),
     "ami-copy": ami_documents.ami_copy(
         AmiId("ami-0123456789abcdef0"),
@@ -262,11 +272,7 @@ SAMPLES: dict[str, dict[str, Any]] = {
     "ami-disable": ami_documents.ami_disable(_WITHDRAWN, changed=True),
     "ami-share": ami_documents.ami_share(
         _AMI.id,
-        [
-            Grant(account="210987654321"),
-            Grant(organization="arn:aws:organizations::123456789012:organization/o-abcdefghij"),
-            Grant(unit="arn:aws:organizations::123456789012:ou/o-abcdefghij/ou-ab12-cdefghij"),
-        ],
+        _GRANTS,
         changed=True,
     ),
     "ami-channel": ami_documents.ami_channel([_CHANNEL]),
@@ -274,12 +280,12 @@ SAMPLES: dict[str, dict[str, Any]] = {
     "ami-promotion": ami_documents.ami_promotion(_CHANNEL, changed=True),
     "ami-diff": ami_documents.ami_diff(difference(_CONTENT, _AFTER)),
     "ami-list": ami_documents.ami_list(AmiList(amis=(_LISTED,), unread=_UNREAD, at=datetime.fromisoformat(_AT))),
-    "ami-prune": ami_documents.ami_prune(
+    "ami-prune": ami_removal_documents.ami_prune(
         _PRUNING,
         Done(results=((DeregisterAmi(ports=FakePorts(), target=make_target(Path()), ami=_AMI), Removal()),)),
         now=datetime.fromisoformat("2027-01-30T15:07:02+00:00"),
     ),
-    "ami-sweep": ami_documents.ami_sweep(Swept(verdicts=(_VERDICT,), is_changed=True)),
+    "ami-sweep": ami_removal_documents.ami_sweep(Swept(verdicts=(_VERDICT,), is_changed=True)),
     "ami-verification": ami_documents.ami_verification(
         AmiReport(ami=_AMI, checks=_CHECKS), not_checked=("a boot of the AMI",)
     ),

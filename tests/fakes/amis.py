@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from lifecycle.domain.ami import AmiId, AmiRecord, AmiState, Grant, SnapshotRecord, Tag, parse_ami_id
-from lifecycle.errors import CapctlError, UsageError
+from lifecycle.errors import CapctlError, Denied, UsageError
 from lifecycle.ports.baker import AmiNameTaken
 
 BASE_AMI = AmiId("ami-0base0000000gpu1")
@@ -158,6 +158,8 @@ class FakeAmis:
             self.change(ami_id, state=AmiState.AVAILABLE)
 
     def grants(self, ami_id: AmiId) -> frozenset[Grant]:
+        if ami_id in self._foreign:
+            raise Denied("permission-denied", f"AWS refused reading who may start AMI `{ami_id}`")
         return self._grants.get(self.get(ami_id).id, frozenset())
 
     def change_grants(self, ami_id: AmiId, *, add: Collection[Grant] = (), remove: Collection[Grant] = ()) -> None:

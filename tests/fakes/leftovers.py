@@ -10,13 +10,17 @@ from tests.fakes.amis import FakeAmis
 
 
 class FakeLeftovers:
-    """Holds what tests put into `items`, beside the half-made AMIs of `amis`. `failing` are ids that cannot be removed."""
+    """Holds what tests put into `items`, beside the half-made AMIs of `amis`. `failing` are ids that cannot be removed.
+
+    What `lingers` names is still there for that many looks after its removal.
+    """
 
     def __init__(self, amis: FakeAmis, project: str = "vision") -> None:
         self._amis = amis
         self._project = project
         self.items: dict[str, Leftover] = {}
         self.failing: dict[str, CapctlError] = {}
+        self.lingers: dict[str, float] = {}
 
     def add(self, item: Leftover) -> Leftover:
         self.items[item.id] = item
@@ -30,13 +34,18 @@ class FakeLeftovers:
     def remove(self, item: Leftover) -> None:
         if item.id in self.failing:
             raise self.failing[item.id]
-        self.items.pop(item.id, None)
+        if item.id not in self.lingers:
+            self.items.pop(item.id, None)
         if item.kind is LeftoverKind.AMI and self.exists(item):
             self._amis.deregister(AmiId(item.id))
 
     def exists(self, item: Leftover) -> bool:
         if item.kind is LeftoverKind.AMI:
             return any(ami.id == item.id for ami in self._amis.own())
+        if item.id in self.lingers:
+            self.lingers[item.id] -= 1
+            if self.lingers[item.id] < 0:
+                self.items.pop(item.id, None)
         return item.id in self.items
 
     def _half_made(self, named: Collection[str]) -> list[Leftover]:

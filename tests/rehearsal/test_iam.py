@@ -166,6 +166,13 @@ def play_the_life_of_an_ami(kept: KeptStage, project: Project, ami: dict[str, An
     project.fails("ami-not-shareable", 1, "ami", "share", spare, "--with", "210987654321", "--yes")
     for words in (("disable", spare, "--yes"), ("disable", spare, "--undo")):
         project.done("ami", *words)
+    for words in (
+        ("copy", "--to-region", "eu-west-1"),
+        ("deprecate", "--undo"),
+        ("share", "--with", "210987654321"),
+        ("disable",),
+    ):
+        project.fails("channel-missing", 1, "ami", words[0], "unknown", *words[1:])
     ec2.deregister_image(ImageId=spare)
 
 

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
-from botocore.exceptions import ClientError, WaiterError
+from botocore.exceptions import ClientError
 
 from lifecycle.adapters.aws.amis import ami_record
 from lifecycle.adapters.aws.deregister import deregister, snapshots_of
 from lifecycle.adapters.aws.errors import is_missing, translated
 from lifecycle.adapters.aws.session import AwsSession
 from lifecycle.domain.ami import Tag, run_in_name
+from lifecycle.domain.moments import told_moment
 from lifecycle.domain.sweep import Leftover, LeftoverKind
 
 _FILTER_VALUES = 200  # the most that EC2 takes in one filter
@@ -97,12 +97,6 @@ class Ec2Leftovers:
             return bool(states & set(_ALIVE))
         return any(one.get("State") != "deregistered" for one in shown)
 
-    def await_end(self, instance_ids: list[str]) -> None:
-        """Wait until instances are terminated, for as long as boto3 does; what still needs one is told by its own removal."""
-        if instance_ids:
-            with suppress(WaiterError):
-                self._ec2.get_waiter("instance_terminated").wait(InstanceIds=instance_ids)
-
     def _shown(self, item: Leftover) -> list[dict[str, Any]]:
         _, _, call, answer, by_id = _CALLS[item.kind]
         # A filter answers for what is gone, and for what is disabled too; an id would be an error.
@@ -127,7 +121,7 @@ class Ec2Leftovers:
         return project == self._project and record.is_unfinished and (record.state.is_dead or not is_copy)
 
     def _ami(self, image: dict[str, Any]) -> Leftover:
-        name, created = image.get("Name", ""), _moment(image.get("CreationDate", ""))
+        name, created = image.get("Name", ""), told_moment(image.get("CreationDate", ""))
         made = _made(LeftoverKind.AMI, image["ImageId"], image, name=name, created=created)
         return replace(made, run_id=made.run_id or run_in_name(self._project, name) or "")
 
@@ -198,16 +192,9 @@ def _made(kind: LeftoverKind, item_id: str, told: dict[str, Any], **known: Any) 
         id=item_id,
         project=tags.get(Tag.PROJECT, ""),
         run_id=tags.get(Tag.RUN, ""),
-        run_until=_moment(tags.get(Tag.RUN_UNTIL, "")),
+        run_until=told_moment(tags.get(Tag.RUN_UNTIL, "")),
         **known,
     )
-
-
-def _moment(text: str) -> datetime | None:
-    with suppress(ValueError):
-        moment = datetime.fromisoformat(text)
-        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return None
 
 
 def _moment_of(name: str) -> datetime | None:

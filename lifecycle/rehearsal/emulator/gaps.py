@@ -121,9 +121,9 @@ GAPS: tuple[Gap, ...] = (
     ),
     Gap(
         service="EC2",
-        subject="DescribeImageAttribute of an image that is gone",
-        moto="HTTP 500",
-        emulator="InvalidAMIID.NotFound",
+        subject="DescribeImageAttribute of an image that is gone, or of another account's",
+        moto="HTTP 500; told",
+        emulator="InvalidAMIID.NotFound; AuthFailure",
     ),
     Gap(
         service="EC2",

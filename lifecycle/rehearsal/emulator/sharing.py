@@ -42,8 +42,10 @@ class SharingActions(EC2Response):  # type: ignore[misc]
     """The calls about grants as they come over the wire."""
 
     def describe_image_attribute(self) -> ActionResult:
-        # moto looks an image that is gone up without saying so.
-        self.ec2_backend.describe_images(ami_ids=[self._get_param("ImageId")])
+        # moto looks an image that is gone up without saying so, and tells of those of others.
+        (ami,) = self.ec2_backend.describe_images(ami_ids=[self._get_param("ImageId")])
+        if ami.owner_id != self.current_account:
+            raise EC2ClientError("AuthFailure", f"Not authorized for image:{ami.id}")
         return super().describe_image_attribute()
 
     def modify_image_attribute(self) -> EmptyResult:

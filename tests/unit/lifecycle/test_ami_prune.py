@@ -14,6 +14,7 @@ from lifecycle.domain.plan import Done
 from lifecycle.domain.retention import Fate
 from lifecycle.domain.usage import Unread, Use
 from lifecycle.errors import CapctlError
+from lifecycle.workflows.disable_ami import plan_disable
 from lifecycle.workflows.execute import execute
 from lifecycle.workflows.prune import Pruning, plan_prune, unproven
 from tests.fakes.amis import FakeAmis
@@ -76,7 +77,7 @@ def test_unused_ami_is_disabled_then_removed_once_the_grace_has_passed(scene: Sc
     assert outcomes(scene.prune()) == ["disabled"]
     found = scene.ports.amis.get(ami.id)
     assert (found.state, found.status) == (AmiState.DISABLED, "disabled")
-    assert found.tags[Tag.DISABLED_AT] == "2026-04-11T00:00:00+00:00"
+    assert found.tags[Tag.DISABLED_AT] == "2026-04-11T00:00:00Z"
     assert scene.prune().results == ()
     scene.ports.clock.sleep(2 * DAY_S)
     assert outcomes(scene.prune()) == ["deregistered"]
@@ -164,6 +165,43 @@ def test_run_that_was_killed_between_disabling_and_tagging_is_finished(scene: Sc
     scene.ports.amis.disable(ami.id)
     assert outcomes(scene.prune()) == ["disabled"]
     assert Tag.DISABLED_AT in scene.ports.amis.get(ami.id).tags
+
+
+def test_ami_that_was_withdrawn_by_hand_keeps_its_moment(scene: Scene) -> None:
+    ami = scene.ami()
+    execute(plan_disable(scene.ports, scene.target, ami.id, force=False), scene.ports, RUN)
+    told = scene.ports.amis.get(ami.id).tags[Tag.DISABLED_AT]
+    scene.ports.clock.sleep(3600)
+    assert scene.prune().results == ()
+    assert scene.ports.amis.get(ami.id).tags[Tag.DISABLED_AT] == told
+    scene.ports.clock.sleep(2 * DAY_S)
+    assert outcomes(scene.prune()) == ["deregistered"]
+
+
+def test_ami_that_was_enabled_by_hand_gets_another_grace(scene: Scene) -> None:
+    ami = scene.disabled()
+    scene.ports.amis.enable(ami.id)
+    assert outcomes(scene.prune()) == ["disabled"]
+    assert scene.prune().results == ()
+
+
+def test_disabled_ami_is_shared_with_nobody(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    ami = scene.ami()
+    monkeypatch.setattr(FakeAmis, "snapshot_grants", lambda *_: {"snap-1": {Grant(account="210987654321")}})
+    with pytest.raises(CapctlError, match="still shared with `210987654321`"):
+        scene.prune()
+    assert scene.ports.amis.get(ami.id).state is AmiState.DISABLED
+
+
+def test_ami_that_ec2_gave_up_is_marked_though_it_cannot_be_disabled(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ami = scene.ami()
+    scene.ports.amis.change(ami.id, state=AmiState.FAILED)
+    monkeypatch.delattr(FakeAmis, "disable")
+    assert outcomes(scene.prune()) == ["disabled"]
+    scene.ports.clock.sleep(2 * DAY_S)
+    assert outcomes(scene.prune()) == ["deregistered"]
 
 
 def test_snapshot_that_a_killed_removal_left_is_deleted_by_the_next_run(scene: Scene) -> None:

@@ -8,16 +8,20 @@ from pathlib import Path
 import pytest
 
 from lifecycle.domain.ami import AmiRecord, AmiState, AmiStatus, Grant, Tag
+from lifecycle.domain.channel import CANDIDATE, Channel, Note
 from lifecycle.domain.plan import Plan
-from lifecycle.errors import CapctlError
+from lifecycle.domain.usage import Unread, Use
+from lifecycle.errors import CapctlError, ExitCode, Inconclusive
 from lifecycle.workflows.disable_ami import plan_disable, plan_enable
 from lifecycle.workflows.execute import execute
+from tests.fakes.amis import FakeAmis
 from tests.fakes.bakes import Scene, names_of
 from tests.fakes.releases import make_release
 from tests.fakes.runs import RUN
 from tests.fakes.stack import FakeStack
 
 OTHER = Grant(account="210987654321")
+UNREAD = Unread(source="instances", why="AWS refused reading instances")
 
 
 @pytest.fixture
@@ -27,7 +31,10 @@ def scene(tmp_path: Path) -> Scene:
 
 @pytest.fixture
 def ami(scene: Scene) -> AmiRecord:
-    return scene.bake()
+    """One that nothing names: the channel of bakes has gone on."""
+    made = scene.bake()
+    scene.ports.channels.delete(CANDIDATE)
+    return made
 
 
 def disable(scene: Scene, ami: AmiRecord, *, force: bool = False) -> Plan:
@@ -78,17 +85,25 @@ def test_disable_that_was_killed_before_its_tags_is_finished(scene: Scene, ami: 
     assert scene.amis.get(ami.id).status is AmiStatus.DISABLED
 
 
-def test_ami_of_a_release_is_not_disabled(scene: Scene, ami: AmiRecord) -> None:
-    use(scene, ami)
+@pytest.mark.parametrize("by", ["release", "channel", "instance", "instance of its snapshot"])
+def test_ami_that_anything_uses_is_not_disabled(scene: Scene, ami: AmiRecord, by: str) -> None:
+    if by == "release":
+        use(scene, ami)
+    elif by == "channel":
+        scene.ports.channels.write(Channel("prod"), ami.id, Note(by="ann"), is_first=True)
+    else:
+        of = ami.id if by == "instance" else ami.snapshot_ids[0]
+        scene.ports.ami_users.uses.append(Use(ami_id=of, kind="instance", name="i-1"))
     assert code_of(scene, ami) == "ami-in-use"
     assert scene.amis.get(ami.id).state is AmiState.AVAILABLE
 
 
-def test_release_that_comes_between_plan_and_step_stops_it(scene: Scene, ami: AmiRecord) -> None:
+def test_use_that_comes_between_plan_and_step_stops_it(scene: Scene, ami: AmiRecord) -> None:
     plan = plan_disable(scene.ports, scene.target, ami.id, force=False)
     use(scene, ami)
-    with pytest.raises(CapctlError, match="in use"):
+    with pytest.raises(CapctlError) as failed:
         execute(plan, scene.ports, RUN)
+    assert failed.value.code == "ami-in-use"
     assert scene.amis.get(ami.id).state is AmiState.AVAILABLE
 
 
@@ -102,9 +117,12 @@ def test_force_withdraws_from_a_release_and_says_who_feels_it(scene: Scene, ami:
     release_id = use(scene, ami)
     scene.mark(ami.id, AmiStatus.PROMOTED)
     scene.amis.change_grants(ami.id, add=[OTHER])
+    scene.ports.ami_users.unread.append(UNREAD)
     plan = disable(scene, ami, force=True)
-    assert f"release `{release_id}`" in plan.because
-    assert "`210987654321`, with whom it is shared" in plan.because
+    assert plan.because == (
+        f"it is withdrawn from everybody: used by 1 release: {release_id} (candidate); shared with 210987654321; "
+        "not known whether it is used: instances could not be read"
+    )
     assert scene.amis.get(ami.id).status is AmiStatus.DISABLED
 
 
@@ -123,11 +141,47 @@ class UnreadableStack(FakeStack):
         raise CapctlError("passphrase-missing", "No passphrase is set")
 
 
-def test_what_cannot_be_read_counts_as_in_use_unless_forced(scene: Scene, ami: AmiRecord) -> None:
-    scene.ports.stack = UnreadableStack()
-    assert code_of(scene, ami) == "passphrase-missing"
-    assert "cannot be told (No passphrase is set)" in disable(scene, ami, force=True).because
+@pytest.mark.parametrize("source", ["releases", "instances"])
+def test_what_cannot_be_read_refuses_unless_forced(scene: Scene, ami: AmiRecord, source: str) -> None:
+    if source == "releases":
+        scene.ports.stack = UnreadableStack()
+    else:
+        scene.ports.ami_users.unread.append(UNREAD)
+    with pytest.raises(Inconclusive) as failed:
+        disable(scene, ami)
+    assert (failed.value.code, failed.value.exit_code) == ("use-unproven", ExitCode.INCONCLUSIVE)
+    assert failed.value.details[0].startswith(f"{source}: ")
+    assert f"not known whether it is used: {source} could not be read" in disable(scene, ami, force=True).because
     assert scene.amis.get(ami.id).state is AmiState.DISABLED
+
+
+def test_use_is_told_before_what_could_not_be_read(scene: Scene, ami: AmiRecord) -> None:
+    use(scene, ami)
+    scene.ports.ami_users.unread.append(UNREAD)
+    assert code_of(scene, ami) == "ami-in-use"
+
+
+def test_ami_that_was_started_again_since_it_was_disabled_tells_a_new_moment(scene: Scene, ami: AmiRecord) -> None:
+    disable(scene, ami)
+    scene.amis.enable(ami.id)
+    scene.ports.clock.sleep(3600)
+    disable(scene, ami)
+    assert scene.amis.get(ami.id).tags[Tag.DISABLED_AT] == "2026-01-01T01:00:00Z"
+
+
+def test_grant_that_came_back_is_taken_away_and_the_moment_stays(scene: Scene, ami: AmiRecord) -> None:
+    disable(scene, ami)
+    scene.amis.change_grants(ami.id, add=[OTHER])
+    scene.ports.clock.sleep(3600)
+    disable(scene, ami)
+    assert scene.amis.grants(ami.id) == frozenset()
+    assert scene.amis.get(ami.id).tags[Tag.DISABLED_AT] == "2026-01-01T00:00:00Z"
+
+
+def test_grant_that_stays_fails_the_step(scene: Scene, ami: AmiRecord, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FakeAmis, "disable", lambda amis, one: amis.change(one, state=AmiState.DISABLED))
+    scene.amis.change_grants(ami.id, add=[OTHER])
+    assert code_of(scene, ami) == "ami-not-disabled"
 
 
 def test_way_back_is_a_proof(scene: Scene, ami: AmiRecord) -> None:

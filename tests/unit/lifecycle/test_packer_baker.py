@@ -26,6 +26,7 @@ from lifecycle.domain.place import Place
 from lifecycle.errors import CapctlError, ExitCode, Interrupted
 from lifecycle.ports.baker import BakeRequest
 from tests.fakes.amis import BASE_AMI, FakeAmis
+from tests.fakes.clock import FakeClock
 from tests.fakes.packer_program import act
 from tests.fakes.runs import RUN
 from tests.fakes.targets import make_target
@@ -96,7 +97,7 @@ class Scene:
         self.ec2, self.ui = FakeEc2(), FakeUi()
         here = {"ssh_interface": "private_ip", "ssh_port": 2222, "timeout_s": 60}
         self.target = make_target(tmp_path, ami=here if ami is None else ami)
-        self.baker = PackerBaker(self.target, self, self.ui)  # type: ignore[arg-type]
+        self.baker = PackerBaker(self.target, self, FakeClock(), self.ui)  # type: ignore[arg-type]
         self.reports: list[dict[str, Any]] = []
         self.app_id = "capctl.ami.bake"
 
@@ -518,7 +519,7 @@ def test_traces_are_ids_of_this_bake_only() -> None:
 
 def test_recipe_changes_with_what_shapes_the_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     one = Scene(tmp_path, monkeypatch, GOOD).baker
-    wider = PackerBaker(make_target(tmp_path, ami={"volume_gib": 60}), one, FakeUi())  # type: ignore[arg-type]
-    other_way = PackerBaker(make_target(tmp_path, ami={"ssh_port": 99}), one, FakeUi())  # type: ignore[arg-type]
+    wider = PackerBaker(make_target(tmp_path, ami={"volume_gib": 60}), one, FakeClock(), FakeUi())  # type: ignore[arg-type]
+    other_way = PackerBaker(make_target(tmp_path, ami={"ssh_port": 99}), one, FakeClock(), FakeUi())  # type: ignore[arg-type]
     assert wider.recipe() != one.recipe()
     assert other_way.recipe() == one.recipe()

@@ -5,7 +5,7 @@ import pytest
 from lifecycle.domain.ami import AmiId, AmiState
 from lifecycle.domain.waiting import Wait
 from lifecycle.errors import CapctlError, TimedOut
-from lifecycle.workflows.wait import wait_for
+from lifecycle.ports.wait import wait_for
 from lifecycle.workflows.wait_available import wait_available
 from tests.fakes.amis import FakeAmis
 from tests.fakes.clock import FakeClock

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from lifecycle.cli.render import columns
-from lifecycle.domain.ami import AmiId, AmiState
+from lifecycle.domain.ami import AmiId, AmiState, Grant
+from lifecycle.domain.usage import Unread, Use
 from lifecycle.errors import CapctlError
 from tests.fakes.amis import BASE_PARAMETER
 from tests.unit.lifecycle.commands.case import AGE, BAKED, DEPLOYED, LOCKED, MODEL_SET, Case, Play, World
@@ -28,7 +29,8 @@ AMI              {AMI}
 name             {NAME}
 status           verified
 state            available
-used by          -
+used by          channel candidate
+shared with      nobody
 last launched    -
 created          2026-01-01 00:01:00Z
 made by          tester
@@ -58,6 +60,7 @@ name             al2023-ami-ecs-gpu
 status           not baked by capctl
 state            available
 used by          -
+shared with      unknown
 last launched    -
 created          2026-01-01 00:00:00Z
 made by          -
@@ -118,6 +121,13 @@ def says(line: str) -> Callable[[World], object]:
     return lambda world: setattr(world.ports.instances, "says", f"capctl-bake: {line}")
 
 
+def use_it(world: World) -> None:
+    """By what only a scan of the account finds."""
+    world.ports.ami_users.uses.append(Use(ami_id=AMI, kind="instance", name="i-1"))
+    world.ports.ami_users.unread.append(Unread(source="parameters", why="AWS refused reading parameters"))
+    world.ports.amis.change_grants(AmiId(AMI), add=[Grant(account="210987654321")])
+
+
 def lose_releases(world: World) -> None:
     world.ports.stack.unreadable = CapctlError("stack-failed", "The state cannot be read")
 
@@ -161,7 +171,7 @@ CASES = [
         change=lambda world: world.ports.clock.sleep(3 * 86400),
         text=f"""\
 ami                    status    age  size    per month  used by
-{AMI}  verified  2d   30 GiB  <= $1.50   -""",
+{AMI}  verified  2d   30 GiB  <= $1.50   channel candidate""",
         document={"schema": "capctl.ami-list/1", "unread": []},
     ),
     Case(
@@ -170,7 +180,7 @@ ami                    status    age  size    per month  used by
         change=lambda world: world.ports.amis.change(AmiId(AMI), state=AmiState.DISABLED),
         text=f"""\
 ami                    status                  age  size    per month  used by
-{AMI}  smoke-passed, disabled  0m   30 GiB  <= $1.50   release {{release}} (active)""",
+{AMI}  smoke-passed, disabled  0m   30 GiB  <= $1.50   release {{release}} (active), channel candidate""",
     ),
     Case(
         words="ami ls",
@@ -178,7 +188,7 @@ ami                    status                  age  size    per month  used by
         change=lose_releases,
         text=f"""\
 ami                    status    age  size    per month  used by
-{AMI}  verified  0m   30 GiB  <= $1.50   ?""",
+{AMI}  verified  0m   30 GiB  <= $1.50   channel candidate, ?""",
         document={"unread": [{"source": "releases", "why": "The state cannot be read"}]},
         said="warning: What uses an AMI may be missing: releases: The state cannot be read",
     ),
@@ -228,7 +238,27 @@ model files the same (1 file, 3 B -> 1 file, 3 B)""",
         text=SHOWN,
         document={"schema": "capctl.ami/1", "id": AMI, "model_set": MODEL_SET, "imds_v2": True},
     ),
-    Case(words="ami show ami-0base0000000gpu1", text=BASE, document={"status": None, "model_set": None}),
+    Case(
+        words=f"ami show {AMI}",
+        given=BAKED,
+        change=use_it,
+        text=SHOWN.replace("channel candidate", "channel candidate, instance i-1, ?").replace("nobody", "210987654321"),
+        document={
+            "shared_with": {"accounts": ["210987654321"], "organizations": [], "units": [], "public": False},
+            "unread": [{"source": "parameters", "why": "AWS refused reading parameters"}],
+        },
+        said="warning: What uses an AMI may be missing: parameters: AWS refused reading parameters",
+    ),
+    Case(
+        words="ami ls",
+        given=BAKED,
+        change=use_it,
+        text=f"""\
+ami                    status    age  size    per month  used by
+{AMI}  verified  0m   30 GiB  <= $1.50   channel candidate""",
+        document={"unread": []},
+    ),
+    Case(words="ami show ami-0base0000000gpu1", text=BASE, document={"status": None, "shared_with": None}),
     Case(words="ami show candidate", given=BAKED, text=SHOWN, document={"schema": "capctl.ami/1", "id": AMI}),
     Case(words="ami show nonsense", code=1, error="channel-missing"),
     Case(words="ami show Nonsense", code=2, error="ami-id-invalid"),

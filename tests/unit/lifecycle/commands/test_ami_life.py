@@ -3,6 +3,8 @@
 import pytest
 
 from lifecycle.domain.ami import AmiId, Grant
+from lifecycle.domain.channel import CANDIDATE
+from lifecycle.domain.usage import Unread
 from lifecycle.errors import Denied
 from tests.unit.lifecycle.commands.case import BAKED, DEPLOYED, Case, Play, World
 from tests.unit.lifecycle.test_copy_ami import RefusingAmis
@@ -16,6 +18,21 @@ SHARED = f"ami share {AMI} --with 210987654321 --with-organization {ORGANIZATION
 
 def refuse_europe(world: World) -> None:
     world.ports.elsewhere["eu-west-1"] = RefusingAmis(Denied("permission-denied", "AWS refused reading"))
+
+
+def unname(world: World) -> None:
+    """Let no channel name the AMI."""
+    world.ports.channels.delete(CANDIDATE)
+
+
+def hide_instances(world: World) -> None:
+    unname(world)
+    world.ports.ami_users.unread.append(Unread(source="instances", why="AWS refused reading instances"))
+
+
+def withdraw(world: World) -> None:
+    unname(world)
+    assert world.run(DISABLED)[0] == 0
 
 
 def share(world: World) -> None:
@@ -95,6 +112,7 @@ eu-central-1  {AMI}  verified""",
     Case(
         words=DISABLED,
         given=BAKED,
+        change=unname,
         asked=("amis.disable", "amis.tag"),
         text="disabled",
         document={
@@ -106,8 +124,18 @@ eu-central-1  {AMI}  verified""",
             "changed": True,
         },
     ),
-    Case(words=f"ami disable {AMI}", given=BAKED, code=2, error="confirmation-needed"),
-    Case(words=DISABLED, given=DEPLOYED, code=1, error="ami-in-use"),
+    Case(words=f"ami disable {AMI}", given=BAKED, change=unname, code=2, error="confirmation-needed"),
+    Case(words=DISABLED, given=BAKED, code=1, error="ami-in-use"),
+    Case(words=DISABLED, given=DEPLOYED, change=unname, code=1, error="ami-in-use"),
+    Case(words=DISABLED, given=BAKED, change=hide_instances, code=3, error="use-unproven"),
+    Case(
+        words=f"{DISABLED} --force",
+        given=BAKED,
+        change=hide_instances,
+        asked=("amis.disable", "amis.tag"),
+        text="disabled",
+        document={"changed": True},
+    ),
     Case(
         words=f"{DISABLED} --force",
         given=DEPLOYED,
@@ -117,14 +145,16 @@ eu-central-1  {AMI}  verified""",
     ),
     Case(
         words=DISABLED,
-        given=(*BAKED, DISABLED),
+        given=BAKED,
+        change=withdraw,
         text="disabled",
         document={"changed": False},
         said=f"disable {AMI}: it is disabled since 2026-01-01T00:00:00Z",
     ),
     Case(
         words=f"ami disable {AMI} --undo",
-        given=(*BAKED, DISABLED),
+        given=BAKED,
+        change=withdraw,
         asked=("amis.enable", "amis.untag", "amis.tag", "amis.tag", "amis.tag"),
         text="verified",
         document={"state": "available", "status": "verified", "disabled_at": None, "changed": True},

@@ -11,8 +11,8 @@ FIRST, SECOND = "ami-00000000000000001", "ami-00000000000000002"
 HEAD = ("ami", "age", "verdict", "per month", "why")
 # Two AMIs, of which the first is that of the active release, and no other is anybody's.
 GIVEN = (*DEPLOYED, "ami bake --force")
-USED = (FIRST, "99 d", "keep", "<= $1.50", "used by 1 release: {release} (active)")
-UNUSED = (SECOND, "99 d", "disable", "<= $1.50", "nothing uses it")
+USED = (FIRST, "99d", "keep", "<= $1.50", "used by 1 release: {release} (active)")
+UNUSED = (SECOND, "99d", "disable", "<= $1.50", "nothing uses it")
 AGAIN = "Nothing was changed; run again with `--apply`"
 
 
@@ -70,8 +70,8 @@ CASES = [
         change=much_later,
         asked=("amis.deregister",),
         text=shown(
-            (SECOND, "102 d", "deregister", "<= $1.50", "deregistered"),
-            (FIRST, "102 d", *USED[2:]),
+            (SECOND, "102d", "deregister", "<= $1.50", "deregistered"),
+            (FIRST, "102d", *USED[2:]),
             now="<= $1.50",
         ),
         document={"changed": True, "saved_usd_per_month": 1.5},
@@ -83,7 +83,7 @@ CASES = [
         text=shown(
             (
                 SECOND,
-                "99 d",
+                "99d",
                 "keep",
                 "<= $1.50",
                 "nothing uses it; left for a later run: the limit of this one is reached",

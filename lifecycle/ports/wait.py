@@ -1,4 +1,4 @@
-"""The one loop that waits for the world."""
+"""The one loop that waits for the world, for workflows and adapters."""
 
 from collections.abc import Callable
 from typing import TypeVar
