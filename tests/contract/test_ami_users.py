@@ -186,7 +186,7 @@ class TestSources:
             TargetCapacitySpecification={"TotalTargetCapacity": 0, "DefaultTargetCapacityType": "spot"},
         )["FleetId"]
         assert aws.kinds(images[1]) == {"launch template"}
-        aws.ec2.delete_fleets(FleetIds=[fleet], TerminateInstances=True)
+        aws.ec2.delete_fleets(FleetIds=[fleet], TerminateInstances=False)
         assert aws.kinds(images[1]) == set()
 
     def test_alias_in_a_template_is_resolved(self, aws: Aws) -> None:

@@ -39,7 +39,7 @@ def test_bake_ends_with_a_verified_ami_that_tells_what_went_into_it(scene: Scene
     assert ami.tags[Tag.MODEL_SET] == inputs.model_set
     assert (ami.tags[Tag.RUN], ami.tags[Tag.MADE_BY]) == (RUN.id, RUN.user)
     (request,) = scene.baker.requests
-    assert request.tags[Tag.RUN_UNTIL] == "2026-01-01T01:10:00+00:00"
+    assert request.tags[Tag.RUN_UNTIL] == "2026-01-01T01:10:00Z"
     assert ami_rejection(verify_ami(scene.ports, scene.target, scene.amis, ami.id)) is None
 
 

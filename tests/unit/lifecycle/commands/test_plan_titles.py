@@ -22,7 +22,7 @@ TITLE = re.compile(
         ("ami copy ami-00000000000000001 --to-region eu-west-1", BAKED),
         ("ami deprecate ami-00000000000000001 --in 30d", BAKED),
         ("ami deprecate ami-00000000000000001 --undo", BAKED),
-        ("ami disable ami-00000000000000001", BAKED),
+        ("ami disable ami-00000000000000001 --force", BAKED),
         ("ami disable ami-00000000000000001 --undo", BAKED),
         ("ami share ami-00000000000000001 --with 210987654321", BAKED),
         ("ami share ami-00000000000000001 --with 210987654321 --revoke", BAKED),
