@@ -9,12 +9,9 @@ import click
 
 from lifecycle.cli import ami_removal_documents
 from lifecycle.cli.context import Invocation, dry_run_option, pass_invocation, yes_option
-from lifecycle.cli.durations import as_duration
 from lifecycle.cli.render import table
 
 if TYPE_CHECKING:
-    from datetime import timedelta
-
     from lifecycle.workflows.sweep import Swept
 
 
@@ -22,25 +19,25 @@ if TYPE_CHECKING:
 @click.option("--run", "run_id", metavar="ID", default="", help="Only what this run left.")
 @click.option(
     "--older-than",
-    callback=as_duration,
-    metavar="DURATION",
+    metavar="SPAN",
     default="6h",
     show_default=True,
-    help="Least age of what no run is known to own; what is of a dead run of this folder goes at any age.",
+    help="Least age, such as 90s, 30m, 6h or 2d, of what no run is known to own; what is of a dead run of this folder goes at any age.",
 )
 @dry_run_option
 @yes_option
 @pass_invocation
-def sweep(invocation: Invocation, run_id: str, older_than: timedelta, dry_run: bool) -> None:
+def sweep(invocation: Invocation, run_id: str, older_than: str, dry_run: bool) -> None:
     """Remove what killed bakes left: instances, half-made AMIs, volumes, snapshots, key pairs, security groups, files.
 
     Never touches what a live bake, a release or another project may need, nor an AMI that `capctl ami bake` can finish, for a day.
     """
+    from lifecycle.domain.moments import parse_span
     from lifecycle.workflows.sweep import sweep
 
     carry_out = partial(invocation.execute, dry_run=dry_run, ask=True)
     app = invocation.app
-    swept = sweep(app, app.target, run_id=run_id, older_than=older_than, carry_out=carry_out)
+    swept = sweep(app, app.target, run_id=run_id, older_than=parse_span(older_than, units="smhd"), carry_out=carry_out)
     if swept:
         document = ami_removal_documents.ami_sweep(swept)
         invocation.emit("capctl.ami-sweep/1", document, lambda: _list(swept), failure=swept.rejection())

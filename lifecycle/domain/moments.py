@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 from lifecycle.errors import UsageError
 
-_SPAN = re.compile(r"([1-9]\d{0,4})([hdw])")
-_HOURS = {"h": 1, "d": 24, "w": 24 * 7}
+_SPAN = re.compile(r"(\d{1,5})([smhdw])")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
 
 
 def told_moment(text: str) -> datetime | None:
@@ -25,11 +25,13 @@ def parse_moment(text: str) -> datetime:
     return moment
 
 
-def parse_span(text: str) -> timedelta:
-    """A span such as `36h`, `30d` or `2w`. Raises `UsageError("time-invalid")`."""
-    if not (match := _SPAN.fullmatch(text)):
-        raise UsageError("time-invalid", f"`{text}` is no span of time", hint="Write `36h`, `30d` or `2w`")
-    return timedelta(hours=int(match[1]) * _HOURS[match[2]])
+def parse_span(text: str, *, units: str) -> timedelta:
+    """A span such as `36h`; `units` are the letters that are taken, of `smhdw`. Raises `UsageError("time-invalid")`."""
+    match = _SPAN.fullmatch(text)
+    if not match or match[2] not in units:
+        known = " or ".join(f"`2{unit}`" for unit in units)
+        raise UsageError("time-invalid", f"`{text}` is no span of time", hint=f"Write one such as {known}")
+    return timedelta(seconds=int(match[1]) * _SECONDS[match[2]])
 
 
 def iso_text(moment: datetime) -> str:

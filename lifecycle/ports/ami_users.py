@@ -6,7 +6,7 @@ from lifecycle.domain.usage import UseReport
 
 
 class AmiUsers(Protocol):
-    """What uses AMIs, other than the releases and the channels of a project."""
+    """What uses AMIs beside releases and channels; the parameters that channels are made of are told like any others."""
 
     def scan(self, *, template_versions: int) -> UseReport:
         """Every use of every AMI and snapshot by instances, launch templates, Auto Scaling groups, Batch, fleets and parameters.

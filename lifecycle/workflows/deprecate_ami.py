@@ -18,6 +18,8 @@ PERMISSIONS = {"ami deprecate": (*READ_AMIS, *READ_CHANNEL)}
 
 # EC2 takes no later date for an AMI that is not public.
 _AT_MOST = timedelta(days=3650)
+# Without minutes: many write `1m` for a month.
+_UNITS = "hdw"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +65,7 @@ def asked_moment(clock: Clock, *, at: str | None, within: str | None, undo: bool
     if undo:
         return None
     now = clock.now()
-    moment = parse_moment(at) if at else now + parse_span(within or "")
+    moment = parse_moment(at) if at else now + parse_span(within or "", units=_UNITS)
     if moment > now + _AT_MOST or (rounded := to_the_minute(moment)) <= now:
         raise UsageError(
             "time-invalid",

@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 
-from lifecycle.domain.ami import AmiId, AmiRecord, AmiState
+from lifecycle.domain.ami import AmiRecord, AmiState
 from lifecycle.domain.permissions import READ_AMIS, READ_STATE
 from lifecycle.errors import CapctlError, PartlyApplied
 from lifecycle.ports import Ports
 from lifecycle.ports.amis import Amis
+from lifecycle.workflows.lookups import find_ami
 
 REMOVE_AMI = ("ec2:DeleteSnapshot", "ec2:DeregisterImage", "ec2:DescribeSnapshots")
 
@@ -67,17 +68,6 @@ def require_gone(amis: Amis, ami: AmiRecord, removal: Removal) -> None:
             f"AMI `{ami.id}` is deregistered, but its snapshots {', '.join(f'`{one.id}`' for one in snapshots)} are still there",
             hint="`capctl ami prune --apply` deletes those that carry the project's tag",
         )
-
-
-def find_ami(amis: Amis, ami_id: AmiId) -> AmiRecord | None:
-    """The AMI, or None when it is gone; EC2 may show it for a while as deregistered."""
-    try:
-        found = amis.get(ami_id)
-    except CapctlError as error:
-        if error.code == "ami-missing":
-            return None
-        raise
-    return None if found.state is AmiState.DEREGISTERED else found
 
 
 def require_unfinished(ami: AmiRecord) -> None:

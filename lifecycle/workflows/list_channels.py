@@ -8,7 +8,7 @@ from lifecycle.domain.ami import AmiRecord
 from lifecycle.domain.channel import Channel, ChannelEntry
 from lifecycle.domain.permissions import READ_AMIS, READ_CHANNELS
 from lifecycle.ports import Ports
-from lifecycle.workflows.lookups import channel_entry, channel_missing
+from lifecycle.workflows.lookups import channel_entry, channel_missing, project_amis
 
 PERMISSIONS = {"ami channels": (*READ_AMIS, *READ_CHANNELS)}
 
@@ -39,5 +39,5 @@ def channel_state(ports: Ports, target: Target, channel: Channel) -> ChannelStat
 
 
 def _with_amis(ports: Ports, target: Target, entries: Iterable[ChannelEntry]) -> tuple[ChannelState, ...]:
-    amis = {ami.id: ami for ami in ports.amis.list(target.project)}
+    amis = project_amis(ports.amis, target)
     return tuple(ChannelState(entry=entry, ami=amis.get(entry.ami_id)) for entry in entries)

@@ -1,7 +1,7 @@
 """What there is: the pointer, releases, AMIs by name, the lock."""
 
 from lifecycle.config.target import Target
-from lifecycle.domain.ami import AmiId, AmiRecord, Tag, parse_ami_id
+from lifecycle.domain.ami import AmiId, AmiRecord, AmiState, Tag, parse_ami_id
 from lifecycle.domain.channel import Channel, ChannelEntry, is_channel
 from lifecycle.domain.models import ModelSet
 from lifecycle.domain.release import DeployedRelease, Pointer
@@ -42,6 +42,22 @@ def ami_named(amis: Amis, name: str) -> AmiRecord:
     if ami is None:
         raise CapctlError("ami-missing", f"There is no AMI `{name}`", hint="Run the same command again")
     return ami
+
+
+def find_ami(amis: Amis, ami_id: AmiId) -> AmiRecord | None:
+    """The AMI, or None when it is gone; EC2 may show it for a while as deregistered."""
+    try:
+        found = amis.get(ami_id)
+    except CapctlError as error:
+        if error.code == "ami-missing":
+            return None
+        raise
+    return None if found.state is AmiState.DEREGISTERED else found
+
+
+def project_amis(amis: Amis, target: Target) -> dict[AmiId, AmiRecord]:
+    """The project's AMIs by their ids, newest first."""
+    return {ami.id: ami for ami in amis.list(target.project)}
 
 
 def own_ami(amis: Amis, target: Target, ami_id: AmiId) -> AmiRecord:

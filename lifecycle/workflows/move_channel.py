@@ -13,7 +13,7 @@ from lifecycle.errors import CapctlError, TimedOut
 from lifecycle.ports import Ports
 from lifecycle.ports.wait import wait_for
 from lifecycle.workflows.ami_status import require_tags, set_status
-from lifecycle.workflows.lookups import ami_named
+from lifecycle.workflows.lookups import ami_named, project_amis
 
 # SSM looks at the AMI before it publishes a version that names it.
 _PUBLISHED = Wait(shortest_s=0.1, longest_s=5.0, share=0.2, timeout_s=120.0)
@@ -126,7 +126,7 @@ class SettleStatuses:
         return f"tag {_listed(self.foreseen)}"
 
     def apply(self) -> str:
-        amis = {ami.id: ami for ami in self.ports.amis.list(self.target.project)}
+        amis = project_amis(self.ports.amis, self.target)
         changes = settled(amis.values(), promoting(self.ports.channels.list()))
         for ami_id, status in _ordered(changes):
             set_status(self.ports.amis, amis[ami_id], status)

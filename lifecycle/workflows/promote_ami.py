@@ -20,7 +20,7 @@ from lifecycle.domain.plan import Plan, Step
 from lifecycle.domain.run import Run
 from lifecycle.errors import CapctlError, UsageError
 from lifecycle.ports import Ports
-from lifecycle.workflows.lookups import ami_of, channel_missing
+from lifecycle.workflows.lookups import ami_of, channel_missing, project_amis
 from lifecycle.workflows.move_channel import MoveChannel, SettleStatuses, promoting
 
 PERMISSIONS = {"ami promote": (*READ_AMIS, *READ_CHANNELS)}
@@ -31,7 +31,7 @@ def plan_promote(ports: Ports, target: Target, run: Run, *, ami: str, channel: C
 
     Raises `CapctlError("ami-missing" | "ami-not-verified" | "ami-not-smoked" | "ami-status-unknown" | "channel-missing")`.
     """
-    amis = _amis(ports, target)
+    amis = project_amis(ports.amis, target)
     record = _one_of(amis, ami_of(ports, ami), target)
     require_taken(channel, record)
     seen = ports.channels.read(channel)
@@ -56,7 +56,7 @@ def plan_channel_rollback(ports: Ports, target: Target, run: Run, *, channel: Ch
     history = ports.channels.history(channel)
     if not history:
         raise channel_missing(channel)
-    amis, present = _amis(ports, target), history[0]
+    amis, present = project_amis(ports.amis, target), history[0]
     if present.note.is_rollback and (left := _settling(ports, target, amis, channel, present.ami_id)):
         return Plan(
             title=f"roll back to {present.ami_id} on channel {channel}",
@@ -79,10 +79,6 @@ def plan_channel_rollback(ports: Ports, target: Target, run: Run, *, channel: Ch
             *_settling(ports, target, amis, channel, before.ami_id),
         ),
     )
-
-
-def _amis(ports: Ports, target: Target) -> dict[AmiId, AmiRecord]:
-    return {ami.id: ami for ami in ports.amis.list(target.project)}
 
 
 def _one_of(amis: Mapping[AmiId, AmiRecord], ami_id: AmiId, target: Target) -> AmiRecord:

@@ -8,7 +8,8 @@ from lifecycle.domain.moments import iso_text
 from lifecycle.domain.retention import Fate
 from lifecycle.errors import CapctlError, PartlyApplied
 from lifecycle.ports import Ports
-from lifecycle.workflows.deregister import REMOVE_AMI, Removal, find_ami, remove_ami, require_gone
+from lifecycle.workflows.deregister import REMOVE_AMI, Removal, remove_ami, require_gone
+from lifecycle.workflows.lookups import find_ami
 from lifecycle.workflows.prune_world import READ_WORLD, decide_snapshots, read_world, rules_of, still
 from lifecycle.workflows.withdraw import WITHDRAW, Withdrawal, require_withdrawn, withdraw
 

@@ -11,7 +11,7 @@ from lifecycle.domain.retention import Fate, Rules, SnapshotVerdict, Verdict, Wo
 from lifecycle.domain.usage import UseReport
 from lifecycle.ports import Ports
 from lifecycle.workflows.ami_uses import READ_USES, account_uses, channel_histories, readable_grants, release_uses
-from lifecycle.workflows.deregister import find_ami
+from lifecycle.workflows.lookups import find_ami
 
 READ_WORLD = (*READ_AMIS, *READ_AMI_GRANTS, *READ_CHANNELS, *READ_USES)
 

@@ -14,17 +14,16 @@ from botocore.exceptions import ClientError
 from lifecycle.adapters.aws.amis import ami_record
 from lifecycle.adapters.aws.deregister import deregister, snapshots_of
 from lifecycle.adapters.aws.errors import is_missing, translated
+from lifecycle.adapters.aws.filters import batches
 from lifecycle.adapters.aws.session import AwsSession
+from lifecycle.adapters.aws.snapshot_origin import ami_of, instance_of
 from lifecycle.domain.ami import Tag, run_in_name
 from lifecycle.domain.moments import told_moment
 from lifecycle.domain.sweep import Leftover, LeftoverKind
 
-_FILTER_VALUES = 200  # the most that EC2 takes in one filter
 _ALIVE = ("pending", "running", "stopping", "stopped", "shutting-down")
 # A time-ordered uuid: Packer begins it with the seconds since 1970 at which it was made.
 TEMPORARY = re.compile(r"packer_([0-9a-f]{8})(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_MADE_WITH_AMI = re.compile(r"Created by CreateImage\((?P<instance>i-\w+)\) for (?P<ami>ami-\w+)")
-_COPIED_WITH_AMI = re.compile(r"Copied for DestinationAmi (?P<ami>ami-\w+)")
 
 # The call that deletes one, its argument, the call that shows it, its answer's list, and the filter by id.
 _CALLS = {
@@ -130,14 +129,13 @@ class Ec2Leftovers:
         tags_of = {one["InstanceId"]: one.get("Tags") for one in baking}
         for one in self._pages("describe_snapshots", "Snapshots", OwnerIds=["self"]):
             text = one.get("Description", "")
-            made = _MADE_WITH_AMI.match(text) or _COPIED_WITH_AMI.match(text)
-            if made and made["ami"] not in ami_ids:
-                instance = made.groupdict().get("instance", "")
+            ami, instance = ami_of(text), instance_of(text)
+            if ami and ami not in ami_ids:
                 yield _made(
                     LeftoverKind.SNAPSHOT,
                     one["SnapshotId"],
                     {"Tags": one.get("Tags") or tags_of.get(instance)},
-                    name=made["ami"],
+                    name=ami,
                     created=one["StartTime"],
                     instance_id=instance,
                 )
@@ -153,10 +151,10 @@ class Ec2Leftovers:
         pairs = [one for one in self._pages("describe_key_pairs", "KeyPairs") if _moment_of(one["KeyName"])]
         alive = {"Name": "instance-state-name", "Values": list(_ALIVE)}
         users: dict[str, set[str]] = {}
-        for names in _batches(pair["KeyName"] for pair in pairs):
+        for names in batches(pair["KeyName"] for pair in pairs):
             for instance in self._instances([{"Name": "key-name", "Values": names}, alive]):
                 users.setdefault(instance["KeyName"], set()).add(instance["InstanceId"])
-        for ids in _batches(group["GroupId"] for group in groups):
+        for ids in batches(group["GroupId"] for group in groups):
             by_group = [{"Name": "group-id", "Values": ids}]
             for card in self._pages("describe_network_interfaces", "NetworkInterfaces", Filters=by_group):
                 user = (card.get("Attachment") or {}).get("InstanceId") or card["NetworkInterfaceId"]
@@ -201,9 +199,3 @@ def _moment_of(name: str) -> datetime | None:
     """When Packer made what it calls so; None for a name that Packer did not give."""
     found = TEMPORARY.fullmatch(name)
     return datetime.fromtimestamp(int(found[1], 16), UTC) if found else None
-
-
-def _batches(values: Iterable[str]) -> Iterator[list[str]]:
-    wanted = sorted(values)
-    for start in range(0, len(wanted), _FILTER_VALUES):
-        yield wanted[start : start + _FILTER_VALUES]

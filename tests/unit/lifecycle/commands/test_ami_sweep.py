@@ -110,7 +110,7 @@ removed  instance  i-1  -     run `r1` is not known here, and it is older than 6
         said="Nothing was changed on target `test`",
     ),
     Case(words="ami sweep", change=old_instance, code=2, error="confirmation-needed"),
-    Case(words="ami sweep --older-than soon", code=2, error="usage"),
+    Case(words="ami sweep --older-than soon", code=2, error="time-invalid"),
     Case(
         words="ami sweep --yes --older-than 8h",
         change=old_instance,
