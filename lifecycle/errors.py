@@ -42,6 +42,9 @@ class CapctlError(Exception):
     restore the former state. Any other failure is trouble on the way (network, credentials, throttling, a wait of ours that was
     too short): it proves nothing, leaves what was made, and the same command goes on from there.
 
+    `may_pass` says that what was read may be from before the change: AWS answers from several endpoints, which learn of it at different
+    moments, and another look a little later decides.
+
     `details` are further lines, such as the end of another program's log; `evidence` is the same for programs, by what it tells
     of, such as `smoke`. `is_answered` says that the command's document is on stdout already and tells of the failure, so that no
     second one may follow.
@@ -59,6 +62,7 @@ class CapctlError(Exception):
         details: tuple[str, ...] = (),
         evidence: Mapping[str, Any] = MappingProxyType({}),
         verdict: bool = False,
+        may_pass: bool = False,
     ) -> None:
         super().__init__(message)
         self.code = code
@@ -67,6 +71,7 @@ class CapctlError(Exception):
         self.details = details
         self.evidence = evidence
         self.is_verdict = verdict
+        self.may_pass = may_pass
 
 
 class UsageError(CapctlError):

@@ -83,6 +83,7 @@ def require_tags(ami: AmiRecord, tags: dict[str, str]) -> None:
             "tags-not-set",
             f"AMI `{ami.id}` has {f'tag `{wrong[0]}={found}`' if found else f'no tag `{wrong[0]}`'} after another was set",
             hint="Look at it with `capctl ami show`, then run the same command again",
+            may_pass=True,
         )
 
 
@@ -95,4 +96,5 @@ def require_snapshot_tags(amis: Amis, ami: AmiRecord, tags: dict[str, str]) -> N
                 "tags-not-set",
                 f"Snapshot `{snapshot_id}` of AMI `{ami.id}` does not have tag `{lacking[0]}` as it was set",
                 hint="Run the same command again",
+                may_pass=True,
             )

@@ -196,7 +196,9 @@ class RequireImdsV2:
     def verify(self, _: str) -> None:
         ami = ami_named(self.amis, self.name)
         if not ami.imds_v2:
-            raise CapctlError("imds-not-set", f"AMI `{ami.id}` still allows IMDSv1", hint="Run the same command again")
+            raise CapctlError(
+                "imds-not-set", f"AMI `{ami.id}` still allows IMDSv1", hint="Run the same command again", may_pass=True
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -52,6 +52,7 @@ class Deprecate:
                 "deprecation-not-set",
                 f"AMI `{self.ami_id}` is deprecated from `{found or 'never'}` on after another time was set",
                 hint="Run the same command again",
+                may_pass=True,
             )
 
 

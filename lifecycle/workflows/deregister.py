@@ -59,7 +59,10 @@ def require_gone(amis: Amis, ami: AmiRecord, removal: Removal) -> None:
     """Read back that an AMI and its snapshots are gone. Raises `CapctlError("ami-not-removed" | "snapshot-left")`."""
     if left := find_ami(amis, ami.id):
         raise CapctlError(
-            "ami-not-removed", f"AMI `{left.id}` is still `{left.state}`", hint="Run the same command again"
+            "ami-not-removed",
+            f"AMI `{left.id}` is still `{left.state}`",
+            hint="Run the same command again",
+            may_pass=True,
         )
     gone = set(ami.snapshot_ids) - set(removal.kept)
     if snapshots := amis.snapshots(gone):
@@ -67,6 +70,7 @@ def require_gone(amis: Amis, ami: AmiRecord, removal: Removal) -> None:
             "snapshot-left",
             f"AMI `{ami.id}` is deregistered, but its snapshots {', '.join(f'`{one.id}`' for one in snapshots)} are still there",
             hint="`capctl ami prune --apply` deletes those that carry the project's tag",
+            may_pass=True,
         )
 
 

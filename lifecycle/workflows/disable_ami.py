@@ -64,6 +64,7 @@ class EnableAmi:
                 "ami-not-enabled",
                 f"AMI `{found.id}` is `{found.state}` after it was enabled",
                 hint="Run the same command again",
+                may_pass=True,
             )
 
 

@@ -76,4 +76,5 @@ def _not_disabled(ami_id: AmiId, what: str) -> CapctlError:
         "ami-not-disabled",
         f"AMI `{ami_id}` is still {what} after it was disabled",
         hint="Run the same command again",
+        may_pass=True,
     )

@@ -41,6 +41,26 @@ class MarkStep:
             raise CapctlError("not-set", f"{self.name} does not read back")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LateStep:
+    """What it sets is read back only after a number of looks, as from an endpoint that does not know of it yet."""
+
+    world: World
+    looks: int
+    permissions: tuple[str, ...] = ()
+
+    def describe(self) -> str:
+        return "late"
+
+    def apply(self) -> str:
+        return "marked"
+
+    def verify(self, _: str) -> None:
+        self.world.done.append("look")
+        if len(self.world.done) < self.looks:
+            raise CapctlError("tags-not-set", "an earlier answer", may_pass=True)
+
+
 @pytest.fixture
 def world() -> World:
     return World()
@@ -222,3 +242,22 @@ def test_in_a_plan_that_goes_on_a_failure_stops_no_other_step_but_a_signal_does(
     interrupted = replace(fails, fails=Interrupted("interrupted", "The command was interrupted"))
     with pytest.raises(Interrupted):
         execute(replace(plan, steps=(interrupted, *plan.steps), goes_on=True), ports, RUN)
+
+
+def test_answer_from_before_a_change_is_looked_at_again(world: World, ports: FakePorts) -> None:
+    done = execute(Plan(title="mark", because="asked to", steps=(LateStep(world=world, looks=3),)), ports, RUN)
+    assert [result for _, result in done.results] == ["marked"]
+    assert (world.done, ports.clock.slept) == (["look"] * 3, [0.5, 0.5])
+
+
+def test_change_that_is_never_read_back_fails_after_half_a_minute(world: World, ports: FakePorts) -> None:
+    with pytest.raises(CapctlError) as failed:
+        execute(Plan(title="mark", because="asked to", steps=(LateStep(world=world, looks=1000),)), ports, RUN)
+    assert failed.value.code == "tags-not-set"
+    assert 30 <= sum(ports.clock.slept) <= 36
+
+
+def test_failure_that_cannot_pass_is_told_at_once(world: World, ports: FakePorts) -> None:
+    with pytest.raises(CapctlError):
+        execute(_plan(MarkStep(world=world, name="a", reads_back=False)), ports, RUN)
+    assert ports.clock.slept == []
