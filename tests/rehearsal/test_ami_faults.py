@@ -17,6 +17,7 @@ from lifecycle.config.target import Target
 from lifecycle.domain.ami import AmiId, AmiRecord, AmiState, AmiStatus, BakeInputs, Grant, Tag
 from lifecycle.domain.digest import digest_of
 from lifecycle.domain.models import ModelFile, ModelSet
+from lifecycle.domain.place import Place
 from lifecycle.errors import CapctlError
 from lifecycle.ports.baker import BakeRequest
 from lifecycle.rehearsal.emulator.launch import Emulator
@@ -146,7 +147,8 @@ def _baked(app: App, target: Target, emulator: Emulator) -> AmiRecord:
     name = inputs.ami_name(target.project)
     started = ec2.run_instances(ImageId=base.id, MinCount=1, MaxCount=1, InstanceType="m6i.large")["Instances"][0]
     tags = bake_tags(inputs, project=target.project, name=name, commit="c0ffee", run=RUN)
-    request = BakeRequest(ami_name=name, base=base, models=models, downloads={}, tags=tags, run_id=RUN.id)
+    place = Place(instance_type="m6i.large")
+    request = BakeRequest(ami_name=name, base=base, models=models, downloads={}, tags=tags, run_id=RUN.id, place=place)
     keep_evidence(app, target, evidence_of(request, started["InstanceId"]))
     ami = AmiId(ec2.create_image(InstanceId=started["InstanceId"], Name=name)["ImageId"])
     ec2.terminate_instances(InstanceIds=[started["InstanceId"]])
