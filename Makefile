@@ -14,7 +14,7 @@ rehearse: setup
 
 # Three processes on two cores: tests of real parts mostly wait.
 test: setup-test
-	@$(bin)/python -m pytest -n 3 --dist loadgroup
+	@$(bin)/python -m pytest -n 3 --dist loadfile
 
 check: setup
 	$(bin)/ruff check .

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
-# The fixture of what is dear to bring up: the tests that use it share it.
-_DEAR = "rehearsals"
+_ROOT = Path(__file__).parents[1]
+# A rehearsal that is kept takes more than a minute to bring up.
+_DEAR = "tests.rehearsal.kept_stage"
 
 
 class _Skips:
@@ -37,9 +41,13 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(_Skips())
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A module's tests stay in one process, and the modules that use what is dear share one."""
-    dear = {item.location[0] for item in items if _DEAR in getattr(item, "fixturenames", ())}
-    for item in items:
-        module = item.location[0]
-        item.add_marker(pytest.mark.xdist_group(_DEAR if module in dear else module))
+class _Modules(LoadFileScheduling):
+    """A module's tests run in one process, one after another; those of all modules that use what is dear in the same one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        module = super()._split_scope(nodeid)
+        return _DEAR if _DEAR in (_ROOT / module).read_text() else module
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> _Modules:
+    return _Modules(config, log)

@@ -30,7 +30,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "Show the pointer, the releases, their queues and the last changes made from here.",
     ),
     "job": ("lifecycle.cli.job", "Submit and follow jobs."),
-    "rehearse": ("lifecycle.cli.rehearse", "Run the whole life of a release on this machine."),
+    "rehearse": ("lifecycle.cli.rehearse", "Run the whole life of a release, or another scene, on this machine."),
 }
 
 _CODES = "\n".join(f"  {int(code):>3}  {meaning}" for code, meaning in EXIT_CODES.items())

@@ -12,6 +12,7 @@ import click
 from lifecycle.cli.context import Invocation, pass_invocation
 from lifecycle.cli.render import table
 from lifecycle.errors import UsageError
+from lifecycle.rehearsal.scenes import MAIN, SCENES
 from lifecycle.rehearsal.standins import PARTS
 
 if TYPE_CHECKING:
@@ -34,6 +35,12 @@ _ALL = "all"
     type=click.Path(path_type=Path, file_okay=False),
     help="Write report.md and report.json into this folder.",
 )
+@click.option(
+    "--scene",
+    type=click.Choice(tuple(SCENES)),
+    default=MAIN,
+    help="What is played: " + "; ".join(f"`{name}`, {plays}" for name, plays in SCENES.items()) + ".",
+)
 @click.option("--keep", is_flag=True, help="Leave it up and print the `export` lines to use it by hand.")
 @click.option(
     "--down",
@@ -50,8 +57,10 @@ _ALL = "all"
     help=f"Stand-ins for these parts, though they could run here; comma-separated: {', '.join(PARTS)}.",
 )
 @pass_invocation
-def command(invocation: Invocation, report: Path | None, keep: bool, down: str | None, without: frozenset[str]) -> None:
-    """Run the whole life of a release on this machine.
+def command(
+    invocation: Invocation, report: Path | None, scene: str, keep: bool, down: str | None, without: frozenset[str]
+) -> None:
+    """Run the whole life of a release, or another scene, on this machine.
 
     No AWS account is needed. The AWS API is emulated on loopback; Packer, the container engine, the registry, Pulumi, PostgreSQL, the
     networks and the video are real. A part that this machine cannot run is replaced by a stand-in, and the table says so.
@@ -71,7 +80,7 @@ def command(invocation: Invocation, report: Path | None, keep: bool, down: str |
         ended = end(ui, None if down == _ALL else down)
         invocation.emit("capctl.rehearsal-down/1", {"ended": ended}, lambda: leave_lines(os.environ))
         return
-    outcome = perform(ui, keep=keep, without=without, report_folder=report)
+    outcome = perform(ui, scene=scene, keep=keep, without=without, report_folder=report)
     invocation.emit(
         "capctl.rehearsal/1",
         outcome.document(),

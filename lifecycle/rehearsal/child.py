@@ -88,3 +88,17 @@ def listens(port: int) -> bool:
     with socket.socket() as probe:
         probe.settimeout(1)
         return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def descendants(pid: int) -> set[int]:
+    """Every process below `pid`."""
+    found, waiting = set[int](), [pid]
+    while waiting:
+        for path in Path(f"/proc/{waiting.pop()}/task").glob("*/children"):
+            try:
+                children = {int(child) for child in path.read_text().split()} - found
+            except OSError:
+                continue
+            waiting += children
+            found |= children
+    return found

@@ -7,11 +7,13 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lifecycle.errors import CapctlError, ExitCode, Interrupted
+from lifecycle.rehearsal.child import descendants
 
 STOP_GRACE_S = 100  # a command that is told to stop waits for Packer, Pulumi or a job to clean up
 
@@ -59,6 +61,37 @@ class Capctl:
                 details=tuple(err.strip().splitlines()[-15:]),
             )
         return Answer(document=json.loads(out) if out.strip() else {}, exit_code=process.returncode, log=err)
+
+    def kill(self, *arguments: str, at: str) -> None:
+        """Start a command and, when it says `at`, kill it with all that it has started, as a machine that loses its power does.
+
+        Raises `CapctlError("rehearsal-step")` when it ends before.
+        """
+        process = self._start([sys.executable, "-m", "lifecycle", "-v", *arguments])
+        assert process.stderr is not None
+        try:
+            said = []
+            for line in process.stderr:
+                said.append(line)
+                if at in line:
+                    break
+            # It would see its children end, and begin to clean up.
+            process.send_signal(signal.SIGSTOP)
+            for pid in (*descendants(process.pid), process.pid):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+        finally:
+            status = process.wait()
+            with self._lock:
+                self._running.discard(process)
+                with self._log.open("a") as log:
+                    log.write(f"$ capctl {' '.join(arguments)}\n{''.join(said)}killed, exit {status}\n\n")
+        if status != -signal.SIGKILL:
+            raise CapctlError(
+                "rehearsal-step",
+                f"`capctl {' '.join(arguments)}` ended with exit code {status} before it said `{at}`",
+                hint=f"Read `{self._log}`",
+            )
 
     def stop(self) -> None:
         """End what runs, in good order; calls that wait for it, and every later one, raise `Interrupted`."""

@@ -1,9 +1,9 @@
-"""Play the scene on a stage of its own, and report."""
+"""Play a scene on a stage of its own, and report."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Set
+from collections.abc import Callable, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,12 @@ from lifecycle.rehearsal.memory import PeakMemory
 from lifecycle.rehearsal.project import SMOKE_VIDEO
 from lifecycle.rehearsal.recorder import Recorder
 from lifecycle.rehearsal.report import Report
-from lifecycle.rehearsal.scenes.release import play
+from lifecycle.rehearsal.scenes import MAIN, ami, release
 from lifecycle.rehearsal.shell import UNSET, enter_lines
-from lifecycle.rehearsal.stage import end_stage, open_stage
+from lifecycle.rehearsal.stage import Stage, end_stage, open_stage
 from lifecycle.rehearsal.stage_folders import abandoned_stages, kept_stages
+
+PLAYS: dict[str, Callable[[Stage, Capctl, Recorder], None]] = {"release": release.play, "ami": ami.play}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,9 +42,14 @@ class Outcome:
 
 
 def perform(
-    ui: Ui, *, keep: bool = False, without: Set[str] = frozenset(), report_folder: Path | None = None
+    ui: Ui,
+    *,
+    scene: str = MAIN,
+    keep: bool = False,
+    without: Set[str] = frozenset(),
+    report_folder: Path | None = None,
 ) -> Outcome:
-    """Bring a stage up, play the scene, end the stage. A failing step ends the scene and is in the report.
+    """Bring a stage up, play a scene of `SCENES`, end the stage. A failing step ends the scene and is in the report.
 
     `without` names the parts that shall be stand-ins even if they could be real.
     """
@@ -57,7 +64,8 @@ def perform(
         try:
             with open_stage(ui, recorder=recorder, keep=keep, without=without) as stage:
                 memory.watch(f"{REHEARSAL_VARIABLE}={stage.id}")
-                play(stage, Capctl(stage.environment, log=stage.folder / "commands.log", unset=UNSET), recorder)
+                capctl = Capctl(stage.environment, log=stage.folder / "commands.log", unset=UNSET)
+                PLAYS[scene](stage, capctl, recorder)
                 environment = stage.environment if keep else None
         except Interrupted:
             raise

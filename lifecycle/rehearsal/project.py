@@ -55,6 +55,17 @@ class Project:
         """The capctl.yaml."""
         return self.folder / "capctl.yaml"
 
+    def add_model(self, path: str, data: bytes) -> None:
+        """Add a file to the models, which git does not track."""
+        (self.folder / "models" / path).parent.mkdir(parents=True, exist_ok=True)
+        (self.folder / "models" / path).write_bytes(data)
+
+    def configure(self, section: str, name: str, value: object) -> None:
+        """Set a key of a section of the target in the configuration."""
+        document = yaml.safe_load(self.configuration.read_text())
+        document["targets"][TARGET][section][name] = value
+        self.configuration.write_text(yaml.safe_dump(document, sort_keys=False))
+
     def append(self, path: str, text: str, *, message: str) -> None:
         """Add a line to a file and commit."""
         with (self.folder / path).open("a") as file:

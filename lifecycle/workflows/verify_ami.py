@@ -199,7 +199,8 @@ def _checks_of_snapshots(amis: Amis, ami: AmiRecord) -> tuple[Check, ...]:
     differing = [
         f"{name} has {tag}={snapshot.tags[tag]}" if tag in snapshot.tags else f"{name} has no {tag}"
         for name, snapshot in snapshots.items()
-        for tag in REQUIRED_TAGS
+        # The status is the AMI's alone: it decides by it, and a snapshot may have kept an earlier one.
+        for tag in set(REQUIRED_TAGS) - {Tag.STATUS}
         if snapshot.tags.get(tag) != ami.tags.get(tag)
     ]
     return (

@@ -21,6 +21,7 @@ from botocore.config import Config
 
 from lifecycle.errors import ERROR_CODES
 from lifecycle.rehearsal import leftovers
+from lifecycle.rehearsal.child import descendants
 from lifecycle.rehearsal.machine import REHEARSAL_VARIABLE
 from lifecycle.rehearsal.stage import APP_ID
 from lifecycle.rehearsal.stage_folders import registry_of
@@ -266,25 +267,6 @@ def replace(path: Path, data: bytes) -> None:
     path.write_bytes(data)
 
 
-def descendants(pid: int) -> set[int]:
-    """Every process below `pid`."""
-    found, waiting = set[int](), [pid]
-    while waiting:
-        for path in Path(f"/proc/{waiting.pop()}/task").glob("*/children"):
-            try:
-                children = {int(child) for child in path.read_text().split()} - found
-            except OSError:
-                continue
-            waiting += children
-            found |= children
-    return found
-
-
-def await_end(pids: set[int], *, timeout_s: float = 30) -> None:
-    """Wait until none of the processes runs."""
-    until(lambda: not {pid for pid in pids if _state(pid) not in {"", "Z", "X"}}, timeout_s)
-
-
 def await_child(running: Running, name: str) -> set[int]:
     """Wait until the command has a process of this name below it; returns all that are."""
 
@@ -298,13 +280,6 @@ def await_child(running: Running, name: str) -> set[int]:
 def _name(pid: int) -> str:
     try:
         return Path(f"/proc/{pid}/comm").read_text().strip()
-    except OSError:
-        return ""
-
-
-def _state(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except OSError:
         return ""
 

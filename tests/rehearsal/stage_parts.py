@@ -219,3 +219,15 @@ def pulumi_stage(emulator: Emulator, folder: Path, *, project: str = "vision") -
     with emulated_credentials(PATH=f"{write_shim(folder / 'bin')}:{os.environ['PATH']}"):
         target = replace(target, project=project)
         yield PulumiStage(target=target, session=AwsSession(target), ami_id=AmiId(emulator.facts["base_ami"]))
+
+
+def await_end(pids: set[int], *, timeout_s: float = 30) -> None:
+    """Wait until none of the processes runs."""
+    until(lambda: not {pid for pid in pids if _state(pid) not in {"", "Z", "X"}}, timeout_s)
+
+
+def _state(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return ""

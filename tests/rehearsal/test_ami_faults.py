@@ -204,8 +204,9 @@ def test_any_call_of_a_copy_may_fail(account: Account) -> None:
         (copy,) = copies_of(account)
         (snapshot,) = elsewhere.snapshots(copy.snapshot_ids)
         where = f"call {number}, {made[number]}, {type(fault).__name__}"
-        assert (copy.state, copy.imds_v2, copy.tags) == (AmiState.AVAILABLE, True, wanted), where
-        assert snapshot.tags == wanted, where
+        assert (copy.state, copy.imds_v2, copy.tags) == (AmiState.AVAILABLE, True, snapshot.tags), where
+        assert copy.tags.pop(Tag.VERIFIED).startswith("payload "), where
+        assert copy.tags == wanted, where
         elsewhere.deregister(copy.id)
 
 

@@ -36,7 +36,7 @@ class OutOfTime(FakeUi):
 
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    with bake_stage(tmp_path_factory) as stage:
+    with bake_stage(tmp_path_factory.mktemp("state"), tmp_path_factory.mktemp("bake") / "project") as stage:
         yield stage
 
 

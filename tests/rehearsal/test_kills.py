@@ -18,9 +18,10 @@ from urllib.parse import urlsplit
 import pytest
 
 from lifecycle.rehearsal import leftovers
+from lifecycle.rehearsal.child import descendants
 from lifecycle.rehearsal.stage_folders import registry_of
-from tests.rehearsal.kept_stage import Answer, KeptStage, Project, Running, await_child, await_end, descendants, left_of
-from tests.rehearsal.stage_parts import import_tiny, until
+from tests.rehearsal.kept_stage import Answer, KeptStage, Project, Running, await_child, left_of
+from tests.rehearsal.stage_parts import await_end, import_tiny, until
 
 pytestmark = [pytest.mark.rehearsal, pytest.mark.timeout(600)]
 

@@ -15,10 +15,10 @@ from tests.rehearsal.kept_stage import Beside, KeptStage, Project
 pytestmark = [pytest.mark.rehearsal, pytest.mark.timeout(600)]
 
 STEPS = [
-    "stage up", "bootstrap", "sample video", "models lock", "models push", "ami bake", "ami verify", "ami bake, unchanged",
-    "image base", "image push", "image verify", "deploy", "smoke", "one-line change, image push", "deploy the change",
-    "broken change, image push", "deploy the broken image", "status", "rollback", "git revert, image push",
-    "deploy, unchanged",
+    "stage up", "bootstrap", "sample video", "models lock", "models push", "ami bake", "ami verify",
+    "ami bake, unchanged", "image base", "image push", "image verify", "deploy", "smoke", "ami promote --to stable",
+    "one-line change, image push", "deploy the change", "broken change, image push", "deploy the broken image",
+    "status", "rollback", "git revert, image push", "deploy, unchanged",
 ]  # fmt: skip
 
 

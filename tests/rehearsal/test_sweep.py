@@ -24,8 +24,9 @@ from lifecycle.adapters.run_leases import BAKE_FOLDER
 from lifecycle.cli.boundary import run_command_line
 from lifecycle.cli.context import Invocation
 from lifecycle.cli.main import root
+from lifecycle.rehearsal.child import descendants
 from tests.rehearsal.bake_stage import Stage, bake_stage
-from tests.rehearsal.kept_stage import await_end, descendants
+from tests.rehearsal.stage_parts import await_end
 
 pytestmark = [pytest.mark.rehearsal, pytest.mark.timeout(600)]
 KILLS = 30

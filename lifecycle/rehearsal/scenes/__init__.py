@@ -1,1 +1,8 @@
-"""One file per scene: a function that plays it on a stage."""
+"""One file per scene, with a function `play(stage, capctl, record)` that plays it on a stage."""
+
+# What each one plays, by the name of its file.
+SCENES = {
+    "release": "the whole life of a release",
+    "ami": "the life of AMIs: bake, boot, copy, share, sweep, prune",
+}
+MAIN = "release"

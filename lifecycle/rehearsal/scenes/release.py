@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from lifecycle.domain.digest import brief
 from lifecycle.domain.measures import counted, size_text
-from lifecycle.errors import CapctlError, ExitCode
+from lifecycle.errors import ExitCode
 from lifecycle.rehearsal.beside import beside
 from lifecycle.rehearsal.commands import Capctl
 from lifecycle.rehearsal.project import BUCKET, SMOKE_VIDEO
 from lifecycle.rehearsal.recorder import Recorder
 from lifecycle.rehearsal.samples import make_video
+from lifecycle.rehearsal.scenes.parts import bake_and_verify, bootstrap, expect, instances, lock_and_push
 from lifecycle.rehearsal.stage import Stage
 from lifecycle.rehearsal.standins.base_image import push_standin_base
 
@@ -18,7 +18,7 @@ BROKEN = 'raise SystemExit("this release is broken on purpose")\n'
 
 def play(stage: Stage, capctl: Capctl, record: Recorder) -> None:
     """Every step is a command that a user types; what it printed is checked here."""
-    _bootstrap(capctl, record)
+    bootstrap(capctl, record)
     # The engine compresses the base with one core; the models and the AMI need none of it.
     with beside(lambda apart: _base_image(stage, capctl, apart), capctl, record):
         _models(stage, capctl, record)
@@ -30,36 +30,19 @@ def play(stage: Stage, capctl: Capctl, record: Recorder) -> None:
     _way_back(stage, capctl, record, active=first)
 
 
-def _bootstrap(capctl: Capctl, record: Recorder) -> None:
-    with record.step("bootstrap") as step:
-        base = capctl("bootstrap").document
-        step.result = f"bucket {base['bucket']}, repository, table, roles, log group"
-
-
 def _models(stage: Stage, capctl: Capctl, record: Recorder) -> None:
     with record.step("sample video") as step:
         video = stage.folder / "portrait.mp4"
         make_video(video)
         stage.client("s3").upload_file(str(video), BUCKET, SMOKE_VIDEO.removeprefix(f"s3://{BUCKET}/"))
         step.result = f"{size_text(video.stat().st_size)} of H.264 at {SMOKE_VIDEO}"
-    with record.step("models lock") as step:
-        lock = capctl("models", "lock").document
-        stage.project.commit("Lock the models")
-        step.result = f"{counted(lock['files'], 'file')}, {size_text(lock['bytes'])}, {brief(lock['digest'])}"
-    with record.step("models push") as step:
-        capctl("models", "push")
-        step.result = f"in s3://{BUCKET}"
-    with record.step("ami bake", stage.standins.machines) as step:
-        baked = capctl("ami", "bake").document
-        step.result = f"{baked['id']} is {baked['status']}"
-    with record.step("ami verify", stage.standins.machines) as step:
-        verified = capctl("ami", "verify", baked["id"]).document
-        step.result = f"{counted(len(verified['checks']), 'check')} passed"
+    lock_and_push(stage, capctl, record)
+    baked = bake_and_verify(stage, capctl, record)
     with record.step("ami bake, unchanged", stage.standins.machines) as step:
-        before = _instances(stage)
+        before = instances(stage)
         again = capctl("ami", "bake").document
-        started = _instances(stage) - before
-        _expect(
+        started = instances(stage) - before
+        expect(
             again["id"] == baked["id"] and not again["changed"] and not started, "an unchanged bake must start nothing"
         )
         step.result = f"skipped, {counted(started, 'instance')} started"
@@ -91,6 +74,10 @@ def _first_release(stage: Stage, capctl: Capctl, record: Recorder) -> str:
     with record.step("smoke", *_host_and_job(stage)) as step:
         smoke = capctl("smoke").document
         step.result = f"{counted(len(smoke['checks']), 'check')} on job {smoke['job_id']} passed"
+    with record.step("ami promote --to stable") as step:
+        promoted = capctl("ami", "promote", "candidate", "--to", "stable").document
+        expect(promoted["status"] == "promoted", "an AMI on which a smoke job has passed must be promoted")
+        step.result = f"stable names {promoted['ami']}, which is {promoted['status']}"
     return str(deployed["pointer"]["release_id"])
 
 
@@ -98,7 +85,7 @@ def _code_change(stage: Stage, capctl: Capctl, record: Recorder) -> str:
     with record.step("one-line change, image push", stage.standins.registry) as step:
         stage.project.append("analyzer/__init__.py", "# a one-line change\n", message="Change one line")
         pushed = capctl("image", "push").document
-        _expect(pushed["changed"], "a changed line must give another image")
+        expect(pushed["changed"], "a changed line must give another image")
         step.result = f"{pushed['tag']}, {_sent(pushed)}"
     with record.step("deploy the change", *_host_and_job(stage)) as step:
         deployed = capctl("deploy", "--yes").document
@@ -116,8 +103,8 @@ def _broken_release(stage: Stage, capctl: Capctl, record: Recorder, *, active: s
     with record.step("status") as step:
         status = capctl("status").document
         releases = [release["id"] for release in status["releases"]]
-        _expect(status["pointer"]["release_id"] == active, f"the pointer must still name {active}")
-        _expect(len(releases) == 2, f"the broken release must be gone, found {releases}")
+        expect(status["pointer"]["release_id"] == active, f"the pointer must still name {active}")
+        expect(len(releases) == 2, f"the broken release must be gone, found {releases}")
         step.result = f"the pointer still names {active}; {len(releases)} releases exist"
 
 
@@ -125,7 +112,7 @@ def _rollback(capctl: Capctl, record: Recorder, *, to: str) -> None:
     with record.step("rollback") as step:
         capctl("rollback", "--yes")
         status = capctl("status").document
-        _expect(status["pointer"]["release_id"] == to, f"the pointer must name {to} again")
+        expect(status["pointer"]["release_id"] == to, f"the pointer must name {to} again")
         step.result = f"the pointer names {to} again"
 
 
@@ -134,13 +121,11 @@ def _way_back(stage: Stage, capctl: Capctl, record: Recorder, *, active: str) ->
     with record.step("git revert, image push", stage.standins.registry) as step:
         stage.project.revert(commits=2)
         pushed = capctl("image", "push").document
-        _expect(not pushed["changed"], "code that was taken back must give the image that it had")
+        expect(not pushed["changed"], "code that was taken back must give the image that it had")
         step.result = f"{pushed['tag']} is there already, {_sent(pushed)}"
     with record.step("deploy, unchanged", stage.standins.registry) as step:
         deployed = capctl("deploy", "--yes").document
-        _expect(
-            not deployed["changed"] and deployed["pointer"]["release_id"] == active, f"{active} must need no deploy"
-        )
+        expect(not deployed["changed"] and deployed["pointer"]["release_id"] == active, f"{active} must need no deploy")
         step.result = f"release {active} is active already"
 
 
@@ -151,17 +136,3 @@ def _sent(pushed: dict[str, Any]) -> str:
 def _host_and_job(stage: Stage) -> tuple[str | None, ...]:
     """What may not be real of a job on its host: the baked models that it mounts, its container, where its image comes from."""
     return stage.standins.machines, stage.standins.engine, stage.standins.registry
-
-
-def _instances(stage: Stage) -> int:
-    pages = stage.client("ec2").get_paginator("describe_instances").paginate()
-    return sum(len(reservation["Instances"]) for page in pages for reservation in page["Reservations"])
-
-
-def _expect(holds: bool, rule: str) -> None:
-    if not holds:
-        raise CapctlError(
-            "rehearsal-check",
-            f"The rehearsal expected otherwise: {rule}",
-            hint="Read the log of the rehearsal's commands",
-        )
