@@ -67,7 +67,7 @@ def asked_moment(clock: Clock, *, at: str | None, within: str | None, undo: bool
         return None
     now = clock.now()
     moment = parse_moment(at) if at else now + parse_span(within or "", units=_UNITS)
-    if moment > now + _AT_MOST or (rounded := to_the_minute(moment)) <= now:
+    if not now < moment <= now + _AT_MOST or (rounded := to_the_minute(moment)) <= now:
         raise UsageError(
             "time-invalid",
             f"{_text(moment)} is {'over, to the minute' if moment <= now + _AT_MOST else 'more than ten years away'}",

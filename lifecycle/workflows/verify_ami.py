@@ -201,8 +201,8 @@ def _checks_of_snapshots(amis: Amis, ami: AmiRecord) -> tuple[Check, ...]:
         f"{name} has {tag}={snapshot.tags[tag]}" if tag in snapshot.tags else f"{name} has no {tag}"
         for name, snapshot in snapshots.items()
         # The status is the AMI's alone: it decides by it, and a snapshot may have kept an earlier one.
-        for tag in set(REQUIRED_TAGS) - {Tag.STATUS}
-        if snapshot.tags.get(tag) != ami.tags.get(tag)
+        for tag in REQUIRED_TAGS
+        if tag is not Tag.STATUS and snapshot.tags.get(tag) != ami.tags.get(tag)
     ]
     return (
         Check(

@@ -8,7 +8,7 @@ import pytest
 from lifecycle.cli.render import columns
 from lifecycle.domain.ami import AmiId, AmiState, Tag
 from lifecycle.domain.sweep import KnownRun, Leftover, LeftoverKind
-from lifecycle.errors import CapctlError
+from lifecycle.errors import CapctlError, Interrupted
 from tests.unit.lifecycle.commands.case import BAKED, DEPLOYED, Case, Play, World
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -64,6 +64,12 @@ def long_ago(world: World) -> None:
     half_made(world)
 
 
+def interrupted(world: World) -> None:
+    """By a signal, while the releases are read."""
+    long_ago(world)
+    world.ports.stack.unreadable = Interrupted("interrupted", "The command was interrupted")
+
+
 def kept(because: str) -> str:
     rows = (("", "kind", "id", "name", "because"), ("kept", "AMI", AMI, NAME, because))
     return columns(rows, width=None)
@@ -110,6 +116,7 @@ removed  instance  i-1  -     run `r1` is not known here, and it is older than 6
         said="Nothing was changed on target `test`",
     ),
     Case(words="ami sweep", change=old_instance, code=2, error="confirmation-needed"),
+    Case(words="ami sweep --yes", given=BAKED, change=interrupted, code=130, error="interrupted"),
     Case(words="ami sweep --older-than soon", code=2, error="time-invalid"),
     Case(
         words="ami sweep --yes --older-than 8h",
