@@ -21,8 +21,8 @@ BAKE = (
     "amis.tag",
     "amis.require_imds_v2",
     "amis.tag",
-    "channels.write",
     "amis.tag",
+    "channels.write",
 )
 SHOWN = f"""\
 AMI              {AMI}
