@@ -96,8 +96,9 @@ def show(invocation: Invocation, ami: str) -> None:
 @command.command()
 @click.argument("ami")
 @click.option("--boot", is_flag=True, help="Start an instance of AMI that reads its disk again, and end it.")
+@dry_run_option
 @pass_invocation
-def verify(invocation: Invocation, ami: str, boot: bool) -> None:
+def verify(invocation: Invocation, ami: str, boot: bool, dry_run: bool) -> None:
     """Check AMI, an id or a channel: state, tags, metadata access, and what its instance read back from the disk before the snapshot.
 
     With --boot an instance of AMI checks its own disk too; it costs some minutes of that instance, and the level that was proven is
@@ -106,14 +107,18 @@ def verify(invocation: Invocation, ami: str, boot: bool) -> None:
     from lifecycle.workflows.lookups import ami_of
     from lifecycle.workflows.verify_ami import ami_rejection, verify_ami, verify_by_boot
 
+    if dry_run and not boot:
+        raise click.UsageError("Give `--dry-run` with `--boot` only: nothing else changes anything.")
     app, ami_id = invocation.app, ami_of(invocation.app, ami)
     if boot:
-        report = verify_by_boot(app, app.target, invocation.run, ami_id, carry_out=invocation.execute)
+        carry_out = partial(invocation.execute, dry_run=dry_run)
+        report = verify_by_boot(app, app.target, invocation.run, ami_id, carry_out=carry_out)
     else:
         report = verify_ami(app, app.target, app.amis, ami_id)
-    document = ami_documents.ami_verification(report, not_checked=report.not_checked)
-    table = partial(check_table, report.checks, not_checked=report.not_checked)
-    invocation.emit("capctl.ami-verification/1", document, table, failure=ami_rejection(report))
+    if report:
+        document = ami_documents.ami_verification(report, not_checked=report.not_checked)
+        table = partial(check_table, report.checks, not_checked=report.not_checked)
+        invocation.emit("capctl.ami-verification/1", document, table, failure=ami_rejection(report))
 
 
 def _warn_unread(invocation: Invocation, unread: tuple[Unread, ...]) -> None:

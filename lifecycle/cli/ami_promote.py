@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from lifecycle.cli import ami_documents
-from lifecycle.cli.context import Invocation, dry_run_option, pass_invocation, reason_option
+from lifecycle.cli.context import Invocation, dry_run_option, pass_invocation, reason_option, yes_option
 
 
 @click.command("promote")
@@ -14,6 +14,7 @@ from lifecycle.cli.context import Invocation, dry_run_option, pass_invocation, r
 @click.option("--rollback", is_flag=True, help="Move the channel back to the AMI that it named before.")
 @reason_option
 @dry_run_option
+@yes_option
 @pass_invocation
 def command(invocation: Invocation, ami: str | None, channel: str, rollback: bool, dry_run: bool) -> None:
     """Let a channel name AMI, an id or what another channel names; prints the AMI's id.
@@ -21,7 +22,7 @@ def command(invocation: Invocation, ami: str | None, channel: str, rollback: boo
     `candidate` takes verified AMIs, every other channel those on which a smoke job has passed; the AMI that it names is `promoted`, one
     that no channel names any more `superseded`. After a rollback the next one must name its AMI.
     """
-    from lifecycle.domain.channel import parse_channel
+    from lifecycle.domain.channel import CANDIDATE, parse_channel
     from lifecycle.workflows.list_channels import channel_state
     from lifecycle.workflows.promote_ami import plan_channel_rollback, plan_promote
 
@@ -33,7 +34,8 @@ def command(invocation: Invocation, ami: str | None, channel: str, rollback: boo
         if ami
         else plan_channel_rollback(app, app.target, run, channel=name)
     )
-    if invocation.execute(plan, dry_run=dry_run):
+    # `candidate` moves unasked with every bake.
+    if invocation.execute(plan, dry_run=dry_run, ask=name != CANDIDATE):
         state = channel_state(app, app.target, name)
         document = ami_documents.ami_promotion(state, changed=bool(plan.steps))
         invocation.emit("capctl.ami-promotion/1", document, state.entry.ami_id)

@@ -6,9 +6,10 @@ from typing import Any
 
 from lifecycle.config.target import Target
 from lifecycle.domain.ami import AmiRecord, AmiStatus, BakeInputs, Tag
+from lifecycle.domain.channel import CANDIDATE
 from lifecycle.domain.evidence import differences
 from lifecycle.domain.models import ModelSet
-from lifecycle.domain.permissions import READ_AMIS, READ_EVIDENCE, READ_OBJECTS, READ_STATE
+from lifecycle.domain.permissions import READ_AMIS, READ_CHANNEL, READ_EVIDENCE, READ_OBJECTS, READ_STATE
 from lifecycle.domain.plan import Done, Plan, Step
 from lifecycle.domain.run import Run
 from lifecycle.errors import CapctlError, UsageError
@@ -24,7 +25,7 @@ from lifecycle.workflows.move_channel import NameCandidate
 
 _LARGEST = 5  # files that are named when the set is too large
 PERMISSIONS = {
-    "ami bake": (*READ_AMIS, *READ_EVIDENCE, *READ_OBJECTS, *READ_STATE, *FINISH, "ssm:GetParameter"),
+    "ami bake": (*READ_AMIS, *READ_CHANNEL, *READ_EVIDENCE, *READ_OBJECTS, *READ_STATE, *FINISH, "ssm:GetParameter"),
 }
 
 
@@ -69,7 +70,7 @@ def bake(
     plan = plan_bake(ports, target, run, wanted)
     if carry_out(plan) is None:
         return None
-    is_changed = any(not isinstance(step, ProveAmi) for step in plan.steps)
+    is_changed = any(not isinstance(step, ProveAmi | NameCandidate) for step in plan.steps)
     return Baked(ami=ami_named(ports.amis, wanted.name), is_changed=is_changed)
 
 
@@ -108,21 +109,27 @@ def wanted_anew(ports: Ports, target: Target, run: Run) -> WantedAmi:
 def plan_bake(ports: Ports, target: Target, run: Run, wanted: WantedAmi) -> Plan:
     """A plan that makes a verified AMI of the locked model set exist.
 
-    Empty when a proven AMI of the same bake digest is there and has come far enough. An AMI that a former run left unproven is verified
-    when the report of its instance is at hand; otherwise it is removed and baked again. Raises `CapctlError("ami-status-unknown")` when
-    a newer version of capctl has set its status, and `CapctlError("ami-not-replaced")` when it was withdrawn or anything may use it.
+    Empty when a proven AMI of the same bake digest is there, has come far enough, and is what channel `candidate` names. An AMI that a
+    former run left unproven is verified when the report of its instance is at hand; otherwise it is removed and baked again. Raises
+    `CapctlError("ami-status-unknown")` when a newer version of capctl has set its status, and `CapctlError("ami-not-replaced")` when it
+    was withdrawn or anything may use it.
     """
     name, existing = wanted.name, wanted.existing
     details = inputs_told(wanted.inputs, base_from=target.settings.ami.base)
+    steps: tuple[Step[Any], ...] = ()
+    # Last, when the AMI is verified: a run that was killed before it leaves an AMI of the content, and the next one looks at the channel.
+    name_candidate = NameCandidate(ports=ports, run=run, name=name)
     if existing and existing.is_proven:
         because = f"AMI `{existing.id}` is {existing.status} and has bake digest {wanted.inputs.digest}"
-        if _has_come_to(wanted.from_status, existing):
-            return Plan(title=f"bake {name}", because=because, details=details)
-        because += f"; short of {wanted.from_status} it is verified again before it counts"
-        prove = ProveAmi(ports=ports, target=target, run=run, amis=ports.amis, name=name)
-        return Plan(title=f"bake {name}", because=because, details=details, steps=(prove,))
+        if not _has_come_to(wanted.from_status, existing):
+            because += f"; short of {wanted.from_status} it is verified again before it counts"
+            steps = (ProveAmi(ports=ports, target=target, run=run, amis=ports.amis, name=name),)
+        named = ports.channels.read(CANDIDATE)
+        if named is None or named.ami_id != existing.id:
+            because += f"; channel {CANDIDATE} names {named.ami_id if named else 'nothing'}"
+            steps += (name_candidate,)
+        return Plan(title=f"bake {name}", because=because, details=details, steps=steps)
     tags = bake_tags(wanted.inputs, project=target.project, name=name, commit=ports.baker.commit(), run=run)
-    steps: tuple[Step[Any], ...] = ()
     if existing:
         require_unfinished(existing)
     if existing and _can_be_verified(ports, target, existing, wanted.models):
@@ -137,16 +144,9 @@ def plan_bake(ports: Ports, target: Target, run: Run, wanted: WantedAmi) -> Plan
             steps = (Deregister(ports=ports, amis=ports.amis, ami=existing),)
         base = _checked_base(ports, target, wanted)
         steps += (BakeAmi(ports=ports, target=target, run=run, base=base, models=wanted.models, name=name, tags=tags),)
-    steps += finish_steps(
-        ports,
-        target,
-        run,
-        ports.amis,
-        name=name,
-        tags=tags,
-        boots=target.settings.ami.verify_boot,
-        before_verified=(NameCandidate(ports=ports, run=run, name=name),),
-    )
+    boots = target.settings.ami.verify_boot
+    steps += finish_steps(ports, target, run, ports.amis, name=name, tags=tags, boots=boots)
+    steps += (name_candidate,)
     return Plan(title=f"bake {name}", because=because, details=details, steps=steps)
 
 

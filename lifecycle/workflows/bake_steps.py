@@ -238,7 +238,6 @@ def finish_steps(
     name: str,
     tags: dict[str, str],
     boots: bool = False,
-    before_verified: tuple[Step[Any], ...] = (),
 ) -> tuple[Step[Any], ...]:
     """From an AMI that is being made, in the region of `amis`, to one that is verified; `tags` are of what went into it."""
     return (
@@ -246,8 +245,6 @@ def finish_steps(
         SetStatus(amis=amis, name=name, to=AmiStatus.CANDIDATE),
         RequireImdsV2(amis=amis, name=name),
         ProveAmi(ports=ports, target=target, run=run, amis=amis, name=name, boots=boots),
-        # Before the status that makes the next run do nothing, so that one which was killed here goes on with them.
-        *before_verified,
         SetStatus(amis=amis, name=name, to=AmiStatus.VERIFIED),
     )
 

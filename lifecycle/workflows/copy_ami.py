@@ -3,6 +3,8 @@
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import TypeVar
 
 from lifecycle.config.target import Target
 from lifecycle.domain.ami import AmiId, AmiRecord, AmiStatus, Tag
@@ -18,6 +20,7 @@ from lifecycle.workflows.deregister import Deregister
 from lifecycle.workflows.lookups import ami_named, proven_ami
 from lifecycle.workflows.wait_available import wait_named
 
+T = TypeVar("T")
 PERMISSIONS = {"ami copy": (*READ_AMIS, *READ_CHANNEL, "ec2:DescribeSnapshots", *FINISH)}
 
 _REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
@@ -95,35 +98,15 @@ def copy_ami(
     """
     source = proven_ami(ports.amis, target, ami_id)
     _tell_of_keys(ports, source, regions)
-    begun: dict[str, Plan] = {}
-    copies: dict[str, Copy] = {}
-
-    def attempt(region: str, action: Callable[[str], None]) -> None:
-        try:
-            action(region)
-        except Interrupted:
-            raise
-        except CapctlError as failure:
-            ports.ui.warn(f"{region}: {failure.message}")
-            copies[region] = Copy(region=region, ami=None, is_changed=False, failure=failure)
-
-    def begin(region: str) -> None:
-        plan = plan_copy(ports, target, run, source, region)
-        first = tuple(step for step in plan.steps if isinstance(step, Deregister | CopyAmi))
-        if first:
-            carry_out(replace(plan, steps=first))
-        begun[region] = replace(plan, steps=plan.steps[len(first) :])
-
-    def finish(region: str) -> None:
-        carry_out(begun[region])
-        found = ami_named(ports.amis_in(region), source.name)
-        copies[region] = Copy(region=region, ami=found, is_changed=bool(begun[region].steps))
-
-    for region in regions:
-        attempt(region, begin)
-    for region in begun:
-        attempt(region, finish)
-    return tuple(copies[region] for region in regions)
+    begun = [
+        _tried(ports, region, partial(_begin, ports, target, run, source, region, carry_out)) for region in regions
+    ]
+    return tuple(
+        left
+        if isinstance(left, Copy)
+        else _tried(ports, region, partial(_finish, ports, source, left, region, carry_out))
+        for region, left in zip(regions, begun, strict=True)
+    )
 
 
 def plan_copies(ports: Ports, target: Target, run: Run, ami_id: AmiId, regions: tuple[str, ...]) -> Plan:
@@ -178,9 +161,36 @@ def copy_failure(copies: tuple[Copy, ...]) -> CapctlError | None:
     return PartlyApplied(
         "copies-incomplete",
         f"The AMI is in {done}, and not in {', '.join(failures)}",
-        hint="Run the same command again: it goes on from what is there",
+        hint=first.hint or "Run the same command again: it goes on from what is there",
         details=details,
     )
+
+
+def _tried(ports: Ports, region: str, act: Callable[[], T]) -> T | Copy:
+    """What comes of `act`, or the copy that failed."""
+    try:
+        return act()
+    except Interrupted:
+        raise
+    except CapctlError as failure:
+        ports.ui.warn(f"{region}: {failure.message}")
+        return Copy(region=region, ami=None, is_changed=False, failure=failure)
+
+
+def _begin(
+    ports: Ports, target: Target, run: Run, source: AmiRecord, region: str, carry_out: Callable[[Plan], Done | None]
+) -> Plan:
+    """Start the copy; returns what is left to do."""
+    plan = plan_copy(ports, target, run, source, region)
+    first = tuple(step for step in plan.steps if isinstance(step, Deregister | CopyAmi))
+    if first:
+        carry_out(replace(plan, steps=first))
+    return replace(plan, steps=plan.steps[len(first) :])
+
+
+def _finish(ports: Ports, source: AmiRecord, left: Plan, region: str, carry_out: Callable[[Plan], Done | None]) -> Copy:
+    carry_out(left)
+    return Copy(region=region, ami=ami_named(ports.amis_in(region), source.name), is_changed=bool(left.steps))
 
 
 def _tags_of_copy(source: AmiRecord, target: Target, run: Run) -> dict[str, str]:

@@ -51,7 +51,7 @@ class Deprecate:
             raise CapctlError(
                 "deprecation-not-set",
                 f"AMI `{self.ami_id}` is deprecated from `{found or 'never'}` on after another time was set",
-                hint="Run the same command again",
+                hint=f"Unless somebody else changes it too, EC2 is late: `capctl ami show {self.ami_id}` says when",
                 may_pass=True,
             )
 

@@ -40,7 +40,11 @@ def ami_named(amis: Amis, name: str) -> AmiRecord:
     """The AMI of that name. Raises `CapctlError("ami-missing")`."""
     ami = amis.by_name(name)
     if ami is None:
-        raise CapctlError("ami-missing", f"There is no AMI `{name}`", hint="Run the same command again")
+        raise CapctlError(
+            "ami-missing",
+            f"There is no AMI `{name}`",
+            hint="Somebody removed it meanwhile, or EC2 does not show it yet: `capctl ami ls` lists those that there are",
+        )
     return ami
 
 

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 from lifecycle.config.target import Target
 from lifecycle.domain.ami import AmiId, AmiStatus, Tag
-from lifecycle.domain.channel import CANDIDATE, Channel, ChannelEntry, Note, settled
+from lifecycle.domain.channel import CANDIDATE, Channel, ChannelEntry, Note, require_taken, settled
 from lifecycle.domain.permissions import READ_AMIS, READ_CHANNEL, READ_CHANNELS
 from lifecycle.domain.run import Run
 from lifecycle.domain.waiting import Wait
-from lifecycle.errors import CapctlError, TimedOut
+from lifecycle.errors import CapctlError, Interrupted, TimedOut
 from lifecycle.ports import Ports
 from lifecycle.ports.wait import wait_for
 from lifecycle.workflows.ami_status import require_tags, set_status
@@ -21,37 +21,45 @@ _PUBLISHED = Wait(shortest_s=0.1, longest_s=5.0, share=0.2, timeout_s=120.0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MoveChannel:
-    """Let a channel name an AMI, and tell when somebody else moved it since the plan was made; `seen` is its entry of that moment."""
+    """Let a channel name an AMI, unless somebody moved it since the plan was made; `seen` is its entry of that moment.
+
+    SSM cannot compare and set: what somebody writes between the look and the write shows in the history afterwards. Then this run lets
+    the statuses of AMIs follow what the channels name, whoever wrote last, and tells.
+    """
 
     ports: Ports
+    target: Target
     run: Run
     channel: Channel
     ami_id: AmiId
     seen: ChannelEntry | None
     is_rollback: bool = False
-    permissions: tuple[str, ...] = (*READ_AMIS, *READ_CHANNEL, "ssm:PutParameter")
+    permissions: tuple[str, ...] = (*READ_AMIS, *READ_CHANNELS, "ec2:CreateTags", "ssm:PutParameter")
 
     def describe(self) -> str:
         return f"channel {self.channel}: {self.seen.ami_id if self.seen else 'none'} -> {self.ami_id}"
 
     def apply(self) -> ChannelEntry:
+        now, expected = self.ports.channels.read(self.channel), _version(self.seen) + 1
+        if _version(now) + 1 != expected:
+            if now and now.ami_id == self.ami_id:
+                return now
+            raise self._moved(_move_of(self.channel, now), now, has_written=False)
         note = Note(by=self.run.user, reason=self.run.reason, is_rollback=self.is_rollback)
-        expected = self.seen.version + 1 if self.seen else 1
         written = self.ports.channels.write(self.channel, self.ami_id, note, is_first=self.seen is None)
         version = written or expected
         history = self._published({version, *range(expected, version)})
         # A call whose answer was lost is repeated: versions that name this AMI may follow each other, and nobody is overwritten.
-        others = [entry for entry in history if expected <= entry.version <= version and entry.ami_id != self.ami_id]
+        others = [entry for entry in history if entry.version >= expected and entry.ami_id != self.ami_id]
         if others or version < expected:
-            did = _move_of(others[0]) if others else f"Somebody else deleted channel `{self.channel}`"
+            did = _move_of(self.channel, others[-1] if others else None)
             raise self._moved(did, history[0], has_written=written is not None)
         return next(entry for entry in history if entry.version == version)
 
     def verify(self, _: ChannelEntry) -> None:
         found = self.ports.channels.read(self.channel)
         if found is None or found.ami_id != self.ami_id:
-            did = _move_of(found) if found else f"Somebody else deleted channel `{self.channel}`"
-            raise self._moved(did, found, has_written=True)
+            raise self._moved(_move_of(self.channel, found), found, has_written=True)
 
     def _published(self, versions: Collection[int]) -> tuple[ChannelEntry, ...]:
         """The history, once it holds those versions: the one that was written, and all between the one seen and that one."""
@@ -60,12 +68,7 @@ class MoveChannel:
             if any(entry.version == max(versions) for entry in history):
                 did = f"Somebody else wrote a version of channel `{self.channel}` that SSM has not published"
                 return self._moved(did, history[0], has_written=True)
-            return TimedOut(
-                "channel-pending",
-                f"SSM took AMI `{self.ami_id}` for channel `{self.channel}` and has not published it after {_PUBLISHED.timeout_s:g} s",
-                hint="SSM publishes only an AMI that is `available` and that the caller may describe (`ec2:DescribeImages`); "
-                f"look at `capctl ami show {self.ami_id}`, then run the same command again",
-            )
+            return _pending(self.channel, self.ami_id)
 
         return wait_for(
             lambda: self.ports.channels.history(self.channel),
@@ -82,12 +85,23 @@ class MoveChannel:
             "channel-moved",
             f"{did} at the same time; {wrote}, and {names}",
             hint=f"Look at `capctl ami channels {self.channel}`, and promote the AMI that it shall name",
+            details=self._settled() if has_written else (),
         )
+
+    def _settled(self) -> tuple[str, ...]:
+        """Let the statuses follow; returns what went wrong with it."""
+        try:
+            settle(self.ports, self.target)
+        except Interrupted:
+            raise
+        except CapctlError as failure:
+            return (f"statuses of AMIs may not say so yet: {failure.message}",)
+        return ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NameCandidate:
-    """Let channel `candidate` name the AMI that a bake has proven, whatever it named before."""
+    """Let channel `candidate` name the AMI that a bake returns, whatever it named before: of two bakes the later one wins."""
 
     ports: Ports
     run: Run
@@ -97,17 +111,62 @@ class NameCandidate:
     def describe(self) -> str:
         return f"channel {CANDIDATE}: -> {self.name}"
 
-    def apply(self) -> str:
+    def apply(self) -> ChannelEntry:
         ami, seen = ami_named(self.ports.amis, self.name), self.ports.channels.read(CANDIDATE)
+        require_taken(CANDIDATE, ami)
         if seen and seen.ami_id == ami.id:
-            return f"{ami.id} already"
-        move = MoveChannel(ports=self.ports, run=self.run, channel=CANDIDATE, ami_id=ami.id, seen=seen)
-        entry = move.apply()
-        move.verify(entry)
-        return str(entry)
+            return seen
+        version = self._write(ami.id)
+        history = wait_for(
+            lambda: self.ports.channels.history(CANDIDATE),
+            lambda history: any(entry.version >= version for entry in history),
+            _PUBLISHED,
+            self.ports.clock,
+            timed_out=lambda _: _pending(CANDIDATE, ami.id),
+        )
+        return next(entry for entry in history if entry.version >= version)
 
-    def verify(self, _: str) -> None:
-        """`apply` has read it back already."""
+    def verify(self, result: ChannelEntry) -> None:
+        found = self.ports.channels.read(CANDIDATE)
+        if found is None or found.version < result.version:
+            names = f"names `{found.ami_id}`, version {found.version}" if found else "names nothing"
+            raise CapctlError(
+                "channel-moved",
+                f"Channel `{CANDIDATE}` {names}, though it named `{result.ami_id}`, version {result.version}, a moment ago",
+                hint=f"Somebody deleted it; run `capctl ami promote {result.ami_id} --to {CANDIDATE}`, or bake again",
+            )
+
+    def _write(self, ami_id: AmiId) -> int:
+        """The number of the new version, once no other bake moves the channel at this very moment."""
+        refused: list[CapctlError] = []
+
+        def write() -> int | None:
+            try:
+                return self.ports.channels.write(
+                    CANDIDATE, ami_id, Note(by=self.run.user, reason=self.run.reason), is_first=False
+                )
+            except CapctlError as error:
+                if error.code != "channel-moved":
+                    raise
+                refused.append(error)
+                return None
+
+        version = wait_for(write, bool, _PUBLISHED, self.ports.clock, timed_out=lambda _: refused[-1])
+        assert version, "the wait ends with a version"
+        return version
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """The statuses that were set; `foreseen` when they are those that the plan told of."""
+
+    statuses: Mapping[AmiId, AmiStatus]
+    foreseen: bool
+
+    def __str__(self) -> str:
+        if self.foreseen:
+            return "tagged"
+        return f"tagged {_listed(self.statuses)}" if self.statuses else "nothing to tag"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,18 +184,23 @@ class SettleStatuses:
     def describe(self) -> str:
         return f"tag {_listed(self.foreseen)}"
 
-    def apply(self) -> str:
-        amis = project_amis(self.ports.amis, self.target)
-        changes = settled(amis.values(), promoting(self.ports.channels.list()))
-        for ami_id, status in _ordered(changes):
-            set_status(self.ports.amis, amis[ami_id], status)
-            require_tags(self.ports.amis.get(ami_id), {Tag.STATUS.value: status.value})
-        if changes == self.foreseen:
-            return "tagged"
-        return f"tagged {_listed(changes)}" if changes else "nothing to tag"
+    def apply(self) -> Settled:
+        statuses = settle(self.ports, self.target)
+        return Settled(statuses=statuses, foreseen=statuses == self.foreseen)
 
-    def verify(self, _: str) -> None:
-        """`apply` has read each tag back."""
+    def verify(self, result: Settled) -> None:
+        for ami_id, status in result.statuses.items():
+            require_tags(self.ports.amis.get(ami_id), {Tag.STATUS.value: status.value})
+
+
+def settle(ports: Ports, target: Target) -> dict[AmiId, AmiStatus]:
+    """Tag AMIs as the channels of the moment name them; returns the statuses that were set.
+
+    Raises `CapctlError("ami-status-refused" | "ami-status-unknown")`.
+    """
+    amis = project_amis(ports.amis, target)
+    changes = settled(amis.values(), promoting(ports.channels.list()))
+    return {ami_id: set_status(ports.amis, amis[ami_id], status) for ami_id, status in _ordered(changes)}
 
 
 def promoting(entries: tuple[ChannelEntry, ...]) -> frozenset[AmiId]:
@@ -153,5 +217,20 @@ def _listed(changes: Mapping[AmiId, AmiStatus]) -> str:
     return ", ".join(f"{ami_id} as {status}" for ami_id, status in _ordered(changes))
 
 
-def _move_of(entry: ChannelEntry) -> str:
-    return f"{entry.note.by or 'Somebody else'} moved channel `{entry.channel}` to `{entry.ami_id}`"
+def _version(entry: ChannelEntry | None) -> int:
+    return entry.version if entry else 0
+
+
+def _move_of(channel: Channel, entry: ChannelEntry | None) -> str:
+    if entry is None:
+        return f"Somebody else deleted channel `{channel}`"
+    return f"{entry.note.by or 'Somebody else'} moved channel `{channel}` to `{entry.ami_id}`"
+
+
+def _pending(channel: Channel, ami_id: AmiId) -> TimedOut:
+    return TimedOut(
+        "channel-pending",
+        f"SSM took AMI `{ami_id}` for channel `{channel}` and has not published it after {_PUBLISHED.timeout_s:g} s",
+        hint="SSM publishes only an AMI that is `available` and that the caller may describe (`ec2:DescribeImages`): "
+        f"`capctl ami show {ami_id}` says whether it is",
+    )

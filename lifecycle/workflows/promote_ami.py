@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lifecycle.config.target import Target
-from lifecycle.domain.ami import AmiId, AmiRecord
+from lifecycle.domain.ami import AmiId, AmiRecord, AmiStatus
 from lifecycle.domain.channel import (
     CANDIDATE,
     Channel,
@@ -36,9 +36,11 @@ def plan_promote(ports: Ports, target: Target, run: Run, *, ami: str, channel: C
     require_taken(channel, record)
     seen = ports.channels.read(channel)
     steps: tuple[Step[Any], ...] = ()
+    changes = _foreseen(ports, amis, channel, record.id)
     if seen is None or seen.ami_id != record.id:
-        steps = (MoveChannel(ports=ports, run=run, channel=channel, ami_id=record.id, seen=seen),)
-    steps += _settling(ports, target, amis, channel, record.id)
+        steps = _moving(ports, target, run, channel, record.id, seen, changes)
+    elif changes:
+        steps = (SettleStatuses(ports=ports, target=target, foreseen=changes),)
     names = f"names AMI {seen.ami_id}" if seen else "does not exist yet"
     return Plan(
         title=f"promote {record.id} to {channel}",
@@ -57,11 +59,13 @@ def plan_channel_rollback(ports: Ports, target: Target, run: Run, *, channel: Ch
     if not history:
         raise channel_missing(channel)
     amis, present = project_amis(ports.amis, target), history[0]
-    if present.note.is_rollback and (left := _settling(ports, target, amis, channel, present.ami_id)):
+    left = _foreseen(ports, amis, channel, present.ami_id)
+    # Of a rollback that was killed; going further back would be another one.
+    if present.note.is_rollback and not left.keys().isdisjoint({present.ami_id, history[1].ami_id}):
         return Plan(
-            title=f"roll back to {present.ami_id} on channel {channel}",
+            title=f"finish the rollback to {present.ami_id} on channel {channel}",
             because="the channel was moved back already, and statuses of AMIs do not say so yet",
-            steps=left,
+            steps=(SettleStatuses(ports=ports, target=target, foreseen=left),),
         )
     before = entry_before(history, usable=lambda ami_id: ami_id in amis and takes(channel, amis[ami_id]))
     if before is None:
@@ -71,13 +75,11 @@ def plan_channel_rollback(ports: Ports, target: Target, run: Run, *, channel: Ch
             hint=f"Name one with `capctl ami promote AMI --to {channel}`; `capctl ami channels {channel}` shows what it named",
         )
     _require_earlier(before, promotion_order(history), present)
+    changes = _foreseen(ports, amis, channel, before.ami_id)
     return Plan(
         title=f"roll back to {before.ami_id} on channel {channel}",
         because=f"the channel named it before {present.ami_id}",
-        steps=(
-            MoveChannel(ports=ports, run=run, channel=channel, ami_id=before.ami_id, seen=present, is_rollback=True),
-            *_settling(ports, target, amis, channel, before.ami_id),
-        ),
+        steps=_moving(ports, target, run, channel, before.ami_id, present, changes, is_rollback=True),
     )
 
 
@@ -91,15 +93,29 @@ def _one_of(amis: Mapping[AmiId, AmiRecord], ami_id: AmiId, target: Target) -> A
     )
 
 
-def _settling(
-    ports: Ports, target: Target, amis: Mapping[AmiId, AmiRecord], channel: Channel, ami_id: AmiId
-) -> tuple[Step[Any], ...]:
-    """The step that follows once `channel` names the AMI; none when no status changes."""
+def _foreseen(ports: Ports, amis: Mapping[AmiId, AmiRecord], channel: Channel, ami_id: AmiId) -> dict[AmiId, AmiStatus]:
+    """The statuses that change once `channel` names the AMI."""
     if channel == CANDIDATE:
-        return ()
+        return {}
     others = tuple(entry for entry in ports.channels.list() if entry.channel != channel)
-    foreseen = settled(amis.values(), promoting(others) | {ami_id})
-    return (SettleStatuses(ports=ports, target=target, foreseen=foreseen),) if foreseen else ()
+    return settled(amis.values(), promoting(others) | {ami_id})
+
+
+def _moving(
+    ports: Ports,
+    target: Target,
+    run: Run,
+    channel: Channel,
+    ami_id: AmiId,
+    seen: ChannelEntry | None,
+    foreseen: Mapping[AmiId, AmiStatus],
+    *,
+    is_rollback: bool = False,
+) -> tuple[Step[Any], ...]:
+    move = MoveChannel(
+        ports=ports, target=target, run=run, channel=channel, ami_id=ami_id, seen=seen, is_rollback=is_rollback
+    )
+    return (move, SettleStatuses(ports=ports, target=target, foreseen=foreseen)) if foreseen else (move,)
 
 
 def _require_earlier(before: ChannelEntry, order: tuple[AmiId, ...], present: ChannelEntry) -> None:

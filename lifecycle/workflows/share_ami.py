@@ -51,7 +51,7 @@ class ChangeGrants:
             raise CapctlError(
                 "grants-not-set",
                 f"AMI `{self.ami.id}` is {'not' if self.add else 'still'} shared with {_listed(lacking)} after it was changed",
-                hint="Run the same command again",
+                hint=f"Unless somebody else changes it too, EC2 is late: `capctl ami show {self.ami.id}` says with whom it is shared",
                 may_pass=True,
             )
 

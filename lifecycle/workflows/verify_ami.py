@@ -89,14 +89,17 @@ def verify_ami(ports: Ports, target: Target, amis: Amis, ami_id: AmiId) -> AmiRe
 
 def verify_by_boot(
     ports: Ports, target: Target, run: Run, ami_id: AmiId, *, carry_out: Callable[[Plan], Done | None]
-) -> AmiReport:
-    """The same, and then start an instance of the AMI that reads it again; an AMI that fails before costs none."""
+) -> AmiReport | None:
+    """The same, and then start an instance of the AMI that reads it again; an AMI that fails before costs none.
+
+    `carry_out` executes the plan, or prints it and returns None: then None is returned.
+    """
     report = verify_ami(ports, target, ports.amis, ami_id)
     if report.failed:
         return report
     steps = (BootAmi(ports=ports, target=target, run=run, report=report),)
     done = carry_out(Plan(title=f"boot {ami_id}", because="only an instance shows what it holds", steps=steps))
-    return done.of(BootAmi) if done else report
+    return done.of(BootAmi) if done else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -84,7 +84,7 @@ def names_of(plan: Plan) -> list[str]:
     return [type(step).__name__ for step in plan.steps]
 
 
-FINISH = ["TagInputs", "SetStatus", "RequireImdsV2", "ProveAmi", "NameCandidate", "SetStatus"]
+FINISH = ["TagInputs", "SetStatus", "RequireImdsV2", "ProveAmi", "SetStatus", "NameCandidate"]
 
 
 def failure_of(scene: Scene) -> CapctlError:

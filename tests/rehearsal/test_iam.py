@@ -139,7 +139,7 @@ def shown(kept: KeptStage, with_shared_state: Project, tmp_path_factory: pytest.
     project.done("ami", "copy", ami["id"], "--to-region", "eu-west-1")
     play_the_life_of_an_ami(kept, project, ami)
     # Others may have baked since: the AMI of the active release has passed its smoke job.
-    project.done("ami", "promote", active_ami(project), "--to", "stable")
+    project.done("ami", "promote", active_ami(project), "--to", "stable", "--yes")
     project.done("ami", "channels")
     project.done("ami", "show", "stable")
     project.done("ami", "verify", "stable")

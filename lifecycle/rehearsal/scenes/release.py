@@ -75,7 +75,7 @@ def _first_release(stage: Stage, capctl: Capctl, record: Recorder) -> str:
         smoke = capctl("smoke").document
         step.result = f"{counted(len(smoke['checks']), 'check')} on job {smoke['job_id']} passed"
     with record.step("ami promote --to stable") as step:
-        promoted = capctl("ami", "promote", "candidate", "--to", "stable").document
+        promoted = capctl("ami", "promote", "candidate", "--to", "stable", "--yes").document
         expect(promoted["status"] == "promoted", "an AMI on which a smoke job has passed must be promoted")
         step.result = f"stable names {promoted['ami']}, which is {promoted['status']}"
     return str(deployed["pointer"]["release_id"])

@@ -31,7 +31,9 @@ def scene(tmp_path: Path) -> Scene:
 
 def verified(scene: Scene, ami_id: AmiId, run: Run = RUN) -> AmiReport:
     carry_out = partial(execute, ports=scene.ports, run=run)
-    return verify_by_boot(scene.ports, scene.target, run, ami_id, carry_out=carry_out)
+    report = verify_by_boot(scene.ports, scene.target, run, ami_id, carry_out=carry_out)
+    assert report
+    return report
 
 
 def left(scene: Scene) -> tuple[list[str], list[InstanceState]]:

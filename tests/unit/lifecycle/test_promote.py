@@ -15,6 +15,7 @@ from lifecycle.errors import CapctlError, ExitCode, Inconclusive, UsageError
 from lifecycle.workflows.execute import execute
 from lifecycle.workflows.lookups import ami_of
 from lifecycle.workflows.promote_ami import plan_channel_rollback, plan_promote
+from tests.fakes.amis import FakeAmis
 from tests.fakes.deploys import ami_tags
 from tests.fakes.faults import Broken
 from tests.fakes.ports import FakePorts
@@ -72,6 +73,10 @@ def failure(act: Callable[[], object]) -> CapctlError:
     with pytest.raises(CapctlError) as failed:
         act()
     return failed.value
+
+
+def refuse() -> None:
+    raise CapctlError("aws-denied", "no tags today")
 
 
 def test_promoted_ami_is_named_and_tagged_and_the_one_before_superseded(world: World) -> None:
@@ -136,6 +141,36 @@ def test_rollback_goes_to_the_ami_before_and_tags_both(world: World) -> None:
     assert world.statuses() == ["promoted", "superseded", "smoke-passed"]
 
 
+def test_rollback_beside_a_status_that_somebody_left_unsettled_does_both(world: World) -> None:
+    for ami_id in (world.a, world.b, world.c):
+        world.promote(ami_id)
+    world.roll_back()
+    world.ports.amis.change(world.c, state=AmiState.DISABLED)
+    stray = world.add("d", "promoted")
+    world.roll_back()
+    assert (world.named(), world.status(stray)) == (world.a, "superseded")
+    assert world.statuses()[:2] == ["promoted", "superseded"]
+
+
+def test_rollback_that_was_killed_is_finished_and_goes_no_further_back(world: World) -> None:
+    for ami_id in (world.a, world.b, world.c):
+        world.promote(ami_id)
+    world.ports.amis.change(world.c, state=AmiState.DISABLED)
+    move, _ = plan_channel_rollback(world.ports, world.target, RUN, channel=STABLE).steps
+    move.apply()
+    plan = plan_channel_rollback(world.ports, world.target, RUN, channel=STABLE)
+    assert plan.title == f"finish the rollback to {world.b} on channel stable"
+    execute(plan, world.ports, RUN)
+    assert (world.named(), world.statuses()) == (world.b, ["superseded", "promoted", "superseded"])
+
+
+def test_status_that_does_not_read_back_fails_the_step(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    *_, settling = world.plan(world.a).steps
+    world.write(world.a)
+    monkeypatch.setattr(FakeAmis, "tag", lambda *_: None)
+    assert failure(lambda: settling.verify(settling.apply())).code == "tags-not-set"
+
+
 def test_rollback_passes_over_amis_that_are_gone_or_withdrawn(world: World) -> None:
     fourth = world.add("d", "smoke-passed")
     for ami_id in (world.a, world.b, world.c, fourth):
@@ -164,17 +199,79 @@ def test_rollback_without_anything_before_is_refused(world: World) -> None:
     assert failure(world.roll_back).code == "previous-missing"
 
 
-def test_channel_that_somebody_moved_since_the_plan_is_told_with_what_was_written_last(world: World) -> None:
+def meanwhile(
+    world: World,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    before: Callable[[], object] = lambda: None,
+    after: Callable[[], object] = lambda: None,
+) -> None:
+    """Let somebody act right before, or right after, the next write: where SSM cannot compare."""
+    write, acts = world.ports.channels.write, [before, after]
+
+    def raced(*arguments: Any, **options: Any) -> int | None:
+        first, then = (acts.pop(0), acts.pop(0)) if acts else (lambda: None, lambda: None)
+        first()
+        version = write(*arguments, **options)
+        then()
+        return version
+
+    monkeypatch.setattr(world.ports.channels, "write", raced)
+
+
+def test_channel_that_somebody_moved_since_the_plan_is_left_and_told(world: World) -> None:
+    world.promote(world.a)
+    plan = world.plan(world.b)
+    world.promote(world.c)
+    moved = failure(lambda: execute(plan, world.ports, RUN))
+    assert moved.code == "channel-moved"
+    assert f"tester moved channel `stable` to `{world.c}` at the same time; this run wrote nothing" in moved.message
+    assert world.versions() == [world.a, world.c]
+    assert world.statuses() == ["superseded", "smoke-passed", "promoted"]
+
+
+def test_channel_that_was_moved_away_and_back_since_the_plan_is_left_too(world: World) -> None:
     world.promote(world.a)
     plan = world.plan(world.b)
     world.write(world.c)
+    world.write(world.a)
+    assert failure(lambda: execute(plan, world.ports, RUN)).code == "channel-moved"
+    assert world.versions() == [world.a, world.c, world.a]
+
+
+def test_who_writes_last_of_two_at_once_is_told_what_was_overwritten_and_statuses_follow(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.promote(world.a)
+    plan = world.plan(world.b)
+    meanwhile(world, monkeypatch, before=lambda: world.promote(world.c))
+    moved = failure(lambda: execute(plan, world.ports, RUN))
+    assert f"tester moved channel `stable` to `{world.c}` at the same time; this run wrote `{world.b}`" in moved.message
+    assert f"it names `{world.b}` now, version 3" in moved.message
+    assert (world.named(), world.statuses()) == (world.b, ["superseded", "promoted", "superseded"])
+
+
+def test_who_was_overwritten_at_once_is_told_too_and_statuses_follow(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.promote(world.a)
+    plan = world.plan(world.b)
+    meanwhile(world, monkeypatch, after=lambda: world.write(world.c))
+    moved = failure(lambda: execute(plan, world.ports, RUN))
+    assert f"this run wrote `{world.b}`, and it names `{world.c}` now, version 3" in moved.message
+    assert world.statuses() == ["superseded", "smoke-passed", "promoted"]
+
+
+def test_lost_race_is_told_also_where_the_statuses_cannot_be_settled(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.promote(world.a)
+    plan = world.plan(world.b)
+    meanwhile(world, monkeypatch, before=lambda: world.write(world.c))
+    monkeypatch.setattr(FakeAmis, "tag", lambda *_: refuse())
     moved = failure(lambda: execute(plan, world.ports, RUN))
     assert moved.code == "channel-moved"
-    assert f"bob moved channel `stable` to `{world.c}` at the same time" in moved.message
-    assert f"it names `{world.b}` now, version 3" in moved.message
-    assert world.versions() == [world.a, world.c, world.b]
-    world.promote(world.c)
-    assert world.statuses() == ["superseded", "smoke-passed", "promoted"]
+    assert moved.details == ("statuses of AMIs may not say so yet: no tags today",)
 
 
 def test_of_two_first_promotions_one_writes_and_the_other_is_told(world: World) -> None:
@@ -191,8 +288,8 @@ def test_channel_that_was_deleted_since_the_plan_is_told(world: World) -> None:
     plan = world.plan(world.a)
     world.ports.channels.delete(STABLE)
     moved = failure(lambda: execute(plan, world.ports, RUN))
-    assert (moved.code, world.named()) == ("channel-moved", world.a)
-    assert "deleted channel `stable`" in moved.message
+    assert (moved.code, world.named()) == ("channel-moved", None)
+    assert "deleted channel `stable` at the same time; this run wrote nothing" in moved.message
 
 
 def test_somebodys_version_that_is_not_published_yet_is_not_overwritten_in_silence(world: World) -> None:

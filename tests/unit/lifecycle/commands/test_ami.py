@@ -21,8 +21,8 @@ BAKE = (
     "amis.tag",
     "amis.require_imds_v2",
     "amis.tag",
-    "channels.write",
     "amis.tag",
+    "channels.write",
 )
 SHOWN = f"""\
 AMI              {AMI}
@@ -323,6 +323,17 @@ ami                    status    age  size    per month  used by
         text=checked("failed", "failed"),
         document={"schema": "capctl.ami-verification/1", "ok": False, "level": None},
     ),
+    Case(
+        words=f"ami verify {AMI} --boot --dry-run",
+        given=BAKED,
+        text=f"""\
+Plan: boot {AMI}
+  because only an instance shows what it holds
+  1. boot an instance of {AMI} that reads every model, and end it
+Nothing was changed; run again without `--dry-run` to apply""",
+        document={"schema": "capctl.plan/1"},
+    ),
+    Case(words=f"ami verify {AMI} --dry-run", given=BAKED, code=2, error="usage"),
 ]
 
 

@@ -9,9 +9,9 @@ from tests.unit.lifecycle.commands.case import BAKED, DEPLOYED, Case, Play
 FIRST, SECOND = "ami-00000000000000001", "ami-00000000000000002"
 ONE, TWO, THREE = (f"2026-01-01 00:0{number}:00Z" for number in (1, 2, 3))
 SMOKED = (*DEPLOYED, "ami bake --force", "deploy --yes --ami candidate")
-PROMOTED = (*SMOKED, f"ami promote {FIRST} --to stable")
-MOVED = (*PROMOTED, "ami promote candidate --to stable --reason newer")
-BACK = (*MOVED, "ami promote --rollback --to stable")
+PROMOTED = (*SMOKED, f"ami promote {FIRST} --to stable --yes")
+MOVED = (*PROMOTED, "ami promote candidate --to stable --reason newer --yes")
+BACK = (*MOVED, "ami promote --rollback --to stable --yes")
 
 
 def listed(*rows: tuple[str, ...]) -> str:
@@ -66,7 +66,7 @@ CASES = [
     Case(words="ami channels beta", code=1, error="channel-missing"),
     Case(words="ami channels Beta", code=2, error="channel-invalid"),
     Case(
-        words="ami promote candidate --to stable",
+        words="ami promote candidate --to stable --yes",
         given=DEPLOYED,
         asked=("channels.write", "amis.tag"),
         text=FIRST,
@@ -77,6 +77,22 @@ CASES = [
             "status": "promoted",
             "changed": True,
         },
+    ),
+    Case(words="ami promote candidate --to stable", given=DEPLOYED, code=2, error="confirmation-needed"),
+    Case(
+        words="ami promote candidate --to stable",
+        given=DEPLOYED,
+        change=lambda world: setattr(world, "answers", (False,)),
+        code=1,
+        document={"code": "declined"},
+        said=f"Promote {FIRST} to stable on target `test` (account 123456789012, region us-west-2)?",
+    ),
+    Case(
+        words=f"ami promote {FIRST} --to candidate",
+        given=(*BAKED, "ami bake --force"),
+        asked=("channels.write",),
+        text=FIRST,
+        document={"channel": "candidate", "status": "verified", "changed": True},
     ),
     Case(words="ami promote stable --to stable", given=PROMOTED, text=FIRST, document={"changed": False}),
     Case(
@@ -91,7 +107,7 @@ Nothing was changed; run again without `--dry-run` to apply""",
         document={"schema": "capctl.plan/1"},
     ),
     Case(
-        words="ami promote --rollback --to stable",
+        words="ami promote --rollback --to stable --yes",
         given=MOVED,
         asked=("channels.write", "amis.tag", "amis.tag"),
         text=FIRST,
