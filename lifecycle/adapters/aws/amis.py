@@ -29,6 +29,7 @@ _NOT_SHAREABLE = {"InvalidParameter", "OperationNotPermitted"}
 _MADE_FOR = re.compile(
     r"Created by CreateImage\(i-[0-9a-f]+\) for (ami-[0-9a-f]+)|Copied for DestinationAmi (ami-[0-9a-f]+)"
 )
+_COPIED_FROM = re.compile(r"Copied for DestinationAmi ami-[0-9a-f]+ from SourceAmi (ami-[0-9a-f]+)")
 _MADE_FROM = re.compile(r"Created by CreateImage\((i-[0-9a-f]+)\)")
 
 
@@ -249,11 +250,14 @@ def ami_record(image: dict[str, Any]) -> AmiRecord:
         is_protected=image.get("DeregistrationProtection", "disabled") != "disabled",
         deprecated_at=image.get("DeprecationTime", ""),
         last_launched=image.get("LastLaunchedTime", ""),
+        source_ami=image.get("SourceImageId", ""),
+        source_region=image.get("SourceImageRegion", ""),
     )
 
 
 def _snapshot(snapshot: dict[str, Any]) -> SnapshotRecord:
-    made_for = _MADE_FOR.search(snapshot.get("Description", ""))
+    description = snapshot.get("Description", "")
+    made_for, copied_from = _MADE_FOR.search(description), _COPIED_FROM.match(description)
     started = snapshot.get("StartTime")
     return SnapshotRecord(
         id=snapshot["SnapshotId"],
@@ -263,6 +267,7 @@ def _snapshot(snapshot: dict[str, Any]) -> SnapshotRecord:
         encrypted=snapshot.get("Encrypted", False),
         tags={tag["Key"]: tag["Value"] for tag in snapshot.get("Tags", [])},
         ami_id=made_for[made_for.lastindex or 0] if made_for else "",
+        source_ami=copied_from[1] if copied_from else "",
         started=started.isoformat() if started else "",
     )
 
