@@ -47,7 +47,8 @@ def command() -> None:
 def bake(invocation: Invocation, force: bool, from_status: str, dry_run: bool) -> None:
     """Bake the locked model set into an AMI and verify it; prints the AMI's id.
 
-    Does nothing when a verified AMI of the same content exists; `--dry-run` says what changed since the newest proven one.
+    Does nothing when a verified AMI of the same content exists; where `ami.verify_boot` is set, one that has not been verified by a boot
+    is. `--dry-run` says what changed since the newest proven one.
     """
     from lifecycle.workflows.bake import bake
 
@@ -101,8 +102,9 @@ def show(invocation: Invocation, ami: str) -> None:
 def verify(invocation: Invocation, ami: str, boot: bool, dry_run: bool) -> None:
     """Check AMI, an id or a channel: state, tags, metadata access, and what its instance read back from the disk before the snapshot.
 
-    With --boot an instance of AMI checks its own disk too; it costs some minutes of that instance, and the level that was proven is
-    stored on AMI. Says what was not checked, too. Fails when a check does not pass.
+    With --boot an instance of AMI checks its own disk too; it costs some minutes of that instance, and what it comes to is stored on
+    AMI: one that fails is a candidate again, or, once promoted, is taken by nothing until it passes at that level.
+    Says what was not checked, too. Fails when a check does not pass.
     """
     from lifecycle.workflows.lookups import ami_of
     from lifecycle.workflows.verify_ami import ami_rejection, verify_ami, verify_by_boot

@@ -9,6 +9,7 @@ from typing import NewType
 
 from lifecycle.domain.digest import Digest, canonical_json, digest_of, short
 from lifecycle.domain.moments import told_moment
+from lifecycle.domain.proof import Finding, Level, parse_finding
 from lifecycle.errors import CapctlError, UsageError
 
 AmiId = NewType("AmiId", str)
@@ -83,6 +84,8 @@ TRANSITIONS: Mapping[AmiStatus | None, frozenset[AmiStatus]] = {
     AmiStatus.DISABLED: frozenset({AmiStatus.DEREGISTERED}),
     AmiStatus.DEREGISTERED: frozenset(),
 }
+# What a verification that fails makes a candidate again. Releases and channels may have what was promoted: that keeps its status.
+TAKEN_BACK = frozenset({AmiStatus.VERIFIED, AmiStatus.SMOKE_PASSED})
 
 
 class Tag(StrEnum):
@@ -166,7 +169,8 @@ class BakeInputs:
 class SnapshotRecord:
     """A snapshot. `size_gib` is the volume's size, `full_bytes` what was ever written to it, None where EC2 does not tell.
 
-    `ami_id` is the AMI that EC2 made it for, and "" where EC2 made it for none; `started` is ISO 8601 in UTC.
+    `ami_id` is the AMI that EC2 made it for, and `source_ami` the one that EC2 copied then; "" where there is none. `started` is ISO
+    8601 in UTC.
     """
 
     id: str
@@ -176,6 +180,7 @@ class SnapshotRecord:
     encrypted: bool
     tags: dict[str, str]
     ami_id: str = ""
+    source_ami: str = ""
     started: str = ""
 
 
@@ -197,7 +202,7 @@ class AmiRecord:
     """An AMI as EC2 describes it. Times are ISO 8601 in UTC, and "" where EC2 tells none.
 
     `imds_v2`: its instances answer token requests only. `is_protected`: EC2 refuses to deregister it. `last_launched` comes up to a day
-    late.
+    late. `source_ami` is the AMI that it was copied from, or that its instance was started from, in `source_region`.
     """
 
     id: AmiId
@@ -214,6 +219,8 @@ class AmiRecord:
     is_protected: bool = False
     deprecated_at: str = ""
     last_launched: str = ""
+    source_ami: str = ""
+    source_region: str = ""
 
     @property
     def status(self) -> AmiStatus | UnknownStatus | None:
@@ -236,11 +243,26 @@ class AmiRecord:
         return told_moment(self.tags.get(Tag.DISABLED_AT, "")) if is_withdrawn and self.is_off else None
 
     @property
+    def finding(self) -> Finding | None:
+        """What the last verification came to, as its tag tells; None before the first."""
+        return parse_finding(self.tags.get(Tag.VERIFIED, ""))
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether the last verification found something wrong."""
+        return self.finding is not None and self.finding.is_failure
+
+    @property
     def is_proven(self) -> bool:
-        """Whether it can be used and has passed every check: at least verified, and not withdrawn."""
+        """Whether it can be used and passed every check the last time: at least verified, not withdrawn, and not found wrong since."""
         status = self.status
         proven = isinstance(status, AmiStatus) and status.is_at_least(AmiStatus.VERIFIED) and not status.is_withdrawn
-        return proven and self.state is AmiState.AVAILABLE
+        return proven and self.state is AmiState.AVAILABLE and not self.has_failed
+
+    def is_proven_by(self, level: Level) -> bool:
+        """Whether it is proven, and passed this level."""
+        passed = self.finding.level if self.finding else Level.PAYLOAD
+        return self.is_proven and passed.is_at_least(level)
 
     @property
     def is_unfinished(self) -> bool:
@@ -270,3 +292,8 @@ class AmiRecord:
                 hint="Use the version of capctl that tagged it, or a newer one",
             )
         return self.status
+
+    def standing(self) -> str:
+        """Its state and its status in words, and that it failed. Raises as `known_status`."""
+        failed = f", and its last verification failed (`{self.tags[Tag.VERIFIED]}`)" if self.has_failed else ""
+        return f"`{self.state}` and {self.known_status() or 'not one of ours'}{failed}"

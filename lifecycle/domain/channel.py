@@ -94,8 +94,7 @@ def require_taken(channel: Channel, ami: AmiRecord) -> None:
     """Raises `CapctlError("ami-not-verified" | "ami-not-smoked" | "ami-status-unknown")` unless the channel may name the AMI."""
     if takes(channel, ami):
         return
-    status = ami.known_status()
-    found = f"AMI `{ami.id}` is `{ami.state}` and {status or 'not one of ours'}"
+    found = f"AMI `{ami.id}` is {ami.standing()}"
     if ami.is_proven:
         raise CapctlError(
             "ami-not-smoked",

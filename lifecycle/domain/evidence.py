@@ -1,8 +1,10 @@
 """Evidence: what the instance of a bake read back from its disk before the snapshot was taken."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from lifecycle.domain.ami import AmiRecord, SnapshotRecord, Tag
 from lifecycle.domain.digest import digest_of
 from lifecycle.domain.models import MARKER, ModelFile, ModelSet
 from lifecycle.errors import CapctlError
@@ -65,3 +67,22 @@ def _files(entries: list[dict[str, Any]]) -> tuple[ModelFile, ...]:
         ModelFile(path=str(item["path"]), bytes=int(item["bytes"]), sha256=str(item["sha256"]), mode=str(item["mode"]))
         for item in entries
     )
+
+
+def why_no_copy(ami: AmiRecord, snapshots: Iterable[SnapshotRecord]) -> str:
+    """Why EC2 does not confirm that the AMI is a copy of the one that its tag names, as a phrase; "" when it does.
+
+    Anybody can set the tag. Who wrote the content is told by EC2 alone: with the AMI, or, before it did that, in the descriptions of the
+    `snapshots`, which nobody can write for an AMI whose id is not known yet.
+    """
+    named = ami.tags.get(Tag.COPIED_FROM, "")
+    if not named:
+        return f"EC2 names no instance that it was made from, and it has no tag `{Tag.COPIED_FROM}`"
+    region, _, source = named.rpartition("/")
+    told = {(ami.source_region or region, ami.source_ami)}
+    if not ami.source_ami:
+        told = {(region, one.source_ami if one.ami_id == ami.id else "") for one in snapshots}
+    if told == {(region, source)}:
+        return ""
+    others = sorted(f"{where}/{what}" for where, what in told - {(region, source)} if what)
+    return f"its tag says that it is a copy of {named}, EC2 says {f'of {others[0]}' if others else 'nothing of that'}"

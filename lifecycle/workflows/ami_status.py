@@ -1,12 +1,14 @@
 """An AMI's way through the statuses of its life, one step each."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from lifecycle.config.target import Target
 from lifecycle.domain.ami import TRANSITIONS, AmiId, AmiRecord, AmiStatus, Tag
 from lifecycle.domain.permissions import READ_AMIS
 from lifecycle.errors import CapctlError
 from lifecycle.ports.amis import Amis
-from lifecycle.workflows.lookups import ami_named
+from lifecycle.workflows.lookups import ami_named, own_ami
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,9 +32,11 @@ class SetStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MarkSmokePassed:
-    """Tag the AMI of a release on which a smoke job has passed; one that has come further keeps its status."""
+    """Tag the AMI of a release on which a smoke job has passed; one that has come further keeps its status, and another
+    project's is an error."""
 
     amis: Amis
+    target: Target
     ami_id: AmiId
     permissions: tuple[str, ...] = (*READ_AMIS, "ec2:CreateTags")
 
@@ -40,7 +44,7 @@ class MarkSmokePassed:
         return f"tag AMI {self.ami_id} as {AmiStatus.SMOKE_PASSED}"
 
     def apply(self) -> AmiStatus:
-        return set_status(self.amis, self.amis.get(self.ami_id), AmiStatus.SMOKE_PASSED)
+        return set_status(self.amis, own_ami(self.amis, self.target, self.ami_id), AmiStatus.SMOKE_PASSED)
 
     def verify(self, result: AmiStatus) -> None:
         require_tags(self.amis.get(self.ami_id), {Tag.STATUS.value: result.value})
@@ -74,7 +78,7 @@ def status_refused(ami: AmiRecord, to: AmiStatus) -> CapctlError:
     )
 
 
-def require_tags(ami: AmiRecord, tags: dict[str, str]) -> None:
+def require_tags(ami: AmiRecord, tags: Mapping[str, str]) -> None:
     """Compare the tags of an AMI that was read again with those that were set. Raises `CapctlError("tags-not-set")`."""
     wrong = [key for key, value in tags.items() if ami.tags.get(key) != value]
     if wrong:

@@ -22,6 +22,7 @@ from lifecycle.workflows.deregister import Deregister, require_unfinished, requi
 from lifecycle.workflows.lookups import ami_named
 from lifecycle.workflows.model_objects import distinct, missing_objects
 from lifecycle.workflows.move_channel import NameCandidate
+from lifecycle.workflows.verify_ami import asked_level
 
 _LARGEST = 5  # files that are named when the set is too large
 PERMISSIONS = {
@@ -33,7 +34,8 @@ PERMISSIONS = {
 class WantedAmi:
     """What is to be baked, under which name; `existing` is the AMI that has this content or this name already.
 
-    A proven one is taken as it is when it has come at least to `from_status`. `amis` are the project's, newest first.
+    A proven one is taken as it is when it passed the configured level and has come at least to `from_status`. `amis` are the project's,
+    newest first.
     """
 
     inputs: BakeInputs
@@ -63,8 +65,8 @@ def bake(
 ) -> Baked | None:
     """Make a verified AMI of the locked model set exist; with `force` another one, whatever exists.
 
-    One that is proven and has not come to `from_status` is verified again before it counts. `carry_out` executes the plan, or prints
-    it and returns None: then nothing was baked, and None is returned.
+    One that is proven, but not by the level that the configuration asks for or short of `from_status`, is verified again before it
+    counts. `carry_out` executes the plan, or prints it and returns None: then nothing was baked, and None is returned.
     """
     wanted = wanted_anew(ports, target, run) if force else wanted_ami(ports, target, from_status=from_status)
     plan = plan_bake(ports, target, run, wanted)
@@ -80,7 +82,7 @@ def wanted_ami(ports: Ports, target: Target, *, from_status: AmiStatus = AmiStat
     name, amis = inputs.ami_name(target.project), ports.amis.list(target.project)
     # By digest first, so that the AMI of a forced bake counts; by name, because Packer tags an AMI last.
     proven = [ami for ami in _baked_from(inputs, amis) if ami.is_proven]
-    far = (ami for ami in proven if _has_come_to(from_status, ami))
+    far = (ami for ami in proven if _is_hit(target, from_status, ami))
     existing = next(far, None) or next(iter(proven), None) or ports.amis.by_name(name)
     return WantedAmi(
         inputs=inputs,
@@ -95,11 +97,11 @@ def wanted_ami(ports: Ports, target: Target, *, from_status: AmiStatus = AmiStat
 def wanted_anew(ports: Ports, target: Target, run: Run) -> WantedAmi:
     """The same as if no proven AMI had its content; the name takes the run's id, since AWS keeps names unique.
 
-    A candidate that a killed run left is gone on with, unless a plain bake would refuse it as well.
+    A candidate that a killed run left is gone on with, unless its verification failed or a plain bake would refuse it as well.
     """
     models, inputs = present_inputs(ports, target)
     amis = ports.amis.list(target.project)
-    left = next((ami for ami in _baked_from(inputs, amis) if ami.is_unfinished), None)
+    left = next((ami for ami in _baked_from(inputs, amis) if ami.is_unfinished and not ami.has_failed), None)
     if left and any(release.ami_id == left.id for release in ports.stack.releases()):
         left = None
     name = left.name if left else f"{inputs.ami_name(target.project)}-{run.id}"
@@ -121,9 +123,11 @@ def plan_bake(ports: Ports, target: Target, run: Run, wanted: WantedAmi) -> Plan
     name_candidate = NameCandidate(ports=ports, run=run, name=name)
     if existing and existing.is_proven:
         because = f"AMI `{existing.id}` is {existing.status} and has bake digest {wanted.inputs.digest}"
-        if not _has_come_to(wanted.from_status, existing):
-            because += f"; short of {wanted.from_status} it is verified again before it counts"
-            steps = (ProveAmi(ports=ports, target=target, run=run, amis=ports.amis, name=name),)
+        level = asked_level(target, existing)
+        if not _is_hit(target, wanted.from_status, existing):
+            short_of = wanted.from_status if existing.is_proven_by(level) else "`ami.verify_boot`"
+            because += f"; short of {short_of} it is verified again before it counts"
+            steps = (ProveAmi(ports=ports, target=target, run=run, amis=ports.amis, name=name, level=level),)
         named = ports.channels.read(CANDIDATE)
         if named is None or named.ami_id != existing.id:
             because += f"; channel {CANDIDATE} names {named.ami_id if named else 'nothing'}"
@@ -144,8 +148,7 @@ def plan_bake(ports: Ports, target: Target, run: Run, wanted: WantedAmi) -> Plan
             steps = (Deregister(ports=ports, amis=ports.amis, ami=existing),)
         base = _checked_base(ports, target, wanted)
         steps += (BakeAmi(ports=ports, target=target, run=run, base=base, models=wanted.models, name=name, tags=tags),)
-    boots = target.settings.ami.verify_boot
-    steps += finish_steps(ports, target, run, ports.amis, name=name, tags=tags, boots=boots)
+    steps += finish_steps(ports, target, run, ports.amis, name=name, tags=tags, level=asked_level(target, existing))
     steps += (name_candidate,)
     return Plan(title=f"bake {name}", because=because, details=details, steps=steps)
 
@@ -154,8 +157,13 @@ def _baked_from(inputs: BakeInputs, amis: tuple[AmiRecord, ...]) -> tuple[AmiRec
     return tuple(ami for ami in amis if ami.tags.get(Tag.BAKE_DIGEST) == inputs.digest)
 
 
-def _has_come_to(status: AmiStatus, ami: AmiRecord) -> bool:
-    return isinstance(ami.status, AmiStatus) and ami.status.is_at_least(status)
+def _is_hit(target: Target, status: AmiStatus, ami: AmiRecord) -> bool:
+    """Whether a proven AMI is taken as it is: it passed the level that the configuration asks for, and has come to the status.
+
+    One that another took the place of counts as a promoted one no more: that it was rolled back may be why.
+    """
+    come_to = AmiStatus.SMOKE_PASSED if ami.status is AmiStatus.SUPERSEDED else ami.known_status()
+    return come_to is not None and come_to.is_at_least(status) and ami.is_proven_by(asked_level(target))
 
 
 def _can_be_verified(ports: Ports, target: Target, ami: AmiRecord, models: ModelSet) -> bool:

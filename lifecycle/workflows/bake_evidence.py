@@ -7,7 +7,7 @@ from typing import Any
 from lifecycle.config.target import Target
 from lifecycle.domain.ami import AmiRecord, Tag
 from lifecycle.domain.digest import Digest, canonical_json, digest_of
-from lifecycle.domain.evidence import Evidence, parse_evidence
+from lifecycle.domain.evidence import Evidence, parse_evidence, why_no_copy
 from lifecycle.domain.layout import Folder
 from lifecycle.errors import CapctlError
 from lifecycle.ports import Ports
@@ -29,9 +29,12 @@ def keep_evidence(ports: Ports, target: Target, document: dict[str, Any]) -> Non
 def read_evidence(amis: Amis, objects: ObjectStore, target: Target, ami: AmiRecord) -> tuple[Evidence, Digest] | None:
     """What the instance that the AMI was made from had reported, and the document's digest; None if there is no report.
 
-    EC2 names no instance for a copy, which has nothing but the tag; an AMI that has an instance must have that instance's report.
+    An AMI that has an instance must have that instance's report. EC2 names none for a copy, for which the report counts that its tag
+    names, as long as EC2 confirms of which AMI it is one.
     """
     instance_id = amis.source_instance(ami.id)
+    if not instance_id and doubt_of_copy(amis, ami):
+        return None
     for key in filter(None, (ami.tags.get(Tag.EVIDENCE), instance_id)):
         try:
             data = b"".join(objects.chunks(_evidence_uri(target, key)))
@@ -46,6 +49,18 @@ def read_evidence(amis: Amis, objects: ObjectStore, target: Target, ami: AmiReco
         if evidence.instance_id == (instance_id or evidence.instance_id):
             return evidence, digest_of(data)
     return None
+
+
+def doubt_of_copy(amis: Amis, ami: AmiRecord) -> str:
+    """Why EC2 does not confirm that an AMI without instance is a copy of the AMI that its tag names; "" when it does."""
+    return why_no_copy(ami, () if ami.source_ami else amis.snapshots(ami.snapshot_ids))
+
+
+def why_no_evidence(amis: Amis, ami: AmiRecord) -> str:
+    """Why `read_evidence` gave none."""
+    if amis.source_instance(ami.id):
+        return "no report of the instance it was made from"
+    return doubt_of_copy(amis, ami) or "no report of the instance of the AMI it was copied from"
 
 
 def reporting_instances(ports: Ports, target: Target) -> frozenset[str]:

@@ -14,6 +14,7 @@ from lifecycle.domain.moments import iso_text
 from lifecycle.domain.permissions import READ_AMIS, READ_EVIDENCE, READ_LEFTOVERS, REMOVE_LEFTOVERS
 from lifecycle.domain.place import Place
 from lifecycle.domain.plan import Step
+from lifecycle.domain.proof import Level
 from lifecycle.domain.run import Run
 from lifecycle.errors import CapctlError
 from lifecycle.ports import Ports
@@ -25,7 +26,7 @@ from lifecycle.workflows.boot_ami import BOOT_AMI
 from lifecycle.workflows.lookups import ami_named
 from lifecycle.workflows.model_objects import object_uri
 from lifecycle.workflows.places import in_first_place
-from lifecycle.workflows.verify_ami import AmiReport, ami_rejection, booted, require_level, tag_level, verify_ami
+from lifecycle.workflows.verify_ami import AmiReport, ami_rejection, prove, require_stored
 from lifecycle.workflows.wait_available import wait_available
 
 # What Packer's Amazon builder calls for the template, old and new, on the way through Session Manager too.
@@ -203,30 +204,26 @@ class RequireImdsV2:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProveAmi:
-    """Every check of `ami verify`, with `ami.verify_boot` on an instance of the AMI too; tag the AMI with what was proven."""
+    """Every check of `ami verify` up to the level, which for `boot` is on an instance of the AMI too; tag the AMI with what was found."""
 
     ports: Ports
     target: Target
     run: Run
     amis: Amis
     name: str
-    boots: bool = False
+    level: Level
     permissions: tuple[str, ...] = (*READ_EVIDENCE, *BOOT_AMI)
 
     def describe(self) -> str:
-        return f"verify {self.name}{' by an instance that reads it' if self.boots else ''}"
+        return f"verify {self.name}{' by an instance that reads it' if self.level is Level.BOOT else ''}"
 
     def apply(self) -> AmiReport:
-        report = verify_ami(self.ports, self.target, self.amis, ami_named(self.amis, self.name).id)
-        if self.boots and not report.failed:
-            report = booted(self.ports, self.target, self.run, report)
-        tag_level(self.amis, self.ports.clock, report)
-        return report
+        return prove(self.ports, self.target, self.run, self.amis, ami_named(self.amis, self.name).id, self.level)
 
     def verify(self, result: AmiReport) -> None:
         if failure := ami_rejection(result):
             raise failure
-        require_level(self.amis, result)
+        require_stored(self.amis, result)
 
 
 def finish_steps(
@@ -237,14 +234,14 @@ def finish_steps(
     *,
     name: str,
     tags: dict[str, str],
-    boots: bool = False,
+    level: Level,
 ) -> tuple[Step[Any], ...]:
     """From an AMI that is being made, in the region of `amis`, to one that is verified; `tags` are of what went into it."""
     return (
         TagInputs(ports=ports, target=target, amis=amis, name=name, tags=tags),
         SetStatus(amis=amis, name=name, to=AmiStatus.CANDIDATE),
         RequireImdsV2(amis=amis, name=name),
-        ProveAmi(ports=ports, target=target, run=run, amis=amis, name=name, boots=boots),
+        ProveAmi(ports=ports, target=target, run=run, amis=amis, name=name, level=level),
         SetStatus(amis=amis, name=name, to=AmiStatus.VERIFIED),
     )
 

@@ -10,11 +10,13 @@ from lifecycle.config.target import Target
 from lifecycle.domain.ami import AmiId, AmiRecord, AmiStatus, Tag
 from lifecycle.domain.permissions import READ_AMIS, READ_CHANNEL
 from lifecycle.domain.plan import Done, Plan
+from lifecycle.domain.proof import Level
 from lifecycle.domain.run import Run
 from lifecycle.errors import CapctlError, Interrupted, PartlyApplied, UsageError
 from lifecycle.ports import Ports
 from lifecycle.ports.amis import Amis
 from lifecycle.ports.baker import AmiNameTaken
+from lifecycle.workflows.bake_evidence import doubt_of_copy
 from lifecycle.workflows.bake_steps import FINISH, finish_steps
 from lifecycle.workflows.deregister import Deregister
 from lifecycle.workflows.lookups import ami_named, proven_ami
@@ -59,7 +61,7 @@ class CopyAmi:
         except AmiNameTaken:
             # Another run, or a call whose answer was lost, has begun it.
             found = self.amis.by_name(self.source.name)
-            if found is None or not _is_copy(found, self.tags):
+            if found is None or not _is_copy(self.amis, found, self.tags):
                 raise
             return found.id
 
@@ -130,14 +132,16 @@ def plan_copy(ports: Ports, target: Target, run: Run, source: AmiRecord, region:
     tags = _tags_of_copy(source, target, run)
     existing = amis.by_name(source.name)
     copy = CopyAmi(ports=ports, amis=amis, source=source, source_region=target.region, region=region, tags=tags)
-    finish = finish_steps(ports, target, run, amis, name=source.name, tags=tags)
+    # Instances are started in the target's region only.
+    finish = finish_steps(ports, target, run, amis, name=source.name, tags=tags, level=Level.PAYLOAD)
     if existing is None:
         return Plan(title=title, because=f"no AMI in {region} is called {source.name}", steps=(copy, *finish))
-    if existing.is_proven and existing.tags.get(Tag.BAKE_DIGEST) == source.tags.get(Tag.BAKE_DIGEST):
+    has_content = existing.tags.get(Tag.BAKE_DIGEST) == source.tags.get(Tag.BAKE_DIGEST)
+    if existing.is_proven and has_content and not doubt_of_copy(amis, existing):
         return Plan(
             title=title, because=f"AMI `{existing.id}` in {region} is {existing.status} and has the same content"
         )
-    _require_going_on(existing, tags, region)
+    _require_going_on(amis, existing, tags, region)
     if existing.state.is_dead:
         because = f"EC2 gave copy `{existing.id}` in {region} up: it is `{existing.state}`"
         return Plan(
@@ -204,13 +208,14 @@ def _tags_of_copy(source: AmiRecord, target: Target, run: Run) -> dict[str, str]
     }
 
 
-def _is_copy(ami: AmiRecord, tags: dict[str, str]) -> bool:
-    """Whether an AMI was made by a copy of the same source with the same content."""
-    return all(ami.tags.get(key) == tags.get(key) for key in (Tag.BAKE_DIGEST, Tag.COPIED_FROM))
+def _is_copy(amis: Amis, ami: AmiRecord, tags: dict[str, str]) -> bool:
+    """Whether an AMI was made by a copy of the same source with the same content, as its tags and EC2 say."""
+    tells = all(ami.tags.get(key) == tags.get(key) for key in (Tag.BAKE_DIGEST, Tag.COPIED_FROM))
+    return tells and not doubt_of_copy(amis, ami)
 
 
-def _require_going_on(existing: AmiRecord, tags: dict[str, str], region: str) -> None:
-    if not _is_copy(existing, tags):
+def _require_going_on(amis: Amis, existing: AmiRecord, tags: dict[str, str], region: str) -> None:
+    if not _is_copy(amis, existing, tags):
         raise CapctlError(
             "ami-name-taken",
             f"AMI `{existing.id}` in {region} is called `{existing.name}` and is no copy of `{tags[Tag.COPIED_FROM]}`",

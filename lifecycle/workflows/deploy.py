@@ -6,7 +6,7 @@ from typing import Any
 
 from lifecycle.config.schema import ReleaseSection
 from lifecycle.config.target import Target
-from lifecycle.domain.ami import AmiRecord, Tag
+from lifecycle.domain.ami import AmiRecord, AmiStatus, Tag
 from lifecycle.domain.digest import parse_digest
 from lifecycle.domain.image import ImageRef, image_with_short_digest, is_short_digest
 from lifecycle.domain.job import Purpose
@@ -58,8 +58,11 @@ def plan_deploy(ports: Ports, target: Target, run: Run, wanted: Wanted) -> Plan:
     release = wanted_release(ports, target, wanted)
     pointer, existing = ports.pointers.read(), ports.stack.releases()
     exists = release.id in {deployed.id for deployed in existing}
+    mark = MarkSmokePassed(amis=ports.amis, target=target, ami_id=release.ami_id)
     if pointer and pointer.release_id == release.id and exists:
-        return Plan(title=f"deploy release {release.id}", because="it is active already")
+        # It is active because its smoke job passed; the run that saw that may have failed to say so.
+        after = (mark,) if _lacks_mark(ports, target, release) else ()
+        return Plan(title=f"deploy release {release.id}", because="it is active already", after=after)
     needed = needed_ids(pointer)
     _require_undamaged(ports, release, existing, pointer)
     if exists:
@@ -82,11 +85,16 @@ def plan_deploy(ports: Ports, target: Target, run: Run, wanted: Wanted) -> Plan:
             MovePointer(ports=ports, run=run, release_id=release.id, seen=pointer),
         ),
         after=(
-            MarkSmokePassed(amis=ports.amis, ami_id=release.ami_id),
+            mark,
             PruneReleases(ports=ports, keep=target.settings.stack.keep_releases),
         ),
         undo=(RemoveRelease(ports=ports, release_id=release.id),) if is_ours else (),
     )
+
+
+def _lacks_mark(ports: Ports, target: Target, release: Release) -> bool:
+    ami = ports.amis.get(release.ami_id)
+    return ami.status is AmiStatus.VERIFIED and ami.tags.get(Tag.PROJECT) == target.project
 
 
 def wanted_release(ports: Ports, target: Target, wanted: Wanted) -> Release:
@@ -137,10 +145,9 @@ def _deployable_ami(ports: Ports, target: Target, ami: str | None) -> AmiRecord:
         return found
     record = ports.amis.get(ami_of(ports, ami))
     if not record.is_deployable:
-        status = record.known_status() or "not one of ours"
         raise CapctlError(
             "ami-not-verified",
-            f"AMI `{record.id}` is {record.state} and {status}, a release needs a verified one",
+            f"AMI `{record.id}` is {record.standing()}; a release needs a verified one",
             hint=f"Run `capctl ami verify {record.id}`, or bake again",
         )
     return record

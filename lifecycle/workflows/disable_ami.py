@@ -15,6 +15,7 @@ from lifecycle.workflows.ami_status import SetStatus, require_tags, status_refus
 from lifecycle.workflows.ami_uses import READ_USES, all_uses, use_unproven
 from lifecycle.workflows.bake_steps import ProveAmi
 from lifecycle.workflows.lookups import ami_named, own_ami
+from lifecycle.workflows.verify_ami import asked_level
 from lifecycle.workflows.withdraw import WITHDRAW, Withdrawal, grants_on, require_withdrawn, withdraw
 
 PERMISSIONS = {"ami disable": (*READ_AMIS, *READ_CHANNEL, *READ_GRANTS, *READ_USES)}
@@ -115,7 +116,7 @@ def plan_disable(ports: Ports, target: Target, ami_id: AmiId, *, force: bool) ->
 
 
 def plan_enable(ports: Ports, target: Target, run: Run, ami_id: AmiId) -> Plan:
-    """Enable, tag as a candidate, prove as a bake does; what a killed run has done is left out.
+    """Enable, tag as a candidate, prove as a bake does, at least by what it failed last; what a killed run has done is left out.
 
     Raises `CapctlError("ami-status-refused")` for an AMI that is about to be gone.
     """
@@ -125,7 +126,7 @@ def plan_enable(ports: Ports, target: Target, run: Run, ami_id: AmiId) -> Plan:
     if status is AmiStatus.DEREGISTERED:
         raise status_refused(ami, AmiStatus.CANDIDATE)
     prove = (
-        ProveAmi(ports=ports, target=target, run=run, amis=ports.amis, name=ami.name),
+        ProveAmi(ports=ports, target=target, run=run, amis=ports.amis, name=ami.name, level=asked_level(target, ami)),
         SetStatus(amis=ports.amis, name=ami.name, to=AmiStatus.VERIFIED),
     )
     if status is AmiStatus.DISABLED or ami.state is AmiState.DISABLED:

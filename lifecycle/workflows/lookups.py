@@ -82,7 +82,7 @@ def proven_ami(amis: Amis, target: Target, ami_id: AmiId) -> AmiRecord:
     if not ami.is_proven:
         raise CapctlError(
             "ami-not-verified",
-            f"AMI `{ami.id}` is `{ami.state}` and {ami.known_status() or 'not tagged'}; only a verified one is given away",
+            f"AMI `{ami.id}` is {ami.standing()}; only a verified one is given away",
             hint=f"Run `capctl ami verify {ami.id}`, or bake again",
         )
     return ami

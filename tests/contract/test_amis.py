@@ -237,6 +237,9 @@ def test_copy_has_the_name_and_the_tags(account: Account, name: str) -> None:
     made, _ = account.make(name, {Tag.PROJECT: name})
     copy = account.elsewhere.get(account.elsewhere.copy_from(REGION, made, tags={Tag.PROJECT.value: name}))
     assert (copy.name, copy.tags) == (name, {Tag.PROJECT: name})
+    assert (copy.source_ami, copy.source_region) == (made.id, REGION)
+    (snapshot,) = account.elsewhere.snapshots(copy.snapshot_ids)
+    assert (snapshot.ami_id, snapshot.source_ami) == (copy.id, made.id)
     assert account.elsewhere.source_instance(copy.id) == ""
     assert [snapshot.tags for snapshot in account.elsewhere.snapshots(copy.snapshot_ids)] == [{Tag.PROJECT: name}]
     assert code_of(lambda: account.elsewhere.copy_from(REGION, made, tags={})) == "ami-name-taken"

@@ -119,6 +119,7 @@ class FakeAmis:
                 encrypted=True,
                 tags=self.snapshot_tags.get(snapshot, {}),
                 ami_id=ami.id,
+                source_ami=ami.source_ami,
                 started=ami.created,
             )
             for snapshot, ami in of.items()
@@ -179,6 +180,7 @@ class FakeAmis:
 
     def copy_from(self, region: str, ami: AmiRecord, *, tags: dict[str, str]) -> AmiId:
         copy = self.add(ami.name)
+        self._own[copy.id] = replace(copy, source_ami=ami.id, source_region=region)
         self.tag(copy.id, tags)
         return copy.id
 

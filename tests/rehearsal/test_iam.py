@@ -160,7 +160,8 @@ def play_the_life_of_an_ami(kept: KeptStage, project: Project, ami: dict[str, An
     region = ec2.meta.region_name
     spare = ec2.copy_image(SourceImageId=ami["id"], SourceRegion=region, Name=name, CopyImageTags=True)["ImageId"]
     ec2.modify_image_attribute(ImageId=spare, ImdsSupport={"Value": "v2.0"})
-    ec2.create_tags(Resources=[spare], Tags=[{"Key": "capctl:status", "Value": "verified"}])
+    tags = {"capctl:status": "verified", "capctl:copied-from": f"{region}/{ami['id']}"}
+    ec2.create_tags(Resources=[spare], Tags=[{"Key": key, "Value": value} for key, value in tags.items()])
     for words in (("deprecate", spare, "--in", "30d"), ("deprecate", spare, "--undo")):
         project.done("ami", *words)
     project.fails("ami-not-shareable", 1, "ami", "share", spare, "--with", "210987654321", "--yes")

@@ -15,7 +15,7 @@ from lifecycle.adapters.aws.deregister import delete_snapshot, deregister, snaps
 from lifecycle.adapters.aws.errors import error_code, is_missing, translated
 from lifecycle.adapters.aws.filters import batches
 from lifecycle.adapters.aws.session import AwsSession
-from lifecycle.adapters.aws.snapshot_origin import ami_of, instance_of
+from lifecycle.adapters.aws.snapshot_origin import ami_of, instance_of, source_of
 from lifecycle.domain.ami import AmiId, AmiRecord, AmiState, Grant, SnapshotRecord, Tag, parse_ami_id
 from lifecycle.errors import CapctlError, UsageError
 from lifecycle.ports.baker import AmiNameTaken
@@ -242,6 +242,8 @@ def ami_record(image: dict[str, Any]) -> AmiRecord:
         is_protected=image.get("DeregistrationProtection", "disabled") != "disabled",
         deprecated_at=image.get("DeprecationTime", ""),
         last_launched=image.get("LastLaunchedTime", ""),
+        source_ami=image.get("SourceImageId", ""),
+        source_region=image.get("SourceImageRegion", ""),
     )
 
 
@@ -255,6 +257,7 @@ def _snapshot(snapshot: dict[str, Any]) -> SnapshotRecord:
         encrypted=snapshot.get("Encrypted", False),
         tags={tag["Key"]: tag["Value"] for tag in snapshot.get("Tags", [])},
         ami_id=ami_of(snapshot.get("Description", "")),
+        source_ami=source_of(snapshot.get("Description", "")),
         started=started.isoformat() if started else "",
     )
 

@@ -76,6 +76,12 @@ GAPS: tuple[Gap, ...] = (
     ),
     Gap(
         service="EC2",
+        subject="the image that another was made from",
+        moto="not told",
+        emulator="`SourceImageId` and `SourceImageRegion`, after CreateImage and CopyImage",
+    ),
+    Gap(
+        service="EC2",
         subject="DeregisterImage with DeleteAssociatedSnapshots",
         moto="snapshots stay",
         emulator="one result per snapshot",

@@ -28,6 +28,8 @@ class RehearsalAmi(Ami):  # type: ignore[misc]
         self.deprecation_time: str | None = None
         self.deregistration_protection = _UNPROTECTED
         self.imds_support: str | None = None
+        self.source_image_id: str | None = None
+        self.source_image_region: str | None = None
         self.root_device_type = "ebs"
         self.ena_support = True
         if self.owner_alias == "amazon":
@@ -78,6 +80,7 @@ class ImageMends(AmiBackend):  # type: ignore[misc]
             instance_id, self.stage.layers.add(ami_id := random_ami_id(), instance.image_id), reboot=reboot
         )
         ami = RehearsalAmi(self, ami_id, instance=instance, name=name, description=description)
+        ami.source_image_id, ami.source_image_region = instance.image_id, self.region_name
         source = self.amis.get(instance.image_id)
         ami.root_device_name = source.root_device_name if source else instance.root_device_name
         self.snapshots.pop(ami.ebs_snapshot.id)
@@ -119,6 +122,7 @@ class ImageMends(AmiBackend):  # type: ignore[misc]
         self._require_free_name(name)
         ami: RehearsalAmi = super().copy_image(source_image_id, source_region, name, description)
         source = type(self).in_region(self.account_id, source_region).describe_images(ami_ids=[source_image_id])[0]
+        ami.source_image_id, ami.source_image_region = source_image_id, source_region
         ami.root_device_name = source.root_device_name
         ami.imds_support = source.imds_support
         self.snapshots.pop(ami.ebs_snapshot.id)

@@ -14,12 +14,13 @@ from lifecycle.domain.ami import AmiId, Tag
 from lifecycle.domain.boot import boot_checks, parse_boot_report
 from lifecycle.domain.models import ModelSet
 from lifecycle.domain.place import Place
+from lifecycle.domain.proof import Level
 from lifecycle.domain.run import Run
 from lifecycle.errors import CapctlError, Denied, Inconclusive, Interrupted, TimedOut
 from lifecycle.ports.instances import InstanceState
 from lifecycle.workflows.boot_ami import boot_ami
 from lifecycle.workflows.execute import execute
-from lifecycle.workflows.verify_ami import AmiReport, Level, verify_ami, verify_by_boot
+from lifecycle.workflows.verify_ami import AmiReport, verify_ami, verify_by_boot
 from tests.fakes.bakes import Scene
 from tests.fakes.runs import RUN
 

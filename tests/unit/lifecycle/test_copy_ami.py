@@ -135,6 +135,25 @@ def test_another_ami_of_the_name_is_an_error(scene: Scene, source: AmiRecord, ta
     assert failure.code == "ami-name-taken"
 
 
+def test_verified_ami_of_the_name_that_ec2_knows_no_copy_of_the_source_is_an_error(
+    scene: Scene, source: AmiRecord
+) -> None:
+    origin = {Tag.COPIED_FROM.value: f"us-west-2/{source.id}"}
+    scene.ports.amis_in(WEST).add(source.name, tags={**source.tags, **origin})
+    failure = copied(scene, source, WEST)[0].failure
+    assert failure is not None
+    assert failure.code == "ami-name-taken"
+
+
+def test_copy_that_failed_a_boot_is_not_verified_by_its_report(scene: Scene, source: AmiRecord) -> None:
+    left = begin(scene, source, steps=3)
+    scene.ports.amis_in(WEST).tag(left.id, {Tag.VERIFIED.value: "failed boot 2026-01-01T00:00:00Z"})
+    failure = copied(scene, source, WEST)[0].failure
+    assert failure is not None
+    assert (failure.code, "only a proof by boot lifts" in failure.message) == ("ami-not-verified", True)
+    assert there(scene, source).status is AmiStatus.CANDIDATE
+
+
 def test_name_taken_by_a_foreign_ami_between_plan_and_copy_is_an_error(scene: Scene, source: AmiRecord) -> None:
     plan = plan_copy(scene.ports, scene.target, RUN, source, WEST)
     scene.ports.amis_in(WEST).add(source.name)

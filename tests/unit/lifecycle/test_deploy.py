@@ -226,6 +226,24 @@ def test_ami_that_was_withdrawn_while_its_smoke_job_ran_is_a_warning(world: Depl
     assert (world.active, world.amis.get(world.ami.id).status) == (world.ids[0], status)
 
 
+def test_mark_of_a_smoke_job_that_failed_is_set_by_the_same_deploy_again(world: DeployWorld) -> None:
+    world.deploy()
+    world.amis.tag(world.ami.id, {Tag.STATUS.value: "verified"})
+    plan = plan_deploy(world.ports, world.target, RUN, Wanted())
+    assert (plan.steps, [type(step) for step in plan.after]) == ((), [MarkSmokePassed])
+    execute(plan, world.ports, RUN)
+    assert world.amis.get(world.ami.id).status == "smoke-passed"
+    assert plan_deploy(world.ports, world.target, RUN, Wanted()).after == ()
+
+
+def test_ami_of_another_project_keeps_its_status(world: DeployWorld) -> None:
+    foreign = world.amis.add("foreign", tags={**ami_tags("verified"), Tag.PROJECT: "other"})
+    ((_, failure),) = world.deploy(ami=foreign.id).failures
+    assert failure.code == "ami-foreign"
+    assert world.amis.get(foreign.id).status == "verified"
+    assert plan_deploy(world.ports, world.target, RUN, Wanted(ami=foreign.id)).after == ()
+
+
 def test_ami_of_a_release_that_failed_its_smoke_job_keeps_its_status(world: DeployWorld) -> None:
     world.jobs.leaves = result_document(tracks=[])
     with pytest.raises(CapctlError):

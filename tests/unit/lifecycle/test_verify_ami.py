@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from lifecycle.domain.ami import REQUIRED_TAGS, AmiRecord, AmiState, AmiStatus, Tag
+from lifecycle.domain.ami import REQUIRED_TAGS, AmiId, AmiRecord, AmiState, AmiStatus, Tag
 from lifecycle.domain.digest import digest_of
+from lifecycle.domain.evidence import why_no_copy
 from lifecycle.workflows.list_amis import list_amis
 from lifecycle.workflows.verify_ami import ami_rejection, verify_ami
 from tests.fakes.amis import BASE_AMI
@@ -99,11 +101,59 @@ def test_verify_names_the_largest_file_of_a_payload_over_the_budget(scene: Scene
     assert found_by(scene, ami, "payload size") == "3.0 kB, the largest is `models/age.onnx`"
 
 
+def copy_of(scene: Scene, ami: AmiRecord, *, named: AmiRecord) -> AmiRecord:
+    """A copy in another region with every tag of a good AMI, which says that it is a copy of `named`."""
+    elsewhere = scene.ports.amis_in("eu-west-1")
+    origin = {Tag.COPIED_FROM.value: f"us-west-2/{named.id}"}
+    copy_id = elsewhere.copy_from("us-west-2", ami, tags={**named.tags, **origin})
+    elsewhere.require_imds_v2(copy_id)
+    return elsewhere.get(copy_id)
+
+
+def found_of_copy(scene: Scene, copy: AmiRecord) -> str:
+    """What is wrong with the report of a copy; "" when nothing is."""
+    elsewhere = scene.ports.amis_in("eu-west-1")
+    failed = verify_ami(scene.ports, scene.target, elsewhere, copy.id).failed
+    assert {check.name for check in failed} <= {"payload evidence"}
+    return "".join(check.found for check in failed)
+
+
 def test_copy_passes_by_the_report_that_its_tag_names(scene: Scene) -> None:
     ami = scene.bake()
-    copy = scene.amis.add(f"{ami.name}-copy", tags=ami.tags)
-    scene.amis.require_imds_v2(copy.id)
-    assert ami_rejection(verify_ami(scene.ports, scene.target, scene.amis, copy.id)) is None
+    assert found_of_copy(scene, copy_of(scene, ami, named=ami)) == ""
+
+
+def test_copy_of_another_ami_is_not_proven_by_tags(scene: Scene) -> None:
+    good = scene.bake()
+    other = scene.amis.add(f"{good.name}-other", instance_id="i-0ther")
+    copy = copy_of(scene, other, named=good)
+    assert found_of_copy(scene, copy) == (
+        f"its tag says that it is a copy of us-west-2/{good.id}, EC2 says of us-west-2/{other.id}"
+    )
+
+
+@pytest.mark.parametrize("tags", [{}, {Tag.COPIED_FROM.value: "us-west-2/ami-00000000000000001"}])
+def test_ami_that_ec2_names_no_origin_of_is_not_proven_by_tags(scene: Scene, tags: dict[str, str]) -> None:
+    good = scene.bake()
+    registered = scene.amis.add(f"{good.name}-by-hand", tags={**good.tags, **tags})
+    assert found_by(scene, registered, "payload evidence").endswith(
+        "EC2 says nothing of that" if tags else f"it has no tag `{Tag.COPIED_FROM}`"
+    )
+
+
+@pytest.mark.parametrize(
+    ("made_for", "source", "is_confirmed"),
+    [("ami-0c0ff", "ami-0900d", True), ("ami-0c0ff", "ami-0bad0", False), ("ami-00733", "ami-0900d", False)],
+)
+def test_copy_from_before_ec2_told_its_origin_is_confirmed_by_its_snapshots(
+    scene: Scene, made_for: str, source: str, *, is_confirmed: bool
+) -> None:
+    ami = scene.bake()
+    copy = replace(ami, id=AmiId("ami-0c0ff"), tags={Tag.COPIED_FROM.value: "us-west-2/ami-0900d"})
+    (snapshot,) = scene.amis.snapshots(ami.snapshot_ids)
+    snapshots = [replace(snapshot, ami_id=made_for, source_ami=source)]
+    assert (why_no_copy(copy, snapshots) == "") == is_confirmed
+    assert why_no_copy(copy, [])
 
 
 def test_ami_whose_report_was_kept_under_its_instance_only_passes(scene: Scene) -> None:
@@ -135,7 +185,7 @@ def test_verify_of_a_foreign_ami_fails_without_a_traceback(scene: Scene) -> None
     error = ami_rejection(verify_ami(scene.ports, scene.target, scene.amis, BASE_AMI))
     assert error is not None
     assert error.code == "ami-not-verified"
-    assert any("no report of the instance" in line for line in error.details)
+    assert any("EC2 names no instance that it was made from" in line for line in error.details)
 
 
 def test_list_shows_the_projects_amis_newest_first(scene: Scene) -> None:

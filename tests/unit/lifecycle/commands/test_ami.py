@@ -318,6 +318,7 @@ ami                    status    age  size    per month  used by
         words=f"ami verify {AMI} --boot",
         given=BAKED,
         change=lambda world: world.ports.amis.change(AmiId(AMI), state=AmiState.FAILED),
+        asked=("amis.tag",),
         code=1,
         error="ami-not-verified",
         text=checked("failed", "failed"),

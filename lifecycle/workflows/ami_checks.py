@@ -1,0 +1,138 @@
+"""The checks of an AMI by what EC2 tells of it, and by what the instance of its bake reported."""
+
+from contextlib import suppress
+from dataclasses import replace
+
+from lifecycle.config.target import Target
+from lifecycle.domain.ami import REQUIRED_TAGS, AmiId, AmiRecord, AmiState, BakeInputs, Tag
+from lifecycle.domain.check import Check
+from lifecycle.domain.digest import Digest
+from lifecycle.domain.evidence import Evidence, differences
+from lifecycle.domain.measures import counted, size_text
+from lifecycle.domain.models import ModelSet
+from lifecycle.errors import CapctlError
+from lifecycle.ports import Ports
+from lifecycle.ports.amis import Amis
+from lifecycle.workflows.bake_evidence import why_no_evidence
+
+_COMPLETED = "completed"
+
+
+def checks_of_record(ami: AmiRecord, target: Target) -> tuple[Check, ...]:
+    """Its state, its tags, that they belong together, and access to instance metadata."""
+    missing = [tag for tag in REQUIRED_TAGS if not ami.tags.get(tag)]
+    inputs = BakeInputs(
+        model_set=Digest(ami.tags.get(Tag.MODEL_SET, "")),
+        base_ami=AmiId(ami.tags.get(Tag.BASE_AMI, "")),
+        recipe=Digest(ami.tags.get(Tag.RECIPE, "")),
+        architecture=ami.architecture,
+    )
+    said = ami.tags.get(Tag.BAKE_DIGEST, "")
+    return (
+        Check(name="state", ok=ami.state is AmiState.AVAILABLE, expected=AmiState.AVAILABLE, found=ami.state),
+        Check(
+            name="tags",
+            ok=not missing,
+            expected="complete",
+            found=f"{', '.join(missing)} missing" if missing else "complete",
+        ),
+        Check(
+            name="bake digest",
+            ok=said == inputs.digest and ami.name.startswith(inputs.ami_name(target.project)),
+            expected=f"{inputs.digest} on AMI {inputs.ami_name(target.project)}",
+            found=f"{said or 'no tag'} on AMI {ami.name}",
+        ),
+        Check(name="IMDSv2 required", ok=ami.imds_v2, expected="yes", found="yes" if ami.imds_v2 else "no"),
+    )
+
+
+def checks_of_snapshots(amis: Amis, ami: AmiRecord) -> tuple[Check, ...]:
+    """That they are complete and say what the AMI says."""
+    snapshots = {snapshot.id: snapshot for snapshot in amis.snapshots(ami.snapshot_ids)}
+    unfinished = [
+        f"{name} {snapshots[name].state if name in snapshots else 'not found'}"
+        for name in ami.snapshot_ids
+        if name not in snapshots or snapshots[name].state != _COMPLETED
+    ]
+    differing = [
+        f"{name} has {tag}={snapshot.tags[tag]}" if tag in snapshot.tags else f"{name} has no {tag}"
+        for name, snapshot in snapshots.items()
+        # The status is the AMI's alone: it decides by it, and a snapshot may have kept an earlier one.
+        for tag in REQUIRED_TAGS
+        if tag is not Tag.STATUS and snapshot.tags.get(tag) != ami.tags.get(tag)
+    ]
+    return (
+        Check(
+            name="snapshot",
+            ok=bool(ami.snapshot_ids) and not unfinished,
+            expected=_COMPLETED,
+            found=", ".join(unfinished or ami.snapshot_ids) or "none",
+        ),
+        Check(
+            name="snapshot tags",
+            ok=bool(snapshots) and not differing,
+            expected="as on the AMI",
+            found=", ".join(differing) or ("as on the AMI" if snapshots else "none"),
+        ),
+    )
+
+
+def checks_of_evidence(
+    ports: Ports, target: Target, amis: Amis, ami: AmiRecord, found: tuple[Evidence, Digest] | None
+) -> tuple[Check, ...]:
+    """What its instance read back before the snapshot, against the tags and the budget."""
+    if found is None:
+        return (
+            Check(
+                name="payload evidence",
+                ok=False,
+                expected="a report",
+                found=why_no_evidence(amis, ami),
+            ),
+        )
+    evidence, digest = found
+    recorded, budget = ami.tags.get(Tag.EVIDENCE, ""), target.settings.models.budget_bytes
+    models = set_of(evidence)
+    wrong_markers = differences(replace(evidence, files=models.files), models)
+    largest = max(evidence.files, key=lambda file: file.bytes, default=None)
+    size = size_text(evidence.total_bytes)
+    return (
+        Check(
+            name="payload evidence",
+            ok=recorded == digest,
+            expected=recorded or "a tag with its digest",
+            found=f"{digest}, reported by {evidence.instance_id}",
+        ),
+        Check(
+            name="payload digest",
+            ok=models.digest == ami.tags.get(Tag.MODEL_SET),
+            expected=ami.tags.get(Tag.MODEL_SET) or "a tag with its digest",
+            found=f"{models.digest}, {counted(len(evidence.files), 'file')}{_named(ports, ami, evidence)}",
+        ),
+        Check(
+            name="payload markers",
+            ok=not wrong_markers,
+            expected=f"{len(models.folders) + 1} of the set",
+            found="; ".join(wrong_markers) or f"{len(evidence.markers)} of the set",
+        ),
+        Check(
+            name="payload size",
+            ok=evidence.total_bytes <= budget,
+            expected=f"at most {size_text(budget)}",
+            found=size if evidence.total_bytes <= budget or not largest else f"{size}, the largest is `{largest.path}`",
+        ),
+    )
+
+
+def set_of(evidence: Evidence) -> ModelSet:
+    """The model set of the files that the instance found."""
+    return ModelSet(files=tuple(sorted(evidence.files, key=lambda file: file.path.encode())))
+
+
+def _named(ports: Ports, ami: AmiRecord, evidence: Evidence) -> str:
+    """The files that differ from the set that the AMI's tag names, where the lock file still holds that set."""
+    with suppress(CapctlError):
+        locked = ports.model_lock.read()
+        if locked and locked.digest == ami.tags.get(Tag.MODEL_SET):
+            return "".join(f"; {difference}" for difference in differences(evidence, locked))
+    return ""
