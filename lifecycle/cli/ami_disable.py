@@ -17,13 +17,13 @@ from lifecycle.cli.context import Invocation, dry_run_option, pass_invocation, r
 @yes_option
 @pass_invocation
 def command(invocation: Invocation, ami: str, undo: bool, force: bool, dry_run: bool) -> None:
-    """Let nobody start AMI any more; prints its status.
+    """Let nobody start AMI any more; prints its status, and who lost a grant.
 
     Every grant on it and on its snapshots is taken away. Refused while anything of the account uses it or a channel names it, and where
     that cannot be read; `--force` says who will feel it and what was not read, and goes on.
     Jobs that run finish; hosts that are still to start from it do not.
     """
-    from lifecycle.workflows.disable_ami import plan_disable, plan_enable
+    from lifecycle.workflows.disable_ami import WithdrawAmi, plan_disable, plan_enable
     from lifecycle.workflows.lookups import ami_of
 
     app, ami_id = invocation.app, ami_of(invocation.app, ami)
@@ -32,7 +32,8 @@ def command(invocation: Invocation, ami: str, undo: bool, force: bool, dry_run: 
         if undo
         else plan_disable(app, app.target, ami_id, force=force)
     )
-    if invocation.execute(plan, dry_run=dry_run, ask=not undo):
-        found = app.amis.get(ami_id)
-        document = ami_documents.ami_disable(found, changed=bool(plan.steps))
-        invocation.emit("capctl.ami-disable/1", document, str(found.status))
+    if done := invocation.execute(plan, dry_run=dry_run, ask=not undo):
+        found, withdrawal = app.amis.get(ami_id), done.find(WithdrawAmi)
+        taken_from = withdrawal.taken if withdrawal else ()
+        document = ami_documents.ami_disable(found, taken_from=taken_from, changed=bool(plan.steps))
+        invocation.emit("capctl.ami-disable/1", document, str(withdrawal or found.status))

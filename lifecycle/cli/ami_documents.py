@@ -132,8 +132,9 @@ def ami_deprecation(record: AmiRecord, *, changed: bool) -> Document:
     return {"id": record.id, "deprecated_at": utc(record.deprecated_at) or None, "changed": changed}
 
 
-def ami_disable(record: AmiRecord, *, changed: bool) -> Document:
-    """An AMI that was withdrawn, or is back; `disabled_at` is `null` unless it is withdrawn."""
+def ami_disable(record: AmiRecord, *, taken_from: Iterable[str] = (), changed: bool) -> Document:
+    """An AMI that was withdrawn, or is back; `disabled_at` is `null` unless it is withdrawn. `taken_from` are the accounts, organisations
+    and units that lost a grant on it or on its snapshots; no command gives them back unasked."""
     from lifecycle.domain.ami import Tag
 
     return {
@@ -141,6 +142,7 @@ def ami_disable(record: AmiRecord, *, changed: bool) -> Document:
         "state": record.state,
         "status": record.status,
         "disabled_at": utc(record.tags.get(Tag.DISABLED_AT, "")) or None,
+        "taken_from": list(taken_from),
         "changed": changed,
     }
 

@@ -46,7 +46,7 @@ def command(invocation: Invocation, applies: bool, max_deletions: int, dry_run: 
     if applies or dry_run:
         done = invocation.execute(pruning.plan, dry_run=dry_run, ask=True)
     if not dry_run:
-        now, failure = app.clock.now(), unproven(pruning.unread)
+        now, failure = app.clock.now(), unproven(pruning, done)
         document = ami_removal_documents.ami_prune(pruning, done, now=now)
         invocation.emit("capctl.ami-prune/1", document, lambda: _text(pruning, done, now), failure=failure)
 

@@ -1,7 +1,7 @@
 """AMIs: what goes into a bake, how the result is named and tagged, and which states it passes."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -237,10 +237,15 @@ class AmiRecord:
 
     @property
     def withdrawn_since(self) -> datetime | None:
-        """Since when it is off and tagged as withdrawn; None unless it is both and tells when that was."""
+        """Since when it is off and tagged as withdrawn; None unless it is both and tells when that was.
+
+        What was started since then was started from an AMI that somebody had enabled: the moment that it tells has passed away.
+        """
         status = self.status
-        is_withdrawn = isinstance(status, AmiStatus) and status.is_withdrawn
-        return told_moment(self.tags.get(Tag.DISABLED_AT, "")) if is_withdrawn and self.is_off else None
+        if not (self.is_off and isinstance(status, AmiStatus) and status.is_withdrawn):
+            return None
+        at, launched = told_moment(self.tags.get(Tag.DISABLED_AT, "")), told_moment(self.last_launched)
+        return None if at and launched and launched > at else at
 
     @property
     def finding(self) -> Finding | None:
@@ -277,6 +282,10 @@ class AmiRecord:
     def is_deployable(self) -> bool:
         """Whether a release may take it: it is proven, and says which model set it holds."""
         return self.is_proven and bool(self.tags.get(Tag.MODEL_SET))
+
+    def sole_snapshots(self, holders: Mapping[str, Collection[AmiId]]) -> tuple[str, ...]:
+        """Those of its snapshots that no other AMI has, out of `Amis.holders`."""
+        return tuple(one for one in self.snapshot_ids if not set(holders.get(one, ())) - {self.id})
 
     def age(self, now: datetime) -> timedelta | None:
         """How long ago it was made, and never less than nothing: AWS's clock may be ahead. None where EC2 does not tell when that was."""

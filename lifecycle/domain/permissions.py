@@ -6,8 +6,7 @@ docs/iam.md is made from both.
 
 READ_AMIS = ("ec2:DescribeImages",)
 # Who else may start an AMI, and copy its snapshots.
-READ_AMI_GRANTS = ("ec2:DescribeImageAttribute",)
-READ_GRANTS = (*READ_AMI_GRANTS, "ec2:DescribeSnapshotAttribute")
+READ_GRANTS = ("ec2:DescribeImageAttribute", "ec2:DescribeSnapshotAttribute")
 READ_CHANNEL = ("ssm:GetParameterHistory",)
 LIST_CHANNELS = ("ssm:GetParametersByPath",)
 READ_CHANNELS = (*READ_CHANNEL, *LIST_CHANNELS)

@@ -39,14 +39,15 @@ class Rules:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
-    """What decides. `channels` are AMI ids by channel, newest first.
+    """What decides. `channels` are AMI ids by channel, newest first; `wanted` is the AMI that the next bake would give.
 
-    `grants` are read of what would otherwise go, and of nothing else; None where they could not be read.
+    `grants` are read of the AMIs and of the snapshots that would otherwise go, and of nothing else; None where they could not be read.
     """
 
     report: UseReport
     channels: Mapping[str, Sequence[AmiId]]
-    grants: Mapping[AmiId, frozenset[Grant] | None] = field(default_factory=dict)
+    wanted: AmiId | None = None
+    grants: Mapping[str, frozenset[Grant] | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +92,8 @@ def judge(
             *unread_text(world.report.unread),
             *uses_text(uses_of(ami, uses)),
             *named.get(ami.id, ()),
+            # One that is off is of no use to a bake, and in its way.
+            *(("a bake would give it now",) if ami.id == world.wanted and not ami.is_off else ()),
             *_of_the_ami(ami, rules, now),
             *shared_text(world.grants.get(ami.id, frozenset())),
         )
@@ -107,7 +110,11 @@ def judge_snapshots(
     uses, found = world.report.by_id(), []
     left = dict.fromkeys((Fate.MARK, Fate.DELETE), rules.most)
     for snapshot in sorted(orphans, key=lambda one: (one.started, one.id)):
-        reasons = (*unread_text(world.report.unread), *uses_text(uses.get(snapshot.id, ())))
+        reasons = (
+            *unread_text(world.report.unread),
+            *uses_text(uses.get(snapshot.id, ())),
+            *shared_text(world.grants.get(snapshot.id, frozenset())),
+        )
         fate, why = (Fate.KEEP, reasons) if reasons else _next_of_snapshot(snapshot, rules, now)
         if fate in left:
             left[fate] -= 1
@@ -131,17 +138,17 @@ def _named_by_channels(channels: Mapping[str, Sequence[AmiId]], keep: int) -> di
 
 def _of_the_ami(ami: AmiRecord, rules: Rules, now: datetime) -> Iterator[str]:
     """Why the AMI stays by what EC2 says of it."""
-    age, disabled_at = ami.age(now), told_moment(ami.tags.get(Tag.DISABLED_AT, ""))
+    age = ami.age(now)
     if age is None:
         yield "its age is not known"
     elif age < rules.min_age:
         yield f"newer than {rules.min_age.days} days"
     if ami.is_protected:
         yield "protected from deregistration"
-    # What was launched shortly before it was disabled shows up to a day later.
+    # What was started before an AMI was withdrawn either runs, and is seen, or has ended.
     if ami.last_launched:
         launched = told_moment(ami.last_launched)
-        if launched is None or launched > min(disabled_at or now, now) - rules.grace:
+        if launched is None or (not ami.withdrawn_since and launched > now - rules.grace):
             yield f"an instance was started from it at {ami.last_launched}"
     if not (ami.state in {AmiState.AVAILABLE, AmiState.DISABLED} or ami.state.is_dead):
         yield f"its state is {ami.state}"

@@ -37,11 +37,14 @@ class Amis(Protocol):
     def source_instance(self, ami_id: AmiId) -> str:
         """The id of the instance that the AMI was made from, or "" for one that no instance gave."""
 
+    def holders(self, snapshot_ids: Collection[str]) -> dict[str, frozenset[AmiId]]:
+        """Our own AMIs that have each of the snapshots, whichever project's they are."""
+
     def tag(self, ami_id: AmiId, tags: dict[str, str]) -> None:
-        """Set tags on the AMI and its snapshots."""
+        """Set tags on the AMI and on its snapshots, but for those that another AMI has, too."""
 
     def untag(self, ami_id: AmiId, keys: Collection[str]) -> None:
-        """Take tags off the AMI and its snapshots; one that is not there is no failure."""
+        """Take tags off the AMI and off the snapshots that `tag` reaches; one that is not there is no failure."""
 
     def require_imds_v2(self, ami_id: AmiId) -> None:
         """Require IMDSv2 on instances of this AMI."""
@@ -50,8 +53,8 @@ class Amis(Protocol):
         """Advise against the AMI from `at` on, to the minute; None takes the advice back. Nothing stops working."""
 
     def disable(self, ami_id: AmiId) -> None:
-        """Let nobody start instances of the AMI, whatever names it; takes its grants and those of its snapshots away. Repeating it
-        changes nothing."""
+        """Let nobody start instances of the AMI, whatever names it; takes its grants away, and those of its snapshots but for such that
+        another AMI has, too. Repeating it changes nothing."""
 
     def enable(self, ami_id: AmiId) -> None:
         """Let the account start instances of a disabled AMI again. Repeating it changes nothing."""
@@ -65,8 +68,8 @@ class Amis(Protocol):
         Raises `CapctlError("ami-not-shareable")` for an AMI whose snapshots are encrypted with the account's default key.
         """
 
-    def snapshot_grants(self, ami_id: AmiId) -> dict[str, frozenset[Grant]]:
-        """Who else may copy each of the AMI's snapshots: accounts, or everybody."""
+    def snapshot_grants(self, snapshot_ids: Collection[str]) -> dict[str, frozenset[Grant]]:
+        """Who else may copy each of our own snapshots: accounts, or everybody."""
 
     def copy_from(self, region: str, ami: AmiRecord, *, tags: dict[str, str]) -> AmiId:
         """Begin to copy an AMI of another region into this one, under its name; the copy and its snapshots carry `tags` from the

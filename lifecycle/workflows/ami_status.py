@@ -92,9 +92,9 @@ def require_tags(ami: AmiRecord, tags: Mapping[str, str]) -> None:
 
 
 def require_snapshot_tags(amis: Amis, ami: AmiRecord, tags: dict[str, str]) -> None:
-    """Read tags back on every snapshot of an AMI. Raises `CapctlError("tags-not-set")`."""
+    """Read tags back on every snapshot that the AMI alone has. Raises `CapctlError("tags-not-set")`."""
     found = {snapshot.id: snapshot.tags for snapshot in amis.snapshots(ami.snapshot_ids)}
-    for snapshot_id in ami.snapshot_ids:
+    for snapshot_id in ami.sole_snapshots(amis.holders(ami.snapshot_ids)):
         if lacking := [key for key, value in tags.items() if found.get(snapshot_id, {}).get(key) != value]:
             raise CapctlError(
                 "tags-not-set",

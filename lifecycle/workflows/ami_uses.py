@@ -1,15 +1,18 @@
 """Who uses AMIs: the releases and the channels of the project, and whatever else of the account names one."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
 from lifecycle.config.target import Target
-from lifecycle.domain.ami import AmiId, Grant
+from lifecycle.domain.ami import AmiId, AmiRecord, Grant
 from lifecycle.domain.permissions import LIST_CHANNELS, READ_POINTER, READ_STATE
 from lifecycle.domain.usage import Unread, Use, UseReport
 from lifecycle.errors import CapctlError, Inconclusive, Interrupted
 from lifecycle.ports import Ports
 from lifecycle.ports.amis import Amis
 from lifecycle.workflows.status import roles_of
+
+T = TypeVar("T")
 
 READ_PROJECT_USES = (*LIST_CHANNELS, *READ_POINTER, *READ_STATE)
 READ_USES = (
@@ -79,10 +82,16 @@ def channel_histories(ports: Ports) -> tuple[Mapping[str, Sequence[AmiId]], tupl
         return {}, (Unread(source="channels", why=error.message),)
 
 
-def readable_grants(amis: Amis, ami_id: AmiId) -> frozenset[Grant] | None:
-    """Who else may start instances of the AMI; None where AWS does not tell, as of AMIs of others."""
+def grants_on(amis: Amis, ami: AmiRecord) -> frozenset[Grant]:
+    """Who else may start instances of the AMI, or copy a snapshot that it alone has."""
+    snapshots = ami.sole_snapshots(amis.holders(ami.snapshot_ids))
+    return amis.grants(ami.id).union(*amis.snapshot_grants(snapshots).values())
+
+
+def if_readable(read: Callable[[], T]) -> T | None:
+    """What `read` gives; None where AWS does not tell, as of AMIs of others."""
     try:
-        return amis.grants(ami_id)
+        return read()
     except Interrupted:
         raise
     except CapctlError:

@@ -12,27 +12,30 @@ from lifecycle.errors import CapctlError
 from lifecycle.ports import Ports
 from lifecycle.ports.amis import Amis
 from lifecycle.workflows.ami_status import SetStatus, require_tags, status_refused
-from lifecycle.workflows.ami_uses import READ_USES, all_uses, use_unproven
+from lifecycle.workflows.ami_uses import READ_USES, all_uses, grants_on, use_unproven
 from lifecycle.workflows.bake_steps import ProveAmi
 from lifecycle.workflows.lookups import ami_named, own_ami
 from lifecycle.workflows.verify_ami import asked_level
-from lifecycle.workflows.withdraw import WITHDRAW, Withdrawal, grants_on, require_withdrawn, withdraw
+from lifecycle.workflows.withdraw import WITHDRAW, Withdrawal, require_withdrawn, told_grants, withdraw
 
 PERMISSIONS = {"ami disable": (*READ_AMIS, *READ_CHANNEL, *READ_GRANTS, *READ_USES)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WithdrawAmi:
-    """Let nobody start the AMI any more, whatever names it, and take every grant away; `is_forced` asks nobody who uses it."""
+    """Let nobody start the AMI any more, whatever names it, and take every grant away, of which `shared` were there before; `is_forced`
+    asks nobody who uses it."""
 
     ports: Ports
     target: Target
     ami: AmiRecord
     is_forced: bool
+    shared: tuple[str, ...] = ()
     permissions: tuple[str, ...] = (*READ_USES, *WITHDRAW)
 
     def describe(self) -> str:
-        return f"disable {self.ami.id}: nobody can start it, and no account that had it keeps it"
+        taken = f", and the grants of {', '.join(self.shared)} are taken away" if self.shared else ""
+        return f"disable {self.ami.id}: nobody can start it{taken}"
 
     def apply(self) -> Withdrawal:
         if not self.is_forced:
@@ -98,7 +101,8 @@ def plan_disable(ports: Ports, target: Target, ami_id: AmiId, *, force: bool) ->
     """
     ami = own_ami(ports.amis, target, ami_id)
     title = f"disable {ami_id}"
-    if ami.withdrawn_since and ami.status is AmiStatus.DISABLED and not grants_on(ports.amis, ami.id):
+    shared = () if ami.state.is_dead else told_grants(grants_on(ports.amis, ami))
+    if ami.withdrawn_since and ami.status is AmiStatus.DISABLED and not shared:
         return Plan(title=title, because=f"it is disabled since {ami.tags[Tag.DISABLED_AT]}")
     if ami.status is AmiStatus.DEREGISTERED:
         raise status_refused(ami, AmiStatus.DISABLED)
@@ -111,7 +115,7 @@ def plan_disable(ports: Ports, target: Target, ami_id: AmiId, *, force: bool) ->
     return Plan(
         title=title,
         because=because,
-        steps=(WithdrawAmi(ports=ports, target=target, ami=ami, is_forced=force),),
+        steps=(WithdrawAmi(ports=ports, target=target, ami=ami, is_forced=force, shared=shared),),
     )
 
 
@@ -164,8 +168,7 @@ def _require_way(ami: AmiRecord) -> None:
 
 
 def _who_feels_it(ports: Ports, target: Target, ami: AmiRecord) -> str:
-    """The uses and grants of an AMI that is withdrawn whatever uses it, and what could not be read of them."""
+    """The uses of an AMI that is withdrawn whatever uses it, and what could not be read of them."""
     report = all_uses(ports, target)
-    shared = (f"shared with {grant}" for grant in grants_on(ports.amis, ami.id))
-    felt = (*uses_text(uses_of(ami, report.by_id())), *shared, *unread_text(report.unread))
+    felt = (*uses_text(uses_of(ami, report.by_id())), *unread_text(report.unread))
     return "; ".join(felt) or "nothing uses it"

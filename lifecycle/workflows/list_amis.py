@@ -8,15 +8,15 @@ from lifecycle.config.target import Target
 from lifecycle.domain.ami import AmiId, AmiRecord, AmiStatus, Grant, SnapshotRecord, Tag
 from lifecycle.domain.cost import Cost, monthly_usd
 from lifecycle.domain.models import ModelFile
-from lifecycle.domain.permissions import READ_AMI_GRANTS, READ_AMIS, READ_CHANNEL, READ_EVIDENCE
+from lifecycle.domain.permissions import READ_AMIS, READ_CHANNEL, READ_EVIDENCE, READ_GRANTS
 from lifecycle.domain.usage import Unread, Use, uses_of
 from lifecycle.ports import Ports
-from lifecycle.workflows.ami_uses import READ_PROJECT_USES, READ_USES, all_uses, project_uses, readable_grants
+from lifecycle.workflows.ami_uses import READ_PROJECT_USES, READ_USES, all_uses, grants_on, if_readable, project_uses
 from lifecycle.workflows.bake_evidence import read_evidence
 
 PERMISSIONS = {
     "ami ls": (*READ_AMIS, *READ_PROJECT_USES, "ec2:DescribeSnapshots"),
-    "ami show": (*READ_AMIS, *READ_AMI_GRANTS, *READ_CHANNEL, *READ_EVIDENCE, *READ_USES),
+    "ami show": (*READ_AMIS, *READ_GRANTS, *READ_CHANNEL, *READ_EVIDENCE, *READ_USES),
 }
 
 
@@ -42,7 +42,7 @@ class AmiList:
 class AmiDetails:
     """All that is known of one AMI; `files` are sorted by path, and None without a readable report of what it holds.
 
-    `grants` say who else may start it, and are None where AWS does not tell, as of AMIs of others.
+    `grants` say who else may start it or copy its snapshots, and are None where AWS does not tell, as of AMIs of others.
     """
 
     listed: ListedAmi
@@ -83,7 +83,7 @@ def show_ami(ports: Ports, target: Target, ami_id: AmiId) -> AmiDetails:
         listed=ListedAmi(ami=ami, cost=_cost(snapshots), uses=uses_of(ami, report.by_id())),
         snapshots=snapshots,
         files=tuple(sorted(found[0].files, key=lambda file: file.path)) if found else None,
-        grants=readable_grants(ports.amis, ami_id),
+        grants=if_readable(lambda: grants_on(ports.amis, ami)),
         unread=report.unread,
     )
 

@@ -12,8 +12,16 @@ from lifecycle.domain.usage import Unread
 from lifecycle.errors import Inconclusive
 from lifecycle.ports import Ports
 from lifecycle.workflows.ami_uses import use_unproven
-from lifecycle.workflows.prune_steps import DeleteSnapshot, DeregisterAmi, DisableAmi, MarkSnapshot
-from lifecycle.workflows.prune_world import READ_WORLD, decide, decide_snapshots, read_world, rules_of
+from lifecycle.workflows.prune_steps import DeleteSnapshot, DeregisterAmi, DisableAmi, Kept, MarkSnapshot
+from lifecycle.workflows.prune_world import (
+    READ_WORLD,
+    Scan,
+    decide,
+    decide_snapshots,
+    read_account,
+    read_world,
+    rules_of,
+)
 
 PERMISSIONS = {"ami prune": (*READ_WORLD, "ec2:DescribeSnapshots")}
 
@@ -50,7 +58,10 @@ def plan_prune(ports: Ports, target: Target, *, most: int) -> Pruning:
     held = {snapshot for ami in amis for snapshot in ami.snapshot_ids}
     # Those that nobody tagged are read by their ids.
     snapshots |= {snapshot.id: snapshot for snapshot in ports.amis.snapshots(held - snapshots.keys())}
-    world, rules = read_world(ports, target), rules_of(target, most=most)
+    account, rules = read_account(ports, target), rules_of(target, most=most)
+    if account.not_wanted:
+        ports.ui.warn(f"The AMI that a bake would give is kept only by the other rules: {account.not_wanted}")
+    world = read_world(ports, account)
     verdicts = decide(ports, amis, world, rules, snapshots=snapshots)
     there = {ami.id for ami in amis}
     left = [one for one in snapshots.values() if one.id not in held and one.ami_id and one.ami_id not in there]
@@ -64,9 +75,13 @@ def plan_prune(ports: Ports, target: Target, *, most: int) -> Pruning:
     )
 
 
-def unproven(unread: tuple[Unread, ...]) -> Inconclusive | None:
-    """The failure of a prune that could not read everything; None when it could."""
-    return use_unproven(unread, command="ami prune", so="none goes") if unread else None
+def unproven(pruning: Pruning, done: Done | None) -> Inconclusive | None:
+    """The failure of a prune that could not read everything, before the plan or while it was carried out; None when it could."""
+    if pruning.unread:
+        return use_unproven(pruning.unread, command="ami prune", so="none goes")
+    kept = [result for _, result in done.results if isinstance(result, Kept)] if done else []
+    unread = tuple(dict.fromkeys(one for each in kept for one in each.unread))
+    return use_unproven(unread, command="ami prune", so="not all went that should have gone") if unread else None
 
 
 def outcomes_of(done: Done | None) -> dict[str, str]:
@@ -95,13 +110,11 @@ def _plan(
         Fate.MARK: MarkSnapshot,
         Fate.DELETE: DeleteSnapshot,
     }
-    steps: list[Step[Any]] = []
+    scan, steps = Scan(ports=ports, target=target), list[Step[Any]]()
     for fate, ami_step in ami_steps.items():
-        steps += [ami_step(ports=ports, target=target, ami=one.ami) for one in verdicts if one.fate is fate]
+        steps += [ami_step(scan=scan, ami=one.ami) for one in verdicts if one.fate is fate]
     for fate, snapshot_step in snapshot_steps.items():
-        steps += [
-            snapshot_step(ports=ports, target=target, snapshot=one.snapshot) for one in orphans if one.fate is fate
-        ]
+        steps += [snapshot_step(scan=scan, snapshot=one.snapshot) for one in orphans if one.fate is fate]
     if unread:
         because = f"not everything that may use an AMI could be read: {'; '.join(map(str, unread))}"
     elif steps:

@@ -1,19 +1,66 @@
-"""What decides about AMIs, read anew: who uses them, what channels and releases name, who else may start them."""
+"""What decides about AMIs: who uses them, what channels, releases and the next bake name, who else may start or copy them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from datetime import timedelta
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from functools import partial
 
 from lifecycle.config.target import Target
 from lifecycle.domain.ami import AmiId, AmiRecord, Grant, SnapshotRecord
-from lifecycle.domain.permissions import READ_AMI_GRANTS, READ_AMIS, READ_CHANNELS
+from lifecycle.domain.permissions import READ_AMIS, READ_CHANNELS, READ_GRANTS
 from lifecycle.domain.retention import Fate, Rules, SnapshotVerdict, Verdict, World, judge, judge_snapshots
-from lifecycle.domain.usage import UseReport
+from lifecycle.domain.usage import Unread, UseReport
+from lifecycle.errors import CapctlError, Interrupted, UsageError
 from lifecycle.ports import Ports
-from lifecycle.workflows.ami_uses import READ_USES, account_uses, channel_histories, readable_grants, release_uses
+from lifecycle.workflows.ami_uses import (
+    READ_USES,
+    account_uses,
+    channel_histories,
+    grants_on,
+    if_readable,
+    release_uses,
+)
+from lifecycle.workflows.bake import wanted_ami
 from lifecycle.workflows.lookups import find_ami
 
-READ_WORLD = (*READ_AMIS, *READ_AMI_GRANTS, *READ_CHANNELS, *READ_USES)
+READ_WORLD = (*READ_AMIS, *READ_GRANTS, *READ_CHANNELS, *READ_USES, "ssm:GetParameter")
+_LASTS = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """What the account's own things name, and the AMI that a bake would give; `not_wanted` says why that is not known."""
+
+    report: UseReport
+    wanted: AmiId | None = None
+    not_wanted: str = ""
+
+
+@dataclass(slots=True, kw_only=True)
+class Scan:
+    """What reading the whole account tells, for the steps of one run.
+
+    The guarantee: right before each change the AMI or the snapshot itself, its grants, the channels and the releases are read anew, and
+    what instances, launch templates, groups, fleets and parameters name was read less than a minute before, and never before the plan
+    was confirmed. Who begins to use an AMI within that minute finds it disabled, which is taken back with one command; what is removed
+    nobody could start since the grace began. A scan that could not be read to its end is not tried again: the rest of the run changes
+    nothing.
+    """
+
+    ports: Ports
+    target: Target
+    _found: tuple[datetime, Account] | None = field(default=None, init=False)
+
+    def account(self) -> Account:
+        """The account as it is, or was less than a minute ago."""
+        now = self.ports.clock.now()
+        if self._found is None or not (self._found[1].report.unread or now - self._found[0] < _LASTS):
+            self._found = now, read_account(self.ports, self.target)
+        return self._found[1]
+
+    def world(self) -> World:
+        """The account, with the channels and the releases of this moment."""
+        return read_world(self.ports, self.account())
 
 
 def rules_of(target: Target, *, most: int) -> Rules:
@@ -27,11 +74,26 @@ def rules_of(target: Target, *, most: int) -> Rules:
     )
 
 
-def read_world(ports: Ports, target: Target) -> World:
+def read_account(ports: Ports, target: Target) -> Account:
+    """What costs many calls. What cannot be read is told in the report; never raises for that."""
+    report = account_uses(ports, target)
+    try:
+        existing = wanted_ami(ports, target).existing
+    except Interrupted:
+        raise
+    except UsageError as error:
+        # Where there is no lock or no recipe, as beside a checkout, nothing is baked.
+        return Account(report=report, not_wanted=error.message)
+    except CapctlError as error:
+        return Account(report=report + UseReport(unread=(Unread(source="what a bake would give", why=error.message),)))
+    return Account(report=report, wanted=existing.id if existing else None)
+
+
+def read_world(ports: Ports, account: Account) -> World:
     """Who uses what at this moment. What cannot be read is told in the report; never raises for that."""
     channels, unread = channel_histories(ports)
-    report = account_uses(ports, target) + release_uses(ports) + UseReport(unread=unread)
-    return World(report=report, channels=channels)
+    report = account.report + release_uses(ports) + UseReport(unread=unread)
+    return World(report=report, channels=channels, wanted=account.wanted)
 
 
 def decide(
@@ -43,34 +105,31 @@ def decide(
     snapshots: Mapping[str, SnapshotRecord] | None = None,
 ) -> tuple[Verdict, ...]:
     """The verdicts, once it was asked with whom what would go is shared: what turns out to be shared makes room for the next."""
-    grants: dict[AmiId, frozenset[Grant] | None] = {}
+    grants: dict[str, frozenset[Grant] | None] = {}
     while True:
         verdicts = judge(amis, replace(world, grants=grants), rules, ports.clock.now(), snapshots=snapshots)
-        going = [verdict.ami.id for verdict in verdicts if verdict.fate is not Fate.KEEP]
-        unasked = [ami_id for ami_id in going if ami_id not in grants]
+        unasked = [one.ami for one in verdicts if one.fate is not Fate.KEEP and one.ami.id not in grants]
         if not unasked:
             return verdicts
-        grants |= {ami_id: readable_grants(ports.amis, ami_id) for ami_id in unasked}
+        grants |= {ami.id: if_readable(partial(grants_on, ports.amis, ami)) for ami in unasked}
 
 
 def decide_snapshots(
     ports: Ports, orphans: Sequence[SnapshotRecord], world: World, rules: Rules
 ) -> tuple[SnapshotVerdict, ...]:
-    """The verdicts on snapshots that no AMI of the project has. It is asked of those that would go whether their AMI is gone indeed,
-    since it may have lost the project's tag; those of which it is not are left out."""
-    owned, gone = set[str](), set[str]()
+    """The verdicts on snapshots that no AMI of the project has. It is asked of those that would go who may copy them, and whether they
+    are indeed nobody's: their AMI may have lost the project's tag, and another may have them; those that are not are left out."""
+    owned, grants = set[str](), dict[str, frozenset[Grant] | None]()
     while True:
-        left = [snapshot for snapshot in orphans if snapshot.ami_id not in owned]
-        verdicts = judge_snapshots(left, world, rules, ports.clock.now())
-        going = {verdict.snapshot.ami_id for verdict in verdicts if verdict.fate is not Fate.KEEP}
-        unasked = going - gone
+        left = [snapshot for snapshot in orphans if snapshot.id not in owned]
+        verdicts = judge_snapshots(left, replace(world, grants=grants), rules, ports.clock.now())
+        unasked = [one.snapshot for one in verdicts if one.fate is not Fate.KEEP and one.snapshot.id not in grants]
         if not unasked:
             return verdicts
-        for ami_id in sorted(unasked):
-            (gone if find_ami(ports.amis, AmiId(ami_id)) is None else owned).add(ami_id)
+        holders = ports.amis.holders([one.id for one in unasked])
+        owned |= {one.id for one in unasked if holders[one.id] or find_ami(ports.amis, AmiId(one.ami_id))}
+        grants |= {one.id: if_readable(partial(_grants_of, ports, one.id)) for one in unasked if one.id not in owned}
 
 
-def still(ports: Ports, target: Target, ami: AmiRecord) -> Verdict:
-    """The verdict on one AMI as everything is at this moment."""
-    (verdict,) = decide(ports, [ami], read_world(ports, target), rules_of(target, most=1))
-    return verdict
+def _grants_of(ports: Ports, snapshot_id: str) -> frozenset[Grant]:
+    return ports.amis.snapshot_grants([snapshot_id])[snapshot_id]

@@ -123,7 +123,7 @@ def plan_revoke(ports: Ports, target: Target, ami_id: AmiId, grants: tuple[Grant
 
 def _not_given(amis: Amis, ami_id: AmiId, grants: Iterable[Grant]) -> tuple[Grant, ...]:
     """Those that the AMI lacks, and the accounts that any of its snapshots lacks."""
-    of_ami, of_snapshots = amis.grants(ami_id), amis.snapshot_grants(ami_id).values()
+    of_ami, of_snapshots = amis.grants(ami_id), amis.snapshot_grants(amis.get(ami_id).snapshot_ids).values()
     return tuple(
         grant
         for grant in grants
@@ -133,7 +133,7 @@ def _not_given(amis: Amis, ami_id: AmiId, grants: Iterable[Grant]) -> tuple[Gran
 
 def _still_given(amis: Amis, ami_id: AmiId, grants: Iterable[Grant]) -> tuple[Grant, ...]:
     """Those that the AMI has, or any of its snapshots."""
-    given = amis.grants(ami_id).union(*amis.snapshot_grants(ami_id).values())
+    given = amis.grants(ami_id).union(*amis.snapshot_grants(amis.get(ami_id).snapshot_ids).values())
     return tuple(grant for grant in grants if grant in given)
 
 

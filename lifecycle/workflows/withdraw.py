@@ -1,20 +1,23 @@
 """Take an AMI out of use so that it can be brought back: what `ami disable` and a prune have in common."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from lifecycle.config.target import Target
-from lifecycle.domain.ami import AmiId, AmiState, AmiStatus, Tag
+from lifecycle.domain.ami import AmiId, AmiState, AmiStatus, Grant, Tag
 from lifecycle.domain.moments import iso_text
 from lifecycle.domain.permissions import READ_AMIS, READ_GRANTS
 from lifecycle.errors import CapctlError
 from lifecycle.ports import Ports
 from lifecycle.ports.amis import Amis
 from lifecycle.workflows.ami_status import require_snapshot_tags, require_tags
+from lifecycle.workflows.ami_uses import grants_on
 
 WITHDRAW = (
     *READ_AMIS,
     *READ_GRANTS,
     "ec2:CreateTags",
+    "ec2:DeleteTags",
     "ec2:DescribeSnapshots",
     "ec2:DisableImage",
     "ec2:ModifySnapshotAttribute",
@@ -23,24 +26,28 @@ WITHDRAW = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Withdrawal:
-    """An AMI that was withdrawn, and the tags that say so."""
+    """An AMI that was withdrawn, the tags that say so, and who had a grant, which does not come back."""
 
     tags: dict[str, str]
+    taken: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        return AmiStatus.DISABLED
+        return f"{AmiStatus.DISABLED}; taken from {', '.join(self.taken)}" if self.taken else AmiStatus.DISABLED
 
 
 def withdraw(ports: Ports, target: Target, ami_id: AmiId) -> Withdrawal:
     """Let nobody start instances of the AMI, take its grants and those of its snapshots away, and tag both with when that was.
 
-    One that is withdrawn keeps the moment that it tells.
+    One that was off and withdrawn when this began keeps the moment that it tells. Any other loses it before it is disabled and gets the
+    present one afterwards: killed in between, it tells none, and the next run gives it one.
     """
-    before = ports.amis.get(ami_id)
+    before, taken = ports.amis.get(ami_id), frozenset[Grant]()
+    if not before.withdrawn_since:
+        ports.amis.untag(ami_id, [Tag.DISABLED_AT.value])
     # EC2 disables only what works; from an AMI that it gave up nothing can be started anyway.
     if not before.state.is_dead:
+        taken = grants_on(ports.amis, before)
         ports.amis.disable(ami_id)
-    # Afterwards, so that the grace never begins before it.
     since = before.tags[Tag.DISABLED_AT] if before.withdrawn_since else iso_text(ports.clock.now())
     tags = {
         Tag.STATUS.value: AmiStatus.DISABLED.value,
@@ -49,7 +56,7 @@ def withdraw(ports: Ports, target: Target, ami_id: AmiId) -> Withdrawal:
         Tag.PROJECT.value: target.project,
     }
     ports.amis.tag(ami_id, tags)
-    return Withdrawal(tags=tags)
+    return Withdrawal(tags=tags, taken=told_grants(taken))
 
 
 def require_withdrawn(amis: Amis, ami_id: AmiId, withdrawal: Withdrawal) -> None:
@@ -57,7 +64,7 @@ def require_withdrawn(amis: Amis, ami_id: AmiId, withdrawal: Withdrawal) -> None
     found = amis.get(ami_id)
     if not found.is_off:
         raise _not_disabled(ami_id, f"`{found.state}`")
-    if not found.state.is_dead and (left := grants_on(amis, ami_id)):
+    if not found.state.is_dead and (left := told_grants(grants_on(amis, found))):
         raise _not_disabled(ami_id, f"shared with `{left[0]}`")
     require_tags(found, withdrawal.tags)
     # Of an AMI that EC2 gave up there may be none.
@@ -65,10 +72,9 @@ def require_withdrawn(amis: Amis, ami_id: AmiId, withdrawal: Withdrawal) -> None
         require_snapshot_tags(amis, found, withdrawal.tags)
 
 
-def grants_on(amis: Amis, ami_id: AmiId) -> tuple[str, ...]:
-    """Who else may start the AMI or copy its snapshots."""
-    of_snapshots = amis.snapshot_grants(ami_id).values()
-    return tuple(sorted({str(grant) for grant in amis.grants(ami_id).union(*of_snapshots)}))
+def told_grants(grants: Iterable[Grant]) -> tuple[str, ...]:
+    """Whom they are for, in the order of the alphabet."""
+    return tuple(sorted(map(str, grants)))
 
 
 def _not_disabled(ami_id: AmiId, what: str) -> CapctlError:

@@ -24,15 +24,18 @@ REGION = "us-west-2"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """AMIs in us-west-2 and in another region, a parameter that names a base AMI, and a way to make AMIs from an instance.
+    """AMIs in us-west-2 and in another region, a parameter that names a base AMI, and ways to make AMIs from an instance, or from
+    snapshots, and to let an account copy a snapshot.
 
-    `make`: (name, tags) -> (AMI, instance).
+    `make`: (name, tags) -> (AMI, instance), `register`: (name, snapshots) -> AMI, `share_snapshot`: (snapshot, account).
     """
 
     amis: Amis
     elsewhere: Amis
     parameter: str
     make: Callable[[str, dict[str, str]], tuple[AmiRecord, str]]
+    register: Callable[[str, tuple[str, ...]], AmiRecord]
+    share_snapshot: Callable[[str, str], None]
 
 
 @pytest.fixture(params=["fake", pytest.param("emulator", marks=pytest.mark.rehearsal)])
@@ -50,7 +53,14 @@ def _in_memory() -> Account:
         instance_id = f"i-{uuid.uuid4().hex[:17]}"
         return amis.add(name, instance_id=instance_id, tags=tags), instance_id
 
-    return Account(amis=amis, elsewhere=FakeAmis(), parameter=BASE_PARAMETER, make=make)
+    return Account(
+        amis=amis,
+        elsewhere=FakeAmis(),
+        parameter=BASE_PARAMETER,
+        make=make,
+        register=amis.register,
+        share_snapshot=lambda snapshot, account: amis.set_snapshot_grants(snapshot, Grant(account=account)),
+    )
 
 
 def _emulated(session: AwsSession, base_ami: str, parameter: str) -> Account:
@@ -65,7 +75,24 @@ def _emulated(session: AwsSession, base_ami: str, parameter: str) -> Account:
         ec2.terminate_instances(InstanceIds=[instance_id])
         return amis.get(AmiId(made["ImageId"])), instance_id
 
-    return Account(amis=amis, elsewhere=Ec2Amis(session, "eu-west-1"), parameter=parameter, make=make)
+    def register(name: str, snapshot_ids: tuple[str, ...]) -> AmiRecord:
+        disks = [{"DeviceName": "/dev/xvda", "Ebs": {"SnapshotId": snapshot}} for snapshot in snapshot_ids]
+        made = ec2.register_image(Name=name, RootDeviceName="/dev/xvda", BlockDeviceMappings=disks)
+        return amis.get(AmiId(made["ImageId"]))
+
+    def share_snapshot(snapshot_id: str, account: str) -> None:
+        ec2.modify_snapshot_attribute(
+            SnapshotId=snapshot_id, Attribute="createVolumePermission", OperationType="add", UserIds=[account]
+        )
+
+    return Account(
+        amis=amis,
+        elsewhere=Ec2Amis(session, "eu-west-1"),
+        parameter=parameter,
+        make=make,
+        register=register,
+        share_snapshot=share_snapshot,
+    )
 
 
 @pytest.fixture
@@ -207,13 +234,28 @@ def test_accounts_may_copy_the_snapshots_as_long_as_they_may_start_the_ami(accou
     for _ in range(2):
         account.amis.change_grants(made.id, add=[other, unit])
     assert account.amis.grants(made.id) == {other, unit}
-    assert account.amis.snapshot_grants(made.id) == {snapshot: {other}}
+    assert account.amis.snapshot_grants(made.snapshot_ids) == {snapshot: {other}}
     for _ in range(2):
         account.amis.change_grants(made.id, remove=[other])
-    assert account.amis.snapshot_grants(made.id) == {snapshot: frozenset()}
+    assert account.amis.snapshot_grants(made.snapshot_ids) == {snapshot: frozenset()}
     account.amis.change_grants(made.id, add=[other])
     account.amis.disable(made.id)
-    assert account.amis.snapshot_grants(made.id) == {snapshot: frozenset()}
+    assert account.amis.snapshot_grants(made.snapshot_ids) == {snapshot: frozenset()}
+
+
+def test_snapshot_that_two_amis_have_keeps_its_tags_and_grants_when_one_is_changed(account: Account, name: str) -> None:
+    made, _ = account.make(name, {})
+    account.amis.tag(made.id, {Tag.RUN.value: "r1"})
+    other = account.register(f"{name}-by-hand", made.snapshot_ids)
+    assert account.amis.holders(made.snapshot_ids) == {made.snapshot_ids[0]: {made.id, other.id}}
+    account.share_snapshot(made.snapshot_ids[0], "210987654321")
+    account.amis.disable(made.id)
+    account.amis.tag(made.id, {Tag.RUN.value: "r2"})
+    account.amis.untag(made.id, [Tag.RUN])
+    assert [snapshot.tags for snapshot in account.amis.snapshots(made.snapshot_ids)] == [{Tag.RUN: "r1"}]
+    assert account.amis.snapshot_grants(made.snapshot_ids) == {made.snapshot_ids[0]: {Grant(account="210987654321")}}
+    assert account.amis.deregister(made.id) == made.snapshot_ids
+    assert account.amis.holders(made.snapshot_ids) == {made.snapshot_ids[0]: {other.id}}
 
 
 def test_tags_are_taken_off_the_ami_and_its_snapshots(account: Account, name: str) -> None:

@@ -34,6 +34,7 @@ from lifecycle.workflows.list_amis import AmiDetails, AmiList, ListedAmi
 from lifecycle.workflows.list_channels import ChannelState
 from lifecycle.workflows.prune import Pruning
 from lifecycle.workflows.prune_steps import DeregisterAmi
+from lifecycle.workflows.prune_world import Scan
 from lifecycle.workflows.status import ReleaseStatus, Status
 from lifecycle.workflows.sweep import Swept
 from lifecycle.workflows.verify_ami import AmiReport
@@ -269,7 +270,7 @@ SAMPLES: dict[str, dict[str, Any]] = {
     "ami-deprecation": ami_documents.ami_deprecation(
         replace(_AMI, deprecated_at="2027-03-31T18:00:00.000Z"), changed=True
     ),
-    "ami-disable": ami_documents.ami_disable(_WITHDRAWN, changed=True),
+    "ami-disable": ami_documents.ami_disable(_WITHDRAWN, taken_from=("210987654321",), changed=True),
     "ami-share": ami_documents.ami_share(
         _AMI.id,
         _GRANTS,
@@ -282,7 +283,7 @@ SAMPLES: dict[str, dict[str, Any]] = {
     "ami-list": ami_documents.ami_list(AmiList(amis=(_LISTED,), unread=_UNREAD, at=datetime.fromisoformat(_AT))),
     "ami-prune": ami_removal_documents.ami_prune(
         _PRUNING,
-        Done(results=((DeregisterAmi(ports=FakePorts(), target=make_target(Path()), ami=_AMI), Removal()),)),
+        Done(results=((DeregisterAmi(scan=Scan(ports=FakePorts(), target=make_target(Path())), ami=_AMI), Removal()),)),
         now=datetime.fromisoformat("2027-01-30T15:07:02+00:00"),
     ),
     "ami-sweep": ami_removal_documents.ami_sweep(Swept(verdicts=(_VERDICT,), is_changed=True)),

@@ -29,7 +29,7 @@ class FakeAmis:
         self.snapshot_states: dict[str, str | None] = {}
         self._orphans: dict[str, AmiRecord] = {}
         self._grants: dict[AmiId, frozenset[Grant]] = {}
-        self._snapshot_grants: dict[AmiId, frozenset[Grant]] = {}
+        self._snapshot_grants: dict[str, frozenset[Grant]] = {}
         self.encrypts_by_default_key = False
         self.course: dict[AmiId, list[AmiState | None]] = {}
         self._made = 0
@@ -61,6 +61,10 @@ class FakeAmis:
     def change(self, ami_id: AmiId, *, state: AmiState) -> None:
         """What happens to an AMI by itself."""
         self._own[ami_id] = replace(self._own[ami_id], state=state)
+
+    def launched(self, ami_id: AmiId, at: str) -> None:
+        """What EC2 tells, up to a day later, of the last instance that was started from it."""
+        self._own[ami_id] = replace(self._own[ami_id], last_launched=at)
 
     def resolve_base(self, reference: str) -> AmiId:
         if not reference.startswith("/"):
@@ -109,7 +113,8 @@ class FakeAmis:
         self._orphans |= dict.fromkeys(gone.snapshot_ids, gone)
 
     def _snapshots(self) -> dict[str, SnapshotRecord]:
-        of = self._orphans | {snapshot: ami for ami in self._own.values() for snapshot in ami.snapshot_ids}
+        # The first of those that have it is the one that it was made for.
+        of = self._orphans | {one: ami for ami in reversed(self._own.values()) for one in ami.snapshot_ids}
         return {
             snapshot: SnapshotRecord(
                 id=snapshot,
@@ -131,13 +136,13 @@ class FakeAmis:
 
     def tag(self, ami_id: AmiId, tags: dict[str, str]) -> None:
         self._own[ami_id] = replace(self.get(ami_id), tags=self.get(ami_id).tags | tags)
-        for snapshot in self._own[ami_id].snapshot_ids:
+        for snapshot in self._sole_snapshots(ami_id):
             self.snapshot_tags[snapshot] = self.snapshot_tags.get(snapshot, {}) | tags
 
     def untag(self, ami_id: AmiId, keys: Collection[str]) -> None:
         ami = self.get(ami_id)
         self._own[ami_id] = replace(ami, tags={key: value for key, value in ami.tags.items() if key not in keys})
-        for snapshot in ami.snapshot_ids:
+        for snapshot in self._sole_snapshots(ami_id):
             tags = self.snapshot_tags.get(snapshot, {})
             self.snapshot_tags[snapshot] = {key: value for key, value in tags.items() if key not in keys}
 
@@ -152,7 +157,8 @@ class FakeAmis:
     def disable(self, ami_id: AmiId) -> None:
         self._own[ami_id] = replace(self.get(ami_id), state=AmiState.DISABLED)
         self._grants.pop(ami_id, None)
-        self._snapshot_grants.pop(ami_id, None)
+        for snapshot in self._sole_snapshots(ami_id):
+            self._snapshot_grants.pop(snapshot, None)
 
     def enable(self, ami_id: AmiId) -> None:
         if self.get(ami_id).state is AmiState.DISABLED:
@@ -167,16 +173,30 @@ class FakeAmis:
         if add and self.encrypts_by_default_key:
             raise CapctlError("ami-not-shareable", f"`{ami_id}` is encrypted with the account's default EBS key")
         self._grants[ami_id] = (self.grants(ami_id) | set(add)) - set(remove)
-        of_snapshots = self._snapshot_grants.get(ami_id, frozenset())
         accounts = {grant for grant in add if grant.account}
-        self._snapshot_grants[ami_id] = (of_snapshots | accounts) - set(remove)
+        for snapshot in self.get(ami_id).snapshot_ids:
+            given = self._snapshot_grants.get(snapshot, frozenset())
+            self._snapshot_grants[snapshot] = (given | accounts) - set(remove)
 
-    def lose_snapshot_grants(self, ami_id: AmiId) -> None:
-        """What a change of grants leaves that was cut off after the AMI's own."""
-        self._snapshot_grants.pop(ami_id, None)
+    def set_snapshot_grants(self, snapshot_id: str, *grants: Grant) -> None:
+        """What somebody did by hand, or a change of grants left that was cut off after the AMI's own."""
+        self._snapshot_grants[snapshot_id] = frozenset(grants)
 
-    def snapshot_grants(self, ami_id: AmiId) -> dict[str, frozenset[Grant]]:
-        return {snapshot: self._snapshot_grants.get(ami_id, frozenset()) for snapshot in self.get(ami_id).snapshot_ids}
+    def snapshot_grants(self, snapshot_ids: Collection[str]) -> dict[str, frozenset[Grant]]:
+        return {snapshot: self._snapshot_grants.get(snapshot, frozenset()) for snapshot in snapshot_ids}
+
+    def holders(self, snapshot_ids: Collection[str]) -> dict[str, frozenset[AmiId]]:
+        return {one: frozenset(ami.id for ami in self._own.values() if one in ami.snapshot_ids) for one in snapshot_ids}
+
+    def register(self, name: str, snapshot_ids: tuple[str, ...]) -> AmiRecord:
+        """What `RegisterImage` makes by hand: an AMI of snapshots that another has already."""
+        made = self.add(name)
+        self._own[made.id] = replace(made, snapshot_ids=snapshot_ids)
+        return self._own[made.id]
+
+    def _sole_snapshots(self, ami_id: AmiId) -> tuple[str, ...]:
+        ami = self.get(ami_id)
+        return ami.sole_snapshots(self.holders(ami.snapshot_ids))
 
     def copy_from(self, region: str, ami: AmiRecord, *, tags: dict[str, str]) -> AmiId:
         copy = self.add(ami.name)

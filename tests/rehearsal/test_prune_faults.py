@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from threading import Lock
 from typing import Any, cast
@@ -21,6 +22,7 @@ from lifecycle.ports import Ports
 from lifecycle.rehearsal.emulator.launch import Emulator, EmulatorOptions
 from lifecycle.workflows.execute import execute
 from lifecycle.workflows.prune import plan_prune
+from tests.dev.iam import command_actions
 from tests.fakes.clock import FakeClock
 from tests.fakes.ports import FakePorts
 from tests.fakes.runs import RUN
@@ -30,7 +32,7 @@ pytestmark = pytest.mark.rehearsal
 
 SERVICES = ("ec2", "autoscaling", "batch", "ssm")
 LONG_AGO = "2026-01-01T00:00:00+00:00"
-CHANGES = ("CreateTags", "DisableImage", "DeregisterImage", "DeleteSnapshot")
+CHANGES = ("CreateTags", "DeleteTags", "DisableImage", "DeregisterImage", "DeleteSnapshot")
 # The answer of a call that AWS refused, as botocore takes it from a hook.
 THROTTLED = (503, {"Error": {"Code": "RequestLimitExceeded", "Message": "too many"}, "ResponseMetadata": {}})
 FAILED = (500, {"Error": {"Code": "InternalError", "Message": "an internal error"}, "ResponseMetadata": {}})
@@ -48,6 +50,7 @@ class Faults:
 
     def __init__(self, session: AwsSession) -> None:
         self.counts: Counter[str] = Counter()
+        self.asked: set[str] = set()  # as IAM names the actions
         self.failing: tuple[str, int, Any] | None = None
         self._lock = Lock()
         for service in SERVICES:
@@ -61,11 +64,13 @@ class Faults:
 
     def disarm(self) -> None:
         self.counts.clear()
+        self.asked.clear()
         self.failing = None
 
     def _before(self, model: Any, **_: Any) -> Any:
         with self._lock:
             self.counts[model.name] += 1
+            self.asked.add(f"{model.service_model.service_name}:{model.name}")
             if self.failing and self.failing[2] is not LOST and self._is_it(model):
                 status, answer = self.failing[2]
                 return _Response(status), answer
@@ -168,6 +173,42 @@ def test_world_comes_to_its_end_without_a_fault(stage: tuple[World, Faults]) -> 
     assert world.prune() is None
     assert world.is_right()
     assert set(CHANGES) <= faults.counts.keys()
+
+
+def test_prune_asks_for_what_its_row_of_permissions_says(stage: tuple[World, Faults]) -> None:
+    world, faults = stage
+    world.begin()
+    for ami in world.ports.amis.list("vision"):
+        world.ec2.create_tags(Resources=[ami.id], Tags=[{"Key": Tag.DISABLED_AT.value, "Value": LONG_AGO}])
+    faults.disarm()
+    (snapshot,) = world.ports.amis.get(world.unused).snapshot_ids
+    with grant_in_between(world, snapshot):
+        assert world.prune() is None
+    assert world.ports.amis.snapshot_grants([snapshot]) == {snapshot: frozenset()}
+    # The pointer, the channels and Pulumi's state are not in this world, and no lock names a base.
+    real = {
+        action for action in command_actions()["ami prune"] if action.split(":")[0] in {"ec2", "autoscaling", "batch"}
+    }
+    assert {action for action in faults.asked if not action.startswith("ssm:")} == real
+
+
+@contextmanager
+def grant_in_between(world: World, snapshot_id: str) -> Iterator[None]:
+    """Somebody shares a snapshot after it was proven that nobody needs its AMI."""
+
+    def share(**_: Any) -> None:
+        events.unregister("before-call.ec2.DeleteTags", share)
+        world.ec2.modify_snapshot_attribute(
+            SnapshotId=snapshot_id,
+            Attribute="createVolumePermission",
+            OperationType="add",
+            UserIds=["210987654321"],
+        )
+
+    events = world.ec2.meta.events
+    events.register("before-call.ec2.DeleteTags", share)
+    yield
+    events.unregister("before-call.ec2.DeleteTags", share)
 
 
 @pytest.mark.parametrize("way", WAYS, ids=["throttled", "failed", "answer lost"])

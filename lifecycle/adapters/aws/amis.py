@@ -116,13 +116,29 @@ class Ec2Amis:
             snapshots = self._ec2.describe_snapshots(Filters=wanted)["Snapshots"] if wanted[0]["Values"] else []
         return next(filter(None, (instance_of(snapshot.get("Description", "")) for snapshot in snapshots)), "")
 
+    def holders(self, snapshot_ids: Collection[str]) -> dict[str, frozenset[AmiId]]:
+        wanted = sorted(set(snapshot_ids))
+        found: dict[str, set[AmiId]] = {snapshot: set() for snapshot in wanted}
+        with translated("reading which AMIs have snapshots"):
+            for values in batches(wanted):
+                pages = self._ec2.get_paginator("describe_images").paginate(
+                    Owners=["self"],
+                    IncludeDisabled=True,
+                    Filters=[{"Name": "block-device-mapping.snapshot-id", "Values": values}],
+                    PaginationConfig={"PageSize": _PAGE},
+                )
+                for ami in (ami_record(image) for page in pages for image in page["Images"]):
+                    for snapshot in found.keys() & ami.snapshot_ids if ami.state is not AmiState.DEREGISTERED else ():
+                        found[snapshot].add(ami.id)
+        return {snapshot: frozenset(amis) for snapshot, amis in found.items()}
+
     def tag(self, ami_id: AmiId, tags: dict[str, str]) -> None:
-        resources = [ami_id, *self.get(ami_id).snapshot_ids]
+        resources = [ami_id, *self._sole_snapshots(ami_id)]
         with translated(f"tagging AMI `{ami_id}`"):
             self._ec2.create_tags(Resources=resources, Tags=_pairs(tags))
 
     def untag(self, ami_id: AmiId, keys: Collection[str]) -> None:
-        resources = [ami_id, *self.get(ami_id).snapshot_ids]
+        resources = [ami_id, *self._sole_snapshots(ami_id)]
         with translated(f"taking tags off AMI `{ami_id}`"):
             self._ec2.delete_tags(Resources=resources, Tags=[{"Key": key} for key in sorted(keys)])
 
@@ -142,7 +158,7 @@ class Ec2Amis:
             with translated(f"disabling AMI `{ami_id}`"):
                 self._ec2.disable_image(ImageId=ami_id)
         # EC2 takes the AMI's own grants away; whoever has one on a snapshot could still make an AMI of it.
-        for snapshot, grants in self.snapshot_grants(ami_id).items():
+        for snapshot, grants in self.snapshot_grants(self._sole_snapshots(ami_id)).items():
             if grants:
                 self._change_snapshot(snapshot, add=(), remove=grants)
 
@@ -169,9 +185,9 @@ class Ec2Amis:
         for snapshot in self.get(ami_id).snapshot_ids if any(accounts) else ():
             self._change_snapshot(snapshot, add=accounts[0], remove=accounts[1])
 
-    def snapshot_grants(self, ami_id: AmiId) -> dict[str, frozenset[Grant]]:
+    def snapshot_grants(self, snapshot_ids: Collection[str]) -> dict[str, frozenset[Grant]]:
         found = {}
-        for snapshot in self.get(ami_id).snapshot_ids:
+        for snapshot in snapshot_ids:
             with translated(f"reading who may copy snapshot `{snapshot}`"):
                 answer = self._ec2.describe_snapshot_attribute(SnapshotId=snapshot, Attribute="createVolumePermission")
             found[snapshot] = _grants(answer["CreateVolumePermissions"])
@@ -200,6 +216,10 @@ class Ec2Amis:
 
     def deregister(self, ami_id: AmiId) -> tuple[str, ...]:
         return deregister(self._ec2, ami_id, self.get(ami_id).snapshot_ids)
+
+    def _sole_snapshots(self, ami_id: AmiId) -> tuple[str, ...]:
+        ami = self.get(ami_id)
+        return ami.sole_snapshots(self.holders(ami.snapshot_ids))
 
     def _change_snapshot(self, snapshot_id: str, *, add: Collection[Grant], remove: Collection[Grant]) -> None:
         with _default_key_told(snapshot_id), translated(f"changing who may copy snapshot `{snapshot_id}`"):

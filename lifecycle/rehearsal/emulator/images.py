@@ -225,6 +225,20 @@ class ImageActions(AmisResponse):  # type: ignore[misc]
             self.ec2_backend.snapshots[snapshot_id].add_tags(tags.get("snapshot", {}))
         return ActionResult({"ImageId": ami.id})
 
+    def register_image(self) -> ActionResult:
+        answer = super().register_image()
+        given = [
+            item["Ebs"]["SnapshotId"] for item in self._get_param("BlockDeviceMappings", []) or [] if "Ebs" in item
+        ]
+        if given:
+            ami, of = self.ec2_backend.amis[answer.result["ImageId"]], self.ec2_backend.snapshots
+            disks = ((of[one], of[one].volume) for one in given)
+            ami.mappings = [
+                _mapping(ami.root_device_name, snapshot, volume, size_gib=volume.size, volume_type="gp3")
+                for snapshot, volume in disks
+            ]
+        return answer
+
     def deregister_image(self) -> ActionResult:
         self.error_on_dryrun()
         ami_id = self._get_param("ImageId")

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from lifecycle.config.target import Target
 from lifecycle.domain.ami import AmiId, AmiRecord, AmiState, Grant, Tag
 from lifecycle.domain.channel import Channel, Note
+from lifecycle.domain.models import ModelFile, model_set
 from lifecycle.domain.plan import Done
 from lifecycle.domain.retention import Fate
 from lifecycle.domain.usage import Unread, Use
-from lifecycle.errors import CapctlError
+from lifecycle.errors import CapctlError, Denied
+from lifecycle.ports import Ports
+from lifecycle.workflows.bake_inputs import present_inputs
 from lifecycle.workflows.disable_ami import plan_disable
 from lifecycle.workflows.execute import execute
 from lifecycle.workflows.prune import Pruning, plan_prune, unproven
-from tests.fakes.amis import FakeAmis
+from tests.fakes.amis import BASE_AMI, FakeAmis
 from tests.fakes.channels import FakeChannels
+from tests.fakes.faults import Broken
 from tests.fakes.pointers import pointer_at
 from tests.fakes.ports import FakePorts
 from tests.fakes.releases import make_release
@@ -63,6 +70,13 @@ class Scene:
         return [ami.id for ami in self.ports.amis.list("vision")]
 
 
+OTHER = Grant(account="210987654321")
+
+
+def refuse(*_: object) -> None:
+    raise Denied("permission-denied", "AWS refused it")
+
+
 @pytest.fixture
 def scene(tmp_path: Path) -> Scene:
     return Scene(tmp_path)
@@ -101,13 +115,44 @@ def test_ami_that_is_wanted_stays(scene: Scene, source: str) -> None:
     assert pruning.unread == ()
 
 
+def locked(scene: Scene) -> AmiRecord:
+    """A proven AMI of what the lock, the base and the recipe are now."""
+    scene.ports.model_lock.write(model_set((ModelFile(path="models/age.onnx", bytes=3, sha256="0" * 64),)))
+    scene.ports.amis.parameters[scene.target.settings.ami.base] = BASE_AMI
+    _, inputs = present_inputs(scene.ports, scene.target)
+    ami = scene.ami(inputs.ami_name("vision"))
+    scene.ports.amis.tag(ami.id, {Tag.BAKE_DIGEST.value: inputs.digest})
+    return ami
+
+
+def test_ami_of_the_present_lock_stays_though_no_channel_names_it(scene: Scene) -> None:
+    wanted, other = locked(scene), scene.ami("other")
+    reasons = {one.ami.id: one.reasons for one in scene.plan().verdicts}
+    assert reasons == {wanted.id: ("a bake would give it now",), other.id: ("nothing uses it",)}
+
+
+def test_without_a_lock_the_other_rules_go_on_and_that_is_said(scene: Scene) -> None:
+    scene.ami()
+    assert [one.fate for one in scene.plan().verdicts] == [Fate.DISABLE]
+    assert "There is no models.lock.yaml" in scene.ports.ui.lines[-1]
+
+
+def test_base_that_cannot_be_read_keeps_everything(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    locked(scene)
+    scene.ami("other")
+    monkeypatch.setattr(FakeAmis, "resolve_base", refuse)
+    pruning = scene.plan()
+    assert [one.source for one in pruning.unread] == ["what a bake would give"]
+    assert pruning.plan.steps == ()
+
+
 def test_unread_source_keeps_everything_and_fails_the_command(scene: Scene) -> None:
     scene.disabled("first")
     scene.ami("second")
     scene.ports.ami_users.unread.append(Unread(source="instances", why="AWS refused reading instances"))
     pruning = scene.plan()
     assert pruning.plan.steps == ()
-    failure = unproven(pruning.unread)
+    failure = unproven(pruning, None)
     assert failure is not None
     assert (failure.code, failure.details) == ("use-unproven", ("instances: AWS refused reading instances",))
 
@@ -148,9 +193,42 @@ def test_use_that_appears_after_the_plan_stops_the_step(scene: Scene, is_disable
 
 def test_shared_ami_stays_and_makes_room_for_the_next(scene: Scene) -> None:
     shared, other, unasked = scene.ami("a"), scene.ami("b"), scene.ami("c")
-    scene.ports.amis.change_grants(shared.id, add=[Grant(account="210987654321")])
+    scene.ports.amis.change_grants(shared.id, add=[OTHER])
     fates = {verdict.ami.id: verdict.fate for verdict in scene.plan(most=1).verdicts}
     assert fates == {shared.id: Fate.KEEP, other.id: Fate.DISABLE, unasked.id: Fate.KEEP}
+
+
+def test_one_scan_serves_the_steps_of_a_minute(scene: Scene) -> None:
+    for name in ("a", "b", "c"):
+        scene.ami(name)
+    plan, before = scene.plan().plan, scene.ports.ami_users.scans
+    execute(replace(plan, steps=plan.steps[:2]), scene.ports, RUN)
+    assert scene.ports.ami_users.scans == before + 1
+    scene.ports.clock.sleep(61)
+    execute(replace(plan, steps=plan.steps[2:]), scene.ports, RUN)
+    assert scene.ports.ami_users.scans == before + 2
+
+
+def test_channel_that_names_an_ami_within_that_minute_keeps_it(scene: Scene) -> None:
+    first, second = scene.ami("a"), scene.ami("b")
+    plan = scene.plan().plan
+    execute(replace(plan, steps=plan.steps[:1]), scene.ports, RUN)
+    left = {first.id, second.id} - {ami.id for ami in scene.ports.amis.own() if ami.is_off}
+    scene.ports.channels.write(Channel("prod"), left.pop(), Note(by="ann"), is_first=True)
+    assert outcomes(execute(replace(plan, steps=plan.steps[1:]), scene.ports, RUN)) == ["kept: channel prod names it"]
+
+
+def test_scan_that_fails_before_a_change_ends_in_a_failure_and_is_not_tried_again(scene: Scene) -> None:
+    scene.ami("a")
+    scene.ami("b")
+    pruning, before = scene.plan(), scene.ports.ami_users.scans
+    scene.ports.ami_users.unread.append(Unread(source="instances", why="throttled"))
+    done = execute(pruning.plan, scene.ports, RUN)
+    assert outcomes(done) == ["kept: not known whether it is used: instances could not be read"] * 2
+    assert scene.ports.ami_users.scans == before + 1
+    failure = unproven(pruning, done)
+    assert failure is not None
+    assert (failure.code, failure.details) == ("use-unproven", ("instances: throttled",))
 
 
 def test_ami_that_another_run_removed_is_nothing_to_do(scene: Scene) -> None:
@@ -178,6 +256,19 @@ def test_ami_that_was_withdrawn_by_hand_keeps_its_moment(scene: Scene) -> None:
     assert outcomes(scene.prune()) == ["deregistered"]
 
 
+@pytest.mark.parametrize("is_lost", [False, True])
+@pytest.mark.parametrize("at", range(16))
+def test_run_that_failed_halfway_never_lets_an_older_moment_count(scene: Scene, at: int, is_lost: bool) -> None:
+    ami = scene.disabled()
+    scene.ports.amis.enable(ami.id)
+    ports = cast("Ports", Broken(scene.ports, "amis", at=at, is_lost=is_lost))
+    with suppress(CapctlError):
+        execute(plan_prune(ports, scene.target, most=10).plan, ports, RUN)
+    assert [one.fate for one in scene.plan().verdicts] in ([Fate.DISABLE], [Fate.KEEP])
+    scene.prune()
+    assert scene.plan().verdicts[0].reasons == ("disabled, goes after 2026-04-16 00:00:00Z",)
+
+
 def test_ami_that_was_enabled_by_hand_gets_another_grace(scene: Scene) -> None:
     ami = scene.disabled()
     scene.ports.amis.enable(ami.id)
@@ -185,9 +276,53 @@ def test_ami_that_was_enabled_by_hand_gets_another_grace(scene: Scene) -> None:
     assert scene.prune().results == ()
 
 
-def test_disabled_ami_is_shared_with_nobody(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("is_disabled", [False, True])
+def test_ami_whose_snapshot_others_may_copy_stays(scene: Scene, is_disabled: bool) -> None:
+    ami = scene.disabled() if is_disabled else scene.ami()
+    scene.ports.amis.set_snapshot_grants(ami.snapshot_ids[0], OTHER)
+    assert [(one.fate, one.reasons) for one in scene.plan().verdicts] == [(Fate.KEEP, ("shared with 210987654321",))]
+
+
+def test_ami_of_which_it_is_not_told_who_may_copy_its_snapshots_stays(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene.ami()
+    monkeypatch.setattr(FakeAmis, "snapshot_grants", refuse)
+    assert [one.reasons for one in scene.plan().verdicts] == [("not known with whom it is shared",)]
+
+
+def test_snapshot_that_others_may_copy_stays_after_its_ami(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     ami = scene.ami()
-    monkeypatch.setattr(FakeAmis, "snapshot_grants", lambda *_: {"snap-1": {Grant(account="210987654321")}})
+    scene.ports.amis.orphan(ami.id)
+    scene.ports.amis.set_snapshot_grants(ami.snapshot_ids[0], OTHER)
+    assert [(one.fate, one.reasons) for one in scene.plan().orphans] == [(Fate.KEEP, ("shared with 210987654321",))]
+    monkeypatch.setattr(FakeAmis, "snapshot_grants", refuse)
+    assert [one.reasons for one in scene.plan().orphans] == [("not known with whom it is shared",)]
+
+
+def test_grant_that_comes_between_proof_and_change_is_taken_away_and_told(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ami = scene.ami()
+    untag = FakeAmis.untag
+
+    def share_and_untag(amis: FakeAmis, ami_id: AmiId, keys: Collection[str]) -> None:
+        amis.change_grants(ami_id, add=[OTHER])
+        untag(amis, ami_id, keys)
+
+    monkeypatch.setattr(FakeAmis, "untag", share_and_untag)
+    assert outcomes(scene.prune()) == ["disabled; taken from 210987654321"]
+    assert scene.ports.amis.grants(ami.id) == frozenset()
+
+
+def test_disabled_ami_that_is_still_shared_fails_the_step(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    ami = scene.ami()
+
+    def disable(amis: FakeAmis, ami_id: AmiId) -> None:
+        amis.change(ami_id, state=AmiState.DISABLED)
+        amis.set_snapshot_grants(ami.snapshot_ids[0], OTHER)
+
+    monkeypatch.setattr(FakeAmis, "disable", disable)
     with pytest.raises(CapctlError, match="still shared with `210987654321`"):
         scene.prune()
     assert scene.ports.amis.get(ami.id).state is AmiState.DISABLED
@@ -224,6 +359,13 @@ def test_snapshot_whose_ami_lost_the_tag_of_the_project_stays(scene: Scene) -> N
     ami = scene.ami()
     scene.ports.amis.tag(ami.id, {Tag.PROJECT: "another"})
     scene.ports.amis.tag_snapshot(ami.snapshot_ids[0], {Tag.PROJECT: "vision"})
+    assert scene.plan().plan.steps == ()
+
+
+def test_snapshot_that_an_ami_of_another_project_has_is_not_marked(scene: Scene) -> None:
+    ami = scene.ami()
+    scene.ports.amis.register("by hand", ami.snapshot_ids)
+    scene.ports.amis.orphan(ami.id)
     assert scene.plan().plan.steps == ()
 
 

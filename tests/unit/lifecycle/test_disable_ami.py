@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -12,15 +14,17 @@ from lifecycle.domain.channel import CANDIDATE, Channel, Note
 from lifecycle.domain.plan import Plan
 from lifecycle.domain.usage import Unread, Use
 from lifecycle.errors import CapctlError, ExitCode, Inconclusive
+from lifecycle.ports import Ports
 from lifecycle.workflows.disable_ami import plan_disable, plan_enable
 from lifecycle.workflows.execute import execute
 from tests.fakes.amis import FakeAmis
 from tests.fakes.bakes import Scene, names_of
+from tests.fakes.faults import Broken
 from tests.fakes.releases import make_release
 from tests.fakes.runs import RUN
 from tests.fakes.stack import FakeStack
 
-OTHER = Grant(account="210987654321")
+OTHER, PARTNER = Grant(account="210987654321"), Grant(account="321098765432")
 UNREAD = Unread(source="instances", why="AWS refused reading instances")
 
 
@@ -69,7 +73,29 @@ def test_disabled_ami_says_since_when_and_is_shared_with_nobody(scene: Scene, am
     assert (found.state, found.status) == (AmiState.DISABLED, AmiStatus.DISABLED)
     assert found.tags[Tag.DISABLED_AT] == "2026-01-01T00:00:00Z"
     assert scene.amis.grants(ami.id) == frozenset()
-    assert set(scene.amis.snapshot_grants(ami.id).values()) == {frozenset()}
+    assert set(scene.amis.snapshot_grants(ami.snapshot_ids).values()) == {frozenset()}
+
+
+def test_who_loses_a_grant_is_told_before_and_recorded_after(scene: Scene, ami: AmiRecord) -> None:
+    scene.amis.change_grants(ami.id, add=[OTHER])
+    scene.amis.set_snapshot_grants(ami.snapshot_ids[0], PARTNER)
+    disable(scene, ami)
+    begun, ended = scene.ports.journal.entries()[-2:]
+    assert begun.step.endswith("and the grants of 210987654321, 321098765432 are taken away")
+    assert ended.outcome == "disabled; taken from 210987654321, 321098765432"
+
+
+def test_snapshot_that_another_ami_has_keeps_its_tags_and_grants(scene: Scene, ami: AmiRecord) -> None:
+    other = scene.amis.register("by hand", ami.snapshot_ids)
+    (snapshot,) = other.snapshot_ids
+    scene.amis.set_snapshot_grants(snapshot, PARTNER)
+    tags = dict(scene.amis.snapshot_tags[snapshot])
+    disable(scene, ami)
+    enable(scene, ami)
+    disable(scene, ami)
+    assert scene.amis.get(ami.id).status is AmiStatus.DISABLED
+    assert scene.amis.snapshot_tags[snapshot] == tags
+    assert scene.amis.snapshot_grants([snapshot]) == {snapshot: {PARTNER}}
 
 
 def test_disabling_again_changes_nothing_and_keeps_the_time(scene: Scene, ami: AmiRecord) -> None:
@@ -120,7 +146,7 @@ def test_force_withdraws_from_a_release_and_says_who_feels_it(scene: Scene, ami:
     scene.ports.ami_users.unread.append(UNREAD)
     plan = disable(scene, ami, force=True)
     assert plan.because == (
-        f"it is withdrawn from everybody: used by 1 release: {release_id} (candidate); shared with 210987654321; "
+        f"it is withdrawn from everybody: used by 1 release: {release_id} (candidate); "
         "not known whether it is used: instances could not be read"
     )
     assert scene.amis.get(ami.id).status is AmiStatus.DISABLED
@@ -167,6 +193,31 @@ def test_ami_that_was_started_again_since_it_was_disabled_tells_a_new_moment(sce
     scene.ports.clock.sleep(3600)
     disable(scene, ami)
     assert scene.amis.get(ami.id).tags[Tag.DISABLED_AT] == "2026-01-01T01:00:00Z"
+
+
+@pytest.mark.parametrize("is_lost", [False, True])
+@pytest.mark.parametrize("at", range(14))
+def test_disable_that_failed_halfway_tells_no_moment_from_before(
+    scene: Scene, ami: AmiRecord, at: int, is_lost: bool
+) -> None:
+    disable(scene, ami)
+    scene.amis.enable(ami.id)
+    scene.ports.clock.sleep(10 * 86_400)
+    ports = cast("Ports", Broken(scene.ports, "amis", at=at, is_lost=is_lost))
+    with suppress(CapctlError):
+        execute(plan_disable(ports, scene.target, ami.id, force=False), ports, RUN)
+    found = scene.amis.get(ami.id)
+    assert found.state is AmiState.AVAILABLE or found.tags.get(Tag.DISABLED_AT) in {None, "2026-01-11T00:00:00Z"}
+    disable(scene, ami)
+    assert scene.amis.get(ami.id).tags[Tag.DISABLED_AT] == "2026-01-11T00:00:00Z"
+
+
+def test_moment_after_which_an_instance_was_started_counts_no_more(scene: Scene, ami: AmiRecord) -> None:
+    disable(scene, ami)
+    scene.ports.clock.sleep(10 * 86_400)
+    scene.amis.launched(ami.id, "2026-01-05T00:00:00.000Z")
+    disable(scene, ami)
+    assert scene.amis.get(ami.id).tags[Tag.DISABLED_AT] == "2026-01-11T00:00:00Z"
 
 
 def test_grant_that_came_back_is_taken_away_and_the_moment_stays(scene: Scene, ami: AmiRecord) -> None:

@@ -32,10 +32,10 @@ def test_grants_are_given_and_taken_back(scene: Scene, ami: AmiRecord) -> None:
     every = (ACCOUNT, ORGANIZATION, UNIT)
     execute(plan_share(scene.ports, scene.target, ami.id, every), scene.ports, RUN)
     assert scene.amis.grants(ami.id) == set(every)
-    assert scene.amis.snapshot_grants(ami.id) == {ami.snapshot_ids[0]: {ACCOUNT}}
+    assert scene.amis.snapshot_grants(ami.snapshot_ids) == {ami.snapshot_ids[0]: {ACCOUNT}}
     execute(plan_revoke(scene.ports, scene.target, ami.id, every[:2]), scene.ports, RUN)
     assert scene.amis.grants(ami.id) == {UNIT}
-    assert scene.amis.snapshot_grants(ami.id) == {ami.snapshot_ids[0]: frozenset()}
+    assert scene.amis.snapshot_grants(ami.snapshot_ids) == {ami.snapshot_ids[0]: frozenset()}
 
 
 def test_what_is_so_already_is_said_and_changes_nothing(scene: Scene, ami: AmiRecord) -> None:
@@ -54,9 +54,9 @@ def test_only_what_is_lacking_is_changed(scene: Scene, ami: AmiRecord) -> None:
 
 def test_snapshot_that_a_killed_run_left_out_is_shared(scene: Scene, ami: AmiRecord) -> None:
     scene.amis.change_grants(ami.id, add=[ACCOUNT])
-    scene.amis.lose_snapshot_grants(ami.id)
+    scene.amis.set_snapshot_grants(ami.snapshot_ids[0])
     execute(plan_share(scene.ports, scene.target, ami.id, (ACCOUNT,)), scene.ports, RUN)
-    assert scene.amis.snapshot_grants(ami.id) == {ami.snapshot_ids[0]: {ACCOUNT}}
+    assert scene.amis.snapshot_grants(ami.snapshot_ids) == {ami.snapshot_ids[0]: {ACCOUNT}}
 
 
 def test_unproven_ami_is_not_shared_and_can_be_revoked(scene: Scene, ami: AmiRecord) -> None:

@@ -4,6 +4,7 @@ import pytest
 
 from lifecycle.cli.render import columns
 from lifecycle.domain.channel import CANDIDATE
+from lifecycle.domain.models import ModelFile, model_set
 from lifecycle.domain.usage import Unread
 from tests.unit.lifecycle.commands.case import DEPLOYED, Case, Play, World
 
@@ -17,8 +18,9 @@ AGAIN = "Nothing was changed; run again with `--apply`"
 
 
 def later(world: World) -> None:
-    """Once no channel names the AMIs any more."""
+    """Once no channel names the AMIs any more, and a bake would give another."""
     world.ports.channels.delete(CANDIDATE)
+    world.ports.model_lock.write(model_set((ModelFile(path="models/age.onnx", bytes=3, sha256="0" * 64),)))
     world.ports.clock.sleep(100 * 86_400)
 
 
@@ -60,7 +62,7 @@ CASES = [
         words="ami prune --apply --yes",
         given=GIVEN,
         change=later,
-        asked=("amis.disable", "amis.tag"),
+        asked=("amis.untag", "amis.disable", "amis.tag"),
         text=shown((*UNUSED[:4], "disabled"), USED, after="<= $1.50"),
         document={"changed": True},
     ),
