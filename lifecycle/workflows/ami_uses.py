@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 
 from lifecycle.config.target import Target
-from lifecycle.domain.ami import AmiId, Grant
+from lifecycle.domain.ami import AmiId, AmiRecord, AmiState, Grant
 from lifecycle.domain.permissions import LIST_CHANNELS, READ_POINTER, READ_STATE
-from lifecycle.domain.usage import Unread, Use, UseReport
+from lifecycle.domain.usage import Unread, Use, UseReport, shared_text, unread_text, uses_of, uses_text
 from lifecycle.errors import CapctlError, Inconclusive, Interrupted
 from lifecycle.ports import Ports
 from lifecycle.ports.amis import Amis
@@ -87,6 +87,13 @@ def readable_grants(amis: Amis, ami_id: AmiId) -> frozenset[Grant] | None:
         raise
     except CapctlError:
         return None
+
+
+def why_kept(ports: Ports, report: UseReport, ami: AmiRecord) -> tuple[str, ...]:
+    """Why it is not proven that nothing uses an AMI of the target's region; empty when it is. `report` is of `all_uses`."""
+    # EC2 tells the grants of available ones only, and nobody can start another.
+    grants = readable_grants(ports.amis, ami.id) if ami.state is AmiState.AVAILABLE else frozenset[Grant]()
+    return (*unread_text(report.unread), *uses_text(uses_of(ami, report.by_id())), *shared_text(grants))
 
 
 def use_unproven(unread: Sequence[Unread], *, command: str, so: str) -> Inconclusive:

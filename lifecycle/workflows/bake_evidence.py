@@ -1,7 +1,6 @@
 """What the instances of bakes reported, kept in the target's bucket."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 from lifecycle.config.target import Target
@@ -46,12 +45,6 @@ def read_evidence(amis: Amis, objects: ObjectStore, target: Target, ami: AmiReco
         if evidence.instance_id == (instance_id or evidence.instance_id):
             return evidence, digest_of(data)
     return None
-
-
-def reporting_instances(ports: Ports, target: Target) -> frozenset[str]:
-    """The ids of all instances that ever reported to the project."""
-    names = (Path(stored.uri).stem for stored in ports.objects.list(target.uri(Folder.EVIDENCE, "")))
-    return frozenset(name for name in names if name.startswith("i-"))
 
 
 def _evidence_uri(target: Target, key: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import uuid
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from lifecycle.adapters.aws.deregister import delete_snapshot, deregister, snapshots_of
+from lifecycle.adapters.aws.descriptions import made_for
 from lifecycle.adapters.aws.errors import error_code, is_missing, translated
 from lifecycle.adapters.aws.session import AwsSession
 from lifecycle.domain.ami import AmiId, AmiRecord, AmiState, Grant, SnapshotRecord, Tag, parse_ami_id
@@ -25,11 +25,6 @@ _PAGE = 1000  # the most that EC2 gives in one answer
 _GRANTS = {"UserId": "account", "OrganizationArn": "organization", "OrganizationalUnitArn": "unit", "Group": "group"}
 # An AMI, or a snapshot, that is encrypted with the account's default key.
 _NOT_SHAREABLE = {"InvalidParameter", "OperationNotPermitted"}
-# The AMI that EC2 made a snapshot for, by CreateImage or by CopyImage.
-_MADE_FOR = re.compile(
-    r"Created by CreateImage\(i-[0-9a-f]+\) for (ami-[0-9a-f]+)|Copied for DestinationAmi (ami-[0-9a-f]+)"
-)
-_MADE_FROM = re.compile(r"Created by CreateImage\((i-[0-9a-f]+)\)")
 
 
 class Ec2Amis:
@@ -90,6 +85,7 @@ class Ec2Amis:
                 pages = self._ec2.get_paginator("describe_snapshots").paginate(
                     OwnerIds=["self"],
                     Filters=[{"Name": "snapshot-id", "Values": wanted[start : start + _FILTER_VALUES]}],
+                    PaginationConfig={"PageSize": _PAGE},
                 )
                 found += [_snapshot(snapshot) for page in pages for snapshot in page["Snapshots"]]
         return tuple(found)
@@ -120,8 +116,8 @@ class Ec2Amis:
             # AMIs from before EC2 told it carry it in the description of their snapshots; those of others are out of sight.
             wanted = [{"Name": "snapshot-id", "Values": list(snapshots_of(images[0]))}]
             snapshots = self._ec2.describe_snapshots(Filters=wanted)["Snapshots"] if wanted[0]["Values"] else []
-        matches = [_MADE_FROM.search(snapshot.get("Description", "")) for snapshot in snapshots]
-        return next((match[1] for match in matches if match), "")
+        made = [made_for(snapshot.get("Description", "")) for snapshot in snapshots]
+        return next((one.instance_id for one in made if one and one.instance_id), "")
 
     def tag(self, ami_id: AmiId, tags: dict[str, str]) -> None:
         resources = [ami_id, *self.get(ami_id).snapshot_ids]
@@ -253,7 +249,7 @@ def ami_record(image: dict[str, Any]) -> AmiRecord:
 
 
 def _snapshot(snapshot: dict[str, Any]) -> SnapshotRecord:
-    made_for = _MADE_FOR.search(snapshot.get("Description", ""))
+    made = made_for(snapshot.get("Description", ""))
     started = snapshot.get("StartTime")
     return SnapshotRecord(
         id=snapshot["SnapshotId"],
@@ -262,7 +258,7 @@ def _snapshot(snapshot: dict[str, Any]) -> SnapshotRecord:
         full_bytes=snapshot.get("FullSnapshotSizeInBytes"),
         encrypted=snapshot.get("Encrypted", False),
         tags={tag["Key"]: tag["Value"] for tag in snapshot.get("Tags", [])},
-        ami_id=made_for[made_for.lastindex or 0] if made_for else "",
+        ami_id=made.ami_id if made else "",
         started=started.isoformat() if started else "",
     )
 
