@@ -279,6 +279,15 @@ class AmiRecord:
         return goes_on and self.status in {None, AmiStatus.CANDIDATE}
 
     @property
+    def is_half_made(self) -> bool:
+        """Whether no bake and no copy got it to its end: EC2 gave it up, or it never was so far that it could be proven, or used.
+
+        What was proven and brought back after it was withdrawn is a candidate too, and not half-made.
+        """
+        has_come_further = self.last_launched or self.tags.keys() & {Tag.EVIDENCE, Tag.VERIFIED, Tag.COPIED_FROM}
+        return self.is_unfinished and (self.state.is_dead or not has_come_further)
+
+    @property
     def is_deployable(self) -> bool:
         """Whether a release may take it: it is proven, and says which model set it holds."""
         return self.is_proven and bool(self.tags.get(Tag.MODEL_SET))

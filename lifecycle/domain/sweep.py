@@ -1,11 +1,13 @@
 """What runs that ended badly left behind, and which of it may be removed: whatever may still be needed stays."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from lifecycle.domain.ami import AmiRecord, Tag, run_in_name
 from lifecycle.domain.measures import duration_text
+from lifecycle.domain.moments import moment_text, told_moment
 
 # So long a half-made AMI whose content is proven waits for the bake that finishes it.
 FINISHED_WITHIN = timedelta(hours=24)
@@ -32,7 +34,7 @@ class Leftover:
     """One thing in EC2 that a bake makes and that no bake leaves if it ends well. What is not known is "" or None.
 
     `project` and `run_id` are what its tags say, or those of the instance it belongs to; `run_until`: no longer can that run live.
-    `users` are the instances and network interfaces that need it, `instance_id` is the instance that a snapshot was made from.
+    `users` are the instances and network interfaces that need it.
     """
 
     kind: LeftoverKind
@@ -43,7 +45,6 @@ class Leftover:
     created: datetime | None = None
     run_until: datetime | None = None
     users: frozenset[str] = frozenset()
-    instance_id: str = ""
 
     def __str__(self) -> str:
         return f"{self.kind} {self.id}{f' ({self.name})' if self.name else ''}"
@@ -72,8 +73,8 @@ class KnownRun:
 class SweepRules:
     """What there is to decide by.
 
-    `finishable` are AMIs that a bake can go on with, `released` those of releases, `own_instances` the instances that reported to the
-    project. `amis_unclear` says why nothing is known of the releases; then no AMI is removed.
+    `finishable` are AMIs that a bake can go on with. `in_use` says of AMIs and snapshots, by id, why it is not proven that nothing uses
+    them; it is asked of what would otherwise go, and of nothing else.
     """
 
     project: str
@@ -81,9 +82,7 @@ class SweepRules:
     older_than: timedelta
     runs: Mapping[str, KnownRun] = field(default_factory=dict)
     finishable: Collection[str] = ()
-    released: Collection[str] = ()
-    own_instances: Collection[str] = ()
-    amis_unclear: str = ""
+    in_use: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def owner(self, item: Leftover) -> str:
         """The run that made it, or "" where nothing tells."""
@@ -100,6 +99,27 @@ class Verdict:
     run_id: str
     removes: bool
     because: str
+
+
+def half_made(ami: AmiRecord, project: str, named: Collection[str] = ()) -> Leftover | None:
+    """The AMI as a leftover of the project's; None for one that came to its end, and for one that no bake or copy of the project made.
+
+    Of those tells its name, its tags, or that its id is `named`, as one without tags is by its run. The project's tag alone is anybody's.
+    """
+    run_told = run_in_name(project, ami.name)
+    tagged_project, tagged_run = ami.tags.get(Tag.PROJECT, ""), ami.tags.get(Tag.RUN, "")
+    is_made_by_capctl = ami.id in named or run_told is not None or bool(tagged_project and tagged_run)
+    if not (ami.is_half_made and is_made_by_capctl and tagged_project in {"", project}):
+        return None
+    return Leftover(
+        kind=LeftoverKind.AMI,
+        id=ami.id,
+        name=ami.name,
+        project=tagged_project,
+        run_id=tagged_run or run_told or "",
+        created=told_moment(ami.created),
+        run_until=told_moment(ami.tags.get(Tag.RUN_UNTIL, "")),
+    )
 
 
 def judge_all(items: Iterable[Leftover], rules: SweepRules) -> tuple[Verdict, ...]:
@@ -120,7 +140,9 @@ def judge(item: Leftover, rules: SweepRules) -> Verdict:
         _of_another(item, run, rules)
         or _of_a_live_run(item, run_id, run, rules)
         or (f"{', '.join(sorted(item.users))} uses it" if item.users else "")
-        or _of_a_release_or_a_bake(item, rules)
+        or _of_prune(item, run)
+        or _of_a_bake(item, rules)
+        or "; ".join(rules.in_use.get(item.id, ()))
     )
     if kept:
         return Verdict(item=item, run_id=run_id, removes=False, because=kept)
@@ -133,21 +155,24 @@ def judge(item: Leftover, rules: SweepRules) -> Verdict:
 
 
 def _of_another(item: Leftover, run: KnownRun | None, rules: SweepRules) -> str:
-    """Unmarked things are the project's by a run of it, by their instance's report, or, an AMI, by its name.
+    """Unmarked things are the project's by a run of it, or, an AMI, by its name.
 
     A temporary key pair or security group may be of anybody's Packer: unused and old it serves nobody.
     """
     if item.project:
         return "" if item.project == rules.project else f"it is of project `{item.project}`"
-    proven = run is not None or item.instance_id in rules.own_instances or item.kind is LeftoverKind.AMI
+    proven = run is not None or item.kind is LeftoverKind.AMI
     return "" if proven or item.kind.is_temporary else f"nothing says that it is of project `{rules.project}`"
 
 
 def _of_a_live_run(item: Leftover, run_id: str, run: KnownRun | None, rules: SweepRules) -> str:
+    if run and run.is_alive(rules.now):
+        return f"run `{run_id}` is alive"
+    # A mark that ends later than the run did is of another, which goes on with what this one left.
+    if item.run_until and rules.now <= item.run_until and (not run or (run.until and item.run_until > run.until)):
+        return f"{'another run' if run else f'run `{run_id}`'} may live until {moment_text(item.run_until)}"
     if run:
-        return f"run `{run_id}` is alive" if run.is_alive(rules.now) else ""
-    if item.run_until and rules.now <= item.run_until:
-        return f"run `{run_id}` may live until {item.run_until:%Y-%m-%d %H:%M:%SZ}"
+        return ""
     # Older versions of Packer do not mark these, and their name is told after they are made.
     for live in rules.runs.values():
         begun = not (live.started and item.created) or item.created >= live.started - timedelta(seconds=1)
@@ -156,13 +181,13 @@ def _of_a_live_run(item: Leftover, run_id: str, run: KnownRun | None, rules: Swe
     return ""
 
 
-def _of_a_release_or_a_bake(item: Leftover, rules: SweepRules) -> str:
-    if item.kind is not LeftoverKind.AMI:
-        return ""
-    if rules.amis_unclear:
-        return f"nobody can tell whether a release has it: {rules.amis_unclear}"
-    if item.id in rules.released:
-        return "a release has it"
+def _of_prune(item: Leftover, run: KnownRun | None) -> str:
+    """Snapshots without their AMI are judged by `ami prune`, with a grace; but those that a run here left half-made served nobody."""
+    is_prunes = item.kind is LeftoverKind.SNAPSHOT and run is None
+    return "`capctl ami prune` decides, since no run that died here made it" if is_prunes else ""
+
+
+def _of_a_bake(item: Leftover, rules: SweepRules) -> str:
     if item.id in rules.finishable and (not item.created or rules.now - item.created < FINISHED_WITHIN):
         return f"`capctl ami bake` can finish it, until it is {_text(FINISHED_WITHIN)} old"
     return ""

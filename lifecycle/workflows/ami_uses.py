@@ -6,7 +6,7 @@ from typing import TypeVar
 from lifecycle.config.target import Target
 from lifecycle.domain.ami import AmiId, AmiRecord, Grant
 from lifecycle.domain.permissions import LIST_CHANNELS, READ_POINTER, READ_STATE
-from lifecycle.domain.usage import Unread, Use, UseReport
+from lifecycle.domain.usage import Unread, Use, UseReport, shared_text, unread_text, uses_of, uses_text
 from lifecycle.errors import CapctlError, Inconclusive, Interrupted
 from lifecycle.ports import Ports
 from lifecycle.ports.amis import Amis
@@ -96,6 +96,13 @@ def if_readable(read: Callable[[], T]) -> T | None:
         raise
     except CapctlError:
         return None
+
+
+def why_kept(ports: Ports, report: UseReport, ami: AmiRecord) -> tuple[str, ...]:
+    """Why it is not proven that nothing uses an AMI of the target's region; empty when it is. `report` is of `all_uses`."""
+    # Of one that EC2 gave up it tells no grants, and nobody can start it.
+    grants = frozenset[Grant]() if ami.state.is_dead else if_readable(lambda: grants_on(ports.amis, ami))
+    return (*unread_text(report.unread), *uses_text(uses_of(ami, report.by_id())), *shared_text(grants))
 
 
 def use_unproven(unread: Sequence[Unread], *, command: str, so: str) -> Inconclusive:

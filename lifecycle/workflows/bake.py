@@ -1,24 +1,25 @@
 """`ami bake`: an AMI that holds exactly the locked model set, made once per content."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
 from lifecycle.config.target import Target
-from lifecycle.domain.ami import AmiRecord, AmiStatus, BakeInputs, Tag
+from lifecycle.domain.ami import AmiId, AmiRecord, AmiStatus, BakeInputs, Tag
 from lifecycle.domain.channel import CANDIDATE
 from lifecycle.domain.evidence import differences
 from lifecycle.domain.models import ModelSet
-from lifecycle.domain.permissions import READ_AMIS, READ_CHANNEL, READ_EVIDENCE, READ_OBJECTS, READ_STATE
+from lifecycle.domain.permissions import READ_AMIS, READ_CHANNEL, READ_EVIDENCE, READ_GRANTS, READ_OBJECTS
 from lifecycle.domain.plan import Done, Plan, Step
 from lifecycle.domain.run import Run
 from lifecycle.errors import CapctlError, UsageError
 from lifecycle.ports import Ports
+from lifecycle.workflows.ami_uses import READ_USES
 from lifecycle.workflows.bake_evidence import read_evidence
 from lifecycle.workflows.bake_inputs import present_inputs
 from lifecycle.workflows.bake_reason import inputs_told, why_bake
 from lifecycle.workflows.bake_steps import FINISH, BakeAmi, ProveAmi, bake_tags, finish_steps
-from lifecycle.workflows.deregister import Deregister, require_unfinished, require_unused
+from lifecycle.workflows.deregister import Deregister, require_unfinished, why_not_removed
 from lifecycle.workflows.lookups import ami_named
 from lifecycle.workflows.model_objects import distinct, missing_objects
 from lifecycle.workflows.move_channel import NameCandidate
@@ -26,7 +27,16 @@ from lifecycle.workflows.verify_ami import asked_level
 
 _LARGEST = 5  # files that are named when the set is too large
 PERMISSIONS = {
-    "ami bake": (*READ_AMIS, *READ_CHANNEL, *READ_EVIDENCE, *READ_OBJECTS, *READ_STATE, *FINISH, "ssm:GetParameter"),
+    "ami bake": (
+        *READ_AMIS,
+        *READ_CHANNEL,
+        *READ_GRANTS,
+        *READ_EVIDENCE,
+        *READ_OBJECTS,
+        *READ_USES,
+        *FINISH,
+        "ssm:GetParameter",
+    ),
 }
 
 
@@ -69,6 +79,11 @@ def bake(
     counts. `carry_out` executes the plan, or prints it and returns None: then nothing was baked, and None is returned.
     """
     wanted = wanted_anew(ports, target, run) if force else wanted_ami(ports, target, from_status=from_status)
+    kept: list[AmiId] = []
+    while wanted.existing and (why := _why_beside(ports, target, wanted.existing, wanted.models)):
+        ports.ui.note(f"AMI `{wanted.existing.id}` cannot be proven and stays, another is baked beside it: {why[0]}")
+        kept.append(wanted.existing.id)
+        wanted = wanted_anew(ports, target, run, apart_from=kept)
     plan = plan_bake(ports, target, run, wanted)
     if carry_out(plan) is None:
         return None
@@ -94,16 +109,15 @@ def wanted_ami(ports: Ports, target: Target, *, from_status: AmiStatus = AmiStat
     )
 
 
-def wanted_anew(ports: Ports, target: Target, run: Run) -> WantedAmi:
+def wanted_anew(ports: Ports, target: Target, run: Run, *, apart_from: Collection[AmiId] = ()) -> WantedAmi:
     """The same as if no proven AMI had its content; the name takes the run's id, since AWS keeps names unique.
 
-    A candidate that a killed run left is gone on with, unless its verification failed or a plain bake would refuse it as well.
+    A candidate that a killed run left is gone on with, unless its verification failed or it is one of `apart_from`.
     """
     models, inputs = present_inputs(ports, target)
     amis = ports.amis.list(target.project)
-    left = next((ami for ami in _baked_from(inputs, amis) if ami.is_unfinished and not ami.has_failed), None)
-    if left and any(release.ami_id == left.id for release in ports.stack.releases()):
-        left = None
+    unfinished = (ami for ami in _baked_from(inputs, amis) if ami.is_unfinished and not ami.has_failed)
+    left = next((ami for ami in unfinished if ami.id not in apart_from), None)
     name = left.name if left else f"{inputs.ami_name(target.project)}-{run.id}"
     return WantedAmi(inputs=inputs, models=models, name=name, existing=left, amis=amis)
 
@@ -112,9 +126,9 @@ def plan_bake(ports: Ports, target: Target, run: Run, wanted: WantedAmi) -> Plan
     """A plan that makes a verified AMI of the locked model set exist.
 
     Empty when a proven AMI of the same bake digest is there, has come far enough, and is what channel `candidate` names. An AMI that a
-    former run left unproven is verified when the report of its instance is at hand; otherwise it is removed and baked again. Raises
-    `CapctlError("ami-status-unknown")` when a newer version of capctl has set its status, and `CapctlError("ami-not-replaced")` when it
-    was withdrawn or anything may use it.
+    former run left unproven is verified when the report of its instance is at hand; otherwise it is removed, unless anything uses it by
+    then, and baked again. Raises `CapctlError("ami-status-unknown")` when a newer version of capctl has set its status, and
+    `CapctlError("ami-not-replaced")` when it was withdrawn, or put into its state by somebody.
     """
     name, existing = wanted.name, wanted.existing
     details = inputs_told(wanted.inputs, base_from=target.settings.ami.base)
@@ -142,10 +156,8 @@ def plan_bake(ports: Ports, target: Target, run: Run, wanted: WantedAmi) -> Plan
         because, changes = why_bake(ports, target, wanted.inputs, wanted.models, wanted.amis)
         details += changes
         if existing:
-            ports.ui.note(f"AMI `{existing.id}` is replaced only if no release has it; the state of the stack tells")
-            require_unused(ports, existing)
             because = f"AMI `{existing.id}` is `{existing.state}` and what it holds cannot be proven"
-            steps = (Deregister(ports=ports, amis=ports.amis, ami=existing),)
+            steps = (Deregister(ports=ports, target=target, amis=ports.amis, ami=existing),)
         base = _checked_base(ports, target, wanted)
         steps += (BakeAmi(ports=ports, target=target, run=run, base=base, models=wanted.models, name=name, tags=tags),)
     steps += finish_steps(ports, target, run, ports.amis, name=name, tags=tags, level=asked_level(target, existing))
@@ -164,6 +176,13 @@ def _is_hit(target: Target, status: AmiStatus, ami: AmiRecord) -> bool:
     """
     come_to = AmiStatus.SMOKE_PASSED if ami.status is AmiStatus.SUPERSEDED else ami.known_status()
     return come_to is not None and come_to.is_at_least(status) and ami.is_proven_by(asked_level(target))
+
+
+def _why_beside(ports: Ports, target: Target, ami: AmiRecord, models: ModelSet) -> tuple[str, ...]:
+    """Why an AMI that cannot be proven keeps the name of the bake; empty where the bake goes on with it, replaces or refuses it."""
+    if not ami.is_unfinished or _can_be_verified(ports, target, ami, models):
+        return ()
+    return why_not_removed(ports, target, ami)
 
 
 def _can_be_verified(ports: Ports, target: Target, ami: AmiRecord, models: ModelSet) -> bool:

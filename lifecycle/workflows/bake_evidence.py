@@ -1,7 +1,6 @@
 """What the instances of bakes reported, kept in the target's bucket."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 from lifecycle.config.target import Target
@@ -61,12 +60,6 @@ def why_no_evidence(amis: Amis, ami: AmiRecord) -> str:
     if amis.source_instance(ami.id):
         return "no report of the instance it was made from"
     return doubt_of_copy(amis, ami) or "no report of the instance of the AMI it was copied from"
-
-
-def reporting_instances(ports: Ports, target: Target) -> frozenset[str]:
-    """The ids of all instances that ever reported to the project."""
-    names = (Path(stored.uri).stem for stored in ports.objects.list(target.uri(Folder.EVIDENCE, "")))
-    return frozenset(name for name in names if name.startswith("i-"))
 
 
 def _evidence_uri(target: Target, key: str) -> str:

@@ -147,7 +147,7 @@ def plan_copy(ports: Ports, target: Target, run: Run, source: AmiRecord, region:
         return Plan(
             title=title,
             because=because,
-            steps=(Deregister(ports=ports, amis=amis, ami=existing), copy, *finish),
+            steps=(Deregister(ports=ports, target=target, amis=amis, ami=existing), copy, *finish),
         )
     return Plan(title=title, because=f"copy `{existing.id}` in {region} is not verified", steps=finish)
 

@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass
 
+from lifecycle.config.target import Target
 from lifecycle.domain.ami import AmiRecord, AmiState
-from lifecycle.domain.permissions import READ_AMIS, READ_STATE
+from lifecycle.domain.permissions import READ_AMIS, READ_GRANTS
 from lifecycle.errors import CapctlError, PartlyApplied
 from lifecycle.ports import Ports
 from lifecycle.ports.amis import Amis
+from lifecycle.workflows.ami_uses import READ_USES, all_uses, why_kept
 from lifecycle.workflows.lookups import find_ami
 
 REMOVE_AMI = ("ec2:DeleteSnapshot", "ec2:DeregisterImage", "ec2:DescribeSnapshots")
@@ -26,19 +28,22 @@ class Removal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deregister:
-    """Remove an AMI that has the name and cannot be proven."""
+    """Remove an AMI that has the name and cannot be proven; one that EC2 gave up, or that nothing uses."""
 
     ports: Ports
+    target: Target
     amis: Amis
     ami: AmiRecord
-    permissions: tuple[str, ...] = (*READ_AMIS, *READ_STATE, *REMOVE_AMI)
+    permissions: tuple[str, ...] = (*READ_AMIS, *READ_USES, *READ_GRANTS, *REMOVE_AMI)
 
     def describe(self) -> str:
         return f"deregister unproven AMI {self.ami.id}"
 
     def apply(self) -> Removal:
         if ami := self._still_there():
-            require_unused(self.ports, ami)
+            require_unfinished(ami)
+            if why := why_not_removed(self.ports, self.target, ami):
+                raise _not_replaced(ami, f"it may be in use, so it is not replaced: {why[0]}")
             return remove_ami(self.amis, ami)
         return Removal()
 
@@ -85,15 +90,9 @@ def require_unfinished(ami: AmiRecord) -> None:
         )
 
 
-def require_unused(ports: Ports, ami: AmiRecord) -> None:
-    """Raise `CapctlError("ami-not-replaced")` unless it is a bake's to replace and no release has it.
-
-    Where the releases cannot be read, nothing is known of their AMIs, and the error of the look is raised.
-    """
-    require_unfinished(ami)
-    for release in ports.stack.releases():
-        if release.ami_id == ami.id:
-            raise _not_replaced(ami, f"belongs to release `{release.id}`, so it is not replaced")
+def why_not_removed(ports: Ports, target: Target, ami: AmiRecord) -> tuple[str, ...]:
+    """Why an AMI is not removed to free its name; empty for one that EC2 gave up, from which nothing was ever started."""
+    return () if ami.state.is_dead else why_kept(ports, all_uses(ports, target), ami)
 
 
 def _not_replaced(ami: AmiRecord, why: str) -> CapctlError:

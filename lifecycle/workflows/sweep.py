@@ -1,24 +1,29 @@
 """`ami sweep`: remove what bakes left behind that were killed."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
 from lifecycle.config.target import Target
-from lifecycle.domain.ami import AmiId, AmiRecord, Tag, run_in_name
+from lifecycle.domain.ami import AmiId, Tag, run_in_name
 from lifecycle.domain.measures import counted
-from lifecycle.domain.permissions import READ_EVIDENCE, READ_LEFTOVERS, READ_STATE, REMOVE_LEFTOVERS
+from lifecycle.domain.permissions import READ_EVIDENCE, READ_GRANTS, READ_LEFTOVERS, REMOVE_LEFTOVERS
 from lifecycle.domain.plan import Done, Plan, Step
-from lifecycle.domain.sweep import KnownRun, Leftover, LeftoverKind, SweepRules, Verdict, judge_all
+from lifecycle.domain.sweep import KnownRun, Leftover, LeftoverKind, SweepRules, Verdict, half_made, judge_all
+from lifecycle.domain.usage import unread_text, uses_text
 from lifecycle.domain.waiting import Wait
-from lifecycle.errors import CapctlError, Interrupted, PartlyApplied
+from lifecycle.errors import CapctlError, PartlyApplied, UsageError
 from lifecycle.ports import Ports
 from lifecycle.ports.leftovers import await_gone, still_there
 from lifecycle.ports.wait import wait_for
-from lifecycle.workflows.bake_evidence import read_evidence, reporting_instances
+from lifecycle.workflows.ami_uses import READ_USES, all_uses, why_kept
+from lifecycle.workflows.bake_evidence import read_evidence
+from lifecycle.workflows.lookups import find_ami
 
-PERMISSIONS = {"ami sweep": (*READ_LEFTOVERS, *READ_EVIDENCE, *READ_STATE)}
+_JUDGE = (*READ_LEFTOVERS, *READ_EVIDENCE, *READ_USES, *READ_GRANTS)
+PERMISSIONS = {"ami sweep": _JUDGE}
+_USABLE = {LeftoverKind.AMI, LeftoverKind.SNAPSHOT}  # what launch templates and others may name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +62,7 @@ def sweep(
     older_than: timedelta,
     carry_out: Callable[[Plan], Done | None],
 ) -> Swept | None:
-    """Remove what killed bakes left; with `run_id` only what is that run's.
+    """Remove what killed bakes left; with `run_id` only what is that run's. Raises `UsageError("run-unknown")`.
 
     `carry_out` executes the plan, or prints it and returns None: then nothing was removed, and None is returned.
     """
@@ -76,26 +81,24 @@ def plan_sweep(ports: Ports, target: Target, *, run_id: str, older_than: timedel
     found = ports.leftovers.find(named=named)
     # The runs last: whatever was found has a run that was known by then, or that ended well meanwhile.
     runs = {run.id: run for run in ports.bake_runs.known()}
+    if run_id:
+        _require_known(ports, run_id, runs, found)
     verdicts = tuple(
         verdict
-        for verdict in judge_all(found, _rules(ports, target, found, runs, older_than))
+        for verdict in _judged(ports, target, found, runs, older_than=older_than)
         if run_id in {"", verdict.run_id}
     )
     chosen = [run for run in runs.values() if run_id in {"", run.id} and not run.is_alive(ports.clock.now())]
     steps: list[Step[Any]] = [EndRun(ports=ports, run=run) for run in chosen if run.is_held]
-    steps += [RemoveLeftover(ports=ports, target=target, verdict=verdict) for verdict in verdicts if verdict.removes]
+    going = tuple(verdict for verdict in verdicts if verdict.removes)
+    steps += [RemoveLeftover(ports=ports, target=target, verdict=verdict, older_than=older_than) for verdict in going]
     if not run_id:
         steps += [RemoveFolder(ports=ports, path=path) for path in ports.bake_runs.folders()]
     kept = {verdict.run_id for verdict in verdicts if not verdict.removes and verdict.item.kind is not LeftoverKind.AMI}
-    steps += [
-        ForgetRun(
-            ports=ports, run=run, made=tuple(one.item for one in verdicts if one.removes and one.run_id == run.id)
-        )
-        for run in chosen
-        if run.id not in kept
-    ]
+    if done := tuple(run for run in chosen if run.id not in kept):
+        steps.append(ForgetRuns(ports=ports, runs=done, removed=going))
     whose = f"run {run_id}" if run_id else "bakes that were killed"
-    because = f"{counted(sum(one.removes for one in verdicts), 'thing')} in EC2 and {counted(len(chosen), 'dead run')} are left"
+    because = f"{counted(len(going), 'thing')} in EC2 and {counted(len(chosen), 'dead run')} are left"
     if not steps:
         because = "nothing is left" if not verdicts else "everything that is left may still be needed"
     return verdicts, Plan(title=f"sweep what {whose} left", because=because, steps=tuple(steps), goes_on=True)
@@ -133,7 +136,8 @@ class RemoveLeftover:
     ports: Ports
     target: Target
     verdict: Verdict
-    permissions: tuple[str, ...] = (*READ_LEFTOVERS, *READ_EVIDENCE, *REMOVE_LEFTOVERS)
+    older_than: timedelta
+    permissions: tuple[str, ...] = (*_JUDGE, *REMOVE_LEFTOVERS)
 
     @property
     def item(self) -> Leftover:
@@ -145,22 +149,28 @@ class RemoveLeftover:
         return f"{verb} {self.item}, since {self.verdict.because}"
 
     def apply(self) -> str:
-        if self.item.kind is LeftoverKind.AMI and self.ports.leftovers.exists(self.item):
-            self._require_unfinished()
+        if self.item.kind in _USABLE and self.ports.leftovers.exists(self.item):
+            self._require_unused()
         self.ports.leftovers.remove(self.item)
         return "removed"
 
     def verify(self, _: str) -> None:
         await_gone(self.ports.leftovers, self.item, self.ports.clock)
 
-    def _require_unfinished(self) -> None:
-        """A bake may have finished it since it was looked at."""
-        ami = self.ports.amis.get(AmiId(self.item.id))
-        if not ami.is_unfinished:
+    def _require_unused(self) -> None:
+        """A bake may have gone on with it since it was looked at, or somebody may use it."""
+        item: Leftover | None = self.item
+        if self.item.kind is LeftoverKind.AMI:
+            item = half_made(self.ports.amis.get(AmiId(self.item.id)), self.target.project, {self.item.id})
+        runs = {run.id: run for run in self.ports.bake_runs.known()}
+        found = (item,) if item else ()
+        verdicts = _judged(self.ports, self.target, found, runs, older_than=self.older_than)
+        if not any(verdict.removes for verdict in verdicts):
+            because = verdicts[0].because if verdicts else "a bake has finished it"
             raise CapctlError(
-                "ami-not-replaced",
-                f"AMI `{ami.id}` is `{ami.state}` and {ami.status or 'not tagged'} by now, so it is not removed",
-                hint=f"Look at it with `capctl ami show {ami.id}`",
+                "leftover-needed",
+                f"{self.item} is not removed: {because}",
+                hint="`capctl ami prune` removes it once nobody needs it",
             )
 
 
@@ -185,61 +195,76 @@ class RemoveFolder:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ForgetRun:
-    """Know a dead run no more, unless something that it made is still there."""
+class ForgetRuns:
+    """Know dead runs no more, those apart of which something is still there."""
 
     ports: Ports
-    run: KnownRun
-    made: tuple[Leftover, ...]
+    runs: tuple[KnownRun, ...]
+    removed: tuple[Verdict, ...]
     permissions: tuple[str, ...] = READ_LEFTOVERS
 
     def describe(self) -> str:
-        return f"forget run {self.run.id}"
+        return f"forget {counted(len(self.runs), 'dead run')}: {', '.join(run.id for run in self.runs)}"
 
     def apply(self) -> str:
-        found = self.ports.leftovers.find(named=self.run.named)
-        left = [item for item in found if item.run_id == self.run.id and item.kind is not LeftoverKind.AMI]
-        left += [item for item in self.made if self.ports.leftovers.exists(item)]
-        if left:
-            raise still_there(str(left[0]))
-        self.ports.bake_runs.forget(self.run.id)
+        found = self.ports.leftovers.find(named=frozenset[str]().union(*(run.named for run in self.runs)))
+        left = {item.run_id: item for item in found if item.kind is not LeftoverKind.AMI}
+        left |= {one.run_id: one.item for one in self.removed if self.ports.leftovers.exists(one.item)}
+        for run in self.runs:
+            if run.id not in left:
+                self.ports.bake_runs.forget(run.id)
+        if stays := [left[run.id] for run in self.runs if run.id in left]:
+            raise still_there(str(stays[0]))
         return "forgotten"
 
     def verify(self, _: str) -> None:
-        if any(run.id == self.run.id for run in self.ports.bake_runs.known()):
-            raise still_there(f"run {self.run.id}")
+        known = {run.id for run in self.ports.bake_runs.known()}
+        if stays := [run.id for run in self.runs if run.id in known]:
+            raise still_there(f"run {stays[0]}")
 
 
-def _rules(
-    ports: Ports, target: Target, found: Iterable[Leftover], runs: dict[str, KnownRun], older_than: timedelta
-) -> SweepRules:
-    looked_up = [ports.amis.by_name(item.name) for item in found if item.kind is LeftoverKind.AMI]
-    amis = [ami for ami in looked_up if ami]
-    has_unmarked = any(item.instance_id and not item.project for item in found)
-    released, unclear = _released(ports) if amis else (frozenset[str](), "")
-    return SweepRules(
+def _require_known(ports: Ports, run_id: str, runs: Mapping[str, KnownRun], found: Sequence[Leftover]) -> None:
+    told = run_id in runs or any(item.run_id == run_id for item in found)
+    if not told and all(entry.run_id != run_id for entry in ports.journal.entries()):
+        raise UsageError(
+            "run-unknown",
+            f"Nothing is known of a run `{run_id}`, neither here nor in EC2",
+            hint="Run `capctl ami sweep --dry-run` to see the runs that left something",
+        )
+
+
+def _judged(
+    ports: Ports, target: Target, found: Sequence[Leftover], runs: Mapping[str, KnownRun], *, older_than: timedelta
+) -> tuple[Verdict, ...]:
+    """The verdicts, once it was asked who uses the AMIs and snapshots that would otherwise go."""
+    rules = SweepRules(
         project=target.project,
         now=ports.clock.now(),
         older_than=older_than,
         runs=runs,
-        finishable={ami.id for ami in amis if _is_finishable(ports, target, ami)},
-        released=released,
-        own_instances=reporting_instances(ports, target) if has_unmarked else (),
-        amis_unclear=unclear,
+        finishable={item.id for item in found if _is_finishable(ports, target, item)},
     )
+    verdicts = judge_all(found, rules)
+    going = [verdict.item for verdict in verdicts if verdict.removes and verdict.item.kind in _USABLE]
+    return judge_all(found, replace(rules, in_use=_uses(ports, target, going))) if going else verdicts
 
 
-def _released(ports: Ports) -> tuple[frozenset[str], str]:
-    """The AMIs of releases, and why they cannot be told."""
-    try:
-        return frozenset(release.ami_id for release in ports.stack.releases()), ""
-    except Interrupted:
-        raise
-    except CapctlError as error:
-        return frozenset(), error.message
+def _uses(ports: Ports, target: Target, items: Sequence[Leftover]) -> dict[str, tuple[str, ...]]:
+    """Why it is not proven that nothing uses them, by id."""
+    report = all_uses(ports, target)
+    uses, found = report.by_id(), dict[str, tuple[str, ...]]()
+    for item in items:
+        if item.kind is not LeftoverKind.AMI:
+            found[item.id] = (*unread_text(report.unread), *uses_text(uses.get(item.id, ())))
+        elif ami := find_ami(ports.amis, AmiId(item.id)):
+            found[item.id] = why_kept(ports, report, ami)
+    return found
 
 
-def _is_finishable(ports: Ports, target: Target, ami: AmiRecord) -> bool:
+def _is_finishable(ports: Ports, target: Target, item: Leftover) -> bool:
     """Whether a bake of the same content would go on with it: a forced one finds its AMI by the tags only."""
+    ami = find_ami(ports.amis, AmiId(item.id)) if item.kind is LeftoverKind.AMI else None
+    if ami is None or ami.state.is_dead:
+        return False
     is_found = Tag.BAKE_DIGEST in ami.tags or run_in_name(target.project, ami.name) == ""
-    return is_found and not ami.state.is_dead and read_evidence(ports.amis, ports.objects, target, ami) is not None
+    return is_found and read_evidence(ports.amis, ports.objects, target, ami) is not None

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from lifecycle.domain.ami import AmiId, AmiRecord, AmiStatus, Tag
+from lifecycle.domain.channel import CANDIDATE
 from lifecycle.domain.digest import digest_of
 from lifecycle.domain.models import ModelFile, model_set
 from lifecycle.domain.plan import Plan
@@ -77,6 +78,7 @@ class Scene:
         """What a run leaves that was killed after the bake."""
         ami = self.bake()
         self.mark(ami.id, AmiStatus.CANDIDATE)
+        self.ports.channels.delete(CANDIDATE)
         return ami
 
 

@@ -1,10 +1,9 @@
 """`ports.Leftovers` in memory."""
 
 from collections.abc import Collection
-from datetime import datetime
 
-from lifecycle.domain.ami import AmiId, Tag, run_in_name
-from lifecycle.domain.sweep import Leftover, LeftoverKind
+from lifecycle.domain.ami import AmiId
+from lifecycle.domain.sweep import Leftover, LeftoverKind, half_made
 from lifecycle.errors import CapctlError
 from tests.fakes.amis import FakeAmis
 
@@ -49,18 +48,4 @@ class FakeLeftovers:
         return item.id in self.items
 
     def _half_made(self, named: Collection[str]) -> list[Leftover]:
-        return [
-            Leftover(
-                kind=LeftoverKind.AMI,
-                id=ami.id,
-                name=ami.name,
-                project=ami.tags.get(Tag.PROJECT, ""),
-                run_id=ami.tags.get(Tag.RUN) or run_in_name(self._project, ami.name) or "",
-                created=datetime.fromisoformat(ami.created),
-                run_until=datetime.fromisoformat(ami.tags[Tag.RUN_UNTIL]) if Tag.RUN_UNTIL in ami.tags else None,
-            )
-            for ami in self._amis.own()
-            if ami.is_unfinished
-            and (ami.state.is_dead or Tag.COPIED_FROM not in ami.tags)
-            and (Tag.PROJECT in ami.tags or ami.id in named or run_in_name(self._project, ami.name) is not None)
-        ]
+        return [one for ami in self._amis.own() if (one := half_made(ami, self._project, named))]

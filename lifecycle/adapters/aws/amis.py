@@ -12,10 +12,10 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from lifecycle.adapters.aws.deregister import delete_snapshot, deregister, snapshots_of
+from lifecycle.adapters.aws.descriptions import made_for
 from lifecycle.adapters.aws.errors import error_code, is_missing, translated
 from lifecycle.adapters.aws.filters import batches
 from lifecycle.adapters.aws.session import AwsSession
-from lifecycle.adapters.aws.snapshot_origin import ami_of, instance_of, source_of
 from lifecycle.domain.ami import AmiId, AmiRecord, AmiState, Grant, SnapshotRecord, Tag, parse_ami_id
 from lifecycle.errors import CapctlError, UsageError
 from lifecycle.ports.baker import AmiNameTaken
@@ -83,7 +83,9 @@ class Ec2Amis:
         with translated("reading snapshots"):
             for wanted in batches(ids):
                 pages = self._ec2.get_paginator("describe_snapshots").paginate(
-                    OwnerIds=["self"], Filters=[{"Name": "snapshot-id", "Values": wanted}]
+                    OwnerIds=["self"],
+                    Filters=[{"Name": "snapshot-id", "Values": wanted}],
+                    PaginationConfig={"PageSize": _PAGE},
                 )
                 found += [_snapshot(snapshot) for page in pages for snapshot in page["Snapshots"]]
         return tuple(found)
@@ -114,7 +116,8 @@ class Ec2Amis:
             # AMIs from before EC2 told it carry it in the description of their snapshots; those of others are out of sight.
             wanted = [{"Name": "snapshot-id", "Values": list(snapshots_of(images[0]))}]
             snapshots = self._ec2.describe_snapshots(Filters=wanted)["Snapshots"] if wanted[0]["Values"] else []
-        return next(filter(None, (instance_of(snapshot.get("Description", "")) for snapshot in snapshots)), "")
+        made = [made_for(snapshot.get("Description", "")) for snapshot in snapshots]
+        return next((one.instance_id for one in made if one and one.instance_id), "")
 
     def holders(self, snapshot_ids: Collection[str]) -> dict[str, frozenset[AmiId]]:
         wanted = sorted(set(snapshot_ids))
@@ -268,6 +271,7 @@ def ami_record(image: dict[str, Any]) -> AmiRecord:
 
 
 def _snapshot(snapshot: dict[str, Any]) -> SnapshotRecord:
+    made = made_for(snapshot.get("Description", ""))
     started = snapshot.get("StartTime")
     return SnapshotRecord(
         id=snapshot["SnapshotId"],
@@ -276,8 +280,8 @@ def _snapshot(snapshot: dict[str, Any]) -> SnapshotRecord:
         full_bytes=snapshot.get("FullSnapshotSizeInBytes"),
         encrypted=snapshot.get("Encrypted", False),
         tags={tag["Key"]: tag["Value"] for tag in snapshot.get("Tags", [])},
-        ami_id=ami_of(snapshot.get("Description", "")),
-        source_ami=source_of(snapshot.get("Description", "")),
+        ami_id=made.ami_id if made else "",
+        source_ami=made.source_ami if made else "",
         started=started.isoformat() if started else "",
     )
 

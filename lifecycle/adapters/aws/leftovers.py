@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
@@ -13,14 +12,15 @@ from botocore.exceptions import ClientError
 
 from lifecycle.adapters.aws.amis import ami_record
 from lifecycle.adapters.aws.deregister import deregister, snapshots_of
+from lifecycle.adapters.aws.descriptions import made_for
 from lifecycle.adapters.aws.errors import is_missing, translated
 from lifecycle.adapters.aws.filters import batches
 from lifecycle.adapters.aws.session import AwsSession
-from lifecycle.adapters.aws.snapshot_origin import ami_of, instance_of
-from lifecycle.domain.ami import Tag, run_in_name
+from lifecycle.domain.ami import Tag
 from lifecycle.domain.moments import told_moment
-from lifecycle.domain.sweep import Leftover, LeftoverKind
+from lifecycle.domain.sweep import Leftover, LeftoverKind, half_made
 
+_PAGE = 1000  # the most that EC2 gives in one answer; without a size it tries to give everything at once
 _ALIVE = ("pending", "running", "stopping", "stopped", "shutting-down")
 # A time-ordered uuid: Packer begins it with the seconds since 1970 at which it was made.
 TEMPORARY = re.compile(r"packer_([0-9a-f]{8})(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -65,7 +65,7 @@ class Ec2Leftovers:
             alive = {one["InstanceId"]: _instance(one) for one in instances if one["State"]["Name"] in _ALIVE}
             found = list(alive.values())
             images = self._pages("describe_images", "Images", Owners=["self"], IncludeDisabled=True)
-            found += [self._ami(image) for image in images if self._is_half_made(image, named)]
+            found += [one for image in images if (one := half_made(ami_record(image), self._project, named))]
             loose = {"Name": "status", "Values": ["available"]}
             volumes = self._pages("describe_volumes", "Volumes", Filters=[*marked, loose])
             found += [_made(LeftoverKind.VOLUME, one["VolumeId"], one, created=one["CreateTime"]) for one in volumes]
@@ -105,43 +105,28 @@ class Ec2Leftovers:
     def _pages(self, call: str, answer: str, **options: Any) -> list[dict[str, Any]]:
         if not self._ec2.can_paginate(call):
             return list(getattr(self._ec2, call)(**options)[answer])
-        return [one for page in self._ec2.get_paginator(call).paginate(**options) for one in page[answer]]
+        pages = self._ec2.get_paginator(call).paginate(**options, PaginationConfig={"PageSize": _PAGE})
+        return [one for page in pages for one in page[answer]]
 
     def _instances(self, filters: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         for reservation in self._pages("describe_instances", "Reservations", Filters=filters):
             yield from reservation["Instances"]
 
-    def _is_half_made(self, image: dict[str, Any], named: Collection[str]) -> bool:
-        """Made by a bake of the project, and not to its end; an AMI without tags is known by its name, if not by its id."""
-        record = ami_record(image)
-        is_ours = record.id in named or run_in_name(self._project, record.name) is not None
-        project = record.tags.get(Tag.PROJECT, self._project if is_ours else "")
-        is_copy = Tag.COPIED_FROM in record.tags
-        return project == self._project and record.is_unfinished and (record.state.is_dead or not is_copy)
-
-    def _ami(self, image: dict[str, Any]) -> Leftover:
-        name, created = image.get("Name", ""), told_moment(image.get("CreationDate", ""))
-        made = _made(LeftoverKind.AMI, image["ImageId"], image, name=name, created=created)
-        return replace(made, run_id=made.run_id or run_in_name(self._project, name) or "")
-
     def _snapshots(self, ami_ids: set[str], baking: list[dict[str, Any]]) -> Iterator[Leftover]:
         """Those whose AMI is gone; one without tags is of its instance's run, as long as EC2 shows that instance."""
         tags_of = {one["InstanceId"]: one.get("Tags") for one in baking}
         for one in self._pages("describe_snapshots", "Snapshots", OwnerIds=["self"]):
-            text = one.get("Description", "")
-            ami, instance = ami_of(text), instance_of(text)
-            if ami and ami not in ami_ids:
-                yield _made(
-                    LeftoverKind.SNAPSHOT,
-                    one["SnapshotId"],
-                    {"Tags": one.get("Tags") or tags_of.get(instance)},
-                    name=ami,
-                    created=one["StartTime"],
-                    instance_id=instance,
-                )
+            made = made_for(one.get("Description", ""))
+            if made and made.ami_id not in ami_ids:
+                tags = one.get("Tags") or tags_of.get(made.instance_id)
+                created = one["StartTime"]
+                yield _made(LeftoverKind.SNAPSHOT, one["SnapshotId"], {"Tags": tags}, name=made.ami_id, created=created)
 
     def _temporary(self, baking: list[dict[str, Any]]) -> Iterator[Leftover]:
-        """Key pairs and groups by Packer's names; those of an instance that is ours, or was until lately, are its run's."""
+        """Key pairs and groups by Packer's names; those of an instance that is ours, or was until lately, are its run's.
+
+        Those that somebody else tagged are theirs, also without a project: our Packer tags with the project, or not at all.
+        """
         named = [{"Name": "group-name", "Values": ["packer_*"]}]
         groups = [
             one
@@ -168,6 +153,8 @@ class Ec2Leftovers:
             for one in things:
                 name = one[name_key]
                 tags = one.get("Tags") or (owners.get(name) or {}).get("Tags")
+                if one.get("Tags") and not _has_project(one["Tags"]):
+                    continue
                 used_by = users.get(name if kind is LeftoverKind.KEY_PAIR else one[id_key], set())
                 yield _made(
                     kind, one[id_key], {"Tags": tags}, name=name, created=_moment_of(name), users=frozenset(used_by)
@@ -177,6 +164,10 @@ class Ec2Leftovers:
 def _temporary_names(instance: dict[str, Any]) -> Iterable[str]:
     names = [instance.get("KeyName", ""), *(group.get("GroupName", "") for group in instance.get("SecurityGroups", []))]
     return [name for name in names if TEMPORARY.fullmatch(name)]
+
+
+def _has_project(tags: Iterable[dict[str, str]]) -> bool:
+    return any(tag["Key"] == Tag.PROJECT for tag in tags)
 
 
 def _instance(one: dict[str, Any]) -> Leftover:

@@ -7,7 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lifecycle.domain.sweep import FINISHED_WITHIN, KnownRun, Leftover, LeftoverKind, SweepRules, judge, judge_all
+from lifecycle.domain.ami import AmiRecord, AmiState, Tag
+from lifecycle.domain.sweep import (
+    FINISHED_WITHIN,
+    KnownRun,
+    Leftover,
+    LeftoverKind,
+    SweepRules,
+    half_made,
+    judge,
+    judge_all,
+)
+from tests.fakes.amis import FakeAmis
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -23,8 +34,7 @@ RULES = SweepRules(
     older_than=6 * HOUR,
     runs={run.id: run for run in (LIVE, DEAD, STRAY)},
     finishable={"ami-f"},
-    released={"ami-r"},
-    own_instances={"i-own"},
+    in_use={"ami-r": ("used by 1 release: r1",), "snap-t": ("used by 1 launch template: web",)},
 )
 KIND = LeftoverKind
 
@@ -47,18 +57,21 @@ def item(kind: LeftoverKind = KIND.INSTANCE, **known: object) -> Leftover:
         (item(run_id="far", created=None), False, "nothing tells how old it is"),
         (item(run_id="dead", project="other"), False, "it is of project `other`"),
         (item(project=""), False, "nothing says that it is of project `vision`"),
-        (item(KIND.SNAPSHOT, project="", instance_id="i-own"), True, "no run is known to need it, and it is older than 6h"),
-        (item(KIND.SNAPSHOT, project="", instance_id="i-x"), False, "nothing says that it is of project `vision`"),
+        (item(KIND.SNAPSHOT, project=""), False, "nothing says that it is of project `vision`"),
+        (item(KIND.SNAPSHOT, run_id="far"), False, "`capctl ami prune` decides, since no run that died here made it"),
+        (item(KIND.SNAPSHOT, id="snap-t", run_id="dead"), False, "used by 1 launch template: web"),
         (item(KIND.SNAPSHOT, project="", name="ami-d", created=NOW), True, "run `dead` is dead"),
         (item(KIND.KEY_PAIR, project=""), True, "no run is known to need it, and it is older than 6h"),
         (item(KIND.KEY_PAIR, project="", created=NOW), False, "it may be of run `live`, which is alive"),
         (item(KIND.KEY_PAIR, project="", name="packer_dead", created=NOW), True, "run `dead` is dead"),
         (item(KIND.KEY_PAIR, project="", name="packer_live"), False, "run `live` is alive"),
         (item(KIND.SECURITY_GROUP, project="", users=frozenset({"i-1"})), False, "i-1 uses it"),
-        (item(KIND.AMI, id="ami-r", run_id="dead"), False, "a release has it"),
+        (item(KIND.AMI, id="ami-r", run_id="dead"), False, "used by 1 release: r1"),
         (item(KIND.AMI, id="ami-f", run_id="dead"), False, "`capctl ami bake` can finish it, until it is 24h old"),
         (item(KIND.AMI, id="ami-f", created=NOW - FINISHED_WITHIN), True, "no run is known to need it, and it is older than 6h"),
         (item(KIND.AMI, run_id="dead", created=NOW), True, "run `dead` is dead"),
+        (item(KIND.AMI, run_id="dead", run_until=NOW + HOUR), True, "run `dead` is dead"),
+        (item(KIND.AMI, run_id="dead", run_until=NOW + 2 * HOUR), False, "another run may live until 2026-01-02 02:00:00Z"),
     ],
 )  # fmt: skip
 def test_leftover_goes_or_stays_for_its_first_reason(found: Leftover, removes: bool, because: str) -> None:
@@ -66,10 +79,38 @@ def test_leftover_goes_or_stays_for_its_first_reason(found: Leftover, removes: b
     assert (verdict.removes, verdict.because) == (removes, because)
 
 
-def test_no_ami_goes_where_nothing_is_known_of_the_releases() -> None:
-    rules = replace(RULES, amis_unclear="no passphrase")
-    assert not judge(item(KIND.AMI, run_id="dead"), rules).removes
-    assert judge(item(run_id="dead"), rules).removes
+def made(state: AmiState = AmiState.AVAILABLE, *, name: str = "by-hand", launched: str = "", **tags: str) -> AmiRecord:
+    told = {getattr(Tag, key.upper()).value: value for key, value in tags.items()}
+    ami = FakeAmis().add(name, tags=told)
+    return replace(ami, state=state, last_launched=launched)
+
+
+NAME = "vision-models-0123456789ab-01234567"
+
+
+@pytest.mark.parametrize(
+    ("ami", "is_leftover"),
+    [
+        (made(name=NAME), True),
+        (made(name=f"{NAME}-20260101-000000-abcdef"), True),
+        (made(project="vision", run="r1"), True),
+        (made(AmiState.PENDING, project="vision", run="r1", status="candidate"), True),
+        (made(AmiState.FAILED, project="vision", run="r1", evidence="sha256:0"), True),
+        (made(), False),
+        (made(project="vision"), False),
+        (made(AmiState.FAILED, project="vision"), False),
+        (made(project="other", run="r1"), False),
+        (made(name=NAME, project="other"), False),
+        (made(name=NAME, status="verified"), False),
+        (made(name=NAME, status="candidate", evidence="sha256:0"), False),
+        (made(name=NAME, status="candidate", verified="failed"), False),
+        (made(name=NAME, copied_from="us-west-2/ami-1"), False),
+        (made(name=NAME, launched="2026-01-01T00:00:00Z"), False),
+        (made(AmiState.DISABLED, name=NAME), False),
+    ],
+)
+def test_ami_is_left_over_if_capctl_made_it_and_it_never_came_to_its_end(ami: AmiRecord, is_leftover: bool) -> None:
+    assert (half_made(ami, "vision") is not None) is is_leftover
 
 
 def test_group_of_an_instance_that_goes_is_not_in_use() -> None:
@@ -87,14 +128,13 @@ moments = st.none() | st.integers(-100, 100).map(lambda hours: NOW + hours * HOU
 items = st.builds(
     Leftover,
     kind=st.sampled_from(LeftoverKind),
-    id=st.sampled_from(["ami-f", "ami-r", "ami-d", "i-1", "x"]),
+    id=st.sampled_from(["ami-f", "ami-r", "ami-d", "snap-t", "i-1", "x"]),
     name=st.sampled_from(["", "packer_live", "packer_dead", "packer_other"]),
     project=st.sampled_from(["", "vision", "other"]),
     run_id=st.sampled_from(["", "live", "dead", "stray", "far"]),
     created=moments,
     run_until=moments,
     users=st.frozensets(st.sampled_from(["i-1", "i-2"])),
-    instance_id=st.sampled_from(["", "i-own", "i-x"]),
 )
 ages = st.integers(0, 48).map(lambda hours: hours * HOUR)
 
@@ -110,8 +150,10 @@ def test_nothing_goes_that_somebody_may_need(found: Leftover, older_than: timede
     assert not found.users
     assert owner in {"dead", "stray"} or not (found.run_until and found.run_until >= NOW)
     assert owner in {"dead", "stray"} or (found.created and NOW - found.created >= older_than)
+    assert found.id not in RULES.in_use
+    if found.kind is LeftoverKind.SNAPSHOT:
+        assert owner in {"dead", "stray"}
     if found.kind is LeftoverKind.AMI:
-        assert found.id != "ami-r"
         assert found.id != "ami-f" or (found.created and NOW - found.created >= FINISHED_WITHIN)
 
 

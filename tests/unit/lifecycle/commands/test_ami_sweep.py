@@ -15,6 +15,8 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 AMI = "ami-00000000000000001"
 NAME = "vision-models-325d1c8a7817-0base000"
 
+IN_USE = "used by 1 release: c3db89e8ed06 (active); used by 1 channel: candidate"
+
 
 def leave(world: World, kind: LeftoverKind, item_id: str, *, run: str = "", hours: int = 7, **known: Any) -> None:
     created = NOW - timedelta(hours=hours)
@@ -51,17 +53,20 @@ def stubborn(world: World) -> None:
 
 def half_made(world: World) -> None:
     """An AMI whose instance reported, and whose bake was killed."""
+    world.ports.amis.untag(AmiId(AMI), [Tag.EVIDENCE.value, Tag.VERIFIED.value])
     world.ports.amis.tag(AmiId(AMI), {Tag.STATUS.value: "candidate", Tag.RUN_UNTIL.value: "2025-12-31T00:00:00+00:00"})
 
 
 def gave_up(world: World) -> None:
     world.ports.amis.change(AmiId(AMI), state=AmiState.FAILED)
-    world.ports.amis.tag(AmiId(AMI), {Tag.STATUS.value: "candidate"})
+    until = "2026-01-01T01:10:00Z"
+    world.ports.amis.tag(AmiId(AMI), {Tag.STATUS.value: "candidate", Tag.RUN_UNTIL.value: until})
 
 
 def long_ago(world: World) -> None:
     world.ports.amis.change(AmiId(AMI), state=AmiState.FAILED)
     half_made(world)
+    world.ports.clock.sleep(86_400)
 
 
 def interrupted(world: World) -> None:
@@ -149,7 +154,7 @@ kept  security group  sg-1  packer_x  run `r1` is alive""",
     Case(
         words="ami sweep --yes", change=strays, asked=("bake_runs.end", "bake_runs.forget"), document={"changed": True}
     ),
-    Case(words="ami sweep --yes --run r2", change=dead_run, document={"changed": False, "leftovers": []}),
+    Case(words="ami sweep --yes --run r2", change=dead_run, code=2, error="run-unknown"),
     Case(
         words="ami sweep --yes --run r1",
         change=dead_run,
@@ -191,8 +196,8 @@ left     security group  sg-1  packer_x  run `r1` is dead""",
         given=DEPLOYED,
         change=long_ago,
         document={"changed": False},
-        said=f"AMI {AMI} (vision-models-325d1c8a7817-0base000) stays: a release has it",
-        text=kept("a release has it"),
+        said=f"AMI {AMI} ({NAME}) stays: {IN_USE}",
+        text=kept(IN_USE),
     ),
 ]
 

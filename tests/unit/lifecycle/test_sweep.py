@@ -1,0 +1,140 @@
+"""What a sweep asks before it removes an AMI or a snapshot."""
+
+from collections.abc import Collection
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from lifecycle.domain.ami import AmiRecord, AmiState, Tag
+from lifecycle.domain.channel import Channel, Note
+from lifecycle.domain.plan import Plan
+from lifecycle.domain.retention import Fate
+from lifecycle.domain.sweep import KnownRun, Leftover, LeftoverKind, Verdict
+from lifecycle.domain.usage import Unread, Use
+from lifecycle.errors import CapctlError
+from lifecycle.workflows.disable_ami import plan_disable, plan_enable
+from lifecycle.workflows.execute import execute
+from lifecycle.workflows.prune import plan_prune
+from lifecycle.workflows.sweep import plan_sweep
+from tests.fakes.bakes import Scene
+from tests.fakes.leftovers import FakeLeftovers
+from tests.fakes.runs import RUN
+
+DAY_S = 86_400
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Scene:
+    return Scene(tmp_path)
+
+
+def planned(scene: Scene, run_id: str = "") -> tuple[tuple[Verdict, ...], Plan]:
+    return plan_sweep(scene.ports, scene.target, run_id=run_id, older_than=timedelta(hours=6))
+
+
+def half_made(scene: Scene) -> AmiRecord:
+    """An AMI that a killed bake of another machine left long ago, whose report is lost."""
+    ami = scene.amis.add("by-old-rules", tags={Tag.PROJECT.value: "vision", Tag.RUN.value: "r1"})
+    scene.ports.clock.sleep(40 * DAY_S)
+    return ami
+
+
+def test_half_made_ami_that_nothing_uses_goes(scene: Scene) -> None:
+    ami = half_made(scene)
+    verdicts, plan = planned(scene)
+    assert [(verdict.item.id, verdict.removes) for verdict in verdicts] == [(ami.id, True)]
+    execute(plan, scene.ports, RUN)
+    assert scene.amis.own() == ()
+
+
+def test_half_made_ami_that_something_uses_or_that_cannot_be_proven_unused_stays(scene: Scene) -> None:
+    ami, users = half_made(scene), scene.ports.ami_users
+    users.uses.append(Use(ami_id=ami.id, kind="instance", name="i-1"))
+    assert [verdict.because for verdict in planned(scene)[0]] == ["used by 1 instance: i-1"]
+    users.uses.clear()
+    users.unread.append(Unread(source="fleets", why="denied"))
+    assert [verdict.removes for verdict in planned(scene)[0]] == [False]
+
+
+@pytest.mark.parametrize("comes", ["use", "mark", "status"])
+def test_half_made_ami_that_came_into_use_after_the_plan_stays(scene: Scene, comes: str) -> None:
+    ami = half_made(scene)
+    _, plan = planned(scene)
+    if comes == "use":
+        scene.ports.ami_users.uses.append(Use(ami_id=ami.id, kind="instance", name="i-1"))
+    else:
+        tags = {"mark": {Tag.RUN_UNTIL.value: "2999-01-01T00:00:00Z"}, "status": {Tag.STATUS.value: "verified"}}
+        scene.amis.tag(ami.id, tags[comes])
+    done = execute(plan, scene.ports, RUN)
+    assert [failure.code for _, failure in done.failures] == ["leftover-needed"]
+    assert scene.amis.own()
+
+
+def test_sweep_leaves_an_ami_alone_that_capctl_did_not_make(scene: Scene) -> None:
+    scene.amis.add("golden-debug-image", tags={Tag.PROJECT.value: "vision"})
+    scene.ports.clock.sleep(40 * DAY_S)
+    assert planned(scene)[0] == ()
+
+
+def test_sweep_leaves_an_ami_alone_that_is_being_brought_back(scene: Scene) -> None:
+    ami = scene.bake()
+    scene.ports.channels.write(Channel("stable"), ami.id, Note(by="ann"), is_first=True)
+    scene.ports.clock.sleep(40 * DAY_S)
+    execute(plan_disable(scene.ports, scene.target, ami.id, force=True), scene.ports, RUN)
+    for step in plan_enable(scene.ports, scene.target, RUN, ami.id).steps[:2]:
+        step.verify(step.apply())
+    assert planned(scene)[0] == ()
+
+
+def test_ami_that_a_bake_elsewhere_waits_for_stays_however_old_it_is(scene: Scene) -> None:
+    ami = scene.leave_unproven()
+    scene.amis.untag(ami.id, [Tag.EVIDENCE.value, Tag.VERIFIED.value])
+    scene.remove_reports()
+    scene.amis.change(ami.id, state=AmiState.PENDING)
+    now = scene.ports.clock.now()
+    scene.ports.bake_runs.add(KnownRun(id=RUN.id, is_held=False, until=now + timedelta(hours=2)))
+    assert [verdict.removes for verdict in planned(scene)[0]] == [True]
+    scene.amis.tag(ami.id, {Tag.RUN_UNTIL.value: (now + timedelta(hours=3)).isoformat()})
+    assert [verdict.removes for verdict in planned(scene)[0]] == [False]
+
+
+def test_orphan_snapshot_is_prunes_and_sweep_takes_only_what_a_run_left_that_died_here(scene: Scene) -> None:
+    ami = scene.bake()
+    (snapshot,) = ami.snapshot_ids
+    scene.ports.clock.sleep(40 * DAY_S)
+    scene.amis.orphan(ami.id)
+    left = Leftover(kind=LeftoverKind.SNAPSHOT, id=snapshot, name=ami.id, project="vision", run_id=RUN.id)
+    scene.ports.leftovers.add(replace(left, created=scene.ports.clock.now() - timedelta(days=40)))
+    assert [verdict.fate for verdict in plan_prune(scene.ports, scene.target, most=10).orphans] == [Fate.MARK]
+    assert [verdict.removes for verdict in planned(scene)[0]] == [False]
+    scene.ports.bake_runs.add(KnownRun(id=RUN.id, is_held=False))
+    assert [verdict.removes for verdict in planned(scene)[0]] == [True]
+    scene.ports.ami_users.uses.append(Use(ami_id=snapshot, kind="launch template", name="data-disk"))
+    assert [verdict.fate for verdict in plan_prune(scene.ports, scene.target, most=10).orphans] == [Fate.KEEP]
+    assert [verdict.removes for verdict in planned(scene)[0]] == [False]
+
+
+def test_dead_runs_are_forgotten_with_one_look_at_what_is_left(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(3):
+        scene.ports.bake_runs.add(KnownRun(id=f"r{number}", is_held=False))
+    _, plan = planned(scene)
+    looks: list[object] = []
+    find = FakeLeftovers.find
+
+    def counted(fake: FakeLeftovers, *, named: Collection[str] = ()) -> tuple[Leftover, ...]:
+        looks.append(named)
+        return find(fake, named=named)
+
+    monkeypatch.setattr(FakeLeftovers, "find", counted)
+    execute(plan, scene.ports, RUN)
+    assert (len(looks), scene.ports.bake_runs.known()) == (1, ())
+
+
+def test_run_that_nobody_knows_is_an_error_and_one_of_the_journal_is_not(scene: Scene) -> None:
+    with pytest.raises(CapctlError) as failed:
+        planned(scene, "20260101-000000-typo00")
+    assert failed.value.code == "run-unknown"
+    scene.bake()
+    assert planned(scene, RUN.id)[1].steps == ()
