@@ -118,9 +118,9 @@ def plan_bake(ports: Ports, target: Target, run: Run, wanted: WantedAmi) -> Plan
     details = inputs_told(wanted.inputs, base_from=target.settings.ami.base)
     if existing and existing.is_proven:
         because = f"AMI `{existing.id}` is {existing.status} and has bake digest {wanted.inputs.digest}"
-        level = asked_level(target, existing)
         if _is_hit(target, wanted.from_status, existing):
             return Plan(title=f"bake {name}", because=because, details=details)
+        level = asked_level(target)
         short_of = wanted.from_status if existing.is_proven_by(level) else "`ami.verify_boot`"
         because += f"; short of {short_of} it is verified again before it counts"
         prove = ProveAmi(ports=ports, target=target, run=run, amis=ports.amis, name=name, level=level)
@@ -129,8 +129,10 @@ def plan_bake(ports: Ports, target: Target, run: Run, wanted: WantedAmi) -> Plan
     steps: tuple[Step[Any], ...] = ()
     if existing:
         require_unfinished(existing)
+    level = asked_level(target)
     if existing and _can_be_verified(ports, target, existing, wanted.models):
         because = f"AMI `{existing.id}` is there, but it is not verified"
+        level = asked_level(target, existing)
     else:
         because, changes = why_bake(ports, target, wanted.inputs, wanted.models, wanted.amis)
         details += changes
@@ -148,7 +150,7 @@ def plan_bake(ports: Ports, target: Target, run: Run, wanted: WantedAmi) -> Plan
         ports.amis,
         name=name,
         tags=tags,
-        level=asked_level(target, existing),
+        level=level,
         before_verified=(NameCandidate(ports=ports, run=run, name=name),),
     )
     return Plan(title=f"bake {name}", because=because, details=details, steps=steps)
