@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from lifecycle.domain.ami import Tag
-from tests.rehearsal.bake_stage import BUCKET, CONTENTS, Stage
-from tests.rehearsal.stage_parts import REGION, emulated_machines, until
+from tests.rehearsal.bake_stage import BUCKET, Stage, bake_stage
+from tests.rehearsal.stage_parts import REGION, until
 
 pytestmark = [pytest.mark.rehearsal, pytest.mark.timeout(180)]
 AGE = "opt/dl-models/models/age-v1.onnx"
@@ -21,13 +21,7 @@ AGE = "opt/dl-models/models/age-v1.onnx"
 
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    with emulated_machines(tmp_path_factory.mktemp("state")) as emulator:
-        stage = Stage(emulator, tmp_path_factory.mktemp("boot") / "project")
-        stage.folder.mkdir()
-        stage.write_project(CONTENTS)
-        stage.aws.s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
-        for words in (("models", "lock"), ("models", "push")):
-            stage.answer(*words)
+    with bake_stage(tmp_path_factory.mktemp("state"), tmp_path_factory.mktemp("boot") / "project") as stage:
         yield stage
 
 
