@@ -138,7 +138,8 @@ class Invocation:
 def _plan_text(plan: Plan) -> str:
     from lifecycle.domain.digest import brief
 
-    next_time = "Nothing was changed; run again without `--dry-run` to apply" if plan.steps else "Nothing to do"
+    is_idle = not plan.steps and not plan.after
+    next_time = "Nothing to do" if is_idle else "Nothing was changed; run again without `--dry-run` to apply"
     return f"{brief(plan.render())}\n{next_time}"
 
 

@@ -137,8 +137,8 @@ def plan_bake(ports: Ports, target: Target, run: Run, wanted: WantedAmi) -> Plan
     name_candidate = NameCandidate(ports=ports, run=run, name=name)
     if existing and existing.is_proven:
         because = f"AMI `{existing.id}` is {existing.status} and has bake digest {wanted.inputs.digest}"
-        level = asked_level(target, existing)
         if not _is_hit(target, wanted.from_status, existing):
+            level = asked_level(target)
             short_of = wanted.from_status if existing.is_proven_by(level) else "`ami.verify_boot`"
             because += f"; short of {short_of} it is verified again before it counts"
             steps = (ProveAmi(ports=ports, target=target, run=run, amis=ports.amis, name=name, level=level),)
@@ -150,8 +150,10 @@ def plan_bake(ports: Ports, target: Target, run: Run, wanted: WantedAmi) -> Plan
     tags = bake_tags(wanted.inputs, project=target.project, name=name, commit=ports.baker.commit(), run=run)
     if existing:
         require_unfinished(existing)
+    level = asked_level(target)
     if existing and _can_be_verified(ports, target, existing, wanted.models):
         because = f"AMI `{existing.id}` is there, but it is not verified"
+        level = asked_level(target, existing)
     else:
         because, changes = why_bake(ports, target, wanted.inputs, wanted.models, wanted.amis)
         details += changes
@@ -160,7 +162,7 @@ def plan_bake(ports: Ports, target: Target, run: Run, wanted: WantedAmi) -> Plan
             steps = (Deregister(ports=ports, target=target, amis=ports.amis, ami=existing),)
         base = _checked_base(ports, target, wanted)
         steps += (BakeAmi(ports=ports, target=target, run=run, base=base, models=wanted.models, name=name, tags=tags),)
-    steps += finish_steps(ports, target, run, ports.amis, name=name, tags=tags, level=asked_level(target, existing))
+    steps += finish_steps(ports, target, run, ports.amis, name=name, tags=tags, level=level)
     steps += (name_candidate,)
     return Plan(title=f"bake {name}", because=because, details=details, steps=steps)
 

@@ -14,6 +14,7 @@ from lifecycle.domain.channel import Channel, takes
 from lifecycle.domain.proof import Finding, Level, combined, parse_finding
 from lifecycle.domain.run import Run
 from lifecycle.errors import CapctlError
+from lifecycle.workflows.bake_steps import ProveAmi
 from lifecycle.workflows.disable_ami import plan_disable, plan_enable
 from lifecycle.workflows.execute import execute
 from lifecycle.workflows.promote_ami import plan_promote
@@ -129,6 +130,14 @@ def test_forced_bake_does_not_go_on_with_an_ami_that_failed(scene: Scene) -> Non
     another = scene.bake(force=True)
     assert another.id != ami.id
     assert scene.bake().id == another.id
+
+
+def test_ami_that_takes_the_place_of_one_that_failed_owes_no_boot(scene: Scene) -> None:
+    ami = scene.bake()
+    booted(scene, ami, is_damaged=True)
+    scene.remove_reports()
+    (prove,) = [step for step in scene.plan().steps if isinstance(step, ProveAmi)]
+    assert prove.level is Level.PAYLOAD
 
 
 def test_level_that_the_configuration_asks_for_later_is_proven_without_another_bake(scene: Scene) -> None:
