@@ -5,6 +5,7 @@ from typing import Any
 
 from lifecycle.domain.ami import Tag
 from lifecycle.domain.measures import counted
+from lifecycle.domain.moments import iso_text
 from lifecycle.errors import ExitCode
 from lifecycle.rehearsal.commands import Capctl
 from lifecycle.rehearsal.recorder import Recorder
@@ -83,7 +84,7 @@ def _prune(stage: Stage, capctl: Capctl, record: Recorder, *, unused: dict[str, 
     stage.project.configure("ami", "retention", _RETENTION)
     _prune_one(capctl, record, "disable", unused=unused, named=named)
     with record.step("two days later") as step:
-        since = (datetime.now(UTC) - _GRACE).isoformat(timespec="seconds").replace("+00:00", "Z")
+        since = iso_text(datetime.now(UTC) - _GRACE)
         stage.client("ec2").create_tags(Resources=[unused["id"]], Tags=[{"Key": Tag.DISABLED_AT.value, "Value": since}])
         step.result = f"its tag says that {unused['id']} is disabled since {since}"
     _prune_one(capctl, record, "deregister", unused=unused, named=named)
