@@ -82,7 +82,7 @@ def read_account(ports: Ports, target: Target) -> Account:
     except Interrupted:
         raise
     except UsageError as error:
-        # Where there is no lock or no recipe, as beside a checkout, nothing is baked.
+        # Without a lock that can be read, as beside a checkout, nothing is baked.
         return Account(report=report, not_wanted=error.message)
     except CapctlError as error:
         return Account(report=report + UseReport(unread=(Unread(source="what a bake would give", why=error.message),)))
