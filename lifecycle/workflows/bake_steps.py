@@ -1,5 +1,7 @@
 """The steps of a bake; each finds the AMI by its name, so that a bake can go on where another run ended."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -148,6 +150,7 @@ class TagInputs:
 
     ports: Ports
     target: Target
+    run: Run
     amis: Amis
     name: str
     tags: dict[str, str]
@@ -157,10 +160,11 @@ class TagInputs:
         return f"wait until {self.name} is available, tag it with what went into it"
 
     def apply(self) -> Tagged:
-        timeout_s = self.target.settings.ami.timeout_s
-        ami = wait_available(self.amis, self.ports.clock, ami_named(self.amis, self.name).id, timeout_s=timeout_s)
-        tags = self._wanted(ami)
-        self.amis.tag(ami.id, tags)
+        timeout_s, found = self.target.settings.ami.timeout_s, ami_named(self.amis, self.name)
+        with _going_on(self.ports, self.target, self.run, self.amis, found):
+            ami = wait_available(self.amis, self.ports.clock, found.id, timeout_s=timeout_s)
+            tags = self._wanted(ami)
+            self.amis.tag(ami.id, tags)
         return Tagged(tags=tags)
 
     def verify(self, result: Tagged) -> None:
@@ -215,10 +219,12 @@ class ProveAmi:
         return f"verify {self.name}{' by an instance that reads it' if self.boots else ''}"
 
     def apply(self) -> AmiReport:
-        report = verify_ami(self.ports, self.target, self.amis, ami_named(self.amis, self.name).id)
-        if self.boots and not report.failed:
-            report = booted(self.ports, self.target, self.run, report)
-        tag_level(self.amis, self.ports.clock, report)
+        ami = ami_named(self.amis, self.name)
+        with _going_on(self.ports, self.target, self.run, self.amis, ami):
+            report = verify_ami(self.ports, self.target, self.amis, ami.id)
+            if self.boots and not report.failed:
+                report = booted(self.ports, self.target, self.run, report)
+            tag_level(self.amis, self.ports.clock, report)
         return report
 
     def verify(self, result: AmiReport) -> None:
@@ -240,7 +246,7 @@ def finish_steps(
 ) -> tuple[Step[Any], ...]:
     """From an AMI that is being made, in the region of `amis`, to one that is verified; `tags` are of what went into it."""
     return (
-        TagInputs(ports=ports, target=target, amis=amis, name=name, tags=tags),
+        TagInputs(ports=ports, target=target, run=run, amis=amis, name=name, tags=tags),
         SetStatus(amis=amis, name=name, to=AmiStatus.CANDIDATE),
         RequireImdsV2(amis=amis, name=name),
         ProveAmi(ports=ports, target=target, run=run, amis=amis, name=name, boots=boots),
@@ -248,6 +254,17 @@ def finish_steps(
         *before_verified,
         SetStatus(amis=amis, name=name, to=AmiStatus.VERIFIED),
     )
+
+
+@contextmanager
+def _going_on(ports: Ports, target: Target, run: Run, amis: Amis, ami: AmiRecord) -> Iterator[None]:
+    """Let a sweep here know the run, and one elsewhere find its mark on the AMI, as long as the run works on it."""
+    until = ports.clock.now() + timedelta(seconds=target.settings.ami.timeout_s + GRACE_S)
+    with ports.bake_runs.held(run.id, until=until):
+        # No sweep looks at another.
+        if ami.is_half_made:
+            amis.tag(ami.id, {Tag.RUN_UNTIL.value: iso_text(until)})
+        yield
 
 
 def bake_tags(inputs: BakeInputs, *, project: str, name: str, commit: str, run: Run) -> dict[str, str]:
