@@ -106,6 +106,7 @@ class PackerBaker:
                 environment=environment,
                 timeout_s=self._target.settings.ami.timeout_s,
                 on_line=watch.line,
+                on_start=lease.process,
                 inherits=(lease.descriptor,),
             )
             try:

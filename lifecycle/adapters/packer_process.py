@@ -21,7 +21,7 @@ from lifecycle.ports.baker import GRACE_S
 
 
 class StreamingPacker(PackerExecutable):  # type: ignore[misc]
-    """`PackerExecutable` whose lines reach `on_line` as they are written. Made for one command.
+    """`PackerExecutable` whose lines reach `on_line` as they are written, and its process id `on_start`. Made for one command.
 
     The group gets SIGTERM when `timeout_s` is over, when `on_line` raises and when the caller is interrupted; it is awaited for
     `grace_s`, then killed. A second interruption during that wait kills it at once. Packer and its plugins get the descriptors `inherits`
@@ -36,6 +36,7 @@ class StreamingPacker(PackerExecutable):  # type: ignore[misc]
         environment: Mapping[str, str],
         timeout_s: float,
         on_line: Callable[[str], None],
+        on_start: Callable[[int], None] = lambda _: None,
         grace_s: float = GRACE_S,
         inherits: tuple[int, ...] = (),
     ) -> None:
@@ -44,6 +45,7 @@ class StreamingPacker(PackerExecutable):  # type: ignore[misc]
         self._environment = dict(environment)
         self._timeout_s = timeout_s
         self._on_line = on_line
+        self._on_start = on_start
         self._grace_s = grace_s
         self._inherits = inherits
 
@@ -76,6 +78,7 @@ class StreamingPacker(PackerExecutable):  # type: ignore[misc]
         process = None
         try:
             process = self._started(command, lines)
+            self._on_start(process.pid)
             return self._follow(process, lines), "", ""
         except BaseException:
             if process is not None:

@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import signal
+import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -14,12 +15,13 @@ from typing import TextIO
 
 from lifecycle.adapters.private_folder import abandoned, remove_abandoned
 from lifecycle.config.target import Target
-from lifecycle.domain.moments import told_moment
+from lifecycle.domain.moments import iso_text, told_moment
 from lifecycle.domain.sweep import KnownRun
 from lifecycle.errors import CapctlError
 
 BAKE_FOLDER = "capctl-bake-"  # what the names of a bake's private folders begin with
 _PROC = Path("/proc")
+_UNNAMED = "."  # what the name of a lease begins with until it is held
 
 
 class Lease:
@@ -44,26 +46,36 @@ class Lease:
             self._file.write(f"{name}\n")
             self._file.flush()
 
+    def process(self, pid: int) -> None:
+        """Note a process of the run: nobody else's is ever ended."""
+        self._file.write(json.dumps({"pid": pid, "began": _stat(pid)[1]}) + "\n")
+        self._file.flush()
+
 
 @contextmanager
 def held(target: Target, run_id: str, *, until: str) -> Iterator[Lease]:
     """Hold the run while the block runs; when that ends well, or leaves nothing, the run is known no more.
 
-    `until` is the end of its life, in ISO 8601.
+    `until` is the end of its life, in ISO 8601. What an earlier attempt of the run left stays known.
     """
     path = _folder(target) / run_id
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as file:
+    left = path.read_text().splitlines() if path.exists() else []
+    # It gets its name once it is locked: a sweep that saw it before would take the run for dead.
+    descriptor, unnamed = tempfile.mkstemp(dir=path.parent, prefix=_UNNAMED)
+    with os.fdopen(descriptor, "w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         begun = datetime.now(UTC).isoformat(timespec="seconds")
         file.write(json.dumps({"target": target.name, "started": begun, "until": until}) + "\n")
-        file.flush()
         lease = Lease(file)
+        lease.process(os.getpid())
+        lease.name(line for line in left if not line.startswith("{"))
+        Path(unnamed).rename(path)
         try:
             yield lease
             lease.leaves_nothing = True
         finally:
-            if lease.leaves_nothing:
+            if lease.leaves_nothing and not left:
                 path.unlink(missing_ok=True)
 
 
@@ -74,19 +86,31 @@ class RunLeases:
         self._target = target
 
     def known(self) -> tuple[KnownRun, ...]:
-        found = (self._read(path) for path in sorted(_folder(self._target).glob("*")))
+        paths = sorted(_folder(self._target).glob("*"))
+        found = (self._read(path) for path in paths if not path.name.startswith(_UNNAMED))
         return tuple(run for run in found if run)
 
+    @contextmanager
+    def held(self, run_id: str, *, until: datetime) -> Iterator[None]:
+        with held(self._target, run_id, until=iso_text(until)) as lease:
+            lease.leaves_nothing = True
+            yield
+
     def end(self, run_id: str) -> None:
-        for pid in _holders(_folder(self._target) / run_id):
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        path = _folder(self._target) / run_id
+        with suppress(FileNotFoundError):
+            for pid in _holders(path, path.read_text().splitlines()):
+                # Not SIGKILL: it would keep Packer from removing its instance.
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGTERM)
 
     def forget(self, run_id: str) -> None:
         path = _folder(self._target) / run_id
-        if path.exists() and _is_held(path):
-            raise CapctlError("run-alive", f"A process of run `{run_id}` still exists", hint="Wait until it has ended")
-        path.unlink(missing_ok=True)
+        with suppress(FileNotFoundError), path.open() as file:
+            if not _is_lockable(file):
+                message = f"A process of run `{run_id}` still exists"
+                raise CapctlError("run-alive", message, hint="Wait until it has ended")
+            path.unlink(missing_ok=True)
 
     def folders(self) -> tuple[str, ...]:
         return tuple(str(folder) for folder in abandoned(BAKE_FOLDER) if str(folder) not in self._in_use())
@@ -114,7 +138,7 @@ class RunLeases:
             started=told_moment(head.get("started", "")),
             until=told_moment(head.get("until", "")),
             named=frozenset(line for line in lines if not line.startswith("{")),
-            holders=_holders(path) if is_held else (),
+            holders=_holders(path, lines) if is_held else (),
         )
 
 
@@ -124,20 +148,43 @@ def _folder(target: Target) -> Path:
 
 def _is_held(path: Path) -> bool:
     with path.open() as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False
+        return not _is_lockable(file)
 
 
-def _holders(path: Path) -> tuple[int, ...]:
-    """The processes that have the file open, this one apart; none where the system does not tell."""
-    return tuple(
-        int(process.name)
-        for process in _PROC.glob("[0-9]*")
-        if int(process.name) != os.getpid() and _has_open(process, path)
-    )
+def _is_lockable(file: TextIO) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _holders(path: Path, lines: Iterable[str]) -> tuple[int, ...]:
+    """The run's own processes that hold it, this one apart; none where the system does not tell.
+
+    Those that it noted, and what runs in their sessions: Packer leads one. Who else reads the file is none of them.
+    """
+    noted = [json.loads(line) for line in lines if line.startswith('{"pid"') and line.endswith("}")]
+    began = {int(one["pid"]): int(one["began"]) for one in noted}
+
+    def is_own(pid: int) -> bool:
+        session, at = _stat(pid)
+        # The kernel gives no number of a session away before its last process has ended.
+        is_of_session = session in began and at >= began[session] and _stat(session)[1] in {0, began[session]}
+        return at > 0 and (began.get(pid) == at or is_of_session)
+
+    pids = (int(process.name) for process in _PROC.glob("[0-9]*"))
+    return tuple(pid for pid in pids if pid != os.getpid() and is_own(pid) and _has_open(_PROC / str(pid), path))
+
+
+def _stat(pid: int) -> tuple[int, int]:
+    """The session of a process, and when it began, in ticks since the machine did; 0 for one that is not to be seen."""
+    try:
+        # Its name, in brackets, may have blanks and brackets.
+        told = (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
+        return int(told[3]), int(told[19])
+    except (OSError, ValueError, IndexError):
+        return 0, 0
 
 
 def _has_open(process: Path, path: Path) -> bool:

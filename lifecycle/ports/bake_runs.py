@@ -1,5 +1,7 @@
 """Runs of bakes on this machine, and what they leave on it."""
 
+from contextlib import AbstractContextManager
+from datetime import datetime
 from typing import Protocol
 
 from lifecycle.domain.sweep import KnownRun
@@ -11,8 +13,11 @@ class BakeRuns(Protocol):
     def known(self) -> tuple[KnownRun, ...]:
         """Those that live and those that ended badly; what ended well is not known any more."""
 
+    def held(self, run_id: str, *, until: datetime) -> AbstractContextManager[None]:
+        """Let a run that leaves nothing be known while the block runs; `until` is when it ends at the latest."""
+
     def end(self, run_id: str) -> None:
-        """Kill the processes that a run still has, at once. For a run that has outlived its time."""
+        """Ask the processes to end that a run started and still has. For a run that has outlived its time."""
 
     def forget(self, run_id: str) -> None:
         """Know a dead run no more. Raises `CapctlError("run-alive")` while a process of it exists."""

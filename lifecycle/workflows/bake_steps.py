@@ -1,5 +1,7 @@
 """The steps of a bake; each finds the AMI by its name, so that a bake can go on where another run ended."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -149,6 +151,7 @@ class TagInputs:
 
     ports: Ports
     target: Target
+    run: Run
     amis: Amis
     name: str
     tags: dict[str, str]
@@ -158,10 +161,11 @@ class TagInputs:
         return f"wait until {self.name} is available, tag it with what went into it"
 
     def apply(self) -> Tagged:
-        timeout_s = self.target.settings.ami.timeout_s
-        ami = wait_available(self.amis, self.ports.clock, ami_named(self.amis, self.name).id, timeout_s=timeout_s)
-        tags = self._wanted(ami)
-        self.amis.tag(ami.id, tags)
+        timeout_s, found = self.target.settings.ami.timeout_s, ami_named(self.amis, self.name)
+        with _going_on(self.ports, self.target, self.run, self.amis, found):
+            ami = wait_available(self.amis, self.ports.clock, found.id, timeout_s=timeout_s)
+            tags = self._wanted(ami)
+            self.amis.tag(ami.id, tags)
         return Tagged(tags=tags)
 
     def verify(self, result: Tagged) -> None:
@@ -218,7 +222,9 @@ class ProveAmi:
         return f"verify {self.name}{' by an instance that reads it' if self.level is Level.BOOT else ''}"
 
     def apply(self) -> AmiReport:
-        return prove(self.ports, self.target, self.run, self.amis, ami_named(self.amis, self.name).id, self.level)
+        ami = ami_named(self.amis, self.name)
+        with _going_on(self.ports, self.target, self.run, self.amis, ami):
+            return prove(self.ports, self.target, self.run, self.amis, ami.id, self.level)
 
     def verify(self, result: AmiReport) -> None:
         if failure := ami_rejection(result):
@@ -238,12 +244,23 @@ def finish_steps(
 ) -> tuple[Step[Any], ...]:
     """From an AMI that is being made, in the region of `amis`, to one that is verified; `tags` are of what went into it."""
     return (
-        TagInputs(ports=ports, target=target, amis=amis, name=name, tags=tags),
+        TagInputs(ports=ports, target=target, run=run, amis=amis, name=name, tags=tags),
         SetStatus(amis=amis, name=name, to=AmiStatus.CANDIDATE),
         RequireImdsV2(amis=amis, name=name),
         ProveAmi(ports=ports, target=target, run=run, amis=amis, name=name, level=level),
         SetStatus(amis=amis, name=name, to=AmiStatus.VERIFIED),
     )
+
+
+@contextmanager
+def _going_on(ports: Ports, target: Target, run: Run, amis: Amis, ami: AmiRecord) -> Iterator[None]:
+    """Let a sweep here know the run, and one elsewhere find its mark on the AMI, as long as the run works on it."""
+    until = ports.clock.now() + timedelta(seconds=target.settings.ami.timeout_s + GRACE_S)
+    with ports.bake_runs.held(run.id, until=until):
+        # No sweep looks at another.
+        if ami.is_half_made:
+            amis.tag(ami.id, {Tag.RUN_UNTIL.value: iso_text(until)})
+        yield
 
 
 def bake_tags(inputs: BakeInputs, *, project: str, name: str, commit: str, run: Run) -> dict[str, str]:

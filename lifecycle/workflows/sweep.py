@@ -15,6 +15,7 @@ from lifecycle.domain.usage import unread_text, uses_text
 from lifecycle.domain.waiting import Wait
 from lifecycle.errors import CapctlError, PartlyApplied, UsageError
 from lifecycle.ports import Ports
+from lifecycle.ports.baker import GRACE_S
 from lifecycle.ports.leftovers import await_gone, still_there
 from lifecycle.ports.wait import wait_for
 from lifecycle.workflows.ami_uses import READ_USES, all_uses, why_kept
@@ -106,7 +107,7 @@ def plan_sweep(ports: Ports, target: Target, *, run_id: str, older_than: timedel
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndRun:
-    """Kill what is left of the processes of a run that has outlived its time."""
+    """End what is left of the processes of a run that has outlived its time, and let them clean up."""
 
     ports: Ports
     run: KnownRun
@@ -123,7 +124,7 @@ class EndRun:
         def is_held() -> bool:
             return any(run.is_held for run in self.ports.bake_runs.known() if run.id == self.run.id)
 
-        how = Wait(shortest_s=0.05, longest_s=1.0, timeout_s=10.0)
+        how = Wait(shortest_s=0.05, longest_s=15.0, timeout_s=GRACE_S)
         wait_for(
             is_held, lambda held: not held, how, self.ports.clock, timed_out=lambda _: still_there(self.describe())
         )

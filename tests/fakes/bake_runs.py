@@ -1,6 +1,9 @@
 """`ports.BakeRuns` in memory."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from datetime import datetime
 
 from lifecycle.domain.sweep import KnownRun
 from lifecycle.errors import CapctlError
@@ -19,6 +22,14 @@ class FakeBakeRuns:
 
     def known(self) -> tuple[KnownRun, ...]:
         return tuple(self.runs.values())
+
+    @contextmanager
+    def held(self, run_id: str, *, until: datetime) -> Iterator[None]:
+        self.runs[run_id] = KnownRun(id=run_id, is_held=True, until=until)
+        try:
+            yield
+        finally:
+            del self.runs[run_id]
 
     def end(self, run_id: str) -> None:
         self.runs[run_id] = replace(self.runs[run_id], is_held=False, holders=())

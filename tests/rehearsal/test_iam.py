@@ -11,9 +11,12 @@ from typing import Any
 
 import pytest
 
-from lifecycle.domain.permissions import CHANGE_STATE, PUSH_IMAGES, READ_LEFTOVERS, REMOVE_LEFTOVERS
+from lifecycle.domain.permissions import CHANGE_STATE, PUSH_IMAGES, READ_AMI_GRANTS, READ_LEFTOVERS, REMOVE_LEFTOVERS
+from lifecycle.domain.sweep import LeftoverKind
 from lifecycle.rehearsal.emulator.calls import JOB_KEY_ID
 from lifecycle.rehearsal.stage import APP_ID
+from lifecycle.workflows.ami_uses import READ_USES
+from tests.contract.test_leftovers import emulated
 from tests.dev.iam import command_actions, is_read, job_actions
 from tests.rehearsal.kept_stage import KeptStage, Project
 
@@ -59,9 +62,6 @@ NOT_SHOWN: Mapping[str, str] = {
         "the way to an instance through Session Manager",
     ),
     **dict.fromkeys(
-        (*READ_LEFTOVERS, *REMOVE_LEFTOVERS), "finds and removes what a bake or a copy left that failed or was killed"
-    ),
-    **dict.fromkeys(
         (
             "kms:CreateGrant",
             "kms:Decrypt",
@@ -79,6 +79,11 @@ NOT_SHOWN: Mapping[str, str] = {
     "iam:CreateServiceLinkedRole": "Batch makes its own role in an account that has never used it",
     "s3:AbortMultipartUpload": "ends an upload that failed",
 }
+
+# What only these commands may declare unshown: they remove what a run left that failed or was killed, as `ami sweep` shows, or an
+# unproven AMI that has their name and that nothing uses, as `ami prune` does.
+_AFTER_TROUBLE = frozenset((*READ_LEFTOVERS, *REMOVE_LEFTOVERS, *READ_USES, *READ_AMI_GRANTS))
+NOT_SHOWN_OF: Mapping[str, frozenset[str]] = dict.fromkeys(("ami bake", "ami copy"), _AFTER_TROUBLE)
 
 Shown = dict[str, frozenset[str]]
 PASSPHRASE = {"PULUMI_CONFIG_PASSPHRASE": "rehearsal"}
@@ -150,6 +155,7 @@ def shown(kept: KeptStage, with_shared_state: Project, tmp_path_factory: pytest.
     project.done("job", "ls")
     for command in ("bootstrap", "status", "models lock", "models verify"):
         with_shared_state.done(*command.split(), **PASSPHRASE)
+    sweep_one_of_each(kept, with_shared_state)
     prune_one(kept, with_shared_state, ami_id=project.done("ami", "ls")["amis"][0]["id"])
     return actions_by_caller(recorded(kept))
 
@@ -175,6 +181,18 @@ def play_the_life_of_an_ami(kept: KeptStage, project: Project, ami: dict[str, An
     ):
         project.fails("channel-missing", 1, "ami", words[0], "unknown", *words[1:])
     ec2.deregister_image(ImageId=spare)
+
+
+def sweep_one_of_each(kept: KeptStage, project: Project) -> None:
+    """Let a run that died have left one thing of each kind, and remove them all."""
+    base = kept.client("ec2").describe_images(Owners=["self"])["Images"][0]["ImageId"]
+    account = emulated(kept, base, project.name)  # type: ignore[arg-type]
+    made = {account.make(kind, project.name, "20260101-000000-dead00") for kind in LeftoverKind}
+    runs = project.folder / ".capctl" / "runs"
+    runs.mkdir(parents=True, exist_ok=True)
+    (runs / "20260101-000000-dead00").write_text("")
+    swept = project.done("ami", "sweep", "--run", "20260101-000000-dead00", "--yes", **PASSPHRASE)
+    assert {one["id"] for one in swept["leftovers"] if one["outcome"] == "removed"} == made
 
 
 def prune_one(kept: KeptStage, project: Project, *, ami_id: str) -> None:
@@ -204,7 +222,8 @@ def test_command_asks_for_nothing_that_it_does_not_declare(shown: Shown, command
 def test_command_declares_nothing_that_it_does_not_ask_for(shown: Shown, command: str) -> None:
     # The state is read and changed alike by every command; `bootstrap` has it in S3 here.
     state = shown["bootstrap"].intersection(CHANGE_STATE)
-    assert not sorted(command_actions()[command] - shown.get(command, frozenset()) - state - NOT_SHOWN.keys())
+    unshown = NOT_SHOWN.keys() | NOT_SHOWN_OF.get(command, frozenset())
+    assert not sorted(command_actions()[command] - shown.get(command, frozenset()) - state - unshown)
 
 
 def test_reason_is_given_for_declared_actions_only() -> None:

@@ -73,13 +73,17 @@ def test_run_of_another_target_is_not_known(target: Target, tmp_path: Path) -> N
     assert RunLeases(target).known() == ()
 
 
-def test_child_that_inherited_the_run_holds_it_and_can_be_ended(target: Target) -> None:
+@pytest.mark.parametrize("starts_session", [True, False])
+def test_child_that_inherited_the_run_holds_it_and_can_be_ended(target: Target, starts_session: bool) -> None:
     children = []
-    fail(
-        target,
-        "r1",
-        then=lambda lease: children.append(subprocess.Popen(["sleep", "60"], pass_fds=(lease.descriptor,))),
-    )
+
+    def start(lease: Lease) -> None:
+        children.append(
+            subprocess.Popen(["sleep", "60"], pass_fds=(lease.descriptor,), start_new_session=starts_session)
+        )
+        lease.process(children[0].pid)
+
+    fail(target, "r1", then=start)
     (child,) = children
     runs = RunLeases(target)
     (run,) = runs.known()
@@ -89,6 +93,58 @@ def test_child_that_inherited_the_run_holds_it_and_can_be_ended(target: Target) 
     runs.end("r1")
     child.wait(timeout=10)
     assert [run.is_held for run in runs.known()] == [False]
+
+
+def test_who_merely_has_the_file_open_is_not_ended(target: Target) -> None:
+    others = []
+    fail(
+        target,
+        "r1",
+        then=lambda lease: others.append(subprocess.Popen(["sleep", "60"], pass_fds=(lease.descriptor,))),
+    )
+    (other,) = others
+    runs = RunLeases(target)
+    assert [run.holders for run in runs.known()] == [()]
+    runs.end("r1")
+    assert other.poll() is None
+    other.kill()
+    other.wait()
+
+
+def test_lease_is_held_before_it_has_its_name(target: Target, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[list[bool]] = []
+    rename = Path.rename
+
+    def look_around(path: Path, to: Path) -> Path:
+        seen.append([run.is_held for run in RunLeases(target).known()])
+        renamed = rename(path, to)
+        seen.append([run.is_held for run in RunLeases(target).known()])
+        return renamed
+
+    monkeypatch.setattr(Path, "rename", look_around)
+    with held(target, "r1", until=UNTIL):
+        pass
+    assert seen == [[], [True]]
+
+
+def test_what_an_earlier_attempt_of_the_run_left_stays_known(target: Target) -> None:
+    fail(target, "r1")
+    with held(target, "r1", until=UNTIL) as lease:
+        lease.name(["ami-2"])
+    assert [run.named for run in RunLeases(target).known()] == [frozenset({"packer_x", "ami-1", "ami-2"})]
+
+
+def test_run_that_goes_on_with_what_another_left_is_known_only_while_it_does(target: Target) -> None:
+    runs = RunLeases(target)
+
+    def go_on() -> None:
+        with runs.held("r1", until=datetime.fromisoformat(UNTIL)):
+            assert [(run.id, run.is_held) for run in runs.known()] == [("r1", True)]
+            raise CapctlError("ami-not-verified", "it failed")
+
+    with pytest.raises(CapctlError):
+        go_on()
+    assert runs.known() == ()
 
 
 def test_file_that_was_cut_off_still_tells_of_a_dead_run(target: Target) -> None:

@@ -138,3 +138,24 @@ def test_run_that_nobody_knows_is_an_error_and_one_of_the_journal_is_not(scene: 
     assert failed.value.code == "run-unknown"
     scene.bake()
     assert planned(scene, RUN.id)[1].steps == ()
+
+
+def test_step_that_goes_on_with_an_ami_marks_it_and_holds_its_run(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ami = scene.leave_unproven()
+    scene.amis.untag(ami.id, [Tag.EVIDENCE.value, Tag.VERIFIED.value])
+    scene.amis.change(ami.id, state=AmiState.PENDING)
+    scene.ports.clock.sleep(25 * 3600)
+    step = scene.plan().steps[0]
+    seen = []
+
+    def look(_: float) -> None:
+        (run,) = scene.ports.bake_runs.known()
+        seen.append((run.id, scene.amis.get(ami.id).tags[Tag.RUN_UNTIL]))
+        scene.amis.change(ami.id, state=AmiState.AVAILABLE)
+
+    monkeypatch.setattr(scene.ports.clock, "sleep", look)
+    step.apply()
+    assert set(seen) == {(RUN.id, "2026-01-02T02:10:00Z")}
+    assert scene.ports.bake_runs.known() == ()
