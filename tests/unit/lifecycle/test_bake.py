@@ -237,7 +237,7 @@ def test_hit_that_is_not_verified_is_verified_and_not_baked(scene: Scene) -> Non
 def test_untagged_hit_with_a_report_is_adopted(scene: Scene) -> None:
     made = scene.bake()
     scene.amis._own[made.id] = replace(made, tags={}, state=AmiState.PENDING)
-    scene.amis.course[made.id] = [AmiState.PENDING, AmiState.AVAILABLE]
+    scene.amis.course[made.id] = [AmiState.PENDING, AmiState.PENDING, AmiState.PENDING, AmiState.AVAILABLE]
     assert names_of(scene.plan()) == FINISH
     ami = scene.bake()
     assert (ami.id, ami.status) == (made.id, AmiStatus.VERIFIED)
