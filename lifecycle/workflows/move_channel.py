@@ -56,10 +56,11 @@ class MoveChannel:
             raise self._moved(did, history[0], has_written=written is not None)
         return next(entry for entry in history if entry.version == version)
 
-    def verify(self, _: ChannelEntry) -> None:
+    def verify(self, result: ChannelEntry) -> None:
         found = self.ports.channels.read(self.channel)
         if found is None or found.ami_id != self.ami_id:
-            raise self._moved(_move_of(self.channel, found), found, has_written=True)
+            is_early = _version(found) < result.version
+            raise self._moved(_move_of(self.channel, found), found, has_written=True, may_pass=is_early)
 
     def _published(self, versions: Collection[int]) -> tuple[ChannelEntry, ...]:
         """The history, once it holds those versions: the one that was written, and all between the one seen and that one."""
@@ -78,14 +79,15 @@ class MoveChannel:
             timed_out=timed_out,
         )
 
-    def _moved(self, did: str, now: ChannelEntry | None, *, has_written: bool) -> CapctlError:
+    def _moved(self, did: str, now: ChannelEntry | None, *, has_written: bool, may_pass: bool = False) -> CapctlError:
         names = f"it names `{now.ami_id}` now, version {now.version}" if now else "it names nothing now"
         wrote = f"this run wrote `{self.ami_id}`" if has_written else "this run wrote nothing"
         return CapctlError(
             "channel-moved",
             f"{did} at the same time; {wrote}, and {names}",
             hint=f"Look at `capctl ami channels {self.channel}`, and promote the AMI that it shall name",
-            details=self._settled() if has_written else (),
+            details=self._settled() if has_written and not may_pass else (),
+            may_pass=may_pass,
         )
 
     def _settled(self) -> tuple[str, ...]:
