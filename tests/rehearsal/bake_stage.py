@@ -112,6 +112,12 @@ def bake_stage(state: Path, folder: Path, contents: Mapping[str, bytes] = CONTEN
         stage.folder.mkdir()
         stage.write_project(contents)
         stage.aws.s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
+        stage.aws.dynamodb.create_table(
+            TableName="vision-capctl",
+            KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+            BillingMode="PAY_PER_REQUEST",
+        )
         stage.answer("models", "lock")
         stage.answer("models", "push")
         yield stage

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from lifecycle.domain.permissions import CHANGE_STATE, PUSH_IMAGES, READ_AMI_GRANTS, READ_LEFTOVERS, REMOVE_LEFTOVERS
+from lifecycle.domain.permissions import CHANGE_STATE, PUSH_IMAGES, READ_GRANTS, READ_LEFTOVERS, REMOVE_LEFTOVERS
 from lifecycle.domain.sweep import LeftoverKind
 from lifecycle.rehearsal.emulator.calls import JOB_KEY_ID
 from lifecycle.rehearsal.stage import APP_ID
@@ -82,7 +82,7 @@ NOT_SHOWN: Mapping[str, str] = {
 
 # What only these commands may declare unshown: they remove what a run left that failed or was killed, as `ami sweep` shows, or an
 # unproven AMI that has their name and that nothing uses, as `ami prune` does.
-_AFTER_TROUBLE = frozenset((*READ_LEFTOVERS, *REMOVE_LEFTOVERS, *READ_USES, *READ_AMI_GRANTS))
+_AFTER_TROUBLE = frozenset((*READ_LEFTOVERS, *REMOVE_LEFTOVERS, *READ_USES, *READ_GRANTS))
 NOT_SHOWN_OF: Mapping[str, frozenset[str]] = dict.fromkeys(("ami bake", "ami copy"), _AFTER_TROUBLE)
 
 Shown = dict[str, frozenset[str]]
@@ -166,8 +166,11 @@ def play_the_life_of_an_ami(kept: KeptStage, project: Project, ami: dict[str, An
     region = ec2.meta.region_name
     spare = ec2.copy_image(SourceImageId=ami["id"], SourceRegion=region, Name=name, CopyImageTags=True)["ImageId"]
     ec2.modify_image_attribute(ImageId=spare, ImdsSupport={"Value": "v2.0"})
-    tags = {"capctl:status": "verified", "capctl:copied-from": f"{region}/{ami['id']}"}
-    ec2.create_tags(Resources=[spare], Tags=[{"Key": key, "Value": value} for key, value in tags.items()])
+    (image,) = ec2.describe_images(ImageIds=[spare])["Images"]
+    snapshots = [mapping["Ebs"]["SnapshotId"] for mapping in image["BlockDeviceMappings"]]
+    own = {"capctl:status": "verified", "capctl:copied-from": f"{region}/{ami['id']}"}
+    tags = {tag["Key"]: tag["Value"] for tag in image["Tags"]} | own
+    ec2.create_tags(Resources=[spare, *snapshots], Tags=[{"Key": key, "Value": value} for key, value in tags.items()])
     for words in (("deprecate", spare, "--in", "30d"), ("deprecate", spare, "--undo")):
         project.done("ami", *words)
     project.fails("ami-not-shareable", 1, "ami", "share", spare, "--with", "210987654321", "--yes")

@@ -296,7 +296,16 @@ def test_job_without_an_engine_is_ended_by_its_timeout(batch: Batch, image: str)
 
 # --- the whole release ------------------------------------------------------------------------------------------------
 
-ALWAYS_REAL = {"bootstrap", "sample video", "models lock", "models push", "status", "rollback", "clean up"}
+ALWAYS_REAL = {
+    "bootstrap",
+    "sample video",
+    "models lock",
+    "models push",
+    "ami promote --to stable",
+    "status",
+    "rollback",
+    "clean up",
+}
 
 
 def rehearse(folder: Path, *options: str, prefix: tuple[str, ...] = ()) -> dict[str, Any]:
