@@ -8,8 +8,7 @@ READ_AMIS = ("ec2:DescribeImages",)
 # Who else may start an AMI, and copy its snapshots.
 READ_GRANTS = ("ec2:DescribeImageAttribute", "ec2:DescribeSnapshotAttribute")
 READ_CHANNEL = ("ssm:GetParameterHistory",)
-LIST_CHANNELS = ("ssm:GetParametersByPath",)
-READ_CHANNELS = (*READ_CHANNEL, *LIST_CHANNELS)
+READ_CHANNELS = (*READ_CHANNEL, "ssm:GetParametersByPath")
 # Without s3:ListBucket an object that does not exist is forbidden instead of absent.
 READ_OBJECTS = ("s3:GetObject", "s3:ListBucket")
 # The models of a source in S3; one on this machine needs none.

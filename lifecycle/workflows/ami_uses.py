@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from lifecycle.config.target import Target
 from lifecycle.domain.ami import AmiId, AmiRecord, Grant
-from lifecycle.domain.permissions import LIST_CHANNELS, READ_POINTER, READ_STATE
+from lifecycle.domain.permissions import READ_CHANNELS, READ_POINTER, READ_STATE
 from lifecycle.domain.usage import Unread, Use, UseReport, shared_text, unread_text, uses_of, uses_text
 from lifecycle.errors import CapctlError, Inconclusive, Interrupted
 from lifecycle.ports import Ports
@@ -14,7 +14,7 @@ from lifecycle.workflows.status import roles_of
 
 T = TypeVar("T")
 
-READ_PROJECT_USES = (*LIST_CHANNELS, *READ_POINTER, *READ_STATE)
+READ_PROJECT_USES = (*READ_CHANNELS, *READ_POINTER, *READ_STATE)
 READ_USES = (
     *READ_PROJECT_USES,
     "autoscaling:DescribeAutoScalingGroups",

@@ -16,6 +16,8 @@ from lifecycle.domain.sweep import LeftoverKind
 from lifecycle.rehearsal.emulator.calls import JOB_KEY_ID
 from lifecycle.rehearsal.stage import APP_ID
 from lifecycle.workflows.ami_uses import READ_USES
+from lifecycle.workflows.boot_ami import BOOT_AMI
+from lifecycle.workflows.deregister import REMOVE_AMI
 from tests.contract.test_leftovers import emulated
 from tests.dev.iam import command_actions, is_read, job_actions
 from tests.rehearsal.kept_stage import KeptStage, Project
@@ -80,10 +82,22 @@ NOT_SHOWN: Mapping[str, str] = {
     "s3:AbortMultipartUpload": "ends an upload that failed",
 }
 
-# What only these commands may declare unshown: they remove what a run left that failed or was killed, as `ami sweep` shows, or an
-# unproven AMI that has their name and that nothing uses, as `ami prune` does.
+# They remove what a run left that failed or was killed, as `ami sweep` shows, or an unproven AMI that has their name and that nothing
+# uses, as `ami prune` does.
 _AFTER_TROUBLE = frozenset((*READ_LEFTOVERS, *REMOVE_LEFTOVERS, *READ_USES, *READ_GRANTS))
-NOT_SHOWN_OF: Mapping[str, frozenset[str]] = dict.fromkeys(("ami bake", "ami copy"), _AFTER_TROUBLE)
+# What only these commands may declare unshown.
+NOT_SHOWN_OF: Mapping[str, frozenset[str]] = {
+    "ami bake": _AFTER_TROUBLE,
+    "ami copy": _AFTER_TROUBLE,
+    # Of AMIs from before EC2 said which instance they were made from.
+    "ami diff": frozenset({"ec2:DescribeSnapshots"}),
+    # `--undo` boots an AMI whose boot had failed, as `ami verify --boot` shows.
+    "ami disable": frozenset(BOOT_AMI),
+    # Its second phase comes two days after the first; the scene of AMIs plays it.
+    "ami prune": frozenset(REMOVE_AMI),
+    # The deploy before it has tagged the AMI.
+    "smoke": frozenset({"ec2:CreateTags"}),
+}
 
 Shown = dict[str, frozenset[str]]
 PASSPHRASE = {"PULUMI_CONFIG_PASSPHRASE": "rehearsal"}
@@ -140,6 +154,7 @@ def shown(kept: KeptStage, with_shared_state: Project, tmp_path_factory: pytest.
     ami = next(one for one in project.done("ami", "ls")["amis"] if one["status"] not in {None, "candidate"})
     project.done("ami", "show", ami["id"])
     project.done("ami", "diff", ami["id"])
+    project.fails("channel-missing", 1, "ami", "diff", "unknown")
     project.done("ami", "verify", ami["id"], "--boot")
     project.done("ami", "copy", ami["id"], "--to-region", "eu-west-1")
     play_the_life_of_an_ami(kept, project, ami)
