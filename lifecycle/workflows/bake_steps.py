@@ -29,7 +29,7 @@ from lifecycle.workflows.lookups import ami_named
 from lifecycle.workflows.model_objects import object_uri
 from lifecycle.workflows.places import in_first_place
 from lifecycle.workflows.verify_ami import AmiReport, ami_rejection, prove, require_stored
-from lifecycle.workflows.wait_available import wait_available
+from lifecycle.workflows.wait_available import wait_available, wait_named
 
 # What Packer's Amazon builder calls for the template, old and new, on the way through Session Manager too.
 _PACKER = (
@@ -120,7 +120,7 @@ class BakeAmi:
             return f"{winner.id}, which another run baked meanwhile"
 
     def verify(self, _: str) -> None:
-        ami_named(self.ports.amis, self.name)
+        wait_named(self.ports.amis, self.ports.clock, self.name)
 
     def _accept(self, document: dict[str, Any]) -> None:
         """Compare the instance's report with the lock, and keep it before there is an AMI that needs it."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from lifecycle.domain.ami import AmiId, AmiState, AmiStatus, Tag
+from lifecycle.domain.ami import AmiId, AmiRecord, AmiState, AmiStatus, Tag
 from lifecycle.domain.channel import CANDIDATE
 from lifecycle.errors import CapctlError, ExitCode, Inconclusive, TimedOut, UsageError
 from lifecycle.ports.baker import AmiNameTaken, BakeRequest
@@ -435,6 +435,22 @@ def test_ami_that_came_far_enough_is_taken_before_a_newer_one_that_did_not(scene
     second = scene.bake(force=True)
     assert scene.baked().ami.id == second.id
     assert scene.baked(from_status=AmiStatus.PROMOTED).ami.id == first.id
+
+
+def test_bake_waits_until_the_ami_that_was_made_is_visible(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    bake_ami, by_name, early = scene.ports.baker.bake, scene.amis.by_name, [False]
+
+    def baked(request: BakeRequest, accept: Callable[[dict[str, Any]], None]) -> AmiId:
+        early[0] = True
+        return bake_ami(request, accept)
+
+    def found(name: str) -> AmiRecord | None:
+        return by_name(name) if not early[0] or scene.ports.clock.slept else None
+
+    monkeypatch.setattr(scene.ports.baker, "bake", baked)
+    monkeypatch.setattr(scene.amis, "by_name", found)
+    assert scene.bake().status is AmiStatus.VERIFIED
+    assert early[0]
 
 
 def test_first_bake_says_that_nothing_is_proven_yet(scene: Scene) -> None:
