@@ -40,7 +40,7 @@ Measured on {date} by `make bench`, which writes this page.
 ## Repeat it
 
 ```
-make bench                                   # all of it, about ten minutes; exits 1 when a bound is not met
+make bench                                   # all of it; exits 1 when a bound is not met
 .venv/bin/python -m tests.bench startup      # one group: rehearsal, startup, release, ami or prune; this page stays as it is
 ```
 """
