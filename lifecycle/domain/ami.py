@@ -10,6 +10,7 @@ from typing import NewType
 from lifecycle.domain.digest import Digest, canonical_json, digest_of, short
 from lifecycle.domain.moments import told_moment
 from lifecycle.domain.proof import Finding, Level, parse_finding
+from lifecycle.domain.states import ServiceState
 from lifecycle.errors import CapctlError, UsageError
 
 AmiId = NewType("AmiId", str)
@@ -17,7 +18,7 @@ AmiId = NewType("AmiId", str)
 _AMI_ID = re.compile(r"ami-[0-9a-z]{8,32}")
 
 
-class AmiState(StrEnum):
+class AmiState(ServiceState):
     """EC2's own state of an AMI; `unknown` stands for a word that EC2 has learnt since."""
 
     PENDING = "pending"
@@ -29,10 +30,6 @@ class AmiState(StrEnum):
     DISABLED = "disabled"
     DEREGISTERED = "deregistered"
     UNKNOWN = "unknown"
-
-    @classmethod
-    def _missing_(cls, value: object) -> "AmiState":  # noqa: ARG003 - what Enum calls with a value that it does not know
-        return cls.UNKNOWN
 
     @property
     def is_dead(self) -> bool:

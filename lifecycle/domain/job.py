@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from analyzer import contract as contract
+from lifecycle.domain.states import ServiceState
 
 
-class JobState(StrEnum):
+class JobState(ServiceState):
     """Batch's own job states; `UNKNOWN` stands for a word that Batch has learnt since."""
 
     SUBMITTED = "SUBMITTED"
@@ -17,10 +18,6 @@ class JobState(StrEnum):
     SUCCEEDED = "SUCCEEDED"
     FAILED = "FAILED"
     UNKNOWN = "UNKNOWN"
-
-    @classmethod
-    def _missing_(cls, value: object) -> "JobState":  # noqa: ARG003 - what Enum calls with a value that it does not know
-        return cls.UNKNOWN
 
     @property
     def is_final(self) -> bool:
@@ -74,7 +71,7 @@ class JobRecord:
     stopped_ms: int
 
 
-class QueueState(StrEnum):
+class QueueState(ServiceState):
     """A queue with its compute environment, whichever is worse: from worst to best.
 
     The words are Batch's own but `MISSING`, and `UNKNOWN` for a word that Batch has learnt since.
@@ -88,10 +85,6 @@ class QueueState(StrEnum):
     UPDATING = "UPDATING"
     UNKNOWN = "UNKNOWN"
     VALID = "VALID"
-
-    @classmethod
-    def _missing_(cls, value: object) -> "QueueState":  # noqa: ARG003 - what Enum calls with a value that it does not know
-        return cls.UNKNOWN
 
     @property
     def is_settled(self) -> bool:

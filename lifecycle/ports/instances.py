@@ -2,15 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Protocol
 
 from lifecycle.domain.ami import AmiId
 from lifecycle.domain.models import ModelSet
 from lifecycle.domain.place import Place
+from lifecycle.domain.states import ServiceState
 
 
-class InstanceState(StrEnum):
+class InstanceState(ServiceState):
     """EC2's own state of an instance; `unknown` stands for one that EC2 does not show yet, or does not show any more."""
 
     PENDING = "pending"
@@ -20,10 +20,6 @@ class InstanceState(StrEnum):
     STOPPED = "stopped"
     TERMINATED = "terminated"
     UNKNOWN = "unknown"
-
-    @classmethod
-    def _missing_(cls, value: object) -> "InstanceState":  # noqa: ARG003 - what Enum calls with a value that it does not know
-        return cls.UNKNOWN
 
     @property
     def is_over(self) -> bool:
