@@ -134,11 +134,21 @@ class StreamingPacker(PackerExecutable):  # type: ignore[misc]
         # Not SIGINT: Packer's first process ignores it, and the bake would go on.
         _signal_group(process, signal.SIGTERM)
         deadline = time.monotonic() + self._grace_s
-        while process.poll() is None and time.monotonic() < deadline:
-            with suppress(Empty):
-                if (line := lines.get(timeout=0.05)) is not None:
-                    with suppress(Exception):
-                        self._on_line(line)
+        while time.monotonic() < deadline:
+            # Asked before the wait: what Packer says last is still on its way when it has ended.
+            has_ended = process.poll() is not None
+            try:
+                line = lines.get(timeout=0.5)
+            except Empty:
+                if has_ended:
+                    return
+                continue
+            if line is None:
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(max(deadline - time.monotonic(), 0))
+                return
+            with suppress(Exception):
+                self._on_line(line)
 
 
 def _bound_to_this_process() -> tuple[str, ...]:

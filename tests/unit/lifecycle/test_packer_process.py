@@ -97,6 +97,19 @@ def test_timeout_ends_the_group_and_waits_for_the_clean_up(tmp_path: Path) -> No
     assert any("cleaned up" in line for line in lines)
 
 
+def test_all_that_packer_says_while_it_cleans_up_is_passed_on(tmp_path: Path) -> None:
+    script = """
+    def clean(*_):
+        print("\\n".join(f"cleaned {number}" for number in range(500)), flush=True); os._exit(1)
+    signal.signal(signal.SIGTERM, clean)
+    say("building"); time.sleep(60)
+    """
+    lines: list[str] = []
+    with pytest.raises(TimedOut):
+        runner(tmp_path, script, on_line=lines.append, timeout_s=0.5).build("t.pkr.hcl")
+    assert sum("cleaned" in line for line in lines) == 500
+
+
 def test_interruption_ends_packer_and_its_plugins(tmp_path: Path) -> None:
     script = """
     plugin = subprocess.Popen([sys.executable, "-c", "import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(60)"])
