@@ -107,7 +107,8 @@ def slow_registry(kept: KeptStage) -> Iterator[SlowDoor]:
 @pytest.fixture
 def slow_bucket(kept: KeptStage) -> Iterator[SlowDoor]:
     address = urlsplit(kept.environment["AWS_ENDPOINT_URL"]).netloc
-    with closing(SlowDoor(address, methods={"PUT"}, hold_s=1)) as made:
+    # An interrupt waits for the parts under way: longer than a busy machine needs to deliver it, shorter than `ENDS_WITHIN_S`.
+    with closing(SlowDoor(address, methods={"PUT"}, hold_s=6)) as made:
         yield made
 
 
