@@ -1,10 +1,13 @@
 """An engine that fails or finds its stack locked says why, in the words of any other part."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from pulumi import automation
 from pulumi.automation.errors import CommandError, ConcurrentUpdateError, StackAlreadyExistsError
 
 from lifecycle.adapters.pulumi_engine import PulumiEngine
@@ -14,20 +17,42 @@ from tests.fakes.targets import make_target
 from tests.fakes.ui import FakeUi
 
 
-def failing(tmp_path: Path, text: str, kind: type[CommandError] = CommandError) -> CapctlError:
-    """What the engine makes of a CLI that fails with `text`."""
-    engine = PulumiEngine(make_target(tmp_path, stack={"state": "file://state"}), FakeUi(), {})
+class Pulumi:
+    """A Pulumi whose updates do `up` with what hears of events; `unlocked` are the stacks whose locks were broken."""
 
-    def fail(_: EventLog) -> None:
-        raise kind(cast(Any, text))
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.up: Callable[[EventLog], object] = lambda _: None
+        self.unlocked: list[str] = []
+        self.engine = PulumiEngine(make_target(folder, stack={"state": "file://state"}), FakeUi(), {})
+        monkeypatch.setattr("lifecycle.adapters.pulumi_engine.find_pulumi", lambda _: folder / "pulumi")
+        monkeypatch.setattr(automation.Stack, "up", lambda _, *, on_event, **__: self.up(on_event))
+        monkeypatch.setattr(automation.Stack, "cancel", lambda stack: self.unlocked.append(stack.name))
 
-    with pytest.raises(CapctlError) as failed:
-        engine._run("updating", "base", fail)
-    return failed.value
+    def failure(self, answer: str, kind: type[CommandError] = CommandError, *, said: str = "") -> CapctlError:
+        """What the engine makes of an update that says `said` and ends with `answer`."""
+
+        def fail(log: EventLog) -> None:
+            if said:
+                log(cast(Any, SimpleNamespace(resource_pre_event=None, diagnostic_event=_error(said))))
+            raise kind(cast(Any, answer))
+
+        self.up = fail
+        with pytest.raises(CapctlError) as failed:
+            self.engine.up("releases", lambda: None)
+        return failed.value
 
 
-def test_failure_carries_the_end_of_the_answer(tmp_path: Path) -> None:
-    failure = failing(tmp_path, "\n code: 255\n stdout: \n stderr: error: no such thing\n")
+def _error(message: str) -> SimpleNamespace:
+    return SimpleNamespace(severity="error", message=message, urn="")
+
+
+@pytest.fixture
+def pulumi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pulumi:
+    return Pulumi(tmp_path, monkeypatch)
+
+
+def test_failure_carries_the_end_of_the_answer(pulumi: Pulumi) -> None:
+    failure = pulumi.failure("\n code: 255\n stdout: \n stderr: error: no such thing\n")
     assert (failure.code, failure.details) == ("stack-failed", ("error: no such thing",))
 
 
@@ -42,9 +67,9 @@ def test_failure_carries_the_end_of_the_answer(tmp_path: Path) -> None:
     ],
 )
 def test_failed_call_is_told_as_that_of_any_other_part(
-    tmp_path: Path, said: str, code: str, exit_code: ExitCode
+    pulumi: Pulumi, said: str, code: str, exit_code: ExitCode
 ) -> None:
-    failure = failing(tmp_path, f"error: operation error IAM: CreateRole, https response error, api error {said}")
+    failure = pulumi.failure(f"error: operation error IAM: CreateRole, https response error, api error {said}")
     assert (failure.code, failure.exit_code) == (code, exit_code)
     assert failure.details
 
@@ -91,39 +116,36 @@ def test_failed_call_is_told_as_that_of_any_other_part(
         ("update failed", False),
     ],
 )
-def test_only_what_aws_says_of_a_resource_is_a_verdict(tmp_path: Path, said: str, verdict: bool) -> None:
-    engine = PulumiEngine(make_target(tmp_path), FakeUi(), {})
-    failure = engine._failure("updating", "releases", CommandError(cast(Any, "")), [said])
+def test_only_what_aws_says_of_a_resource_is_a_verdict(pulumi: Pulumi, said: str, verdict: bool) -> None:
+    failure = pulumi.failure("", said=said)
     assert failure.is_verdict == verdict
     assert failure.details == (said,)
 
 
-def test_stack_that_another_run_made_meanwhile_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Workspace:
-        def create_stack(self, name: str) -> None:
-            raise StackAlreadyExistsError(cast(Any, f"stack '{name}' already exists"))
+def test_stack_that_another_run_made_meanwhile_is_taken(pulumi: Pulumi, monkeypatch: pytest.MonkeyPatch) -> None:
+    def create(_: object, name: str) -> None:
+        raise StackAlreadyExistsError(cast(Any, f"stack '{name}' already exists"))
 
-    monkeypatch.setattr(PulumiEngine, "_workspace", Workspace())
-    PulumiEngine(make_target(tmp_path), FakeUi(), {}).create("releases")
+    monkeypatch.setattr(automation.LocalWorkspace, "create_stack", create)
+    pulumi.engine.create("releases")
 
 
-def test_wrong_passphrase_is_a_usage_error(tmp_path: Path) -> None:
-    assert failing(tmp_path, "error: incorrect passphrase").code == "passphrase-wrong"
+def test_wrong_passphrase_is_a_usage_error(pulumi: Pulumi) -> None:
+    assert pulumi.failure("error: incorrect passphrase").code == "passphrase-wrong"
 
 
 @pytest.mark.parametrize(
-    "holder", ["created by ann@elsewhere (pid 1)", f"created by ann@{os.uname().nodename} (pid 999999999)"]
+    ("holder", "is_elsewhere"),
+    [("created by ann@elsewhere (pid 1)", True), (f"created by ann@{os.uname().nodename} (pid 999999999)", False)],
 )
 def test_lock_of_another_machine_is_respected_and_a_dead_one_here_is_broken(
-    tmp_path: Path, holder: str, monkeypatch: pytest.MonkeyPatch
+    pulumi: Pulumi, holder: str, is_elsewhere: bool
 ) -> None:
-    monkeypatch.setattr("lifecycle.adapters.pulumi_engine._Stack.cancel", lambda _: None)
-    monkeypatch.setattr("lifecycle.adapters.pulumi_engine._Stack.__init__", lambda *_: None)
-    monkeypatch.setattr(PulumiEngine, "_workspace", None)
     text = f"the stack is currently locked by 1 lock(s)\n{holder} at 2026-01-01T00:00:00Z"
-    failure = failing(tmp_path, text, ConcurrentUpdateError)
+    failure = pulumi.failure(text, ConcurrentUpdateError)
     assert failure.code == "stack-locked"
-    assert ("ann@elsewhere" in failure.message) is ("elsewhere" in holder)
+    assert ("ann@elsewhere" in failure.message) is is_elsewhere
+    assert (pulumi.unlocked == []) is is_elsewhere
 
 
 HERE = f"created by ann@{os.uname().nodename} (pid 4321) at 2026-01-01T00:00:00Z"
@@ -131,27 +153,26 @@ HERE = f"created by ann@{os.uname().nodename} (pid 4321) at 2026-01-01T00:00:00Z
 
 @pytest.mark.parametrize("ends", [True, False])
 def test_lock_of_a_living_run_is_waited_for_and_never_broken(
-    tmp_path: Path, ends: bool, monkeypatch: pytest.MonkeyPatch
+    pulumi: Pulumi, ends: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    broken, tries = [], []
-    engine = PulumiEngine(make_target(tmp_path, stack={"state": "file://state"}), FakeUi(), {})
-    monkeypatch.setattr(PulumiEngine, "_break_lock", lambda _, name: broken.append(name))
+    tries = []
     monkeypatch.setattr("lifecycle.adapters.pulumi_engine.is_running", lambda pid: True)
     monkeypatch.setattr("lifecycle.adapters.pulumi_engine._ends", lambda pid, within_s: ends)
 
-    def update(_: EventLog) -> None:
+    def up(_: EventLog) -> None:
         tries.append("once")
         if len(tries) == 1:
             raise ConcurrentUpdateError(cast(Any, HERE))
 
+    pulumi.up = up
     if ends:
-        engine._run("updating", "releases", update)
+        pulumi.engine.up("releases", lambda: None)
         assert len(tries) == 2
     else:
         with pytest.raises(CapctlError, match=r"by ann@.* \(pid 4321\) since 2026-01-01") as failed:
-            engine._run("updating", "releases", update)
+            pulumi.engine.up("releases", lambda: None)
         assert failed.value.code == "stack-locked"
-    assert broken == []
+    assert pulumi.unlocked == []
 
 
 def test_stack_without_a_state_while_it_is_changed_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
