@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +68,8 @@ def test_hit_that_is_not_verified_is_verified_and_not_baked(scene: Scene) -> Non
 
 def test_untagged_hit_with_a_report_is_adopted(scene: Scene) -> None:
     made = scene.bake()
-    scene.amis._own[made.id] = replace(made, tags={}, state=AmiState.PENDING)
+    scene.amis.untag(made.id, made.tags)
+    scene.amis.change(made.id, state=AmiState.PENDING)
     scene.amis.course[made.id] = [AmiState.PENDING, AmiState.PENDING, AmiState.PENDING, AmiState.AVAILABLE]
     assert names_of(scene.plan()) == FINISH
     ami = scene.bake()
@@ -85,7 +85,7 @@ def test_candidate_of_another_run_keeps_that_runs_marks(scene: Scene) -> None:
 
 def test_candidate_of_a_run_that_left_no_name_gets_none(scene: Scene) -> None:
     left = scene.leave_unproven()
-    scene.amis._own[left.id] = replace(left, tags={key: left.tags[key] for key in left.tags if key != Tag.MADE_BY})
+    scene.amis.untag(left.id, [Tag.MADE_BY])
     assert Tag.MADE_BY not in scene.bake().tags
 
 

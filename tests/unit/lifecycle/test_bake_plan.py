@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -39,9 +38,9 @@ def test_bake_refuses_before_an_instance_starts(tmp_path: Path) -> None:
     assert "its largest file is `models/big.bin`" in error.message
     assert error.details == ("models/big.bin: 1001 bytes",)
     scene.change_models(CONTENTS)
-    scene.amis._foreign[BASE_AMI] = replace(scene.amis.get(BASE_AMI), architecture="arm64")
+    scene.amis.parameters[BASE_PARAMETER] = scene.amis.add("an-arm-base", architecture="arm64").id
     assert failure_of(scene).exit_code == ExitCode.USAGE
-    scene.amis._foreign[BASE_AMI] = replace(scene.amis.get(BASE_AMI), architecture="x86_64")
+    scene.amis.parameters[BASE_PARAMETER] = BASE_AMI
     scene.objects.stored.clear()
     error = failure_of(scene)
     assert error.code == "object-missing"
