@@ -19,8 +19,8 @@ class FakeAmis:
     Each `get` of an AMI that `course` names brings it one state further; in the state None it is not to be seen.
     """
 
-    def __init__(self, *, architecture: str = "x86_64") -> None:
-        base = _record(BASE_AMI, "al2023-ami-ecs-gpu", number=0, architecture=architecture)
+    def __init__(self) -> None:
+        base = _record(BASE_AMI, "al2023-ami-ecs-gpu", number=0)
         self.parameters = {BASE_PARAMETER: BASE_AMI}
         self._foreign = {BASE_AMI: base}
         self._own: dict[AmiId, AmiRecord] = {}
@@ -41,14 +41,14 @@ class FakeAmis:
         instance_id: str = "",
         tags: dict[str, str] | None = None,
         state: AmiState = AmiState.AVAILABLE,
+        architecture: str = "x86_64",
     ) -> AmiRecord:
         """An AMI as `CreateImage` makes it. Raises `AmiNameTaken`."""
         if self.by_name(name):
             raise AmiNameTaken("ami-name-taken", f"AMI `{name}` exists already")
         self._made += 1
-        record = replace(
-            _record(AmiId(f"ami-{self._made:017x}"), name, number=self._made), tags=dict(tags or {}), state=state
-        )
+        made = _record(AmiId(f"ami-{self._made:017x}"), name, number=self._made, architecture=architecture)
+        record = replace(made, tags=dict(tags or {}), state=state)
         self._own[record.id] = record
         self._instances[record.id] = instance_id
         self.snapshot_tags |= {snapshot: dict(record.tags) for snapshot in record.snapshot_ids}

@@ -79,3 +79,90 @@ def test_failed_provisioner_shows_the_end_of_its_own_output(packer: str) -> None
     )
     assert len(error.details) == 30
     assert error.details[-2:] == ("line 39", "xargs: bash: exited with status 255; aborting")
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "exit_code"),
+    [
+        ("capctl-bake: payload-mismatch: models/a: b.onnx: 3 bytes, expected 4", "payload-mismatch", ExitCode.FAILED),
+        ("capctl-bake: model-unreadable: models/a.onnx: curl ended with status 22", "object-missing", ExitCode.FAILED),
+        ("capctl-bake: leftover: /root/.ssh/authorized_keys: still there", "bake-failed", ExitCode.FAILED),
+        ("InsufficientInstanceCapacity: We currently do not have", "no-capacity", ExitCode.INCONCLUSIVE),
+        ("NoCredentialProviders: no valid providers in chain", "credentials-missing", ExitCode.DENIED),
+        ("UnauthorizedOperation: You are not authorized", "permission-denied", ExitCode.DENIED),
+        ("ExpiredToken: The provided token has expired", "credentials-expired", ExitCode.DENIED),
+        ("VcpuLimitExceeded: You have requested more vCPU capacity", "quota-reached", ExitCode.FAILED),
+        ("RequestLimitExceeded: Request limit exceeded.", "aws-throttled", ExitCode.INCONCLUSIVE),
+        ("RequestError: send request failed", "aws-unreachable", ExitCode.FAILED),
+        ("InvalidAMIName.Duplicate: AMI name x is already in use", "ami-name-taken", ExitCode.FAILED),
+        ("Timeout waiting for SSH.", "instance-unreachable", ExitCode.TIMED_OUT),
+        ("Error: Unknown source type amazon-ebs", "packer-plugin-missing", ExitCode.FAILED),
+        ("Script exited with non-zero exit status: 12. Allowed exit codes are: [0]", "bake-failed", ExitCode.FAILED),
+        (
+            "Couldn't find specified instance profile: NoSuchEntity: Instance Profile x cannot be found.",
+            "bake-failed",
+            ExitCode.FAILED,
+        ),
+        ("something else", "bake-failed", ExitCode.FAILED),
+    ],
+)
+def test_failure_is_told_by_its_cause(line: str, code: str, exit_code: ExitCode) -> None:
+    error = failure(["first", line, "last"], ami_name="n", region="us-west-2", log=Path("bake.log"))
+    assert (error.code, error.exit_code) == (code, exit_code)
+    assert "us-west-2" in error.message or code == "packer-plugin-missing"
+    assert error.hint
+
+
+# What Packer 1.6.6 wrote, but for the instance: a provisioner that failed, and a build that EC2 refused.
+PROVISIONED = """\
+1795280862,,ui,error,==> amazon-ebs.models: {said}
+1795280862,,ui,message,    amazon-ebs.models: {said}
+1795280862,,ui,say,==> amazon-ebs.models: Provisioning step had errors: Running the cleanup provisioner%!(PACKER_COMMA) if present...
+1795280862,,ui,say,==> amazon-ebs.models: Terminating the source AWS instance...
+1795280862,,ui,error,==> amazon-ebs.models: Error deleting security group: RequestLimitExceeded: Request limit exceeded.
+1795280862,,ui,error,Build 'amazon-ebs.models' errored after 19 milliseconds 485 microseconds: {ended}
+1795280862,,ui,say,\\n==> Wait completed after 19 milliseconds 573 microseconds
+1795280862,,error-count,1
+1795280862,,ui,error,\\n==> Some builds didn't complete successfully and had errors:
+1795280862,amazon-ebs.models,error,{ended}
+1795280862,,ui,error,--> amazon-ebs.models: {ended}
+1795280862,,ui,say,\\n==> Builds finished but no artifacts were created.
+"""
+
+SCRIPT = "Script exited with non-zero exit status: 12.Allowed exit codes are: [0]"
+
+CAPACITY = "Error launching source instance: InsufficientInstanceCapacity: We currently do not have sufficient capacity"
+
+STRAY = ("Throttling: retry 1 of 5", "AccessDenied: no such thing", "no EC2 IMDS role found", "nothing of AWS")
+
+
+@pytest.mark.parametrize("said", [*STRAY, "Timeout waiting for SSH.", "Missing plugins"])
+@pytest.mark.parametrize(
+    ("ended", "code"),
+    [
+        (SCRIPT, "bake-failed"),
+        (f"1 error(s) occurred:\\n\\n* {SCRIPT}", "bake-failed"),
+        ("Error uploading script: the disk is full", "bake-failed"),
+        (CAPACITY, "no-capacity"),
+        ("Timeout waiting for SSH.", "instance-unreachable"),
+        ("UnauthorizedOperation: You are not authorized to perform this operation.", "permission-denied"),
+    ],
+)
+def test_failure_is_told_by_packers_last_words_and_not_by_those_of_other_programs(
+    said: str, ended: str, code: str
+) -> None:
+    assert told(PROVISIONED.format(said=said, ended=ended).splitlines()).code == code
+
+
+def test_what_a_provisioner_tells_counts_wherever_it_stands() -> None:
+    told = "capctl-bake: payload-mismatch: models/a: 3 bytes, expected 4"
+    lines = [told, "AccessDenied: x", f"Build 'amazon-ebs.models' errored: {SCRIPT}"]
+    assert failure(lines, ami_name="n", region="r", log=Path("bake.log")).code == "payload-mismatch"
+
+
+def test_failure_shows_the_last_lines_and_the_log() -> None:
+    lines = [f"line {number}" for number in range(30)]
+    error = failure(lines, ami_name="n", region="r", log=Path("logs/bake.log"))
+    assert error.details[-1] == "line 29"
+    assert len(error.details) == 12
+    assert "logs/bake.log" in error.hint

@@ -49,3 +49,17 @@ def test_instance_that_cannot_be_ended_is_not_waited_for() -> None:
     scene.leftovers.failing[INSTANCE] = Denied("permission-denied", "AWS refused removing it")
     assert scene.remove() == Removal(removed=(GROUP_NAME,), left=("AWS refused removing it",))
     assert scene.clock.monotonic() == began
+
+
+def test_traces_are_ids_of_this_bake_only() -> None:
+    traces = BakeTraces()
+    for line in (
+        "AMI: ami-0123",
+        "Instance ID: i-0123456789abcdef0",
+        "AMI Name: 'x' is used by an existing AMI: ami-0999",
+        "Creating temporary keypair: packer_6b017302-b7ff-4cd4-17d0-c0adf521ba5e",
+    ):
+        traces.look(line)
+    assert traces.amis == {"ami-0123"}
+    assert traces.instances == {"i-0123456789abcdef0"}
+    assert traces.temporary == {"packer_6b017302-b7ff-4cd4-17d0-c0adf521ba5e"}

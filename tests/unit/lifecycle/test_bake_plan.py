@@ -1,0 +1,100 @@
+"""What is told and refused before a bake starts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lifecycle.errors import ExitCode, UsageError
+from lifecycle.workflows.bake import wanted_ami
+from tests.fakes.amis import BASE_AMI, BASE_PARAMETER
+from tests.fakes.bakes import CONTENTS, Scene, failure_of
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Scene:
+    return Scene(tmp_path)
+
+
+def test_plan_tells_the_size_of_the_model_set_in_a_fitting_unit(scene: Scene) -> None:
+    assert "(2 files, 10 B)" in scene.plan().render()
+
+
+def test_unchanged_bake_has_no_steps_and_says_why(scene: Scene) -> None:
+    ami = scene.bake()
+    heads = scene.objects.heads
+    plan = scene.plan()
+    assert plan.steps == ()
+    assert f"`{ami.id}` is verified" in plan.because
+    assert scene.objects.heads == heads
+
+
+def test_bake_refuses_before_an_instance_starts(tmp_path: Path) -> None:
+    scene = Scene(tmp_path)
+    scene.change_models({"models/big.bin": b"x" * 1001})
+    error = failure_of(scene)
+    assert error.code == "payload-over-budget"
+    assert "its largest file is `models/big.bin`" in error.message
+    assert error.details == ("models/big.bin: 1001 bytes",)
+    scene.change_models(CONTENTS)
+    scene.amis.parameters[BASE_PARAMETER] = scene.amis.add("an-arm-base", architecture="arm64").id
+    assert failure_of(scene).exit_code == ExitCode.USAGE
+    scene.amis.parameters[BASE_PARAMETER] = BASE_AMI
+    scene.objects.stored.clear()
+    error = failure_of(scene)
+    assert error.code == "object-missing"
+    assert error.details == ("missing: checkpoints/llava/weights.bin", "missing: models/age.onnx")
+    assert scene.baker.requests == []
+
+
+def test_bake_is_refused_where_a_program_that_it_needs_is_missing(tmp_path: Path) -> None:
+    scene = Scene(tmp_path)
+    scene.baker.lacks = UsageError("session-manager-plugin-missing", "not installed")
+    assert failure_of(scene) is scene.baker.lacks
+
+
+def test_unknown_base_ami_is_a_usage_error(tmp_path: Path) -> None:
+    assert failure_of(Scene(tmp_path, base="/no/such/parameter")).code == "base-ami-unknown"
+
+
+def test_first_bake_says_that_nothing_is_proven_yet(scene: Scene) -> None:
+    plan = scene.plan()
+    assert "`vision` has no proven one yet" in plan.because
+    digest = wanted_ami(scene.ports, scene.target).inputs.digest
+    assert plan.details == (f"bake digest: {digest}", f"base AMI: {BASE_AMI} (SSM parameter `{BASE_PARAMETER}`)")
+
+
+def test_plan_says_which_model_files_changed_since_the_newest_proven_ami(scene: Scene) -> None:
+    ami = scene.bake()
+    scene.change_models({"models/age.onnx": b"newer", "models/gender.onnx": b"gender"})
+    plan = scene.plan()
+    assert f"since `{ami.id}`, the newest that is proven, model set changed" in plan.because
+    assert plan.because.endswith("(1 added, 1 removed, 1 changed)")
+    assert plan.details[3:] == (
+        "removed: checkpoints/llava/weights.bin, 7 B",
+        "changed: models/age.onnx, 3 B -> 5 B",
+        "added: models/gender.onnx, 6 B",
+    )
+
+
+def test_plan_says_that_the_base_ami_changed_and_reads_no_report_for_it(scene: Scene) -> None:
+    scene.bake()
+    other = scene.amis.add("another-base")
+    scene.amis.parameters[BASE_PARAMETER] = other.id
+    scene.remove_reports()
+    plan = scene.plan()
+    assert plan.because.endswith("base AMI changed")
+    assert plan.details[2:] == (f"base AMI {BASE_AMI} -> {other.id}",)
+
+
+def test_plan_of_changed_models_does_without_the_files_of_an_ami_that_lost_its_report(scene: Scene) -> None:
+    scene.bake()
+    scene.remove_reports()
+    scene.change_models({"models/age.onnx": b"newer"})
+    assert scene.plan().because.endswith("model set changed")
+
+
+def test_forced_plan_says_that_there_is_an_ami_of_the_same_content(scene: Scene) -> None:
+    ami = scene.bake()
+    assert f"another AMI was asked for; `{ami.id}` is verified" in scene.plan(force=True).because

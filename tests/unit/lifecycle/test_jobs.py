@@ -1,0 +1,114 @@
+"""Jobs: which are submitted to the active release, and how their logs are followed."""
+
+from pathlib import Path
+
+import pytest
+
+from lifecycle.domain.job import JobState
+from lifecycle.domain.layout import RESULT_FOLDERS, VIDEO_FOLDERS
+from lifecycle.errors import CapctlError, UsageError
+from lifecycle.workflows.jobs import follow_log, list_jobs, submit_job
+from lifecycle.workflows.lookups import active_pointer
+from lifecycle.workflows.smoke import require_video
+from pulumi_stack.components import roles
+from tests.fakes.ports import FakePorts
+from tests.fakes.runs import RUN
+from tests.fakes.targets import make_target
+from tests.unit.lifecycle.rollback_parts import BUCKET, NEW, OLD, VIDEO, two_promoted
+
+
+@pytest.fixture
+def ports() -> FakePorts:
+    return two_promoted()
+
+
+def test_job_goes_to_the_active_release(ports: FakePorts, tmp_path: Path) -> None:
+    target = make_target(tmp_path)
+    job = submit_job(
+        ports,
+        target,
+        RUN,
+        video_url=VIDEO,
+        session_id="a.b:1",
+        environment={"SAMPLE_FPS": "1"},
+    )
+    (request,) = ports.jobs.requests
+    assert request.queue_arn == active_pointer(ports).job_queue_arn
+    assert request.name == "vision-a.b:1"
+    assert request.environment == {
+        "VIDEO_URL": VIDEO,
+        "SESSION_ID": "a.b:1",
+        "RESULT_URL": f"s3://{target.bucket}/results/a.b:1",
+        "SAMPLE_FPS": "1",
+    }
+    assert [listed.id for listed in list_jobs(ports)] == [job.id]
+    assert [listed.id for listed in list_jobs(ports, release_id=NEW.id)] == [job.id]
+    assert list_jobs(ports, release_id=OLD.id) == ()
+
+
+def test_job_on_a_video_that_does_not_exist_is_not_submitted(ports: FakePorts, tmp_path: Path) -> None:
+    with pytest.raises(CapctlError) as failed:
+        submit_job(ports, make_target(tmp_path), RUN, video_url=f"{VIDEO}x", session_id=None, environment={})
+    assert failed.value.code == "video-missing"
+    assert ports.jobs.requests == []
+
+
+@pytest.mark.parametrize(
+    ("video_url", "environment"),
+    [("ftp://v/a.mp4", {}), (VIDEO, {"SAMPLE_FPS": "many"})],
+)
+def test_job_that_the_container_would_refuse_is_not_submitted(
+    ports: FakePorts, tmp_path: Path, video_url: str, environment: dict[str, str]
+) -> None:
+    with pytest.raises(UsageError) as failed:
+        submit_job(ports, make_target(tmp_path), RUN, video_url=video_url, session_id=None, environment=environment)
+    assert failed.value.code == "job-invalid"
+    assert ports.jobs.requests == []
+
+
+@pytest.mark.parametrize(
+    "video_url", ["s3://elsewhere/videos/a", f"s3://{BUCKET}/models/a", f"s3://{BUCKET}/videosx", "/a"]
+)
+def test_video_that_the_job_role_may_not_read_is_refused(ports: FakePorts, tmp_path: Path, video_url: str) -> None:
+    target = make_target(tmp_path, smoke={"video_url": video_url})
+    for refused in (
+        lambda: submit_job(ports, target, RUN, video_url=video_url, session_id=None, environment={}),
+        lambda: require_video(target),
+    ):
+        with pytest.raises(UsageError) as failed:
+            refused()
+        assert failed.value.code == "video-out-of-reach"
+        assert f"s3://{target.bucket}/videos/" in failed.value.hint
+
+
+def test_folders_of_jobs_are_those_that_their_role_may_read_and_write() -> None:
+    assert (roles.VIDEO_FOLDERS, roles.RESULT_FOLDERS) == (VIDEO_FOLDERS, RESULT_FOLDERS)
+
+
+def test_job_before_the_first_deploy_is_refused(tmp_path: Path) -> None:
+    ports = FakePorts()
+    with pytest.raises(CapctlError) as failed:
+        submit_job(
+            ports,
+            make_target(tmp_path),
+            RUN,
+            video_url=VIDEO,
+            session_id=None,
+            environment={},
+        )
+    assert failed.value.code == "pointer-missing"
+
+
+def test_followed_log_ends_with_the_job_and_repeats_no_line(ports: FakePorts, tmp_path: Path) -> None:
+    ports.jobs.course = (JobState.RUNNING, JobState.RUNNING, JobState.RUNNING, JobState.SUCCEEDED)
+    job = submit_job(
+        ports,
+        make_target(tmp_path),
+        RUN,
+        video_url=VIDEO,
+        session_id=None,
+        environment={},
+    )
+    shown: list[str] = []
+    follow_log(ports, job.id, lambda line: shown.append(line.message))
+    assert shown == ["analysis begins", "analysis ends"]
