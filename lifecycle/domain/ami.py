@@ -199,7 +199,8 @@ class AmiRecord:
     """An AMI as EC2 describes it. Times are ISO 8601 in UTC, and "" where EC2 tells none.
 
     `imds_v2`: its instances answer token requests only. `is_protected`: EC2 refuses to deregister it. `last_launched` comes up to a day
-    late. `source_ami` is the AMI that it was copied from, or that its instance was started from, in `source_region`.
+    late. `source_ami` is the AMI that it was copied from, or that its instance was started from, in `source_region`; `source_instance`
+    is that instance, which EC2 tells of newer AMIs only.
     """
 
     id: AmiId
@@ -218,6 +219,7 @@ class AmiRecord:
     last_launched: str = ""
     source_ami: str = ""
     source_region: str = ""
+    source_instance: str = ""
 
     @property
     def status(self) -> AmiStatus | UnknownStatus | None:

@@ -34,8 +34,8 @@ class Amis(Protocol):
     def delete_snapshot(self, snapshot_id: str) -> bool:
         """Delete a snapshot, or find it gone; False when an AMI has it, so that it stays."""
 
-    def source_instance(self, ami_id: AmiId) -> str:
-        """The id of the instance that the AMI was made from, or "" for one that no instance gave."""
+    def source_instance(self, ami: AmiRecord) -> str:
+        """The id of the instance that the AMI was made from, or "" for one that no instance gave; its snapshots tell what it does not."""
 
     def holders(self, snapshot_ids: Collection[str]) -> dict[str, frozenset[AmiId]]:
         """Our own AMIs that have each of the snapshots, whichever project's they are."""

@@ -8,26 +8,7 @@ from lifecycle.domain.ami import TRANSITIONS, AmiId, AmiRecord, AmiStatus, Tag
 from lifecycle.domain.permissions import READ_AMIS
 from lifecycle.errors import CapctlError
 from lifecycle.ports.amis import Amis
-from lifecycle.workflows.lookups import ami_named, own_ami
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SetStatus:
-    """Tag an AMI with the status that it has come to; one that another run took further keeps its own."""
-
-    amis: Amis
-    name: str
-    to: AmiStatus
-    permissions: tuple[str, ...] = (*READ_AMIS, "ec2:CreateTags")
-
-    def describe(self) -> str:
-        return f"tag {self.name} as {self.to}"
-
-    def apply(self) -> AmiStatus:
-        return set_status(self.amis, ami_named(self.amis, self.name), self.to)
-
-    def verify(self, result: AmiStatus) -> None:
-        require_tags(ami_named(self.amis, self.name), {Tag.STATUS.value: result.value})
+from lifecycle.workflows.lookups import own_ami
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,7 +31,7 @@ def read_evidence(amis: Amis, objects: ObjectStore, target: Target, ami: AmiReco
     An AMI that has an instance must have that instance's report. EC2 names none for a copy, for which the report counts that its tag
     names, as long as EC2 confirms of which AMI it is one.
     """
-    instance_id = amis.source_instance(ami.id)
+    instance_id = amis.source_instance(ami)
     if not instance_id and doubt_of_copy(amis, ami):
         return None
     for key in filter(None, (ami.tags.get(Tag.EVIDENCE), instance_id)):
@@ -57,7 +57,7 @@ def doubt_of_copy(amis: Amis, ami: AmiRecord) -> str:
 
 def why_no_evidence(amis: Amis, ami: AmiRecord) -> str:
     """Why `read_evidence` gave none."""
-    if amis.source_instance(ami.id):
+    if amis.source_instance(ami):
         return "no report of the instance it was made from"
     return doubt_of_copy(amis, ami) or "no report of the instance of the AMI it was copied from"
 

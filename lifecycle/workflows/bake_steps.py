@@ -7,13 +7,13 @@ from datetime import timedelta
 from typing import Any
 
 from lifecycle.config.target import Target
-from lifecycle.domain.ami import AmiRecord, AmiStatus, BakeInputs, Tag
+from lifecycle.domain.ami import AmiRecord, AmiState, AmiStatus, BakeInputs, Tag
 from lifecycle.domain.digest import brief
 from lifecycle.domain.evidence import differences, parse_evidence
 from lifecycle.domain.measures import counted, size_text
 from lifecycle.domain.models import ModelSet
-from lifecycle.domain.moments import iso_text
-from lifecycle.domain.permissions import READ_AMIS, READ_EVIDENCE, READ_LEFTOVERS, REMOVE_LEFTOVERS
+from lifecycle.domain.moments import iso_text, told_moment
+from lifecycle.domain.permissions import READ_EVIDENCE, READ_LEFTOVERS, REMOVE_LEFTOVERS
 from lifecycle.domain.place import Place
 from lifecycle.domain.plan import Step
 from lifecycle.domain.proof import Level
@@ -22,7 +22,7 @@ from lifecycle.errors import CapctlError
 from lifecycle.ports import Ports
 from lifecycle.ports.amis import Amis
 from lifecycle.ports.baker import GRACE_S, AmiNameTaken, BakeRequest
-from lifecycle.workflows.ami_status import SetStatus, require_snapshot_tags, require_tags
+from lifecycle.workflows.ami_status import require_snapshot_tags, require_tags, status_refused
 from lifecycle.workflows.bake_evidence import keep_evidence, read_evidence
 from lifecycle.workflows.boot_ami import BOOT_AMI
 from lifecycle.workflows.lookups import ami_named
@@ -146,8 +146,9 @@ class Tagged:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TagInputs:
-    """Once the AMI is available, tag it and its snapshots with what went into it and with the digest of its instance's report."""
+class CompleteAmi:
+    """Once the AMI is available, tag it and its snapshots with what went into it and with the digest of its instance's report, and let
+    its instances answer metadata requests with a session token only."""
 
     ports: Ports
     target: Target
@@ -155,10 +156,10 @@ class TagInputs:
     amis: Amis
     name: str
     tags: dict[str, str]
-    permissions: tuple[str, ...] = (*READ_EVIDENCE, "ec2:CreateTags")
+    permissions: tuple[str, ...] = (*READ_EVIDENCE, "ec2:CreateTags", "ec2:ModifyImageAttribute")
 
     def describe(self) -> str:
-        return f"wait until {self.name} is available, tag it with what went into it"
+        return f"wait until {self.name} is available, tag it with what went into it, require IMDSv2"
 
     def apply(self) -> Tagged:
         timeout_s, found = self.target.settings.ami.timeout_s, ami_named(self.amis, self.name)
@@ -166,49 +167,33 @@ class TagInputs:
             ami = wait_available(self.amis, self.ports.clock, found.id, timeout_s=timeout_s)
             tags = self._wanted(ami)
             self.amis.tag(ami.id, tags)
+            self.amis.require_imds_v2(ami.id)
         return Tagged(tags=tags)
 
     def verify(self, result: Tagged) -> None:
         ami = ami_named(self.amis, self.name)
         require_tags(ami, result.tags)
         require_snapshot_tags(self.amis, ami, result.tags)
-
-    def _wanted(self, ami: AmiRecord) -> dict[str, str]:
-        found = read_evidence(self.amis, self.ports.objects, self.target, ami)
-        evidence = {Tag.EVIDENCE.value: found[1]} if found else {}
-        # An AMI that another run made keeps that run's marks.
-        maker = ami.tags if ami.tags.get(Tag.RUN) else self.tags
-        marks = {key: maker[key] for key in _MARKS if maker.get(key)}
-        inputs = {key: value for key, value in self.tags.items() if key not in {Tag.STATUS.value, *_MARKS}}
-        return {**inputs, **evidence, **marks}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RequireImdsV2:
-    """Instances of the AMI shall answer metadata requests with a session token only."""
-
-    amis: Amis
-    name: str
-    permissions: tuple[str, ...] = (*READ_AMIS, "ec2:ModifyImageAttribute")
-
-    def describe(self) -> str:
-        return f"require IMDSv2 on {self.name}"
-
-    def apply(self) -> str:
-        self.amis.require_imds_v2(ami_named(self.amis, self.name).id)
-        return "required"
-
-    def verify(self, _: str) -> None:
-        ami = ami_named(self.amis, self.name)
         if not ami.imds_v2:
             raise CapctlError(
                 "imds-not-set", f"AMI `{ami.id}` still allows IMDSv1", hint="Run the same command again", may_pass=True
             )
 
+    def _wanted(self, ami: AmiRecord) -> dict[str, str]:
+        found = read_evidence(self.amis, self.ports.objects, self.target, ami)
+        evidence = {Tag.EVIDENCE.value: found[1]} if found else {}
+        # An AMI that another run made keeps that run's marks, and how far it has come.
+        maker = ami.tags if ami.tags.get(Tag.RUN) else self.tags
+        marks = {key: maker[key] for key in _MARKS if maker.get(key)}
+        status = {} if ami.status else {Tag.STATUS.value: AmiStatus.CANDIDATE.value}
+        inputs = {key: value for key, value in self.tags.items() if key not in {Tag.STATUS.value, *_MARKS}}
+        return {**inputs, **evidence, **marks, **status}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProveAmi:
-    """Every check of `ami verify` up to the level, which for `boot` is on an instance of the AMI too; tag the AMI with what was found."""
+    """Every check of `ami verify` up to the level, which for `boot` is on an instance of the AMI too; tag the AMI with what was found,
+    and as verified."""
 
     ports: Ports
     target: Target
@@ -219,7 +204,8 @@ class ProveAmi:
     permissions: tuple[str, ...] = (*READ_EVIDENCE, *BOOT_AMI)
 
     def describe(self) -> str:
-        return f"verify {self.name}{' by an instance that reads it' if self.level is Level.BOOT else ''}"
+        how = " by an instance that reads it" if self.level is Level.BOOT else ""
+        return f"verify {self.name}{how}, and tag it as {AmiStatus.VERIFIED}"
 
     def apply(self) -> AmiReport:
         ami = ami_named(self.amis, self.name)
@@ -229,7 +215,8 @@ class ProveAmi:
     def verify(self, result: AmiReport) -> None:
         if failure := ami_rejection(result):
             raise failure
-        require_stored(self.amis, result)
+        if not (found := require_stored(self.amis, result)).is_proven:
+            raise status_refused(found, AmiStatus.VERIFIED)
 
 
 def finish_steps(
@@ -244,21 +231,21 @@ def finish_steps(
 ) -> tuple[Step[Any], ...]:
     """From an AMI that is being made, in the region of `amis`, to one that is verified; `tags` are of what went into it."""
     return (
-        TagInputs(ports=ports, target=target, run=run, amis=amis, name=name, tags=tags),
-        SetStatus(amis=amis, name=name, to=AmiStatus.CANDIDATE),
-        RequireImdsV2(amis=amis, name=name),
+        CompleteAmi(ports=ports, target=target, run=run, amis=amis, name=name, tags=tags),
         ProveAmi(ports=ports, target=target, run=run, amis=amis, name=name, level=level),
-        SetStatus(amis=amis, name=name, to=AmiStatus.VERIFIED),
     )
 
 
 @contextmanager
 def _going_on(ports: Ports, target: Target, run: Run, amis: Amis, ami: AmiRecord) -> Iterator[None]:
     """Let a sweep here know the run, and one elsewhere find its mark on the AMI, as long as the run works on it."""
-    until = ports.clock.now() + timedelta(seconds=target.settings.ami.timeout_s + GRACE_S)
+    now = ports.clock.now()
+    until = now + timedelta(seconds=target.settings.ami.timeout_s + GRACE_S)
+    marked_until = told_moment(ami.tags.get(Tag.RUN_UNTIL, ""))
+    is_marked = ami.state is AmiState.AVAILABLE and marked_until and marked_until >= now + timedelta(seconds=GRACE_S)
     with ports.bake_runs.held(run.id, until=until):
-        # No sweep looks at another.
-        if ami.is_half_made:
+        # No sweep looks at another; and what need not be waited for is tagged long before the mark of its bake is over.
+        if ami.is_half_made and not is_marked:
             amis.tag(ami.id, {Tag.RUN_UNTIL.value: iso_text(until)})
         yield
 

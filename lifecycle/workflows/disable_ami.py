@@ -11,7 +11,7 @@ from lifecycle.domain.usage import unread_text, uses_of, uses_text
 from lifecycle.errors import CapctlError
 from lifecycle.ports import Ports
 from lifecycle.ports.amis import Amis
-from lifecycle.workflows.ami_status import SetStatus, require_tags, status_refused
+from lifecycle.workflows.ami_status import require_tags, status_refused
 from lifecycle.workflows.ami_uses import READ_USES, all_uses, grants_on, use_unproven
 from lifecycle.workflows.bake_steps import ProveAmi
 from lifecycle.workflows.lookups import ami_named, own_ami
@@ -129,15 +129,14 @@ def plan_enable(ports: Ports, target: Target, run: Run, ami_id: AmiId) -> Plan:
     status = ami.known_status()
     if status is AmiStatus.DEREGISTERED:
         raise status_refused(ami, AmiStatus.CANDIDATE)
-    prove = (
-        ProveAmi(ports=ports, target=target, run=run, amis=ports.amis, name=ami.name, level=asked_level(target, ami)),
-        SetStatus(amis=ports.amis, name=ami.name, to=AmiStatus.VERIFIED),
+    prove = ProveAmi(
+        ports=ports, target=target, run=run, amis=ports.amis, name=ami.name, level=asked_level(target, ami)
     )
     if status is AmiStatus.DISABLED or ami.state is AmiState.DISABLED:
         enable, again = EnableAmi(amis=ports.amis, ami=ami), MakeCandidate(amis=ports.amis, ami=ami)
-        return Plan(title=title, because=f"it is `{ami.state}` and {status}", steps=(enable, again, *prove))
+        return Plan(title=title, because=f"it is `{ami.state}` and {status}", steps=(enable, again, prove))
     if status is AmiStatus.CANDIDATE:
-        return Plan(title=title, because="it is enabled, and not proven", steps=prove)
+        return Plan(title=title, because="it is enabled, and not proven", steps=(prove,))
     return Plan(title=title, because=f"it is `{ami.state}` and {status or 'not tagged'}, not disabled")
 
 

@@ -16,7 +16,7 @@ from lifecycle.workflows.ami_status import require_tags, set_status
 from lifecycle.workflows.lookups import ami_named, project_amis
 
 # SSM looks at the AMI before it publishes a version that names it.
-_PUBLISHED = Wait(shortest_s=0.1, longest_s=5.0, share=0.2, timeout_s=120.0)
+_PUBLISHED = Wait(shortest_s=0.05, longest_s=5.0, share=0.2, timeout_s=120.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

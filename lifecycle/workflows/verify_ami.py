@@ -122,14 +122,15 @@ def asked_level(target: Target, ami: AmiRecord | None = None) -> Level:
 
 
 def prove(ports: Ports, target: Target, run: Run, amis: Amis, ami_id: AmiId, level: Level) -> AmiReport:
-    """Verify an AMI up to the level, and store on it what was found. A failure makes it a candidate again, if nothing was promoted yet.
+    """Verify an AMI up to the level, and store on it what was found. A candidate that passes is verified then, and one that fails is a
+    candidate again, if it was not promoted yet.
 
     Raises `CapctlError("ami-not-verified")` when it passed, and had failed at a level that was not reached now.
     """
     report = verify_ami(ports, target, amis, ami_id)
     if level is Level.BOOT and not report.failed:
         report = _booted(ports, target, run, report)
-    ami = amis.get(ami_id)
+    ami = amis.get(ami_id) if level is Level.BOOT else report.ami
     new = Finding(level=report.level, is_failure=bool(report.failed), at=iso_text(ports.clock.now()))
     stands = combined(ami.finding, new)
     if stands.is_failure and not new.is_failure:
@@ -140,7 +141,9 @@ def prove(ports: Ports, target: Target, run: Run, amis: Amis, ami_id: AmiId, lev
             hint=f"Run `capctl ami verify --boot {ami_id}` with a target in its region, or `capctl ami bake --force` for another AMI",
         )
     tags = {Tag.VERIFIED.value: str(stands)}
-    if stands.is_failure and ami.status in TAKEN_BACK:
+    if not stands.is_failure and ami.status is AmiStatus.CANDIDATE:
+        tags[Tag.STATUS.value] = AmiStatus.VERIFIED.value
+    elif stands.is_failure and ami.status in TAKEN_BACK:
         tags[Tag.STATUS.value] = AmiStatus.CANDIDATE.value
         ports.ui.warn(f"AMI `{ami_id}` was {ami.status}, and is a {AmiStatus.CANDIDATE} again")
     elif stands.is_failure and ami.status in {AmiStatus.PROMOTED, AmiStatus.SUPERSEDED}:
@@ -152,9 +155,11 @@ def prove(ports: Ports, target: Target, run: Run, amis: Amis, ami_id: AmiId, lev
     return replace(report, stored=tags)
 
 
-def require_stored(amis: Amis, report: AmiReport) -> None:
-    """Read back what was stored of a report. Raises `CapctlError("tags-not-set")`."""
-    require_tags(amis.get(report.ami.id), report.stored)
+def require_stored(amis: Amis, report: AmiReport) -> AmiRecord:
+    """Read back what was stored of a report; returns the AMI as it is now. Raises `CapctlError("tags-not-set")`."""
+    ami = amis.get(report.ami.id)
+    require_tags(ami, report.stored)
+    return ami
 
 
 def _booted(ports: Ports, target: Target, run: Run, report: AmiReport) -> AmiReport:

@@ -11,8 +11,6 @@ from lifecycle.ports.wait import wait_for
 _APPEARS_WITHIN_S = 150.0
 # EC2 answers from several endpoints that learn of a change at different moments; three in a row are hardly all early.
 _SUCCESSES = 3
-# It is the endpoint that must be another one: an early answer does not become right by waiting for the next.
-_REPEAT_S = 0.05
 
 
 def wait_available(amis: Amis, clock: Clock, ami_id: AmiId, *, timeout_s: float) -> AmiRecord:
@@ -43,7 +41,8 @@ def wait_available(amis: Amis, clock: Clock, ami_id: AmiId, *, timeout_s: float)
             hint="Run the same command again; it goes on waiting",
         )
 
-    how = Wait(shortest_s=0.25, longest_s=15.0, successes=_SUCCESSES, repeat_s=_REPEAT_S, timeout_s=timeout_s)
+    # At once: it is the endpoint that must be another one, not the time.
+    how = Wait(shortest_s=0.25, longest_s=15.0, successes=_SUCCESSES, repeat_s=0.0, timeout_s=timeout_s)
     found = wait_for(look, _is_available, how, clock, timed_out=timed_out)
     assert found, "an AMI that is available was seen"
     return found

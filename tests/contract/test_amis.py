@@ -146,8 +146,8 @@ def test_list_holds_one_project(account: Account, name: str) -> None:
 
 def test_ami_tells_the_instance_it_was_made_from(account: Account, name: str) -> None:
     made, instance_id = account.make(name, {})
-    assert account.amis.source_instance(made.id) == instance_id
-    assert account.amis.source_instance(account.amis.resolve_base(account.parameter)) == ""
+    assert account.amis.source_instance(made) == instance_id
+    assert account.amis.source_instance(account.amis.get(account.amis.resolve_base(account.parameter))) == ""
 
 
 def test_tags_are_added_and_replaced(account: Account, name: str) -> None:
@@ -282,7 +282,7 @@ def test_copy_has_the_name_and_the_tags(account: Account, name: str) -> None:
     assert (copy.source_ami, copy.source_region) == (made.id, REGION)
     (snapshot,) = account.elsewhere.snapshots(copy.snapshot_ids)
     assert (snapshot.ami_id, snapshot.source_ami) == (copy.id, made.id)
-    assert account.elsewhere.source_instance(copy.id) == ""
+    assert account.elsewhere.source_instance(copy) == ""
     assert [snapshot.tags for snapshot in account.elsewhere.snapshots(copy.snapshot_ids)] == [{Tag.PROJECT: name}]
     assert code_of(lambda: account.elsewhere.copy_from(REGION, made, tags={})) == "ami-name-taken"
 

@@ -193,7 +193,7 @@ def test_instance_reports_the_set_once_and_before_there_is_an_ami(bakery: Bakery
     assert set(document) == {"schema", "instance_id", "root", "files", "markers"}
     evidence = parse_evidence(document)
     assert differences(evidence, request.models) == ()
-    assert bakery.amis.source_instance(ami_id) == evidence.instance_id
+    assert bakery.amis.source_instance(bakery.amis.get(ami_id)) == evidence.instance_id
 
 
 def test_report_that_is_not_accepted_ends_the_bake_with_that_error_and_without_an_ami(bakery: Bakery) -> None:

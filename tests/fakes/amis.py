@@ -24,7 +24,6 @@ class FakeAmis:
         self.parameters = {BASE_PARAMETER: BASE_AMI}
         self._foreign = {BASE_AMI: base}
         self._own: dict[AmiId, AmiRecord] = {}
-        self._instances: dict[AmiId, str] = {}
         self.snapshot_tags: dict[str, dict[str, str]] = {}
         self.snapshot_states: dict[str, str | None] = {}
         self._orphans: dict[str, AmiRecord] = {}
@@ -48,9 +47,8 @@ class FakeAmis:
             raise AmiNameTaken("ami-name-taken", f"AMI `{name}` exists already")
         self._made += 1
         made = _record(AmiId(f"ami-{self._made:017x}"), name, number=self._made, architecture=architecture)
-        record = replace(made, tags=dict(tags or {}), state=state)
+        record = replace(made, tags=dict(tags or {}), state=state, source_instance=instance_id)
         self._own[record.id] = record
-        self._instances[record.id] = instance_id
         self.snapshot_tags |= {snapshot: dict(record.tags) for snapshot in record.snapshot_ids}
         return record
 
@@ -131,8 +129,8 @@ class FakeAmis:
             if (state := self.snapshot_states.get(snapshot, "completed"))
         }
 
-    def source_instance(self, ami_id: AmiId) -> str:
-        return self._instances.get(ami_id, "")
+    def source_instance(self, ami: AmiRecord) -> str:
+        return ami.source_instance
 
     def tag(self, ami_id: AmiId, tags: dict[str, str]) -> None:
         self._own[ami_id] = replace(self.get(ami_id), tags=self.get(ami_id).tags | tags)

@@ -86,7 +86,7 @@ def names_of(plan: Plan) -> list[str]:
     return [type(step).__name__ for step in plan.steps]
 
 
-FINISH = ["TagInputs", "SetStatus", "RequireImdsV2", "ProveAmi", "SetStatus", "NameCandidate"]
+FINISH = ["CompleteAmi", "ProveAmi", "NameCandidate"]
 
 
 def failure_of(scene: Scene) -> CapctlError:

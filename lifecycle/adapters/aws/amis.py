@@ -106,16 +106,13 @@ class Ec2Amis:
     def delete_snapshot(self, snapshot_id: str) -> bool:
         return delete_snapshot(self._ec2, snapshot_id)
 
-    def source_instance(self, ami_id: AmiId) -> str:
-        with translated(f"reading where AMI `{ami_id}` comes from"):
-            images = self._ec2.describe_images(ImageIds=[ami_id], IncludeDisabled=True)["Images"]
-            if not images:
-                return ""
-            if told := images[0].get("SourceInstanceId"):
-                return str(told)
-            # AMIs from before EC2 told it carry it in the description of their snapshots; those of others are out of sight.
-            wanted = [{"Name": "snapshot-id", "Values": list(snapshots_of(images[0]))}]
-            snapshots = self._ec2.describe_snapshots(Filters=wanted)["Snapshots"] if wanted[0]["Values"] else []
+    def source_instance(self, ami: AmiRecord) -> str:
+        if ami.source_instance or not ami.snapshot_ids:
+            return ami.source_instance
+        # AMIs from before EC2 told it carry it in the description of their snapshots; those of others are out of sight.
+        wanted = [{"Name": "snapshot-id", "Values": list(ami.snapshot_ids)}]
+        with translated(f"reading where AMI `{ami.id}` comes from"):
+            snapshots = self._ec2.describe_snapshots(Filters=wanted)["Snapshots"]
         made = [made_for(snapshot.get("Description", "")) for snapshot in snapshots]
         return next((one.instance_id for one in made if one and one.instance_id), "")
 
@@ -267,6 +264,7 @@ def ami_record(image: dict[str, Any]) -> AmiRecord:
         last_launched=image.get("LastLaunchedTime", ""),
         source_ami=image.get("SourceImageId", ""),
         source_region=image.get("SourceImageRegion", ""),
+        source_instance=image.get("SourceInstanceId", ""),
     )
 
 

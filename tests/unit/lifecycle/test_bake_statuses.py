@@ -8,7 +8,8 @@ import pytest
 
 from lifecycle.domain.ami import AmiStatus
 from lifecycle.errors import CapctlError
-from lifecycle.workflows.ami_status import SetStatus
+from lifecycle.workflows.ami_status import set_status
+from lifecycle.workflows.bake_steps import ProveAmi
 from lifecycle.workflows.list_amis import list_amis
 from tests.fakes.bakes import FINISH, Scene, failure_of, names_of
 
@@ -56,17 +57,17 @@ def test_status_is_not_set_where_the_life_of_an_ami_does_not_lead(
     ami = scene.bake()
     scene.mark(ami.id, status or "")
     with pytest.raises(CapctlError) as failed:
-        SetStatus(amis=scene.amis, name=ami.name, to=to).apply()
+        set_status(scene.amis, scene.amis.get(ami.id), to)
     assert failed.value.code == "ami-status-refused"
     assert ("`capctl ami bake --force`" in failed.value.hint) == bool(status and status.is_withdrawn)
     assert scene.amis.get(ami.id).status == status
 
 
 def test_status_that_does_not_read_back_fails_the_step(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    ami = scene.leave_unproven()
-    step = SetStatus(amis=scene.amis, name=ami.name, to=AmiStatus.VERIFIED)
+    scene.leave_unproven()
+    (step,) = [step for step in scene.plan().steps if isinstance(step, ProveAmi)]
     monkeypatch.setattr(scene.amis, "tag", lambda *_: None)
-    with pytest.raises(CapctlError, match="capctl:status=candidate") as failed:
+    with pytest.raises(CapctlError, match="capctl:") as failed:
         step.verify(step.apply())
     assert failed.value.code == "tags-not-set"
 

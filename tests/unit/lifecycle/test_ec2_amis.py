@@ -29,7 +29,8 @@ def amis(*states: str) -> Ec2Amis:
 
 
 def test_disabled_ami_tells_the_instance_it_was_made_from() -> None:
-    assert amis("disabled").source_instance(AmiId("ami-disabled")) == "i-disabled"
+    found = amis("disabled")
+    assert found.source_instance(found.get(AmiId("ami-disabled"))) == "i-disabled"
 
 
 def test_disabled_ami_is_found_by_name() -> None:

@@ -206,3 +206,17 @@ def test_failure_that_tells_no_level_is_one_and_other_words_are_none(text: str, 
 )
 def test_failure_is_lifted_by_a_proof_of_its_level_only(last: Finding | None, new: Finding, stands: Finding) -> None:
     assert combined(last, new) == stands
+
+
+def test_candidate_that_passes_every_level_is_verified(scene: Scene) -> None:
+    ami = scene.leave_unproven()
+    assert booted(scene, ami, is_damaged=False).failed == ()
+    assert scene.amis.get(ami.id).status is AmiStatus.VERIFIED
+
+
+def test_ami_that_is_withdrawn_while_a_bake_proves_it_is_refused(scene: Scene) -> None:
+    ami = scene.leave_unproven()
+    (prove,) = [step for step in scene.plan().steps if isinstance(step, ProveAmi)]
+    scene.mark(ami.id, AmiStatus.DISABLED)
+    assert code_of(lambda: prove.verify(prove.apply())) == "ami-status-refused"
+    assert scene.amis.get(ami.id).status is AmiStatus.DISABLED

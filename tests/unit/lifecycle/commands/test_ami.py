@@ -17,9 +17,7 @@ BAKE = (
     "objects.write",
     "objects.write",
     "amis.tag",
-    "amis.tag",
     "amis.require_imds_v2",
-    "amis.tag",
     "amis.tag",
     "channels.write",
 )

@@ -11,7 +11,7 @@ from tests.unit.lifecycle.test_copy_ami import RefusingAmis
 
 AMI = "ami-00000000000000001"
 ORGANIZATION = "arn:aws:organizations::123456789012:organization/o-abcdefghij"
-COPY = ("amis.copy_from", "amis.tag", "amis.require_imds_v2", "amis.tag", "amis.tag")
+COPY = ("amis.copy_from", "amis.tag", "amis.require_imds_v2", "amis.tag")
 DISABLED = f"ami disable {AMI} --yes"
 SHARED = f"ami share {AMI} --with 210987654321 --with-organization {ORGANIZATION} --yes"
 
@@ -156,7 +156,7 @@ eu-central-1  {AMI}  verified""",
         words=f"ami disable {AMI} --undo",
         given=BAKED,
         change=withdraw,
-        asked=("amis.enable", "amis.untag", "amis.tag", "amis.tag", "amis.tag"),
+        asked=("amis.enable", "amis.untag", "amis.tag", "amis.tag"),
         text="verified",
         document={"state": "available", "status": "verified", "disabled_at": None, "changed": True},
     ),
