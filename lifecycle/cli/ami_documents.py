@@ -33,7 +33,7 @@ def ami(found: AmiDetails) -> Document:
             for snapshot in found.snapshots
         ],
         "files": None if found.files is None else [
-            {"path": file.path, "bytes": file.bytes, "sha256": file.sha256, "mode": file.mode} for file in found.files
+            {"path": file.path, **_file(file)} for file in found.files
         ],
         "shared_with": None if found.grants is None else _grants(found.grants),
         "unread": unread(found.unread),
@@ -71,7 +71,7 @@ def ami_diff(found: AmiDifference) -> Document:
         }
 
     def file(content: ModelFile | None) -> Document | None:
-        return {"bytes": content.bytes, "sha256": content.sha256, "mode": content.mode} if content else None
+        return _file(content) if content else None
 
     kinds = [change.kind.value for change in found.files]
     return {
@@ -207,6 +207,10 @@ def _listed(listed: ListedAmi) -> Document:
         "monthly_usd_is_upper_bound": cost.is_upper_bound if cost else None,
         "uses": [{"kind": use.kind, "name": use.name, "detail": use.detail} for use in listed.uses],
     }
+
+
+def _file(file: ModelFile) -> Document:
+    return {"bytes": file.bytes, "sha256": file.sha256, "mode": file.mode}
 
 
 def _grants(grants: Collection[Grant]) -> Document:

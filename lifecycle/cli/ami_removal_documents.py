@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from lifecycle.domain.plan import Done
+    from lifecycle.domain.retention import SnapshotVerdict, Verdict
     from lifecycle.workflows.prune import Pruning
     from lifecycle.workflows.sweep import Swept
 
@@ -34,11 +35,7 @@ def ami_prune(pruning: Pruning, done: Done | None, *, now: datetime) -> Document
                 "name": one.ami.name,
                 "created": utc(one.ami.created),
                 "age_days": None if (age := one.ami.age(now)) is None else age.days,
-                "verdict": one.fate,
-                "reasons": list(one.reasons),
-                "usd_per_month": round(one.cost.usd, 4),
-                "is_upper_bound": one.cost.is_upper_bound,
-                "outcome": outcomes.get(one.ami.id),
+                **_verdict(one, outcomes.get(one.ami.id)),
             }
             for one in pruning.verdicts
         ],
@@ -46,11 +43,7 @@ def ami_prune(pruning: Pruning, done: Done | None, *, now: datetime) -> Document
             {
                 "id": one.snapshot.id,
                 "ami": one.snapshot.ami_id,
-                "verdict": one.fate,
-                "reasons": list(one.reasons),
-                "usd_per_month": round(one.cost.usd, 4),
-                "is_upper_bound": one.cost.is_upper_bound,
-                "outcome": outcomes.get(one.snapshot.id),
+                **_verdict(one, outcomes.get(one.snapshot.id)),
             }
             for one in pruning.orphans
         ],
@@ -76,4 +69,14 @@ def ami_sweep(swept: Swept) -> Document:
             }
             for verdict, outcome in swept.outcomes()
         ],
+    }
+
+
+def _verdict(of: Verdict | SnapshotVerdict, outcome: str | None) -> Document:
+    return {
+        "verdict": of.fate,
+        "reasons": list(of.reasons),
+        "usd_per_month": round(of.cost.usd, 4),
+        "is_upper_bound": of.cost.is_upper_bound,
+        "outcome": outcome,
     }

@@ -27,6 +27,11 @@ class ResourceChange:
     name: str
     release_id: str | None = None
 
+    @property
+    def line(self) -> str:
+        """What is done to which resource, for people."""
+        return f"{self.operation} {self.type} {self.name}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BaseOutputs:

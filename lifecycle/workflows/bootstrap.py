@@ -82,7 +82,7 @@ def plan_bootstrap(ports: Ports) -> Plan:
             "base-would-lose",
             f"Updating the base stack would {lost[0].operation} `{lost[0].name}` ({lost[0].type})",
             hint="Keep the project's name and the repository's; to start over, use another project name",
-            details=tuple(f"{change.operation} {change.type} {change.name}" for change in lost),
+            details=tuple(change.line for change in lost),
         )
     if not changes:
         return Plan(title="update the base stack", because="it is as it should be")

@@ -221,7 +221,7 @@ def _require_only_creates(changes: tuple[ResourceChange, ...], release: Release,
             "release-would-change",
             f"Creating release `{release.id}` would {touched[0].operation} `{touched[0].name}`, and releases never change",
             hint="Nothing was changed; compare Pulumi's state with what AWS holds, the lines above name the resources",
-            details=tuple(f"{change.operation} {change.type} {change.name}" for change in touched),
+            details=tuple(change.line for change in touched),
         )
 
 

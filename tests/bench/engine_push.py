@@ -4,7 +4,6 @@ import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from urllib.parse import urlsplit
 
 from tests.bench.timing import run
@@ -66,9 +65,7 @@ class EnginePush:
         self.push()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         shutil.rmtree(self._dockerfile.parent)
         self._docker("image", "rm", "--force", self._name, self._base)
         self._docker("image", "prune", "--force", "--filter", f"label={LABEL}={self._name}")

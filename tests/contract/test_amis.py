@@ -16,6 +16,7 @@ from lifecycle.domain.ami import AmiId, AmiRecord, AmiState, AmiStatus, Grant, T
 from lifecycle.errors import CapctlError, ExitCode
 from lifecycle.ports.amis import Amis
 from lifecycle.workflows.wait_available import wait_available
+from tests.failures import code_of
 from tests.fakes.amis import BASE_PARAMETER, FakeAmis
 from tests.fakes.clock import FakeClock
 
@@ -98,12 +99,6 @@ def _emulated(session: AwsSession, base_ami: str, parameter: str) -> Account:
 @pytest.fixture
 def name() -> str:
     return f"contract-{uuid.uuid4().hex[:12]}"
-
-
-def code_of(call: Callable[[], Any]) -> str:
-    with pytest.raises(CapctlError) as failed:
-        call()
-    return failed.value.code
 
 
 def test_base_is_resolved_from_a_parameter_or_taken_by_id(account: Account) -> None:

@@ -19,6 +19,7 @@ from lifecycle.errors import CapctlError, ExitCode
 from lifecycle.ports import Ports
 from lifecycle.rehearsal.emulator.containers import jobs_supported
 from lifecycle.rehearsal.services.registry import RunningRegistry, debian_registry, registry_supported
+from tests.failures import code_of
 from tests.fakes.ports import FakePorts
 from tests.fakes.targets import make_target
 from tests.fakes.ui import FakeUi
@@ -137,12 +138,6 @@ def project(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.
     repository: str = request.getfixturevalue("repository")
     monkeypatch.setenv("DOCKER_HOST", NO_ENGINE)
     return _on_disk(tmp_path, request.getfixturevalue("registry"), repository, FakeUi())
-
-
-def code_of(call: Callable[[], object]) -> str:
-    with pytest.raises(CapctlError) as failed:
-        call()
-    return failed.value.code
 
 
 def test_before_the_first_build_there_is_no_base_and_no_code(bare: Project) -> None:

@@ -16,6 +16,7 @@ from lifecycle.adapters.model_files import BucketSource, FolderSource
 from lifecycle.errors import CapctlError, UsageError
 from lifecycle.ports.model_source import ModelSource, SourceFile
 from lifecycle.ports.objects import ObjectStore
+from tests.failures import code_of
 from tests.fakes.objects import FakeObjects
 
 # More than one chunk of a read.
@@ -72,12 +73,6 @@ def _bucket(objects: ObjectStore, bucket: str) -> Place:
 def found(place: Place, path: str) -> SourceFile:
     (file,) = [file for file in place.source.scan().files if file.path == path]
     return file
-
-
-def code_of(call: Callable[[], object]) -> str:
-    with pytest.raises(CapctlError) as failed:
-        call()
-    return failed.value.code
 
 
 def copied(place: Place, path: str) -> bytes:

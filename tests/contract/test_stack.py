@@ -14,6 +14,7 @@ from lifecycle.domain.ami import AmiId
 from lifecycle.domain.release import Release
 from lifecycle.errors import CapctlError
 from lifecycle.ports.stack import Operation, ResourceChange, Stack
+from tests.failures import code_of
 from tests.fakes.releases import make_release
 from tests.fakes.stack import PARTS, FakeStack, deployed
 from tests.fakes.targets import make_target
@@ -118,12 +119,6 @@ def bare_account(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
 def operations(changes: Iterable[ResourceChange], release_id: str) -> dict[str, Operation]:
     """Operation by type of resource, of one release."""
     return {change.type: change.operation for change in changes if change.release_id == release_id}
-
-
-def code_of(call: Callable[[], object]) -> str:
-    with pytest.raises(CapctlError) as failed:
-        call()
-    return failed.value.code
 
 
 def test_first_preview_creates_the_base_stack_and_makes_nothing(bare_account: Account) -> None:

@@ -176,6 +176,14 @@ def test_log_of_the_bake_is_kept_private_without_urls_and_keys(stage: Stage, mad
 MOMENTS = ("Launching", "Waiting for SSH", "Provisioning with validate", "Creating AMI")
 
 
+def running_bake(stage: Stage) -> subprocess.Popen[str]:
+    """Another bake of what is baked already."""
+    return subprocess.Popen(
+        stage.command("ami", "bake", "--force"), cwd=stage.folder, env=stage.environment,
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("with_packer", "moment", "number"),
     [
@@ -189,13 +197,9 @@ def test_signal_in_the_middle_leaves_nothing_and_the_next_run_finishes(
     stage: Stage, ami: dict[str, Any], number: signal.Signals, moment: str
 ) -> None:
     before = stage.amis()
-    with subprocess.Popen(
-        stage.command("ami", "bake", "--force"), cwd=stage.folder, env=stage.environment,
-        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-    ) as process:  # fmt: skip
-        assert process.stderr is not None
+    with running_bake(stage) as process:
         said, sent = [], False
-        for line in process.stderr:
+        for line in process.stderr or ():
             said.append(line)
             if line.startswith(moment) and not sent:
                 process.send_signal(number)
@@ -210,12 +214,8 @@ def test_kill_in_the_middle_is_cleaned_up_by_packer_itself(stage: Stage, ami: di
     if shutil.which("setpriv") is None:
         pytest.skip("`setpriv` is not installed")
     before = stage.amis()
-    with subprocess.Popen(
-        stage.command("ami", "bake", "--force"), cwd=stage.folder, env=stage.environment,
-        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-    ) as process:  # fmt: skip
-        assert process.stderr is not None
-        for line in process.stderr:
+    with running_bake(stage) as process:
+        for line in process.stderr or ():
             if line.startswith("Provisioning"):
                 process.kill()
     until(lambda: stage.left() == [])

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from images.registry import RegistryClient
 from images.selection import select_files
 from lifecycle.adapters.docker_engine import DockerEngine
 from tests.fakes.ui import FakeUi
+from tests.rehearsal.stage_parts import until
 
 pytestmark = [pytest.mark.rehearsal, pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -189,15 +190,6 @@ def timed(seconds: dict[str, float], name: str) -> Iterator[None]:
     started = time.perf_counter()
     yield
     seconds[name] = time.perf_counter() - started
-
-
-def until(ready: Callable[[], bool], *, timeout_s: float = 20) -> None:
-    """Readiness probe of a process that this test started."""
-    deadline = time.monotonic() + timeout_s
-    while not ready():
-        if time.monotonic() > deadline:
-            pytest.fail("the registry did not start")
-        time.sleep(0.05)
 
 
 def answers(url: str) -> bool:

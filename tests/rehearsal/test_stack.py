@@ -30,7 +30,7 @@ from tests.fakes.releases import MODEL_SET
 from tests.fakes.runs import RUN
 from tests.fakes.ui import FakeUi
 from tests.rehearsal.emulator_parts import push
-from tests.rehearsal.stage_parts import PulumiStage, pulumi_stage
+from tests.rehearsal.stage_parts import PulumiStage, pulumi_stage, until
 
 pytestmark = pytest.mark.rehearsal
 
@@ -105,12 +105,12 @@ def test_killed_creation_is_finished_by_the_next_run(
     with subprocess.Popen(
         [sys.executable, str(script)], env=environment, stderr=subprocess.DEVNULL, start_new_session=True
     ) as running:
-        _wait(lambda: len(_marked(mark)) >= 3)
+        until(lambda: len(_marked(mark)) >= 3, 30.0)
         time.sleep(delay_s)
         victims = [running.pid] if number is signal.SIGTERM else _marked(mark)
         for pid in victims:
             _signal(pid, number)
-    _wait(lambda: _marked(mark) == [])
+    until(lambda: _marked(mark) == [], 30.0)
     assert [made.id for made in stage.run().add_release(release)] == [earlier, release.id]
     assert [change.operation for change in stage.run().preview_release(release)] == [Operation.SAME] * 8
     assert _held(stage, earlier) == before
@@ -156,14 +156,6 @@ def _signal(pid: int, number: signal.Signals) -> None:
         os.kill(pid, number)
     except ProcessLookupError:
         return
-
-
-def _wait(come_true: object, timeout_s: float = 30.0) -> None:
-    assert callable(come_true)
-    deadline = time.monotonic() + timeout_s
-    while not come_true():
-        assert time.monotonic() < deadline, "it did not come true"
-        time.sleep(0.02)
 
 
 def test_release_whose_image_cannot_run_is_taken_back(stage: PulumiStage, registry: RunningRegistry) -> None:

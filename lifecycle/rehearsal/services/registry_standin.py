@@ -13,7 +13,6 @@ import threading
 from collections.abc import Sequence
 from http.server import ThreadingHTTPServer
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from lifecycle.rehearsal.services.registry_calls import RegistryCalls
@@ -53,9 +52,7 @@ class StandInRegistry(RegistryStore):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 

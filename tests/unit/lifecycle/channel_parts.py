@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from lifecycle.domain.ami import AmiId
 from lifecycle.domain.channel import Channel, Note
 from lifecycle.domain.plan import Plan
-from lifecycle.errors import CapctlError
 from lifecycle.workflows.execute import execute
 from lifecycle.workflows.promote_ami import plan_channel_rollback, plan_promote
 from tests.fakes.deploys import ami_tags
@@ -59,9 +55,3 @@ class World:
     def write(self, ami_id: AmiId, channel: Channel = STABLE, *, by: str = "bob") -> None:
         """What somebody else does."""
         self.ports.channels.write(channel, ami_id, Note(by=by), is_first=False)
-
-
-def failure(act: Callable[[], object]) -> CapctlError:
-    with pytest.raises(CapctlError) as failed:
-        act()
-    return failed.value

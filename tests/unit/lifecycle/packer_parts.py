@@ -35,6 +35,11 @@ class FakeEc2:
         self.kept: set[str] = set()
         self.refused = False
 
+    def hold(self, *snapshots: str, state: str = "available") -> None:
+        """The AMI that `UNACCEPTED` says was made."""
+        disks = [{"Ebs": {"SnapshotId": snapshot}} for snapshot in snapshots]
+        self.images.append({"ImageId": "ami-0123456789abcdef0", "State": state, "BlockDeviceMappings": disks})
+
     def can_paginate(self, _: str) -> bool:
         return False
 
@@ -125,6 +130,8 @@ class Scene:
         return self.target.folder / ".capctl" / "logs" / f"bake-{RUN.id}.log"
 
 
+# It makes an AMI, of which the instance reports nothing.
+UNACCEPTED = 'message("AMI: ami-0123456789abcdef0"); finish()'
 GOOD = """
 say("Launching a source AWS instance...")
 message("hello, instance")

@@ -10,9 +10,10 @@ import pytest
 
 from lifecycle.errors import CapctlError
 from lifecycle.workflows.execute import execute
+from tests.failures import failure
 from tests.fakes.amis import FakeAmis
 from tests.fakes.runs import RUN
-from tests.unit.lifecycle.channel_parts import STABLE, World, failure
+from tests.unit.lifecycle.channel_parts import STABLE, World
 
 
 @pytest.fixture

@@ -10,8 +10,9 @@ from lifecycle.domain.ami import AmiState
 from lifecycle.errors import UsageError
 from lifecycle.workflows.execute import execute
 from lifecycle.workflows.promote_ami import plan_channel_rollback
+from tests.failures import failure
 from tests.fakes.runs import RUN
-from tests.unit.lifecycle.channel_parts import STABLE, World, failure
+from tests.unit.lifecycle.channel_parts import STABLE, World
 
 
 @pytest.fixture

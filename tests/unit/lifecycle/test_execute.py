@@ -204,7 +204,8 @@ def test_nothing_follows_a_plan_that_failed(world: World, ports: FakePorts) -> N
     assert world.done == []
 
 
-def test_a_step_that_is_done_stays_done_when_the_journal_cannot_say_so(world: World, ports: FakePorts) -> None:
+def refuse_ends(ports: FakePorts) -> None:
+    """Let the journal take only what begins."""
     write = ports.journal.append
 
     def refuse_the_end(entry: JournalEntry) -> None:
@@ -213,6 +214,10 @@ def test_a_step_that_is_done_stays_done_when_the_journal_cannot_say_so(world: Wo
         write(entry)
 
     ports.journal.append = refuse_the_end  # type: ignore[method-assign]
+
+
+def test_a_step_that_is_done_stays_done_when_the_journal_cannot_say_so(world: World, ports: FakePorts) -> None:
+    refuse_ends(ports)
     steps = (MarkStep(world=world, name="a"), MarkStep(world=world, name="b"))
     execute(_plan(*steps, undo=(MarkStep(world=world, name="back"),)), ports, RUN)
     assert world.done == ["a", "b"]
@@ -220,14 +225,7 @@ def test_a_step_that_is_done_stays_done_when_the_journal_cannot_say_so(world: Wo
 
 
 def test_an_unwritable_journal_does_not_hide_why_a_step_failed(world: World, ports: FakePorts) -> None:
-    write = ports.journal.append
-
-    def refuse_the_end(entry: JournalEntry) -> None:
-        if entry.outcome != BEGUN:
-            raise CapctlError("journal-unwritable", "The disk is full")
-        write(entry)
-
-    ports.journal.append = refuse_the_end  # type: ignore[method-assign]
+    refuse_ends(ports)
     with pytest.raises(CapctlError, match="no answer"):
         execute(_plan(MarkStep(world=world, name="a", fails=CapctlError("no-answer", "no answer"))), ports, RUN)
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from lifecycle.domain.job import JobState
+from lifecycle.domain.job import JobRecord, JobState
 from lifecycle.domain.layout import RESULT_FOLDERS, VIDEO_FOLDERS
 from lifecycle.errors import CapctlError, UsageError
 from lifecycle.workflows.jobs import follow_log, list_jobs, submit_job
@@ -20,6 +20,14 @@ from tests.unit.lifecycle.rollback_parts import BUCKET, NEW, OLD, VIDEO, two_pro
 @pytest.fixture
 def ports() -> FakePorts:
     return two_promoted()
+
+
+def submit(
+    ports: FakePorts, folder: Path, video_url: str = VIDEO, environment: dict[str, str] | None = None
+) -> JobRecord:
+    return submit_job(
+        ports, make_target(folder), RUN, video_url=video_url, session_id=None, environment=environment or {}
+    )
 
 
 def test_job_goes_to_the_active_release(ports: FakePorts, tmp_path: Path) -> None:
@@ -48,7 +56,7 @@ def test_job_goes_to_the_active_release(ports: FakePorts, tmp_path: Path) -> Non
 
 def test_job_on_a_video_that_does_not_exist_is_not_submitted(ports: FakePorts, tmp_path: Path) -> None:
     with pytest.raises(CapctlError) as failed:
-        submit_job(ports, make_target(tmp_path), RUN, video_url=f"{VIDEO}x", session_id=None, environment={})
+        submit(ports, tmp_path, f"{VIDEO}x")
     assert failed.value.code == "video-missing"
     assert ports.jobs.requests == []
 
@@ -61,7 +69,7 @@ def test_job_that_the_container_would_refuse_is_not_submitted(
     ports: FakePorts, tmp_path: Path, video_url: str, environment: dict[str, str]
 ) -> None:
     with pytest.raises(UsageError) as failed:
-        submit_job(ports, make_target(tmp_path), RUN, video_url=video_url, session_id=None, environment=environment)
+        submit(ports, tmp_path, video_url, environment)
     assert failed.value.code == "job-invalid"
     assert ports.jobs.requests == []
 
@@ -88,27 +96,13 @@ def test_folders_of_jobs_are_those_that_their_role_may_read_and_write() -> None:
 def test_job_before_the_first_deploy_is_refused(tmp_path: Path) -> None:
     ports = FakePorts()
     with pytest.raises(CapctlError) as failed:
-        submit_job(
-            ports,
-            make_target(tmp_path),
-            RUN,
-            video_url=VIDEO,
-            session_id=None,
-            environment={},
-        )
+        submit(ports, tmp_path)
     assert failed.value.code == "pointer-missing"
 
 
 def test_followed_log_ends_with_the_job_and_repeats_no_line(ports: FakePorts, tmp_path: Path) -> None:
     ports.jobs.course = (JobState.RUNNING, JobState.RUNNING, JobState.RUNNING, JobState.SUCCEEDED)
-    job = submit_job(
-        ports,
-        make_target(tmp_path),
-        RUN,
-        video_url=VIDEO,
-        session_id=None,
-        environment={},
-    )
+    job = submit(ports, tmp_path)
     shown: list[str] = []
     follow_log(ports, job.id, lambda line: shown.append(line.message))
     assert shown == ["analysis begins", "analysis ends"]

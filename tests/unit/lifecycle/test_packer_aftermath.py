@@ -9,17 +9,16 @@ import pytest
 from lifecycle.adapters.run_leases import RunLeases
 from lifecycle.errors import ExitCode, Interrupted
 from tests.fakes.runs import RUN
-from tests.unit.lifecycle.packer_parts import Scene
+from tests.unit.lifecycle.packer_parts import UNACCEPTED, Scene
 
 
 def test_failed_bake_is_forgotten_if_nothing_is_left_and_known_with_what_it_made_if_something_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    scene = Scene(tmp_path, monkeypatch, 'message("AMI: ami-0123456789abcdef0"); finish()')
+    scene = Scene(tmp_path, monkeypatch, UNACCEPTED)
     assert scene.failure().code == "bake-failed"
     assert RunLeases(scene.target).known() == ()
-    disk = {"Ebs": {"SnapshotId": "snap-1"}}
-    scene.ec2.images.append({"ImageId": "ami-0123456789abcdef0", "BlockDeviceMappings": [disk]})
+    scene.ec2.hold("snap-1")
     scene.ec2.kept.add("snap-1")
     assert scene.failure().code == "bake-failed"
     (run,) = RunLeases(scene.target).known()
@@ -28,9 +27,8 @@ def test_failed_bake_is_forgotten_if_nothing_is_left_and_known_with_what_it_made
 
 
 def test_bake_without_a_report_fails_and_its_ami_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    scene = Scene(tmp_path, monkeypatch, 'message("AMI: ami-0123456789abcdef0"); finish()')
-    disk = {"Ebs": {"SnapshotId": "snap-1"}}
-    scene.ec2.images.append({"ImageId": "ami-0123456789abcdef0", "Tags": [], "BlockDeviceMappings": [disk]})
+    scene = Scene(tmp_path, monkeypatch, UNACCEPTED)
+    scene.ec2.hold("snap-1")
     assert scene.failure().code == "bake-failed"
     assert scene.ec2.calls == ["deregister ami-0123456789abcdef0", "delete snap-1"]
     assert any("removed `ami-0123456789abcdef0`" in line for line in scene.ui.lines)
@@ -39,9 +37,8 @@ def test_bake_without_a_report_fails_and_its_ami_is_removed(tmp_path: Path, monk
 def test_snapshot_that_stays_is_told_and_the_others_are_deleted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    scene = Scene(tmp_path, monkeypatch, 'message("AMI: ami-0123456789abcdef0"); finish()')
-    disks = [{"Ebs": {"SnapshotId": name}} for name in ("snap-1", "snap-2")]
-    scene.ec2.images.append({"ImageId": "ami-0123456789abcdef0", "BlockDeviceMappings": disks})
+    scene = Scene(tmp_path, monkeypatch, UNACCEPTED)
+    scene.ec2.hold("snap-1", "snap-2")
     scene.ec2.kept.add("snap-1")
     assert scene.failure().code == "bake-failed"
     assert scene.ec2.calls == ["deregister ami-0123456789abcdef0", "delete snap-1", "delete snap-2"]
@@ -65,15 +62,13 @@ def test_ami_of_another_run_is_never_removed(tmp_path: Path, monkeypatch: pytest
 
 
 PENDING = 'evidence(); message("AMI: ami-0123456789abcdef0"); '
-
 GIVES_UP = """error("Error waiting for AMI: Failed with ResourceNotReady error\\noriginal error: ResourceNotReady: exceeded wait attempts")
 line("ui", "error", "Build 'x' errored after 1 s: Error waiting for AMI: ResourceNotReady: exceeded wait attempts"); sys.exit(1)"""
 
 
 def with_pending_ami(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, *, state: str = "pending") -> Scene:
     scene = Scene(tmp_path, monkeypatch, script)
-    disk = {"Ebs": {"SnapshotId": "snap-1"}}
-    scene.ec2.images.append({"ImageId": "ami-0123456789abcdef0", "State": state, "BlockDeviceMappings": [disk]})
+    scene.ec2.hold("snap-1", state=state)
     return scene
 
 

@@ -128,11 +128,8 @@ PROVISIONED = """\
 1795280862,,ui,error,--> amazon-ebs.models: {ended}
 1795280862,,ui,say,\\n==> Builds finished but no artifacts were created.
 """
-
 SCRIPT = "Script exited with non-zero exit status: 12.Allowed exit codes are: [0]"
-
 CAPACITY = "Error launching source instance: InsufficientInstanceCapacity: We currently do not have sufficient capacity"
-
 STRAY = ("Throttling: retry 1 of 5", "AccessDenied: no such thing", "no EC2 IMDS role found", "nothing of AWS")
 
 

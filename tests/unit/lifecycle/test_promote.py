@@ -12,10 +12,11 @@ from lifecycle.domain.ami import AmiStatus, Tag
 from lifecycle.domain.channel import CANDIDATE, Note
 from lifecycle.errors import ExitCode, Inconclusive, UsageError
 from lifecycle.workflows.lookups import ami_of
+from tests.failures import failure
 from tests.fakes.amis import FakeAmis
 from tests.fakes.deploys import ami_tags
 from tests.fakes.faults import Broken
-from tests.unit.lifecycle.channel_parts import BETA, STABLE, World, failure
+from tests.unit.lifecycle.channel_parts import BETA, STABLE, World
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -20,6 +19,7 @@ from lifecycle.workflows.execute import execute
 from lifecycle.workflows.promote_ami import plan_promote
 from lifecycle.workflows.share_ami import plan_share
 from lifecycle.workflows.verify_ami import AmiReport, verify_by_boot
+from tests.failures import code_of
 from tests.fakes.bakes import Scene, names_of
 from tests.fakes.runs import RUN
 
@@ -63,12 +63,6 @@ def disable(scene: Scene, ami: AmiRecord) -> None:
 def enable(scene: Scene, ami: AmiRecord) -> None:
     run = next_run(scene)
     execute(plan_enable(scene.ports, scene.target, run, ami.id), scene.ports, run)
-
-
-def code_of(call: Callable[[], object]) -> str:
-    with pytest.raises(CapctlError) as failed:
-        call()
-    return failed.value.code
 
 
 @pytest.mark.parametrize("status", [AmiStatus.VERIFIED, AmiStatus.SMOKE_PASSED])

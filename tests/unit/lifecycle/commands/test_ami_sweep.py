@@ -88,6 +88,10 @@ def answered(*answers: bool) -> Any:
     return change
 
 
+REMOVED = """\
+         kind            id    name      because
+removed  instance        i-1   -         run `r1` is dead
+removed  security group  sg-1  packer_x  run `r1` is dead"""
 CASES = [
     Case(words="ami sweep", text="", document={"schema": "capctl.ami-sweep/1", "changed": False, "leftovers": []}),
     Case(
@@ -136,10 +140,7 @@ kept  instance  i-1  -     it is younger than 8h""",
         words="ami sweep --yes",
         change=dead_run,
         asked=("leftovers.remove", "leftovers.remove", "bake_runs.remove_folder", "bake_runs.forget"),
-        text="""\
-         kind            id    name      because
-removed  instance        i-1   -         run `r1` is dead
-removed  security group  sg-1  packer_x  run `r1` is dead""",
+        text=REMOVED,
         document={"changed": True},
     ),
     Case(
@@ -159,10 +160,7 @@ kept  security group  sg-1  packer_x  run `r1` is alive""",
         words="ami sweep --yes --run r1",
         change=dead_run,
         asked=("leftovers.remove", "leftovers.remove", "bake_runs.forget"),
-        text="""\
-         kind            id    name      because
-removed  instance        i-1   -         run `r1` is dead
-removed  security group  sg-1  packer_x  run `r1` is dead""",
+        text=REMOVED,
         document={"changed": True},
     ),
     Case(
