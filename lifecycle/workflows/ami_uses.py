@@ -124,7 +124,7 @@ def use_unproven(unread: Sequence[Unread], *, command: str, so: str) -> Inconclu
     return Inconclusive(
         "use-unproven",
         f"Not everything that may use an AMI could be read ({', '.join(dict.fromkeys(one.source for one in unread))}), so {so}",
-        hint=f"Run the command again; a role needs the row of `capctl {command}` in docs/iam.md",
+        hint=f"Mend what the details name; where AWS refused, the role needs the row of `capctl {command}` in docs/iam.md",
         details=tuple(map(str, unread)),
     )
 

@@ -203,7 +203,7 @@ def _require_not_found_wrong(ami: AmiRecord) -> None:
             "ami-not-verified",
             f"AMI `{ami.id}` has the content of this bake, and an instance of it found it wrong (`{ami.tags[Tag.VERIFIED]}`); it is not "
             "booted again",
-            hint=f"Run `capctl ami bake --force` for another one; if its instance was at fault, `capctl ami verify --boot {ami.id}`",
+            hint=ami.way_to_proof(),
         )
 
 

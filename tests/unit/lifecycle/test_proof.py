@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lifecycle.domain.ami import AmiRecord, AmiStatus, Grant, Tag
+from lifecycle.domain.ami import AmiRecord, AmiState, AmiStatus, Grant, Tag
 from lifecycle.domain.channel import Channel, takes
 from lifecycle.domain.proof import Finding, Level, combined, parse_finding
 from lifecycle.domain.run import Run
@@ -156,6 +156,29 @@ def test_bake_takes_an_ami_that_failed_only_after_it_booted(scene: Scene) -> Non
     booted(scene, ami, is_damaged=False)
     found = scene.bake()
     assert (found.id, found.status, found.tags[Tag.VERIFIED][:5]) == (ami.id, AmiStatus.VERIFIED, "boot ")
+
+
+@pytest.mark.parametrize(
+    ("status", "state", "verified", "remedy"),
+    [
+        ("candidate", "available", "", "`capctl ami bake`"),
+        ("candidate", "available", f"failed boot {AT}", "`capctl ami bake --force`"),
+        ("promoted", "available", f"failed boot {AT}", "`capctl ami bake --force`"),
+        ("disabled", "disabled", "", "--undo`"),
+        ("verified", "disabled", "", "--undo`"),
+        ("verified", "failed", "", "`capctl ami ls --status verified`"),
+        ("deregistered", "available", "", "`capctl ami ls --status verified`"),
+    ],
+)
+def test_refusal_of_an_unproven_ami_names_what_proves_it(
+    scene: Scene, status: str, state: str, verified: str, remedy: str
+) -> None:
+    ami = scene.bake()
+    scene.amis.tag(ami.id, {Tag.STATUS.value: status, Tag.VERIFIED.value: verified})
+    scene.amis.change(ami.id, state=AmiState(state))
+    with pytest.raises(CapctlError) as failed:
+        plan_promote(scene.ports, scene.target, RUN, ami=ami.id, channel=STABLE)
+    assert (failed.value.code, remedy in failed.value.hint) == ("ami-not-verified", True)
 
 
 def test_forced_bake_does_not_go_on_with_an_ami_that_failed(scene: Scene) -> None:
