@@ -36,6 +36,8 @@ def command(invocation: Invocation, applies: bool, max_deletions: int, dry_run: 
 
     They are disabled first, which `capctl ami disable --undo` takes back, and removed with their snapshots by a later run, once
     `ami.retention.grace_hours` have passed and still nothing uses them. Where anything that may use one cannot be read, all stay.
+    Bring one back with `capctl ami disable --undo` only: nothing tells of one that was enabled and disabled in EC2 itself without a start
+    in between, and its former grace goes on.
     """
     from lifecycle.workflows.prune import plan_prune, unproven
 

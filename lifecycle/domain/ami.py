@@ -236,7 +236,8 @@ class AmiRecord:
     def withdrawn_since(self) -> datetime | None:
         """Since when it is off and tagged as withdrawn; None unless it is both and tells when that was.
 
-        What was started since then was started from an AMI that somebody had enabled: the moment that it tells has passed away.
+        What was started since then was started from an AMI that somebody had enabled: the moment that it tells has passed away. Nothing
+        tells of one that was enabled and disabled in EC2 itself between two looks, without a start: it keeps its moment.
         """
         status = self.status
         if not (self.is_off and isinstance(status, AmiStatus) and status.is_withdrawn):
