@@ -72,7 +72,7 @@ class TerminalUi:
     def progress(self, title: str, total: int, *, unit: str = "B") -> Iterator[_Total]:
         counted, started = _Total(), self._monotonic()
         if not self._animate:
-            self.note(f"{title}: {_amount(total, unit)}")
+            self.note(f"{title}: {_amount(total, unit)} …")
             yield counted
             self.note(f"{title}: {_amount(counted.reached, unit)} in {duration_text(self._monotonic() - started)}")
             return

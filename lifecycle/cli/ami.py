@@ -73,7 +73,9 @@ def list_(invocation: Invocation, status: str | None) -> None:
     """List the project's AMIs, newest first, with age, cost per month, and the releases and channels that name them."""
     from lifecycle.workflows.list_amis import list_amis
 
-    found = list_amis(invocation.app, invocation.app.target, status=AmiStatus(status) if status else None)
+    app = invocation.app
+    with app.ui.step("read the AMIs, the releases and the channels"):
+        found = list_amis(app, app.target, status=AmiStatus(status) if status else None)
     invocation.emit("capctl.ami-list/1", ami_documents.ami_list(found), lambda: ami_text.ami_table(found))
     _warn_unread(invocation, found.unread)
 
@@ -89,7 +91,9 @@ def show(invocation: Invocation, ami: str) -> None:
     from lifecycle.workflows.list_amis import show_ami
     from lifecycle.workflows.lookups import ami_of
 
-    found = show_ami(invocation.app, invocation.app.target, ami_of(invocation.app, ami))
+    app = invocation.app
+    with app.ui.step("read the AMI and everything that may use it"):
+        found = show_ami(app, app.target, ami_of(app, ami))
     invocation.emit("capctl.ami/1", ami_documents.ami(found), lambda: ami_text.ami_details(found))
     _warn_unread(invocation, found.unread)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from lifecycle.cli import ami_documents
-from lifecycle.cli.context import Invocation, dry_run_option, pass_invocation, reason_option
+from lifecycle.cli.context import Invocation, dry_run_option, pass_invocation, reason_option, yes_option
 from lifecycle.cli.render import time_text
 
 
@@ -16,6 +16,7 @@ from lifecycle.cli.render import time_text
 @click.option("--undo", is_flag=True, help="Take the deprecation back.")
 @reason_option
 @dry_run_option
+@yes_option
 @pass_invocation
 def command(invocation: Invocation, ami: str, at: str | None, within: str | None, undo: bool, dry_run: bool) -> None:
     """Advise against AMI from a moment on; prints that moment, to the minute.
@@ -27,7 +28,7 @@ def command(invocation: Invocation, ami: str, at: str | None, within: str | None
 
     app, ami_id = invocation.app, ami_of(invocation.app, ami)
     plan = plan_deprecate(app, app.target, ami_id, asked_moment(app.clock, at=at, within=within, undo=undo))
-    if invocation.execute(plan, dry_run=dry_run):
+    if invocation.execute(plan, dry_run=dry_run, ask=not undo):
         found = app.amis.get(ami_id)
         document = ami_documents.ami_deprecation(found, changed=bool(plan.steps))
         invocation.emit("capctl.ami-deprecation/1", document, time_text(found.deprecated_at))

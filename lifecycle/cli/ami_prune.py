@@ -9,13 +9,16 @@ import click
 from lifecycle.cli import ami_removal_documents
 from lifecycle.cli.context import Invocation, dry_run_option, pass_invocation, reason_option, yes_option
 from lifecycle.cli.render import table
-from lifecycle.domain.measures import age_text
+from lifecycle.domain.measures import age_text, counted, size_text
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from lifecycle.domain.ami import SnapshotRecord
     from lifecycle.domain.plan import Done
     from lifecycle.workflows.prune import Pruning
+
+_NAMED = 5  # stray snapshots that are named; the document has all
 
 
 @click.command()
@@ -36,6 +39,8 @@ def command(invocation: Invocation, applies: bool, max_deletions: int, dry_run: 
 
     They are disabled first, which `capctl ami disable --undo` takes back, and removed with their snapshots by a later run, once
     `ami.retention.grace_hours` have passed and still nothing uses them. Where anything that may use one cannot be read, all stay.
+    Bring one back with `capctl ami disable --undo` only: nothing tells of one that was enabled and disabled in EC2 itself without a start
+    in between, and its former grace goes on. Snapshots of AMIs that are gone, without a tag that says whose they are, are told and left.
     """
     from lifecycle.workflows.prune import plan_prune, unproven
 
@@ -69,8 +74,25 @@ def _text(pruning: Pruning, done: Done | None, now: datetime) -> str:
         (one.snapshot.id, "-", one.fate, one.cost, outcomes.get(one.snapshot.id, "; ".join(one.reasons)))
         for one in pruning.orphans
     ]
+    strays = (_strays(pruning.strays),) if pruning.strays else ()
     if not rows:
-        return "There are no AMIs"
+        return "\n".join(("There are no AMIs", *strays))
     saved = f"{pruning.saved} per month saved by what goes now, {pruning.saved_later} by what goes after the grace"
     next_time = () if done or not pruning.plan.steps else ("Nothing was changed; run again with `--apply`",)
-    return "\n".join((table(("ami", "age", "verdict", "per month", "why"), rows, prose=("why",)), saved, *next_time))
+    return "\n".join(
+        (table(("ami", "age", "verdict", "per month", "why"), rows, prose=("why",)), saved, *strays, *next_time)
+    )
+
+
+def _strays(snapshots: tuple[SnapshotRecord, ...]) -> str:
+    """What belongs to nobody, in one line; no command of capctl removes it."""
+    from lifecycle.domain.cost import monthly_usd
+
+    names = [one.id for one in snapshots]
+    stored = sum(one.size_gib * 2**30 if one.full_bytes is None else one.full_bytes for one in snapshots)
+    cost = monthly_usd(snapshots)
+    return (
+        f"Nobody's: {counted(len(names), 'snapshot')} without tags, of AMIs that are gone, "
+        f"{'<= ' if cost.is_upper_bound else ''}{size_text(stored)}, {cost} per month; look at them in EC2: "
+        f"{', '.join(names[:_NAMED])}{', …' if len(names) > _NAMED else ''}"
+    )

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 from lifecycle.cli.ami_documents import unread
 from lifecycle.cli.documents import Document, utc
+from lifecycle.domain.cost import monthly_usd
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from lifecycle.domain.ami import SnapshotRecord
     from lifecycle.domain.plan import Done
     from lifecycle.domain.retention import SnapshotVerdict, Verdict
     from lifecycle.workflows.prune import Pruning
@@ -22,7 +24,8 @@ def ami_prune(pruning: Pruning, done: Done | None, *, now: datetime) -> Document
 
     `outcome` is what this run did, null where it did nothing. `unread` are the sources of uses that could not be read: then all stay.
     Prices are US dollars per month, upper bounds where EC2 does not tell what is stored: `saved_usd_per_month` is what this run's
-    removals save, `saved_later_usd_per_month` what those save that follow from it once the grace has passed.
+    removals save, `saved_later_usd_per_month` what those save that follow from it once the grace has passed. `strays` are snapshots of
+    AMIs that are gone, without any tag that tells whose they are: capctl leaves them. `bytes` is null where EC2 does not tell.
     """
     from lifecycle.workflows.prune import outcomes_of
 
@@ -47,9 +50,22 @@ def ami_prune(pruning: Pruning, done: Done | None, *, now: datetime) -> Document
             }
             for one in pruning.orphans
         ],
+        "strays": [_stray(one) for one in pruning.strays],
         "saved_usd_per_month": round(pruning.saved.usd, 4),
         "saved_later_usd_per_month": round(pruning.saved_later.usd, 4),
         "unread": unread(pruning.unread),
+    }
+
+
+def _stray(snapshot: SnapshotRecord) -> Document:
+    cost = monthly_usd([snapshot])
+    return {
+        "id": snapshot.id,
+        "ami": snapshot.ami_id,
+        "created": utc(snapshot.started),
+        "bytes": snapshot.full_bytes,
+        "usd_per_month": round(cost.usd, 4),
+        "is_upper_bound": cost.is_upper_bound,
     }
 
 

@@ -25,7 +25,8 @@ def command(invocation: Invocation, to: str | None, dry_run: bool) -> None:
     from lifecycle.workflows.rollback import plan_rollback
 
     app = invocation.app
-    plan = plan_rollback(app, invocation.run, to=to)
+    with app.ui.step("read the releases"):
+        plan = plan_rollback(app, invocation.run, to=to)
     if done := invocation.execute(plan, dry_run=dry_run, ask=True):
         pointer = done.find(MovePointer) or active_pointer(app)
         document = documents.rollback(pointer, changed=bool(plan.steps))

@@ -22,7 +22,8 @@ def command(invocation: Invocation) -> None:
     """Show the pointer, the releases, their queues and the last changes made from here."""
     from lifecycle.workflows.status import read_status
 
-    status = read_status(invocation.app)
+    with invocation.app.ui.step("read the releases and their queues"):
+        status = read_status(invocation.app)
     invocation.emit("capctl.status/1", documents.status(status), lambda: _text(status))
 
 

@@ -10,6 +10,7 @@ from lifecycle.config.sections import Matches, Section, key, required
 
 Name = Annotated[str, Matches(r"^[a-z][a-z0-9-]{1,29}$")]
 Url = Annotated[str, Matches(r"^https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?(/[^\s?#]*)?$")]
+VideoUrl = Annotated[str, Matches(r"^s3://[a-z0-9][a-z0-9.-]+/.*[^/]$")]
 AccountId = Annotated[str, Matches(r"^\d{12}$")]
 Region = Annotated[str, Matches(r"^[a-z]{2}(-[a-z]+)+-\d$")]
 PythonMinor = Annotated[str, Matches(r"^3\.\d+$")]
@@ -126,7 +127,7 @@ class ReleaseSection(Section):
 class SmokeSection(Section):
     """The real job that gates a release."""
 
-    video_url: str | None = key(
+    video_url: VideoUrl | None = key(
         None, "Video to analyse, below `samples/` or `videos/` of the bucket; needed by `deploy` and `smoke`"
     )
     timeout_s: int = key(

@@ -18,6 +18,7 @@ _PATTERNS = {
     "endpoint_url": "must be an address such as `http://127.0.0.1:4566`",
     "registry_url": "must be an address such as `http://127.0.0.1:5000`",
     "region": "must be an AWS region such as `eu-central-1`",
+    "video_url": "must be the address of a video in S3, such as `s3://bucket/samples/portrait.mp4`",
 }
 _NAME = "must start with a letter and hold 2 to 30 of a-z, 0-9 and `-`"
 

@@ -238,7 +238,8 @@ class AmiRecord:
     def withdrawn_since(self) -> datetime | None:
         """Since when it is off and tagged as withdrawn; None unless it is both and tells when that was.
 
-        What was started since then was started from an AMI that somebody had enabled: the moment that it tells has passed away.
+        What was started since then was started from an AMI that somebody had enabled: the moment that it tells has passed away. Nothing
+        tells of one that was enabled and disabled in EC2 itself between two looks, without a start: it keeps its moment.
         """
         status = self.status
         if not (self.is_off and isinstance(status, AmiStatus) and status.is_withdrawn):
@@ -314,3 +315,14 @@ class AmiRecord:
         """Its state and its status in words, and that it failed. Raises as `known_status`."""
         failed = f", and its last verification failed (`{self.tags[Tag.VERIFIED]}`)" if self.has_failed else ""
         return f"`{self.state}` and {self.known_status() or 'not one of ours'}{failed}"
+
+    def way_to_proof(self) -> str:
+        """What to do for one that is not proven, as a hint."""
+        if self.status is AmiStatus.DISABLED or self.state is AmiState.DISABLED:
+            return f"Run `capctl ami disable {self.id} --undo`, which enables and verifies it, or take another AMI"
+        if self.has_failed:
+            again = f"`capctl ami verify {self.id} --boot` if the fault was not the AMI's"
+            return f"Run `capctl ami bake --force` for another one, or {again}"
+        if self.state in {AmiState.PENDING, AmiState.AVAILABLE} and self.status is AmiStatus.CANDIDATE:
+            return "Run `capctl ami bake`, which verifies the AMI of the locked models"
+        return "Pick one from `capctl ami ls --status verified`"

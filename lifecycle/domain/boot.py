@@ -49,7 +49,7 @@ def parse_boot_report(data: bytes) -> BootReport:
         raise CapctlError(
             "evidence-invalid",
             f"What the instance reported cannot be read: {error}",
-            hint="Run `capctl ami verify --boot` again; bake again if it repeats",
+            hint="Run `capctl ami verify --boot` again; if it repeats, `capctl ami bake --force` makes another AMI",
         ) from error
 
 

@@ -104,7 +104,7 @@ def require_taken(channel: Channel, ami: AmiRecord) -> None:
     raise CapctlError(
         "ami-not-verified",
         f"{found}, and channel `{channel}` needs at least a verified one",
-        hint=f"Run `capctl ami verify {ami.id}`, or bake again",
+        hint=ami.way_to_proof(),
     )
 
 

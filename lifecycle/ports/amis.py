@@ -28,6 +28,9 @@ class Amis(Protocol):
     def snapshots_of(self, project: str) -> tuple[SnapshotRecord, ...]:
         """Our own snapshots that carry the project's tag, whether or not an AMI has them."""
 
+    def stray_snapshots(self) -> tuple[SnapshotRecord, ...]:
+        """Our own snapshots without any tag that EC2 made for an AMI that is gone, and that no AMI has: nothing tells whose they are."""
+
     def tag_snapshot(self, snapshot_id: str, tags: dict[str, str]) -> None:
         """Set tags on one snapshot."""
 

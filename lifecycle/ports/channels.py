@@ -9,6 +9,9 @@ from lifecycle.domain.channel import Channel, ChannelEntry, Note
 class Channels(Protocol):
     """Errors: `Denied`, `CapctlError("channel-moved")` when somebody else moves the channel at this very moment."""
 
+    def parameter(self, channel: Channel) -> str:
+        """The name of the SSM parameter that the channel is; asks nothing."""
+
     def read(self, channel: Channel) -> ChannelEntry | None:
         """What the channel names now; None when there is no such channel."""
 

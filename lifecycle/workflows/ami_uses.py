@@ -1,10 +1,12 @@
 """Who uses AMIs: the releases and the channels of the project, and whatever else of the account names one."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 from lifecycle.config.target import Target
 from lifecycle.domain.ami import AmiId, AmiRecord, Grant
+from lifecycle.domain.channel import Channel
 from lifecycle.domain.permissions import READ_CHANNELS, READ_POINTER, READ_STATE
 from lifecycle.domain.usage import Unread, Use, UseReport, shared_text, unread_text, uses_of, uses_text
 from lifecycle.errors import CapctlError, Inconclusive, Interrupted
@@ -37,7 +39,9 @@ def project_uses(ports: Ports) -> UseReport:
 
 def all_uses(ports: Ports, target: Target) -> UseReport:
     """As `project_uses`, and what the whole account has, read anew in many calls."""
-    return project_uses(ports) + account_uses(ports, target)
+    project = project_uses(ports)
+    named = {use.name: use.ami_id for use in project.uses if use.kind == "channel"}
+    return project + without_channels(ports, account_uses(ports, target), named)
 
 
 def release_uses(ports: Ports) -> UseReport:
@@ -66,6 +70,16 @@ def release_uses(ports: Ports) -> UseReport:
 def account_uses(ports: Ports, target: Target) -> UseReport:
     """What instances, launch templates, groups, fleets and parameters of the account name, whoever made them."""
     return ports.ami_users.scan(template_versions=target.settings.ami.retention.template_versions)
+
+
+def without_channels(ports: Ports, report: UseReport, named: Mapping[str, str]) -> UseReport:
+    """Without the parameters that are channels, which tell the same AMI under two names; `named` is what each channel names.
+
+    One that was read to name another AMI than its channel does was moved meanwhile, and stays a use of both.
+    """
+    channels = {(ports.channels.parameter(Channel(name)), ami_id) for name, ami_id in named.items()}
+    uses = (use for use in report.uses if use.kind != "parameter" or (use.name, use.ami_id) not in channels)
+    return replace(report, uses=tuple(uses))
 
 
 def channel_histories(ports: Ports) -> tuple[Mapping[str, Sequence[AmiId]], tuple[Unread, ...]]:
@@ -110,7 +124,7 @@ def use_unproven(unread: Sequence[Unread], *, command: str, so: str) -> Inconclu
     return Inconclusive(
         "use-unproven",
         f"Not everything that may use an AMI could be read ({', '.join(dict.fromkeys(one.source for one in unread))}), so {so}",
-        hint=f"Run the command again; a role needs the row of `capctl {command}` in docs/iam.md",
+        hint=f"Mend what the details name; where AWS refused, the role needs the row of `capctl {command}` in docs/iam.md",
         details=tuple(map(str, unread)),
     )
 

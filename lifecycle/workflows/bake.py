@@ -11,6 +11,7 @@ from lifecycle.domain.evidence import differences
 from lifecycle.domain.models import ModelSet
 from lifecycle.domain.permissions import READ_AMIS, READ_CHANNEL, READ_EVIDENCE, READ_GRANTS, READ_OBJECTS
 from lifecycle.domain.plan import Done, Plan, Step
+from lifecycle.domain.proof import Level
 from lifecycle.domain.run import Run
 from lifecycle.errors import CapctlError, UsageError
 from lifecycle.ports import Ports
@@ -127,8 +128,9 @@ def plan_bake(ports: Ports, target: Target, run: Run, wanted: WantedAmi) -> Plan
 
     Empty when a proven AMI of the same bake digest is there, has come far enough, and is what channel `candidate` names. An AMI that a
     former run left unproven is verified when the report of its instance is at hand; otherwise it is removed, unless anything uses it by
-    then, and baked again. Raises `CapctlError("ami-status-unknown")` when a newer version of capctl has set its status, and
-    `CapctlError("ami-not-replaced")` when it was withdrawn, or put into its state by somebody.
+    then, and baked again. Raises `CapctlError("ami-status-unknown")` when a newer version of capctl has set its status,
+    `CapctlError("ami-not-replaced")` when it was withdrawn, or put into its state by somebody, and `CapctlError("ami-not-verified")`
+    when an instance of it found it wrong.
     """
     name, existing = wanted.name, wanted.existing
     details = inputs_told(wanted.inputs, base_from=target.settings.ami.base)
@@ -152,8 +154,8 @@ def plan_bake(ports: Ports, target: Target, run: Run, wanted: WantedAmi) -> Plan
         require_unfinished(existing)
     level = asked_level(target)
     if existing and _can_be_verified(ports, target, existing, wanted.models):
+        _require_not_found_wrong(existing)
         because = f"AMI `{existing.id}` is there, but it is not verified"
-        level = asked_level(target, existing)
     else:
         because, changes = why_bake(ports, target, wanted.inputs, wanted.models, wanted.amis)
         details += changes
@@ -192,6 +194,17 @@ def _can_be_verified(ports: Ports, target: Target, ami: AmiRecord, models: Model
         return False
     found = read_evidence(ports.amis, ports.objects, target, ami)
     return found is not None and not differences(found[0], models)
+
+
+def _require_not_found_wrong(ami: AmiRecord) -> None:
+    """Raise `CapctlError("ami-not-verified")` for an AMI that failed on an instance: another one of the same disk would say the same."""
+    if ami.finding and ami.finding.is_failure and ami.finding.level is Level.BOOT:
+        raise CapctlError(
+            "ami-not-verified",
+            f"AMI `{ami.id}` has the content of this bake, and an instance of it found it wrong (`{ami.tags[Tag.VERIFIED]}`); it is not "
+            "booted again",
+            hint=ami.way_to_proof(),
+        )
 
 
 def _checked_base(ports: Ports, target: Target, wanted: WantedAmi) -> AmiRecord:

@@ -148,7 +148,7 @@ def _deployable_ami(ports: Ports, target: Target, ami: str | None) -> AmiRecord:
         raise CapctlError(
             "ami-not-verified",
             f"AMI `{record.id}` is {record.standing()}; a release needs a verified one",
-            hint=f"Run `capctl ami verify {record.id}`, or bake again",
+            hint=record.way_to_proof(),
         )
     return record
 

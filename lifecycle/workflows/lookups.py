@@ -83,7 +83,7 @@ def proven_ami(amis: Amis, target: Target, ami_id: AmiId) -> AmiRecord:
         raise CapctlError(
             "ami-not-verified",
             f"AMI `{ami.id}` is {ami.standing()}; only a verified one is given away",
-            hint=f"Run `capctl ami verify {ami.id}`, or bake again",
+            hint=ami.way_to_proof(),
         )
     return ami
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from lifecycle.config.target import Target
+from lifecycle.domain.ami import SnapshotRecord
 from lifecycle.domain.cost import Cost, total
 from lifecycle.domain.measures import counted
 from lifecycle.domain.plan import Done, Plan, Step
@@ -11,7 +12,7 @@ from lifecycle.domain.retention import Fate, SnapshotVerdict, Verdict
 from lifecycle.domain.usage import Unread
 from lifecycle.errors import Inconclusive
 from lifecycle.ports import Ports
-from lifecycle.workflows.ami_uses import use_unproven
+from lifecycle.workflows.ami_uses import if_readable, use_unproven
 from lifecycle.workflows.prune_steps import DeleteSnapshot, DeregisterAmi, DisableAmi, Kept, MarkSnapshot
 from lifecycle.workflows.prune_world import (
     READ_WORLD,
@@ -28,12 +29,16 @@ PERMISSIONS = {"ami prune": (*READ_WORLD, "ec2:DescribeSnapshots")}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pruning:
-    """The verdicts on the project's AMIs, newest first, and on its snapshots whose AMI is gone; `plan` carries them out."""
+    """The verdicts on the project's AMIs, newest first, and on its snapshots whose AMI is gone; `plan` carries them out.
+
+    `strays` are snapshots of AMIs that are gone, too, but nothing tells whose they are: they are only told.
+    """
 
     verdicts: tuple[Verdict, ...]
     orphans: tuple[SnapshotVerdict, ...]
     unread: tuple[Unread, ...]
     plan: Plan
+    strays: tuple[SnapshotRecord, ...] = ()
 
     @property
     def saved(self) -> Cost:
@@ -72,6 +77,7 @@ def plan_prune(ports: Ports, target: Target, *, most: int) -> Pruning:
         orphans=orphans,
         unread=world.report.unread,
         plan=_plan(ports, target, verdicts, orphans, world.report.unread),
+        strays=if_readable(ports.amis.stray_snapshots) or (),
     )
 
 

@@ -19,6 +19,7 @@ from lifecycle.workflows.ami_uses import (
     grants_on,
     if_readable,
     release_uses,
+    without_channels,
 )
 from lifecycle.workflows.bake import wanted_ami
 from lifecycle.workflows.lookups import find_ami
@@ -92,7 +93,8 @@ def read_account(ports: Ports, target: Target) -> Account:
 def read_world(ports: Ports, account: Account) -> World:
     """Who uses what at this moment. What cannot be read is told in the report; never raises for that."""
     channels, unread = channel_histories(ports)
-    report = account.report + release_uses(ports) + UseReport(unread=unread)
+    named = {channel: history[0] for channel, history in channels.items() if history}
+    report = without_channels(ports, account.report, named) + release_uses(ports) + UseReport(unread=unread)
     return World(report=report, channels=channels, wanted=account.wanted)
 
 

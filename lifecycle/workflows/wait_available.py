@@ -28,7 +28,7 @@ def wait_available(amis: Amis, clock: Clock, ami_id: AmiId, *, timeout_s: float)
             raise CapctlError(
                 "ami-failed",
                 f"AMI `{ami_id}` is `{ami.state}`{f': {ami.state_reason}' if ami.state_reason else ''}",
-                hint="Run the same command again; it removes this one first"
+                hint=f"{'Mend what AWS names, then run' if ami.state_reason else 'Run'} the same command again; it removes this one first"
                 if ami.state.is_dead
                 else "Run `capctl ami bake --force` for another AMI of the same content",
             )

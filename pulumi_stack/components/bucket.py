@@ -5,10 +5,14 @@ from pulumi_aws import s3
 
 # Longer than any upload takes; a killed one is paid for until then and seen by nobody.
 _UPLOAD_DAYS = 2
+# What `ami verify --boot` and its instance tell each other; it removes that itself, unless it is killed.
+_BOOTS_FOLDER = "boots"
+# Longer than the addresses live by which the instance reads and writes there, which is a week at most.
+_BOOT_DAYS = 8
 
 
 class PrivateBucket(pulumi.ComponentResource):
-    """Versioned, encrypted, closed to the public, without the parts of uploads that were never finished."""
+    """Versioned, encrypted, closed to the public; parts of uploads that were never finished and reports of boots do not stay."""
 
     def __init__(self, name: str, *, bucket: str, tags: dict[str, str]) -> None:
         super().__init__("capctl:base:PrivateBucket", name)
@@ -52,7 +56,17 @@ class PrivateBucket(pulumi.ComponentResource):
                     abort_incomplete_multipart_upload=s3.BucketLifecycleConfigurationRuleAbortIncompleteMultipartUploadArgs(
                         days_after_initiation=_UPLOAD_DAYS
                     ),
-                )
+                ),
+                s3.BucketLifecycleConfigurationRuleArgs(
+                    id="boots",
+                    status="Enabled",
+                    filter=s3.BucketLifecycleConfigurationRuleFilterArgs(prefix=f"{_BOOTS_FOLDER}/"),
+                    expiration=s3.BucketLifecycleConfigurationRuleExpirationArgs(days=_BOOT_DAYS),
+                    # In a versioned bucket what was deleted is still there.
+                    noncurrent_version_expiration=s3.BucketLifecycleConfigurationRuleNoncurrentVersionExpirationArgs(
+                        noncurrent_days=1
+                    ),
+                ),
             ],
             opts=within,
         )

@@ -28,7 +28,8 @@ class Account:
     """AMIs in us-west-2 and in another region, a parameter that names a base AMI, and ways to make AMIs from an instance, or from
     snapshots, and to let an account copy a snapshot.
 
-    `make`: (name, tags) -> (AMI, instance), `register`: (name, snapshots) -> AMI, `share_snapshot`: (snapshot, account).
+    `make`: (name, tags) -> (AMI, instance), `register`: (name, snapshots) -> AMI, `share_snapshot`: (snapshot, account). `orphan` removes
+    an AMI, and not its snapshots.
     """
 
     amis: Amis
@@ -37,6 +38,7 @@ class Account:
     make: Callable[[str, dict[str, str]], tuple[AmiRecord, str]]
     register: Callable[[str, tuple[str, ...]], AmiRecord]
     share_snapshot: Callable[[str, str], None]
+    orphan: Callable[[AmiId], object]
 
 
 @pytest.fixture(params=["fake", pytest.param("emulator", marks=pytest.mark.rehearsal)])
@@ -60,6 +62,7 @@ def _in_memory() -> Account:
         parameter=BASE_PARAMETER,
         make=make,
         register=amis.register,
+        orphan=amis.orphan,
         share_snapshot=lambda snapshot, account: amis.set_snapshot_grants(snapshot, Grant(account=account)),
     )
 
@@ -92,6 +95,7 @@ def _emulated(session: AwsSession, base_ami: str, parameter: str) -> Account:
         parameter=parameter,
         make=make,
         register=register,
+        orphan=lambda ami_id: ec2.deregister_image(ImageId=ami_id),
         share_snapshot=share_snapshot,
     )
 
@@ -177,6 +181,21 @@ def test_snapshots_of_a_project_name_the_ami_they_were_made_for(account: Account
     (snapshot,) = account.amis.snapshots_of(name)
     assert (snapshot.id, snapshot.ami_id, snapshot.tags[Tag.RUN]) == (made.snapshot_ids[0], made.id, "r1")
     assert snapshot.started
+
+
+def test_snapshot_is_a_stray_when_its_ami_is_gone_and_nothing_tells_whose_it_is(account: Account, name: str) -> None:
+    def strays() -> set[str]:
+        return {snapshot.id for snapshot in account.amis.stray_snapshots()}
+
+    amis = [account.make(f"{name}-{number}", {})[0] for number in range(3)]
+    account.amis.tag_snapshot(amis[1].snapshot_ids[0], {"owner": "somebody"})
+    account.register(name, amis[2].snapshot_ids)
+    assert not strays() & {snapshot for ami in amis for snapshot in ami.snapshot_ids}
+    for ami in amis:
+        account.orphan(ami.id)
+    assert strays() & {snapshot for ami in amis for snapshot in ami.snapshot_ids} == set(amis[0].snapshot_ids)
+    (stray,) = [one for one in account.amis.stray_snapshots() if one.id in amis[0].snapshot_ids]
+    assert (stray.ami_id, stray.tags) == (amis[0].id, {})
 
 
 def test_snapshot_that_an_ami_has_is_not_deleted(account: Account, name: str) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 
+from lifecycle.adapters.aws.ami_users import AwsAmiUsers
 from lifecycle.adapters.aws.channels import SsmChannels
 from lifecycle.adapters.aws.session import AwsSession
 from lifecycle.adapters.clock import SystemClock
@@ -78,6 +79,18 @@ def test_version_reads_back_whole_once_it_is_published(account: Account) -> None
     assert (entry.channel, entry.version, entry.ami_id, entry.note) == (STABLE, 1, account.amis[0], note)
     assert entry.since.endswith("+00:00")
     assert account.channels.list() == (entry,)
+
+
+@pytest.mark.rehearsal
+def test_scan_of_the_account_names_a_channel_as_the_channel_names_itself(emulated_session: AwsSession) -> None:
+    channels, ami_id = (
+        SsmChannels(emulated_session, project=f"scan-{uuid.uuid4().hex[:8]}"),
+        register(emulated_session, {}),
+    )
+    channels.write(STABLE, ami_id, Note(by="ada"), is_first=True)
+    report = AwsAmiUsers(emulated_session).scan(template_versions=1)
+    told = [use.name for use in report.uses if (use.kind, use.ami_id) == ("parameter", ami_id)]
+    assert told == [channels.parameter(STABLE)]
 
 
 def test_history_is_newest_first_and_keeps_every_note(account: Account) -> None:

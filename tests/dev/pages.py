@@ -54,6 +54,11 @@ def command_helps() -> dict[str, str]:
     return helps
 
 
+def asking() -> list[str]:
+    """The commands that ask before they act."""
+    return [name for name, text in command_helps().items() if "--yes " in text]
+
+
 def _collect(command: click.Command, context: click.Context, helps: dict[str, str]) -> None:
     helps[context.command_path] = command.get_help(context)
     if isinstance(command, click.Group):
@@ -63,7 +68,15 @@ def _collect(command: click.Command, context: click.Context, helps: dict[str, st
 
 def cli_page() -> str:
     sections = [f"## {name}\n\n```text\n{text.rstrip()}\n```\n" for name, text in command_helps().items()]
-    return "\n".join([_NOTE, "# The command line\n", *sections])
+    introduction = """\
+# The command line
+
+What takes something from somebody, gives it to others or moves what takes new jobs shows its plan and asks first. `--yes` answers for
+scripts; without it and without a terminal these commands fail with `confirmation-needed`:
+"""
+    others = "What only adds, as `capctl ami copy` does, or brings back, as `capctl ami disable --undo` does, does not ask.\n"
+    asked = "\n".join(f"- `{name}`" for name in asking())
+    return "\n".join([_NOTE, introduction, asked, "", others, *sections])
 
 
 def configuration_page() -> str:

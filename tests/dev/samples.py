@@ -169,6 +169,7 @@ _PRUNING = Pruning(
     ),
     unread=(Unread(source="instances", why="AWS refused reading instances"),),
     plan=Plan(title="prune the AMIs of vision", because="a test asks"),
+    strays=(replace(_ORPHAN, tags={}),),
 )
 _CHECKS = (Check(name="tracks", ok=False, expected="at least 1", found="0"),)
 _SMOKE = SmokeReport(

@@ -96,6 +96,9 @@ class FakeAmis:
     def snapshots_of(self, project: str) -> tuple[SnapshotRecord, ...]:
         return tuple(one for one in self._snapshots().values() if one.tags.get(Tag.PROJECT) == project)
 
+    def stray_snapshots(self) -> tuple[SnapshotRecord, ...]:
+        return tuple(one for one in self._snapshots().values() if not one.tags and not self.holders([one.id])[one.id])
+
     def tag_snapshot(self, snapshot_id: str, tags: dict[str, str]) -> None:
         self.snapshot_tags[snapshot_id] = self._snapshots()[snapshot_id].tags | tags
 

@@ -22,6 +22,9 @@ class FakeChannels:
         self._pending: list[_Pending] = []
         self._numbers: dict[Channel, int] = {}
 
+    def parameter(self, channel: Channel) -> str:
+        return f"/capctl/vision/ami/{channel}"
+
     def read(self, channel: Channel) -> ChannelEntry | None:
         return next(iter(self.history(channel)), None)
 

@@ -195,7 +195,7 @@ def play_the_life_of_an_ami(kept: KeptStage, project: Project, ami: dict[str, An
     own = {"capctl:status": "verified", "capctl:copied-from": f"{region}/{ami['id']}"}
     tags = {tag["Key"]: tag["Value"] for tag in image["Tags"]} | own
     ec2.create_tags(Resources=[spare, *snapshots], Tags=[{"Key": key, "Value": value} for key, value in tags.items()])
-    for words in (("deprecate", spare, "--in", "30d"), ("deprecate", spare, "--undo")):
+    for words in (("deprecate", spare, "--in", "30d", "--yes"), ("deprecate", spare, "--undo")):
         project.done("ami", *words)
     project.fails("ami-not-shareable", 1, "ami", "share", spare, "--with", "210987654321", "--yes")
     for words in (("disable", spare, "--yes"), ("disable", spare, "--undo")):

@@ -16,6 +16,7 @@ from lifecycle.adapters.aws.descriptions import made_for
 from lifecycle.adapters.aws.errors import error_code, is_missing, translated
 from lifecycle.adapters.aws.filters import batches
 from lifecycle.adapters.aws.session import AwsSession
+from lifecycle.adapters.aws.strays import stray_snapshots
 from lifecycle.domain.ami import AmiId, AmiRecord, AmiState, Grant, SnapshotRecord, Tag, parse_ami_id
 from lifecycle.errors import CapctlError, UsageError
 from lifecycle.ports.baker import AmiNameTaken
@@ -98,6 +99,10 @@ class Ec2Amis:
                 PaginationConfig={"PageSize": _PAGE},
             )
             return tuple(_snapshot(snapshot) for page in pages for snapshot in page["Snapshots"])
+
+    def stray_snapshots(self) -> tuple[SnapshotRecord, ...]:
+        with translated("looking for snapshots of AMIs that are gone"):
+            return tuple(map(_snapshot, stray_snapshots(self._ec2)))
 
     def tag_snapshot(self, snapshot_id: str, tags: dict[str, str]) -> None:
         with translated(f"tagging snapshot `{snapshot_id}`"):

@@ -28,6 +28,9 @@ class SsmChannels:
     def _ssm(self) -> Any:
         return self._session.client("ssm")
 
+    def parameter(self, channel: Channel) -> str:
+        return f"{self._folder}/{channel}"
+
     def read(self, channel: Channel) -> ChannelEntry | None:
         return next(iter(self.history(channel)), None)
 
@@ -42,7 +45,7 @@ class SsmChannels:
     def history(self, channel: Channel) -> tuple[ChannelEntry, ...]:
         with translated(f"reading channel `{channel}`"):
             try:
-                pages = self._ssm.get_paginator("get_parameter_history").paginate(Name=self._name(channel))
+                pages = self._ssm.get_paginator("get_parameter_history").paginate(Name=self.parameter(channel))
                 versions = [parameter for page in pages for parameter in page["Parameters"]]
             except ClientError as error:
                 if is_missing(error):
@@ -65,7 +68,7 @@ class SsmChannels:
                         hint=f"Look at `capctl ami channels {channel}`, then decide again",
                     ) from error
                 if code == "ParameterMaxVersionLimitExceeded":
-                    name = self._name(channel)
+                    name = self.parameter(channel)
                     raise CapctlError(
                         "channel-full",
                         f"Channel `{channel}` has 100 versions, and SSM cannot drop the oldest because it carries a label",
@@ -76,7 +79,7 @@ class SsmChannels:
 
     def _put(self, channel: Channel, ami_id: AmiId, note: Note, *, is_first: bool) -> int:
         wanted = {
-            "Name": self._name(channel),
+            "Name": self.parameter(channel),
             "Description": note.text(),
             "Value": ami_id,
             "Type": "String",
@@ -90,9 +93,6 @@ class SsmChannels:
                 raise
             answer = self._ssm.put_parameter(**wanted, DataType=_TEXT_TYPE)
         return int(answer["Version"])
-
-    def _name(self, channel: Channel) -> str:
-        return f"{self._folder}/{channel}"
 
 
 def _version(parameter: dict[str, Any]) -> int:

@@ -52,6 +52,7 @@ class RehearsalEnvironment(ComputeEnvironment):  # type: ignore[misc]
         self.ami_id: str | None = None
         self._problem: str | None = None
         self._passing = "CREATING"
+        self._is_told = False
         self._settled_at = time.monotonic() + SETTLE_S
         self._host: Host | None = None
         self._lock = threading.Lock()
@@ -64,10 +65,6 @@ class RehearsalEnvironment(ComputeEnvironment):  # type: ignore[misc]
         return "INVALID" if self._problem else "VALID"
 
     @property
-    def status_reason(self) -> str:
-        return self._problem if self._problem and self.status == "INVALID" else "ComputeEnvironment Healthy"
-
-    @property
     def takes_jobs(self) -> bool:
         return self.state == "ENABLED" and self.status in ("VALID", "UPDATING")
 
@@ -76,7 +73,7 @@ class RehearsalEnvironment(ComputeEnvironment):  # type: ignore[misc]
         return float((self.compute_resources or {}).get("maxvCpus", 0))
 
     def settle_again(self) -> None:
-        self._passing, self._settled_at = "UPDATING", time.monotonic() + SETTLE_S
+        self._passing, self._is_told, self._settled_at = "UPDATING", False, time.monotonic() + SETTLE_S
 
     def resolve(self) -> None:
         """Find the AMI and read the launch template, as AWS does when an environment is created or changed."""
@@ -169,6 +166,8 @@ class RehearsalEnvironment(ComputeEnvironment):  # type: ignore[misc]
 
     def describe(self) -> dict[str, Any]:
         service_role = self.service_role or _service_linked_role(self.backend)
+        # Whoever looks after a change sees it under way once at least, however long the way to here took.
+        status, self._is_told = (self.status if self._is_told else self._passing), True
         described = {
             "computeEnvironmentArn": self.arn,
             "computeEnvironmentName": self.name,
@@ -176,8 +175,8 @@ class RehearsalEnvironment(ComputeEnvironment):  # type: ignore[misc]
             "ecsClusterArn": self.ecs_arn,
             "serviceRole": service_role,
             "state": self.state,
-            "status": self.status,
-            "statusReason": self.status_reason,
+            "status": status,
+            "statusReason": self._problem if status == "INVALID" else "ComputeEnvironment Healthy",
             "type": self.env_type,
             "uuid": self.uuid,
             "tags": self.backend.list_tags_for_resource(self.arn),

@@ -1,6 +1,8 @@
 """Buckets and their settings."""
 
 # ruff: noqa: ARG002 - the protocol `Resource` fixes the arguments.
+from typing import ClassVar
+
 from botocore.exceptions import ClientError
 
 from lifecycle.rehearsal.provider.clients import Clients
@@ -122,9 +124,18 @@ class BucketEncryption(_BucketSetting):
 
 
 class BucketLifecycle(_BucketSetting):
-    """After how many days a bucket drops the parts of uploads that were never finished."""
+    """After how many days a bucket drops the parts of uploads that were never finished, and what else the rules name."""
 
     token = "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration"
+    # The provider's name of an action and of its days, by S3's.
+    _ACTIONS: ClassVar = {
+        ("AbortIncompleteMultipartUpload", "DaysAfterInitiation"): (
+            "abortIncompleteMultipartUpload",
+            "daysAfterInitiation",
+        ),
+        ("Expiration", "Days"): ("expiration", "days"),
+        ("NoncurrentVersionExpiration", "NoncurrentDays"): ("noncurrentVersionExpiration", "noncurrentDays"),
+    }
 
     def _put(self, inputs: Properties) -> None:
         rules = [
@@ -132,8 +143,10 @@ class BucketLifecycle(_BucketSetting):
                 "ID": rule["id"],
                 "Status": rule["status"],
                 "Filter": {"Prefix": rule["filter"]["prefix"]},
-                "AbortIncompleteMultipartUpload": {
-                    "DaysAfterInitiation": int(rule["abortIncompleteMultipartUpload"]["daysAfterInitiation"])
+                **{
+                    action: {days: int(rule[ours][our_days])}
+                    for (action, days), (ours, our_days) in self._ACTIONS.items()
+                    if ours in rule
                 },
             }
             for rule in inputs["rules"]
@@ -150,8 +163,10 @@ class BucketLifecycle(_BucketSetting):
                     "id": rule["ID"],
                     "status": rule["Status"],
                     "filter": {"prefix": rule.get("Filter", {}).get("Prefix", "")},
-                    "abortIncompleteMultipartUpload": {
-                        "daysAfterInitiation": rule["AbortIncompleteMultipartUpload"]["DaysAfterInitiation"]
+                    **{
+                        ours: {our_days: rule[action][days]}
+                        for (action, days), (ours, our_days) in self._ACTIONS.items()
+                        if action in rule
                     },
                 }
                 for rule in rules

@@ -73,7 +73,8 @@ def _give_away(capctl: Capctl, record: Recorder, ami: dict[str, Any]) -> None:
         refused = capctl("ami", "share", ami["id"], "--with", OTHER_ACCOUNT, "--yes", expect=ExitCode.FAILED)
         step.result = f"`{refused.document['code']}`: under the default key nobody else could use it"
     with record.step("ami deprecate --in 30d") as step:
-        step.result = f"from {capctl('ami', 'deprecate', ami['id'], '--in', '30d').document['deprecated_at']} on"
+        deprecated = capctl("ami", "deprecate", ami["id"], "--in", "30d", "--yes").document
+        step.result = f"from {deprecated['deprecated_at']} on"
 
 
 def _prune(stage: Stage, capctl: Capctl, record: Recorder, *, unused: dict[str, Any], named: dict[str, Any]) -> None:

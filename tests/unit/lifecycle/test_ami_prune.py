@@ -86,6 +86,26 @@ def test_scan_that_fails_before_a_change_ends_in_a_failure_and_is_not_tried_agai
     assert (failure.code, failure.details) == ("use-unproven", ("instances: throttled",))
 
 
+def test_snapshot_that_is_nobodys_is_told_and_never_removed(scene: Scene) -> None:
+    made = scene.ports.amis.add("anybodys")
+    assert scene.plan().strays == ()
+    scene.ports.amis.orphan(made.id)
+    for _ in range(2):
+        pruning = scene.plan()
+        assert ([one.id for one in pruning.strays], pruning.orphans) == ([*made.snapshot_ids], ())
+        assert pruning.plan.steps == ()
+        scene.prune()
+        scene.ports.clock.sleep(100 * DAY_S)
+    assert scene.ports.amis.snapshots(made.snapshot_ids)
+
+
+def test_prune_does_without_the_strays_where_they_cannot_be_read(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene.ami()
+    monkeypatch.setattr(FakeAmis, "stray_snapshots", refuse)
+    assert scene.plan().strays == ()
+    assert outcomes(scene.prune()) == ["disabled"]
+
+
 def test_ami_that_another_run_removed_is_nothing_to_do(scene: Scene) -> None:
     ami = scene.disabled()
     plan = scene.plan().plan

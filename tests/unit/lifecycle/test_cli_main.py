@@ -4,7 +4,7 @@ import click
 import pytest
 
 from lifecycle.cli.main import COMMANDS, root
-from tests.dev.pages import command_helps
+from tests.dev.pages import asking, command_helps
 from tests.golden import assert_golden
 from tests.unit.lifecycle.conftest import Capctl
 
@@ -39,6 +39,19 @@ def test_every_command_and_option_has_help() -> None:
 @pytest.mark.parametrize("path", command_helps())
 def test_help_of_every_command(path: str) -> None:
     assert_golden(f"help-{path.replace(' ', '-')}.txt", command_helps()[path] + "\n")
+
+
+def test_what_takes_away_gives_to_others_or_moves_jobs_asks_and_nothing_else_does() -> None:
+    assert asking() == [
+        "capctl ami deprecate",
+        "capctl ami disable",
+        "capctl ami promote",
+        "capctl ami prune",
+        "capctl ami share",
+        "capctl ami sweep",
+        "capctl deploy",
+        "capctl rollback",
+    ]
 
 
 def test_a_mistyped_command_gets_a_near_name(capctl: Capctl) -> None:

@@ -74,9 +74,7 @@ def test_job_that_the_container_would_refuse_is_not_submitted(
     assert ports.jobs.requests == []
 
 
-@pytest.mark.parametrize(
-    "video_url", ["s3://elsewhere/videos/a", f"s3://{BUCKET}/models/a", f"s3://{BUCKET}/videosx", "/a"]
-)
+@pytest.mark.parametrize("video_url", ["s3://elsewhere/videos/a", f"s3://{BUCKET}/models/a", f"s3://{BUCKET}/videosx"])
 def test_video_that_the_job_role_may_not_read_is_refused(ports: FakePorts, tmp_path: Path, video_url: str) -> None:
     target = make_target(tmp_path, smoke={"video_url": video_url})
     for refused in (

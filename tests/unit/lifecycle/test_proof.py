@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from lifecycle.domain.ami import AmiRecord, AmiStatus, Grant, Tag
+from lifecycle.domain.ami import AmiRecord, AmiState, AmiStatus, Grant, Tag
 from lifecycle.domain.channel import Channel, takes
 from lifecycle.domain.proof import Finding, Level, combined, parse_finding
 from lifecycle.domain.run import Run
-from lifecycle.errors import CapctlError
+from lifecycle.errors import CapctlError, Inconclusive
+from lifecycle.workflows.bake import bake
 from lifecycle.workflows.bake_steps import ProveAmi
 from lifecycle.workflows.disable_ami import plan_disable, plan_enable
 from lifecycle.workflows.execute import execute
@@ -107,15 +108,71 @@ def test_verification_of_another_projects_ami_leaves_its_tags_alone(scene: Scene
     assert scene.amis.get(foreign.id) == foreign
 
 
+@pytest.mark.parametrize("asks_for_boots", [False, True])
+def test_bake_pays_no_other_instance_for_an_ami_that_one_found_wrong(scene: Scene, asks_for_boots: bool) -> None:
+    ami = scene.bake()
+    booted(scene, ami, is_damaged=True)
+    if asks_for_boots:
+        ask_for_boots(scene)
+    scene.ports.instances.requests.clear()
+    for call in (scene.bake, scene.plan):
+        with pytest.raises(CapctlError, match="an instance of it found it wrong") as failed:
+            call()
+        assert (failed.value.code, "`capctl ami bake --force`" in failed.value.hint) == ("ami-not-verified", True)
+    assert scene.ports.instances.requests == []
+    assert scene.amis.get(ami.id).tags[Tag.VERIFIED].startswith("failed boot ")
+
+
+@pytest.mark.parametrize("trouble", ["capacity", "time", "network"])
+def test_bake_boots_again_what_no_instance_has_found_wrong(scene: Scene, trouble: str) -> None:
+    ask_for_boots(scene)
+    instances = scene.ports.instances
+    if trouble == "capacity":
+        instances.refusals = [Inconclusive("no-capacity", "AWS has no capacity")] * 9
+    elif trouble == "time":
+        instances.is_mute = True
+    else:
+        instances.says = "capctl-bake: input-unreadable: CHECK: curl ended with status 6"
+    with pytest.raises(CapctlError) as failed:
+        scene.bake()
+    assert failed.value.code != "ami-not-verified"
+    instances.refusals, instances.is_mute, instances.says = [], False, ""
+    (left,) = scene.amis.list("vision")
+    run = next_run(scene)
+    assert bake(scene.ports, scene.target, run, force=False, carry_out=partial(execute, ports=scene.ports, run=run))
+    assert scene.amis.get(left.id).is_proven_by(Level.BOOT)
+
+
 def test_bake_takes_an_ami_that_failed_only_after_it_booted(scene: Scene) -> None:
     ami = scene.bake()
     booted(scene, ami, is_damaged=True)
-    with pytest.raises(CapctlError, match="fails 1 of") as failed:
-        scene.bake()
-    assert "`capctl ami bake --force`" in failed.value.hint
+    assert code_of(scene.bake) == "ami-not-verified"
     booted(scene, ami, is_damaged=False)
     found = scene.bake()
     assert (found.id, found.status, found.tags[Tag.VERIFIED][:5]) == (ami.id, AmiStatus.VERIFIED, "boot ")
+
+
+@pytest.mark.parametrize(
+    ("status", "state", "verified", "remedy"),
+    [
+        ("candidate", "available", "", "`capctl ami bake`"),
+        ("candidate", "available", f"failed boot {AT}", "`capctl ami bake --force`"),
+        ("promoted", "available", f"failed boot {AT}", "`capctl ami bake --force`"),
+        ("disabled", "disabled", "", "--undo`"),
+        ("verified", "disabled", "", "--undo`"),
+        ("verified", "failed", "", "`capctl ami ls --status verified`"),
+        ("deregistered", "available", "", "`capctl ami ls --status verified`"),
+    ],
+)
+def test_refusal_of_an_unproven_ami_names_what_proves_it(
+    scene: Scene, status: str, state: str, verified: str, remedy: str
+) -> None:
+    ami = scene.bake()
+    scene.amis.tag(ami.id, {Tag.STATUS.value: status, Tag.VERIFIED.value: verified})
+    scene.amis.change(ami.id, state=AmiState(state))
+    with pytest.raises(CapctlError) as failed:
+        plan_promote(scene.ports, scene.target, RUN, ami=ami.id, channel=STABLE)
+    assert (failed.value.code, remedy in failed.value.hint) == ("ami-not-verified", True)
 
 
 def test_forced_bake_does_not_go_on_with_an_ami_that_failed(scene: Scene) -> None:

@@ -36,8 +36,8 @@ def _ui(stream: Terminal, clock: FakeClock | None = None, **options: object) -> 
     ("verbosity", "lines"),
     [
         (-1, ["warning: w"]),
-        (0, ["n", "warning: w", "✓ bake  12.3s  ami-1", "upload: 2.0 kB", "upload: 1.5 kB in 60.0s"]),
-        (1, ["n", "d", "warning: w", "bake …", "✓ bake  12.3s  ami-1", "upload: 2.0 kB", "upload: 1.5 kB in 60.0s"]),
+        (0, ["n", "warning: w", "✓ bake  12.3s  ami-1", "upload: 2.0 kB …", "upload: 1.5 kB in 60.0s"]),
+        (1, ["n", "d", "warning: w", "bake …", "✓ bake  12.3s  ami-1", "upload: 2.0 kB …", "upload: 1.5 kB in 60.0s"]),
     ],
 )
 def test_lines_by_verbosity(verbosity: int, lines: list[str]) -> None:

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from lifecycle.domain.layout import Folder
 from pulumi_stack.base import base
 from pulumi_stack.config import BaseConfig
 from tests.unit.pulumi_stack.recorded import Recording, record, statements
@@ -29,8 +30,14 @@ def test_bucket_is_versioned_encrypted_and_closed(declared: Recording) -> None:
 
 
 def test_parts_of_unfinished_uploads_do_not_stay(declared: Recording) -> None:
-    (rule,) = declared.only("BucketLifecycleConfiguration")["rules"]
+    rule, _ = declared.only("BucketLifecycleConfiguration")["rules"]
     assert (rule["status"], rule["abortIncompleteMultipartUpload"]) == ("Enabled", {"daysAfterInitiation": 2})
+
+
+def test_reports_of_boots_do_not_stay_and_nothing_else_expires(declared: Recording) -> None:
+    rules = [rule for rule in declared.only("BucketLifecycleConfiguration")["rules"] if "expiration" in rule]
+    assert [(rule["filter"], rule["status"]) for rule in rules] == [({"prefix": f"{Folder.BOOTS}/"}, "Enabled")]
+    assert (rules[0]["expiration"], rules[0]["noncurrentVersionExpiration"]) == ({"days": 8}, {"noncurrentDays": 1})
 
 
 def test_image_tags_are_immutable_except_caches_and_images_are_scanned(declared: Recording) -> None:

@@ -182,7 +182,14 @@ def test_bucket_settings_read_back(clients: Clients) -> None:
                     "status": "Enabled",
                     "filter": {"prefix": ""},
                     "abortIncompleteMultipartUpload": {"daysAfterInitiation": 2},
-                }
+                },
+                {
+                    "id": "boots",
+                    "status": "Enabled",
+                    "filter": {"prefix": "boots/"},
+                    "expiration": {"days": 8},
+                    "noncurrentVersionExpiration": {"noncurrentDays": 1},
+                },
             ]
         },
         "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": dict.fromkeys(blocks, True),

@@ -45,7 +45,32 @@ def unknown(row: tuple[str, ...]) -> tuple[str, ...]:
     return (*row[:2], "keep", row[3], f"{why}; {row[4]}" if row is USED else why)
 
 
+def stray(world: World) -> None:
+    """A snapshot of an AMI that is gone, of which nothing tells whose it is."""
+    world.ports.amis.orphan(world.ports.amis.add("anybodys").id)
+
+
 CASES = [
+    Case(
+        words="ami prune",
+        change=stray,
+        text="""\
+There are no AMIs
+Nobody's: 1 snapshot without tags, of AMIs that are gone, <= 32.2 GB, <= $1.50 per month; look at them in EC2: snap-00000000000000001""",
+        document={
+            "changed": False,
+            "strays": [
+                {
+                    "id": "snap-00000000000000001",
+                    "ami": FIRST,
+                    "created": "2026-01-01T00:01:00.000Z",
+                    "bytes": None,
+                    "usd_per_month": 1.5,
+                    "is_upper_bound": True,
+                }
+            ],
+        },
+    ),
     Case(
         words="ami prune",
         text="There are no AMIs",
