@@ -31,3 +31,7 @@ class Wait:
         if waited_s >= self.timeout_s:
             return None
         return min(max(self.share * waited_s, self.shortest_s), self.longest_s)
+
+
+# How long an endpoint of AWS may not know of a change.
+READ_BACK = Wait(shortest_s=0.5, longest_s=5.0, timeout_s=30.0)

@@ -1,7 +1,7 @@
 """The one loop that waits for the world, for workflows and adapters."""
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from lifecycle.domain.waiting import Wait
 from lifecycle.errors import CapctlError
@@ -20,7 +20,7 @@ def wait_for(
 ) -> T:
     """What the last look saw, once `how` has its successes; `look` raises for what can never be reached.
 
-    When the time is over, the error is raised that `timed_out` makes of the last look; only an endless wait does without.
+    When the time is over, the error is raised that `timed_out` makes of the last look; without one the last look counts.
     """
     started, successes = clock.monotonic(), 0
     while True:
@@ -30,7 +30,32 @@ def wait_for(
         if pause_s is None:
             break
         clock.sleep(pause_s)
-    if successes:
+    if successes or timed_out is None:
         return seen
-    assert timed_out, "a wait that ends says with which error"
     raise timed_out(seen)
+
+
+def until_it_passes(
+    look: Callable[[], T],
+    how: Wait,
+    clock: Clock,
+    *,
+    may_pass: Callable[[CapctlError], bool] = lambda error: error.may_pass,
+) -> T:
+    """What `look` returns, once it raises nothing more that may pass: what it read may be from before a change.
+
+    Raises whatever else it raises, and the last error when the time is over.
+    """
+
+    def attempt() -> tuple[T | None, CapctlError | None]:
+        try:
+            return look(), None
+        except CapctlError as error:
+            if not may_pass(error):
+                raise
+            return None, error
+
+    found, failure = wait_for(attempt, lambda seen: seen[1] is None, how, clock)
+    if failure:
+        raise failure
+    return cast("T", found)

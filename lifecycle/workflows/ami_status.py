@@ -36,15 +36,29 @@ def set_status(amis: Amis, ami: AmiRecord, to: AmiStatus) -> AmiStatus:
 
     Raises `CapctlError("ami-status-refused" | "ami-status-unknown")` when its life does not lead there.
     """
+    kept = _kept(ami, to)
+    if kept is None and _is_further(again := amis.get(ami.id), ami):
+        # What another run set a moment ago not every endpoint of EC2 knows: a tag after the first look alone would take it back.
+        kept = _kept(again, to)
+    if kept is None:
+        amis.tag(ami.id, {Tag.STATUS.value: to.value})
+    return kept or to
+
+
+def _kept(ami: AmiRecord, to: AmiStatus) -> AmiStatus | None:
+    """The status that the AMI keeps, or None when it is to be tagged. Raises as `set_status`."""
     status = ami.known_status()
-    if status is to:
-        return to
-    if to not in TRANSITIONS[status]:
-        if status is None or status.is_withdrawn or not status.is_at_least(to):
-            raise status_refused(ami, to)
-        return status
-    amis.tag(ami.id, {Tag.STATUS.value: to.value})
-    return to
+    if to in TRANSITIONS[status]:
+        return None
+    if status is None or (status is not to and (status.is_withdrawn or not status.is_at_least(to))):
+        raise status_refused(ami, to)
+    return status
+
+
+def _is_further(ami: AmiRecord, before: AmiRecord) -> bool:
+    """Whether a second look saw a later status of the AMI than the first."""
+    status, first = ami.known_status(), before.known_status()
+    return status is not None and (first is None or status.is_at_least(first))
 
 
 def status_refused(ami: AmiRecord, to: AmiStatus) -> CapctlError:

@@ -1,19 +1,17 @@
 """Run a plan: each step is written to the journal, applied, read back, and its outcome written."""
 
+from functools import partial
 from typing import Any, TypeVar
 
 from lifecycle.domain.plan import Done, Plan, Step
 from lifecycle.domain.run import Run
-from lifecycle.domain.waiting import Wait
+from lifecycle.domain.waiting import READ_BACK
 from lifecycle.errors import CapctlError, Interrupted, PartlyApplied, RolledBack
 from lifecycle.ports import Ports
 from lifecycle.ports.journal import BEGUN, JournalEntry
-from lifecycle.ports.wait import wait_for
+from lifecycle.ports.wait import until_it_passes
 
 T = TypeVar("T")
-
-# How long an endpoint of AWS may not know of a change.
-_READ_BACK = Wait(shortest_s=0.5, longest_s=5.0, timeout_s=30.0)
 
 
 def execute(plan: Plan, ports: Ports, run: Run) -> Done:
@@ -82,33 +80,14 @@ def _apply(step: Step[T], plan: Plan, ports: Ports, run: Run) -> T:
     try:
         with ports.ui.step(step.describe()) as report:
             result = step.apply()
-            _read_back(step, result, ports)
+            # What it reads may be from before the change.
+            until_it_passes(partial(step.verify, result), READ_BACK, ports.clock)
             report.done(str(result))
     except BaseException as error:
         write_end(f"failed: {error.code if isinstance(error, CapctlError) else type(error).__name__}")
         raise
     write_end(str(result))
     return result
-
-
-def _read_back(step: Step[T], result: T, ports: Ports) -> None:
-    """Verify, and look again for a while at what may be from before the change."""
-
-    def look() -> CapctlError | None:
-        try:
-            step.verify(result)
-        except CapctlError as error:
-            if not error.may_pass:
-                raise
-            return error
-        return None
-
-    wait_for(look, lambda failure: failure is None, _READ_BACK, ports.clock, timed_out=_of_last_look)
-
-
-def _of_last_look(failure: CapctlError | None) -> CapctlError:
-    assert failure, "a wait that ends without success saw a failure"
-    return failure
 
 
 def _undo(plan: Plan, failure: CapctlError, ports: Ports, run: Run) -> None:

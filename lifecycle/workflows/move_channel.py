@@ -4,14 +4,14 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from lifecycle.config.target import Target
-from lifecycle.domain.ami import AmiId, AmiStatus, Tag
+from lifecycle.domain.ami import AmiId, AmiRecord, AmiStatus, Tag
 from lifecycle.domain.channel import CANDIDATE, Channel, ChannelEntry, Note, require_taken, settled
 from lifecycle.domain.permissions import READ_AMIS, READ_CHANNEL, READ_CHANNELS
 from lifecycle.domain.run import Run
-from lifecycle.domain.waiting import Wait
+from lifecycle.domain.waiting import READ_BACK, Wait
 from lifecycle.errors import CapctlError, Interrupted, TimedOut
 from lifecycle.ports import Ports
-from lifecycle.ports.wait import wait_for
+from lifecycle.ports.wait import until_it_passes, wait_for
 from lifecycle.workflows.ami_status import require_tags, set_status
 from lifecycle.workflows.lookups import ami_named, project_amis
 
@@ -114,8 +114,8 @@ class NameCandidate:
         return f"channel {CANDIDATE}: -> {self.name}"
 
     def apply(self) -> ChannelEntry:
-        ami, seen = ami_named(self.ports.amis, self.name), self.ports.channels.read(CANDIDATE)
-        require_taken(CANDIDATE, ami)
+        ami = until_it_passes(self._taken, READ_BACK, self.ports.clock, may_pass=_is_early)
+        seen = self.ports.channels.read(CANDIDATE)
         if seen and seen.ami_id == ami.id:
             return seen
         version = self._write(ami.id)
@@ -136,7 +136,13 @@ class NameCandidate:
                 "channel-moved",
                 f"Channel `{CANDIDATE}` {names}, though it named `{result.ami_id}`, version {result.version}, a moment ago",
                 hint=f"Somebody deleted it; run `capctl ami promote {result.ami_id} --to {CANDIDATE}`, or bake again",
+                may_pass=True,
             )
+
+    def _taken(self) -> AmiRecord:
+        ami = ami_named(self.ports.amis, self.name)
+        require_taken(CANDIDATE, ami)
+        return ami
 
     def _write(self, ami_id: AmiId) -> int:
         """The number of the new version, once no other bake moves the channel at this very moment."""
@@ -217,6 +223,11 @@ def _ordered(changes: Mapping[AmiId, AmiStatus]) -> list[tuple[AmiId, AmiStatus]
 
 def _listed(changes: Mapping[AmiId, AmiStatus]) -> str:
     return ", ".join(f"{ami_id} as {status}" for ami_id, status in _ordered(changes))
+
+
+def _is_early(error: CapctlError) -> bool:
+    """Whether it may be that EC2 told of the AMI as it was before it was verified."""
+    return error.code == "ami-not-verified"
 
 
 def _version(entry: ChannelEntry | None) -> int:

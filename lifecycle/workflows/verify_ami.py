@@ -14,9 +14,11 @@ from lifecycle.domain.permissions import READ_AMIS, READ_CHANNEL, READ_EVIDENCE
 from lifecycle.domain.plan import Done, Plan
 from lifecycle.domain.proof import Finding, Level, combined
 from lifecycle.domain.run import Run
+from lifecycle.domain.waiting import READ_BACK
 from lifecycle.errors import CapctlError
 from lifecycle.ports import Ports
 from lifecycle.ports.amis import Amis
+from lifecycle.ports.wait import wait_for
 from lifecycle.workflows.ami_checks import checks_of_evidence, checks_of_record, checks_of_snapshots, set_of
 from lifecycle.workflows.ami_status import require_tags
 from lifecycle.workflows.bake_evidence import read_evidence
@@ -125,9 +127,12 @@ def prove(ports: Ports, target: Target, run: Run, amis: Amis, ami_id: AmiId, lev
     """Verify an AMI up to the level, and store on it what was found. A candidate that passes is verified then, and one that fails is a
     candidate again, if it was not promoted yet.
 
-    Raises `CapctlError("ami-not-verified")` when it passed, and had failed at a level that was not reached now.
+    What fails counts when it still does after the time in which EC2 may tell of the AMI as it was before its last change. Raises
+    `CapctlError("ami-not-verified")` when it passed, and had failed at a level that was not reached now.
     """
-    report = verify_ami(ports, target, amis, ami_id)
+    report = wait_for(
+        lambda: verify_ami(ports, target, amis, ami_id), lambda found: not found.failed, READ_BACK, ports.clock
+    )
     if level is Level.BOOT and not report.failed:
         report = _booted(ports, target, run, report)
     ami = amis.get(ami_id) if level is Level.BOOT else report.ami

@@ -44,13 +44,13 @@ class Emulator:
     `facts` is its ready line: `endpoint`, `ssh_port`, `base_ami`, `base_ami_parameter`, `registry_events`, `no_machines`, `no_jobs`.
     """
 
-    def __init__(self, options: EmulatorOptions) -> None:
-        """Start it. Raises: PartFailed."""
+    def __init__(self, options: EmulatorOptions, *, module: str = "lifecycle.rehearsal.emulator") -> None:
+        """Start it; `module` may be another that takes the same options. Raises: PartFailed."""
         self.options = options
         options.state.mkdir(parents=True, exist_ok=True)
         log = options.state / "emulator.log"
         self._log_start = log.stat().st_size if log.exists() else 0
-        command = [sys.executable, "-m", "lifecycle.rehearsal.emulator", *options.arguments()]
+        command = [sys.executable, "-m", module, *options.arguments()]
         self._child = Child("emulator", command, log=log, rehearsal=options.rehearsal)
         self.facts: dict[str, Any] = {}
         self._child.await_ready(self._read_facts, timeout_s=_START_TIMEOUT_S)

@@ -1,0 +1,37 @@
+"""An AMI's way through its statuses, whatever other runs do at the same time."""
+
+from __future__ import annotations
+
+import pytest
+
+from lifecycle.domain.ami import AmiStatus, Tag
+from lifecycle.errors import CapctlError
+from lifecycle.workflows.ami_status import set_status
+from tests.fakes.amis import FakeAmis
+
+
+@pytest.mark.parametrize("further", ["smoke-passed", "promoted", "superseded"])
+def test_status_that_another_run_set_stays_though_the_first_look_did_not_see_it(further: str) -> None:
+    amis = FakeAmis()
+    early = amis.add("one", tags={Tag.STATUS.value: "candidate"})
+    amis.tag(early.id, {Tag.STATUS.value: further})
+    assert set_status(amis, early, AmiStatus.VERIFIED) == further
+    assert amis.get(early.id).status == further
+
+
+def test_ami_that_another_run_withdrew_a_moment_ago_stays_withdrawn() -> None:
+    amis = FakeAmis()
+    early = amis.add("one", tags={Tag.STATUS.value: "candidate"})
+    amis.tag(early.id, {Tag.STATUS.value: "disabled"})
+    with pytest.raises(CapctlError) as refused:
+        set_status(amis, early, AmiStatus.VERIFIED)
+    assert refused.value.code == "ami-status-refused"
+    assert amis.get(early.id).status is AmiStatus.DISABLED
+
+
+def test_second_look_that_is_earlier_than_the_first_changes_nothing() -> None:
+    amis = FakeAmis()
+    late = amis.add("one", tags={Tag.STATUS.value: "smoke-passed"})
+    amis.tag(late.id, {Tag.STATUS.value: "verified"})
+    assert set_status(amis, late, AmiStatus.PROMOTED) is AmiStatus.PROMOTED
+    assert amis.get(late.id).status is AmiStatus.PROMOTED
