@@ -22,7 +22,7 @@ from lifecycle.workflows.prune import plan_prune, unproven
 from tests.fakes.amis import FakeAmis
 from tests.fakes.faults import Broken
 from tests.fakes.runs import RUN
-from tests.unit.lifecycle.prune_parts import DAY_S, OTHER, Scene, outcomes
+from tests.unit.lifecycle.prune_parts import DAY_S, OTHER, Scene, outcomes, refuse
 
 
 @pytest.fixture
