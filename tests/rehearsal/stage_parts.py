@@ -64,7 +64,7 @@ class Aws:
         return self._clients[service]
 
 
-def until(found: Callable[[], Any], timeout_s: float = 20.0) -> Any:
+def until(found: Callable[[], Any], timeout_s: float = 60.0) -> Any:
     """The first true value of `found`, asked every 50 ms."""
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:

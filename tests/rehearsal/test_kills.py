@@ -120,7 +120,7 @@ def test_killed_bake_leaves_no_instance_and_no_half_made_ami(
     baking = project.start("ami", "bake", "--force", "-v")
     baking.says(moment)
     killed(baking, number)
-    until(lambda: kept.bake_traces() == before, 30)
+    until(lambda: kept.bake_traces() == before)
 
 
 def test_bake_that_was_killed_before_it_was_verified_is_gone_on_with(project: Project, kept: KeptStage) -> None:

@@ -105,12 +105,12 @@ def test_killed_creation_is_finished_by_the_next_run(
     with subprocess.Popen(
         [sys.executable, str(script)], env=environment, stderr=subprocess.DEVNULL, start_new_session=True
     ) as running:
-        until(lambda: len(_marked(mark)) >= 3, 30.0)
+        until(lambda: len(_marked(mark)) >= 3)
         time.sleep(delay_s)
         victims = [running.pid] if number is signal.SIGTERM else _marked(mark)
         for pid in victims:
             _signal(pid, number)
-    until(lambda: _marked(mark) == [], 30.0)
+    until(lambda: _marked(mark) == [])
     assert [made.id for made in stage.run().add_release(release)] == [earlier, release.id]
     assert [change.operation for change in stage.run().preview_release(release)] == [Operation.SAME] * 8
     assert _held(stage, earlier) == before
