@@ -115,6 +115,13 @@ def test_ami_that_is_wanted_stays(scene: Scene, source: str) -> None:
     assert pruning.unread == ()
 
 
+@pytest.mark.parametrize(("level", "fate"), [("payload", Fate.KEEP), ("boot", Fate.DISABLE)])
+def test_ami_that_an_instance_found_wrong_is_kept_for_no_bake(scene: Scene, level: str, fate: Fate) -> None:
+    failed = {Tag.STATUS.value: "candidate", Tag.VERIFIED.value: f"failed {level} 2026-01-01T00:00:00Z"}
+    scene.ports.amis.tag(locked(scene).id, failed)
+    assert [verdict.fate for verdict in scene.plan().verdicts] == [fate]
+
+
 def locked(scene: Scene) -> AmiRecord:
     """A proven AMI of what the lock, the base and the recipe are now."""
     scene.ports.model_lock.write(model_set((ModelFile(path="models/age.onnx", bytes=3, sha256="0" * 64),)))
