@@ -258,6 +258,11 @@ class AmiRecord:
         return self.finding is not None and self.finding.is_failure
 
     @property
+    def is_found_wrong(self) -> bool:
+        """Whether the last verification failed on an instance of it: another one of the same disk would say the same."""
+        return self.finding is not None and self.finding.is_failure and self.finding.level is Level.BOOT
+
+    @property
     def is_proven(self) -> bool:
         """Whether it can be used and passed every check the last time: at least verified, not withdrawn, and not found wrong since."""
         status = self.status

@@ -11,7 +11,6 @@ from lifecycle.domain.evidence import differences
 from lifecycle.domain.models import ModelSet
 from lifecycle.domain.permissions import READ_AMIS, READ_CHANNEL, READ_EVIDENCE, READ_GRANTS, READ_OBJECTS
 from lifecycle.domain.plan import Done, Plan, Step
-from lifecycle.domain.proof import Level
 from lifecycle.domain.run import Run
 from lifecycle.errors import CapctlError, UsageError
 from lifecycle.ports import Ports
@@ -197,8 +196,8 @@ def _can_be_verified(ports: Ports, target: Target, ami: AmiRecord, models: Model
 
 
 def _require_not_found_wrong(ami: AmiRecord) -> None:
-    """Raise `CapctlError("ami-not-verified")` for an AMI that failed on an instance: another one of the same disk would say the same."""
-    if ami.finding and ami.finding.is_failure and ami.finding.level is Level.BOOT:
+    """Raise `CapctlError("ami-not-verified")` for an AMI that no bake pays another instance for."""
+    if ami.is_found_wrong:
         raise CapctlError(
             "ami-not-verified",
             f"AMI `{ami.id}` has the content of this bake, and an instance of it found it wrong (`{ami.tags[Tag.VERIFIED]}`); it is not "

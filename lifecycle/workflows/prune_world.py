@@ -87,7 +87,7 @@ def read_account(ports: Ports, target: Target) -> Account:
         return Account(report=report, not_wanted=error.message)
     except CapctlError as error:
         return Account(report=report + UseReport(unread=(Unread(source="what a bake would give", why=error.message),)))
-    return Account(report=report, wanted=existing.id if existing else None)
+    return Account(report=report, wanted=existing.id if existing and not existing.is_found_wrong else None)
 
 
 def read_world(ports: Ports, account: Account) -> World:

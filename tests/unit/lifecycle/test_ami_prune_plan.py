@@ -59,6 +59,13 @@ def test_ami_of_the_present_lock_stays_though_no_channel_names_it(scene: Scene) 
     assert reasons == {wanted.id: ("a bake would give it now",), other.id: ("nothing uses it",)}
 
 
+@pytest.mark.parametrize(("level", "fate"), [("payload", Fate.KEEP), ("boot", Fate.DISABLE)])
+def test_ami_that_an_instance_found_wrong_is_kept_for_no_bake(scene: Scene, level: str, fate: Fate) -> None:
+    failed = {Tag.STATUS.value: "candidate", Tag.VERIFIED.value: f"failed {level} 2026-01-01T00:00:00Z"}
+    scene.ports.amis.tag(locked(scene).id, failed)
+    assert [verdict.fate for verdict in scene.plan().verdicts] == [fate]
+
+
 def test_without_a_lock_the_other_rules_go_on_and_that_is_said(scene: Scene) -> None:
     scene.ami()
     assert [one.fate for one in scene.plan().verdicts] == [Fate.DISABLE]
