@@ -27,6 +27,7 @@ from tests.fakes.objects import FakeObjects
 from tests.fakes.ports import FakePorts
 from tests.fakes.runs import RUN
 from tests.fakes.targets import make_target
+from tests.rehearsal.aws_faults import Calls, early_reads
 from tests.rehearsal.stage_parts import until
 
 pytestmark = [pytest.mark.rehearsal, pytest.mark.timeout(300)]
@@ -131,3 +132,16 @@ def test_sweep_of_which_any_one_call_fails_is_right_or_right_after_the_next(
             everything = swept.left()
     assert swept.sweep() or not swept.left()
     assert swept.left() == []
+
+
+def test_reads_that_do_not_know_of_the_last_removal_end_a_sweep_right(
+    emulated_session: AwsSession, emulator: Emulator
+) -> None:
+    calls = Calls(emulated_session.client("ec2"))
+    for early in early_reads(5):
+        swept = Sweeper(emulated_session, emulator.facts["base_ami"])
+        with calls.watched(early=early):
+            said_done = swept.sweep()
+        assert not said_done or swept.left() == [], early
+        assert said_done or until(swept.sweep), early
+        assert swept.left() == [], early
