@@ -162,7 +162,7 @@ class CompleteAmi:
         return f"wait until {self.name} is available, tag it with what went into it, require IMDSv2"
 
     def apply(self) -> Tagged:
-        timeout_s, found = self.target.settings.ami.timeout_s, ami_named(self.amis, self.name)
+        timeout_s, found = self.target.settings.ami.timeout_s, wait_named(self.amis, self.ports.clock, self.name)
         with _going_on(self.ports, self.target, self.run, self.amis, found):
             ami = wait_available(self.amis, self.ports.clock, found.id, timeout_s=timeout_s)
             tags = self._wanted(ami)

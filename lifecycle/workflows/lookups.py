@@ -44,6 +44,7 @@ def ami_named(amis: Amis, name: str) -> AmiRecord:
             "ami-missing",
             f"There is no AMI `{name}`",
             hint="Somebody removed it meanwhile, or EC2 does not show it yet: `capctl ami ls` lists those that there are",
+            may_pass=True,
         )
     return ami
 

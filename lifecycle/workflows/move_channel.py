@@ -86,14 +86,14 @@ class MoveChannel:
             "channel-moved",
             f"{did} at the same time; {wrote}, and {names}",
             hint=f"Look at `capctl ami channels {self.channel}`, and promote the AMI that it shall name",
-            details=self._settled() if has_written and not may_pass else (),
+            details=self._settled(_version(now)) if has_written and not may_pass else (),
             may_pass=may_pass,
         )
 
-    def _settled(self) -> tuple[str, ...]:
+    def _settled(self, version: int) -> tuple[str, ...]:
         """Let the statuses follow; returns what went wrong with it."""
         try:
-            settle(self.ports, self.target)
+            settle(self.ports, self.target, self.channel, version)
         except Interrupted:
             raise
         except CapctlError as failure:
@@ -181,11 +181,13 @@ class Settled:
 class SettleStatuses:
     """Tag as promoted the AMIs that channels other than `candidate` name, and as superseded those that none names any more.
 
-    `foreseen` is what the plan saw; what is done follows from the channels of the moment.
+    `foreseen` is what the plan saw; what is done follows from the channels of the moment, of which `channel` has at least `version`.
     """
 
     ports: Ports
     target: Target
+    channel: Channel
+    version: int
     foreseen: Mapping[AmiId, AmiStatus]
     permissions: tuple[str, ...] = (*READ_AMIS, *READ_CHANNELS, "ec2:CreateTags")
 
@@ -193,7 +195,7 @@ class SettleStatuses:
         return f"tag {_listed(self.foreseen)}"
 
     def apply(self) -> Settled:
-        statuses = settle(self.ports, self.target)
+        statuses = settle(self.ports, self.target, self.channel, self.version)
         return Settled(statuses=statuses, foreseen=statuses == self.foreseen)
 
     def verify(self, result: Settled) -> None:
@@ -201,13 +203,20 @@ class SettleStatuses:
             require_tags(self.ports.amis.get(ami_id), {Tag.STATUS.value: status.value})
 
 
-def settle(ports: Ports, target: Target) -> dict[AmiId, AmiStatus]:
+def settle(ports: Ports, target: Target, channel: Channel, version: int) -> dict[AmiId, AmiStatus]:
     """Tag AMIs as the channels of the moment name them; returns the statuses that were set.
 
-    Raises `CapctlError("ami-status-refused" | "ami-status-unknown")`.
+    A list in which `channel` has not come to `version` is from before it was moved, and is asked for again for a while. Raises
+    `CapctlError("ami-status-refused" | "ami-status-unknown")`.
     """
     amis = project_amis(ports.amis, target)
-    changes = settled(amis.values(), promoting(ports.channels.list()))
+    entries = wait_for(
+        ports.channels.list,
+        lambda found: not version or any(one.channel == channel and one.version >= version for one in found),
+        READ_BACK,
+        ports.clock,
+    )
+    changes = settled(amis.values(), promoting(entries))
     return {ami_id: set_status(ports.amis, amis[ami_id], status) for ami_id, status in _ordered(changes)}
 
 
@@ -227,7 +236,7 @@ def _listed(changes: Mapping[AmiId, AmiStatus]) -> str:
 
 def _is_early(error: CapctlError) -> bool:
     """Whether it may be that EC2 told of the AMI as it was before it was verified."""
-    return error.code == "ami-not-verified"
+    return error.may_pass or error.code == "ami-not-verified"
 
 
 def _version(entry: ChannelEntry | None) -> int:

@@ -40,7 +40,7 @@ def plan_promote(ports: Ports, target: Target, run: Run, *, ami: str, channel: C
     if seen is None or seen.ami_id != record.id:
         steps = _moving(ports, target, run, channel, record.id, seen, changes)
     elif changes:
-        steps = (SettleStatuses(ports=ports, target=target, foreseen=changes),)
+        steps = (_settling(ports, target, seen, changes),)
     names = f"names AMI {seen.ami_id}" if seen else "does not exist yet"
     return Plan(
         title=f"promote {record.id} to {channel}",
@@ -65,7 +65,7 @@ def plan_channel_rollback(ports: Ports, target: Target, run: Run, *, channel: Ch
         return Plan(
             title=f"finish the rollback to {present.ami_id} on channel {channel}",
             because="the channel was moved back already, and statuses of AMIs do not say so yet",
-            steps=(SettleStatuses(ports=ports, target=target, foreseen=left),),
+            steps=(_settling(ports, target, present, left),),
         )
     before = entry_before(history, usable=lambda ami_id: ami_id in amis and takes(channel, amis[ami_id]))
     if before is None:
@@ -115,7 +115,15 @@ def _moving(
     move = MoveChannel(
         ports=ports, target=target, run=run, channel=channel, ami_id=ami_id, seen=seen, is_rollback=is_rollback
     )
-    return (move, SettleStatuses(ports=ports, target=target, foreseen=foreseen)) if foreseen else (move,)
+    settling = SettleStatuses(
+        ports=ports, target=target, channel=channel, version=seen.version + 1 if seen else 1, foreseen=foreseen
+    )
+    return (move, settling) if foreseen else (move,)
+
+
+def _settling(ports: Ports, target: Target, seen: ChannelEntry, foreseen: Mapping[AmiId, AmiStatus]) -> SettleStatuses:
+    """For a channel that names the right AMI already."""
+    return SettleStatuses(ports=ports, target=target, channel=seen.channel, version=seen.version, foreseen=foreseen)
 
 
 def _require_earlier(before: ChannelEntry, order: tuple[AmiId, ...], present: ChannelEntry) -> None:

@@ -15,7 +15,8 @@ from tests.fakes.targets import make_target
 @pytest.fixture(scope="session")
 def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
     state = tmp_path_factory.mktemp("emulator")
-    with Emulator(EmulatorOptions(state=state, rehearsal=f"test-{uuid.uuid4().hex[:8]}")) as running:
+    options = EmulatorOptions(state=state, rehearsal=f"test-{uuid.uuid4().hex[:8]}")
+    with Emulator(options, module="tests.rehearsal.past_emulator") as running:
         yield running
 
 

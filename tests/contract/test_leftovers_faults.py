@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from botocore.awsrequest import AWSResponse
-from botocore.exceptions import ConnectionClosedError
 
 from lifecycle.adapters.aws.amis import Ec2Amis
 from lifecycle.adapters.aws.session import AwsSession
@@ -27,40 +23,18 @@ from tests.fakes.objects import FakeObjects
 from tests.fakes.ports import FakePorts
 from tests.fakes.runs import RUN
 from tests.fakes.targets import make_target
+from tests.rehearsal.aws_faults import Calls, Failing, Fault, early_reads
 from tests.rehearsal.stage_parts import until
 
 pytestmark = [pytest.mark.rehearsal, pytest.mark.timeout(300)]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
-    """What happens to the call of that number, from 0, after botocore's own retries: `throttled`, `failed`, or its answer `lost`."""
-
-    number: int
-    kind: str
-
-    def refuse(self) -> Any:
-        if self.kind == "lost":
-            return None
-        code, status = ("RequestLimitExceeded", 503) if self.kind == "throttled" else ("InternalError", 500)
-        response: Any = AWSResponse("https://ec2.example", status, {}, None)
-        return response, {
-            "Error": {"Code": code, "Message": "a test asks"},
-            "ResponseMetadata": {"HTTPStatusCode": status},
-        }
-
-    def lose(self) -> None:
-        if self.kind == "lost":
-            raise ConnectionClosedError(endpoint_url="https://ec2.example")
-
-
 class Sweeper:
-    """A project with a dead run, whose leftovers are swept through real calls; `calls` are their operations."""
+    """A project with a dead run, whose leftovers are swept through real calls."""
 
     def __init__(self, session: AwsSession, base: str) -> None:
         self.project = f"p{uuid.uuid4().hex[:8]}"
         self.account: Account = emulated(session, base, self.project)
-        self.ec2 = session.client("ec2")
         self.ports = cast("Any", FakePorts())
         self.ports.clock = FakeClock(datetime.now(UTC))
         self.ports.leftovers, self.ports.amis = self.account.leftovers, Ec2Amis(session)
@@ -68,7 +42,6 @@ class Sweeper:
         self.ports.objects = FakeObjects(self.target.bucket)
         self.ids = [self.account.make(kind, self.project, "r1") for kind in LeftoverKind]
         self.ports.bake_runs.add(KnownRun(id="r1", is_held=False))
-        self.calls: list[str] = []
 
     def sweep(self) -> bool:
         """Whether everything was to go and went; what is kept since EC2 does not tell who uses it is told."""
@@ -82,52 +55,43 @@ class Sweeper:
         there = [item.id for item in self.account.leftovers.find() if item.id in self.ids]
         return there + [run.id for run in self.ports.bake_runs.known()]
 
-    @contextmanager
-    def watched(self, fault: Fault | None = None) -> Iterator[None]:
-        """Count the calls of the block; one of them may fail."""
-        self.calls.clear()
-
-        def before(model: Any, **_: Any) -> Any:
-            self.calls.append(model.name)
-            return fault.refuse() if fault and len(self.calls) == fault.number + 1 else None
-
-        def after(**_: Any) -> None:
-            if fault and len(self.calls) == fault.number + 1:
-                fault.lose()
-
-        events = self.ec2.meta.events
-        events.register("before-call.ec2", before)
-        events.register("after-call.ec2", after)
-        try:
-            yield
-        finally:
-            events.unregister("before-call.ec2", before)
-            events.unregister("after-call.ec2", after)
-
 
 def test_sweep_of_which_any_one_call_fails_is_right_or_right_after_the_next(
     emulated_session: AwsSession, emulator: Emulator
 ) -> None:
-    base = emulator.facts["base_ami"]
+    base, calls = emulator.facts["base_ami"], Calls(emulated_session.client("ec2"))
     whole = Sweeper(emulated_session, base)
-    with whole.watched():
+    with calls.watched() as made:
         assert whole.sweep()
     assert whole.left() == []
     swept = Sweeper(emulated_session, base)
     everything = swept.left()
-    for number, name in enumerate(whole.calls):
-        kinds = (("throttled", "failed")[number % 2], *(() if name.startswith("Describe") else ("lost",)))
-        for kind in kinds:
-            with swept.watched(Fault(number=number, kind=kind)):
+    for number, call in enumerate(made):
+        ways = ((Fault.THROTTLED, Fault.BROKEN)[number % 2], *(() if call.is_read else (Fault.LOST,)))
+        for failing in (Failing(number=number, fault=fault) for fault in ways):
+            with calls.watched(failing):
                 said_done = swept.sweep()
             left = swept.left()
-            assert not said_done or left == [], (number, name, kind)
+            assert not said_done or left == [], (failing, call)
             if left == everything:  # the account is as it was: good for the next fault too
                 continue
             # The instance ends while no time passes for the sweep.
-            assert not left or until(swept.sweep), (number, name, kind)
-            assert swept.left() == [], (number, name, kind)
+            assert not left or until(swept.sweep), (failing, call)
+            assert swept.left() == [], (failing, call)
             swept = Sweeper(emulated_session, base)
             everything = swept.left()
     assert swept.sweep() or not swept.left()
     assert swept.left() == []
+
+
+def test_reads_that_do_not_know_of_the_last_removal_end_a_sweep_right(
+    emulated_session: AwsSession, emulator: Emulator
+) -> None:
+    calls = Calls(emulated_session.client("ec2"))
+    for early in early_reads(5):
+        swept = Sweeper(emulated_session, emulator.facts["base_ami"])
+        with calls.watched(early=early):
+            said_done = swept.sweep()
+        assert not said_done or swept.left() == [], early
+        assert said_done or until(swept.sweep), early
+        assert swept.left() == [], early

@@ -31,6 +31,7 @@ from tests.fakes.deploys import ami_tags
 from tests.fakes.ports import FakePorts
 from tests.fakes.runs import RUN
 from tests.fakes.targets import make_target
+from tests.rehearsal.aws_faults import Calls, early_reads
 
 pytestmark = pytest.mark.rehearsal
 
@@ -138,6 +139,21 @@ def test_any_call_of_a_promotion_may_fail_once(
         # A lost answer to the write makes it be written twice.
         assert history[:2] == [new, old] or (_lost in answers and history[:3] == [new, new, old]), at
         assert world.statuses(old, new) == ["superseded", "promoted"], at
+
+
+def test_reads_that_do_not_know_of_the_last_change_make_no_promotion_wrong(
+    emulated_session: AwsSession, tmp_path: Path
+) -> None:
+    world = _Promotion(emulated_session, tmp_path, amis=2)
+    old, new = world.amis
+    world.promote(old)
+    calls = Calls(*(emulated_session.client(service) for service in ("ec2", "ssm")))
+    for early in early_reads(5):
+        with calls.watched(early=early):
+            world.promote(new)
+        assert world.history()[:2] == [new, old], early
+        assert world.statuses(old, new) == ["superseded", "promoted"], early
+        old, new = new, old
 
 
 def test_of_two_promotions_at_once_none_is_overwritten_in_silence(emulated_session: AwsSession, tmp_path: Path) -> None:

@@ -48,13 +48,15 @@ class Failing:
 
 @dataclass(slots=True, kw_only=True)
 class Early:
-    """After each write the read with that number, from 0, does not know of it; needs the emulator of `past_emulator`.
+    """After each write the reads with number `first`, from 0, and with every `every`th after it do not know of the write.
 
-    `was_told`: whether there was such a read. `since`: how many reads there were since the last write, None before the first.
+    Needs the emulator of `past_emulator`. `told` are how many such reads there were, `since` how many of any kind since the last write,
+    None before the first one.
     """
 
-    number: int
-    was_told: bool = False
+    first: int
+    every: int
+    told: int = 0
     since: int | None = None
 
 
@@ -104,19 +106,27 @@ def _place_in_time(call: Call, early: Early) -> dict[str, str]:
         return {REMEMBER: "yes"}
     if early.since is None:
         return {}
-    early.since += 1
-    if early.since - 1 != early.number:
+    number, early.since = early.since, early.since + 1
+    if number % early.every != early.first:
         return {}
-    early.was_told = True
+    early.told += 1
     return {PAST: "yes"}
 
 
 def _refusal(fault: Fault, operation: str) -> ClientError:
     code, status = ("RequestLimitExceeded", 503) if fault is Fault.THROTTLED else ("InternalError", 500)
     return ClientError(
-        {"Error": {"Code": code, "Message": "a test asks"}, "ResponseMetadata": {"HTTPStatusCode": status}},  # type: ignore[typeddict-item]
+        {"Error": {"Code": code, "Message": "a test asks"}, "ResponseMetadata": {"HTTPStatusCode": status}},
         operation,
     )
+
+
+def early_reads(every: int) -> Iterator[Early]:
+    """So many runs that in one of them each read after a write does not know of it.
+
+    A look that takes so many reads, or half of them, would see the same past whenever it is repeated.
+    """
+    return (Early(first=first, every=every) for first in range(every))
 
 
 def every_fault(made: list[Call]) -> Iterator[Failing]:

@@ -39,7 +39,7 @@ def registry_and_emulator(home: Path) -> Iterator[tuple[RunningRegistry, Emulato
     options = EmulatorOptions(
         state=home / "state", rehearsal=rehearsal, port=port, registry=registry.address, rootfs=rootfs, stop_grace_s=1
     )
-    with Emulator(options) as emulator:
+    with Emulator(options, module="tests.rehearsal.past_emulator") as emulator:
         yield registry, emulator
     registry.close()
     assert leftovers.find(rehearsal, home / "state") == []

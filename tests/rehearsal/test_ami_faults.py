@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from botocore.awsrequest import AWSResponse
-from botocore.exceptions import ClientError, ConnectionClosedError
 from botocore.httpsession import URLLib3Session
 
 from lifecycle.app import App
@@ -31,6 +30,7 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.runs import RUN
 from tests.fakes.targets import make_target
 from tests.fakes.ui import FakeUi
+from tests.rehearsal.aws_faults import Call, Calls, Failing, Fault, early_reads
 from tests.rehearsal.stage_parts import REGION, Aws, emulated_credentials
 
 pytestmark = [pytest.mark.rehearsal, pytest.mark.timeout(600)]
@@ -39,64 +39,6 @@ GRANTS = (
     Grant(account="210987654321"),
     Grant(organization="arn:aws:organizations::123456789012:organization/o-abcdefghij"),
 )
-_READS = ("Describe", "Get", "Head", "List")
-
-
-class Refused:
-    """AWS refuses the call; nothing has happened."""
-
-    def __init__(self, code: str, status: int) -> None:
-        self.code, self.status = code, status
-
-    def before(self, operation: str) -> None:
-        raise ClientError(
-            {"Error": {"Code": self.code, "Message": "try later"}, "ResponseMetadata": {"HTTPStatusCode": self.status}},  # type: ignore[typeddict-item]
-            operation,
-        )
-
-    def after(self, operation: str) -> None:
-        """Nothing comes so far."""
-
-
-class Lost:
-    """The call has taken effect, and its answer is lost."""
-
-    def before(self, operation: str) -> None:
-        """The call is sent."""
-
-    def after(self, operation: str) -> None:
-        raise ConnectionClosedError(endpoint_url=f"https://{operation}")
-
-
-Fault = Refused | Lost
-THROTTLE, BROKEN, LOST = Refused("RequestLimitExceeded", 503), Refused("InternalError", 500), Lost()
-
-
-class Calls:
-    """Keeps the calls of an application's clients and lets one of them fail, for good: past what botocore repeats by itself."""
-
-    def __init__(self, app: App) -> None:
-        self.made: list[str] = []
-        self._fails = -1
-        self._fault: Fault = THROTTLE
-        for service, region in (("ec2", None), ("ec2", ELSEWHERE), ("s3", None)):
-            events = app.session.client(service, region).meta.events
-            events.register("before-call", self._before)
-            events.register("after-call", self._after)
-
-    def begin(self, *, fails: int = -1, fault: Fault = THROTTLE) -> None:
-        """From here on; the call of that number fails, and none by default."""
-        self.made.clear()
-        self._fails, self._fault = fails, fault
-
-    def _before(self, model: Any, **_: Any) -> None:
-        self.made.append(model.name)
-        if len(self.made) - 1 == self._fails:
-            self._fault.before(model.name)
-
-    def _after(self, model: Any, **_: Any) -> None:
-        if len(self.made) - 1 == self._fails:
-            self._fault.after(model.name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +75,8 @@ def account(emulator: Emulator, aws: Aws, tmp_path_factory: pytest.TempPathFacto
         aws.s3.create_bucket(Bucket=target.bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
         app = App(target, FakeUi())
         app.__dict__["clock"] = FakeClock()
-        yield Account(app=app, calls=Calls(app), source=_baked(app, target, emulator), aws=aws)
+        clients = (app.session.client(*one) for one in (("ec2", None), ("ec2", ELSEWHERE), ("s3", None)))
+        yield Account(app=app, calls=Calls(*clients), source=_baked(app, target, emulator), aws=aws)
 
 
 def _baked(app: App, target: Target, emulator: Emulator) -> AmiRecord:
@@ -162,28 +105,27 @@ def _baked(app: App, target: Target, emulator: Emulator) -> AmiRecord:
     return app.amis.get(ami)
 
 
-def faults(made: list[str]) -> Iterator[tuple[int, Fault]]:
+def faults(made: list[Call]) -> Iterator[Failing]:
     """Of the reads between two changes one of a kind stands for all, since nothing changes meanwhile; a change may have happened."""
     seen: set[str] = set()
-    for number, operation in enumerate(made):
-        if not operation.startswith(_READS):
+    for number, call in enumerate(made):
+        if not call.is_read:
             seen.clear()
-            yield from ((number, BROKEN), (number, LOST))
-        elif operation not in seen:
-            seen.add(operation)
-            yield number, THROTTLE
+            yield from (Failing(number=number, fault=fault) for fault in (Fault.BROKEN, Fault.LOST))
+        elif call.operation not in seen:
+            seen.add(call.operation)
+            yield Failing(number=number, fault=Fault.THROTTLED)
 
 
-def run_until_right(account: Account, action: Callable[[], object], number: int, fault: Fault) -> None:
+def run_until_right(account: Account, action: Callable[[], object], failing: Failing) -> None:
     """One run in which a call fails and, if that was an error, another one."""
-    account.calls.begin(fails=number, fault=fault)
     try:
-        action()
+        with account.calls.watched(failing):
+            action()
     except CapctlError as error:
         if error.code not in {"aws-throttled", "aws-failed", "aws-unreachable"}:
             raise
         action()
-    account.calls.begin()
 
 
 def copies_of(account: Account) -> list[AmiRecord]:
@@ -193,21 +135,36 @@ def copies_of(account: Account) -> list[AmiRecord]:
 
 def test_any_call_of_a_copy_may_fail(account: Account) -> None:
     elsewhere = account.app.amis_in(ELSEWHERE)
-    account.calls.begin()
-    first = account.copy()
-    made = list(account.calls.made)
-    assert made.count("CopyImage") == 1
+    with account.calls.watched() as made:
+        first = account.copy()
+    assert [call.operation for call in made].count("CopyImage") == 1
     elsewhere.deregister(first)
+    for failing in faults(made):
+        run_until_right(account, account.copy, failing)
+        require_right_copy(account, f"{failing}, {made[failing.number]}")
+
+
+def test_reads_that_do_not_know_of_the_last_change_make_no_copy_wrong(account: Account) -> None:
+    for early in early_reads(7):
+        try:
+            with account.calls.watched(early=early):
+                account.copy()
+        except CapctlError:  # the copy was seen several times, and then it was not there
+            account.copy()
+        require_right_copy(account, str(early))
+        assert early.told
+
+
+def require_right_copy(account: Account, where: str) -> None:
+    """There is one, as it must be; then there is none."""
+    elsewhere = account.app.amis_in(ELSEWHERE)
     wanted = account.source.tags | {Tag.COPIED_FROM: f"{REGION}/{account.source.id}"}
-    for number, fault in faults(made):
-        run_until_right(account, account.copy, number, fault)
-        (copy,) = copies_of(account)
-        (snapshot,) = elsewhere.snapshots(copy.snapshot_ids)
-        where = f"call {number}, {made[number]}, {type(fault).__name__}"
-        assert (copy.state, copy.imds_v2, copy.tags) == (AmiState.AVAILABLE, True, snapshot.tags), where
-        assert copy.tags.pop(Tag.VERIFIED).startswith("payload "), where
-        assert copy.tags == wanted, where
-        elsewhere.deregister(copy.id)
+    (copy,) = copies_of(account)
+    (snapshot,) = elsewhere.snapshots(copy.snapshot_ids)
+    assert (copy.state, copy.imds_v2, copy.tags) == (AmiState.AVAILABLE, True, snapshot.tags), where
+    assert copy.tags.pop(Tag.VERIFIED).startswith("payload "), where
+    assert copy.tags == wanted, where
+    elsewhere.deregister(copy.id)
 
 
 def test_copy_whose_answer_is_lost_is_not_begun_again_by_the_repeated_call(account: Account) -> None:
@@ -238,20 +195,31 @@ class _Empty:
 
 @pytest.mark.parametrize("gives", [True, False], ids=["share", "revoke"])
 def test_any_call_of_a_share_may_fail(account: Account, gives: bool) -> None:
-    amis, source = account.app.amis, account.source.id
     there, back = (account.share, account.revoke) if gives else (account.revoke, account.share)
-    right = (set(GRANTS), {GRANTS[0]}) if gives else (set[Grant](), set[Grant]())
     back()
-    account.calls.begin()
-    there()
-    made = list(account.calls.made)
-    assert {"ModifyImageAttribute", "ModifySnapshotAttribute"} <= set(made)
-    for number, fault in faults(made):
+    with account.calls.watched() as made:
+        there()
+    assert {"ModifyImageAttribute", "ModifySnapshotAttribute"} <= {call.operation for call in made}
+    for failing in faults(made):
         back()
-        run_until_right(account, there, number, fault)
-        (of_snapshot,) = amis.snapshot_grants(amis.get(source).snapshot_ids).values()
-        found = (set(amis.grants(source)), set(of_snapshot))
-        assert found == right, f"call {number}, {made[number]}, {type(fault).__name__}"
+        run_until_right(account, there, failing)
+        require_right_grants(account, f"{failing}, {made[failing.number]}", gives=gives)
+
+
+@pytest.mark.parametrize("gives", [True, False], ids=["share", "revoke"])
+def test_reads_that_do_not_know_of_the_last_change_make_no_share_fail(account: Account, gives: bool) -> None:
+    there, back = (account.share, account.revoke) if gives else (account.revoke, account.share)
+    for early in early_reads(5):
+        back()
+        with account.calls.watched(early=early):
+            there()
+        require_right_grants(account, str(early), gives=gives)
+
+
+def require_right_grants(account: Account, where: str, *, gives: bool) -> None:
+    amis, right = account.app.amis, (set(GRANTS), {GRANTS[0]}) if gives else (set[Grant](), set[Grant]())
+    (of_snapshot,) = amis.snapshot_grants(amis.get(account.source.id).snapshot_ids).values()
+    assert (set(amis.grants(account.source.id)), set(of_snapshot)) == right, where
 
 
 def test_ami_under_the_default_key_is_shared_with_nobody(account: Account) -> None:

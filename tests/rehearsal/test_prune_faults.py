@@ -27,6 +27,7 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.ports import FakePorts
 from tests.fakes.runs import RUN
 from tests.fakes.targets import make_target
+from tests.rehearsal.aws_faults import Calls, early_reads
 
 pytestmark = pytest.mark.rehearsal
 
@@ -157,7 +158,7 @@ class World:
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[World, Faults]]:
     """An emulator of its own, so that a scan finds nothing of other tests."""
     options = EmulatorOptions(state=tmp_path_factory.mktemp("emulator"), rehearsal=f"test-{uuid.uuid4().hex[:8]}")
-    with pytest.MonkeyPatch.context() as patch, Emulator(options) as emulator:
+    with pytest.MonkeyPatch.context() as patch, Emulator(options, module="tests.rehearsal.past_emulator") as emulator:
         patch.setenv("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
         patch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
         target = make_target(tmp_path_factory.mktemp("project"), endpoint_url=emulator.endpoint)
@@ -250,3 +251,17 @@ def test_read_that_fails_removes_nothing_in_use_and_is_made_right(stage: tuple[W
             assert world.prune() is None
             assert world.is_right(), (operation, number)
             world.begin()
+
+
+def test_reads_that_do_not_know_of_the_last_change_remove_nothing_in_use(stage: tuple[World, Faults]) -> None:
+    world, faults = stage
+    faults.disarm()
+    calls = Calls(*(world.session.client(service) for service in SERVICES))
+    for early in early_reads(5):
+        world.begin()
+        with calls.watched(early=early):
+            failure = world.prune()
+        assert world.ports.amis.get(world.used) == world.before
+        if failure:
+            assert world.prune() is None
+        assert world.is_right(), (early, failure)
