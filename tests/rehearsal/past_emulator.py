@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any
 
-from lifecycle.rehearsal.emulator import __main__ as emulator
+from lifecycle.rehearsal.emulator.__main__ import main
 from lifecycle.rehearsal.emulator.server import EmulatorServer, Wsgi
 
 REMEMBER, PAST = "X-Test-Remember", "X-Test-Past"
@@ -96,5 +96,4 @@ def _asks(environ: dict[str, Any], header: str) -> bool:
 
 
 if __name__ == "__main__":
-    emulator.EmulatorServer = PastServer  # type: ignore[misc]
-    sys.exit(emulator.main())
+    sys.exit(main(server_type=PastServer))

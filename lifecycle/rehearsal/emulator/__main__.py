@@ -51,7 +51,7 @@ def watch_parent(stop: threading.Event) -> None:
     threading.Thread(target=wait, name="parent-watch", daemon=True).start()
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, *, server_type: type[EmulatorServer] = EmulatorServer) -> int:
     """Print one line of JSON when the emulator answers, then serve.
 
     Returns: 0 after a signal or the parent's end; 1 when the port is taken or the state directory cannot be used.
@@ -69,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not options.orphan:
         watch_parent(stop)
     try:
-        server = EmulatorServer(
+        server = server_type(
             port=options.port,
             state=options.state.resolve(),
             rehearsal=options.rehearsal,
