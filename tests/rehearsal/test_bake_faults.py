@@ -185,6 +185,7 @@ class Bakery:
     @cached_property
     def unfinished(self) -> dict[str, Any]:
         """What CreateImage is asked for."""
+        self.bake()
         (ami,) = self.amis()
         uri = self.target.uri(Folder.EVIDENCE, f"{ami.tags[Tag.EVIDENCE].removeprefix('sha256:')}.json")
         report = json.loads(b"".join(self.app.objects.chunks(uri)))
