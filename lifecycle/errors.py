@@ -136,6 +136,7 @@ ERROR_CODES: dict[str, str] = {
     "ami-status-unknown": "an AMI has a status that this version of capctl does not know",
     "aws-failed": "AWS answered a call with an error that has no code of its own here",
     "aws-throttled": "AWS refused calls because there were too many",
+    "aws-unclear": "AWS answered with an internal error, or not as AWS does, so that a change may be made or not",
     "aws-unreachable": "AWS did not answer",
     "bake-failed": "Packer, or a provisioner on the instance, failed",
     "bake-timed-out": "the bake took longer than `ami.timeout_s`",

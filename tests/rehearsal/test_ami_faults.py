@@ -180,7 +180,7 @@ def run_until_right(account: Account, action: Callable[[], object], number: int,
     try:
         action()
     except CapctlError as error:
-        if error.code not in {"aws-throttled", "aws-failed", "aws-unreachable"}:
+        if error.code not in {"aws-throttled", "aws-unclear", "aws-unreachable"}:
             raise
         action()
     account.calls.begin()

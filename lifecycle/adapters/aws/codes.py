@@ -18,6 +18,7 @@ class Kind(StrEnum):
     TAKEN = auto()
     THROTTLED = auto()
     UNREACHABLE = auto()
+    UNCLEAR = auto()
     MISSING = auto()
 
 
@@ -36,6 +37,8 @@ _CODES: Mapping[str, Kind] = {
         Kind.THROTTLED: "Throttling ThrottlingException ThrottledException RequestThrottled RequestThrottledException"
         " EC2ThrottledException RequestLimitExceeded BandwidthLimitExceeded TooManyRequestsException SlowDown"
         " ProvisionedThroughputExceededException",
+        Kind.UNCLEAR: "InternalError InternalFailure InternalServerError InternalServerErrorException ServerException"
+        " ServiceUnavailable ServiceUnavailableException Unavailable 500 502 503 504",
         Kind.MISSING: "404 NotFound NoSuchKey NoSuchBucket NoSuchEntity ParameterNotFound ResourceNotFoundException"
         " InvalidAMIID.Unavailable InvalidAMIID.Malformed",
     }.items()
@@ -94,6 +97,11 @@ _TOLD: Mapping[Kind, CapctlError] = {
         "aws-unreachable",
         "AWS did not answer while DOING",
         hint="Check the network, the region and `endpoint_url` of the target",
+    ),
+    Kind.UNCLEAR: CapctlError(
+        "aws-unclear",
+        "AWS did not say what came of DOING",
+        hint="Run the command again in a minute; if the target has an `endpoint_url`, check that AWS's API answers there",
     ),
 }
 _OTHER = CapctlError(

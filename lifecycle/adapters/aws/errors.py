@@ -45,5 +45,7 @@ def translated(doing: str) -> Iterator[None]:
     except ClientError as error:
         code, message = error_code(error), str(error.response.get("Error", {}).get("Message") or "no message")
         raise failed_call(kind_of(code), doing, why=f"`{code}`, {message}") from error
-    except (BotoCoreError, ResponseParserError) as error:
+    except ResponseParserError as error:
+        raise failed_call(Kind.UNCLEAR, doing, why="its answer cannot be read") from error
+    except BotoCoreError as error:
         raise failed_call(None, doing, why=str(error)) from error

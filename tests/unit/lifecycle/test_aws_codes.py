@@ -132,6 +132,7 @@ def test_each_service_has_its_own_word_for_missing(code: str) -> None:
         (Kind.TAKEN, "name-taken", ExitCode.FAILED),
         (Kind.THROTTLED, "aws-throttled", ExitCode.INCONCLUSIVE),
         (Kind.UNREACHABLE, "aws-unreachable", ExitCode.FAILED),
+        (Kind.UNCLEAR, "aws-unclear", ExitCode.FAILED),
         (Kind.MISSING, "aws-failed", ExitCode.FAILED),
         (None, "aws-failed", ExitCode.FAILED),
     ],

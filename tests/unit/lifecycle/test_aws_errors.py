@@ -33,7 +33,9 @@ def refusal(code: str) -> exceptions.ClientError:
         (refusal("Odd"), "aws-failed", ExitCode.FAILED),
         (exceptions.EndpointConnectionError(endpoint_url="http://x"), "aws-unreachable", ExitCode.FAILED),
         (exceptions.ConnectionClosedError(endpoint_url="http://x"), "aws-unreachable", ExitCode.FAILED),
-        (ResponseParserError("not XML"), "aws-failed", ExitCode.FAILED),
+        (ResponseParserError("not XML"), "aws-unclear", ExitCode.FAILED),
+        (refusal("InternalError"), "aws-unclear", ExitCode.FAILED),
+        (refusal("503"), "aws-unclear", ExitCode.FAILED),
     ],
 )
 def test_each_kind_of_error_has_its_code_and_a_hint(error: Any, code: str, exit_code: ExitCode) -> None:
