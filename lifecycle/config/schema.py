@@ -9,11 +9,11 @@ from typing import Annotated, Literal
 from lifecycle.config.sections import Matches, Section, key, required
 
 Name = Annotated[str, Matches(r"^[a-z][a-z0-9-]{1,29}$")]
-Url = Annotated[str, Matches(r"^https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?(/[^\s?#]*)?$")]
+Url = Annotated[str, Matches(r"^https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(/[^\s?#]*)?$")]
 VideoUrl = Annotated[str, Matches(r"^s3://[a-z0-9][a-z0-9.-]+/.*[^/]$")]
-AccountId = Annotated[str, Matches(r"^\d{12}$")]
-Region = Annotated[str, Matches(r"^[a-z]{2}(-[a-z]+)+-\d$")]
-PythonMinor = Annotated[str, Matches(r"^3\.\d+$")]
+AccountId = Annotated[str, Matches(r"^[0-9]{12}$")]
+Region = Annotated[str, Matches(r"^[a-z]{2}(-[a-z]+)+-[0-9]$")]
+PythonMinor = Annotated[str, Matches(r"^3\.[0-9]+$")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
