@@ -157,6 +157,7 @@ ERROR_CODES: dict[str, str] = {
     "channel-moved": "somebody else moved the channel, or deleted it, at the same time",
     "channel-pending": "SSM took a channel's new AMI and did not publish it in time",
     "checkout-missing": "the rehearsal needs a checkout of capctl to ship",
+    "clock-wrong": "the clock of this machine is too far from AWS's for its signatures to count",
     "code-changed": "the code changed while it was pushed",
     "code-unreadable": "the folder of the code cannot be listed",
     "command-unknown": "there is no such command",

@@ -12,8 +12,8 @@ from lifecycle.adapters.aws.errors import translated
 from lifecycle.errors import CapctlError, ExitCode
 
 
-def refusal(code: str) -> exceptions.ClientError:
-    return exceptions.ClientError({"Error": {"Code": code, "Message": "no"}}, "Operation")
+def refusal(code: str, message: str = "no") -> exceptions.ClientError:
+    return exceptions.ClientError({"Error": {"Code": code, "Message": message}}, "Operation")
 
 
 @pytest.mark.parametrize(
@@ -25,6 +25,11 @@ def refusal(code: str) -> exceptions.ClientError:
         (exceptions.TokenRetrievalError(provider="sso", error_msg="x"), "credentials-expired", ExitCode.DENIED),
         (exceptions.CredentialRetrievalError(provider="p", error_msg="x"), "credentials-expired", ExitCode.DENIED),
         (refusal("ExpiredTokenException"), "credentials-expired", ExitCode.DENIED),
+        (
+            refusal("SignatureDoesNotMatch", "Signature expired: 2026 is now earlier than 2027"),
+            "clock-wrong",
+            ExitCode.DENIED,
+        ),
         (refusal("UnauthorizedOperation"), "permission-denied", ExitCode.DENIED),
         (refusal("InsufficientInstanceCapacity"), "no-capacity", ExitCode.INCONCLUSIVE),
         (refusal("ThrottlingException"), "aws-throttled", ExitCode.INCONCLUSIVE),
