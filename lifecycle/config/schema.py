@@ -20,7 +20,11 @@ PythonMinor = Annotated[str, Matches(r"^3\.[0-9]+$")]
 class ModelsSection(Section):
     """Which files make the model set."""
 
-    source: str = key("models", "Folder, or `s3://bucket/prefix`, that holds models/, checkpoints/ and experiments/")
+    source: str = key(
+        "models",
+        "Folder, or `s3://bucket/prefix`, that holds models/, checkpoints/ and experiments/; a link in it counts as the file of "
+        "it that it leads to",
+    )
     lock: str = key("models.lock.yaml", "The lock file, relative to capctl.yaml")
     exclude: tuple[str, ...] = key((), "Patterns to leave out besides src/, tools/, *.csv and caches")
     budget_bytes: int = key(3_000_000_000, "Largest payload under /opt/dl-models, in bytes", gt=0)
