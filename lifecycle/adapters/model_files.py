@@ -19,7 +19,7 @@ _SOURCE_HINT = "Set `models.source` to the folder, or `s3://` prefix, that holds
 
 
 class FolderSource:
-    """`ports.ModelSource` on this machine."""
+    """`ports.ModelSource` on this machine. A link to a file of the folder counts as that file."""
 
     def __init__(self, root: Path, *, exclude: tuple[str, ...]) -> None:
         self._root = root
@@ -84,6 +84,8 @@ class FolderSource:
         file = self._root / path
         if not file.is_file():
             raise _not_a_file(path, "a dangling link" if file.is_symlink() else "neither a file nor a folder")
+        if file.is_symlink() and not file.resolve().is_relative_to(self._root.resolve()):
+            raise _not_a_file(path, f"a link that leads out of `{self._root}`")
         return file.stat().st_size
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from lifecycle.domain.digest import brief
 from lifecycle.domain.measures import duration_text, size_text
+from lifecycle.domain.visible import visible
 from lifecycle.errors import Interrupted, UsageError
 
 if TYPE_CHECKING:
@@ -50,10 +51,10 @@ class TerminalUi:
 
     def detail(self, message: str) -> None:
         if self._verbosity > 0:
-            self._print(self._styled("faint", message))
+            self._print(message, style="faint")
 
     def warn(self, message: str) -> None:
-        self._print(f"{self._styled('warning', 'warning:')} {message}")
+        self._print(message, mark=self._styled("warning", "warning:"))
 
     @contextmanager
     def step(self, title: str) -> Iterator[_Report]:
@@ -76,7 +77,7 @@ class TerminalUi:
             yield counted
             self.note(f"{title}: {_amount(counted.reached, unit)} in {duration_text(self._monotonic() - started)}")
             return
-        with self._display().bar(title, total, unit) as advance:
+        with self._display().bar(_shown(title), total, unit) as advance:
             counted.watch(advance)
             yield counted
 
@@ -89,12 +90,12 @@ class TerminalUi:
                 "The command asks before it changes anything, there is no terminal to ask on, and `--yes` was not given",
                 hint="Look at the plan with `--dry-run`, then pass `--yes`",
             )
-        self._stream.write(f"{question} [y/N] ")
+        self._stream.write(f"{_shown(question)} [y/N] ")
         self._stream.flush()
         return self._answers.readline().strip().lower() in {"y", "yes"}
 
     def _row(self, title: str) -> AbstractContextManager[None]:
-        return self._display().row(brief(title)) if self._animate else _nothing()
+        return self._display().row(_shown(title)) if self._animate else _nothing()
 
     def _display(self) -> LiveDisplay:
         if self._live is None:
@@ -105,8 +106,8 @@ class TerminalUi:
 
     def _ended(self, style: str, title: str, started: float, outcome: str) -> None:
         if style == "bad" or self._verbosity >= 0:
-            mark = self._mark(style)
-            self._print(f"{mark} {title}  {duration_text(self._monotonic() - started)}  {outcome}".rstrip())
+            line = f"{title}  {duration_text(self._monotonic() - started)}  {outcome}".rstrip()
+            self._print(line, mark=self._mark(style))
 
     def _mark(self, style: str) -> str:
         mark, plain = ("✓", "ok") if style == "good" else ("✗", "failed")
@@ -116,8 +117,9 @@ class TerminalUi:
     def _styled(self, style: str, text: str) -> str:
         return f"\x1b[{_STYLES[style]}m{text}\x1b[0m" if self._colour else text
 
-    def _print(self, line: str) -> None:
-        line = brief(line)
+    def _print(self, text: str, *, mark: str = "", style: str = "") -> None:
+        line = self._styled(style, _shown(text)) if style else _shown(text)
+        line = f"{mark} {line}" if mark else line
         with self._lock:
             if self._live and self._live.active:
                 self._live.print_above(line)
@@ -159,6 +161,10 @@ class _Total:
 @contextmanager
 def _nothing() -> Iterator[None]:
     yield
+
+
+def _shown(text: str) -> str:
+    return visible(brief(text), lines=True)
 
 
 def _amount(count: int, unit: str) -> str:

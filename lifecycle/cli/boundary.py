@@ -98,11 +98,12 @@ def render_error(error: CapctlError, *, colour: bool = False) -> str:
         return error.message
     label = f"error[{error.code}]:"
     from lifecycle.domain.digest import brief
+    from lifecycle.domain.visible import visible
 
-    lines = [f"{click.style(label, fg='red', bold=True) if colour else label} {error.message}"]
-    lines += [f"  {brief(line)}" for detail in error.details for line in detail.splitlines()]
+    lines = [f"{click.style(label, fg='red', bold=True) if colour else label} {visible(error.message)}"]
+    lines += [f"  {visible(brief(line), lines=True)}" for detail in error.details for line in detail.splitlines()]
     if error.hint:
-        lines.append(f"{click.style('hint:', fg='cyan') if colour else 'hint:'} {error.hint}")
+        lines.append(f"{click.style('hint:', fg='cyan') if colour else 'hint:'} {visible(error.hint)}")
     return "\n".join(lines)
 
 

@@ -104,7 +104,9 @@ class Invocation:
         else:
             rendered = text if isinstance(text, str) else text()
             if rendered:
-                click.echo(rendered)
+                from lifecycle.domain.visible import visible
+
+                click.echo(visible(rendered, lines=True))
         if failure:
             failure.is_answered = True
             raise failure

@@ -9,6 +9,7 @@ import click
 from lifecycle.cli import documents
 from lifecycle.cli.context import Invocation, NounGroup, pass_invocation
 from lifecycle.cli.render import table, time_text, value_text
+from lifecycle.domain.visible import visible
 
 if TYPE_CHECKING:
     from lifecycle.domain.job import JobRecord
@@ -63,7 +64,7 @@ def logs(invocation: Invocation, job_id: str, follow: bool, raw: bool) -> None:
     def show(line: LogLine) -> None:
         lines.append(line)
         if invocation.output == "text":
-            click.echo(line.message if raw else line_text(line))
+            click.echo(line.message if raw else visible(line_text(line), lines=True))
 
     job = (follow_log if follow else show_log)(invocation.app, job_id, show)
     failure = job_failure(job) if follow else None

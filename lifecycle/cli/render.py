@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from lifecycle.domain.digest import brief
 from lifecycle.domain.moments import moment_text
+from lifecycle.domain.visible import visible
 
 if TYPE_CHECKING:
     from lifecycle.domain.check import Check
@@ -30,8 +31,11 @@ def table(header: Sequence[str], rows: Iterable[Sequence[object]], *, prose: Col
 
 
 def columns(lines: Iterable[Sequence[object]], *, width: int | None, may_cut: Sequence[int] = ()) -> str:
-    """Left-aligned columns; cells of the widest in `may_cut` are cut with `…` until a line has at most `width` characters."""
-    texts = [tuple(map(str, line)) for line in lines]
+    """Left-aligned columns; cells of the widest in `may_cut` are cut with `…` until a line has at most `width` characters.
+
+    A row is one line, whatever stands in its cells.
+    """
+    texts = [tuple(visible(str(cell)) for cell in line) for line in lines]
     widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
     excess = sum(widths) + 2 * (len(widths) - 1) - width if width is not None else 0
     for _ in range(excess):

@@ -9,18 +9,22 @@ from typing import Annotated, Literal
 from lifecycle.config.sections import Matches, Section, key, required
 
 Name = Annotated[str, Matches(r"^[a-z][a-z0-9-]{1,29}$")]
-Url = Annotated[str, Matches(r"^https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?(/[^\s?#]*)?$")]
+Url = Annotated[str, Matches(r"^https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(/[^\s?#]*)?$")]
 VideoUrl = Annotated[str, Matches(r"^s3://[a-z0-9][a-z0-9.-]+/.*[^/]$")]
-AccountId = Annotated[str, Matches(r"^\d{12}$")]
-Region = Annotated[str, Matches(r"^[a-z]{2}(-[a-z]+)+-\d$")]
-PythonMinor = Annotated[str, Matches(r"^3\.\d+$")]
+AccountId = Annotated[str, Matches(r"^[0-9]{12}$")]
+Region = Annotated[str, Matches(r"^[a-z]{2}(-[a-z]+)+-[0-9]$")]
+PythonMinor = Annotated[str, Matches(r"^3\.[0-9]+$")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelsSection(Section):
     """Which files make the model set."""
 
-    source: str = key("models", "Folder, or `s3://bucket/prefix`, that holds models/, checkpoints/ and experiments/")
+    source: str = key(
+        "models",
+        "Folder, or `s3://bucket/prefix`, that holds models/, checkpoints/ and experiments/; a link in it counts as the file of "
+        "it that it leads to",
+    )
     lock: str = key("models.lock.yaml", "The lock file, relative to capctl.yaml")
     exclude: tuple[str, ...] = key((), "Patterns to leave out besides src/, tools/, *.csv and caches")
     budget_bytes: int = key(3_000_000_000, "Largest payload under /opt/dl-models, in bytes", gt=0)

@@ -137,8 +137,18 @@ def changed_files(before: Iterable[ModelFile], after: Iterable[ModelFile]) -> tu
 def changed_paths(former: ModelSet, models: ModelSet) -> tuple[str, ...]:
     """`changed`, `missing` (locked, not there) and `extra` (there, not locked) paths, one line each."""
     words = {ChangeKind.CHANGED: "changed", ChangeKind.REMOVED: "missing", ChangeKind.ADDED: "extra"}
-    return tuple(f"{words[change.kind]}: {change.path}" for change in changed_files(former.files, models.files))
+    return tuple(
+        f"{words[change.kind]}: {change.path}{_other_size(change)}"
+        for change in changed_files(former.files, models.files)
+    )
 
 
-def _content(file: ModelFile | None) -> tuple[str, str] | None:
-    return (file.sha256, file.mode) if file else None
+def _other_size(change: FileChange) -> str:
+    """The sizes, where they are all that differs: one of them was written by hand."""
+    before, after = change.before, change.after
+    is_same = before and after and before.sha256 == after.sha256 and before.bytes != after.bytes
+    return f": {after.bytes} bytes, locked as {before.bytes}" if before and after and is_same else ""
+
+
+def _content(file: ModelFile | None) -> tuple[str, str, int] | None:
+    return (file.sha256, file.mode, file.bytes) if file else None

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from lifecycle.errors import UsageError
 
-_SPAN = re.compile(r"(\d{1,5})([smhdw])")
+_SPAN = re.compile(r"([0-9]{1,5})([smhdw])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
 
 

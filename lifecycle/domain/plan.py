@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
+from lifecycle.domain.visible import visible
 from lifecycle.errors import CapctlError
 
 T = TypeVar("T")
@@ -58,7 +59,7 @@ class Plan:
         if self.undo:
             lines += ["  if what was tried proves bad:"]
             lines += [f"  - {step.describe()}" for step in self.undo]
-        return "\n".join(lines)
+        return "\n".join(map(visible, lines))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

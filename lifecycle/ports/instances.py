@@ -51,19 +51,17 @@ class BootRequest:
 
 
 class Instances(Protocol):
-    """Errors: `Denied`, `Inconclusive("no-capacity" | "aws-throttled")`."""
+    """Errors: `Denied`, `Inconclusive("no-capacity" | "aws-throttled")`, `CapctlError("aws-unclear" | "aws-unreachable")`."""
 
     def inputs(self, models: ModelSet) -> Mapping[str, bytes]:
         """What an instance must read, by name, to check that its disk holds exactly the set."""
 
     def launch(self, request: BootRequest) -> str:
-        """Start one that checks its disk, reports and ends itself; its id. The same `token` never gives two."""
+        """Start one that checks its disk, reports and ends itself; its id. The same request never gives two: repeated, it
+        gives the id of the first, also when that one is over."""
 
     def state(self, instance_id: str) -> InstanceRecord:
         """What EC2 says of an instance now."""
-
-    def of_run(self, run_id: str) -> tuple[str, ...]:
-        """The ids of a run's instances that are not over."""
 
     def terminate(self, instance_id: str) -> None:
         """End it; repeating it changes nothing."""

@@ -228,8 +228,8 @@ def _checked_base(ports: Ports, target: Target, wanted: WantedAmi) -> AmiRecord:
     if missing := missing_objects(ports, target, distinct(wanted.models)):
         raise CapctlError(
             "object-missing",
-            f"Model `{missing[0].path}` is not in `{target.models_uri}`",
+            f"Model `{missing[0].file.path}` is {missing[0].why} in `{target.models_uri}`",
             hint="Run `capctl models push`, then bake again",
-            details=tuple(f"missing: {file.path}" for file in missing),
+            details=tuple(f"{one.why}: {one.file.path}" for one in missing),
         )
     return base

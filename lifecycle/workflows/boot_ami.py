@@ -14,11 +14,11 @@ from lifecycle.domain.moments import iso_text
 from lifecycle.domain.permissions import READ_OBJECTS
 from lifecycle.domain.place import Place
 from lifecycle.domain.run import Run
-from lifecycle.domain.waiting import Wait
+from lifecycle.domain.waiting import READ_BACK, Wait
 from lifecycle.errors import CapctlError, Interrupted, TimedOut
 from lifecycle.ports import Ports
 from lifecycle.ports.instances import BootRequest, InstanceRecord, InstanceState
-from lifecycle.ports.wait import wait_for
+from lifecycle.ports.wait import until_it_passes, wait_for
 from lifecycle.workflows.places import in_first_place
 
 # iam:PassRole is asked for with `ami.instance_profile` only.
@@ -34,16 +34,16 @@ BOOT_AMI = (
 )
 # What is left to a command whose wait is over, until nobody can be there any more.
 _MARGIN_S = 300
-# An instance that was started a moment ago may not be listed yet.
-_LISTED = Wait(shortest_s=0.5, longest_s=1.0, timeout_s=5.0)
+# These say nothing of what came of a launch; each other answer but an id refuses it.
+_UNCLEAR = frozenset({"aws-throttled", "aws-unclear", "aws-unreachable"})
 _MAY_RUN = frozenset({InstanceState.PENDING, InstanceState.RUNNING, InstanceState.UNKNOWN})
 
 
 def boot_ami(ports: Ports, target: Target, run: Run, ami_id: AmiId, models: ModelSet) -> BootReport:
     """What an instance of the AMI reports that compared its disk with `models`; when this ends, however, instance and objects are gone.
 
-    What cannot be removed is told. Raises `CapctlError("boot-failed")` when it ends without having checked,
-    `TimedOut("boot-timed-out")`, and `Inconclusive("no-capacity")` when it can be started nowhere.
+    What cannot be removed is told, as is that an instance may be there of which nobody was told. Raises `CapctlError("boot-failed")`
+    when it ends without having checked, `TimedOut("boot-timed-out")`, and `Inconclusive("no-capacity")` when it can be started nowhere.
     """
     boot = _Boot(ports=ports, target=target, run=run, ami_id=ami_id, models=models)
     try:
@@ -64,7 +64,7 @@ class _Boot:
     ami_id: AmiId
     models: ModelSet
     instance_id: str = ""
-    is_launching: bool = False
+    unanswered: BootRequest | None = None
     written: list[str] = field(default_factory=list)
 
     @property
@@ -105,11 +105,10 @@ class _Boot:
                 token=digest_of(f"{self.run.id} {self.ami_id} {place}".encode()).removeprefix("sha256:"),
             )
             try:
-                self.is_launching = True
                 self.instance_id = self.ports.instances.launch(request)
             except CapctlError as error:
-                # Any answer but an id says that there is no instance; a signal, or no answer, says nothing.
-                self.is_launching = isinstance(error, Interrupted) or error.code == "aws-unreachable"
+                if isinstance(error, Interrupted) or error.code in _UNCLEAR:
+                    self.unanswered = request
                 raise
             self.ports.ui.note(f"Instance {self.instance_id} ({place.instance_type}) reads its disk")
 
@@ -160,7 +159,7 @@ class _Boot:
     def remove(self) -> None:
         """End the instance and remove the objects; each that cannot be is told, and the others still go."""
         try:
-            for instance_id in self.started():
+            if instance_id := self.started():
                 self.ports.instances.terminate(instance_id)
                 if not (left := self.ports.instances.state(instance_id)).state.is_over:
                     self.ports.ui.warn(
@@ -178,20 +177,23 @@ class _Boot:
                     raise
                 self.ports.ui.warn(f"{error.message}; remove it by hand")
 
-    def started(self) -> tuple[str, ...]:
-        """The instance of this boot, also one whose id an interruption kept from being told."""
-        if self.instance_id or not self.is_launching:
-            return (self.instance_id,) if self.instance_id else ()
+    def started(self) -> str:
+        """The id of this boot's instance, also of one whose launch was not answered; "" where there is none.
 
-        def none_listed(_: tuple[str, ...]) -> TimedOut:
-            return TimedOut("boot-timed-out", "No instance of this run is listed", hint=self.where)
-
-        find = self.ports.instances.of_run
+        Such a launch is repeated: that gives the id of the instance that it made. If it made none, one is made and ended at once: only
+        then is it known that nothing is left.
+        """
+        request = self.unanswered
+        if self.instance_id or request is None:
+            return self.instance_id
+        launch, is_unclear = self.ports.instances.launch, lambda error: error.code in _UNCLEAR
         try:
-            return wait_for(lambda: find(self.run.id), bool, _LISTED, self.ports.clock, timed_out=none_listed)
-        except TimedOut:
-            return ()
+            return until_it_passes(lambda: launch(request), READ_BACK, self.ports.clock, may_pass=is_unclear)
+        except CapctlError as error:
+            if isinstance(error, Interrupted) or error.code in _UNCLEAR:
+                raise
+            return ""
 
     @property
     def where(self) -> str:
-        return f"look for instances tagged `{Tag.RUN}={self.run.id}`"
+        return f"an instance tagged `{Tag.RUN}={self.run.id}` may still run: `capctl ami sweep` ends it when its time is over"

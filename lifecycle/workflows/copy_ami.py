@@ -25,7 +25,7 @@ from lifecycle.workflows.wait_available import wait_named
 T = TypeVar("T")
 PERMISSIONS = {"ami copy": (*READ_AMIS, *READ_CHANNEL, "ec2:DescribeSnapshots", *FINISH)}
 
-_REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
+_REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]")
 # What a copy gets anew, or never: the run, the status, what was proven, and what was done to its source.
 _NOT_COPIED = {Tag.RUN, Tag.RUN_UNTIL, Tag.STATUS, Tag.VERIFIED, Tag.DISABLED_AT}
 

@@ -64,6 +64,11 @@ def require_up_to_date(ports: Ports) -> Digest:
             "lock-outdated",
             f"{ports.model_lock.name} does not say what `{ports.model_source.name}` holds",
             hint="Run `capctl models lock`",
-            details=changed_paths(former, models),
+            details=changed_paths(former, models) or _other_sources(former, models),
         )
     return models.digest
+
+
+def _other_sources(former: ModelSet, models: ModelSet) -> tuple[str, ...]:
+    before = {file.path: file for file in former.files}
+    return tuple(f"other source: {file.path}" for file in models.files if file != before.get(file.path))

@@ -42,8 +42,8 @@ class UploadModels:
         if left := missing_objects(self.ports, self.target, self.missing):
             raise CapctlError(
                 "object-missing",
-                f"Model `{left[0].path}` is not in `{self.target.models_uri}` after its upload",
-                hint="Run `capctl models push` again",
+                f"Model `{left[0].file.path}` is {left[0].why} in `{self.target.models_uri}` after its upload",
+                hint=f"Look with `capctl models verify` whether {self.ports.model_lock.name} is right, then run `capctl models push` again",
             )
 
     def _upload(self, file: ModelFile, advance: Advance) -> None:
@@ -61,7 +61,7 @@ class UploadModels:
 def plan_push(ports: Ports, target: Target) -> Plan:
     """A plan that uploads what the bucket lacks of the locked set; empty when it has it all."""
     models = locked(ports)
-    missing = missing_objects(ports, target, distinct(models))
+    missing = tuple(one.file for one in missing_objects(ports, target, distinct(models)))
     title = f"push model set {brief(models.digest)} to {target.models_uri}"
     if not missing:
         return Plan(title=title, because=f"{counted(len(models.files), 'file')} there, none missing")

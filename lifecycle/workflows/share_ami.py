@@ -16,9 +16,9 @@ from lifecycle.workflows.lookups import own_ami, proven_ami
 
 PERMISSIONS = {"ami share": (*READ_AMIS, *READ_CHANNEL, *READ_GRANTS, "ec2:DescribeSnapshots")}
 
-_ACCOUNT = re.compile(r"\d{12}")
-_ORGANIZATION = re.compile(r"arn:aws[a-z-]*:organizations::\d{12}:organization/o-[a-z0-9]{10,32}")
-_UNIT = re.compile(r"arn:aws[a-z-]*:organizations::\d{12}:ou/o-[a-z0-9]{10,32}/ou-[a-z0-9]{4,32}-[a-z0-9]{8,32}")
+_ACCOUNT = re.compile(r"[0-9]{12}")
+_ORGANIZATION = re.compile(r"arn:aws[a-z-]*:organizations::[0-9]{12}:organization/o-[a-z0-9]{10,32}")
+_UNIT = re.compile(r"arn:aws[a-z-]*:organizations::[0-9]{12}:ou/o-[a-z0-9]{10,32}/ou-[a-z0-9]{4,32}-[a-z0-9]{8,32}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

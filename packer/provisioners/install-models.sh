@@ -7,7 +7,9 @@ umask 022
 : "${MODEL_LIST:?}" "${MODEL_MARKER:?}" "${MODEL_ROOT:?}"
 # Beside the final place, so that the move into it is a rename; the set appears whole or not at all.
 incoming="$MODEL_ROOT.incoming"
-export MODEL_LIST incoming
+# Slower than 10 kB/s for so long is a connection that is dead, which nobody else would tell.
+STALL_S=${STALL_S:-60}
+export MODEL_LIST STALL_S incoming
 
 fail() {
   printf 'capctl-bake: %s: %s: %s\n' "$1" "$2" "$3" >&2
@@ -22,7 +24,8 @@ install_line() {
   mkdir -p "$(dirname "$target")"
   # The URL is a secret for a while: it goes through a pipe, where `ps` does not show it.
   printf 'url = "%s"\n' "$url" |
-    curl --fail --silent --show-error --location --retry 5 --retry-connrefused --output "$target" --config - ||
+    curl --fail --silent --show-error --location --retry 5 --retry-connrefused --connect-timeout 30 \
+      --speed-limit 10000 --speed-time "$STALL_S" --output "$target" --config - ||
     fail model-unreadable "$path" "curl ended with status $?"
   got=$(stat --format %s "$target")
   [ "$got" = "$bytes" ] || fail payload-mismatch "$path" "$got bytes, expected $bytes"

@@ -31,10 +31,6 @@ class Account:
     instances: Instances
     request: BootRequest
 
-    @property
-    def run_id(self) -> str:
-        return self.request.tags[Tag.RUN]
-
 
 @pytest.fixture(params=["fake", pytest.param("emulator", marks=pytest.mark.rehearsal)])
 def account(request: pytest.FixtureRequest) -> Account:
@@ -65,15 +61,13 @@ def test_inputs_hold_the_marker_of_the_set(account: Account) -> None:
     assert MODELS.marker() in account.instances.inputs(MODELS).values()
 
 
-def test_instance_is_of_its_run_until_it_is_terminated(account: Account) -> None:
+def test_instance_runs_until_it_is_terminated(account: Account) -> None:
     instances = account.instances
     instance_id = instances.launch(account.request)
     assert instances.state(instance_id).state is InstanceState.RUNNING
-    assert instances.of_run(account.run_id) == (instance_id,)
     for _ in range(2):
         instances.terminate(instance_id)
     assert instances.state(instance_id).state.is_over
-    assert instances.of_run(account.run_id) == ()
 
 
 def test_same_token_never_gives_two(account: Account) -> None:
@@ -81,9 +75,11 @@ def test_same_token_never_gives_two(account: Account) -> None:
     first = instances.launch(account.request)
     assert instances.launch(account.request) == first
     other = instances.launch(replace(account.request, token=uuid.uuid4().hex))
-    assert set(instances.of_run(account.run_id)) == {first, other}
+    assert other != first
     for instance_id in (first, other):
         instances.terminate(instance_id)
+    assert instances.launch(account.request) == first
+    assert instances.state(first).state.is_over
 
 
 def test_instance_that_nobody_knows_has_no_state_and_needs_no_end(account: Account) -> None:

@@ -4,7 +4,6 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from lifecycle.domain.ami import Tag
 from lifecycle.domain.digest import digest_of
 from lifecycle.domain.evidence import SCHEMA
 from lifecycle.domain.models import MARKER, ModelSet
@@ -53,10 +52,6 @@ class FakeInstances:
 
     def state(self, instance_id: str) -> InstanceRecord:
         return InstanceRecord(id=instance_id, state=self.states.get(instance_id, InstanceState.UNKNOWN), reason="")
-
-    def of_run(self, run_id: str) -> tuple[str, ...]:
-        of_run = (request for request in self.requests if request.tags.get(Tag.RUN) == run_id)
-        return tuple(name for request in of_run if not self.states[name := self._ids[request.token]].is_over)
 
     def terminate(self, instance_id: str) -> None:
         if instance_id in self.states:

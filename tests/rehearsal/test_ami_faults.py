@@ -123,7 +123,7 @@ def run_until_right(account: Account, action: Callable[[], object], failing: Fai
         with account.calls.watched(failing):
             action()
     except CapctlError as error:
-        if error.code not in {"aws-throttled", "aws-failed", "aws-unreachable"}:
+        if error.code not in {"aws-throttled", "aws-unclear", "aws-unreachable"}:
             raise
         action()
 

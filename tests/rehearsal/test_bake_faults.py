@@ -42,7 +42,7 @@ from tests.rehearsal.aws_faults import Call, Calls, Failing, Fault, early_reads,
 from tests.rehearsal.stage_parts import REGION, Aws, emulated_credentials
 
 pytestmark = [pytest.mark.rehearsal, pytest.mark.timeout(300)]
-_CODES = {"aws-throttled", "aws-failed", "aws-unreachable"}
+_CODES = {"aws-throttled", "aws-unclear", "aws-unreachable"}
 CONTENTS = {"models/age.onnx": b"age", "checkpoints/llava/weights.bin": b"weights"}
 
 

@@ -124,7 +124,7 @@ def test_login_that_ran_out_is_a_matter_of_credentials(project: Project, tmp_pat
 
 def test_aws_that_answers_nothing_or_nonsense_is_told_apart(project: Project, refuser: Refuser) -> None:
     refuser.status, refuser.body = 200, b"<html>"
-    for address, code in ((DEAD, "aws-unreachable"), (refuser.url, "aws-failed")):
+    for address, code in ((DEAD, "aws-unreachable"), (refuser.url, "aws-unclear")):
         with project.changed_config() as (_, target):
             target["endpoint_url"] = address
         project.fails(code, 1, "ami", "ls")

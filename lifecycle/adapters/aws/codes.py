@@ -11,6 +11,7 @@ class Kind(StrEnum):
     """What an error code says of a call."""
 
     NO_CAPACITY = auto()
+    CLOCK = auto()
     EXPIRED = auto()
     NO_CREDENTIALS = auto()
     DENIED = auto()
@@ -18,6 +19,7 @@ class Kind(StrEnum):
     TAKEN = auto()
     THROTTLED = auto()
     UNREACHABLE = auto()
+    UNCLEAR = auto()
     MISSING = auto()
 
 
@@ -25,6 +27,7 @@ _CODES: Mapping[str, Kind] = {
     code: kind
     for kind, codes in {
         Kind.NO_CAPACITY: "InsufficientInstanceCapacity InsufficientHostCapacity InsufficientCapacity SpotMaxPriceTooLow",
+        Kind.CLOCK: "RequestTimeTooSkewed RequestInTheFuture",
         Kind.EXPIRED: "ExpiredToken ExpiredTokenException InvalidIdentityToken InvalidIdentityTokenException RequestExpired"
         " TokenRefreshRequired",
         Kind.NO_CREDENTIALS: "NoCredentialProviders",
@@ -36,6 +39,8 @@ _CODES: Mapping[str, Kind] = {
         Kind.THROTTLED: "Throttling ThrottlingException ThrottledException RequestThrottled RequestThrottledException"
         " EC2ThrottledException RequestLimitExceeded BandwidthLimitExceeded TooManyRequestsException SlowDown"
         " ProvisionedThroughputExceededException",
+        Kind.UNCLEAR: "InternalError InternalFailure InternalServerError InternalServerErrorException ServerException"
+        " ServiceUnavailable ServiceUnavailableException Unavailable 500 502 503 504",
         Kind.MISSING: "404 NotFound NoSuchKey NoSuchBucket NoSuchEntity ParameterNotFound ResourceNotFoundException"
         " InvalidAMIID.Unavailable InvalidAMIID.Malformed",
     }.items()
@@ -46,6 +51,8 @@ _QUOTED = re.compile(r"\b([A-Z][A-Za-z0-9]+(?:\.[A-Za-z]+)?)(?=: |\) when callin
 # What is said without a code.
 _SAID: Mapping[Kind, re.Pattern[str]] = {
     Kind.NO_CAPACITY: re.compile(r"Unsupported: .*Availability Zone"),
+    # The code beside it, `SignatureDoesNotMatch`, is that of a wrong secret key too.
+    Kind.CLOCK: re.compile(r"Signature expired: |Signature not yet current: "),
     Kind.EXPIRED: re.compile(r"SSO session .*(?:expired|invalid)"),
     Kind.NO_CREDENTIALS: re.compile(
         r"[Nn]o valid credential sources|no EC2 IMDS role found|Unable to locate credentials"
@@ -64,17 +71,26 @@ _TOLD: Mapping[Kind, CapctlError] = {
         "AWS has no capacity for DOING",
         hint="Set another instance type or subnet in capctl.yaml, or try later",
     ),
+    Kind.CLOCK: Denied(
+        "clock-wrong",
+        "By the clock of this machine AWS refused DOING",
+        hint="Set the clock, for example with `timedatectl set-ntp true`, then run the command again",
+    ),
     Kind.EXPIRED: Denied(
         "credentials-expired",
         "The AWS credentials expired while DOING",
-        hint="Log in again, for example `aws sso login`",
+        hint="Log in again, for example `aws sso login`; if that changes nothing, set the clock of this machine",
     ),
     Kind.NO_CREDENTIALS: Denied(
         "credentials-missing",
         "No AWS credentials were found while DOING",
         hint="Set AWS_PROFILE, or log in with `aws sso login`",
     ),
-    Kind.DENIED: Denied("permission-denied", "AWS refused DOING", hint="Compare the role with docs/iam.md"),
+    Kind.DENIED: Denied(
+        "permission-denied",
+        "AWS refused DOING",
+        hint="Compare the role with docs/iam.md; if AWS speaks of a signature, check the secret key",
+    ),
     Kind.LIMIT: CapctlError(
         "quota-reached",
         "A quota of the account stands against DOING",
@@ -94,6 +110,11 @@ _TOLD: Mapping[Kind, CapctlError] = {
         "aws-unreachable",
         "AWS did not answer while DOING",
         hint="Check the network, the region and `endpoint_url` of the target",
+    ),
+    Kind.UNCLEAR: CapctlError(
+        "aws-unclear",
+        "AWS did not say what came of DOING",
+        hint="Run the command again in a minute; if the target has an `endpoint_url`, check that AWS's API answers there",
     ),
 }
 _OTHER = CapctlError(
@@ -121,6 +142,11 @@ def kind_in(text: str) -> Kind | None:
         kind for kind, said in _SAID.items() if said.search(text)
     }
     return next((kind for kind in _TOLD if kind in kinds), None)
+
+
+def kind_of_answer(code: str, message: str) -> Kind | None:
+    """What AWS's `code` and its words for it say."""
+    return Kind.CLOCK if _SAID[Kind.CLOCK].search(message) else kind_of(code)
 
 
 def failed_call(kind: Kind | None, doing: str, *, why: str = "", details: tuple[str, ...] = ()) -> CapctlError:

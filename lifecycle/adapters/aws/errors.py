@@ -18,7 +18,7 @@ from botocore.exceptions import (
 )
 from botocore.parsers import ResponseParserError
 
-from lifecycle.adapters.aws.codes import Kind, failed_call, kind_of
+from lifecycle.adapters.aws.codes import Kind, failed_call, kind_of, kind_of_answer
 
 
 def error_code(error: ClientError) -> str:
@@ -44,6 +44,8 @@ def translated(doing: str) -> Iterator[None]:
         raise failed_call(Kind.UNREACHABLE, doing, why=str(error)) from error
     except ClientError as error:
         code, message = error_code(error), str(error.response.get("Error", {}).get("Message") or "no message")
-        raise failed_call(kind_of(code), doing, why=f"`{code}`, {message}") from error
-    except (BotoCoreError, ResponseParserError) as error:
+        raise failed_call(kind_of_answer(code, message), doing, why=f"`{code}`, {message}") from error
+    except ResponseParserError as error:
+        raise failed_call(Kind.UNCLEAR, doing, why="its answer cannot be read") from error
+    except BotoCoreError as error:
         raise failed_call(None, doing, why=str(error)) from error

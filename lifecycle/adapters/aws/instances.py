@@ -11,14 +11,12 @@ from botocore.exceptions import ClientError
 import packer
 from lifecycle.adapters.aws.errors import is_missing, translated
 from lifecycle.adapters.aws.session import AwsSession
-from lifecycle.domain.ami import Tag
 from lifecycle.domain.models import ModelSet
 from lifecycle.ports.instances import BootRequest, InstanceRecord, InstanceState
 from packer.boot import BootVariables
 from packer.variables import ModelDownload, model_list
 
 _CHECK, _LIST, _MARKER = "check.sh", "models.tsv", "model-set.json"
-_NOT_OVER = [state.value for state in InstanceState if not state.is_over and state is not InstanceState.UNKNOWN]
 
 
 class Ec2Instances:
@@ -85,20 +83,6 @@ class Ec2Instances:
             state=InstanceState(found.get("State", {}).get("Name", "")),
             reason=(found.get("StateReason") or {}).get("Message", ""),
         )
-
-    def of_run(self, run_id: str) -> tuple[str, ...]:
-        filters = [
-            {"Name": f"tag:{Tag.RUN}", "Values": [run_id]},
-            {"Name": "instance-state-name", "Values": _NOT_OVER},
-        ]
-        with translated(f"looking for the instances of run `{run_id}`"):
-            pages = self._ec2.get_paginator("describe_instances").paginate(Filters=filters)
-            return tuple(
-                instance["InstanceId"]
-                for page in pages
-                for reservation in page["Reservations"]
-                for instance in reservation["Instances"]
-            )
 
     def terminate(self, instance_id: str) -> None:
         with translated(f"terminating instance `{instance_id}`"):

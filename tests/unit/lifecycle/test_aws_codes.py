@@ -24,6 +24,12 @@ MESSAGES = [
         " InsufficientInstanceCapacity: We currently do not have sufficient g5.xlarge capacity",
         Kind.NO_CAPACITY,
     ),
+    (
+        "SignatureDoesNotMatch: Signature expired: 20261121T150702Z is now earlier than 20261121T160702Z\n\tstatus code: 403",
+        Kind.CLOCK,
+    ),
+    ("SignatureDoesNotMatch: The request signature we calculated does not match", Kind.DENIED),
+    ("RequestTimeTooSkewed: The difference between the request time and the current time is too large.", Kind.CLOCK),
     ("ExpiredToken: The security token included in the request is expired\n\tstatus code: 403", Kind.EXPIRED),
     ("Error querying AMI: RequestExpired: Request has expired.\n\tstatus code: 400, request id: 1f2e", Kind.EXPIRED),
     (
@@ -125,6 +131,7 @@ def test_each_service_has_its_own_word_for_missing(code: str) -> None:
     ("kind", "code", "exit_code"),
     [
         (Kind.NO_CAPACITY, "no-capacity", ExitCode.INCONCLUSIVE),
+        (Kind.CLOCK, "clock-wrong", ExitCode.DENIED),
         (Kind.EXPIRED, "credentials-expired", ExitCode.DENIED),
         (Kind.NO_CREDENTIALS, "credentials-missing", ExitCode.DENIED),
         (Kind.DENIED, "permission-denied", ExitCode.DENIED),
@@ -132,6 +139,7 @@ def test_each_service_has_its_own_word_for_missing(code: str) -> None:
         (Kind.TAKEN, "name-taken", ExitCode.FAILED),
         (Kind.THROTTLED, "aws-throttled", ExitCode.INCONCLUSIVE),
         (Kind.UNREACHABLE, "aws-unreachable", ExitCode.FAILED),
+        (Kind.UNCLEAR, "aws-unclear", ExitCode.FAILED),
         (Kind.MISSING, "aws-failed", ExitCode.FAILED),
         (None, "aws-failed", ExitCode.FAILED),
     ],

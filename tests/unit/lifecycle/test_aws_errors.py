@@ -12,8 +12,8 @@ from lifecycle.adapters.aws.errors import translated
 from lifecycle.errors import CapctlError, ExitCode
 
 
-def refusal(code: str) -> exceptions.ClientError:
-    return exceptions.ClientError({"Error": {"Code": code, "Message": "no"}}, "Operation")
+def refusal(code: str, message: str = "no") -> exceptions.ClientError:
+    return exceptions.ClientError({"Error": {"Code": code, "Message": message}}, "Operation")
 
 
 @pytest.mark.parametrize(
@@ -25,6 +25,11 @@ def refusal(code: str) -> exceptions.ClientError:
         (exceptions.TokenRetrievalError(provider="sso", error_msg="x"), "credentials-expired", ExitCode.DENIED),
         (exceptions.CredentialRetrievalError(provider="p", error_msg="x"), "credentials-expired", ExitCode.DENIED),
         (refusal("ExpiredTokenException"), "credentials-expired", ExitCode.DENIED),
+        (
+            refusal("SignatureDoesNotMatch", "Signature expired: 2026 is now earlier than 2027"),
+            "clock-wrong",
+            ExitCode.DENIED,
+        ),
         (refusal("UnauthorizedOperation"), "permission-denied", ExitCode.DENIED),
         (refusal("InsufficientInstanceCapacity"), "no-capacity", ExitCode.INCONCLUSIVE),
         (refusal("ThrottlingException"), "aws-throttled", ExitCode.INCONCLUSIVE),
@@ -33,7 +38,9 @@ def refusal(code: str) -> exceptions.ClientError:
         (refusal("Odd"), "aws-failed", ExitCode.FAILED),
         (exceptions.EndpointConnectionError(endpoint_url="http://x"), "aws-unreachable", ExitCode.FAILED),
         (exceptions.ConnectionClosedError(endpoint_url="http://x"), "aws-unreachable", ExitCode.FAILED),
-        (ResponseParserError("not XML"), "aws-failed", ExitCode.FAILED),
+        (ResponseParserError("not XML"), "aws-unclear", ExitCode.FAILED),
+        (refusal("InternalError"), "aws-unclear", ExitCode.FAILED),
+        (refusal("503"), "aws-unclear", ExitCode.FAILED),
     ],
 )
 def test_each_kind_of_error_has_its_code_and_a_hint(error: Any, code: str, exit_code: ExitCode) -> None:

@@ -45,6 +45,14 @@ def test_bake_refuses_before_an_instance_starts(tmp_path: Path) -> None:
     error = failure_of(scene)
     assert error.code == "object-missing"
     assert error.details == ("missing: checkpoints/llava/weights.bin", "missing: models/age.onnx")
+
+
+def test_object_that_proves_nothing_is_told_from_one_that_is_missing(scene: Scene) -> None:
+    uri = next(uri for uri, (data, _) in scene.objects.stored.items() if data == b"age")
+    scene.objects.stored[uri] = (b"age", "")
+    error = failure_of(scene)
+    assert error.code == "object-missing"
+    assert error.details == ("there, but without a SHA-256 that proves it: models/age.onnx",)
     assert scene.baker.requests == []
 
 

@@ -17,7 +17,7 @@ from lifecycle.domain.place import Place
 from lifecycle.domain.proof import Level
 from lifecycle.domain.run import Run
 from lifecycle.errors import CapctlError, Denied, Inconclusive, Interrupted, TimedOut
-from lifecycle.ports.instances import InstanceState
+from lifecycle.ports.instances import BootRequest, InstanceState
 from lifecycle.workflows.boot_ami import boot_ami
 from lifecycle.workflows.execute import execute
 from lifecycle.workflows.verify_ami import AmiReport, verify_ami, verify_by_boot
@@ -130,17 +130,49 @@ def test_refused_launch_looks_for_no_instance(scene: Scene) -> None:
     assert left(scene) == ([], [])
 
 
-@pytest.mark.parametrize(
-    "error",
-    [Interrupted("interrupted", "The command was interrupted"), CapctlError("aws-unreachable", "No answer")],
-    ids=["interrupted", "unreachable"],
-)
+UNANSWERED = [
+    Interrupted("interrupted", "The command was interrupted"),
+    CapctlError("aws-unreachable", "No answer"),
+    CapctlError("aws-unclear", "An internal error"),
+    Inconclusive("aws-throttled", "Refused, but the attempt before that was not answered"),
+]
+
+
+@pytest.mark.parametrize("error", UNANSWERED, ids=[error.code for error in UNANSWERED])
 def test_instance_whose_id_nobody_was_told_is_found_and_ended(scene: Scene, error: CapctlError) -> None:
     ami = scene.bake()
     scene.ports.instances.interrupted = error
     assert failure_of(scene, ami.id) is error
     assert scene.ports.instances.requests
     assert left(scene) == ([], [])
+
+
+def test_instance_that_may_be_left_is_told_with_its_run_and_the_command_that_ends_it(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ami = scene.bake()
+
+    def launch(_: BootRequest) -> str:
+        raise CapctlError("aws-unclear", "An internal error")
+
+    monkeypatch.setattr(scene.ports.instances, "launch", launch)
+    assert failure_of(scene, ami.id).code == "aws-unclear"
+    (told,) = (line for line in scene.ports.ui.lines if "capctl ami sweep" in line)
+    assert f"{Tag.RUN}={RUN.id}" in told
+
+
+def test_unanswered_launch_that_is_refused_when_repeated_left_nothing(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ami = scene.bake()
+    answers = [CapctlError("aws-unreachable", "No answer"), Inconclusive("no-capacity", "AWS has no capacity")]
+
+    def launch(_: BootRequest) -> str:
+        raise answers.pop(0)
+
+    monkeypatch.setattr(scene.ports.instances, "launch", launch)
+    assert failure_of(scene, ami.id).code == "aws-unreachable"
+    assert not any("sweep" in line for line in scene.ports.ui.lines)
 
 
 def test_instance_that_never_reports_is_ended_in_time(scene: Scene) -> None:

@@ -19,6 +19,15 @@ def test_columns_of_a_table_are_as_wide_as_their_widest_cell() -> None:
     assert table(("id", "size"), []) == "id  size"
 
 
+def test_row_is_one_line_and_drives_no_terminal_whatever_its_cells_hold() -> None:
+    shown = table(("by", "why"), [("eve\n2  ami-0bad0bad", "\x1b]0;owned\x07\u2028"), ("bob", "ok")])
+    assert shown.splitlines() == [
+        "by                    why",
+        r"eve\n2  ami-0bad0bad  \x1b]0;owned\x07\u2028",
+        "bob                   ok",
+    ]
+
+
 @pytest.mark.parametrize(
     ("width", "expected"),
     [

@@ -49,7 +49,12 @@ def test_every_key_is_described(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("wrong", "option"),
-    [({"project": "Shop 1"}, "project"), ({"account": "1"}, "account"), ({"region": "moon"}, "region")],
+    [
+        ({"project": "Shop 1"}, "project"),
+        ({"account": "1"}, "account"),
+        ({"account": "\uff11" * 12}, "account"),
+        ({"region": "moon"}, "region"),
+    ],
 )
 def test_values_that_do_not_fit_are_refused_by_option(wrong: dict[str, str], option: str) -> None:
     given = {"project": "shop", "target": "dev", "account": "012345670123", "region": "eu-central-1"} | wrong

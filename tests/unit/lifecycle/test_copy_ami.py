@@ -242,7 +242,7 @@ def test_dry_run_shows_all_regions_as_one_plan(scene: Scene, source: AmiRecord) 
     assert scene.ports.amis_in(WEST).by_name(source.name) is None
 
 
-@pytest.mark.parametrize("text", ["us-west-2", "nonsense", "EU-WEST-1", "eu-west-1 ", ""])
+@pytest.mark.parametrize("text", ["us-west-2", "nonsense", "EU-WEST-1", "eu-west-1 ", "eu-west-\uff11", ""])
 def test_region_is_another_one_of_aws(scene: Scene, text: str) -> None:
     with pytest.raises(CapctlError) as failed:
         parse_regions([WEST, text], scene.target)

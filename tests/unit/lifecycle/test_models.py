@@ -163,21 +163,46 @@ def test_file_outside_the_three_folders_is_named(scene: Scene) -> None:
     assert "README.md" in failure(lambda: plan_lock(scene.ports)).message
 
 
-@pytest.mark.parametrize("linked", ["models/dangling", "models/folder"])
-def test_link_that_is_no_file_is_named(scene: Scene, linked: str) -> None:
-    aim = scene.folder / "models" / ("gone" if linked.endswith("dangling") else "checkpoints")
-    (scene.folder / "models" / linked).symlink_to(aim)
+@pytest.mark.parametrize(
+    ("linked", "aim"),
+    [("models/dangling", "models/gone"), ("models/folder", "models/checkpoints"), ("models/outside.onnx", "outside")],
+)
+def test_link_that_is_no_file_of_the_source_is_named(scene: Scene, linked: str, aim: str) -> None:
+    (scene.folder / "outside").write_bytes(b"outside")
+    (scene.folder / "models" / linked).symlink_to(scene.folder / aim)
     error = failure(lambda: plan_lock(scene.ports))
     assert error.code == "model-not-a-file"
     assert linked in error.message
 
 
-def test_link_to_a_file_counts_as_the_file(scene: Scene) -> None:
-    (scene.folder / "weights").write_bytes(b"linked")
-    (scene.folder / "models/models/linked.onnx").symlink_to(scene.folder / "weights")
+def test_link_to_a_file_of_the_source_counts_as_the_file(scene: Scene) -> None:
+    (scene.folder / "models/models/linked.onnx").symlink_to(Path("age.onnx"))
     scene.run(plan_lock(scene.ports))
-    sizes = {file.path: file.bytes for file in locked(scene.ports).files}
-    assert sizes["models/linked.onnx"] == 6
+    files = {file.path: file for file in locked(scene.ports).files}
+    assert files["models/linked.onnx"].sha256 == files["models/age.onnx"].sha256
+
+
+def test_size_that_is_not_the_files_is_named_with_its_path(locked_scene: Scene) -> None:
+    locked_scene.edit_lock(lambda text: text.replace("bytes: 3", "bytes: 4"))
+    wrong = ("changed: models/age.onnx: 3 bytes, locked as 4",)
+    assert verify_models(locked_scene.ports).problems == wrong
+    assert failure(lambda: require_up_to_date(locked_scene.ports)).details == wrong
+
+
+def test_push_of_a_wrong_size_sends_to_the_check_of_the_lock(locked_scene: Scene) -> None:
+    locked_scene.edit_lock(lambda text: text.replace("bytes: 3", "bytes: 4"))
+    error = failure_of_push(locked_scene)
+    assert "`models/age.onnx` is there, but with 3 bytes, and not 4 as in the lock," in error.message
+    assert "capctl models verify" in error.hint
+
+
+def test_lock_check_names_the_file_that_comes_from_elsewhere_now(tmp_path: Path) -> None:
+    objects = FakeObjects("source")
+    objects.stored = {f"s3://source/v1/{path}": (data, "") for path, data in FILES.items()}
+    scene = Scene(tmp_path, BucketSource(objects, "s3://source/v1", exclude=()))
+    scene.run(plan_lock(scene.ports))
+    scene.edit_lock(lambda text: text.replace("v1/models/age.onnx", "v0/models/age.onnx"))
+    assert failure(lambda: require_up_to_date(scene.ports)).details == ("other source: models/age.onnx",)
 
 
 def test_verify_names_missing_changed_and_extra_files(locked_scene: Scene) -> None:

@@ -82,6 +82,7 @@ def test_ami_under_the_default_key_is_not_shareable(scene: Scene, ami: AmiRecord
         ({}, "grant-missing"),
         ({"accounts": ["all"]}, "grant-invalid"),
         ({"accounts": ["2109-8765-4321"]}, "grant-invalid"),
+        ({"accounts": ["\uff12" * 12]}, "grant-invalid"),
         ({"accounts": ["123456789012"]}, "grant-invalid"),
         ({"organizations": ["o-abcdefghij"]}, "grant-invalid"),
         ({"units": [str(ORGANIZATION)]}, "grant-invalid"),

@@ -129,6 +129,17 @@ def test_yes_answers_without_asking() -> None:
     assert stream.text == ""
 
 
+def test_text_of_others_does_not_drive_the_terminal() -> None:
+    stream = Terminal(terminal=False)
+    ui, text = _ui(stream, verbosity=1), "AMI \x1b[2J\x9b1A\r\u202e"
+    for say in (ui.note, ui.detail, ui.warn):
+        say(text)
+    with ui.step(text) as report:
+        report.done(text)
+    assert [line.count(r"AMI \x1b[2J\x9b1A\r\u202e") for line in stream.text.splitlines()] == [1, 1, 1, 1, 2]
+    assert all(character.isprintable() for character in stream.text.replace("\n", ""))
+
+
 def test_digests_are_short_in_every_line() -> None:
     stream = Terminal(terminal=False)
     ui, digest = _ui(stream), f"sha256:{'0123456789abcdef' * 4}"

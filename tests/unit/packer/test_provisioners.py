@@ -8,7 +8,10 @@ import os
 import shutil
 import stat
 import subprocess
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Event, Thread
 
 import pytest
 
@@ -35,6 +38,7 @@ class Instance:
         self.root = folder / "opt/dl-models"
         self.remote = folder / "remote"
         self.list = folder / "models.tsv"
+        self.environment: dict[str, str] = {}
         self.remote.mkdir()
         (folder / "marker.json").write_text('{"schema":"capctl.model-set/1"}\n')
         for data in CONTENTS.values():
@@ -61,6 +65,7 @@ class Instance:
             "INSTANCE_ID": "i-0123456789abcdef0",
             "DISK": str(self.folder),
             "BOOTED": "yes" if booted else "",
+            **self.environment,
         }
         return subprocess.run(["bash", str(script)], capture_output=True, text=True, check=False, env=environment)
 
@@ -74,6 +79,34 @@ class Instance:
         done = self.run(INSTALL)
         assert done.returncode == 0, done.stderr
         return self
+
+
+@pytest.fixture
+def server() -> Iterator[ThreadingHTTPServer]:
+    """Serves files of this machine; in its first answer it stops half-way, and its connection stays open."""
+    answers, ended = [], Event()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            data = Path(self.path).read_bytes()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            answers.append(self.path)
+            self.wfile.write(data[: len(data) // 2] if len(answers) == 1 else data)
+            if len(answers) == 1:
+                ended.wait()
+
+        def log_message(self, *_: object) -> None: ...
+
+    found = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = Thread(target=found.serve_forever)
+    thread.start()
+    yield found
+    ended.set()
+    found.shutdown()
+    found.server_close()
+    thread.join()
 
 
 @pytest.fixture
@@ -118,6 +151,17 @@ def test_install_names_the_file_that_cannot_be_downloaded(instance: Instance) ->
     done = instance.run(INSTALL)
     assert done.returncode != 0
     assert "capctl-bake: model-unreadable: models/age v1.onnx: curl ended with status" in done.stderr
+
+
+def test_install_gives_up_a_download_that_stands_still_and_tries_again(
+    instance: Instance, server: ThreadingHTTPServer
+) -> None:
+    path, *_ = CONTENTS
+    rows = instance.list.read_text().splitlines(keepends=True)
+    rows[0] = rows[0].replace("file://", f"http://127.0.0.1:{server.server_port}")
+    instance.list.write_text("".join(rows))
+    instance.environment["STALL_S"] = "1"
+    assert (instance.installed().root / path).read_bytes() == CONTENTS[path]
 
 
 def test_validate_reports_what_it_read(instance: Instance) -> None:
