@@ -9,15 +9,17 @@ import click
 from lifecycle.cli import ami_removal_documents
 from lifecycle.cli.context import Invocation, dry_run_option, pass_invocation, reason_option, yes_option
 from lifecycle.cli.render import table
-from lifecycle.domain.measures import age_text, counted, size_text
+from lifecycle.domain.measures import age_text, counted, first_few, size_text
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from lifecycle.domain.ami import SnapshotRecord
     from lifecycle.domain.plan import Done
+    from lifecycle.domain.retention import SnapshotVerdict, Verdict
     from lifecycle.workflows.prune import Pruning
 
+_REASONS = 3  # reasons for one AMI that are told; the document has all
 _NAMED = 5  # stray snapshots that are named; the document has all
 
 
@@ -66,12 +68,12 @@ def _text(pruning: Pruning, done: Done | None, now: datetime) -> str:
             age_text(one.ami.age(now)),
             one.fate,
             one.cost,
-            outcomes.get(one.ami.id, "; ".join(one.reasons)),
+            outcomes.get(one.ami.id) or _why(one),
         )
         for one in pruning.verdicts
     ]
     rows += [
-        (one.snapshot.id, "-", one.fate, one.cost, outcomes.get(one.snapshot.id, "; ".join(one.reasons)))
+        (one.snapshot.id, "-", one.fate, one.cost, outcomes.get(one.snapshot.id) or _why(one))
         for one in pruning.orphans
     ]
     strays = (_strays(pruning.strays),) if pruning.strays else ()
@@ -84,6 +86,11 @@ def _text(pruning: Pruning, done: Done | None, now: datetime) -> str:
     )
 
 
+def _why(verdict: Verdict | SnapshotVerdict) -> str:
+    reasons, more = verdict.reasons[:_REASONS], len(verdict.reasons) - _REASONS
+    return "; ".join((*reasons, counted(more, "more reason")) if more > 0 else reasons)
+
+
 def _strays(snapshots: tuple[SnapshotRecord, ...]) -> str:
     """What belongs to nobody, in one line; no command of capctl removes it."""
     from lifecycle.domain.cost import monthly_usd
@@ -94,5 +101,5 @@ def _strays(snapshots: tuple[SnapshotRecord, ...]) -> str:
     return (
         f"Nobody's: {counted(len(names), 'snapshot')} without tags, of AMIs that are gone, "
         f"{'<= ' if cost.is_upper_bound else ''}{size_text(stored)}, {cost} per month; look at them in EC2: "
-        f"{', '.join(names[:_NAMED])}{', …' if len(names) > _NAMED else ''}"
+        f"{first_few(names, most=_NAMED)}"
     )

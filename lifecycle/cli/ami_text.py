@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from lifecycle.cli.render import fields, table, time_text
 from lifecycle.domain.ami import AmiState, Tag
-from lifecycle.domain.digest import brief
 from lifecycle.domain.measures import age_text, counted, size_text
+from lifecycle.domain.usage import kinds_text
 
 if TYPE_CHECKING:
     from lifecycle.domain.ami import AmiRecord, Grant, SnapshotRecord
@@ -65,7 +65,7 @@ def ami_details(found: AmiDetails) -> str:
         ("deprecated", time_text(ami.deprecated_at)),
         ("protected", ami.is_protected),
     )
-    return "\n".join((brief(fields(pairs)), *_files(found.files)))
+    return "\n".join((fields(pairs), *_files(found.files)))
 
 
 def _status(ami: AmiRecord) -> str:
@@ -75,8 +75,8 @@ def _status(ami: AmiRecord) -> str:
 
 def _users(uses: tuple[Use, ...], unread: tuple[Unread, ...]) -> str:
     """`?` stands for what may be missing."""
-    named = [f"{use.kind} {use}" for use in uses]
-    return ", ".join([*named, "?"] if unread else named) or "-"
+    kinds = kinds_text(uses)
+    return "; ".join([*kinds, "?"] if unread else kinds) or "-"
 
 
 def _grants(grants: frozenset[Grant] | None) -> str:

@@ -130,8 +130,8 @@ def test_unused_ami_goes_in_two_phases(one: AmiRecord, fate: Fate) -> None:
         (ami(), world(channels={"prod": [ami().id]}), "channel prod names it"),
         (ami(), world(channels={"prod": [ami(2).id, ami(2).id, ami(3).id, ami().id]}), "among the last 3 of channel prod"),
         (ami(), world(unread=[Unread(source="instances", why="no")]), "not known whether it is used: instances could not be read"),
-        (ami(), world(uses=[Use(ami_id=ami().id, kind="instance", name="i-1", detail="stopped")]), "used by 1 instance: i-1 (stopped)"),
-        (ami(), world(uses=[Use(ami_id=ami().snapshot_ids[0], kind="launch template", name="lt")]), "used by 1 launch template: lt"),
+        (ami(), world(uses=[Use(ami_id=ami().id, kind="instance", name="i-1", detail="stopped")]), "used by instance i-1 (stopped)"),
+        (ami(), world(uses=[Use(ami_id=ami().snapshot_ids[0], kind="launch template", name="lt")]), "used by launch template lt"),
     ],
 )  # fmt: skip
 def test_ami_stays_and_the_reason_is_told(one: AmiRecord, around: World, reason: str) -> None:

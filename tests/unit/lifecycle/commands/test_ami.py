@@ -147,7 +147,7 @@ ami                    status    age  size    per month  used by
         change=lambda world: world.ports.amis.change(AmiId(AMI), state=AmiState.DISABLED),
         text=f"""\
 ami                    status                  age  size    per month  used by
-{AMI}  smoke-passed, disabled  0m   30 GiB  <= $1.50   release {{release}} (active), channel candidate""",
+{AMI}  smoke-passed, disabled  0m   30 GiB  <= $1.50   release {{release}} (active); channel candidate""",
     ),
     Case(
         words="ami ls",
@@ -155,7 +155,7 @@ ami                    status                  age  size    per month  used by
         change=lose_releases,
         text=f"""\
 ami                    status    age  size    per month  used by
-{AMI}  verified  0m   30 GiB  <= $1.50   channel candidate, ?""",
+{AMI}  verified  0m   30 GiB  <= $1.50   channel candidate; ?""",
         document={"unread": [{"source": "releases", "why": "The state cannot be read"}]},
         said="warning: What uses an AMI may be missing: releases: The state cannot be read",
     ),
@@ -209,7 +209,7 @@ model files the same (1 file, 3 B -> 1 file, 3 B)""",
         words=f"ami show {AMI}",
         given=BAKED,
         change=use_it,
-        text=SHOWN.replace("channel candidate", "channel candidate, instance i-1, ?").replace("nobody", "210987654321"),
+        text=SHOWN.replace("channel candidate", "channel candidate; instance i-1; ?").replace("nobody", "210987654321"),
         document={
             "shared_with": {"accounts": ["210987654321"], "organizations": [], "units": [], "public": False},
             "unread": [{"source": "parameters", "why": "AWS refused reading parameters"}],
