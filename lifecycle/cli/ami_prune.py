@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -55,7 +56,9 @@ def command(invocation: Invocation, applies: bool, max_deletions: int, dry_run: 
     if not dry_run:
         now, failure = app.clock.now(), unproven(pruning, done)
         document = ami_removal_documents.ami_prune(pruning, done, now=now)
-        invocation.emit("capctl.ami-prune/1", document, lambda: _text(pruning, done, now), failure=failure)
+        nothing = f"Project `{app.target.project}` has no AMIs in {app.target.region}"
+        text = partial(_text, pruning, done, now)
+        invocation.emit("capctl.ami-prune/1", document, text, nothing=nothing, failure=failure)
 
 
 def _text(pruning: Pruning, done: Done | None, now: datetime) -> str:
@@ -78,7 +81,7 @@ def _text(pruning: Pruning, done: Done | None, now: datetime) -> str:
     ]
     strays = (_strays(pruning.strays),) if pruning.strays else ()
     if not rows:
-        return "\n".join(("There are no AMIs", *strays))
+        return "\n".join(strays)
     saved = f"{pruning.saved} per month saved by what goes now, {pruning.saved_later} by what goes after the grace"
     next_time = () if done or not pruning.plan.steps else ("Nothing was changed; run again with `--apply`",)
     return "\n".join(

@@ -91,11 +91,13 @@ class Invocation:
         document: Mapping[str, Any],
         text: Callable[[], str] | str,
         *,
+        nothing: str = "",
         failure: CapctlError | None = None,
     ) -> None:
         """Print the result on stdout: the document with its schema name under `-o json`, else `text`.
 
-        `failure` is what the result amounts to, if it amounts to one; it is raised after the result was printed.
+        `nothing` is told instead of an empty text. `failure` is what the result amounts to, if it amounts to one; it is raised after
+        the result was printed.
         """
         if self.output == "json":
             import json
@@ -105,6 +107,8 @@ class Invocation:
             rendered = text if isinstance(text, str) else text()
             if rendered:
                 click.echo(rendered)
+            elif nothing:
+                self.terminal.note(nothing)
         if failure:
             failure.is_answered = True
             raise failure
