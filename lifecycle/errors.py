@@ -120,7 +120,7 @@ ERROR_CODES: dict[str, str] = {
     "account-mismatch": "the credentials belong to another account than the target's",
     "ami-failed": "AWS ended an AMI in a state it cannot leave",
     "ami-foreign": "an AMI was named that does not belong to the target's project",
-    "ami-id-invalid": "the text is not an AMI id",
+    "ami-id-invalid": "the text is not an AMI id, or neither an AMI id nor the name of a channel",
     "ami-in-use": "an AMI that was to be withdrawn is in use",
     "ami-missing": "there is no such AMI, or none that fits",
     "ami-name-taken": "another AMI has the name that a bake or a copy needs",

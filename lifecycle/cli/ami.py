@@ -67,7 +67,12 @@ def bake(invocation: Invocation, force: bool, from_status: str, dry_run: bool) -
 
 
 @command.command("ls")
-@click.option("--status", type=click.Choice([status.value for status in AmiStatus]), help="Only AMIs of this status.")
+@click.option(
+    "--status",
+    # What is deregistered is not listed any more.
+    type=click.Choice([status.value for status in AmiStatus if status is not AmiStatus.DEREGISTERED]),
+    help="Only AMIs of this status.",
+)
 @pass_invocation
 def list_(invocation: Invocation, status: str | None) -> None:
     """List the project's AMIs, newest first, with age, cost per month, and the releases and channels that name them."""
@@ -76,7 +81,11 @@ def list_(invocation: Invocation, status: str | None) -> None:
     app = invocation.app
     with app.ui.step("read the AMIs, the releases and the channels"):
         found = list_amis(app, app.target, status=AmiStatus(status) if status else None)
-    invocation.emit("capctl.ami-list/1", ami_documents.ami_list(found), lambda: ami_text.ami_table(found))
+    nothing = (
+        f"Project `{app.target.project}` has no AMIs{f' that are `{status}`' if status else ''} in {app.target.region}"
+    )
+    table = partial(ami_text.ami_table, found)
+    invocation.emit("capctl.ami-list/1", ami_documents.ami_list(found), table, nothing=nothing)
     _warn_unread(invocation, found.unread)
 
 

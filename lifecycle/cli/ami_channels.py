@@ -29,7 +29,9 @@ def command(invocation: Invocation, channel: str | None) -> None:
         invocation.emit("capctl.ami-channel/1", ami_documents.ami_channel(found), lambda: _history(found))
     else:
         found = list_channels(app, app.target)
-        invocation.emit("capctl.ami-channel-list/1", ami_documents.ami_channel_list(found), lambda: _list(found))
+        nothing = f"Project `{app.target.project}` has no channels in {app.target.region}"
+        document = ami_documents.ami_channel_list(found)
+        invocation.emit("capctl.ami-channel-list/1", document, lambda: _list(found), nothing=nothing)
 
 
 def _list(states: Sequence[ChannelState]) -> str:

@@ -39,10 +39,13 @@ def _difference(found: AmiDifference) -> str:
 
     before, after = found.before, found.after
     sizes = " -> ".join(f"{counted(len(one.files), 'file')}, {size_text(one.total_bytes)}" for one in (before, after))
+    texts = [(brief(str(change)), change.decides) for change in found.inputs]
+    rows = [(change.kind, change.path, change_text(change)) for change in found.files]
     lines = [
         f"{before.ami_id} -> {after.ami_id or 'what a bake would make now'}",
-        *(brief(str(change)) for change in found.inputs),
+        *(text for text, decides in texts if decides),
+        f"model files {sums_text(found.files) or 'the same'} ({sizes})",
+        *([table(("", "path", "size"), rows)] if rows else ()),
+        *(f"{text}, on which no bake depends" for text, decides in texts if not decides),
     ]
-    lines += [f"model files {sums_text(found.files) or 'the same'} ({sizes})"]
-    rows = [(change.kind, change.path, change_text(change)) for change in found.files]
-    return "\n".join((*lines, table(("", "path", "size"), rows)) if rows else lines)
+    return "\n".join(lines)

@@ -26,12 +26,14 @@ def command(invocation: Invocation, ami: str, undo: bool, force: bool, dry_run: 
     from lifecycle.workflows.disable_ami import WithdrawAmi, plan_disable, plan_enable
     from lifecycle.workflows.lookups import ami_of
 
-    app, ami_id = invocation.app, ami_of(invocation.app, ami)
-    plan = (
-        plan_enable(app, app.target, invocation.run, ami_id)
-        if undo
-        else plan_disable(app, app.target, ami_id, force=force)
-    )
+    app = invocation.app
+    with app.ui.step("read the AMI and everything that may use it"):
+        ami_id = ami_of(app, ami)
+        plan = (
+            plan_enable(app, app.target, invocation.run, ami_id)
+            if undo
+            else plan_disable(app, app.target, ami_id, force=force)
+        )
     if done := invocation.execute(plan, dry_run=dry_run, ask=not undo):
         found, withdrawal = app.amis.get(ami_id), done.find(WithdrawAmi)
         taken_from = withdrawal.taken if withdrawal else ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -9,15 +10,17 @@ import click
 from lifecycle.cli import ami_removal_documents
 from lifecycle.cli.context import Invocation, dry_run_option, pass_invocation, reason_option, yes_option
 from lifecycle.cli.render import table
-from lifecycle.domain.measures import age_text, counted, size_text
+from lifecycle.domain.measures import age_text, counted, first_few, size_text
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from lifecycle.domain.ami import SnapshotRecord
     from lifecycle.domain.plan import Done
+    from lifecycle.domain.retention import SnapshotVerdict, Verdict
     from lifecycle.workflows.prune import Pruning
 
+_REASONS = 3  # reasons for one AMI that are told; the document has all
 _NAMED = 5  # stray snapshots that are named; the document has all
 
 
@@ -53,7 +56,9 @@ def command(invocation: Invocation, applies: bool, max_deletions: int, dry_run: 
     if not dry_run:
         now, failure = app.clock.now(), unproven(pruning, done)
         document = ami_removal_documents.ami_prune(pruning, done, now=now)
-        invocation.emit("capctl.ami-prune/1", document, lambda: _text(pruning, done, now), failure=failure)
+        nothing = f"Project `{app.target.project}` has no AMIs in {app.target.region}"
+        text = partial(_text, pruning, done, now)
+        invocation.emit("capctl.ami-prune/1", document, text, nothing=nothing, failure=failure)
 
 
 def _text(pruning: Pruning, done: Done | None, now: datetime) -> str:
@@ -66,22 +71,27 @@ def _text(pruning: Pruning, done: Done | None, now: datetime) -> str:
             age_text(one.ami.age(now)),
             one.fate,
             one.cost,
-            outcomes.get(one.ami.id, "; ".join(one.reasons)),
+            outcomes.get(one.ami.id) or _why(one),
         )
         for one in pruning.verdicts
     ]
     rows += [
-        (one.snapshot.id, "-", one.fate, one.cost, outcomes.get(one.snapshot.id, "; ".join(one.reasons)))
+        (one.snapshot.id, "-", one.fate, one.cost, outcomes.get(one.snapshot.id) or _why(one))
         for one in pruning.orphans
     ]
     strays = (_strays(pruning.strays),) if pruning.strays else ()
     if not rows:
-        return "\n".join(("There are no AMIs", *strays))
+        return "\n".join(strays)
     saved = f"{pruning.saved} per month saved by what goes now, {pruning.saved_later} by what goes after the grace"
     next_time = () if done or not pruning.plan.steps else ("Nothing was changed; run again with `--apply`",)
     return "\n".join(
         (table(("ami", "age", "verdict", "per month", "why"), rows, prose=("why",)), saved, *strays, *next_time)
     )
+
+
+def _why(verdict: Verdict | SnapshotVerdict) -> str:
+    reasons, more = verdict.reasons[:_REASONS], len(verdict.reasons) - _REASONS
+    return "; ".join((*reasons, counted(more, "more reason")) if more > 0 else reasons)
 
 
 def _strays(snapshots: tuple[SnapshotRecord, ...]) -> str:
@@ -94,5 +104,5 @@ def _strays(snapshots: tuple[SnapshotRecord, ...]) -> str:
     return (
         f"Nobody's: {counted(len(names), 'snapshot')} without tags, of AMIs that are gone, "
         f"{'<= ' if cost.is_upper_bound else ''}{size_text(stored)}, {cost} per month; look at them in EC2: "
-        f"{', '.join(names[:_NAMED])}{', …' if len(names) > _NAMED else ''}"
+        f"{first_few(names, most=_NAMED)}"
     )

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from lifecycle.cli.render import fields, table, time_text
 from lifecycle.domain.ami import AmiState, Tag
-from lifecycle.domain.digest import brief
 from lifecycle.domain.measures import age_text, counted, size_text
+from lifecycle.domain.moments import moment_text, told_moment
+from lifecycle.domain.usage import kinds_text
 
 if TYPE_CHECKING:
     from lifecycle.domain.ami import AmiRecord, Grant, SnapshotRecord
@@ -55,7 +56,7 @@ def ami_details(found: AmiDetails) -> str:
         ("git commit", tag(Tag.GIT)),
         ("bake digest", tag(Tag.BAKE_DIGEST)),
         ("evidence", tag(Tag.EVIDENCE)),
-        ("verified", tag(Tag.VERIFIED)),
+        ("verified", _verified(ami)),
         ("copied from", tag(Tag.COPIED_FROM)),
         ("architecture", ami.architecture),
         ("size", f"{ami.size_gib} GiB"),
@@ -65,7 +66,7 @@ def ami_details(found: AmiDetails) -> str:
         ("deprecated", time_text(ami.deprecated_at)),
         ("protected", ami.is_protected),
     )
-    return "\n".join((brief(fields(pairs)), *_files(found.files)))
+    return "\n".join((fields(pairs), *_files(found.files)))
 
 
 def _status(ami: AmiRecord) -> str:
@@ -73,10 +74,16 @@ def _status(ami: AmiRecord) -> str:
     return status if ami.state is AmiState.AVAILABLE else f"{status}, {ami.state}"
 
 
+def _verified(ami: AmiRecord) -> str:
+    told, found = ami.tags.get(Tag.VERIFIED, ""), ami.finding
+    at = told_moment(found.at) if found else None
+    return told.replace(found.at, moment_text(at)) if found and at else told
+
+
 def _users(uses: tuple[Use, ...], unread: tuple[Unread, ...]) -> str:
     """`?` stands for what may be missing."""
-    named = [f"{use.kind} {use}" for use in uses]
-    return ", ".join([*named, "?"] if unread else named) or "-"
+    kinds = kinds_text(uses)
+    return "; ".join([*kinds, "?"] if unread else kinds) or "-"
 
 
 def _grants(grants: frozenset[Grant] | None) -> str:

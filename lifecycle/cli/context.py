@@ -91,11 +91,13 @@ class Invocation:
         document: Mapping[str, Any],
         text: Callable[[], str] | str,
         *,
+        nothing: str = "",
         failure: CapctlError | None = None,
     ) -> None:
         """Print the result on stdout: the document with its schema name under `-o json`, else `text`.
 
-        `failure` is what the result amounts to, if it amounts to one; it is raised after the result was printed.
+        `nothing` is told instead of an empty text. `failure` is what the result amounts to, if it amounts to one; it is raised after
+        the result was printed.
         """
         if self.output == "json":
             import json
@@ -107,6 +109,8 @@ class Invocation:
                 from lifecycle.domain.visible import visible
 
                 click.echo(visible(rendered, lines=True))
+            elif nothing:
+                self.terminal.note(nothing)
         if failure:
             failure.is_answered = True
             raise failure

@@ -53,11 +53,12 @@ def error(failure: CapctlError) -> Document:
 
 
 def plan(planned: Plan) -> Document:
-    """What a command would do, and how it would go back; `permissions` are IAM actions."""
+    """What a command would do, and how it would go back; `permissions` are the IAM actions that all of it takes."""
 
     def listed(steps: tuple[Step[Any], ...]) -> list[Document]:
-        return [{"step": step.describe(), "permissions": sorted(set(step.permissions))} for step in steps]
+        return [{"step": step.describe()} for step in steps]
 
+    every = (*planned.steps, *planned.after, *planned.undo)
     return {
         "title": planned.title,
         "because": planned.because,
@@ -65,6 +66,7 @@ def plan(planned: Plan) -> Document:
         "steps": listed(planned.steps),
         "after": listed(planned.after),
         "undo": listed(planned.undo),
+        "permissions": sorted({action for step in every for action in step.permissions}),
     }
 
 

@@ -43,7 +43,8 @@ def ls(invocation: Invocation, release_id: str | None) -> None:
     from lifecycle.workflows.jobs import list_jobs
 
     jobs = list_jobs(invocation.app, release_id=release_id)
-    invocation.emit("capctl.job-list/1", documents.job_list(jobs), lambda: _list(jobs))
+    document = documents.job_list(jobs)
+    invocation.emit("capctl.job-list/1", document, lambda: _list(jobs), nothing="The release has no jobs")
 
 
 @command.command()

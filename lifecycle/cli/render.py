@@ -6,6 +6,8 @@ import re
 import sys
 from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
+from itertools import zip_longest
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from lifecycle.domain.digest import brief
@@ -16,42 +18,49 @@ if TYPE_CHECKING:
     from lifecycle.domain.check import Check
 
 _URL_FOLDERS = re.compile(r"s3://\S*/")
-# Narrower than this a cut cell tells nothing.
-_NARROWEST = 8
+# A narrower column would be a stalk of single words.
+_NARROWEST = 20
+_INDENT = "    "
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]], *, prose: Collection[str] = ()) -> str:
-    """Left-aligned columns, two spaces apart. On a terminal that is too narrow the columns of `prose` are cut; the others hold what
-    people copy and are whole, as everything is where stdout is no terminal.
+    """Left-aligned columns, two spaces apart; on a terminal as wide as it is, elsewhere one line per row. See `fitted`.
 
     No colour, so that it reads the same in a log.
     """
-    may_cut = [place for place, name in enumerate(header) if name in prose]
-    return columns((header, *rows), width=_screen_width(), may_cut=may_cut)
+    return fitted(header, rows, prose=prose, width=_screen_width())
 
 
-def columns(lines: Iterable[Sequence[object]], *, width: int | None, may_cut: Sequence[int] = ()) -> str:
-    """Left-aligned columns; cells of the widest in `may_cut` are cut with `…` until a line has at most `width` characters.
-
-    A row is one line, whatever stands in its cells.
+def fitted(
+    header: Sequence[str], rows: Iterable[Sequence[object]], *, prose: Collection[str], width: int | None
+) -> str:
+    """A table of at most `width` characters: the columns of `prose` are folded, and where that is not enough the last of them stand in
+    lines of their own below each row, unless they are empty or repeat a cell of it. The others hold what people copy and are whole, as
+    is every word; so a line may still be wider.
     """
+    texts = [tuple(visible(str(cell)) for cell in row) for row in (header, *rows)]
+    beside = list(range(len(header)))
+    may_fold = [place for place in beside if header[place] in prose]
+    while may_fold and not _fits(*_picked(texts, beside, may_fold), width):
+        beside.remove(may_fold.pop())
+    below = [place for place in range(len(header)) if place not in beside]
+    shown, folding = _picked(texts, beside, may_fold)
+    top, *groups = _folded(shown, folding, width)
+    for row, above, group in zip(texts[1:], shown[1:], groups, strict=True):
+        told = [f"{header[place]}: {row[place]}" for place in below if row[place] not in {"", "-", *above}]
+        top += (*group, *(line for text in told for line in _indented(text, width or 0)))
+    return "\n".join(top)
+
+
+def columns(lines: Iterable[Sequence[object]], *, width: int | None = None, may_fold: Sequence[int] = ()) -> str:
+    """Left-aligned columns; cells of those in `may_fold` go on in further lines where a line would have more than `width` characters."""
     texts = [tuple(visible(str(cell)) for cell in line) for line in lines]
-    widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
-    excess = sum(widths) + 2 * (len(widths) - 1) - width if width is not None else 0
-    for _ in range(excess):
-        widest = max(may_cut, key=lambda place: widths[place], default=None)
-        if widest is None or widths[widest] <= _NARROWEST:
-            break
-        widths[widest] -= 1
-    return "\n".join(
-        "  ".join(_cut(cell, room).ljust(room) for cell, room in zip(line, widths, strict=True)).rstrip()
-        for line in texts
-    )
+    return "\n".join(line for group in _folded(texts, may_fold, width) for line in group)
 
 
 def fields(pairs: Iterable[tuple[str, object]]) -> str:
-    """One line per field: its name, then its value; yes and no, and `-` for what is not known."""
-    return columns(((name, value_text(value)) for name, value in pairs), width=None)
+    """One line per field: its name, then its value, folded to the width of a terminal; yes and no, and `-` for what is not known."""
+    return columns(((name, brief(value_text(value))) for name, value in pairs), width=_screen_width(), may_fold=[1])
 
 
 def value_text(value: object) -> str:
@@ -87,8 +96,56 @@ def time_text(moment: str | int) -> str:
     return moment_text(at)
 
 
-def _cut(cell: str, width: int) -> str:
-    return cell if len(cell) <= width else f"{cell[: width - 1]}…"
+def _picked(
+    texts: Iterable[Sequence[str]], beside: Sequence[int], may_fold: Iterable[int]
+) -> tuple[list[tuple[str, ...]], list[int]]:
+    """Only the columns `beside` each other, and which of these may be folded."""
+    return [tuple(text[place] for place in beside) for text in texts], [beside.index(place) for place in may_fold]
+
+
+def _fits(texts: Sequence[Sequence[str]], may_fold: Sequence[int], width: int | None) -> bool:
+    return width is None or _line_width(_widths(texts, may_fold, width)) <= width
+
+
+def _line_width(widths: Sequence[int]) -> int:
+    return sum(widths) + 2 * (len(widths) - 1)
+
+
+def _widths(texts: Sequence[Sequence[str]], may_fold: Sequence[int], width: int | None) -> list[int]:
+    """The width of each column: as its widest cell, the widest of `may_fold` narrowed first."""
+    widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
+    if width is None:
+        return widths
+    least = {
+        place: max(_NARROWEST, *(len(word) for text in texts for word in text[place].split() or [""]))
+        for place in may_fold
+    }
+    while _line_width(widths) > width:
+        wider = [place for place in may_fold if widths[place] > least[place]]
+        if not wider:
+            break
+        widths[max(wider, key=lambda place: widths[place])] -= 1
+    return widths
+
+
+def _folded(texts: Sequence[Sequence[str]], may_fold: Sequence[int], width: int | None) -> list[list[str]]:
+    """The lines of each row."""
+    widths = _widths(texts, may_fold, width)
+    return [
+        [
+            "  ".join(part.ljust(room) for part, room in zip(parts, widths, strict=True)).rstrip()
+            for parts in zip_longest(*map(_fold, text, widths), fillvalue="")
+        ]
+        for text in texts
+    ]
+
+
+def _fold(cell: str, width: int) -> list[str]:
+    return [cell] if len(cell) <= width else wrap(cell, width, break_long_words=False, break_on_hyphens=False)
+
+
+def _indented(text: str, width: int) -> list[str]:
+    return [f"{_INDENT}{line}" for line in _fold(text, max(width - len(_INDENT), _NARROWEST))]
 
 
 def _screen_width() -> int | None:

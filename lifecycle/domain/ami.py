@@ -119,9 +119,14 @@ REQUIRED_TAGS = (
 )
 
 
+def is_ami_id(text: str) -> bool:
+    """Whether `text` looks like `ami-0123456789abcdef0`."""
+    return _AMI_ID.fullmatch(text) is not None
+
+
 def parse_ami_id(text: str) -> AmiId:
-    """Raises `UsageError` unless `text` looks like `ami-0123456789abcdef0`."""
-    if not _AMI_ID.fullmatch(text):
+    """Raises `UsageError` unless `text` is an AMI id."""
+    if not is_ami_id(text):
         raise UsageError("ami-id-invalid", f"`{text}` is not an AMI id", hint="Pick one from `capctl ami ls`")
     return AmiId(text)
 

@@ -36,6 +36,11 @@ class InputChange:
     before: str
     after: str
 
+    @property
+    def decides(self) -> bool:
+        """Whether a bake depends on it: on a git commit none does."""
+        return self.name != _COMMIT
+
     def __str__(self) -> str:
         return f"{self.name} {self.before or '-'} -> {self.after or '-'}"
 
@@ -51,8 +56,8 @@ class AmiDifference:
 
     @property
     def is_equal(self) -> bool:
-        """Whether a bake of either gives the same: a git commit changes nothing about that."""
-        return not self.files and all(change.name == _COMMIT for change in self.inputs)
+        """Whether a bake of either gives the same."""
+        return not self.files and not any(change.decides for change in self.inputs)
 
 
 def content_of(ami: AmiRecord, evidence: Evidence) -> AmiContent:

@@ -14,6 +14,7 @@ Channel = NewType("Channel", str)
 # What a bake moves; every other channel is moved by hand, and makes its AMI `promoted`.
 CANDIDATE = Channel("candidate")
 
+NAME_RULE = "up to 31 lower-case letters, digits and hyphens, starting with a letter and not with `ami-`"
 _NAME = re.compile(r"(?!ami-)[a-z][a-z0-9-]{0,30}")
 _NOTE_CHARACTERS, _USER_CHARACTERS = 1024, 100
 
@@ -29,7 +30,7 @@ def parse_channel(text: str) -> Channel:
         raise UsageError(
             "channel-invalid",
             f"`{text}` cannot be the name of a channel",
-            hint="Use up to 31 lower-case letters, digits and hyphens, a letter first, and not `ami-…`",
+            hint=f"Use {NAME_RULE}",
         )
     return Channel(text)
 

@@ -1,5 +1,6 @@
 """Amounts and durations as people read them."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 
@@ -14,6 +15,11 @@ def size_text(size_bytes: int) -> str:
 def counted(number: int, noun: str) -> str:
     """`1 file`, `2 files`; `noun` is one whose plural takes an s."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def first_few(names: Sequence[str], *, most: int) -> str:
+    """`a, b, c`; of more than `most` the first ones and `…`."""
+    return ", ".join((*names[:most], "…") if len(names) > most else names)
 
 
 def duration_text(duration_s: float) -> str:

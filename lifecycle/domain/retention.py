@@ -149,7 +149,7 @@ def _of_the_ami(ami: AmiRecord, rules: Rules, now: datetime) -> Iterator[str]:
     if ami.last_launched:
         launched = told_moment(ami.last_launched)
         if launched is None or (not ami.withdrawn_since and launched > now - rules.grace):
-            yield f"an instance was started from it at {ami.last_launched}"
+            yield f"an instance was started from it at {moment_text(launched) if launched else ami.last_launched}"
     if not (ami.state in {AmiState.AVAILABLE, AmiState.DISABLED} or ami.state.is_dead):
         yield f"its state is {ami.state}"
     status = ami.status

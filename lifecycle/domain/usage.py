@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from lifecycle.domain.ami import AmiRecord, Grant
+from lifecycle.domain.measures import counted, first_few
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,15 +54,20 @@ def uses_of(ami: AmiRecord, uses: Mapping[str, Collection[Use]]) -> tuple[Use, .
     return tuple(use for one in (ami.id, *ami.snapshot_ids) for use in uses.get(one, ()))
 
 
-def uses_text(uses: Iterable[Use], *, most: int = 3) -> tuple[str, ...]:
-    """One phrase for each kind: `used by 5 instances: i-1, i-2, i-3, …`."""
+def kinds_text(uses: Iterable[Use], *, most: int = 3) -> tuple[str, ...]:
+    """One phrase for each kind: `release r-1 (active)`, `5 instances: i-1, i-2, i-3, …`."""
     kinds: dict[str, list[str]] = {}
     for use in uses:
         kinds.setdefault(use.kind, []).append(str(use))
     return tuple(
-        f"used by {len(names)} {kind}{'s' if len(names) > 1 else ''}: {', '.join(names[:most])}{', …' if len(names) > most else ''}"
+        f"{kind} {names[0]}" if len(names) == 1 else f"{counted(len(names), kind)}: {first_few(names, most=most)}"
         for kind, names in kinds.items()
     )
+
+
+def uses_text(uses: Iterable[Use]) -> tuple[str, ...]:
+    """One phrase for each kind: `used by release r-1 (active)`, `used by 5 instances: i-1, i-2, i-3, …`."""
+    return tuple(f"used by {kind}" for kind in kinds_text(uses))
 
 
 def unread_text(unread: Iterable[Unread]) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from lifecycle.config.target import Target
 from lifecycle.domain.ami import TRANSITIONS, AmiId, AmiRecord, AmiState, AmiStatus, Tag
+from lifecycle.domain.moments import moment_text
 from lifecycle.domain.permissions import READ_AMIS, READ_CHANNEL, READ_GRANTS
 from lifecycle.domain.plan import Plan
 from lifecycle.domain.run import Run
@@ -102,8 +103,8 @@ def plan_disable(ports: Ports, target: Target, ami_id: AmiId, *, force: bool) ->
     ami = own_ami(ports.amis, target, ami_id)
     title = f"disable {ami_id}"
     shared = () if ami.state.is_dead else told_grants(grants_on(ports.amis, ami))
-    if ami.withdrawn_since and ami.status is AmiStatus.DISABLED and not shared:
-        return Plan(title=title, because=f"it is disabled since {ami.tags[Tag.DISABLED_AT]}")
+    if (since := ami.withdrawn_since) and ami.status is AmiStatus.DISABLED and not shared:
+        return Plan(title=title, because=f"it is disabled since {moment_text(since)}")
     if ami.status is AmiStatus.DEREGISTERED:
         raise status_refused(ami, AmiStatus.DISABLED)
     if force:

@@ -1,8 +1,8 @@
 """What there is: the pointer, releases, AMIs by name, the lock."""
 
 from lifecycle.config.target import Target
-from lifecycle.domain.ami import AmiId, AmiRecord, AmiState, Tag, parse_ami_id
-from lifecycle.domain.channel import Channel, ChannelEntry, is_channel
+from lifecycle.domain.ami import AmiId, AmiRecord, AmiState, Tag, is_ami_id
+from lifecycle.domain.channel import NAME_RULE, Channel, ChannelEntry, is_channel
 from lifecycle.domain.models import ModelSet
 from lifecycle.domain.release import DeployedRelease, Pointer
 from lifecycle.errors import CapctlError, UsageError
@@ -94,9 +94,15 @@ def ami_of(ports: Ports, text: str) -> AmiId:
 
     Raises `UsageError("ami-id-invalid")`, and `CapctlError("channel-missing")` when there is no such channel.
     """
-    if not is_channel(text):
-        return parse_ami_id(text)
-    return channel_entry(ports, Channel(text)).ami_id
+    if is_channel(text):
+        return channel_entry(ports, Channel(text)).ami_id
+    if is_ami_id(text):
+        return AmiId(text)
+    raise UsageError(
+        "ami-id-invalid",
+        f"`{text}` is neither an AMI id nor the name of a channel",
+        hint=f"Pick an id from `capctl ami ls` or a channel from `capctl ami channels`; a channel's name is {NAME_RULE}",
+    )
 
 
 def channel_entry(ports: Ports, channel: Channel) -> ChannelEntry:

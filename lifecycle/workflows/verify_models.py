@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from lifecycle.domain.measures import counted
 from lifecycle.domain.models import ModelSet, changed_paths
 from lifecycle.domain.permissions import READ_SOURCE
 from lifecycle.errors import CapctlError
@@ -32,7 +33,7 @@ def models_rejection(report: ModelsReport) -> CapctlError | None:
         return None
     return CapctlError(
         "models-differ",
-        f"{len(report.problems)} of the model files are not as locked",
-        hint="Restore them, or run `capctl models lock` to accept the change",
+        f"The source differs from the lock file in {counted(len(report.problems), 'file')}",
+        hint="Restore what is changed or missing and remove what is extra, or run `capctl models lock` to accept it all",
         details=report.problems,
     )

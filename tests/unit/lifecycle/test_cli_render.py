@@ -8,7 +8,7 @@ import pytest
 from lifecycle.cli.boundary import run_command_line
 from lifecycle.cli.job_lines import line_text
 from lifecycle.cli.main import root
-from lifecycle.cli.render import columns, fields, table, time_text, without_folders
+from lifecycle.cli.render import fields, fitted, table, time_text, without_folders
 from lifecycle.domain.digest import brief, digest_of
 from lifecycle.ports.jobs import LogLine
 from tests.unit.lifecycle.conftest import on_a_terminal
@@ -28,26 +28,82 @@ def test_row_is_one_line_and_drives_no_terminal_whatever_its_cells_hold() -> Non
     ]
 
 
+AMI, OTHER = "ami-0123456789abcdef0", "i-0123456789abcdef0"
+USED = f"used by 2 instances: {OTHER}, {OTHER}"
+
+
 @pytest.mark.parametrize(
     ("width", "expected"),
     [
-        (None, "id                   step\nami-0123456789abcdef  create a release that is long"),
-        (80, "id                   step\nami-0123456789abcdef  create a release that is long"),
-        (40, "id                   step\nami-0123456789abcdef  create a release …"),
-        (1, "id                   step\nami-0123456789abcdef  create …"),
+        (None, ["ami                    age  why", f"{AMI}  3d   {USED}"]),
+        (90, ["ami                    age  why", f"{AMI}  3d   {USED}"]),
+        (
+            60,
+            [
+                "ami                    age  why",
+                f"{AMI}  3d   used by 2 instances:",
+                f"{28 * ' '}{OTHER},",
+                f"{28 * ' '}{OTHER}",
+            ],
+        ),
+        (
+            47,
+            [
+                "ami                    age",
+                f"{AMI}  3d",
+                "    why: used by 2 instances:",
+                f"    {OTHER}, {OTHER}",
+            ],
+        ),
+        (
+            10,
+            [
+                "ami                    age",
+                f"{AMI}  3d",
+                "    why: used by 2",
+                "    instances:",
+                f"    {OTHER},",
+                f"    {OTHER}",
+            ],
+        ),
     ],
 )
-def test_prose_is_cut_to_the_width_of_the_terminal_and_an_id_never(width: int | None, expected: str) -> None:
-    lines = [("id", "step"), ("ami-0123456789abcdef", "create a release that is long")]
-    assert columns(lines, width=width, may_cut=[1]) == expected.replace("id  ", "id   ", 1)
+def test_prose_goes_on_in_further_lines_where_a_terminal_is_narrow_and_no_word_is_cut(
+    width: int | None, expected: list[str]
+) -> None:
+    assert fitted(("ami", "age", "why"), [(AMI, "3d", USED)], prose={"why"}, width=width).splitlines() == expected
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_tables_of_the_ami_commands_fit_a_terminal_and_tell_everything(width: int) -> None:
+    by, why = "alice.of.the.night.shift", "rolled back: more models fell over than anybody had expected"
+    rows = [("12", AMI, "smoke-passed", "2026-11-21 15:07:02Z", by, why)] * 2
+    shown = fitted(("version", "ami", "status", "since", "by", "why"), rows, prose={"by", "why"}, width=width)
+    assert max(map(len, shown.splitlines())) <= width
+    words = shown.split()
+    assert all(words.count(word) >= 2 for row in rows for cell in row for word in cell.split())
+
+
+def test_what_stands_below_a_row_is_left_out_where_it_says_nothing_or_the_same() -> None:
+    rows = [(AMI, "a" * 30), (AMI, "-"), (AMI, AMI)]
+    assert fitted(("ami", "why"), rows, prose={"why"}, width=40).splitlines() == [
+        "ami",
+        AMI,
+        f"    why: {'a' * 30}",
+        AMI,
+        AMI,
+    ]
 
 
 def test_table_knows_the_width_of_its_terminal(folder: Path) -> None:
-    program = "from lifecycle.cli.render import table; print(table(('id', 'step'), [('a', 'b' * 99)], prose=['step']))"
+    program = (
+        "from lifecycle.cli.render import table; print(table(('id', 'step'), [('a', 'bb ' * 33)], prose=['step']))"
+    )
     shown = on_a_terminal(program=program, COLUMNS="60").splitlines()
-    assert [len(line) for line in shown] == [8, 60]
+    assert len(shown) == 3
+    assert max(map(len, shown)) <= 60
     on_a_terminal(program=program, stdout=folder / "whole", COLUMNS="60")
-    assert "b" * 99 in (folder / "whole").read_text()
+    assert len((folder / "whole").read_text().splitlines()) == 2
 
 
 def test_file_of_an_origin_is_called_by_its_name(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

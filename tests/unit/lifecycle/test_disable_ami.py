@@ -146,7 +146,7 @@ def test_force_withdraws_from_a_release_and_says_who_feels_it(scene: Scene, ami:
     scene.ports.ami_users.unread.append(UNREAD)
     plan = disable(scene, ami, force=True)
     assert plan.because == (
-        f"it is withdrawn from everybody: used by 1 release: {release_id} (candidate); "
+        f"it is withdrawn from everybody: used by release {release_id} (candidate); "
         "not known whether it is used: instances could not be read"
     )
     assert scene.amis.get(ami.id).status is AmiStatus.DISABLED

@@ -212,6 +212,8 @@ def test_verify_names_missing_changed_and_extra_files(locked_scene: Scene) -> No
     error = models_rejection(verify_models(locked_scene.ports))
     assert error is not None
     assert error.exit_code == ExitCode.FAILED
+    assert error.message == "The source differs from the lock file in 3 files"
+    assert "remove what is extra" in error.hint
     assert error.details == (
         "changed: experiments/coco/segm.yaml",
         "missing: models/age.onnx",

@@ -63,13 +63,14 @@ def test_a_dry_run_with_nothing_to_do_says_so(invocation: Invocation, capsys: py
     assert_golden("plan-empty.txt", capsys.readouterr().out)
 
 
-def test_a_dry_run_as_a_document_names_steps_and_permissions(
+def test_a_dry_run_as_a_document_names_its_steps_and_each_permission_once(
     invocation: Invocation, capsys: pytest.CaptureFixture[str]
 ) -> None:
     invocation.output = "json"
     invocation.execute(PLAN, dry_run=True)
     document = json.loads(capsys.readouterr().out)
     assert document["schema"] == "capctl.plan/1"
-    assert document["steps"][1] == {"step": "set channel: old -> new", "permissions": ["ssm:PutParameter"]}
+    assert document["steps"][1] == {"step": "set channel: old -> new"}
+    assert document["permissions"] == ["batch:ListJobs", "dynamodb:GetItem", "dynamodb:PutItem", "ssm:PutParameter"]
     assert [step["step"] for step in document["after"]] == ["set retention: old -> new"]
     assert [step["step"] for step in document["undo"]] == ["set pointer back: old -> new"]

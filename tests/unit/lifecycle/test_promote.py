@@ -153,7 +153,10 @@ def test_name_of_a_channel_means_its_ami_everywhere(world: World) -> None:
     world.promote(world.a)
     assert ami_of(world.ports, "stable") == ami_of(world.ports, world.a) == world.a
     assert failure(lambda: ami_of(world.ports, "beta")).code == "channel-missing"
-    assert failure(lambda: ami_of(world.ports, "Stable")).code == "ami-id-invalid"
+    refused = failure(lambda: ami_of(world.ports, "Stable"))
+    assert refused.code == "ami-id-invalid"
+    assert refused.message == "`Stable` is neither an AMI id nor the name of a channel"
+    assert "up to 31 lower-case letters" in refused.hint
 
 
 def test_status_that_a_killed_run_left_is_settled_by_any_later_promotion(world: World) -> None:

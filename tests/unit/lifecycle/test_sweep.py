@@ -52,7 +52,7 @@ def test_half_made_ami_that_nothing_uses_goes(scene: Scene) -> None:
 def test_half_made_ami_that_something_uses_or_that_cannot_be_proven_unused_stays(scene: Scene) -> None:
     ami, users = half_made(scene), scene.ports.ami_users
     users.uses.append(Use(ami_id=ami.id, kind="instance", name="i-1"))
-    assert [verdict.because for verdict in planned(scene)[0]] == ["used by 1 instance: i-1"]
+    assert [verdict.because for verdict in planned(scene)[0]] == ["used by instance i-1"]
     users.uses.clear()
     users.unread.append(Unread(source="fleets", why="denied"))
     assert [verdict.removes for verdict in planned(scene)[0]] == [False]

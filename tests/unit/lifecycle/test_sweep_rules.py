@@ -34,7 +34,7 @@ RULES = SweepRules(
     older_than=6 * HOUR,
     runs={run.id: run for run in (LIVE, DEAD, STRAY)},
     finishable={"ami-f"},
-    in_use={"ami-r": ("used by 1 release: r1",), "snap-t": ("used by 1 launch template: web",)},
+    in_use={"ami-r": ("used by release r1",), "snap-t": ("used by launch template web",)},
 )
 KIND = LeftoverKind
 
@@ -59,14 +59,14 @@ def item(kind: LeftoverKind = KIND.INSTANCE, **known: object) -> Leftover:
         (item(project=""), False, "nothing says that it is of project `vision`"),
         (item(KIND.SNAPSHOT, project=""), False, "nothing says that it is of project `vision`"),
         (item(KIND.SNAPSHOT, run_id="far"), False, "`capctl ami prune` decides, since no run that died here made it"),
-        (item(KIND.SNAPSHOT, id="snap-t", run_id="dead"), False, "used by 1 launch template: web"),
+        (item(KIND.SNAPSHOT, id="snap-t", run_id="dead"), False, "used by launch template web"),
         (item(KIND.SNAPSHOT, project="", name="ami-d", created=NOW), True, "run `dead` is dead"),
         (item(KIND.KEY_PAIR, project=""), True, "no run is known to need it, and it is older than 6h"),
         (item(KIND.KEY_PAIR, project="", created=NOW), False, "it may be of run `live`, which is alive"),
         (item(KIND.KEY_PAIR, project="", name="packer_dead", created=NOW), True, "run `dead` is dead"),
         (item(KIND.KEY_PAIR, project="", name="packer_live"), False, "run `live` is alive"),
         (item(KIND.SECURITY_GROUP, project="", users=frozenset({"i-1"})), False, "i-1 uses it"),
-        (item(KIND.AMI, id="ami-r", run_id="dead"), False, "used by 1 release: r1"),
+        (item(KIND.AMI, id="ami-r", run_id="dead"), False, "used by release r1"),
         (item(KIND.AMI, id="ami-f", run_id="dead"), False, "`capctl ami bake` can finish it, until it is 24h old"),
         (item(KIND.AMI, id="ami-f", created=NOW - FINISHED_WITHIN), True, "no run is known to need it, and it is older than 6h"),
         (item(KIND.AMI, run_id="dead", created=NOW), True, "run `dead` is dead"),

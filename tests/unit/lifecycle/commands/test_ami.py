@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from lifecycle.domain.ami import AmiId, AmiState, Grant
+from lifecycle.domain.ami import AmiId, AmiState, Grant, Tag
 from lifecycle.domain.usage import Unread, Use
 from lifecycle.errors import CapctlError
 from tests.fakes.amis import BASE_PARAMETER
@@ -38,7 +38,7 @@ recipe           sha256:e1d8e5523309
 git commit       c0ffee
 bake digest      sha256:325d1c8a7817
 evidence         sha256:e763bd0fa378
-verified         payload 2026-01-01T00:00:00Z
+verified         payload 2026-01-01 00:00:00Z
 copied from      -
 architecture     x86_64
 size             30 GiB
@@ -108,6 +108,11 @@ def bake_others(world: World) -> None:
         assert world.run(words)[0] == 0
 
 
+def bake_elsewhere(world: World) -> None:
+    """By another recipe, of another commit."""
+    world.ports.amis.tag(AmiId(AMI), {Tag.RECIPE.value: f"sha256:{64 * '0'}", Tag.GIT.value: "decade"})
+
+
 CASES = [
     Case(
         words="ami bake",
@@ -147,7 +152,7 @@ ami                    status    age  size    per month  used by
         change=lambda world: world.ports.amis.change(AmiId(AMI), state=AmiState.DISABLED),
         text=f"""\
 ami                    status                  age  size    per month  used by
-{AMI}  smoke-passed, disabled  0m   30 GiB  <= $1.50   release {{release}} (active), channel candidate""",
+{AMI}  smoke-passed, disabled  0m   30 GiB  <= $1.50   release {{release}} (active); channel candidate""",
     ),
     Case(
         words="ami ls",
@@ -155,7 +160,7 @@ ami                    status                  age  size    per month  used by
         change=lose_releases,
         text=f"""\
 ami                    status    age  size    per month  used by
-{AMI}  verified  0m   30 GiB  <= $1.50   channel candidate, ?""",
+{AMI}  verified  0m   30 GiB  <= $1.50   channel candidate; ?""",
         document={"unread": [{"source": "releases", "why": "The state cannot be read"}]},
         said="warning: What uses an AMI may be missing: releases: The state cannot be read",
     ),
@@ -188,6 +193,16 @@ base AMI ami-0base0000000gpu1 -> {OTHER}
 model files the same (1 file, 3 B -> 1 file, 3 B)""",
         document={"equal": False, "inputs": [{"name": "base AMI", "a": "ami-0base0000000gpu1", "b": OTHER}]},
     ),
+    Case(
+        words=f"ami diff {AMI}",
+        given=BAKED,
+        change=bake_elsewhere,
+        text=f"""\
+{AMI} -> what a bake would make now
+recipe sha256:000000000000 -> sha256:e1d8e5523309
+model files the same (1 file, 3 B -> 1 file, 3 B)
+git commit decade -> c0ffee, on which no bake depends""",
+    ),
     Case(words="ami diff ami-0base0000000gpu1", given=LOCKED, code=1, error="evidence-missing"),
     Case(words=f"ami diff {AMI} Nonsense", given=BAKED, code=2, error="ami-id-invalid"),
     Case(words=f"ami diff {AMI} ami-00000000000000009", given=BAKED, code=1, error="ami-missing"),
@@ -209,7 +224,7 @@ model files the same (1 file, 3 B -> 1 file, 3 B)""",
         words=f"ami show {AMI}",
         given=BAKED,
         change=use_it,
-        text=SHOWN.replace("channel candidate", "channel candidate, instance i-1, ?").replace("nobody", "210987654321"),
+        text=SHOWN.replace("channel candidate", "channel candidate; instance i-1; ?").replace("nobody", "210987654321"),
         document={
             "shared_with": {"accounts": ["210987654321"], "organizations": [], "units": [], "public": False},
             "unread": [{"source": "parameters", "why": "AWS refused reading parameters"}],

@@ -15,11 +15,11 @@ BACK = (*MOVED, "ami promote --rollback --to stable --yes")
 
 
 def listed(*rows: tuple[str, ...]) -> str:
-    return columns((("channel", "ami", "status", "since", "by"), *rows), width=None)
+    return columns((("channel", "ami", "status", "since", "by"), *rows))
 
 
 def history(*rows: tuple[str, ...]) -> str:
-    return columns((("version", "ami", "status", "since", "by", "why"), *rows), width=None)
+    return columns((("version", "ami", "status", "since", "by", "why"), *rows))
 
 
 CASES = [

@@ -15,7 +15,7 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 AMI = "ami-00000000000000001"
 NAME = "vision-models-325d1c8a7817-0base000"
 
-IN_USE = "used by 1 release: c3db89e8ed06 (active); used by 1 channel: candidate"
+IN_USE = "used by release c3db89e8ed06 (active); used by channel candidate"
 
 
 def leave(world: World, kind: LeftoverKind, item_id: str, *, run: str = "", hours: int = 7, **known: Any) -> None:
@@ -77,7 +77,7 @@ def interrupted(world: World) -> None:
 
 def kept(because: str) -> str:
     rows = (("", "kind", "id", "name", "because"), ("kept", "AMI", AMI, NAME, because))
-    return columns(rows, width=None)
+    return columns(rows)
 
 
 def answered(*answers: bool) -> Any:

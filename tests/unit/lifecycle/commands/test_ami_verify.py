@@ -28,7 +28,7 @@ def checked(verdict: str, state: str, *boot: tuple[str, str, str, str]) -> str:
         *boot,
     )
     unseen = ("the blocks of the snapshot", *(() if boot else ("a boot of the AMI",)), "a job on it (`capctl smoke`)")
-    return "\n".join((columns(rows, width=None), *(f"not checked: {name}" for name in unseen)))
+    return "\n".join((columns(rows), *(f"not checked: {name}" for name in unseen)))
 
 
 BOOT = ("objects.write", "instances.launch", "instances.terminate", "objects.remove", "objects.remove", "amis.tag")
