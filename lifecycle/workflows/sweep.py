@@ -1,6 +1,6 @@
 """`ami sweep`: remove what bakes left behind that were killed."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -78,8 +78,7 @@ def sweep(
 def plan_sweep(ports: Ports, target: Target, *, run_id: str, older_than: timedelta) -> tuple[tuple[Verdict, ...], Plan]:
     """A verdict on every leftover, and the plan that removes those that may go."""
     before = {run.id: run for run in ports.bake_runs.known()}
-    named = frozenset[str]().union(*(run.named for run in before.values()))
-    found = ports.leftovers.find(named=named)
+    found = ports.leftovers.find(named=_named(before.values()))
     # The runs last: whatever was found has a run that was known by then, or that ended well meanwhile.
     runs = {run.id: run for run in ports.bake_runs.known()}
     if run_id:
@@ -161,9 +160,11 @@ class RemoveLeftover:
     def _require_unused(self) -> None:
         """A bake may have gone on with it since it was looked at, or somebody may use it."""
         item: Leftover | None = self.item
-        if self.item.kind is LeftoverKind.AMI:
-            item = half_made(self.ports.amis.get(AmiId(self.item.id)), self.target.project, {self.item.id})
         runs = {run.id: run for run in self.ports.bake_runs.known()}
+        if self.item.kind is LeftoverKind.AMI:
+            ami = self.ports.amis.get(AmiId(self.item.id))
+            ami = replace(ami, source_instance=self.ports.amis.source_instance(ami))
+            item = half_made(ami, self.target.project, _named(runs.values()))
         found = (item,) if item else ()
         verdicts = _judged(self.ports, self.target, found, runs, older_than=self.older_than)
         if not any(verdict.removes for verdict in verdicts):
@@ -208,7 +209,7 @@ class ForgetRuns:
         return f"forget {counted(len(self.runs), 'dead run')}: {', '.join(run.id for run in self.runs)}"
 
     def apply(self) -> str:
-        found = self.ports.leftovers.find(named=frozenset[str]().union(*(run.named for run in self.runs)))
+        found = self.ports.leftovers.find(named=_named(self.runs))
         left = {item.run_id: item for item in found if item.kind is not LeftoverKind.AMI}
         left |= {one.run_id: one.item for one in self.removed if self.ports.leftovers.exists(one.item)}
         for run in self.runs:
@@ -222,6 +223,10 @@ class ForgetRuns:
         known = {run.id for run in self.ports.bake_runs.known()}
         if stays := [run.id for run in self.runs if run.id in known]:
             raise still_there(f"run {stays[0]}")
+
+
+def _named(runs: Iterable[KnownRun]) -> frozenset[str]:
+    return frozenset[str]().union(*(run.named for run in runs))
 
 
 def _require_known(ports: Ports, run_id: str, runs: Mapping[str, KnownRun], found: Sequence[Leftover]) -> None:
