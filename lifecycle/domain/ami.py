@@ -235,9 +235,15 @@ class AmiRecord:
         return Tag.RUN in self.tags and not self.is_copied_by_hand
 
     @property
+    def copied_from(self) -> tuple[str, str]:
+        """The region and the id of the AMI that capctl copied, as the copy's tag says; "" and "" of what is no copy."""
+        region, _, source = self.tags.get(Tag.COPIED_FROM, "").rpartition("/")
+        return region, source
+
+    @property
     def is_copied_by_hand(self) -> bool:
         """Whether EC2 names a source that neither a bake nor a copy of capctl took: it keeps the name, and may keep the tags."""
-        taken = {self.tags.get(Tag.BASE_AMI), self.tags.get(Tag.COPIED_FROM, "").rpartition("/")[2]}
+        taken = {self.tags.get(Tag.BASE_AMI), self.copied_from[1]}
         return bool(self.source_ami) and not self.source_instance and self.source_ami not in taken
 
     @property
