@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import TypeVar
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Generic, TypeVar
 
 from lifecycle.config.target import Target
 from lifecycle.domain.ami import AmiId, AmiRecord, Grant
@@ -14,9 +16,12 @@ from lifecycle.errors import CapctlError, Inconclusive, Interrupted
 from lifecycle.ports import Ports
 from lifecycle.ports.amis import Amis
 from lifecycle.ports.channels import Channels
+from lifecycle.ports.clock import Clock
 from lifecycle.workflows.status import roles_of
 
 T = TypeVar("T")
+
+_LASTS = timedelta(minutes=1)
 
 READ_PROJECT_USES = (*READ_CHANNELS, *READ_POINTER, *READ_STATE)
 READ_USES = (
@@ -34,6 +39,36 @@ READ_USES = (
 )
 
 
+class Recent(Generic[T]):
+    """What `read` gives, read again once it is a minute old; what `is_unread` says could not be read to its end is not tried again."""
+
+    def __init__(self, clock: Clock, read: Callable[[], T], *, is_unread: Callable[[T], bool]) -> None:
+        self._clock, self._read, self._is_unread = clock, read, is_unread
+        self._found: tuple[datetime, T] | None = None
+
+    def get(self) -> T:
+        now = self._clock.now()
+        if self._found is None or not (self._is_unread(self._found[1]) or now - self._found[0] < _LASTS):
+            self._found = now, self._read()
+        return self._found[1]
+
+
+class Scan:
+    """Everything that uses AMIs, for the steps of one run: the whole account was read less than a minute before."""
+
+    def __init__(self, ports: Ports, target: Target) -> None:
+        self.ports, self.target = ports, target
+        self._account = Recent(
+            ports.clock, partial(account_uses, ports, target), is_unread=lambda report: bool(report.unread)
+        )
+
+    def uses(self) -> UseReport:
+        """What the account names, and what releases and channels do at this moment."""
+        project = project_uses(self.ports)
+        named = {use.name: use.ami_id for use in project.uses if use.kind == "channel"}
+        return project + without_channels(self.ports, self._account.get(), named)
+
+
 def project_uses(ports: Ports) -> UseReport:
     """What releases and channels name now, in a few calls. What cannot be read is told in the report, and never raised."""
     return release_uses(ports) + _channel_uses(ports)
@@ -41,9 +76,7 @@ def project_uses(ports: Ports) -> UseReport:
 
 def all_uses(ports: Ports, target: Target) -> UseReport:
     """As `project_uses`, and what the whole account has, read anew in many calls."""
-    project = project_uses(ports)
-    named = {use.name: use.ami_id for use in project.uses if use.kind == "channel"}
-    return project + without_channels(ports, account_uses(ports, target), named)
+    return Scan(ports, target).uses()
 
 
 def release_uses(ports: Ports) -> UseReport:

@@ -116,7 +116,7 @@ def _plan(
         Fate.MARK: MarkSnapshot,
         Fate.DELETE: DeleteSnapshot,
     }
-    scan, steps = Scan(ports=ports, target=target), list[Step[Any]]()
+    scan, steps = Scan(ports, target), list[Step[Any]]()
     for fate, ami_step in ami_steps.items():
         steps += [ami_step(scan=scan, ami=one.ami) for one in verdicts if one.fate is fate]
     for fate, snapshot_step in snapshot_steps.items():

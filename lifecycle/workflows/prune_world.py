@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 
 from lifecycle.config.target import Target
@@ -24,6 +24,7 @@ from lifecycle.errors import CapctlError, Interrupted
 from lifecycle.ports import Ports
 from lifecycle.workflows.ami_uses import (
     READ_USES,
+    Recent,
     account_uses,
     channel_histories,
     grants_told,
@@ -35,7 +36,6 @@ from lifecycle.workflows.bake import wanted_ami
 from lifecycle.workflows.lookups import find_ami
 
 READ_WORLD = (*READ_AMIS, *READ_GRANTS, *READ_CHANNELS, *READ_USES, "ssm:GetParameter")
-_LASTS = timedelta(minutes=1)
 # Without a lock, as beside a checkout, or without the parameter that names the base AMI, as in a region of copies, nothing is baked.
 _NOTHING_IS_BAKED = {"lock-missing", "base-ami-unknown"}
 
@@ -50,7 +50,6 @@ class Account:
     not_wanted: str = ""
 
 
-@dataclass(slots=True, kw_only=True)
 class Scan:
     """What reading the whole account tells, for the steps of one run.
 
@@ -61,20 +60,15 @@ class Scan:
     nothing.
     """
 
-    ports: Ports
-    target: Target
-    _found: tuple[datetime, Account] | None = field(default=None, init=False)
-
-    def account(self) -> Account:
-        """The account as it is, or was less than a minute ago."""
-        now = self.ports.clock.now()
-        if self._found is None or not (self._found[1].report.unread or now - self._found[0] < _LASTS):
-            self._found = now, read_account(self.ports, self.target)
-        return self._found[1]
+    def __init__(self, ports: Ports, target: Target) -> None:
+        self.ports, self.target = ports, target
+        self._account = Recent(
+            ports.clock, partial(read_account, ports, target), is_unread=lambda account: bool(account.report.unread)
+        )
 
     def world(self, amis: Collection[AmiRecord]) -> World:
         """The account, with the channels and the releases of this moment, to judge `amis` by."""
-        return read_world(self.ports, self.account(), amis)
+        return read_world(self.ports, self._account.get(), amis)
 
 
 def rules_of(target: Target, *, most: int) -> Rules:

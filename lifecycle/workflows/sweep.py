@@ -18,7 +18,7 @@ from lifecycle.ports import Ports
 from lifecycle.ports.baker import GRACE_S
 from lifecycle.ports.leftovers import await_gone, still_there
 from lifecycle.ports.wait import wait_for
-from lifecycle.workflows.ami_uses import READ_USES, all_uses, why_kept
+from lifecycle.workflows.ami_uses import READ_USES, Scan, why_kept
 from lifecycle.workflows.bake_evidence import read_evidence
 from lifecycle.workflows.lookups import find_ami
 
@@ -85,13 +85,15 @@ def plan_sweep(ports: Ports, target: Target, *, run_id: str, older_than: timedel
         _require_known(ports, run_id, runs, found)
     verdicts = tuple(
         verdict
-        for verdict in _judged(ports, target, found, runs, older_than=older_than)
+        for verdict in _judged(Scan(ports, target), found, runs, older_than=older_than)
         if run_id in {"", verdict.run_id}
     )
     chosen = [run for run in runs.values() if run_id in {"", run.id} and not run.is_alive(ports.clock.now())]
     steps: list[Step[Any]] = [EndRun(ports=ports, run=run) for run in chosen if run.is_held]
     going = tuple(verdict for verdict in verdicts if verdict.removes)
-    steps += [RemoveLeftover(ports=ports, target=target, verdict=verdict, older_than=older_than) for verdict in going]
+    # Another scan than the plan's: it waited for an answer.
+    scan = Scan(ports, target)
+    steps += [RemoveLeftover(scan=scan, verdict=verdict, older_than=older_than) for verdict in going]
     if not run_id:
         steps += [RemoveFolder(ports=ports, path=path) for path in ports.bake_runs.folders()]
     kept = {verdict.run_id for verdict in verdicts if not verdict.removes and verdict.item.kind is not LeftoverKind.AMI}
@@ -133,8 +135,7 @@ class EndRun:
 class RemoveLeftover:
     """Remove one thing in EC2 and wait until it is gone."""
 
-    ports: Ports
-    target: Target
+    scan: Scan
     verdict: Verdict
     older_than: timedelta
     permissions: tuple[str, ...] = (*_JUDGE, *REMOVE_LEFTOVERS)
@@ -149,24 +150,26 @@ class RemoveLeftover:
         return f"{verb} {self.item}, since {self.verdict.because}"
 
     def apply(self) -> str:
-        if self.item.kind in _USABLE and self.ports.leftovers.exists(self.item):
+        leftovers = self.scan.ports.leftovers
+        if self.item.kind in _USABLE and leftovers.exists(self.item):
             self._require_unused()
-        self.ports.leftovers.remove(self.item)
+        leftovers.remove(self.item)
         return "removed"
 
     def verify(self, _: str) -> None:
-        await_gone(self.ports.leftovers, self.item, self.ports.clock)
+        await_gone(self.scan.ports.leftovers, self.item, self.scan.ports.clock)
 
     def _require_unused(self) -> None:
         """A bake may have gone on with it since it was looked at, or somebody may use it."""
+        ports = self.scan.ports
         item: Leftover | None = self.item
-        runs = {run.id: run for run in self.ports.bake_runs.known()}
+        runs = {run.id: run for run in ports.bake_runs.known()}
         if self.item.kind is LeftoverKind.AMI:
-            ami = self.ports.amis.get(AmiId(self.item.id))
-            ami = replace(ami, source_instance=self.ports.amis.source_instance(ami))
-            item = half_made(ami, self.target.project, _named(runs.values()))
+            ami = ports.amis.get(AmiId(self.item.id))
+            ami = replace(ami, source_instance=ports.amis.source_instance(ami))
+            item = half_made(ami, self.scan.target.project, _named(runs.values()))
         found = (item,) if item else ()
-        verdicts = _judged(self.ports, self.target, found, runs, older_than=self.older_than)
+        verdicts = _judged(self.scan, found, runs, older_than=self.older_than)
         if not any(verdict.removes for verdict in verdicts):
             because = verdicts[0].because if verdicts else "a bake has finished it"
             raise CapctlError(
@@ -240,9 +243,10 @@ def _require_known(ports: Ports, run_id: str, runs: Mapping[str, KnownRun], foun
 
 
 def _judged(
-    ports: Ports, target: Target, found: Sequence[Leftover], runs: Mapping[str, KnownRun], *, older_than: timedelta
+    scan: Scan, found: Sequence[Leftover], runs: Mapping[str, KnownRun], *, older_than: timedelta
 ) -> tuple[Verdict, ...]:
     """The verdicts, once it was asked who uses the AMIs and snapshots that would otherwise go."""
+    ports, target = scan.ports, scan.target
     rules = SweepRules(
         project=target.project,
         now=ports.clock.now(),
@@ -252,18 +256,18 @@ def _judged(
     )
     verdicts = judge_all(found, rules)
     going = [verdict.item for verdict in verdicts if verdict.removes and verdict.item.kind in _USABLE]
-    return judge_all(found, replace(rules, in_use=_uses(ports, target, going))) if going else verdicts
+    return judge_all(found, replace(rules, in_use=_uses(scan, going))) if going else verdicts
 
 
-def _uses(ports: Ports, target: Target, items: Sequence[Leftover]) -> dict[str, tuple[str, ...]]:
+def _uses(scan: Scan, items: Sequence[Leftover]) -> dict[str, tuple[str, ...]]:
     """Why it is not proven that nothing uses them, by id."""
-    report = all_uses(ports, target)
+    report = scan.uses()
     uses, found = report.by_id(), dict[str, tuple[str, ...]]()
     for item in items:
         if item.kind is not LeftoverKind.AMI:
             found[item.id] = (*unread_text(report.unread), *uses_text(uses.get(item.id, ())))
-        elif ami := find_ami(ports.amis, AmiId(item.id)):
-            found[item.id] = why_kept(ports, report, ami)
+        elif ami := find_ami(scan.ports.amis, AmiId(item.id)):
+            found[item.id] = why_kept(scan.ports, report, ami)
     return found
 
 

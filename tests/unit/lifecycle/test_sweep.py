@@ -58,6 +58,17 @@ def test_half_made_ami_that_something_uses_or_that_cannot_be_proven_unused_stays
     assert [verdict.removes for verdict in planned(scene)[0]] == [False]
 
 
+def test_one_scan_of_the_account_serves_the_plan_and_another_the_steps_of_a_minute(scene: Scene) -> None:
+    for number in range(20):
+        made = scene.amis.add(f"a{number}", tags={Tag.PROJECT.value: "vision", Tag.RUN.value: f"r{number}"})
+        scene.amis.change(made.id, state=AmiState.FAILED)
+    scene.ports.clock.sleep(DAY_S)
+    _, plan = planned(scene)
+    assert scene.ports.ami_users.scans == 1
+    execute(plan, scene.ports, RUN)
+    assert (scene.amis.own(), scene.ports.ami_users.scans) == ((), 2)
+
+
 @pytest.mark.parametrize("comes", ["use", "mark", "status"])
 def test_half_made_ami_that_came_into_use_after_the_plan_stays(scene: Scene, comes: str) -> None:
     ami = half_made(scene)
