@@ -107,6 +107,11 @@ class App:
 
         return SsmChannels(self.session, project=self.target.project)
 
+    def channels_in(self, region: str) -> Channels:
+        from lifecycle.adapters.aws.channels import SsmChannels
+
+        return SsmChannels(self.session, project=self.target.project, region=region)
+
     @cached_property
     def clock(self) -> Clock:
         from lifecycle.adapters.clock import SystemClock

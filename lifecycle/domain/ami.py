@@ -235,6 +235,23 @@ class AmiRecord:
         return AmiStatus(word) if word in set(AmiStatus) else UnknownStatus(word)
 
     @property
+    def is_ours(self) -> bool:
+        """Whether a bake or a copy of capctl made it, as its tags say: the project's tag alone is anybody's, and so is the name."""
+        return Tag.RUN in self.tags and not self.is_copied_by_hand
+
+    @property
+    def copied_from(self) -> tuple[str, str]:
+        """The region and the id of the AMI that capctl copied, as the copy's tag says; "" and "" of what is no copy."""
+        region, _, source = self.tags.get(Tag.COPIED_FROM, "").rpartition("/")
+        return region, source
+
+    @property
+    def is_copied_by_hand(self) -> bool:
+        """Whether EC2 names a source that neither a bake nor a copy of capctl took: it keeps the name, and may keep the tags."""
+        taken = {self.tags.get(Tag.BASE_AMI), self.copied_from[1]}
+        return bool(self.source_ami) and not self.source_instance and self.source_ami not in taken
+
+    @property
     def is_off(self) -> bool:
         """Whether nobody can start it: it is disabled, or EC2 gave it up."""
         return self.state is AmiState.DISABLED or self.state.is_dead

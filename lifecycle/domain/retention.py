@@ -4,7 +4,7 @@ An AMI goes in two phases. It is disabled first, which stops whoever used it uns
 the grace has passed and it is still proven that nobody uses it.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -39,14 +39,17 @@ class Rules:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
-    """What decides. `channels` are AMI ids by channel, newest first; `wanted` is the AMI that the next bake would give.
+    """What decides. `channels` are AMI ids by channel, newest first, and `elsewhere` those of other regions, None where they could not
+    be read; `wanted` is the AMI that the next bake would give, `bases` tell why AMIs stay that bakes start from.
 
     `grants` are read of the AMIs and of the snapshots that would otherwise go, and of nothing else; None where they could not be read.
     """
 
     report: UseReport
     channels: Mapping[str, Sequence[AmiId]]
+    elsewhere: Mapping[str, Mapping[str, Sequence[AmiId]] | None] = field(default_factory=dict)
     wanted: AmiId | None = None
+    bases: Mapping[AmiId, str] = field(default_factory=dict)
     grants: Mapping[str, frozenset[Grant] | None] = field(default_factory=dict)
 
 
@@ -68,6 +71,17 @@ class SnapshotVerdict:
     fate: Fate
     reasons: tuple[str, ...]
     cost: Cost
+
+
+def bases_of(amis: Iterable[AmiRecord]) -> dict[AmiId, str]:
+    """The AMIs from which others were baked that are still there, and why they stay."""
+    there = (ami for ami in amis if ami.state is not AmiState.DEREGISTERED)
+    return {AmiId(base): f"{ami.id} was baked from it" for ami in there if (base := ami.tags.get(Tag.BASE_AMI))}
+
+
+def by_age(amis: Iterable[AmiRecord]) -> list[AmiRecord]:
+    """In the order in which they go: the oldest first."""
+    return sorted(amis, key=lambda ami: (ami.created, ami.id))
 
 
 def judge(
@@ -92,6 +106,8 @@ def judge(
             *unread_text(world.report.unread),
             *uses_text(uses_of(ami, uses)),
             *named.get(ami.id, ()),
+            *_of_its_source(ami, world, rules),
+            *filter(None, (world.bases.get(ami.id),)),
             # One that is off is of no use to a bake, and in its way.
             *(("a bake would give it now",) if ami.id == world.wanted and not ami.is_off else ()),
             *_of_the_ami(ami, rules, now),
@@ -128,16 +144,29 @@ def _named_by_channels(channels: Mapping[str, Sequence[AmiId]], keep: int) -> di
     named: dict[AmiId, list[str]] = {}
     for channel, history in sorted(channels.items()):
         # The same AMI may have been promoted again and again; each counts once.
-        distinct = list(dict.fromkeys(history))
-        for place, ami_id in enumerate(distinct[: max(keep, 1)]):
+        for place, ami_id in enumerate(list(dict.fromkeys(history))[:keep]):
             named.setdefault(ami_id, []).append(
                 f"channel {channel} names it" if place == 0 else f"among the last {keep} of channel {channel}"
             )
     return named
 
 
+def _of_its_source(ami: AmiRecord, world: World, rules: Rules) -> tuple[str, ...]:
+    """Why a copy stays: it stands in for its source, which the channels of that one's region know."""
+    region, source = ami.copied_from
+    if not region:
+        return ()
+    channels = world.elsewhere.get(region)
+    if channels is None:
+        return (f"not known whether a channel of {region} names its source",)
+    named = _named_by_channels(channels, rules.keep_per_channel).get(AmiId(source), ())
+    return tuple(f"its source in {region}: {why}" for why in named)
+
+
 def _of_the_ami(ami: AmiRecord, rules: Rules, now: datetime) -> Iterator[str]:
     """Why the AMI stays by what EC2 says of it."""
+    if not ami.is_ours:
+        yield "capctl did not make it"
     age = ami.age(now)
     if age is None:
         yield "its age is not known"
@@ -185,7 +214,7 @@ def _limited(verdicts: Sequence[Verdict], most: int) -> tuple[Verdict, ...]:
     spared = set()
     for fate in (Fate.DISABLE, Fate.DEREGISTER):
         going = [verdict.ami for verdict in verdicts if verdict.fate is fate]
-        spared |= {ami.id for ami in sorted(going, key=lambda ami: (ami.created, ami.id))[most:]}
+        spared |= {ami.id for ami in by_age(going)[most:]}
     return tuple(
         replace(verdict, fate=Fate.KEEP, reasons=(*verdict.reasons, _BEYOND)) if verdict.ami.id in spared else verdict
         for verdict in verdicts

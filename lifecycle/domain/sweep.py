@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from lifecycle.domain.ami import AmiRecord, Tag, run_in_name
+from lifecycle.domain.ami import AmiRecord, AmiState, Tag, run_in_name
 from lifecycle.domain.measures import duration_text
 from lifecycle.domain.moments import moment_text, told_moment
 
@@ -34,7 +34,8 @@ class Leftover:
     """One thing in EC2 that a bake makes and that no bake leaves if it ends well. What is not known is "" or None.
 
     `project` and `run_id` are what its tags say, or those of the instance it belongs to; `run_until`: no longer can that run live.
-    `users` are the instances and network interfaces that need it.
+    `users` are the instances and network interfaces that need it. Of an AMI, `instance` is what EC2 says it was made from, and
+    `is_complete` that instances can be started from it.
     """
 
     kind: LeftoverKind
@@ -45,6 +46,8 @@ class Leftover:
     created: datetime | None = None
     run_until: datetime | None = None
     users: frozenset[str] = frozenset()
+    instance: str = ""
+    is_complete: bool = False
 
     def __str__(self) -> str:
         return f"{self.kind} {self.id}{f' ({self.name})' if self.name else ''}"
@@ -88,7 +91,7 @@ class SweepRules:
         """The run that made it, or "" where nothing tells."""
         if item.run_id:
             return item.run_id
-        return next((run.id for run in self.runs.values() if run.named & {item.id, item.name}), "")
+        return next((run.id for run in self.runs.values() if run.named & {item.id, item.name, item.instance}), "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,11 +107,14 @@ class Verdict:
 def half_made(ami: AmiRecord, project: str, named: Collection[str] = ()) -> Leftover | None:
     """The AMI as a leftover of the project's; None for one that came to its end, and for one that no bake or copy of the project made.
 
-    Of those tells its name, its tags, or that its id is `named`, as one without tags is by its run. The project's tag alone is anybody's.
+    Of those tell its tags, that a run here `named` it or its instance, or its name, if EC2 says that an instance gave it: who copies an
+    AMI by hand keeps the name.
     """
     run_told = run_in_name(project, ami.name)
-    tagged_project, tagged_run = ami.tags.get(Tag.PROJECT, ""), ami.tags.get(Tag.RUN, "")
-    is_made_by_capctl = ami.id in named or run_told is not None or bool(tagged_project and tagged_run)
+    tagged_project = ami.tags.get(Tag.PROJECT, "")
+    is_known = bool({ami.id, ami.source_instance} & set(named))
+    is_named = run_told is not None and bool(ami.source_instance)
+    is_made_by_capctl = not ami.is_copied_by_hand and (is_known or is_named or bool(tagged_project and ami.is_ours))
     if not (ami.is_half_made and is_made_by_capctl and tagged_project in {"", project}):
         return None
     return Leftover(
@@ -116,9 +122,11 @@ def half_made(ami: AmiRecord, project: str, named: Collection[str] = ()) -> Left
         id=ami.id,
         name=ami.name,
         project=tagged_project,
-        run_id=tagged_run or run_told or "",
+        run_id=ami.tags.get(Tag.RUN) or run_told or "",
         created=told_moment(ami.created),
         run_until=told_moment(ami.tags.get(Tag.RUN_UNTIL, "")),
+        instance=ami.source_instance,
+        is_complete=ami.state is AmiState.AVAILABLE,
     )
 
 
@@ -141,6 +149,7 @@ def judge(item: Leftover, rules: SweepRules) -> Verdict:
         or _of_a_live_run(item, run_id, run, rules)
         or (f"{', '.join(sorted(item.users))} uses it" if item.users else "")
         or _of_prune(item, run)
+        or _of_nobody(item, run_id)
         or _of_a_bake(item, rules)
         or "; ".join(rules.in_use.get(item.id, ()))
     )
@@ -185,6 +194,14 @@ def _of_prune(item: Leftover, run: KnownRun | None) -> str:
     """Snapshots without their AMI are judged by `ami prune`, with a grace; but those that a run here left half-made served nobody."""
     is_prunes = item.kind is LeftoverKind.SNAPSHOT and run is None
     return "`capctl ami prune` decides, since no run that died here made it" if is_prunes else ""
+
+
+def _of_nobody(item: Leftover, run_id: str) -> str:
+    """What can be used goes at once only if a run and an instance tell the bake that died; else it gets the grace of `ami prune`."""
+    is_proven = bool(run_id and item.instance)
+    return (
+        "it is complete, and nothing proves that a bake left it half-made" if item.is_complete and not is_proven else ""
+    )
 
 
 def _of_a_bake(item: Leftover, rules: SweepRules) -> str:

@@ -45,6 +45,9 @@ class Ports(Protocol):
     def base_builder(self) -> BaseBuilder: ...
     @property
     def channels(self) -> Channels: ...
+    def channels_in(self, region: str) -> Channels:
+        """Channels of the project in any region."""
+
     @property
     def clock(self) -> Clock: ...
     @property

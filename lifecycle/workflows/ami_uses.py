@@ -2,19 +2,26 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import TypeVar
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Generic, TypeVar
 
 from lifecycle.config.target import Target
 from lifecycle.domain.ami import AmiId, AmiRecord, Grant
 from lifecycle.domain.channel import Channel
 from lifecycle.domain.permissions import READ_CHANNELS, READ_POINTER, READ_STATE
+from lifecycle.domain.release import Pointer
 from lifecycle.domain.usage import Unread, Use, UseReport, shared_text, unread_text, uses_of, uses_text
 from lifecycle.errors import CapctlError, Inconclusive, Interrupted
 from lifecycle.ports import Ports
 from lifecycle.ports.amis import Amis
+from lifecycle.ports.channels import Channels
+from lifecycle.ports.clock import Clock
 from lifecycle.workflows.status import roles_of
 
 T = TypeVar("T")
+
+_LASTS = timedelta(minutes=1)
 
 READ_PROJECT_USES = (*READ_CHANNELS, *READ_POINTER, *READ_STATE)
 READ_USES = (
@@ -32,6 +39,36 @@ READ_USES = (
 )
 
 
+class Recent(Generic[T]):
+    """What `read` gives, read again once it is a minute old; what `is_unread` says could not be read to its end is not tried again."""
+
+    def __init__(self, clock: Clock, read: Callable[[], T], *, is_unread: Callable[[T], bool]) -> None:
+        self._clock, self._read, self._is_unread = clock, read, is_unread
+        self._found: tuple[datetime, T] | None = None
+
+    def get(self) -> T:
+        now = self._clock.now()
+        if self._found is None or not (self._is_unread(self._found[1]) or now - self._found[0] < _LASTS):
+            self._found = now, self._read()
+        return self._found[1]
+
+
+class Scan:
+    """Everything that uses AMIs, for the steps of one run: the whole account was read less than a minute before."""
+
+    def __init__(self, ports: Ports, target: Target) -> None:
+        self.ports, self.target = ports, target
+        self._account = Recent(
+            ports.clock, partial(account_uses, ports, target), is_unread=lambda report: bool(report.unread)
+        )
+
+    def uses(self) -> UseReport:
+        """What the account names, and what releases and channels do at this moment."""
+        project = project_uses(self.ports)
+        named = {use.name: use.ami_id for use in project.uses if use.kind == "channel"}
+        return project + without_channels(self.ports, self._account.get(), named)
+
+
 def project_uses(ports: Ports) -> UseReport:
     """What releases and channels name now, in a few calls. What cannot be read is told in the report, and never raised."""
     return release_uses(ports) + _channel_uses(ports)
@@ -39,16 +76,17 @@ def project_uses(ports: Ports) -> UseReport:
 
 def all_uses(ports: Ports, target: Target) -> UseReport:
     """As `project_uses`, and what the whole account has, read anew in many calls."""
-    project = project_uses(ports)
-    named = {use.name: use.ami_id for use in project.uses if use.kind == "channel"}
-    return project + without_channels(ports, account_uses(ports, target), named)
+    return Scan(ports, target).uses()
 
 
 def release_uses(ports: Ports) -> UseReport:
     """The AMIs of the releases that exist, and each release's role. One that does not tell its AMI counts as unread, as does an active
-    one that is not among them."""
+    one that is not among them.
+
+    A region without a table for the pointer, as one of copies, has no release that takes jobs.
+    """
     try:
-        releases, pointer = ports.stack.releases(), ports.pointers.read()
+        releases, pointer = ports.stack.releases(), _pointer(ports)
     except Interrupted:
         raise
     except CapctlError as error:
@@ -82,13 +120,12 @@ def without_channels(ports: Ports, report: UseReport, named: Mapping[str, str]) 
     return replace(report, uses=tuple(uses))
 
 
-def channel_histories(ports: Ports) -> tuple[Mapping[str, Sequence[AmiId]], tuple[Unread, ...]]:
+def channel_histories(channels: Channels) -> tuple[Mapping[str, Sequence[AmiId]], tuple[Unread, ...]]:
     """The AMIs that each channel names and named, newest first and each once; none where they cannot be read."""
     try:
-        named = [entry.channel for entry in ports.channels.list()]
+        named = [entry.channel for entry in channels.list()]
         return {
-            channel: tuple(dict.fromkeys(entry.ami_id for entry in ports.channels.history(channel)))
-            for channel in named
+            channel: tuple(dict.fromkeys(entry.ami_id for entry in channels.history(channel))) for channel in named
         }, ()
     except Interrupted:
         raise
@@ -100,6 +137,14 @@ def grants_on(amis: Amis, ami: AmiRecord) -> frozenset[Grant]:
     """Who else may start instances of the AMI, or copy a snapshot that it alone has."""
     snapshots = ami.sole_snapshots(amis.holders(ami.snapshot_ids))
     return amis.grants(ami.id).union(*amis.snapshot_grants(snapshots).values())
+
+
+def grants_told(amis: Amis, ami: AmiRecord) -> frozenset[Grant] | None:
+    """Who else may start it, or copy a snapshot that it alone has; None where AWS does not tell.
+
+    Of one that EC2 gave up it tells no grants, and nobody can start it.
+    """
+    return frozenset() if ami.state.is_dead else if_readable(lambda: grants_on(amis, ami))
 
 
 def if_readable(read: Callable[[], T]) -> T | None:
@@ -114,9 +159,8 @@ def if_readable(read: Callable[[], T]) -> T | None:
 
 def why_kept(ports: Ports, report: UseReport, ami: AmiRecord) -> tuple[str, ...]:
     """Why it is not proven that nothing uses an AMI of the target's region; empty when it is. `report` is of `all_uses`."""
-    # Of one that EC2 gave up it tells no grants, and nobody can start it.
-    grants = frozenset[Grant]() if ami.state.is_dead else if_readable(lambda: grants_on(ports.amis, ami))
-    return (*unread_text(report.unread), *uses_text(uses_of(ami, report.by_id())), *shared_text(grants))
+    shared = shared_text(grants_told(ports.amis, ami))
+    return (*unread_text(report.unread), *uses_text(uses_of(ami, report.by_id())), *shared)
 
 
 def use_unproven(unread: Sequence[Unread], *, command: str, so: str) -> Inconclusive:
@@ -127,6 +171,15 @@ def use_unproven(unread: Sequence[Unread], *, command: str, so: str) -> Inconclu
         hint=f"Mend what the details name; where AWS refused, the role needs the row of `capctl {command}` in docs/iam.md",
         details=tuple(map(str, unread)),
     )
+
+
+def _pointer(ports: Ports) -> Pointer | None:
+    try:
+        return ports.pointers.read()
+    except CapctlError as error:
+        if error.code != "base-missing":
+            raise
+        return None
 
 
 def _channel_uses(ports: Ports) -> UseReport:

@@ -1,6 +1,6 @@
 """Remove an AMI with its snapshots; a bake removes what it left, and none that anybody may use."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lifecycle.config.target import Target
 from lifecycle.domain.ami import AmiRecord, AmiState
@@ -91,8 +91,15 @@ def require_unfinished(ami: AmiRecord) -> None:
 
 
 def why_not_removed(ports: Ports, target: Target, ami: AmiRecord) -> tuple[str, ...]:
-    """Why an AMI is not removed to free its name; empty for one that EC2 gave up, from which nothing was ever started."""
-    return () if ami.state.is_dead else why_kept(ports, all_uses(ports, target), ami)
+    """Why an AMI is not removed to free its name; empty for one that EC2 gave up, from which nothing was ever started.
+
+    What somebody copied by hand is theirs, though it has the name.
+    """
+    if ami.state.is_dead:
+        return ()
+    if replace(ami, source_instance=ports.amis.source_instance(ami)).is_copied_by_hand:
+        return (f"somebody copied it from {ami.source_ami}",)
+    return why_kept(ports, all_uses(ports, target), ami)
 
 
 def _not_replaced(ami: AmiRecord, why: str) -> CapctlError:

@@ -66,7 +66,7 @@ def plan_prune(ports: Ports, target: Target, *, most: int) -> Pruning:
     account, rules = read_account(ports, target), rules_of(target, most=most)
     if account.not_wanted:
         ports.ui.warn(f"The AMI that a bake would give is kept only by the other rules: {account.not_wanted}")
-    world = read_world(ports, account)
+    world = read_world(ports, account, amis)
     verdicts = decide(ports, amis, world, rules, snapshots=snapshots)
     there = {ami.id for ami in amis}
     left = [one for one in snapshots.values() if one.id not in held and one.ami_id and one.ami_id not in there]
@@ -116,7 +116,7 @@ def _plan(
         Fate.MARK: MarkSnapshot,
         Fate.DELETE: DeleteSnapshot,
     }
-    scan, steps = Scan(ports=ports, target=target), list[Step[Any]]()
+    scan, steps = Scan(ports, target), list[Step[Any]]()
     for fate, ami_step in ami_steps.items():
         steps += [ami_step(scan=scan, ami=one.ami) for one in verdicts if one.fate is fate]
     for fate, snapshot_step in snapshot_steps.items():

@@ -125,7 +125,7 @@ def _kept(scan: Scan, ami: AmiRecord, fate: Fate) -> Kept | None:
     found = find_ami(scan.ports.amis, ami.id)
     if found is None:
         return Kept(why="it is gone already")
-    world = scan.world()
+    world = scan.world([found])
     (verdict,) = decide(scan.ports, [found], world, rules_of(scan.target, most=1))
     return None if verdict.fate is fate else Kept(why="; ".join(verdict.reasons), unread=world.report.unread)
 
@@ -134,7 +134,7 @@ def _snapshot_kept(scan: Scan, snapshot: SnapshotRecord, fate: Fate) -> Kept | N
     found = scan.ports.amis.snapshots([snapshot.id])
     if not found:
         return Kept(why="it is gone already")
-    world = scan.world()
+    world = scan.world(())
     verdicts = decide_snapshots(scan.ports, found, world, rules_of(scan.target, most=1))
     if any(verdict.fate is fate for verdict in verdicts):
         return None

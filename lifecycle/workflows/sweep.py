@@ -1,6 +1,6 @@
 """`ami sweep`: remove what bakes left behind that were killed."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -18,7 +18,7 @@ from lifecycle.ports import Ports
 from lifecycle.ports.baker import GRACE_S
 from lifecycle.ports.leftovers import await_gone, still_there
 from lifecycle.ports.wait import wait_for
-from lifecycle.workflows.ami_uses import READ_USES, all_uses, why_kept
+from lifecycle.workflows.ami_uses import READ_USES, Scan, why_kept
 from lifecycle.workflows.bake_evidence import read_evidence
 from lifecycle.workflows.lookups import find_ami
 
@@ -78,21 +78,22 @@ def sweep(
 def plan_sweep(ports: Ports, target: Target, *, run_id: str, older_than: timedelta) -> tuple[tuple[Verdict, ...], Plan]:
     """A verdict on every leftover, and the plan that removes those that may go."""
     before = {run.id: run for run in ports.bake_runs.known()}
-    named = frozenset[str]().union(*(run.named for run in before.values()))
-    found = ports.leftovers.find(named=named)
+    found = ports.leftovers.find(named=_named(before.values()))
     # The runs last: whatever was found has a run that was known by then, or that ended well meanwhile.
     runs = {run.id: run for run in ports.bake_runs.known()}
     if run_id:
         _require_known(ports, run_id, runs, found)
     verdicts = tuple(
         verdict
-        for verdict in _judged(ports, target, found, runs, older_than=older_than)
+        for verdict in _judged(Scan(ports, target), found, runs, older_than=older_than)
         if run_id in {"", verdict.run_id}
     )
     chosen = [run for run in runs.values() if run_id in {"", run.id} and not run.is_alive(ports.clock.now())]
     steps: list[Step[Any]] = [EndRun(ports=ports, run=run) for run in chosen if run.is_held]
     going = tuple(verdict for verdict in verdicts if verdict.removes)
-    steps += [RemoveLeftover(ports=ports, target=target, verdict=verdict, older_than=older_than) for verdict in going]
+    # Another scan than the plan's: it waited for an answer.
+    scan = Scan(ports, target)
+    steps += [RemoveLeftover(scan=scan, verdict=verdict, older_than=older_than) for verdict in going]
     if not run_id:
         steps += [RemoveFolder(ports=ports, path=path) for path in ports.bake_runs.folders()]
     kept = {verdict.run_id for verdict in verdicts if not verdict.removes and verdict.item.kind is not LeftoverKind.AMI}
@@ -134,8 +135,7 @@ class EndRun:
 class RemoveLeftover:
     """Remove one thing in EC2 and wait until it is gone."""
 
-    ports: Ports
-    target: Target
+    scan: Scan
     verdict: Verdict
     older_than: timedelta
     permissions: tuple[str, ...] = (*_JUDGE, *REMOVE_LEFTOVERS)
@@ -150,22 +150,26 @@ class RemoveLeftover:
         return f"{verb} {self.item}, since {self.verdict.because}"
 
     def apply(self) -> str:
-        if self.item.kind in _USABLE and self.ports.leftovers.exists(self.item):
+        leftovers = self.scan.ports.leftovers
+        if self.item.kind in _USABLE and leftovers.exists(self.item):
             self._require_unused()
-        self.ports.leftovers.remove(self.item)
+        leftovers.remove(self.item)
         return "removed"
 
     def verify(self, _: str) -> None:
-        await_gone(self.ports.leftovers, self.item, self.ports.clock)
+        await_gone(self.scan.ports.leftovers, self.item, self.scan.ports.clock)
 
     def _require_unused(self) -> None:
         """A bake may have gone on with it since it was looked at, or somebody may use it."""
+        ports = self.scan.ports
         item: Leftover | None = self.item
+        runs = {run.id: run for run in ports.bake_runs.known()}
         if self.item.kind is LeftoverKind.AMI:
-            item = half_made(self.ports.amis.get(AmiId(self.item.id)), self.target.project, {self.item.id})
-        runs = {run.id: run for run in self.ports.bake_runs.known()}
+            ami = ports.amis.get(AmiId(self.item.id))
+            ami = replace(ami, source_instance=ports.amis.source_instance(ami))
+            item = half_made(ami, self.scan.target.project, _named(runs.values()))
         found = (item,) if item else ()
-        verdicts = _judged(self.ports, self.target, found, runs, older_than=self.older_than)
+        verdicts = _judged(self.scan, found, runs, older_than=self.older_than)
         if not any(verdict.removes for verdict in verdicts):
             because = verdicts[0].because if verdicts else "a bake has finished it"
             raise CapctlError(
@@ -208,7 +212,7 @@ class ForgetRuns:
         return f"forget {counted(len(self.runs), 'dead run')}: {', '.join(run.id for run in self.runs)}"
 
     def apply(self) -> str:
-        found = self.ports.leftovers.find(named=frozenset[str]().union(*(run.named for run in self.runs)))
+        found = self.ports.leftovers.find(named=_named(self.runs))
         left = {item.run_id: item for item in found if item.kind is not LeftoverKind.AMI}
         left |= {one.run_id: one.item for one in self.removed if self.ports.leftovers.exists(one.item)}
         for run in self.runs:
@@ -224,6 +228,10 @@ class ForgetRuns:
             raise still_there(f"run {stays[0]}")
 
 
+def _named(runs: Iterable[KnownRun]) -> frozenset[str]:
+    return frozenset[str]().union(*(run.named for run in runs))
+
+
 def _require_known(ports: Ports, run_id: str, runs: Mapping[str, KnownRun], found: Sequence[Leftover]) -> None:
     told = run_id in runs or any(item.run_id == run_id for item in found)
     if not told and all(entry.run_id != run_id for entry in ports.journal.entries()):
@@ -235,9 +243,10 @@ def _require_known(ports: Ports, run_id: str, runs: Mapping[str, KnownRun], foun
 
 
 def _judged(
-    ports: Ports, target: Target, found: Sequence[Leftover], runs: Mapping[str, KnownRun], *, older_than: timedelta
+    scan: Scan, found: Sequence[Leftover], runs: Mapping[str, KnownRun], *, older_than: timedelta
 ) -> tuple[Verdict, ...]:
     """The verdicts, once it was asked who uses the AMIs and snapshots that would otherwise go."""
+    ports, target = scan.ports, scan.target
     rules = SweepRules(
         project=target.project,
         now=ports.clock.now(),
@@ -247,18 +256,18 @@ def _judged(
     )
     verdicts = judge_all(found, rules)
     going = [verdict.item for verdict in verdicts if verdict.removes and verdict.item.kind in _USABLE]
-    return judge_all(found, replace(rules, in_use=_uses(ports, target, going))) if going else verdicts
+    return judge_all(found, replace(rules, in_use=_uses(scan, going))) if going else verdicts
 
 
-def _uses(ports: Ports, target: Target, items: Sequence[Leftover]) -> dict[str, tuple[str, ...]]:
+def _uses(scan: Scan, items: Sequence[Leftover]) -> dict[str, tuple[str, ...]]:
     """Why it is not proven that nothing uses them, by id."""
-    report = all_uses(ports, target)
+    report = scan.uses()
     uses, found = report.by_id(), dict[str, tuple[str, ...]]()
     for item in items:
         if item.kind is not LeftoverKind.AMI:
             found[item.id] = (*unread_text(report.unread), *uses_text(uses.get(item.id, ())))
-        elif ami := find_ami(ports.amis, AmiId(item.id)):
-            found[item.id] = why_kept(ports, report, ami)
+        elif ami := find_ami(scan.ports.amis, AmiId(item.id)):
+            found[item.id] = why_kept(scan.ports, report, ami)
     return found
 
 

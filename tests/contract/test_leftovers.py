@@ -56,7 +56,7 @@ def _in_memory(project: str) -> Account:
 
     def make(kind: LeftoverKind, owner: str, run: str) -> str:
         if kind is LeftoverKind.AMI:
-            return amis.add(ami_name(project), tags=tags_of(owner, run)).id
+            return amis.add(ami_name(project), tags=tags_of(owner, run), instance_id="i-1").id
         name = packer_name(datetime.now(UTC)) if kind.is_temporary else ""
         item = Leftover(
             kind=kind,

@@ -45,6 +45,7 @@ class FakePorts:
         self.baker = baker or FakeBaker(self.amis)
         self.elsewhere: dict[str, FakeAmis] = {}
         self.channels = FakeChannels()
+        self.channels_elsewhere: dict[str, FakeChannels] = {}
         self.clock = FakeClock()
         self.journal = FakeJournal()
         self.leftovers = FakeLeftovers(self.amis)
@@ -63,3 +64,6 @@ class FakePorts:
 
     def amis_in(self, region: str) -> FakeAmis:
         return self.elsewhere.setdefault(region, FakeAmis())
+
+    def channels_in(self, region: str) -> FakeChannels:
+        return self.channels_elsewhere.setdefault(region, FakeChannels())

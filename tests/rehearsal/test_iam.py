@@ -224,10 +224,17 @@ def sweep_one_of_each(kept: KeptStage, project: Project) -> None:
 
 def prune_one(kept: KeptStage, project: Project, *, ami_id: str) -> None:
     """Let the project have an AMI that nobody uses, and disable it."""
-    tags = [{"Key": "capctl:project", "Value": project.name}, {"Key": "capctl:status", "Value": "verified"}]
+    region = kept.environment["AWS_REGION"]
+    own = {
+        "capctl:project": project.name,
+        "capctl:status": "verified",
+        "capctl:run": "20260101-000000-c0ffee",
+        "capctl:copied-from": f"{region}/{ami_id}",
+    }
+    tags = [{"Key": key, "Value": value} for key, value in own.items()]
     kept.client("ec2").copy_image(
         SourceImageId=ami_id,
-        SourceRegion=kept.environment["AWS_REGION"],
+        SourceRegion=region,
         Name=f"{project.name}-unused",
         TagSpecifications=[{"ResourceType": kind, "Tags": tags} for kind in ("image", "snapshot")],
     )

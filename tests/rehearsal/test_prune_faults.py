@@ -146,7 +146,8 @@ class World:
         return self.ports.amis.list("vision"), self.ports.amis.snapshots(self.snapshots)
 
     def _make(self) -> Any:
-        tags = [{"Key": Tag.PROJECT.value, "Value": "vision"}, {"Key": Tag.STATUS.value, "Value": "verified"}]
+        own = {Tag.PROJECT: "vision", Tag.STATUS: "verified", Tag.RUN: "r1", Tag.BASE_AMI: self.base_ami}
+        tags = [{"Key": key.value, "Value": value} for key, value in own.items()]
         return self.ec2.create_image(
             InstanceId=self.instance,
             Name=f"prune-{uuid.uuid4().hex}",

@@ -18,15 +18,16 @@ _AMI_TYPE, _TEXT_TYPE = "aws:ec2:image", "text"
 
 
 class SsmChannels:
-    """`ports.Channels` below `/capctl/<project>/ami`."""
+    """`ports.Channels` below `/capctl/<project>/ami`, in the target's region or in another."""
 
-    def __init__(self, session: AwsSession, *, project: str) -> None:
+    def __init__(self, session: AwsSession, *, project: str, region: str | None = None) -> None:
         self._session = session
+        self._region = region
         self._folder = f"/capctl/{project}/ami"
 
     @cached_property
     def _ssm(self) -> Any:
-        return self._session.client("ssm")
+        return self._session.client("ssm", self._region)
 
     def parameter(self, channel: Channel) -> str:
         return f"{self._folder}/{channel}"

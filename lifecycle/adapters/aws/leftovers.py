@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
@@ -12,7 +13,7 @@ from botocore.exceptions import ClientError
 
 from lifecycle.adapters.aws.amis import ami_record
 from lifecycle.adapters.aws.deregister import deregister, snapshots_of
-from lifecycle.adapters.aws.descriptions import made_for
+from lifecycle.adapters.aws.descriptions import MadeFor, made_for
 from lifecycle.adapters.aws.errors import is_missing, translated
 from lifecycle.adapters.aws.filters import batches
 from lifecycle.adapters.aws.session import AwsSession
@@ -65,11 +66,17 @@ class Ec2Leftovers:
             alive = {one["InstanceId"]: _instance(one) for one in instances if one["State"]["Name"] in _ALIVE}
             found = list(alive.values())
             images = self._pages("describe_images", "Images", Owners=["self"], IncludeDisabled=True)
-            found += [one for image in images if (one := half_made(ami_record(image), self._project, named))]
+            snapshots = self._made_snapshots()
+            origins = {made.ami_id: made.instance_id for made, _ in snapshots}
+            amis = (
+                replace(ami, source_instance=ami.source_instance or origins.get(ami.id, ""))
+                for ami in map(ami_record, images)
+            )
+            found += [one for ami in amis if (one := half_made(ami, self._project, named))]
             loose = {"Name": "status", "Values": ["available"]}
             volumes = self._pages("describe_volumes", "Volumes", Filters=[*marked, loose])
             found += [_made(LeftoverKind.VOLUME, one["VolumeId"], one, created=one["CreateTime"]) for one in volumes]
-            found += self._snapshots({image["ImageId"] for image in images}, instances)
+            found += _without_ami(snapshots, {image["ImageId"] for image in images}, instances)
             found += self._temporary(instances)
         return tuple(item for item in found if item.project in {"", self._project})
 
@@ -112,15 +119,10 @@ class Ec2Leftovers:
         for reservation in self._pages("describe_instances", "Reservations", Filters=filters):
             yield from reservation["Instances"]
 
-    def _snapshots(self, ami_ids: set[str], baking: list[dict[str, Any]]) -> Iterator[Leftover]:
-        """Those whose AMI is gone; one without tags is of its instance's run, as long as EC2 shows that instance."""
-        tags_of = {one["InstanceId"]: one.get("Tags") for one in baking}
-        for one in self._pages("describe_snapshots", "Snapshots", OwnerIds=["self"]):
-            made = made_for(one.get("Description", ""))
-            if made and made.ami_id not in ami_ids:
-                tags = one.get("Tags") or tags_of.get(made.instance_id)
-                created = one["StartTime"]
-                yield _made(LeftoverKind.SNAPSHOT, one["SnapshotId"], {"Tags": tags}, name=made.ami_id, created=created)
+    def _made_snapshots(self) -> list[tuple[MadeFor, dict[str, Any]]]:
+        """Those that EC2 made for an AMI, each with what its description tells."""
+        shown = self._pages("describe_snapshots", "Snapshots", OwnerIds=["self"])
+        return [(made, one) for one in shown if (made := made_for(one.get("Description", "")))]
 
     def _temporary(self, baking: list[dict[str, Any]]) -> Iterator[Leftover]:
         """Key pairs and groups by Packer's names; those of an instance that is ours, or was until lately, are its run's.
@@ -159,6 +161,17 @@ class Ec2Leftovers:
                 yield _made(
                     kind, one[id_key], {"Tags": tags}, name=name, created=_moment_of(name), users=frozenset(used_by)
                 )
+
+
+def _without_ami(
+    snapshots: Iterable[tuple[MadeFor, dict[str, Any]]], ami_ids: set[str], baking: list[dict[str, Any]]
+) -> Iterator[Leftover]:
+    """Those whose AMI is gone; one without tags is of its instance's run, as long as EC2 shows that instance."""
+    tags_of = {one["InstanceId"]: one.get("Tags") for one in baking}
+    for made, one in snapshots:
+        if made.ami_id not in ami_ids:
+            tags, created = one.get("Tags") or tags_of.get(made.instance_id), one["StartTime"]
+            yield _made(LeftoverKind.SNAPSHOT, one["SnapshotId"], {"Tags": tags}, name=made.ami_id, created=created)
 
 
 def _temporary_names(instance: dict[str, Any]) -> Iterable[str]:

@@ -28,7 +28,7 @@ class Scene:
 
     def ami(self, name: str = "old") -> AmiRecord:
         made = self.ports.amis.add(name)
-        self.ports.amis.tag(made.id, {Tag.PROJECT: "vision", Tag.STATUS: "verified"})
+        self.ports.amis.tag(made.id, {Tag.PROJECT: "vision", Tag.STATUS: "verified", Tag.RUN: "r1"})
         return self.ports.amis.get(made.id)
 
     def plan(self, *, most: int = 10) -> Pruning:

@@ -31,7 +31,7 @@ def uses(ports: FakePorts, folder: Path, *, reader: str) -> list[tuple[str, str]
     if reader == "show":
         report = all_uses(ports, make_target(folder))
     else:
-        report = read_world(ports, Account(report=ports.ami_users.scan(template_versions=1))).report
+        report = read_world(ports, Account(report=ports.ami_users.scan(template_versions=1)), ()).report
     return [(use.ami_id, f"{use.kind} {use.name}") for use in report.uses if use.kind != "channel"]
 
 

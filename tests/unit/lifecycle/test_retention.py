@@ -35,7 +35,7 @@ def ami(
     launched_hours: float | None = None,
     is_protected: bool = False,
 ) -> AmiRecord:
-    tags = {Tag.PROJECT.value: "vision"} | ({Tag.STATUS.value: str(status)} if status else {})
+    tags = {Tag.PROJECT.value: "vision", Tag.RUN.value: "r1"} | ({Tag.STATUS.value: str(status)} if status else {})
     if disabled_hours is not None:
         tags[Tag.DISABLED_AT.value] = iso(timedelta(hours=disabled_hours))
     return AmiRecord(

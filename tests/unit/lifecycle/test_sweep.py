@@ -36,7 +36,7 @@ def planned(scene: Scene, run_id: str = "") -> tuple[tuple[Verdict, ...], Plan]:
 
 def half_made(scene: Scene) -> AmiRecord:
     """An AMI that a killed bake of another machine left long ago, whose report is lost."""
-    ami = scene.amis.add("by-old-rules", tags={Tag.PROJECT.value: "vision", Tag.RUN.value: "r1"})
+    ami = scene.amis.add("by-old-rules", tags={Tag.PROJECT.value: "vision", Tag.RUN.value: "r1"}, instance_id="i-1")
     scene.ports.clock.sleep(40 * DAY_S)
     return ami
 
@@ -58,6 +58,17 @@ def test_half_made_ami_that_something_uses_or_that_cannot_be_proven_unused_stays
     assert [verdict.removes for verdict in planned(scene)[0]] == [False]
 
 
+def test_one_scan_of_the_account_serves_the_plan_and_another_the_steps_of_a_minute(scene: Scene) -> None:
+    for number in range(20):
+        made = scene.amis.add(f"a{number}", tags={Tag.PROJECT.value: "vision", Tag.RUN.value: f"r{number}"})
+        scene.amis.change(made.id, state=AmiState.FAILED)
+    scene.ports.clock.sleep(DAY_S)
+    _, plan = planned(scene)
+    assert scene.ports.ami_users.scans == 1
+    execute(plan, scene.ports, RUN)
+    assert (scene.amis.own(), scene.ports.ami_users.scans) == ((), 2)
+
+
 @pytest.mark.parametrize("comes", ["use", "mark", "status"])
 def test_half_made_ami_that_came_into_use_after_the_plan_stays(scene: Scene, comes: str) -> None:
     ami = half_made(scene)
@@ -76,6 +87,59 @@ def test_sweep_leaves_an_ami_alone_that_capctl_did_not_make(scene: Scene) -> Non
     scene.amis.add("golden-debug-image", tags={Tag.PROJECT.value: "vision"})
     scene.ports.clock.sleep(40 * DAY_S)
     assert planned(scene)[0] == ()
+
+
+@pytest.mark.parametrize(
+    "tags", [{}, {Tag.PROJECT.value: "vision"}, {Tag.PROJECT.value: "vision", Tag.RUN.value: "r1"}]
+)
+def test_sweep_leaves_a_copy_alone_that_somebody_made_though_it_has_name_and_tags(
+    scene: Scene, tags: dict[str, str]
+) -> None:
+    """CopyImage by hand: the name is kept, tags if asked. The source is another account's."""
+    copy = scene.amis.copy_from(
+        "us-west-2", replace(scene.bake(), name=f"vision-models-{'0' * 12}-0base000"), tags=tags
+    )
+    scene.ports.clock.sleep(40 * DAY_S)
+    assert planned(scene)[0] == ()
+    assert scene.amis.get(copy)
+
+
+@pytest.mark.parametrize(("run", "instance"), [("", "i-1"), ("r1", "")])
+def test_complete_ami_that_no_run_and_no_instance_prove_to_be_half_made_stays(
+    scene: Scene, run: str, instance: str
+) -> None:
+    tags = {Tag.PROJECT.value: "vision", Tag.RUN.value: run} if run else {}
+    ami = scene.amis.add(f"vision-models-{'0' * 12}-0base000", tags=tags, instance_id=instance)
+    scene.ports.clock.sleep(40 * DAY_S)
+    assert [verdict.because for verdict in planned(scene)[0]] == [
+        "it is complete, and nothing proves that a bake left it half-made"
+    ]
+    scene.amis.change(ami.id, state=AmiState.FAILED)
+    assert [verdict.removes for verdict in planned(scene)[0]] == [True]
+
+
+def test_ami_without_tags_goes_that_a_dead_run_here_made_the_instance_of(scene: Scene) -> None:
+    scene.amis.add(f"vision-models-{'0' * 12}-0base000", instance_id="i-1")
+    scene.ports.bake_runs.add(KnownRun(id="r1", is_held=False, named=frozenset({"i-1"})))
+    _, plan = planned(scene)
+    execute(plan, scene.ports, RUN)
+    assert scene.amis.own() == ()
+
+
+def test_runs_are_read_after_what_they_left_or_a_bake_that_began_meanwhile_would_lose_its_things(scene: Scene) -> None:
+    """The bake begins, and makes its group, after the sweep read the runs for the first time."""
+    find = scene.ports.leftovers.find
+
+    def begin_and_find(*, named: Collection[str] = ()) -> tuple[Leftover, ...]:
+        scene.ports.bake_runs.add(KnownRun(id="r9", is_held=True, named=frozenset({"packer_x"})))
+        return find(named=named)
+
+    scene.ports.leftovers.find = begin_and_find  # type: ignore[method-assign]
+    scene.ports.leftovers.add(
+        Leftover(kind=LeftoverKind.SECURITY_GROUP, id="sg-1", name="packer_x", created=scene.ports.clock.now())
+    )
+    verdicts, _ = plan_sweep(scene.ports, scene.target, run_id="", older_than=timedelta(0))
+    assert [verdict.because for verdict in verdicts] == ["run `r9` is alive"]
 
 
 def test_sweep_leaves_an_ami_alone_that_is_being_brought_back(scene: Scene) -> None:

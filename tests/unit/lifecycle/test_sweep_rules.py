@@ -72,6 +72,9 @@ def item(kind: LeftoverKind = KIND.INSTANCE, **known: object) -> Leftover:
         (item(KIND.AMI, run_id="dead", created=NOW), True, "run `dead` is dead"),
         (item(KIND.AMI, run_id="dead", run_until=NOW + HOUR), True, "run `dead` is dead"),
         (item(KIND.AMI, run_id="dead", run_until=NOW + 2 * HOUR), False, "another run may live until 2026-01-02 02:00:00Z"),
+        (item(KIND.AMI, run_id="far", is_complete=True), False, "it is complete, and nothing proves that a bake left it half-made"),
+        (item(KIND.AMI, instance="i-1", is_complete=True), False, "it is complete, and nothing proves that a bake left it half-made"),
+        (item(KIND.AMI, run_id="far", instance="i-1", is_complete=True), True, "run `far` is not known here, and it is older than 6h"),
     ],
 )  # fmt: skip
 def test_leftover_goes_or_stays_for_its_first_reason(found: Leftover, removes: bool, because: str) -> None:
@@ -79,9 +82,16 @@ def test_leftover_goes_or_stays_for_its_first_reason(found: Leftover, removes: b
     assert (verdict.removes, verdict.because) == (removes, because)
 
 
-def made(state: AmiState = AmiState.AVAILABLE, *, name: str = "by-hand", launched: str = "", **tags: str) -> AmiRecord:
+def made(
+    state: AmiState = AmiState.AVAILABLE,
+    *,
+    name: str = "by-hand",
+    launched: str = "",
+    instance: str = "i-1",
+    **tags: str,
+) -> AmiRecord:
     told = {getattr(Tag, key.upper()).value: value for key, value in tags.items()}
-    ami = FakeAmis().add(name, tags=told)
+    ami = FakeAmis().add(name, tags=told, instance_id=instance)
     return replace(ami, state=state, last_launched=launched)
 
 
@@ -92,6 +102,8 @@ NAME = "vision-models-0123456789ab-01234567"
     ("ami", "is_leftover"),
     [
         (made(name=NAME), True),
+        (made(name=NAME, instance=""), False),
+        (made(AmiState.FAILED, name=NAME, instance=""), False),
         (made(name=f"{NAME}-20260101-000000-abcdef"), True),
         (made(project="vision", run="r1"), True),
         (made(AmiState.PENDING, project="vision", run="r1", status="candidate"), True),
@@ -135,6 +147,8 @@ items = st.builds(
     created=moments,
     run_until=moments,
     users=st.frozensets(st.sampled_from(["i-1", "i-2"])),
+    instance=st.sampled_from(["", "i-1"]),
+    is_complete=st.booleans(),
 )
 ages = st.integers(0, 48).map(lambda hours: hours * HOUR)
 
@@ -153,6 +167,7 @@ def test_nothing_goes_that_somebody_may_need(found: Leftover, older_than: timede
     assert found.id not in RULES.in_use
     if found.kind is LeftoverKind.SNAPSHOT:
         assert owner in {"dead", "stray"}
+    assert not found.is_complete or (found.instance and owner)
     if found.kind is LeftoverKind.AMI:
         assert found.id != "ami-f" or (found.created and NOW - found.created >= FINISHED_WITHIN)
 
