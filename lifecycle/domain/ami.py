@@ -318,11 +318,13 @@ class AmiRecord:
 
     def way_to_proof(self) -> str:
         """What to do for one that is not proven, as a hint."""
+        if self.status is None:
+            return "Run `capctl ami bake` for one of the locked models; what capctl did not bake only AWS's own tools remove"
         if self.status is AmiStatus.DISABLED or self.state is AmiState.DISABLED:
             return f"Run `capctl ami disable {self.id} --undo`, which enables and verifies it, or take another AMI"
         if self.has_failed:
             again = f"`capctl ami verify {self.id} --boot` if the fault was not the AMI's"
             return f"Run `capctl ami bake --force` for another one, or {again}"
         if self.state in {AmiState.PENDING, AmiState.AVAILABLE} and self.status is AmiStatus.CANDIDATE:
-            return "Run `capctl ami bake`, which verifies the AMI of the locked models"
+            return f"Run `capctl ami verify {self.id} --boot`, or `capctl ami bake`, which verifies the AMI of the locked models"
         return "Pick one from `capctl ami ls --status verified`"

@@ -71,7 +71,7 @@ def own_ami(amis: Amis, target: Target, ami_id: AmiId) -> AmiRecord:
         raise CapctlError(
             "ami-foreign",
             f"AMI `{ami_id}` is not tagged `{Tag.PROJECT}={target.project}`, so it is not this project's to change",
-            hint="Pick one from `capctl ami ls`",
+            hint="Pick one from `capctl ami ls`; what is not this project's only AWS's own tools change and remove",
         )
     return ami
 
