@@ -312,9 +312,10 @@ class AmiRecord:
         return self.status
 
     def standing(self) -> str:
-        """Its state and its status in words, and that it failed. Raises as `known_status`."""
+        """How far it has come in words, its state where that says more, and that it failed. Raises as `known_status`."""
+        status: str = self.known_status() or "not baked by capctl"
         failed = f", and its last verification failed (`{self.tags[Tag.VERIFIED]}`)" if self.has_failed else ""
-        return f"`{self.state}` and {self.known_status() or 'not one of ours'}{failed}"
+        return f"{status if self.state in {AmiState.AVAILABLE, status} else f'`{self.state}` and {status}'}{failed}"
 
     def way_to_proof(self) -> str:
         """What to do for one that is not proven, as a hint."""
