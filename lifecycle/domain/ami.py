@@ -269,6 +269,9 @@ class AmiRecord:
         passed = self.finding.level if self.finding else Level.PAYLOAD
         return self.is_proven and passed.is_at_least(level)
 
+    def _lacks(self, level: Level) -> bool:
+        return self.is_proven and not self.is_proven_by(level)
+
     @property
     def is_unfinished(self) -> bool:
         """Whether a bake may go on with it or replace it: it never passed its checks, and nobody else put it into its state.
@@ -287,10 +290,9 @@ class AmiRecord:
         has_come_further = self.last_launched or self.tags.keys() & {Tag.EVIDENCE, Tag.VERIFIED, Tag.COPIED_FROM}
         return self.is_unfinished and (self.state.is_dead or not has_come_further)
 
-    @property
-    def is_deployable(self) -> bool:
-        """Whether a release may take it: it is proven, and says which model set it holds."""
-        return self.is_proven and bool(self.tags.get(Tag.MODEL_SET))
+    def is_deployable_by(self, level: Level) -> bool:
+        """Whether a release may take it: it is proven by this level, and says which model set it holds."""
+        return self.is_proven_by(level) and bool(self.tags.get(Tag.MODEL_SET))
 
     def sole_snapshots(self, holders: Mapping[str, Collection[AmiId]]) -> tuple[str, ...]:
         """Those of its snapshots that no other AMI has, out of `Amis.holders`."""
@@ -311,14 +313,22 @@ class AmiRecord:
             )
         return self.status
 
-    def standing(self) -> str:
-        """How far it has come in words, its state where that says more, and that it failed. Raises as `known_status`."""
+    def standing(self, level: Level = Level.PAYLOAD) -> str:
+        """How far it has come in words, its state where that says more, that it failed, and that it never passed `level`.
+
+        Raises as `known_status`.
+        """
         status: str = self.known_status() or "not baked by capctl"
         failed = f", and its last verification failed (`{self.tags[Tag.VERIFIED]}`)" if self.has_failed else ""
-        return f"{status if self.state in {AmiState.AVAILABLE, status} else f'`{self.state}` and {status}'}{failed}"
+        lacks = f", and no {level} of it was verified (`ami.verify_boot`)" if self._lacks(level) else ""
+        return (
+            f"{status if self.state in {AmiState.AVAILABLE, status} else f'`{self.state}` and {status}'}{failed}{lacks}"
+        )
 
-    def way_to_proof(self) -> str:
-        """What to do for one that is not proven, as a hint."""
+    def way_to_proof(self, level: Level = Level.PAYLOAD) -> str:
+        """What to do for one that is not proven by `level`, as a hint."""
+        if self._lacks(level):
+            return f"Run `capctl ami verify {self.id} --boot`"
         if self.status is None:
             return "Run `capctl ami bake` for one of the locked models; what capctl did not bake only AWS's own tools remove"
         if self.status is AmiStatus.DISABLED or self.state is AmiState.DISABLED:

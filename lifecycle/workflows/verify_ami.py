@@ -133,10 +133,10 @@ class VerifyAmi:
         require_stored(self.ports.amis, result)
 
 
-def asked_level(target: Target, ami: AmiRecord | None = None) -> Level:
+def asked_level(target: Target, ami: AmiRecord) -> Level:
     """The level that a proof must reach: what the configuration asks for, and no less than where the AMI failed."""
-    failed = ami.finding.level if ami and ami.finding and ami.has_failed else Level.PAYLOAD
-    return Level.BOOT if target.settings.ami.verify_boot else failed
+    failed = ami.finding.level if ami.finding and ami.has_failed else Level.PAYLOAD
+    return target.proof_level if target.proof_level.is_at_least(failed) else failed
 
 
 def prove(ports: Ports, target: Target, run: Run, amis: Amis, ami_id: AmiId, level: Level) -> AmiReport:

@@ -10,16 +10,17 @@ from pathlib import Path
 import pytest
 
 from lifecycle.domain.ami import AmiId, AmiRecord, AmiState, AmiStatus, Grant, SnapshotRecord, Tag
-from lifecycle.domain.channel import Channel, takes
+from lifecycle.domain.channel import CANDIDATE, Channel, takes
 from lifecycle.domain.digest import digest_of
 from lifecycle.domain.proof import Finding, Level, combined, parse_finding
 from lifecycle.domain.run import Run
 from lifecycle.errors import CapctlError, Inconclusive
 from lifecycle.workflows.bake import bake
 from lifecycle.workflows.bake_steps import ProveAmi
+from lifecycle.workflows.copy_ami import plan_copies
 from lifecycle.workflows.disable_ami import plan_disable, plan_enable
 from lifecycle.workflows.execute import execute
-from lifecycle.workflows.promote_ami import plan_promote
+from lifecycle.workflows.promote_ami import plan_channel_rollback, plan_promote
 from lifecycle.workflows.share_ami import plan_share
 from lifecycle.workflows.verify_ami import AmiReport, ami_rejection, verify_ami, verify_by_boot
 from tests.failures import code_of
@@ -75,7 +76,7 @@ def test_ami_that_fails_a_verification_is_a_candidate_that_nothing_takes(scene: 
     assert booted(scene, ami, is_damaged=True).failed
     found = scene.amis.get(ami.id)
     assert (found.status, found.tags[Tag.VERIFIED][:12]) == (AmiStatus.CANDIDATE, "failed boot ")
-    assert not found.is_deployable
+    assert not found.is_deployable_by(Level.PAYLOAD)
     ports, target = scene.ports, scene.target
     assert code_of(lambda: plan_share(ports, target, ami.id, (Grant(account="210987654321"),))) == "ami-not-verified"
     assert code_of(lambda: plan_promote(ports, target, RUN, ami=ami.id, channel=STABLE)) == "ami-not-verified"
@@ -285,6 +286,39 @@ def test_level_that_the_configuration_asks_for_later_is_proven_without_another_b
     found = scene.bake()
     assert (found.id, found.tags[Tag.VERIFIED][:5]) == (ami.id, "boot ")
     assert scene.plan().steps == ()
+
+
+def test_level_of_the_configuration_binds_whatever_gives_an_ami_away(scene: Scene) -> None:
+    ports, ami = scene.ports, scene.bake()
+    scene.mark(ami.id, AmiStatus.SMOKE_PASSED)
+    ask_for_boots(scene)
+    gates: list[Callable[[], object]] = [
+        lambda: plan_promote(ports, scene.target, RUN, ami=ami.id, channel=STABLE),
+        lambda: plan_promote(ports, scene.target, RUN, ami=ami.id, channel=CANDIDATE),
+        lambda: plan_share(ports, scene.target, ami.id, (Grant(account="210987654321"),)),
+        lambda: plan_copies(ports, scene.target, RUN, ami.id, ("eu-west-1",)),
+    ]
+    for gate in gates:
+        with pytest.raises(CapctlError, match="no boot of it was verified") as refused:
+            gate()
+        assert (refused.value.code, f"`capctl ami verify {ami.id} --boot`" in refused.value.hint) == (
+            "ami-not-verified",
+            True,
+        )
+    assert booted(scene, ami, is_damaged=False).failed == ()
+    assert all(gate() for gate in gates)
+
+
+def test_channel_goes_back_to_an_ami_that_was_never_booted(scene: Scene) -> None:
+    ports, amis = scene.ports, [scene.bake(), scene.bake(force=True)]
+    for ami in amis:
+        scene.mark(ami.id, AmiStatus.SMOKE_PASSED)
+        execute(plan_promote(ports, scene.target, RUN, ami=ami.id, channel=STABLE), ports, RUN)
+    ask_for_boots(scene)
+    execute(plan_channel_rollback(ports, scene.target, RUN, channel=STABLE), ports, RUN)
+    named = ports.channels.read(STABLE)
+    assert named is not None
+    assert named.ami_id == amis[0].id
 
 
 def test_way_back_proves_at_the_level_of_the_last_failure(scene: Scene) -> None:
