@@ -11,7 +11,7 @@ from lifecycle.domain.check import Check
 from lifecycle.domain.measures import counted
 from lifecycle.domain.models import ModelSet
 from lifecycle.domain.moments import iso_text
-from lifecycle.domain.permissions import READ_AMIS, READ_CHANNEL, READ_EVIDENCE
+from lifecycle.domain.permissions import READ_AMIS, READ_CHANNEL, READ_EVIDENCE, READ_GRANTS
 from lifecycle.domain.plan import Done, Plan
 from lifecycle.domain.proof import Finding, Level, combined
 from lifecycle.domain.run import Run
@@ -28,6 +28,7 @@ from lifecycle.workflows.ami_checks import (
     set_of,
 )
 from lifecycle.workflows.ami_status import require_tags
+from lifecycle.workflows.ami_uses import grants_on, if_readable
 from lifecycle.workflows.bake_evidence import read_evidence
 from lifecycle.workflows.boot_ami import BOOT_AMI, boot_ami
 from lifecycle.workflows.lookups import own_ami
@@ -119,7 +120,7 @@ class VerifyAmi:
     run: Run
     ami_id: AmiId
     level: Level
-    permissions: tuple[str, ...] = (*READ_EVIDENCE, *BOOT_AMI)
+    permissions: tuple[str, ...] = (*READ_EVIDENCE, *READ_GRANTS, *BOOT_AMI)
 
     def describe(self) -> str:
         if self.level is Level.BOOT:
@@ -174,7 +175,10 @@ def _stored(ports: Ports, amis: Amis, report: AmiReport) -> AmiReport:
         tags[Tag.STATUS.value] = AmiStatus.VERIFIED.value
     amis.tag(ami.id, tags)
     stored = replace(report, ami=ami, stored=tags)
-    return _taken_back(ports, amis, stored) if stands.is_failure else stored
+    if stands.is_failure:
+        stored = _taken_back(ports, amis, stored)
+        _tell_of_grants(ports, amis, ami)
+    return stored
 
 
 def _taken_back(ports: Ports, amis: Amis, report: AmiReport) -> AmiReport:
@@ -193,6 +197,18 @@ def _taken_back(ports: Ports, amis: Amis, report: AmiReport) -> AmiReport:
             "and deploy it"
         )
     return report
+
+
+def _tell_of_grants(ports: Ports, amis: Amis, ami: AmiRecord) -> None:
+    """Whom no tag keeps from starting the AMI."""
+    grants = if_readable(lambda: grants_on(amis, ami))
+    if grants is None:
+        ports.ui.warn(f"With whom AMI `{ami.id}` is shared cannot be read")
+    elif grants:
+        shared = ", ".join(sorted(map(str, grants)))
+        ports.ui.warn(
+            f"AMI `{ami.id}` is shared with {shared}, who can go on using it: `capctl ami share {ami.id} --revoke` ends that"
+        )
 
 
 def require_stored(amis: Amis, report: AmiReport) -> AmiRecord:

@@ -14,7 +14,7 @@ from lifecycle.domain.channel import CANDIDATE, Channel, takes
 from lifecycle.domain.digest import digest_of
 from lifecycle.domain.proof import Finding, Level, combined, parse_finding
 from lifecycle.domain.run import Run
-from lifecycle.errors import CapctlError, Inconclusive
+from lifecycle.errors import CapctlError, Denied, Inconclusive
 from lifecycle.workflows.bake import bake
 from lifecycle.workflows.bake_steps import ProveAmi
 from lifecycle.workflows.copy_ami import plan_copies
@@ -145,6 +145,23 @@ def test_one_early_answer_takes_no_status_away(scene: Scene, monkeypatch: pytest
     monkeypatch.setattr(scene.amis, "snapshots", lambda ids: early.pop() if early else snapshots(ids))
     assert scene.bake().status is AmiStatus.VERIFIED
     assert scene.amis.get(ami.id).is_proven_by(Level.BOOT)
+
+
+@pytest.mark.parametrize("is_denied", [False, True])
+def test_failure_tells_with_whom_the_ami_is_shared(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, *, is_denied: bool
+) -> None:
+    def deny(_: AmiId) -> frozenset[Grant]:
+        raise Denied("permission-denied", "AWS refused reading the grants")
+
+    ami = scene.bake()
+    scene.amis.change_grants(ami.id, add=[Grant(account="210987654321")])
+    if is_denied:
+        monkeypatch.setattr(scene.amis, "grants", deny)
+    assert booted(scene, ami, is_damaged=True).failed
+    said = "cannot be read" if is_denied else "is shared with 210987654321"
+    assert [line for line in scene.ports.ui.lines if said in line]
+    assert scene.amis.get(ami.id).status is AmiStatus.CANDIDATE
 
 
 def test_status_that_comes_while_an_ami_fails_is_not_lowered(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
