@@ -115,10 +115,10 @@ def show(invocation: Invocation, ami: str) -> None:
 def verify(invocation: Invocation, ami: str, boot: bool, dry_run: bool) -> None:
     """Check AMI, an id or a channel: state, tags, metadata access, and what its instance read back from the disk before the snapshot.
 
-    With --boot an instance of AMI checks its own disk too; it costs some minutes of that instance, and what it comes to is stored on
-    AMI: a candidate that passes is verified; one that fails is a candidate again, or, once promoted, is taken by nothing until it
-    passes at that level.
-    Says what was not checked, too. Fails when a check does not pass.
+    With --boot an instance of AMI checks its own disk too, unless a check failed before; it costs some minutes of that instance, and
+    what it comes to is stored on AMI: a candidate that passes is verified; one whose content is wrong is a candidate again, or, once
+    promoted, is taken by nothing until it passes at that level.
+    Says what was not checked, too. Fails when a check does not pass, or the last finding that was stored is a failure.
     """
     from lifecycle.workflows.lookups import ami_of
     from lifecycle.workflows.verify_ami import ami_rejection, verify_ami, verify_by_boot

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lifecycle.cli import ami_documents
+from lifecycle.cli import ami_documents, ami_text
 from lifecycle.cli.context import Invocation, pass_invocation
 from lifecycle.cli.render import table, time_text
 
@@ -48,7 +48,7 @@ def _history(states: Sequence[ChannelState]) -> str:
 
 def _cells(state: ChannelState) -> tuple[str, ...]:
     entry = state.entry
-    status = state.ami.status or "-" if state.ami else "gone"
+    status = ami_text.status_text(state.ami) if state.ami else "gone"
     return entry.ami_id, status, time_text(entry.since), entry.note.by or "-"
 
 

@@ -24,7 +24,7 @@ def ami_table(found: AmiList) -> str:
     rows = [
         (
             listed.ami.id,
-            _status(listed.ami),
+            status_text(listed.ami),
             age_text(listed.ami.age(found.at)),
             f"{listed.ami.size_gib} GiB",
             listed.cost or "-",
@@ -42,7 +42,7 @@ def ami_details(found: AmiDetails) -> str:
     pairs = (
         ("AMI", ami.id),
         ("name", ami.name),
-        ("status", ami.status or "not baked by capctl"),
+        ("status", _judged(ami) or "not baked by capctl"),
         ("state", f"{ami.state}: {ami.state_reason}" if ami.state_reason else ami.state),
         ("used by", _users(found.listed.uses, found.unread)),
         ("shared with", _grants(found.grants)),
@@ -69,9 +69,14 @@ def ami_details(found: AmiDetails) -> str:
     return "\n".join((fields(pairs), *_files(found.files)))
 
 
-def _status(ami: AmiRecord) -> str:
-    status = str(ami.status or "-")
-    return status if ami.state is AmiState.AVAILABLE else f"{status}, {ami.state}"
+def status_text(ami: AmiRecord) -> str:
+    """How far it has come, that its last verification failed, and its state where that says more."""
+    status = _judged(ami) or "-"
+    return status if ami.state in {AmiState.AVAILABLE, ami.status} else f"{status}, {ami.state}"
+
+
+def _judged(ami: AmiRecord) -> str:
+    return ", ".join(filter(None, (ami.status, "failed" if ami.has_failed else "")))
 
 
 def _verified(ami: AmiRecord) -> str:

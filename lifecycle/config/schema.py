@@ -78,7 +78,10 @@ class AmiSection(Section):
     timeout_s: int = key(
         3600, "Longest wait for the bake, for the AMI to become available and for its boot, in seconds", ge=60
     )
-    verify_boot: bool = key(False, "Whether `ami bake` also starts an instance of the new AMI that reads it again")
+    verify_boot: bool = key(
+        False,
+        "Whether `ami bake` also starts an instance of the new AMI that reads it again, and only an AMI that passed this is used",
+    )
     retention: RetentionSection = key(RetentionSection(), "What `ami prune` keeps")
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from lifecycle.config.schema import Settings
 from lifecycle.domain.layout import Folder
+from lifecycle.domain.proof import Level
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +57,11 @@ class Target:
         ami = self.settings.ami
         own = f"{self.project}-bake" if ami.ssh_interface == "session_manager" else None
         return ami.instance_profile or own
+
+    @property
+    def proof_level(self) -> Level:
+        """What an AMI must have passed to be given away: to a channel, a release, another region or another account."""
+        return Level.BOOT if self.settings.ami.verify_boot else Level.PAYLOAD
 
     @property
     def log_group(self) -> str:

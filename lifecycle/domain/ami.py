@@ -296,6 +296,9 @@ class AmiRecord:
         passed = self.finding.level if self.finding else Level.PAYLOAD
         return self.is_proven and passed.is_at_least(level)
 
+    def _lacks(self, level: Level) -> bool:
+        return self.is_proven and not self.is_proven_by(level)
+
     @property
     def is_unfinished(self) -> bool:
         """Whether a bake may go on with it or replace it: it never passed its checks, and nobody else put it into its state.
@@ -314,10 +317,9 @@ class AmiRecord:
         has_come_further = self.last_launched or self.tags.keys() & {Tag.EVIDENCE, Tag.VERIFIED, Tag.COPIED_FROM}
         return self.is_unfinished and (self.state.is_dead or not has_come_further)
 
-    @property
-    def is_deployable(self) -> bool:
-        """Whether a release may take it: it is proven, and says which model set it holds."""
-        return self.is_proven and bool(self.tags.get(Tag.MODEL_SET))
+    def is_deployable_by(self, level: Level) -> bool:
+        """Whether a release may take it: it is proven by this level, and says which model set it holds."""
+        return self.is_proven_by(level) and bool(self.tags.get(Tag.MODEL_SET))
 
     def sole_snapshots(self, holders: Mapping[str, Collection[AmiId]]) -> tuple[str, ...]:
         """Those of its snapshots that no other AMI has, out of `Amis.holders`."""
@@ -338,18 +340,29 @@ class AmiRecord:
             )
         return self.status
 
-    def standing(self) -> str:
-        """Its state and its status in words, and that it failed. Raises as `known_status`."""
-        failed = f", and its last verification failed (`{self.tags[Tag.VERIFIED]}`)" if self.has_failed else ""
-        return f"`{self.state}` and {self.known_status() or 'not one of ours'}{failed}"
+    def standing(self, level: Level = Level.PAYLOAD) -> str:
+        """How far it has come in words, its state where that says more, that it failed, and that it never passed `level`.
 
-    def way_to_proof(self) -> str:
-        """What to do for one that is not proven, as a hint."""
+        Raises as `known_status`.
+        """
+        status: str = self.known_status() or "not baked by capctl"
+        failed = f", and its last verification failed (`{self.tags[Tag.VERIFIED]}`)" if self.has_failed else ""
+        lacks = f", and no {level} of it was verified (`ami.verify_boot`)" if self._lacks(level) else ""
+        return (
+            f"{status if self.state in {AmiState.AVAILABLE, status} else f'`{self.state}` and {status}'}{failed}{lacks}"
+        )
+
+    def way_to_proof(self, level: Level = Level.PAYLOAD) -> str:
+        """What to do for one that is not proven by `level`, as a hint."""
+        if self._lacks(level):
+            return f"Run `capctl ami verify {self.id} --boot`"
+        if self.status is None:
+            return "Run `capctl ami bake` for one of the locked models; what capctl did not bake only AWS's own tools remove"
         if self.status is AmiStatus.DISABLED or self.state is AmiState.DISABLED:
             return f"Run `capctl ami disable {self.id} --undo`, which enables and verifies it, or take another AMI"
         if self.has_failed:
             again = f"`capctl ami verify {self.id} --boot` if the fault was not the AMI's"
             return f"Run `capctl ami bake --force` for another one, or {again}"
         if self.state in {AmiState.PENDING, AmiState.AVAILABLE} and self.status is AmiStatus.CANDIDATE:
-            return "Run `capctl ami bake`, which verifies the AMI of the locked models"
+            return f"Run `capctl ami verify {self.id} --boot`, or `capctl ami bake`, which verifies the AMI of the locked models"
         return "Pick one from `capctl ami ls --status verified`"

@@ -64,6 +64,6 @@ def boot_checks(report: BootReport, models: ModelSet) -> tuple[Check, ...]:
     else:
         found = {"boot: payload": "; ".join(differences(outcome, models)) or payload, "boot: leftovers": "none"}
     return tuple(
-        Check(name=name, ok=text == wanted[name], expected=wanted[name], found=text + suffix)
+        Check(name=name, ok=text == wanted[name], expected=wanted[name], found=text + suffix, is_finding=True)
         for name, text in found.items()
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import NewType
 
 from lifecycle.domain.ami import TRANSITIONS, AmiId, AmiRecord, AmiStatus
+from lifecycle.domain.proof import Level
 from lifecycle.errors import CapctlError, UsageError
 
 Channel = NewType("Channel", str)
@@ -85,18 +86,21 @@ def required_status(channel: Channel) -> AmiStatus:
     return AmiStatus.VERIFIED if channel == CANDIDATE else AmiStatus.SMOKE_PASSED
 
 
-def takes(channel: Channel, ami: AmiRecord) -> bool:
-    """Whether the channel may name the AMI: it can be used, and has come far enough."""
+def takes(channel: Channel, ami: AmiRecord, level: Level = Level.PAYLOAD) -> bool:
+    """Whether the channel may name the AMI: it can be used, passed the level, and has come far enough.
+
+    A way back asks for no more than the payload: what the channel named before is better than what is wrong now.
+    """
     status = ami.status
-    return ami.is_proven and isinstance(status, AmiStatus) and status.is_at_least(required_status(channel))
+    return ami.is_proven_by(level) and isinstance(status, AmiStatus) and status.is_at_least(required_status(channel))
 
 
-def require_taken(channel: Channel, ami: AmiRecord) -> None:
+def require_taken(channel: Channel, ami: AmiRecord, level: Level = Level.PAYLOAD) -> None:
     """Raises `CapctlError("ami-not-verified" | "ami-not-smoked" | "ami-status-unknown")` unless the channel may name the AMI."""
-    if takes(channel, ami):
+    if takes(channel, ami, level):
         return
-    found = f"AMI `{ami.id}` is {ami.standing()}"
-    if ami.is_proven:
+    found = f"AMI `{ami.id}` is {ami.standing(level)}"
+    if ami.is_proven_by(level):
         raise CapctlError(
             "ami-not-smoked",
             f"{found}, and channel `{channel}` takes AMIs on which a smoke job has passed",
@@ -105,7 +109,7 @@ def require_taken(channel: Channel, ami: AmiRecord) -> None:
     raise CapctlError(
         "ami-not-verified",
         f"{found}, and channel `{channel}` needs at least a verified one",
-        hint=ami.way_to_proof(),
+        hint=ami.way_to_proof(level),
     )
 
 

@@ -29,7 +29,13 @@ def checks_of_record(ami: AmiRecord, target: Target) -> tuple[Check, ...]:
     )
     said = ami.tags.get(Tag.BAKE_DIGEST, "")
     return (
-        Check(name="state", ok=ami.state is AmiState.AVAILABLE, expected=AmiState.AVAILABLE, found=ami.state),
+        Check(
+            name="state",
+            ok=ami.state is AmiState.AVAILABLE,
+            expected=AmiState.AVAILABLE,
+            found=ami.state,
+            hint=ami.way_to_proof(),
+        ),
         Check(
             name="tags",
             ok=not missing,
@@ -88,12 +94,15 @@ def checks_of_evidence(
                 ok=False,
                 expected="a report",
                 found=why_no_evidence(amis, ami),
+                hint="Restore the report below `evidence/` of the target's bucket, or run `capctl ami bake --force` for another AMI",
             ),
         )
     evidence, digest = found
     recorded, budget = ami.tags.get(Tag.EVIDENCE, ""), target.settings.models.budget_bytes
     models = set_of(evidence)
     wrong_markers = differences(replace(evidence, files=models.files), models)
+    # Another report, and an AMI without its tags, tell nothing of the AMI's content.
+    is_finding = recorded == digest and bool(ami.tags.get(Tag.MODEL_SET))
     largest = max(evidence.files, key=lambda file: file.bytes, default=None)
     size = size_text(evidence.total_bytes)
     return (
@@ -108,19 +117,33 @@ def checks_of_evidence(
             ok=models.digest == ami.tags.get(Tag.MODEL_SET),
             expected=ami.tags.get(Tag.MODEL_SET) or "a tag with its digest",
             found=f"{models.digest}, {counted(len(evidence.files), 'file')}{_named(ports, ami, evidence)}",
+            is_finding=is_finding,
         ),
         Check(
             name="payload markers",
             ok=not wrong_markers,
             expected=f"{len(models.folders) + 1} of the set",
             found="; ".join(wrong_markers) or f"{len(evidence.markers)} of the set",
+            is_finding=is_finding,
         ),
         Check(
             name="payload size",
             ok=evidence.total_bytes <= budget,
             expected=f"at most {size_text(budget)}",
             found=size if evidence.total_bytes <= budget or not largest else f"{size}, the largest is `{largest.path}`",
+            hint="Raise `models.budget_bytes`, or leave files out with `models.exclude`, lock the models and bake again",
         ),
+    )
+
+
+def check_of_finding(ami: AmiRecord) -> Check:
+    """That the last verification which was stored found nothing wrong; what it found may be nothing that the other checks can see."""
+    return Check(
+        name="last finding",
+        ok=not ami.has_failed,
+        expected="none that failed",
+        found=ami.tags.get(Tag.VERIFIED) or "none",
+        hint=ami.way_to_proof(),
     )
 
 

@@ -23,7 +23,6 @@ from lifecycle.workflows.deregister import Deregister, require_unfinished, why_n
 from lifecycle.workflows.lookups import ami_named
 from lifecycle.workflows.model_objects import distinct, missing_objects
 from lifecycle.workflows.move_channel import NameCandidate
-from lifecycle.workflows.verify_ami import asked_level
 
 _LARGEST = 5  # files that are named when the set is too large
 PERMISSIONS = {
@@ -131,7 +130,7 @@ def plan_bake(ports: Ports, target: Target, run: Run, wanted: WantedAmi) -> Plan
     `CapctlError("ami-not-replaced")` when it was withdrawn, or put into its state by somebody, and `CapctlError("ami-not-verified")`
     when an instance of it found it wrong.
     """
-    name, existing = wanted.name, wanted.existing
+    name, existing, level = wanted.name, wanted.existing, target.proof_level
     details = inputs_told(wanted.inputs, base_from=target.settings.ami.base)
     steps: tuple[Step[Any], ...] = ()
     # Last, when the AMI is verified: a run that was killed before it leaves an AMI of the content, and the next one looks at the channel.
@@ -139,7 +138,6 @@ def plan_bake(ports: Ports, target: Target, run: Run, wanted: WantedAmi) -> Plan
     if existing and existing.is_proven:
         because = f"AMI `{existing.id}` is {existing.status} and has bake digest {wanted.inputs.digest}"
         if not _is_hit(target, wanted.from_status, existing):
-            level = asked_level(target)
             short_of = wanted.from_status if existing.is_proven_by(level) else "`ami.verify_boot`"
             because += f"; short of {short_of} it is verified again before it counts"
             steps = (ProveAmi(ports=ports, target=target, run=run, amis=ports.amis, name=name, level=level),)
@@ -151,7 +149,6 @@ def plan_bake(ports: Ports, target: Target, run: Run, wanted: WantedAmi) -> Plan
     tags = bake_tags(wanted.inputs, project=target.project, name=name, commit=ports.baker.commit(), run=run)
     if existing:
         require_unfinished(existing)
-    level = asked_level(target)
     if existing and _can_be_verified(ports, target, existing, wanted.models):
         _require_not_found_wrong(existing)
         because = f"AMI `{existing.id}` is there, but it is not verified"
@@ -178,7 +175,7 @@ def _is_hit(target: Target, status: AmiStatus, ami: AmiRecord) -> bool:
     One that another took the place of counts as a promoted one no more: that it was rolled back may be why.
     """
     come_to = AmiStatus.SMOKE_PASSED if ami.status is AmiStatus.SUPERSEDED else ami.known_status()
-    return come_to is not None and come_to.is_at_least(status) and ami.is_proven_by(asked_level(target))
+    return come_to is not None and come_to.is_at_least(status) and ami.is_proven_by(target.proof_level)
 
 
 def _why_beside(ports: Ports, target: Target, ami: AmiRecord, models: ModelSet) -> tuple[str, ...]:

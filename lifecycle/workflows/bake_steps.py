@@ -13,7 +13,7 @@ from lifecycle.domain.evidence import differences, parse_evidence
 from lifecycle.domain.measures import counted, size_text
 from lifecycle.domain.models import ModelSet
 from lifecycle.domain.moments import iso_text, told_moment
-from lifecycle.domain.permissions import READ_EVIDENCE, READ_LEFTOVERS, REMOVE_LEFTOVERS
+from lifecycle.domain.permissions import READ_EVIDENCE, READ_GRANTS, READ_LEFTOVERS, REMOVE_LEFTOVERS
 from lifecycle.domain.place import Place
 from lifecycle.domain.plan import Step
 from lifecycle.domain.proof import Level
@@ -201,7 +201,7 @@ class ProveAmi:
     amis: Amis
     name: str
     level: Level
-    permissions: tuple[str, ...] = (*READ_EVIDENCE, *BOOT_AMI)
+    permissions: tuple[str, ...] = (*READ_EVIDENCE, *READ_GRANTS, *BOOT_AMI)
 
     def describe(self) -> str:
         how = " by an instance that reads it" if self.level is Level.BOOT else ""

@@ -134,8 +134,9 @@ def _parameters(section: ReleaseSection) -> Parameters:
 
 
 def _deployable_ami(ports: Ports, target: Target, ami: str | None) -> AmiRecord:
+    level = target.proof_level
     if ami is None:
-        found = next((record for record in ports.amis.list(target.project) if record.is_deployable), None)
+        found = next((record for record in ports.amis.list(target.project) if record.is_deployable_by(level)), None)
         if found is None:
             raise CapctlError(
                 "ami-missing",
@@ -144,11 +145,11 @@ def _deployable_ami(ports: Ports, target: Target, ami: str | None) -> AmiRecord:
             )
         return found
     record = ports.amis.get(ami_of(ports, ami))
-    if not record.is_deployable:
+    if not record.is_deployable_by(level):
         raise CapctlError(
             "ami-not-verified",
-            f"AMI `{record.id}` is {record.standing()}; a release needs a verified one",
-            hint=record.way_to_proof(),
+            f"AMI `{record.id}` is {record.standing(level)}; a release needs a verified one",
+            hint=record.way_to_proof(level),
         )
     return record
 

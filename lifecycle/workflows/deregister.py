@@ -85,9 +85,7 @@ def require_unfinished(ami: AmiRecord) -> None:
     if status and status.is_withdrawn:
         raise _not_replaced(ami, f"was withdrawn: it is tagged {status}, and a bake does not bring it back")
     if not ami.is_unfinished:
-        raise _not_replaced(
-            ami, f"is `{ami.state}` and {status or 'not tagged'}; it may be in use, so it is not replaced"
-        )
+        raise _not_replaced(ami, f"is {ami.standing()}; it may be in use, so it is not replaced")
 
 
 def why_not_removed(ports: Ports, target: Target, ami: AmiRecord) -> tuple[str, ...]:

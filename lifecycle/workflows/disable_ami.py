@@ -135,10 +135,10 @@ def plan_enable(ports: Ports, target: Target, run: Run, ami_id: AmiId) -> Plan:
     )
     if status is AmiStatus.DISABLED or ami.state is AmiState.DISABLED:
         enable, again = EnableAmi(amis=ports.amis, ami=ami), MakeCandidate(amis=ports.amis, ami=ami)
-        return Plan(title=title, because=f"it is `{ami.state}` and {status}", steps=(enable, again, prove))
+        return Plan(title=title, because=f"it is {ami.standing()}", steps=(enable, again, prove))
     if status is AmiStatus.CANDIDATE:
         return Plan(title=title, because="it is enabled, and not proven", steps=(prove,))
-    return Plan(title=title, because=f"it is `{ami.state}` and {status or 'not tagged'}, not disabled")
+    return Plan(title=title, because=f"it is {ami.standing()}, not disabled")
 
 
 def _require_unused(ports: Ports, target: Target, ami: AmiRecord) -> None:

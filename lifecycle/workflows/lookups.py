@@ -72,19 +72,20 @@ def own_ami(amis: Amis, target: Target, ami_id: AmiId) -> AmiRecord:
         raise CapctlError(
             "ami-foreign",
             f"AMI `{ami_id}` is not tagged `{Tag.PROJECT}={target.project}`, so it is not this project's to change",
-            hint="Pick one from `capctl ami ls`",
+            hint="Pick one from `capctl ami ls`; what is not this project's only AWS's own tools change and remove",
         )
     return ami
 
 
 def proven_ami(amis: Amis, target: Target, ami_id: AmiId) -> AmiRecord:
-    """The project's AMI, which must have passed every check. Raises as `own_ami`, and `CapctlError("ami-not-verified")`."""
-    ami = own_ami(amis, target, ami_id)
-    if not ami.is_proven:
+    """The project's AMI, which must have passed every check that the target asks for. Raises as `own_ami`, and
+    `CapctlError("ami-not-verified")`."""
+    ami, level = own_ami(amis, target, ami_id), target.proof_level
+    if not ami.is_proven_by(level):
         raise CapctlError(
             "ami-not-verified",
-            f"AMI `{ami.id}` is {ami.standing()}; only a verified one is given away",
-            hint=ami.way_to_proof(),
+            f"AMI `{ami.id}` is {ami.standing(level)}; only a verified one is given away",
+            hint=ami.way_to_proof(level),
         )
     return ami
 

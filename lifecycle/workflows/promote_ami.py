@@ -33,7 +33,7 @@ def plan_promote(ports: Ports, target: Target, run: Run, *, ami: str, channel: C
     """
     amis = project_amis(ports.amis, target)
     record = _one_of(amis, ami_of(ports, ami), target)
-    require_taken(channel, record)
+    require_taken(channel, record, target.proof_level)
     seen = ports.channels.read(channel)
     steps: tuple[Step[Any], ...] = ()
     changes = _foreseen(ports, amis, channel, record.id)

@@ -104,6 +104,8 @@ NOT_SHOWN_OF: Mapping[str, frozenset[str]] = {
     "ami prune": frozenset((*REMOVE_AMI, *READ_CHANNEL)),
     # The project that it is played in has no channels, as in the line above.
     "ami sweep": frozenset(READ_CHANNEL),
+    # It tells with whom an AMI is shared whose content is wrong.
+    "ami verify": frozenset(READ_GRANTS),
     # The deploy before it has tagged the AMI.
     "smoke": frozenset({"ec2:CreateTags"}),
 }

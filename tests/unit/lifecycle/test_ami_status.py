@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lifecycle.domain.ami import AmiStatus, Tag
+from lifecycle.domain.ami import AmiState, AmiStatus, Tag
 from lifecycle.errors import CapctlError
 from lifecycle.workflows.ami_status import set_status
 from tests.fakes.amis import FakeAmis
@@ -35,3 +35,20 @@ def test_second_look_that_is_earlier_than_the_first_changes_nothing() -> None:
     amis.tag(late.id, {Tag.STATUS.value: "verified"})
     assert set_status(amis, late, AmiStatus.PROMOTED) is AmiStatus.PROMOTED
     assert amis.get(late.id).status is AmiStatus.PROMOTED
+
+
+@pytest.mark.parametrize(
+    ("status", "state", "verified", "standing"),
+    [
+        ("verified", "available", "boot 2026-01-01T00:00:00Z", "verified"),
+        ("disabled", "disabled", "", "disabled"),
+        ("verified", "disabled", "", "`disabled` and verified"),
+        ("", "pending", "", "`pending` and not baked by capctl"),
+        ("promoted", "available", "failed boot now", "promoted, and its last verification failed (`failed boot now`)"),
+    ],
+)
+def test_standing_of_an_ami_is_said_once_and_in_words(status: str, state: str, verified: str, standing: str) -> None:
+    amis = FakeAmis()
+    ami = amis.add("one", tags={Tag.STATUS.value: status, Tag.VERIFIED.value: verified})
+    amis.change(ami.id, state=AmiState(state))
+    assert amis.get(ami.id).standing() == standing

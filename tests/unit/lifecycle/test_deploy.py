@@ -57,6 +57,20 @@ def test_named_ami_must_be_verified(world: DeployWorld) -> None:
     assert failed.value.code == "ami-not-verified"
 
 
+def test_named_ami_must_have_booted_where_the_configuration_asks_for_it(world: DeployWorld) -> None:
+    named = world.amis.add("named", tags=ami_tags("verified"))
+    settings = world.target.settings
+    world.target = replace(world.target, settings=replace(settings, ami=replace(settings.ami, verify_boot=True)))
+    with pytest.raises(CapctlError, match="no boot of it was verified") as failed:
+        world.deploy(ami=named.id)
+    assert (failed.value.code, f"`capctl ami verify {named.id} --boot`" in failed.value.hint) == (
+        "ami-not-verified",
+        True,
+    )
+    world.amis.tag(named.id, {Tag.VERIFIED.value: "boot 2026-01-01T00:00:00Z"})
+    assert wanted_release(world.ports, world.target, Wanted(ami=named.id)).ami_id == named.id
+
+
 def test_image_that_breaks_a_rule_is_not_deployed(world: DeployWorld) -> None:
     world.ports.code.files["a.onnx"] = "weights"
     world.ports.code.push()

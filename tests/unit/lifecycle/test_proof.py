@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from lifecycle.domain.ami import AmiRecord, AmiState, AmiStatus, Grant, Tag
-from lifecycle.domain.channel import Channel, takes
+from lifecycle.domain.ami import AmiId, AmiRecord, AmiState, AmiStatus, Grant, SnapshotRecord, Tag
+from lifecycle.domain.channel import CANDIDATE, Channel, takes
+from lifecycle.domain.digest import digest_of
 from lifecycle.domain.proof import Finding, Level, combined, parse_finding
 from lifecycle.domain.run import Run
-from lifecycle.errors import CapctlError, Inconclusive
+from lifecycle.errors import CapctlError, Denied, Inconclusive
 from lifecycle.workflows.bake import bake
 from lifecycle.workflows.bake_steps import ProveAmi
+from lifecycle.workflows.copy_ami import plan_copies
 from lifecycle.workflows.disable_ami import plan_disable, plan_enable
 from lifecycle.workflows.execute import execute
-from lifecycle.workflows.promote_ami import plan_promote
+from lifecycle.workflows.promote_ami import plan_channel_rollback, plan_promote
 from lifecycle.workflows.share_ami import plan_share
-from lifecycle.workflows.verify_ami import AmiReport, verify_by_boot
+from lifecycle.workflows.verify_ami import AmiReport, ami_rejection, verify_ami, verify_by_boot
 from tests.failures import code_of
 from tests.fakes.bakes import Scene, names_of
 from tests.fakes.runs import RUN
@@ -73,19 +76,106 @@ def test_ami_that_fails_a_verification_is_a_candidate_that_nothing_takes(scene: 
     assert booted(scene, ami, is_damaged=True).failed
     found = scene.amis.get(ami.id)
     assert (found.status, found.tags[Tag.VERIFIED][:12]) == (AmiStatus.CANDIDATE, "failed boot ")
-    assert not found.is_deployable
+    assert not found.is_deployable_by(Level.PAYLOAD)
     ports, target = scene.ports, scene.target
     assert code_of(lambda: plan_share(ports, target, ami.id, (Grant(account="210987654321"),))) == "ami-not-verified"
     assert code_of(lambda: plan_promote(ports, target, RUN, ami=ami.id, channel=STABLE)) == "ami-not-verified"
 
 
-def test_payload_that_fails_before_a_boot_takes_the_status_back_too(scene: Scene) -> None:
+def test_wrong_payload_takes_the_status_back_without_a_boot_and_says_so(scene: Scene) -> None:
     ami = scene.bake()
-    scene.remove_reports()
+    scene.amis.tag(ami.id, {Tag.MODEL_SET.value: digest_of(b"other")})
     assert booted(scene, ami, is_damaged=False).failed
     found = scene.amis.get(ami.id)
     assert (found.status, found.tags[Tag.VERIFIED][:15]) == (AmiStatus.CANDIDATE, "failed payload ")
     assert scene.ports.instances.requests == []
+    assert not any("boot" in entry.step for entry in scene.ports.journal.entries())
+
+
+def lose_the_report(scene: Scene, _: AmiRecord) -> None:
+    scene.remove_reports()
+
+
+def allow_less(scene: Scene, _: AmiRecord) -> None:
+    settings = scene.target.settings
+    scene.target = replace(scene.target, settings=replace(settings, models=replace(settings.models, budget_bytes=1)))
+
+
+def change_the_report(scene: Scene, _: AmiRecord) -> None:
+    for uri in scene.reports():
+        scene.objects.write(uri, scene.objects.stored[uri][0].replace(b"age.onnx", b"AGE.onnx"))
+
+
+def lose_a_snapshot(scene: Scene, ami: AmiRecord) -> None:
+    scene.amis.snapshot_states[ami.snapshot_ids[0]] = None
+
+
+@pytest.mark.parametrize(
+    "disorder",
+    [
+        lose_the_report,
+        change_the_report,
+        allow_less,
+        lose_a_snapshot,
+        lambda scene, ami: scene.amis.untag(ami.id, [Tag.MODEL_SET.value]),
+        lambda scene, ami: scene.amis.untag(ami.id, [Tag.RECIPE.value]),
+        lambda scene, ami: scene.amis.change(ami.id, state=AmiState.DISABLED),
+    ],
+    ids=["no-report", "other-report", "budget", "snapshot", "no-set", "no-recipe", "disabled"],
+)
+@pytest.mark.parametrize("status", [AmiStatus.SMOKE_PASSED, AmiStatus.PROMOTED])
+def test_what_is_not_in_order_fails_and_says_nothing_of_the_content(
+    scene: Scene, disorder: Callable[[Scene, AmiRecord], None], status: AmiStatus
+) -> None:
+    ami = scene.bake()
+    scene.mark(ami.id, status)
+    disorder(scene, ami)
+    before, journal = scene.amis.get(ami.id), scene.ports.journal.entries()
+    assert ami_rejection(booted(scene, ami, is_damaged=False))
+    prove = ProveAmi(ports=scene.ports, target=scene.target, run=RUN, amis=scene.amis, name=ami.name, level=Level.BOOT)
+    assert code_of(prove.apply) == "ami-not-verified"
+    assert scene.amis.get(ami.id) == before
+    assert (scene.ports.instances.requests, scene.ports.journal.entries()) == ([], journal)
+
+
+def test_one_early_answer_takes_no_status_away(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    ami = scene.bake()
+    ask_for_boots(scene)
+    early, snapshots = [tuple[SnapshotRecord, ...]()], scene.amis.snapshots
+    monkeypatch.setattr(scene.amis, "snapshots", lambda ids: early.pop() if early else snapshots(ids))
+    assert scene.bake().status is AmiStatus.VERIFIED
+    assert scene.amis.get(ami.id).is_proven_by(Level.BOOT)
+
+
+@pytest.mark.parametrize("is_denied", [False, True])
+def test_failure_tells_with_whom_the_ami_is_shared(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, *, is_denied: bool
+) -> None:
+    def deny(_: AmiId) -> frozenset[Grant]:
+        raise Denied("permission-denied", "AWS refused reading the grants")
+
+    ami = scene.bake()
+    scene.amis.change_grants(ami.id, add=[Grant(account="210987654321")])
+    if is_denied:
+        monkeypatch.setattr(scene.amis, "grants", deny)
+    assert booted(scene, ami, is_damaged=True).failed
+    said = "cannot be read" if is_denied else "is shared with 210987654321"
+    assert [line for line in scene.ports.ui.lines if said in line]
+    assert scene.amis.get(ami.id).status is AmiStatus.CANDIDATE
+
+
+def test_status_that_comes_while_an_ami_fails_is_not_lowered(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    ami = scene.bake()
+    scene.mark(ami.id, AmiStatus.SMOKE_PASSED)
+    tag = scene.amis.tag
+
+    def promoted_first(ami_id: AmiId, tags: dict[str, str]) -> None:
+        tag(ami_id, {Tag.STATUS.value: AmiStatus.PROMOTED, **tags})
+
+    monkeypatch.setattr(scene.amis, "tag", promoted_first)
+    assert booted(scene, ami, is_damaged=True).failed
+    found = scene.amis.get(ami.id)
+    assert (found.status, found.is_proven) == (AmiStatus.PROMOTED, False)
 
 
 @pytest.mark.parametrize("status", [AmiStatus.PROMOTED, AmiStatus.SUPERSEDED])
@@ -102,9 +192,9 @@ def test_promoted_ami_that_fails_keeps_its_status_and_is_taken_by_nothing(scene:
     assert scene.amis.get(ami.id).is_proven
 
 
-def test_verification_of_another_projects_ami_leaves_its_tags_alone(scene: Scene) -> None:
+def test_another_projects_ami_is_not_booted(scene: Scene) -> None:
     foreign = scene.amis.add("foreign", tags={Tag.PROJECT: "other", Tag.STATUS: AmiStatus.VERIFIED})
-    assert booted(scene, foreign, is_damaged=True).failed
+    assert code_of(lambda: booted(scene, foreign, is_damaged=True)) == "ami-foreign"
     assert scene.amis.get(foreign.id) == foreign
 
 
@@ -150,6 +240,20 @@ def test_bake_takes_an_ami_that_failed_only_after_it_booted(scene: Scene) -> Non
     booted(scene, ami, is_damaged=False)
     found = scene.bake()
     assert (found.id, found.status, found.tags[Tag.VERIFIED][:5]) == (ami.id, AmiStatus.VERIFIED, "boot ")
+
+
+def test_verify_fails_as_long_as_the_last_finding_stands(scene: Scene) -> None:
+    ami = scene.bake()
+    booted(scene, ami, is_damaged=True)
+    ports, target = scene.ports, scene.target
+    report = verify_ami(ports, target, scene.amis, ami.id)
+    assert [check.name for check in report.failed] == ["last finding"]
+    rejection = ami_rejection(report)
+    assert rejection is not None
+    assert rejection.hint == scene.amis.get(ami.id).way_to_proof()
+    booted(scene, ami, is_damaged=False)
+    assert ami_rejection(verify_ami(ports, target, scene.amis, ami.id)) is None
+    assert scene.amis.get(ami.id).is_proven
 
 
 @pytest.mark.parametrize(
@@ -199,6 +303,39 @@ def test_level_that_the_configuration_asks_for_later_is_proven_without_another_b
     found = scene.bake()
     assert (found.id, found.tags[Tag.VERIFIED][:5]) == (ami.id, "boot ")
     assert scene.plan().steps == ()
+
+
+def test_level_of_the_configuration_binds_whatever_gives_an_ami_away(scene: Scene) -> None:
+    ports, ami = scene.ports, scene.bake()
+    scene.mark(ami.id, AmiStatus.SMOKE_PASSED)
+    ask_for_boots(scene)
+    gates: list[Callable[[], object]] = [
+        lambda: plan_promote(ports, scene.target, RUN, ami=ami.id, channel=STABLE),
+        lambda: plan_promote(ports, scene.target, RUN, ami=ami.id, channel=CANDIDATE),
+        lambda: plan_share(ports, scene.target, ami.id, (Grant(account="210987654321"),)),
+        lambda: plan_copies(ports, scene.target, RUN, ami.id, ("eu-west-1",)),
+    ]
+    for gate in gates:
+        with pytest.raises(CapctlError, match="no boot of it was verified") as refused:
+            gate()
+        assert (refused.value.code, f"`capctl ami verify {ami.id} --boot`" in refused.value.hint) == (
+            "ami-not-verified",
+            True,
+        )
+    assert booted(scene, ami, is_damaged=False).failed == ()
+    assert all(gate() for gate in gates)
+
+
+def test_channel_goes_back_to_an_ami_that_was_never_booted(scene: Scene) -> None:
+    ports, amis = scene.ports, [scene.bake(), scene.bake(force=True)]
+    for ami in amis:
+        scene.mark(ami.id, AmiStatus.SMOKE_PASSED)
+        execute(plan_promote(ports, scene.target, RUN, ami=ami.id, channel=STABLE), ports, RUN)
+    ask_for_boots(scene)
+    execute(plan_channel_rollback(ports, scene.target, RUN, channel=STABLE), ports, RUN)
+    named = ports.channels.read(STABLE)
+    assert named is not None
+    assert named.ami_id == amis[0].id
 
 
 def test_way_back_proves_at_the_level_of_the_last_failure(scene: Scene) -> None:

@@ -79,6 +79,7 @@ deprecated       -
 protected        no
 model files: no readable report"""
 OTHER = "ami-00000000000000002"
+FAILED = "failed boot 2026-01-02T00:00:00Z"
 CHANGED = f"""\
 {AMI} -> {OTHER}
 model files 1 added, 1 changed (1 file, 3 B -> 2 files, 11 B)
@@ -153,6 +154,22 @@ ami                    status    age  size    per month  used by
         text=f"""\
 ami                    status                  age  size    per month  used by
 {AMI}  smoke-passed, disabled  0m   30 GiB  <= $1.50   release {{release}} (active); channel candidate""",
+    ),
+    Case(
+        words="ami ls",
+        given=BAKED,
+        change=lambda world: world.ports.amis.tag(AmiId(AMI), {Tag.VERIFIED.value: FAILED}),
+        text=f"""\
+ami                    status            age  size    per month  used by
+{AMI}  verified, failed  0m   30 GiB  <= $1.50   channel candidate""",
+    ),
+    Case(
+        words=f"ami show {AMI}",
+        given=BAKED,
+        change=lambda world: world.ports.amis.tag(AmiId(AMI), {Tag.VERIFIED.value: FAILED}),
+        text=SHOWN.replace("status           verified", "status           verified, failed").replace(
+            "payload 2026-01-01T00:00:00Z", FAILED
+        ),
     ),
     Case(
         words="ami ls",

@@ -3,7 +3,7 @@
 import pytest
 
 from lifecycle.cli.render import columns
-from lifecycle.domain.ami import AmiId
+from lifecycle.domain.ami import AmiId, Tag
 from tests.unit.lifecycle.commands.case import BAKED, DEPLOYED, Case, Play
 
 FIRST, SECOND = "ami-00000000000000001", "ami-00000000000000002"
@@ -43,6 +43,14 @@ CASES = [
                 }
             ],
         },
+    ),
+    Case(
+        words="ami channels",
+        given=BAKED,
+        change=lambda world: world.ports.amis.tag(
+            AmiId(FIRST), {Tag.VERIFIED.value: "failed boot 2026-01-02T00:00:00Z"}
+        ),
+        text=listed(("candidate", FIRST, "verified, failed", ONE, "tester")),
     ),
     Case(
         words="ami channels",
