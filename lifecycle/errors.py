@@ -130,6 +130,7 @@ ERROR_CODES: dict[str, str] = {
     "ami-not-replaced": "an AMI has the name of a bake or a copy and was withdrawn, or may be in use",
     "ami-not-shareable": "an AMI is encrypted with the account's default EBS key, which nobody else can use",
     "ami-not-smoked": "a channel needs an AMI on which a smoke job has passed",
+    "ami-not-startable": "no host can be started from the AMI of a release that is to take jobs",
     "ami-not-verified": "an AMI is needed whose payload was proven",
     "ami-pending": "an AMI did not become available in time",
     "ami-status-refused": "the life of an AMI does not lead from its status to the one that was asked for",

@@ -2,11 +2,12 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from lifecycle.config.schema import ReleaseSection
 from lifecycle.config.target import Target
-from lifecycle.domain.ami import AmiRecord, AmiStatus, Tag
+from lifecycle.domain.ami import AmiId, AmiRecord, AmiStatus, Tag
 from lifecycle.domain.digest import parse_digest
 from lifecycle.domain.image import ImageRef, image_with_short_digest, is_short_digest
 from lifecycle.domain.job import Purpose
@@ -82,7 +83,9 @@ def plan_deploy(ports: Ports, target: Target, run: Run, wanted: Wanted) -> Plan:
             *steps,
             WaitValid(ports=ports, release_id=release.id),
             Smoke(ports=ports, target=target, run=run, release_id=release.id),
-            MovePointer(ports=ports, run=run, release_id=release.id, seen=pointer),
+            MovePointer(
+                ports=ports, run=run, release_id=release.id, seen=pointer, require_ami=partial(_deployable, ports)
+            ),
         ),
         after=(
             mark,
@@ -143,7 +146,12 @@ def _deployable_ami(ports: Ports, target: Target, ami: str | None) -> AmiRecord:
                 hint="Run `capctl ami bake`",
             )
         return found
-    record = ports.amis.get(ami_of(ports, ami))
+    return _deployable(ports, ami_of(ports, ami))
+
+
+def _deployable(ports: Ports, ami_id: AmiId) -> AmiRecord:
+    """The AMI. Raises `CapctlError("ami-missing" | "ami-not-verified")` unless a release may take it."""
+    record = ports.amis.get(ami_id)
     if not record.is_deployable:
         raise CapctlError(
             "ami-not-verified",

@@ -10,13 +10,14 @@ from lifecycle.domain.channel import Channel, Note
 from lifecycle.domain.digest import Digest, digest_of
 from lifecycle.domain.image import ImageRef, image_with_short_digest
 from lifecycle.domain.job import JobState, Purpose
-from lifecycle.domain.release import Release
+from lifecycle.domain.release import Pointer, Release
 from lifecycle.errors import CapctlError, UsageError
 from lifecycle.ports.jobs import JobRequest
 from lifecycle.ports.stack import Operation, ResourceChange
 from lifecycle.workflows.ami_status import MarkSmokePassed
 from lifecycle.workflows.deploy import Wanted, plan_deploy, wanted_release
 from lifecycle.workflows.execute import execute
+from tests.failures import failure
 from tests.fakes.deploys import DeployWorld, ami_tags
 from tests.fakes.releases import make_release, result_document
 from tests.fakes.runs import RUN
@@ -217,13 +218,32 @@ def test_ami_on_which_the_smoke_job_passed_is_tagged_and_never_lowered(
 
 
 @pytest.mark.parametrize("status", ["disabled", "quarantined"])
-def test_ami_that_was_withdrawn_while_its_smoke_job_ran_is_a_warning(world: DeployWorld, status: str) -> None:
-    plan = plan_deploy(world.ports, world.target, RUN, Wanted())
-    world.amis.tag(world.ami.id, {Tag.STATUS.value: status})
+def test_ami_that_was_withdrawn_as_the_pointer_moved_is_a_warning(
+    world: DeployWorld, monkeypatch: pytest.MonkeyPatch, status: str
+) -> None:
+    plan, move = plan_deploy(world.ports, world.target, RUN, Wanted()), world.pointers.move
+
+    def raced(to: Pointer, *, expected_version: int) -> None:
+        move(to, expected_version=expected_version)
+        world.amis.tag(world.ami.id, {Tag.STATUS.value: status})
+
+    monkeypatch.setattr(world.pointers, "move", raced)
     ((step, failure),) = execute(plan, world.ports, RUN).failures
     assert isinstance(step, MarkSmokePassed)
     assert failure.code in {"ami-status-refused", "ami-status-unknown"}
     assert (world.active, world.amis.get(world.ami.id).status) == (world.ids[0], status)
+
+
+@pytest.mark.parametrize(
+    "tags", [{Tag.STATUS: "disabled"}, {Tag.STATUS: "candidate", Tag.VERIFIED: "failed boot 2026-01-01T00:00:00Z"}]
+)
+def test_pointer_does_not_move_to_an_ami_that_may_not_be_taken_any_more_when_its_smoke_job_has_passed(
+    world: DeployWorld, tags: dict[Tag, str]
+) -> None:
+    plan = plan_deploy(world.ports, world.target, RUN, Wanted())
+    world.amis.tag(world.ami.id, {key.value: value for key, value in tags.items()})
+    refused = failure(lambda: execute(plan, world.ports, RUN))
+    assert (refused.code, world.active) == ("ami-not-verified", None)
 
 
 def test_mark_of_a_smoke_job_that_failed_is_set_by_the_same_deploy_again(world: DeployWorld) -> None:
