@@ -13,6 +13,8 @@ Channel = NewType("Channel", str)
 
 # What a bake moves; every other channel is moved by hand, and makes its AMI `promoted`.
 CANDIDATE = Channel("candidate")
+# What releases take by convention.
+STABLE = Channel("stable")
 
 _NAME = re.compile(r"(?!ami-)[a-z][a-z0-9-]{0,30}")
 _NOTE_CHARACTERS, _USER_CHARACTERS = 1024, 100

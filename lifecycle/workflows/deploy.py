@@ -8,6 +8,7 @@ from typing import Any
 from lifecycle.config.schema import ReleaseSection
 from lifecycle.config.target import Target
 from lifecycle.domain.ami import AmiId, AmiRecord, AmiStatus, Tag
+from lifecycle.domain.channel import STABLE
 from lifecycle.domain.digest import parse_digest
 from lifecycle.domain.image import ImageRef, image_with_short_digest, is_short_digest
 from lifecycle.domain.job import Purpose
@@ -43,7 +44,7 @@ _ENVIRONMENT_LIMIT = 48
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """What the command line named; None means the newest verified AMI, and the image of the working tree's code."""
+    """What the command line named; None means the newest verified AMI that is not superseded, and the image of the working tree's code."""
 
     ami: str | None = None
     image: str | None = None
@@ -78,7 +79,7 @@ def plan_deploy(ports: Ports, target: Target, run: Run, wanted: Wanted) -> Plan:
         steps.append(CreateRelease(ports=ports, release=release))
     return Plan(
         title=f"deploy release {release.id}",
-        because=_because(release, pointer),
+        because=_because(release, pointer) + ("" if wanted.ami else _disagreeing(ports, release)),
         steps=(
             *steps,
             WaitValid(ports=ports, release_id=release.id),
@@ -138,12 +139,16 @@ def _parameters(section: ReleaseSection) -> Parameters:
 
 def _deployable_ami(ports: Ports, target: Target, ami: str | None) -> AmiRecord:
     if ami is None:
-        found = next((record for record in ports.amis.list(target.project) if record.is_deployable), None)
+        usable = [record for record in ports.amis.list(target.project) if record.is_deployable]
+        # That it was rolled back may be why: only who names it takes it again.
+        found = next((record for record in usable if record.status is not AmiStatus.SUPERSEDED), None)
         if found is None:
             raise CapctlError(
                 "ami-missing",
-                f"Project `{target.project}` has no verified AMI in {target.region}",
-                hint="Run `capctl ami bake`",
+                f"Project `{target.project}` has no verified AMI in {target.region}{' that is not superseded' if usable else ''}",
+                hint="Run `capctl ami bake --force`, or name one of `capctl ami ls --status superseded` with `--ami`"
+                if usable
+                else "Run `capctl ami bake`",
             )
         return found
     return _deployable(ports, ami_of(ports, ami))
@@ -237,6 +242,14 @@ def _only_smoked(ports: Ports, release: Release, existing: tuple[DeployedRelease
     """Whether nothing but smoke jobs ran on `release`: jobs can be given to its queue past the pointer, too."""
     jobs = ports.jobs.list(release_among(existing, release.id).job_queue_arn)
     return all(job.purpose is Purpose.SMOKE for job in jobs)
+
+
+def _disagreeing(ports: Ports, release: Release) -> str:
+    """That channel `stable` names another AMI than the one that is taken when nobody names one."""
+    stable = ports.channels.read(STABLE)
+    if stable is None or stable.ami_id == release.ami_id:
+        return ""
+    return f"; channel {STABLE} names {stable.ami_id}, which `--ami {STABLE}` takes"
 
 
 def _because(release: Release, pointer: Pointer | None) -> str:
