@@ -60,7 +60,7 @@ def plan_deploy(ports: Ports, target: Target, run: Run, wanted: Wanted) -> Plan:
     release = wanted_release(ports, target, wanted)
     pointer, existing = ports.pointers.read(), ports.stack.releases()
     exists = release.id in {deployed.id for deployed in existing}
-    mark = MarkSmokePassed(amis=ports.amis, target=target, ami_id=release.ami_id)
+    mark = MarkSmokePassed(ports=ports, target=target, ami_id=release.ami_id)
     if pointer and pointer.release_id == release.id and exists:
         # It is active because its smoke job passed; the run that saw that may have failed to say so.
         after = (mark,) if _lacks_mark(ports, target, release) else ()
