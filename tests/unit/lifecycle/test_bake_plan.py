@@ -98,3 +98,13 @@ def test_plan_of_changed_models_does_without_the_files_of_an_ami_that_lost_its_r
 def test_forced_plan_says_that_there_is_an_ami_of_the_same_content(scene: Scene) -> None:
     ami = scene.bake()
     assert f"another AMI was asked for; `{ami.id}` is verified" in scene.plan(force=True).because
+
+
+def test_forced_plan_names_the_ami_of_the_same_content_also_when_it_is_not_the_newest(scene: Scene) -> None:
+    ami = scene.bake()
+    scene.change_models({"models/age.onnx": b"newer"})
+    scene.bake()
+    scene.change_models(CONTENTS)
+    plan = scene.plan(force=True)
+    assert f"another AMI was asked for; `{ami.id}` is verified" in plan.because
+    assert len(plan.details) == 2
