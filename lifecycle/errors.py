@@ -141,7 +141,7 @@ ERROR_CODES: dict[str, str] = {
     "bake-failed": "Packer, or a provisioner on the instance, failed",
     "bake-timed-out": "the bake took longer than `ami.timeout_s`",
     "base-ami-architecture": "the base AMI has another architecture than `ami.architecture`",
-    "base-ami-unknown": "the base AMI, or the parameter that names it, does not exist",
+    "base-ami-unknown": "`ami.base` names no AMI: the AMI or the parameter does not exist, or it is neither",
     "base-incomplete": "the base stack still differs from what it should be after its update",
     "base-invalid": "the inputs of the base image contradict each other",
     "base-missing": "the base stack or the base image has not been made yet",

@@ -69,7 +69,7 @@ class FakeAmis:
             return parse_ami_id(reference)
         if reference not in self.parameters:
             raise UsageError("base-ami-unknown", f"There is no SSM parameter `{reference}`")
-        return self.parameters[reference]
+        return parse_ami_id(self.parameters[reference])
 
     def get(self, ami_id: AmiId) -> AmiRecord:
         hidden = False
