@@ -14,6 +14,8 @@ Channel = NewType("Channel", str)
 
 # What a bake moves; every other channel is moved by hand, and makes its AMI `promoted`.
 CANDIDATE = Channel("candidate")
+# What releases take by convention.
+STABLE = Channel("stable")
 
 NAME_RULE = "up to 31 lower-case letters, digits and hyphens, starting with a letter and not with `ami-`"
 _NAME = re.compile(r"(?!ami-)[a-z][a-z0-9-]{0,30}")

@@ -65,6 +65,10 @@ class Amis(Protocol):
     def grants(self, ami_id: AmiId) -> frozenset[Grant]:
         """Who else may start instances of the AMI."""
 
+    def require_shareable(self, ami_id: AmiId) -> None:
+        """Raises `CapctlError("ami-not-shareable")` for an AMI whose snapshots are encrypted with the account's default key, as
+        `change_grants` does; nothing where the caller may not ask which key that is."""
+
     def change_grants(self, ami_id: AmiId, *, add: Collection[Grant] = (), remove: Collection[Grant] = ()) -> None:
         """Let others start instances of the AMI, or no longer; accounts may copy its snapshots just as long. What is so already stays.
 

@@ -6,17 +6,23 @@ from dataclasses import dataclass
 from lifecycle.config.target import Target
 from lifecycle.domain.ami import TRANSITIONS, AmiId, AmiRecord, AmiStatus, Tag
 from lifecycle.domain.permissions import READ_AMIS
+from lifecycle.domain.waiting import READ_BACK
 from lifecycle.errors import CapctlError
+from lifecycle.ports import Ports
 from lifecycle.ports.amis import Amis
+from lifecycle.ports.wait import until_it_passes
 from lifecycle.workflows.lookups import own_ami
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MarkSmokePassed:
     """Tag the AMI of a release on which a smoke job has passed; one that has come further keeps its status, and another
-    project's is an error."""
+    project's is an error.
 
-    amis: Amis
+    What its life does not lead to counts when EC2 can no longer tell of it as it was before its last change.
+    """
+
+    ports: Ports
     target: Target
     ami_id: AmiId
     permissions: tuple[str, ...] = (*READ_AMIS, "ec2:CreateTags")
@@ -25,10 +31,16 @@ class MarkSmokePassed:
         return f"tag AMI {self.ami_id} as {AmiStatus.SMOKE_PASSED}"
 
     def apply(self) -> AmiStatus:
-        return set_status(self.amis, own_ami(self.amis, self.target, self.ami_id), AmiStatus.SMOKE_PASSED)
+        amis = self.ports.amis
+        return until_it_passes(
+            lambda: set_status(amis, own_ami(amis, self.target, self.ami_id), AmiStatus.SMOKE_PASSED),
+            READ_BACK,
+            self.ports.clock,
+            may_pass=lambda error: error.code == "ami-status-refused",
+        )
 
     def verify(self, result: AmiStatus) -> None:
-        require_tags(self.amis.get(self.ami_id), {Tag.STATUS.value: result.value})
+        require_tags(self.ports.amis.get(self.ami_id), {Tag.STATUS.value: result.value})
 
 
 def set_status(amis: Amis, ami: AmiRecord, to: AmiStatus) -> AmiStatus:

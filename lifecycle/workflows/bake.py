@@ -16,7 +16,7 @@ from lifecycle.errors import CapctlError, UsageError
 from lifecycle.ports import Ports
 from lifecycle.workflows.ami_uses import READ_USES
 from lifecycle.workflows.bake_evidence import read_evidence
-from lifecycle.workflows.bake_inputs import present_inputs
+from lifecycle.workflows.bake_inputs import base_record, present_inputs
 from lifecycle.workflows.bake_reason import inputs_told, why_bake
 from lifecycle.workflows.bake_steps import FINISH, BakeAmi, ProveAmi, bake_tags, finish_steps
 from lifecycle.workflows.deregister import Deregister, require_unfinished, why_not_removed
@@ -215,7 +215,7 @@ def _checked_base(ports: Ports, target: Target, wanted: WantedAmi) -> AmiRecord:
             hint="Leave files out with `models.exclude`, or raise `models.budget_bytes`",
             details=tuple(f"{file.path}: {file.bytes} bytes" for file in largest),
         )
-    base = ports.amis.get(wanted.inputs.base_ami)
+    base = base_record(ports, target, wanted.inputs.base_ami)
     if base.architecture != wanted.inputs.architecture:
         raise UsageError(
             "base-ami-architecture",

@@ -18,14 +18,16 @@ def why_bake(
     ports: Ports, target: Target, inputs: BakeInputs, models: ModelSet, amis: tuple[AmiRecord, ...]
 ) -> tuple[str, tuple[str, ...]]:
     """Why an AMI is made, in one phrase, and a line for each thing that changed. `amis` are the project's, newest first."""
-    newest = next((ami for ami in amis if ami.is_proven), None)
-    if newest is None:
-        return f"no AMI has bake digest {inputs.digest}; `{target.project}` has no proven one yet", ()
+    proven = [ami for ami in amis if ami.is_proven]
+    if not proven:
+        return f"no proven AMI has bake digest {inputs.digest}; `{target.project}` has no proven one yet", ()
+    same = next((ami for ami in proven if not changed_inputs(ami, inputs)), None)
+    if same:
+        return f"another AMI was asked for; `{same.id}` is {same.status} and has bake digest {inputs.digest}", ()
+    newest = proven[0]
     changed = changed_inputs(newest, inputs)
-    if not changed:
-        return f"another AMI was asked for; `{newest.id}` is {newest.status} and has bake digest {inputs.digest}", ()
     names = " and ".join(change.name for change in changed)
-    because = f"no AMI has bake digest {inputs.digest}; since `{newest.id}`, the newest that is proven, {names} changed"
+    because = f"no proven AMI has bake digest {inputs.digest}; since `{newest.id}`, the newest that is proven, {names} changed"
     lines = [str(change) for change in changed]
     if any(change.name == "model set" for change in changed) and (
         found := read_evidence(ports.amis, ports.objects, target, newest)

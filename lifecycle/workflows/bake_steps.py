@@ -29,7 +29,7 @@ from lifecycle.workflows.lookups import ami_named
 from lifecycle.workflows.model_objects import object_uri
 from lifecycle.workflows.places import in_first_place
 from lifecycle.workflows.verify_ami import AmiReport, ami_rejection, prove, require_stored
-from lifecycle.workflows.wait_available import wait_available, wait_named
+from lifecycle.workflows.wait_available import holder_of, wait_available, wait_named
 
 # What Packer's Amazon builder calls for the template, old and new, on the way through Session Manager too.
 _PACKER = (
@@ -114,9 +114,8 @@ class BakeAmi:
         )
         try:
             return self.ports.baker.bake(request, self._accept)
-        except AmiNameTaken:
-            if (winner := self.ports.amis.by_name(self.name)) is None:
-                raise
+        except AmiNameTaken as taken:
+            winner = holder_of(self.ports.amis, self.ports.clock, self.name, taken)
             return f"{winner.id}, which another run baked meanwhile"
 
     def verify(self, _: str) -> None:

@@ -20,7 +20,7 @@ from lifecycle.workflows.bake_evidence import doubt_of_copy
 from lifecycle.workflows.bake_steps import FINISH, finish_steps
 from lifecycle.workflows.deregister import Deregister
 from lifecycle.workflows.lookups import ami_named, proven_ami
-from lifecycle.workflows.wait_available import wait_named
+from lifecycle.workflows.wait_available import holder_of, wait_named
 
 T = TypeVar("T")
 PERMISSIONS = {"ami copy": (*READ_AMIS, *READ_CHANNEL, "ec2:DescribeSnapshots", *FINISH)}
@@ -58,10 +58,10 @@ class CopyAmi:
     def apply(self) -> AmiId:
         try:
             return self.amis.copy_from(self.source_region, self.source, tags=self.tags)
-        except AmiNameTaken:
+        except AmiNameTaken as taken:
             # Another run, or a call whose answer was lost, has begun it.
-            found = self.amis.by_name(self.source.name)
-            if found is None or not _is_copy(self.amis, found, self.tags):
+            found = holder_of(self.amis, self.ports.clock, self.source.name, taken)
+            if not _is_copy(self.amis, found, self.tags):
                 raise
             return found.id
 

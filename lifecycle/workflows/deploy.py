@@ -2,11 +2,13 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from lifecycle.config.schema import ReleaseSection
 from lifecycle.config.target import Target
-from lifecycle.domain.ami import AmiRecord, AmiStatus, Tag
+from lifecycle.domain.ami import AmiId, AmiRecord, AmiStatus, Tag
+from lifecycle.domain.channel import STABLE
 from lifecycle.domain.digest import parse_digest
 from lifecycle.domain.image import ImageRef, image_with_short_digest, is_short_digest
 from lifecycle.domain.job import Purpose
@@ -20,6 +22,7 @@ from lifecycle.domain.permissions import (
     READ_STATE,
 )
 from lifecycle.domain.plan import Plan, Step
+from lifecycle.domain.proof import Level
 from lifecycle.domain.release import DeployedRelease, Parameters, Pointer, Release, promoted_ids
 from lifecycle.domain.run import Run
 from lifecycle.errors import CapctlError, UsageError
@@ -42,7 +45,7 @@ _ENVIRONMENT_LIMIT = 48
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """What the command line named; None means the newest verified AMI, and the image of the working tree's code."""
+    """What the command line named; None means the newest verified AMI that is not superseded, and the image of the working tree's code."""
 
     ami: str | None = None
     image: str | None = None
@@ -58,7 +61,7 @@ def plan_deploy(ports: Ports, target: Target, run: Run, wanted: Wanted) -> Plan:
     release = wanted_release(ports, target, wanted)
     pointer, existing = ports.pointers.read(), ports.stack.releases()
     exists = release.id in {deployed.id for deployed in existing}
-    mark = MarkSmokePassed(amis=ports.amis, target=target, ami_id=release.ami_id)
+    mark = MarkSmokePassed(ports=ports, target=target, ami_id=release.ami_id)
     if pointer and pointer.release_id == release.id and exists:
         # It is active because its smoke job passed; the run that saw that may have failed to say so.
         after = (mark,) if _lacks_mark(ports, target, release) else ()
@@ -77,12 +80,18 @@ def plan_deploy(ports: Ports, target: Target, run: Run, wanted: Wanted) -> Plan:
         steps.append(CreateRelease(ports=ports, release=release))
     return Plan(
         title=f"deploy release {release.id}",
-        because=_because(release, pointer),
+        because=_because(release, pointer) + ("" if wanted.ami else _disagreeing(ports, release)),
         steps=(
             *steps,
             WaitValid(ports=ports, release_id=release.id),
             Smoke(ports=ports, target=target, run=run, release_id=release.id),
-            MovePointer(ports=ports, run=run, release_id=release.id, seen=pointer),
+            MovePointer(
+                ports=ports,
+                run=run,
+                release_id=release.id,
+                seen=pointer,
+                require_ami=partial(_deployable, ports, target.proof_level),
+            ),
         ),
         after=(
             mark,
@@ -136,15 +145,24 @@ def _parameters(section: ReleaseSection) -> Parameters:
 def _deployable_ami(ports: Ports, target: Target, ami: str | None) -> AmiRecord:
     level = target.proof_level
     if ami is None:
-        found = next((record for record in ports.amis.list(target.project) if record.is_deployable_by(level)), None)
+        usable = [record for record in ports.amis.list(target.project) if record.is_deployable_by(level)]
+        # That it was rolled back may be why: only who names it takes it again.
+        found = next((record for record in usable if record.status is not AmiStatus.SUPERSEDED), None)
         if found is None:
             raise CapctlError(
                 "ami-missing",
-                f"Project `{target.project}` has no verified AMI in {target.region}",
-                hint="Run `capctl ami bake`",
+                f"Project `{target.project}` has no verified AMI in {target.region}{' that is not superseded' if usable else ''}",
+                hint="Run `capctl ami bake --force`, or name one of `capctl ami ls --status superseded` with `--ami`"
+                if usable
+                else "Run `capctl ami bake`",
             )
         return found
-    record = ports.amis.get(ami_of(ports, ami))
+    return _deployable(ports, level, ami_of(ports, ami))
+
+
+def _deployable(ports: Ports, level: Level, ami_id: AmiId) -> AmiRecord:
+    """The AMI. Raises `CapctlError("ami-missing" | "ami-not-verified")` unless a release may take it."""
+    record = ports.amis.get(ami_id)
     if not record.is_deployable_by(level):
         raise CapctlError(
             "ami-not-verified",
@@ -230,6 +248,14 @@ def _only_smoked(ports: Ports, release: Release, existing: tuple[DeployedRelease
     """Whether nothing but smoke jobs ran on `release`: jobs can be given to its queue past the pointer, too."""
     jobs = ports.jobs.list(release_among(existing, release.id).job_queue_arn)
     return all(job.purpose is Purpose.SMOKE for job in jobs)
+
+
+def _disagreeing(ports: Ports, release: Release) -> str:
+    """That channel `stable` names another AMI than the one that is taken when nobody names one."""
+    stable = ports.channels.read(STABLE)
+    if stable is None or stable.ami_id == release.ami_id:
+        return ""
+    return f"; channel {STABLE} names {stable.ami_id}, which `--ami {STABLE}` takes"
 
 
 def _because(release: Release, pointer: Pointer | None) -> str:

@@ -1,12 +1,13 @@
 """Move a channel, and let the statuses of AMIs follow from what channels name."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from lifecycle.config.target import Target
 from lifecycle.domain.ami import AmiId, AmiRecord, AmiStatus, Tag
 from lifecycle.domain.channel import CANDIDATE, Channel, ChannelEntry, Note, require_taken, settled
 from lifecycle.domain.permissions import READ_AMIS, READ_CHANNEL, READ_CHANNELS
+from lifecycle.domain.proof import Level
 from lifecycle.domain.run import Run
 from lifecycle.domain.waiting import READ_BACK, Wait
 from lifecycle.errors import CapctlError, Interrupted, TimedOut
@@ -45,6 +46,9 @@ class MoveChannel:
             if now and now.ami_id == self.ami_id:
                 return now
             raise self._moved(_move_of(self.channel, now), now, has_written=False)
+        # The way back at night asks for no boot.
+        level = Level.PAYLOAD if self.is_rollback else self.target.proof_level
+        _taken(self.ports, self.channel, level, lambda: self.ports.amis.get(self.ami_id))
         note = Note(by=self.run.user, reason=self.run.reason, is_rollback=self.is_rollback)
         written = self.ports.channels.write(self.channel, self.ami_id, note, is_first=self.seen is None)
         version = written or expected
@@ -114,7 +118,7 @@ class NameCandidate:
         return f"channel {CANDIDATE}: -> {self.name}"
 
     def apply(self) -> ChannelEntry:
-        ami = until_it_passes(self._taken, READ_BACK, self.ports.clock, may_pass=_is_early)
+        ami = _taken(self.ports, CANDIDATE, Level.PAYLOAD, lambda: ami_named(self.ports.amis, self.name))
         seen = self.ports.channels.read(CANDIDATE)
         if seen and seen.ami_id == ami.id:
             return seen
@@ -138,11 +142,6 @@ class NameCandidate:
                 hint=f"Somebody deleted it; run `capctl ami promote {result.ami_id} --to {CANDIDATE}`, or bake again",
                 may_pass=True,
             )
-
-    def _taken(self) -> AmiRecord:
-        ami = ami_named(self.ports.amis, self.name)
-        require_taken(CANDIDATE, ami)
-        return ami
 
     def _write(self, ami_id: AmiId) -> int:
         """The number of the new version, once no other bake moves the channel at this very moment."""
@@ -234,9 +233,17 @@ def _listed(changes: Mapping[AmiId, AmiStatus]) -> str:
     return ", ".join(f"{ami_id} as {status}" for ami_id, status in _ordered(changes))
 
 
-def _is_early(error: CapctlError) -> bool:
-    """Whether it may be that EC2 told of the AMI as it was before it was verified."""
-    return error.may_pass or error.code == "ami-not-verified"
+def _taken(ports: Ports, channel: Channel, level: Level, read: Callable[[], AmiRecord]) -> AmiRecord:
+    """The AMI of this moment, which the channel must take. Raises as `require_taken` once EC2 can no longer tell of it as it was before
+    its last change."""
+
+    def look() -> AmiRecord:
+        ami = read()
+        require_taken(channel, ami, level)
+        return ami
+
+    early = {"ami-not-verified", "ami-not-smoked"}
+    return until_it_passes(look, READ_BACK, ports.clock, may_pass=lambda error: error.code in early)
 
 
 def _version(entry: ChannelEntry | None) -> int:

@@ -1,8 +1,10 @@
 """Move the pointer: the one write by which a release takes new jobs."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from lifecycle.domain.permissions import READ_POINTER, READ_STATE
+from lifecycle.domain.ami import AmiId
+from lifecycle.domain.permissions import READ_AMIS, READ_POINTER, READ_STATE
 from lifecycle.domain.release import Pointer, promoted_ids
 from lifecycle.domain.run import Run
 from lifecycle.errors import CapctlError
@@ -17,6 +19,7 @@ _REMEMBERED = 100
 class MovePointer:
     """Point at a release, unless somebody else moved the pointer since the plan was made; `seen` is the pointer of that moment.
 
+    `require_ami` raises for an AMI that may not take jobs: it is asked right before the write, an hour of smoke after the plan.
     `is_rollback` says that the release was deployed before and is not deployed anew.
     """
 
@@ -24,8 +27,9 @@ class MovePointer:
     run: Run
     release_id: str
     seen: Pointer | None
+    require_ami: Callable[[AmiId], object]
     is_rollback: bool = False
-    permissions: tuple[str, ...] = (*READ_POINTER, *READ_STATE, "dynamodb:PutItem")
+    permissions: tuple[str, ...] = (*READ_AMIS, *READ_POINTER, *READ_STATE, "dynamodb:PutItem")
 
     def describe(self) -> str:
         return f"pointer: {self.seen.release_id if self.seen else 'none'} -> {self.release_id}"
@@ -47,6 +51,7 @@ class MovePointer:
             reason=self.run.reason,
             promoted=self._promoted(promoted_ids(releases, self.seen)),
         )
+        self.require_ami(release.ami_id)
         self.ports.pointers.move(moved, expected_version=version)
         return moved
 

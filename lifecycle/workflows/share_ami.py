@@ -14,7 +14,7 @@ from lifecycle.ports import Ports
 from lifecycle.ports.amis import Amis
 from lifecycle.workflows.lookups import own_ami, proven_ami
 
-PERMISSIONS = {"ami share": (*READ_AMIS, *READ_CHANNEL, *READ_GRANTS, "ec2:DescribeSnapshots")}
+PERMISSIONS = {"ami share": (*READ_AMIS, *READ_CHANNEL, *READ_GRANTS, "ec2:DescribeSnapshots", "kms:DescribeKey")}
 
 _ACCOUNT = re.compile(r"[0-9]{12}")
 _ORGANIZATION = re.compile(r"arn:aws[a-z-]*:organizations::[0-9]{12}:organization/o-[a-z0-9]{10,32}")
@@ -96,12 +96,13 @@ def parse_grants(
 def plan_share(ports: Ports, target: Target, ami_id: AmiId, grants: tuple[Grant, ...]) -> Plan:
     """Give what of `grants` is not given, on the AMI or on any of its snapshots.
 
-    Raises `CapctlError("ami-missing" | "ami-foreign" | "ami-not-verified")`.
+    Raises `CapctlError("ami-missing" | "ami-foreign" | "ami-not-verified" | "ami-not-shareable")`.
     """
     ami = proven_ami(ports.amis, target, ami_id)
     add = _not_given(ports.amis, ami.id, grants)
     if not add:
         return Plan(title=f"share {ami.id}", because=f"it is shared with {_listed(grants)} already")
+    ports.amis.require_shareable(ami.id)
     if any(snapshot.encrypted for snapshot in ports.amis.snapshots(ami.snapshot_ids)):
         ports.ui.note("The snapshots are encrypted: the policy of their KMS key must let these accounts use it, too")
     because = f"it is not shared with {_listed(add)}"

@@ -91,7 +91,7 @@ def plan_smoke(ports: Ports, target: Target, run: Run, *, release_id: str | None
         title=f"smoke release {release_id}",
         because="a real job is the proof",
         steps=(Smoke(ports=ports, target=target, run=run, release_id=release_id),),
-        after=(MarkSmokePassed(amis=ports.amis, target=target, ami_id=release.ami_id),),
+        after=(MarkSmokePassed(ports=ports, target=target, ami_id=release.ami_id),),
     )
 
 

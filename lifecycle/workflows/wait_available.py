@@ -64,5 +64,13 @@ def wait_named(amis: Amis, clock: Clock, name: str) -> AmiRecord:
     return found
 
 
+def holder_of(amis: Amis, clock: Clock, name: str, taken: CapctlError) -> AmiRecord:
+    """The AMI that has the name, for which EC2 refused another one with `taken`; that is raised when none becomes visible."""
+    try:
+        return wait_named(amis, clock, name)
+    except TimedOut:
+        raise taken from None
+
+
 def _is_available(ami: AmiRecord | None) -> bool:
     return ami is not None and ami.state is AmiState.AVAILABLE

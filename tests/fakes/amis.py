@@ -69,7 +69,7 @@ class FakeAmis:
             return parse_ami_id(reference)
         if reference not in self.parameters:
             raise UsageError("base-ami-unknown", f"There is no SSM parameter `{reference}`")
-        return self.parameters[reference]
+        return parse_ami_id(self.parameters[reference])
 
     def get(self, ami_id: AmiId) -> AmiRecord:
         hidden = False
@@ -170,9 +170,13 @@ class FakeAmis:
             raise Denied("permission-denied", f"AWS refused reading who may start AMI `{ami_id}`")
         return self._grants.get(self.get(ami_id).id, frozenset())
 
-    def change_grants(self, ami_id: AmiId, *, add: Collection[Grant] = (), remove: Collection[Grant] = ()) -> None:
-        if add and self.encrypts_by_default_key:
+    def require_shareable(self, ami_id: AmiId) -> None:
+        if self.encrypts_by_default_key:
             raise CapctlError("ami-not-shareable", f"`{ami_id}` is encrypted with the account's default EBS key")
+
+    def change_grants(self, ami_id: AmiId, *, add: Collection[Grant] = (), remove: Collection[Grant] = ()) -> None:
+        if add:
+            self.require_shareable(ami_id)
         self._grants[ami_id] = (self.grants(ami_id) | set(add)) - set(remove)
         accounts = {grant for grant in add if grant.account}
         for snapshot in self.get(ami_id).snapshot_ids:

@@ -104,6 +104,7 @@ NOT_SHOWN_OF: Mapping[str, frozenset[str]] = {
     "ami prune": frozenset((*REMOVE_AMI, *READ_CHANNEL)),
     # The project that it is played in has no channels, as in the line above.
     "ami sweep": frozenset(READ_CHANNEL),
+    "ami share": frozenset({"ec2:ModifyImageAttribute"}),  # as in NOT_SHOWN
     # It tells with whom an AMI is shared whose content is wrong.
     "ami verify": frozenset(READ_GRANTS),
     # The deploy before it has tagged the AMI.

@@ -18,13 +18,14 @@ from lifecycle.adapters.aws.filters import batches
 from lifecycle.adapters.aws.session import AwsSession
 from lifecycle.adapters.aws.strays import stray_snapshots
 from lifecycle.domain.ami import AmiId, AmiRecord, AmiState, Grant, SnapshotRecord, Tag, parse_ami_id
-from lifecycle.errors import CapctlError, UsageError
+from lifecycle.errors import CapctlError, Denied, UsageError
 from lifecycle.ports.baker import AmiNameTaken
 
 _PAGE = 1000  # the most that EC2 gives in one answer
 # The fields of a launch permission, as EC2 and as `Grant` name them.
 _GRANTS = {"UserId": "account", "OrganizationArn": "organization", "OrganizationalUnitArn": "unit", "Group": "group"}
 # An AMI, or a snapshot, that is encrypted with the account's default key.
+_DEFAULT_KEY = "alias/aws/ebs"
 _NOT_SHAREABLE = {"InvalidParameter", "OperationNotPermitted"}
 
 
@@ -182,6 +183,23 @@ class Ec2Amis:
                 raise
         return _grants(answer["LaunchPermissions"])
 
+    def require_shareable(self, ami_id: AmiId) -> None:
+        with translated(f"reading which keys AMI `{ami_id}` is encrypted with"):
+            wanted = [{"Name": "snapshot-id", "Values": list(self.get(ami_id).snapshot_ids)}]
+            snapshots = self._ec2.describe_snapshots(OwnerIds=["self"], Filters=wanted)["Snapshots"]
+        keys = {snapshot["KmsKeyId"] for snapshot in snapshots if snapshot.get("KmsKeyId")}
+        if keys and self._default_key() in keys:
+            raise _not_shareable(ami_id)
+
+    def _default_key(self) -> str:
+        """The ARN of the account's default EBS key, which AWS makes with the first question; "" where the caller may not ask."""
+        try:
+            with translated("reading the default EBS key"):
+                answer = self._session.client("kms", self._region).describe_key(KeyId=_DEFAULT_KEY)
+        except Denied:
+            return ""
+        return str(answer["KeyMetadata"]["Arn"])
+
     def change_grants(self, ami_id: AmiId, *, add: Collection[Grant] = (), remove: Collection[Grant] = ()) -> None:
         with _default_key_told(ami_id), translated(f"changing who may start AMI `{ami_id}`"):
             self._ec2.modify_image_attribute(ImageId=ami_id, LaunchPermission=_changes(add, remove))
@@ -314,9 +332,13 @@ def _default_key_told(resource: str) -> Iterator[None]:
     except CapctlError as error:
         cause = error.__cause__
         if isinstance(cause, ClientError) and error_code(cause) in _NOT_SHAREABLE and "encrypted" in str(cause).lower():
-            raise CapctlError(
-                "ami-not-shareable",
-                f"`{resource}` is encrypted with the account's default EBS key, which AWS shares with nobody",
-                hint="Set `ami.kms_key_id` to a key of your own, run `capctl ami bake --force`, and share that AMI",
-            ) from cause
+            raise _not_shareable(resource) from cause
         raise
+
+
+def _not_shareable(resource: str) -> CapctlError:
+    return CapctlError(
+        "ami-not-shareable",
+        f"`{resource}` is encrypted with the account's default EBS key, which AWS shares with nobody",
+        hint="Set `ami.kms_key_id` to a key of your own, run `capctl ami bake --force`, and share that AMI",
+    )

@@ -33,6 +33,13 @@ class SharingMends(EC2Backend):  # type: ignore[misc]
             snapshot.encrypted = True
             snapshot.volume.kms_key_id = self.default_kms_key_id or self._create_default_encryption_key()
 
+    def describe_snapshots(self, *arguments: Any, **options: Any) -> list[Any]:
+        """With the key of each encrypted one, which moto knows of its volume only."""
+        found: list[Any] = super().describe_snapshots(*arguments, **options)
+        for snapshot in found:
+            snapshot.kms_key_id = snapshot.volume.kms_key_id if snapshot.encrypted else None
+        return found
+
     def _has_default_key(self, snapshot_id: str) -> bool:
         snapshot = self.get_snapshot(snapshot_id)
         return bool(snapshot.encrypted and snapshot.volume.kms_key_id == self.default_kms_key_id)

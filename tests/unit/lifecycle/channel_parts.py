@@ -35,9 +35,11 @@ class World:
     def promote(self, ami: str, channel: Channel = STABLE, *, ports: Any = None) -> None:
         execute(self.plan(ami, channel, ports=ports), ports or self.ports, RUN)
 
+    def plan_back(self, channel: Channel = STABLE, *, ports: Any = None) -> Plan:
+        return plan_channel_rollback(ports or self.ports, self.target, RUN, channel=channel)
+
     def roll_back(self, channel: Channel = STABLE, *, ports: Any = None) -> None:
-        ports = ports or self.ports
-        execute(plan_channel_rollback(ports, self.target, RUN, channel=channel), ports, RUN)
+        execute(self.plan_back(channel, ports=ports), ports or self.ports, RUN)
 
     def named(self, channel: Channel = STABLE) -> AmiId | None:
         entry = self.ports.channels.read(channel)

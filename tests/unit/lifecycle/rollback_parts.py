@@ -1,5 +1,8 @@
 """A target with two releases, promoted one after the other."""
 
+from dataclasses import replace
+
+from lifecycle.domain.ami import AmiId
 from lifecycle.domain.plan import Plan
 from lifecycle.domain.release import Release
 from lifecycle.workflows.execute import execute
@@ -14,7 +17,14 @@ from tests.fakes.stack import FakeStack
 
 BUCKET = "vision-capctl-123456789012-us-west-2"
 VIDEO = f"s3://{BUCKET}/videos/a.mp4"
-OLD, NEW = make_release(1), make_release(2)
+
+
+def numbered(number: int) -> Release:
+    """A release of the first AMI that is added to `FakeAmis`."""
+    return replace(make_release(number), ami_id=AmiId(f"ami-{1:017x}"))
+
+
+OLD, NEW = numbered(1), numbered(2)
 
 
 def two_promoted() -> FakePorts:
@@ -23,6 +33,7 @@ def two_promoted() -> FakePorts:
     objects = FakeObjects(BUCKET)
     objects.write(VIDEO, b"a film")
     made = FakePorts(stack=stack, objects=objects)
+    made.amis.add("models")
     stack.add_release(OLD)
     stack.add_release(NEW)
     for release in (OLD, NEW):
@@ -31,7 +42,9 @@ def two_promoted() -> FakePorts:
 
 
 def promote(ports: FakePorts, release: Release) -> None:
-    step = MovePointer(ports=ports, run=RUN, release_id=release.id, seen=ports.pointers.read())
+    step = MovePointer(
+        ports=ports, run=RUN, release_id=release.id, seen=ports.pointers.read(), require_ami=ports.amis.get
+    )
     execute(Plan(title="promote", because="a test asks", steps=(step,)), ports, RUN)
 
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
 from lifecycle.domain.ami import AmiState, AmiStatus, Tag
 from lifecycle.errors import CapctlError
-from lifecycle.workflows.ami_status import set_status
+from lifecycle.workflows.ami_status import MarkSmokePassed, set_status
 from tests.fakes.amis import FakeAmis
+from tests.fakes.deploys import ami_tags
+from tests.fakes.ports import FakePorts
+from tests.fakes.targets import make_target
 
 
 @pytest.mark.parametrize("further", ["smoke-passed", "promoted", "superseded"])
@@ -52,3 +58,15 @@ def test_standing_of_an_ami_is_said_once_and_in_words(status: str, state: str, v
     ami = amis.add("one", tags={Tag.STATUS.value: status, Tag.VERIFIED.value: verified})
     amis.change(ami.id, state=AmiState(state))
     assert amis.get(ami.id).standing() == standing
+
+
+def test_mark_of_a_smoke_job_is_set_also_when_ec2_tells_of_the_ami_as_it_was_before_it_was_verified(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ports = FakePorts()
+    ami, get = ports.amis.add("one", tags=ami_tags("verified")), ports.amis.get
+    past = [replace(ami, tags=ami_tags("candidate"))]
+    monkeypatch.setattr(ports.amis, "get", lambda ami_id: past.pop() if past else get(ami_id))
+    step = MarkSmokePassed(ports=ports, target=make_target(tmp_path), ami_id=ami.id)
+    assert (step.apply(), past) == (AmiStatus.SMOKE_PASSED, [])
+    assert get(ami.id).status is AmiStatus.SMOKE_PASSED

@@ -15,6 +15,7 @@ from lifecycle.workflows.bake import plan_bake, wanted_ami
 from lifecycle.workflows.execute import execute
 from lifecycle.workflows.list_amis import list_amis
 from lifecycle.workflows.verify_ami import ami_rejection, verify_ami
+from tests.failures import failure
 from tests.fakes.amis import BASE_AMI
 from tests.fakes.bakes import CONTENTS, FINISH, Scene, names_of
 from tests.fakes.runs import RUN
@@ -120,6 +121,20 @@ def test_loser_of_two_bakes_adopts_the_winners_ami(scene: Scene) -> None:
     execute(plan, scene.ports, RUN)
     found = scene.amis.get(winner.id)
     assert (scene.bake().id, found.status) == (winner.id, AmiStatus.PROMOTED)
+
+
+def test_loser_of_two_bakes_waits_until_ec2_shows_the_winner(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = plan_bake(scene.ports, scene.target, RUN, wanted_ami(scene.ports, scene.target))
+    winner, by_name, early = scene.bake(), scene.amis.by_name, [None, None]
+    scene.baker.error_of = lambda _: AmiNameTaken("ami-name-taken", "taken")
+    monkeypatch.setattr(scene.amis, "by_name", lambda name: early.pop() if early else by_name(name))
+    execute(plan, scene.ports, RUN)
+    assert (scene.bake().id, early) == (winner.id, [])
+
+
+def test_name_that_ec2_calls_taken_and_never_shows_is_an_error(scene: Scene) -> None:
+    scene.baker.error_of = lambda _: AmiNameTaken("ami-name-taken", "taken")
+    assert failure(scene.bake).code == "ami-name-taken"
 
 
 PLACES: dict[str, Any] = {"instance_types": ("m6i.large", "m5.large"), "subnet_ids": ("subnet-1", "subnet-2")}

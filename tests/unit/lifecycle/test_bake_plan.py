@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from lifecycle.domain.ami import AmiId
 from lifecycle.errors import ExitCode, UsageError
 from lifecycle.workflows.bake import wanted_ami
 from tests.fakes.amis import BASE_AMI, BASE_PARAMETER
@@ -62,8 +63,24 @@ def test_bake_is_refused_where_a_program_that_it_needs_is_missing(tmp_path: Path
     assert failure_of(scene) is scene.baker.lacks
 
 
-def test_unknown_base_ami_is_a_usage_error(tmp_path: Path) -> None:
-    assert failure_of(Scene(tmp_path, base="/no/such/parameter")).code == "base-ami-unknown"
+@pytest.mark.parametrize(
+    ("base", "told"),
+    [
+        ("/no/such/parameter", ""),
+        ("foo", "Write `ami-…`, or a name that begins with `/`"),
+        ("ssm:/aws/service/ecs/base", "Write the name alone: `/aws/service/ecs/base`"),
+        ("/holds/json", "Name the parameter that holds the id alone, such as one whose name ends in `/image_id`"),
+        ("ami-0123456789abcdef0", "Set `ami.base` to an AMI that this account may start there, or to an SSM parameter"),
+        ("/names/nothing", "Set `ami.base` to an AMI that this account may start there, or to an SSM parameter"),
+    ],
+)
+def test_unknown_base_ami_is_told_as_a_mistake_of_ami_base(tmp_path: Path, base: str, told: str) -> None:
+    scene = Scene(tmp_path, base=base)
+    named = {"/holds/json": '{"image_id": "ami-1"}', "/names/nothing": "ami-0123456789abcdef0"}
+    scene.amis.parameters.update({name: AmiId(value) for name, value in named.items()})
+    error = failure_of(scene)
+    assert (error.code, error.exit_code) == ("base-ami-unknown", ExitCode.USAGE)
+    assert error.hint.startswith(told)
 
 
 def test_first_bake_says_that_nothing_is_proven_yet(scene: Scene) -> None:
@@ -106,3 +123,13 @@ def test_plan_of_changed_models_does_without_the_files_of_an_ami_that_lost_its_r
 def test_forced_plan_says_that_there_is_an_ami_of_the_same_content(scene: Scene) -> None:
     ami = scene.bake()
     assert f"another AMI was asked for; `{ami.id}` is verified" in scene.plan(force=True).because
+
+
+def test_forced_plan_names_the_ami_of_the_same_content_also_when_it_is_not_the_newest(scene: Scene) -> None:
+    ami = scene.bake()
+    scene.change_models({"models/age.onnx": b"newer"})
+    scene.bake()
+    scene.change_models(CONTENTS)
+    plan = scene.plan(force=True)
+    assert f"another AMI was asked for; `{ami.id}` is verified" in plan.because
+    assert len(plan.details) == 2

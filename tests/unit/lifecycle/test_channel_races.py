@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from lifecycle.domain.ami import Tag
 from lifecycle.errors import CapctlError
 from lifecycle.workflows.execute import execute
 from tests.failures import failure
 from tests.fakes.amis import FakeAmis
+from tests.fakes.deploys import ami_tags
 from tests.fakes.runs import RUN
 from tests.unit.lifecycle.channel_parts import STABLE, World
 
@@ -141,3 +144,33 @@ def test_somebody_who_moved_it_to_the_same_ami_is_no_conflict(world: World) -> N
     world.write(world.b)
     execute(plan, world.ports, RUN)
     assert world.named() == world.b
+
+
+@pytest.mark.parametrize("is_rollback", [False, True])
+def test_channel_does_not_take_an_ami_that_it_would_refuse_by_now(world: World, is_rollback: bool) -> None:
+    world.promote(world.a)
+    if is_rollback:
+        world.promote(world.b)
+    ami_id = world.a if is_rollback else world.b
+    before = world.named()
+    plan = world.plan_back() if is_rollback else world.plan(ami_id)
+    world.ports.amis.tag(ami_id, {Tag.VERIFIED.value: "failed boot 2026-01-01T00:00:00Z"})
+    refused = failure(lambda: execute(plan, world.ports, RUN))
+    assert (refused.code, world.named()) == ("ami-not-verified", before)
+
+
+def test_channel_does_not_take_an_ami_that_was_disabled_since_the_plan(world: World) -> None:
+    plan = world.plan(world.a)
+    world.ports.amis.disable(world.a)
+    assert failure(lambda: execute(plan, world.ports, RUN)).code == "ami-not-verified"
+    assert world.named() is None
+
+
+def test_channel_takes_an_ami_of_which_ec2_tells_the_past_for_a_moment(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan, get = world.plan(world.a), world.ports.amis.get
+    past = [replace(get(world.a), tags=ami_tags("verified"))]
+    monkeypatch.setattr(world.ports.amis, "get", lambda ami_id: past.pop() if past else get(ami_id))
+    execute(plan, world.ports, RUN)
+    assert (world.named(), past) == (world.a, [])

@@ -6,17 +6,18 @@ from pathlib import Path
 import pytest
 
 from lifecycle.domain.ami import AmiId, Tag
-from lifecycle.domain.channel import Channel, Note
+from lifecycle.domain.channel import STABLE, Note
 from lifecycle.domain.digest import Digest, digest_of
 from lifecycle.domain.image import ImageRef, image_with_short_digest
 from lifecycle.domain.job import JobState, Purpose
-from lifecycle.domain.release import Release
+from lifecycle.domain.release import Pointer, Release
 from lifecycle.errors import CapctlError, UsageError
 from lifecycle.ports.jobs import JobRequest
 from lifecycle.ports.stack import Operation, ResourceChange
 from lifecycle.workflows.ami_status import MarkSmokePassed
 from lifecycle.workflows.deploy import Wanted, plan_deploy, wanted_release
 from lifecycle.workflows.execute import execute
+from tests.failures import failure
 from tests.fakes.deploys import DeployWorld, ami_tags
 from tests.fakes.releases import make_release, result_document
 from tests.fakes.runs import RUN
@@ -174,11 +175,32 @@ def test_release_id_depends_on_every_part() -> None:
     assert len({base.id, *(release.id for release in others)}) == 7
 
 
-@pytest.mark.parametrize("status", ["smoke-passed", "promoted", "superseded"])
+@pytest.mark.parametrize("status", ["smoke-passed", "promoted"])
 def test_ami_that_has_come_further_than_verified_is_deployed(world: DeployWorld, status: str) -> None:
     newer = world.amis.add("newer", tags=ami_tags(status))
     assert wanted_release(world.ports, world.target, Wanted()).ami_id == newer.id
     assert wanted_release(world.ports, world.target, Wanted(ami=newer.id)).ami_id == newer.id
+
+
+def test_superseded_ami_is_deployed_only_when_it_is_named(world: DeployWorld) -> None:
+    newer = world.amis.add("newer", tags=ami_tags("superseded"))
+    assert wanted_release(world.ports, world.target, Wanted()).ami_id == world.ami.id
+    assert wanted_release(world.ports, world.target, Wanted(ami=newer.id)).ami_id == newer.id
+    world.amis.tag(world.ami.id, {Tag.STATUS.value: "superseded"})
+    refused = failure(world.deploy)
+    assert (refused.code, "has no verified AMI in us-west-2 that is not superseded" in refused.message) == (
+        "ami-missing",
+        True,
+    )
+
+
+def test_plan_says_when_stable_names_another_ami_than_the_newest_which_is_taken(world: DeployWorld) -> None:
+    world.ports.channels.write(STABLE, world.ami.id, Note(by="ada"), is_first=True)
+    assert "stable" not in plan_deploy(world.ports, world.target, RUN, Wanted()).because
+    newer = world.amis.add("newer", tags=ami_tags("verified"))
+    told = f"; channel stable names {world.ami.id}, which `--ami stable` takes"
+    assert plan_deploy(world.ports, world.target, RUN, Wanted()).because.endswith(told)
+    assert "stable" not in plan_deploy(world.ports, world.target, RUN, Wanted(ami=newer.id)).because
 
 
 def test_ami_with_the_status_of_a_newer_version_is_not_deployed_and_told_as_that(world: DeployWorld) -> None:
@@ -226,18 +248,37 @@ def test_ami_on_which_the_smoke_job_passed_is_tagged_and_never_lowered(
     world: DeployWorld, status: str, becomes: str
 ) -> None:
     world.amis.tag(world.ami.id, {Tag.STATUS.value: status})
-    assert world.deploy().failures == ()
+    assert world.deploy(ami=world.ami.id).failures == ()
     assert world.amis.get(world.ami.id).status == becomes
 
 
 @pytest.mark.parametrize("status", ["disabled", "quarantined"])
-def test_ami_that_was_withdrawn_while_its_smoke_job_ran_is_a_warning(world: DeployWorld, status: str) -> None:
-    plan = plan_deploy(world.ports, world.target, RUN, Wanted())
-    world.amis.tag(world.ami.id, {Tag.STATUS.value: status})
+def test_ami_that_was_withdrawn_as_the_pointer_moved_is_a_warning(
+    world: DeployWorld, monkeypatch: pytest.MonkeyPatch, status: str
+) -> None:
+    plan, move = plan_deploy(world.ports, world.target, RUN, Wanted()), world.pointers.move
+
+    def raced(to: Pointer, *, expected_version: int) -> None:
+        move(to, expected_version=expected_version)
+        world.amis.tag(world.ami.id, {Tag.STATUS.value: status})
+
+    monkeypatch.setattr(world.pointers, "move", raced)
     ((step, failure),) = execute(plan, world.ports, RUN).failures
     assert isinstance(step, MarkSmokePassed)
     assert failure.code in {"ami-status-refused", "ami-status-unknown"}
     assert (world.active, world.amis.get(world.ami.id).status) == (world.ids[0], status)
+
+
+@pytest.mark.parametrize(
+    "tags", [{Tag.STATUS: "disabled"}, {Tag.STATUS: "candidate", Tag.VERIFIED: "failed boot 2026-01-01T00:00:00Z"}]
+)
+def test_pointer_does_not_move_to_an_ami_that_may_not_be_taken_any_more_when_its_smoke_job_has_passed(
+    world: DeployWorld, tags: dict[Tag, str]
+) -> None:
+    plan = plan_deploy(world.ports, world.target, RUN, Wanted())
+    world.amis.tag(world.ami.id, {key.value: value for key, value in tags.items()})
+    refused = failure(lambda: execute(plan, world.ports, RUN))
+    assert (refused.code, world.active) == ("ami-not-verified", None)
 
 
 def test_mark_of_a_smoke_job_that_failed_is_set_by_the_same_deploy_again(world: DeployWorld) -> None:
@@ -267,5 +308,5 @@ def test_ami_of_a_release_that_failed_its_smoke_job_keeps_its_status(world: Depl
 
 def test_deploy_takes_the_ami_of_a_channel(world: DeployWorld) -> None:
     world.amis.add("newer", tags=ami_tags("verified"))
-    world.ports.channels.write(Channel("stable"), world.ami.id, Note(by="ada"), is_first=True)
+    world.ports.channels.write(STABLE, world.ami.id, Note(by="ada"), is_first=True)
     assert wanted_release(world.ports, world.target, Wanted(ami="stable")).ami_id == world.ami.id

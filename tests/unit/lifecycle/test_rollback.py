@@ -4,15 +4,16 @@ from dataclasses import replace
 
 import pytest
 
+from lifecycle.domain.ami import AmiState, Tag
 from lifecycle.errors import CapctlError, UsageError
 from lifecycle.workflows.execute import execute
 from lifecycle.workflows.lookups import active_pointer
 from lifecycle.workflows.rollback import plan_rollback
+from tests.failures import failure
 from tests.fakes.ports import FakePorts
-from tests.fakes.releases import make_release
 from tests.fakes.runs import RUN
 from tests.fakes.stack import FakeStack
-from tests.unit.lifecycle.rollback_parts import NEW, OLD, promote, rollback, two_promoted
+from tests.unit.lifecycle.rollback_parts import NEW, OLD, numbered, promote, rollback, two_promoted
 
 
 @pytest.fixture
@@ -44,14 +45,14 @@ def test_release_that_was_left_can_be_named_and_left_again(ports: FakePorts) -> 
 
 def test_promotion_after_a_rollback_can_be_rolled_back(ports: FakePorts) -> None:
     rollback(ports)
-    mended = make_release(3)
+    mended = numbered(3)
     ports.stack.add_release(mended)
     promote(ports, mended)
     assert rollback(ports) == OLD.id
 
 
 def test_rollback_goes_by_the_order_of_promotion_not_of_making(ports: FakePorts) -> None:
-    slow, quick = make_release(3), make_release(4)
+    slow, quick = numbered(3), numbered(4)
     for release in (slow, quick):
         ports.stack.add_release(release)
     promote(ports, quick)
@@ -113,6 +114,7 @@ def test_rollback_without_a_past_is_refused() -> None:
         plan_rollback(ports, RUN, to=None)
     assert failed.value.code == "pointer-missing"
     stack.add_release(OLD)
+    ports.amis.add("models")
     promote(ports, OLD)
     with pytest.raises(CapctlError) as failed:
         plan_rollback(ports, RUN, to=None)
@@ -125,3 +127,37 @@ def test_rollback_loses_against_a_promotion_in_between(ports: FakePorts) -> None
     with pytest.raises(CapctlError) as failed:
         execute(plan, ports, RUN)
     assert failed.value.code == "pointer-moved"
+
+
+def test_rollback_to_a_release_whose_ami_is_disabled_is_refused_and_names_the_ways_out(ports: FakePorts) -> None:
+    ports.amis.disable(OLD.ami_id)
+    refused = failure(lambda: plan_rollback(ports, RUN, to=None))
+    assert (refused.code, active_pointer(ports).release_id) == ("ami-not-startable", NEW.id)
+    assert f"`{OLD.ami_id}`, which is `disabled`" in refused.message
+    assert refused.hint.startswith(f"Run `capctl ami disable {OLD.ami_id} --undo`, or name another release")
+
+
+@pytest.mark.parametrize("state", [AmiState.FAILED, AmiState.DEREGISTERED])
+def test_rollback_to_a_release_whose_ami_cannot_come_back_names_another_release(
+    ports: FakePorts, state: AmiState
+) -> None:
+    ports.amis.change(OLD.ami_id, state=state)
+    refused = failure(lambda: plan_rollback(ports, RUN, to=OLD.id))
+    assert (refused.code, refused.hint) == (
+        "ami-not-startable",
+        "Name another release with `capctl rollback --to …`, `capctl status` lists them",
+    )
+
+
+def test_rollback_to_a_release_whose_ami_was_disabled_since_the_plan_moves_nothing(ports: FakePorts) -> None:
+    plan = plan_rollback(ports, RUN, to=None)
+    ports.amis.disable(OLD.ami_id)
+    assert failure(lambda: execute(plan, ports, RUN)).code == "ami-not-startable"
+    assert active_pointer(ports).release_id == NEW.id
+
+
+def test_rollback_asks_no_more_of_an_ami_than_that_hosts_start(ports: FakePorts) -> None:
+    ports.amis.tag(
+        OLD.ami_id, {Tag.STATUS.value: "quarantined", Tag.VERIFIED.value: "failed boot 2026-01-01T00:00:00Z"}
+    )
+    assert rollback(ports) == OLD.id

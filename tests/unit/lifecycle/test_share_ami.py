@@ -10,6 +10,7 @@ from lifecycle.domain.ami import AmiRecord, AmiStatus, Grant
 from lifecycle.errors import CapctlError, ExitCode
 from lifecycle.workflows.execute import execute
 from lifecycle.workflows.share_ami import parse_grants, plan_revoke, plan_share
+from tests.failures import failure
 from tests.fakes.bakes import Scene
 from tests.fakes.runs import RUN
 
@@ -69,11 +70,9 @@ def test_unproven_ami_is_not_shared_and_can_be_revoked(scene: Scene, ami: AmiRec
     assert scene.amis.grants(ami.id) == frozenset()
 
 
-def test_ami_under_the_default_key_is_not_shareable(scene: Scene, ami: AmiRecord) -> None:
+def test_ami_under_the_default_key_is_refused_before_anybody_is_asked(scene: Scene, ami: AmiRecord) -> None:
     scene.amis.encrypts_by_default_key = True
-    with pytest.raises(CapctlError) as failed:
-        execute(plan_share(scene.ports, scene.target, ami.id, (ACCOUNT,)), scene.ports, RUN)
-    assert failed.value.code == "ami-not-shareable"
+    assert failure(lambda: plan_share(scene.ports, scene.target, ami.id, (ACCOUNT,))).code == "ami-not-shareable"
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,8 @@ from lifecycle.workflows.lookups import active_pointer
 from lifecycle.workflows.status import read_status
 from tests.fakes.jobs import queue
 from tests.fakes.ports import FakePorts
-from tests.fakes.releases import make_release
 from tests.fakes.stack import FakeStack, deployed
-from tests.unit.lifecycle.rollback_parts import NEW, OLD, promote, rollback, two_promoted
+from tests.unit.lifecycle.rollback_parts import NEW, OLD, numbered, promote, rollback, two_promoted
 
 
 @pytest.fixture
@@ -28,12 +27,12 @@ def test_status_shows_roles_and_queues(ports: FakePorts) -> None:
 
 
 def test_release_that_was_made_and_never_promoted_is_a_candidate(ports: FakePorts) -> None:
-    ports.stack.add_release(make_release(3))
+    ports.stack.add_release(numbered(3))
     assert [release.role for release in read_status(ports).releases] == ["previous", "active", "candidate"]
 
 
 def test_release_that_was_promoted_is_no_candidate_after_any_number_of_rollbacks(ports: FakePorts) -> None:
-    third = make_release(3)
+    third = numbered(3)
     ports.stack.add_release(third)
     promote(ports, third)
     for to in (NEW, OLD):
@@ -42,17 +41,17 @@ def test_release_that_was_promoted_is_no_candidate_after_any_number_of_rollbacks
 
 
 def test_no_release_is_a_candidate_where_the_pointer_does_not_say_which_were_promoted(ports: FakePorts) -> None:
-    ports.stack.add_release(make_release(3))
+    ports.stack.add_release(numbered(3))
     ports.pointers.move(replace(active_pointer(ports), version=3, promoted=()), expected_version=2)
     assert [release.role for release in read_status(ports).releases] == ["previous", "active", ""]
     rollback(ports)
-    ports.stack.add_release(make_release(4))
+    ports.stack.add_release(numbered(4))
     assert [release.role for release in read_status(ports).releases] == ["active", "previous", "", "candidate"]
 
 
 def test_release_that_is_older_than_those_of_the_pointer_has_no_role(ports: FakePorts) -> None:
-    ports.stack.add_release(make_release(3))
-    promote(ports, make_release(3))
+    ports.stack.add_release(numbered(3))
+    promote(ports, numbered(3))
     assert [release.role for release in read_status(ports).releases] == ["", "previous", "active"]
 
 

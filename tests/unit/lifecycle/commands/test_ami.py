@@ -168,7 +168,7 @@ ami                    status            age  size    per month  used by
         given=BAKED,
         change=lambda world: world.ports.amis.tag(AmiId(AMI), {Tag.VERIFIED.value: FAILED}),
         text=SHOWN.replace("status           verified", "status           verified, failed").replace(
-            "payload 2026-01-01T00:00:00Z", FAILED
+            "payload 2026-01-01 00:00:00Z", "failed boot 2026-01-02 00:00:00Z"
         ),
     ),
     Case(
