@@ -203,7 +203,7 @@ def test_bake_and_list_say_that_a_run_of_this_folder_died(scene: Scene) -> None:
     scene.plan()
     list_amis(scene.ports, scene.target)
     assert [line for line in scene.ports.ui.lines if "dead" in line] == [
-        "note: Run `r1` is dead and may have left something: `capctl ami sweep` removes it"
+        "Run `r1` is dead and may have left something: `capctl ami sweep` removes it"
     ] * 2
 
 
