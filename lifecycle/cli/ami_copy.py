@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 def command(invocation: Invocation, ami: str, regions: tuple[str, ...], dry_run: bool) -> None:
     """Copy the verified AMI to other regions and verify each copy; prints one line per region.
 
-    Goes on from what a former run left. A failure in one region stops none of the others; exit code 6 when some succeeded.
+    Goes on from what a former run left. A failure in one region stops none of the others; exit code 6 when some succeeded. Set
+    `CAPCTL_REGION` to see a copy with the other commands.
     """
     from lifecycle.workflows.copy_ami import copy_ami, copy_failure, parse_regions, plan_copies
     from lifecycle.workflows.lookups import ami_of

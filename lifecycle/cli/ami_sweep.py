@@ -31,6 +31,7 @@ def sweep(invocation: Invocation, run_id: str, older_than: str, dry_run: bool) -
     """Remove what killed bakes left: instances, half-made AMIs, volumes, snapshots, key pairs, security groups, files.
 
     Never touches what a live bake, a release or another project may need, nor an AMI that `capctl ami bake` can finish, for a day.
+    Private folders of your dead bakes on this machine go whichever project's they are: nothing but their bake can use them.
     """
     from lifecycle.domain.moments import parse_span
     from lifecycle.workflows.sweep import sweep

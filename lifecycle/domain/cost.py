@@ -29,9 +29,3 @@ def monthly_usd(snapshots: Iterable[SnapshotRecord]) -> Cost:
         gib = snapshot.size_gib if snapshot.full_bytes is None else snapshot.full_bytes / _GIB
         usd += gib * USD_PER_GIB_MONTH
     return Cost(usd=usd, is_upper_bound=is_upper_bound)
-
-
-def total(costs: Iterable[Cost]) -> Cost:
-    """Their sum."""
-    known = tuple(costs)
-    return Cost(usd=sum(cost.usd for cost in known), is_upper_bound=any(cost.is_upper_bound for cost in known))

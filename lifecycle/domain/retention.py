@@ -27,6 +27,13 @@ class Fate(StrEnum):
     DELETE = "delete"
 
 
+class Delay(StrEnum):
+    """Why something that nobody needs stays for now."""
+
+    GRACE = "grace"
+    LIMIT = "limit"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
     """`most` is how many go into each phase in one run."""
@@ -55,22 +62,24 @@ class World:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What becomes of an AMI, and every reason."""
+    """What becomes of an AMI, and every reason; `delay` is why one stays that is not needed."""
 
     ami: AmiRecord
     fate: Fate
     reasons: tuple[str, ...]
     cost: Cost
+    delay: Delay | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SnapshotVerdict:
-    """What becomes of a snapshot whose AMI is gone, and every reason."""
+    """What becomes of a snapshot whose AMI is gone, and every reason; `delay` is why one stays that is not needed."""
 
     snapshot: SnapshotRecord
     fate: Fate
     reasons: tuple[str, ...]
     cost: Cost
+    delay: Delay | None = None
 
 
 def bases_of(amis: Iterable[AmiRecord]) -> dict[AmiId, str]:
@@ -115,7 +124,8 @@ def judge(
         )
         fate, why = (Fate.KEEP, reasons) if reasons else _next_phase(ami, rules, now)
         cost = monthly_usd(priced[one] for one in ami.snapshot_ids if one in priced)
-        found.append(Verdict(ami=ami, fate=fate, reasons=why, cost=cost))
+        delay = Delay.GRACE if fate is Fate.KEEP and not reasons else None
+        found.append(Verdict(ami=ami, fate=fate, reasons=why, cost=cost, delay=delay))
     return _limited(found, rules.most)
 
 
@@ -132,11 +142,13 @@ def judge_snapshots(
             *shared_text(world.grants.get(snapshot.id, frozenset())),
         )
         fate, why = (Fate.KEEP, reasons) if reasons else _next_of_snapshot(snapshot, rules, now)
+        delay = Delay.GRACE if fate is Fate.KEEP and not reasons else None
         if fate in left:
             left[fate] -= 1
             if left[fate] < 0:
-                fate, why = Fate.KEEP, (*why, _BEYOND)
-        found.append(SnapshotVerdict(snapshot=snapshot, fate=fate, reasons=why, cost=monthly_usd([snapshot])))
+                fate, why, delay = Fate.KEEP, (*why, _BEYOND), Delay.LIMIT
+        cost = monthly_usd([snapshot])
+        found.append(SnapshotVerdict(snapshot=snapshot, fate=fate, reasons=why, cost=cost, delay=delay))
     return tuple(found)
 
 
@@ -216,6 +228,8 @@ def _limited(verdicts: Sequence[Verdict], most: int) -> tuple[Verdict, ...]:
         going = [verdict.ami for verdict in verdicts if verdict.fate is fate]
         spared |= {ami.id for ami in by_age(going)[most:]}
     return tuple(
-        replace(verdict, fate=Fate.KEEP, reasons=(*verdict.reasons, _BEYOND)) if verdict.ami.id in spared else verdict
+        replace(verdict, fate=Fate.KEEP, reasons=(*verdict.reasons, _BEYOND), delay=Delay.LIMIT)
+        if verdict.ami.id in spared
+        else verdict
         for verdict in verdicts
     )

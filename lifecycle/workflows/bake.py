@@ -20,7 +20,7 @@ from lifecycle.workflows.bake_inputs import base_record, present_inputs
 from lifecycle.workflows.bake_reason import inputs_told, why_bake
 from lifecycle.workflows.bake_steps import FINISH, BakeAmi, ProveAmi, bake_tags, finish_steps
 from lifecycle.workflows.deregister import Deregister, require_unfinished, why_not_removed
-from lifecycle.workflows.lookups import ami_named
+from lifecycle.workflows.lookups import ami_named, tell_of_dead_runs
 from lifecycle.workflows.model_objects import distinct, missing_objects
 from lifecycle.workflows.move_channel import NameCandidate
 
@@ -77,6 +77,7 @@ def bake(
     One that is proven, but not by the level that the configuration asks for or short of `from_status`, is verified again before it
     counts. `carry_out` executes the plan, or prints it and returns None: then nothing was baked, and None is returned.
     """
+    tell_of_dead_runs(ports)
     wanted = wanted_anew(ports, target, run) if force else wanted_ami(ports, target, from_status=from_status)
     kept: list[AmiId] = []
     while wanted.existing and (why := _why_beside(ports, target, wanted.existing, wanted.models)):

@@ -155,10 +155,13 @@ class CompleteAmi:
     amis: Amis
     name: str
     tags: dict[str, str]
+    region: str = ""
     permissions: tuple[str, ...] = (*READ_EVIDENCE, "ec2:CreateTags", "ec2:ModifyImageAttribute")
 
     def describe(self) -> str:
-        return f"wait until {self.name} is available, tag it with what went into it, require IMDSv2"
+        return (
+            f"wait until {self.name}{_where(self.region)} is available, tag it with what went into it, require IMDSv2"
+        )
 
     def apply(self) -> Tagged:
         timeout_s, found = self.target.settings.ami.timeout_s, wait_named(self.amis, self.ports.clock, self.name)
@@ -200,11 +203,12 @@ class ProveAmi:
     amis: Amis
     name: str
     level: Level
+    region: str = ""
     permissions: tuple[str, ...] = (*READ_EVIDENCE, *READ_GRANTS, *BOOT_AMI)
 
     def describe(self) -> str:
         how = " by an instance that reads it" if self.level is Level.BOOT else ""
-        return f"verify {self.name}{how}, and tag it as {AmiStatus.VERIFIED}"
+        return f"verify {self.name}{_where(self.region)}{how}, and tag it as {AmiStatus.VERIFIED}"
 
     def apply(self) -> AmiReport:
         ami = ami_named(self.amis, self.name)
@@ -227,12 +231,20 @@ def finish_steps(
     name: str,
     tags: dict[str, str],
     level: Level,
+    region: str = "",
 ) -> tuple[Step[Any], ...]:
-    """From an AMI that is being made, in the region of `amis`, to one that is verified; `tags` are of what went into it."""
+    """From an AMI that is being made, in the region of `amis`, to one that is verified; `tags` are of what went into it.
+
+    The steps tell the `region` unless it is the target's, which is "".
+    """
     return (
-        CompleteAmi(ports=ports, target=target, run=run, amis=amis, name=name, tags=tags),
-        ProveAmi(ports=ports, target=target, run=run, amis=amis, name=name, level=level),
+        CompleteAmi(ports=ports, target=target, run=run, amis=amis, name=name, tags=tags, region=region),
+        ProveAmi(ports=ports, target=target, run=run, amis=amis, name=name, level=level, region=region),
     )
+
+
+def _where(region: str) -> str:
+    return f" in {region}" if region else ""
 
 
 @contextmanager

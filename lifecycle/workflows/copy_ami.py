@@ -18,7 +18,7 @@ from lifecycle.ports.amis import Amis
 from lifecycle.ports.baker import AmiNameTaken
 from lifecycle.workflows.bake_evidence import doubt_of_copy
 from lifecycle.workflows.bake_steps import FINISH, finish_steps
-from lifecycle.workflows.deregister import Deregister
+from lifecycle.workflows.deregister import DeregisterDead
 from lifecycle.workflows.lookups import ami_named, proven_ami
 from lifecycle.workflows.wait_available import holder_of, wait_named
 
@@ -133,7 +133,7 @@ def plan_copy(ports: Ports, target: Target, run: Run, source: AmiRecord, region:
     existing = amis.by_name(source.name)
     copy = CopyAmi(ports=ports, amis=amis, source=source, source_region=target.region, region=region, tags=tags)
     # Instances are started in the target's region only.
-    finish = finish_steps(ports, target, run, amis, name=source.name, tags=tags, level=Level.PAYLOAD)
+    finish = finish_steps(ports, target, run, amis, name=source.name, tags=tags, level=Level.PAYLOAD, region=region)
     if existing is None:
         return Plan(title=title, because=f"no AMI in {region} is called {source.name}", steps=(copy, *finish))
     has_content = existing.tags.get(Tag.BAKE_DIGEST) == source.tags.get(Tag.BAKE_DIGEST)
@@ -147,7 +147,7 @@ def plan_copy(ports: Ports, target: Target, run: Run, source: AmiRecord, region:
         return Plan(
             title=title,
             because=because,
-            steps=(Deregister(ports=ports, target=target, amis=amis, ami=existing), copy, *finish),
+            steps=(DeregisterDead(amis=amis, ami=existing, region=region), copy, *finish),
         )
     return Plan(title=title, because=f"copy `{existing.id}` in {region} is not verified", steps=finish)
 
@@ -186,7 +186,7 @@ def _begin(
 ) -> Plan:
     """Start the copy; returns what is left to do."""
     plan = plan_copy(ports, target, run, source, region)
-    first = tuple(step for step in plan.steps if isinstance(step, Deregister | CopyAmi))
+    first = tuple(step for step in plan.steps if isinstance(step, DeregisterDead | CopyAmi))
     if first:
         carry_out(replace(plan, steps=first))
     return replace(plan, steps=plan.steps[len(first) :])
@@ -194,7 +194,11 @@ def _begin(
 
 def _finish(ports: Ports, source: AmiRecord, left: Plan, region: str, carry_out: Callable[[Plan], Done | None]) -> Copy:
     carry_out(left)
-    return Copy(region=region, ami=ami_named(ports.amis_in(region), source.name), is_changed=bool(left.steps))
+    ami = ami_named(ports.amis_in(region), source.name)
+    ports.ui.note(
+        f"The other commands show the copy with its region: `CAPCTL_REGION={region} capctl ami show {ami.id}`"
+    )
+    return Copy(region=region, ami=ami, is_changed=bool(left.steps))
 
 
 def _tags_of_copy(source: AmiRecord, target: Target, run: Run) -> dict[str, str]:

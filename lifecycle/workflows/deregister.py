@@ -55,6 +55,28 @@ class Deregister:
         return found if found and found.id == self.ami.id else None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeregisterDead:
+    """Remove an AMI of another region that EC2 gave up: nothing was ever started from it, so nobody is asked who uses it."""
+
+    amis: Amis
+    ami: AmiRecord
+    region: str
+    permissions: tuple[str, ...] = (*READ_AMIS, *REMOVE_AMI)
+
+    def describe(self) -> str:
+        return f"deregister {self.ami.id} in {self.region}, which EC2 gave up"
+
+    def apply(self) -> Removal:
+        found = find_ami(self.amis, self.ami.id)
+        if found and not found.state.is_dead:
+            raise _not_replaced(found, f"is `{found.state}` by now")
+        return remove_ami(self.amis, found) if found else Removal()
+
+    def verify(self, result: Removal) -> None:
+        require_gone(self.amis, self.ami, result)
+
+
 def remove_ami(amis: Amis, ami: AmiRecord) -> Removal:
     """Deregister an AMI and delete its snapshots. Raises `PartlyApplied("snapshot-left")`."""
     return Removal(kept=amis.deregister(ami.id))

@@ -13,6 +13,7 @@ from lifecycle.domain.usage import Unread, Use, uses_of
 from lifecycle.ports import Ports
 from lifecycle.workflows.ami_uses import READ_PROJECT_USES, READ_USES, all_uses, grants_on, if_readable, project_uses
 from lifecycle.workflows.bake_evidence import read_evidence
+from lifecycle.workflows.lookups import tell_of_dead_runs
 
 PERMISSIONS = {
     "ami ls": (*READ_AMIS, *READ_PROJECT_USES, "ec2:DescribeSnapshots"),
@@ -54,6 +55,7 @@ class AmiDetails:
 
 def list_amis(ports: Ports, target: Target, *, status: AmiStatus | None = None) -> AmiList:
     """The AMIs of the target's project, newest first, with what its releases and channels name; those of one status when it is given."""
+    tell_of_dead_runs(ports)
     amis = [ami for ami in ports.amis.list(target.project) if status is None or ami.status == status]
     if not amis:
         return AmiList(amis=(), unread=(), at=ports.clock.now())

@@ -123,6 +123,14 @@ def channel_missing(channel: Channel) -> CapctlError:
     )
 
 
+def tell_of_dead_runs(ports: Ports) -> None:
+    """Say which bakes of this folder died and may have left something that costs; asks nothing of AWS."""
+    now = ports.clock.now()
+    if dead := [f"`{run.id}`" for run in ports.bake_runs.known() if not run.is_alive(now)]:
+        runs = f"Run {dead[0]} is" if len(dead) == 1 else f"Runs {', '.join(dead)} are"
+        ports.ui.note(f"{runs} dead and may have left something: `capctl ami sweep` removes it")
+
+
 def locked(ports: Ports) -> ModelSet:
     """The locked set. Raises `UsageError("lock-missing")` before the first lock."""
     models = ports.model_lock.read()

@@ -1,14 +1,14 @@
 """`ami prune`: which AMIs stay and why, and the removal of those that nobody needs, in two runs with a grace between them."""
 
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from lifecycle.config.target import Target
 from lifecycle.domain.ami import SnapshotRecord
-from lifecycle.domain.cost import Cost, total
-from lifecycle.domain.measures import counted
+from lifecycle.domain.cost import Cost, monthly_usd
 from lifecycle.domain.plan import Done, Plan, Step
-from lifecycle.domain.retention import Fate, SnapshotVerdict, Verdict
+from lifecycle.domain.retention import Delay, Fate, SnapshotVerdict, Verdict
 from lifecycle.domain.usage import Unread
 from lifecycle.errors import Inconclusive
 from lifecycle.ports import Ports
@@ -32,25 +32,17 @@ class Pruning:
     """The verdicts on the project's AMIs, newest first, and on its snapshots whose AMI is gone; `plan` carries them out.
 
     `strays` are snapshots of AMIs that are gone, too, but nothing tells whose they are: they are only told.
+    `saved` is what this run saves per month, and `saved_later` what another does, once the grace of what is disabled or marked by then
+    has passed; a snapshot counts that no AMI is left to have.
     """
 
     verdicts: tuple[Verdict, ...]
     orphans: tuple[SnapshotVerdict, ...]
     unread: tuple[Unread, ...]
     plan: Plan
+    saved: Cost
+    saved_later: Cost
     strays: tuple[SnapshotRecord, ...] = ()
-
-    @property
-    def saved(self) -> Cost:
-        """What this run saves per month."""
-        gone = [verdict.cost for verdict in self.verdicts if verdict.fate is Fate.DEREGISTER]
-        return total([*gone, *(verdict.cost for verdict in self.orphans if verdict.fate is Fate.DELETE)])
-
-    @property
-    def saved_later(self) -> Cost:
-        """What another run saves per month, once the grace of what this one disables or marks has passed."""
-        begun = [verdict.cost for verdict in self.verdicts if verdict.fate is Fate.DISABLE]
-        return total([*begun, *(verdict.cost for verdict in self.orphans if verdict.fate is Fate.MARK)])
 
 
 def plan_prune(ports: Ports, target: Target, *, most: int) -> Pruning:
@@ -72,13 +64,35 @@ def plan_prune(ports: Ports, target: Target, *, most: int) -> Pruning:
     left = [one for one in snapshots.values() if one.id not in held and one.ami_id and one.ami_id not in there]
     removed = sum(verdict.fate is Fate.DEREGISTER for verdict in verdicts)
     orphans = decide_snapshots(ports, left, world, replace(rules, most=most - removed))
+    now = _freed(ports, verdicts, orphans, snapshots, by=lambda one: one.fate in {Fate.DEREGISTER, Fate.DELETE})
+    in_all = _freed(
+        ports, verdicts, orphans, snapshots, by=lambda one: one.fate is not Fate.KEEP or one.delay is Delay.GRACE
+    )
     return Pruning(
+        saved=monthly_usd(now.values()),
+        saved_later=monthly_usd(one for one in in_all.values() if one.id not in now),
         verdicts=verdicts,
         orphans=orphans,
         unread=world.report.unread,
         plan=_plan(ports, target, verdicts, orphans, world.report.unread),
         strays=if_readable(ports.amis.stray_snapshots) or (),
     )
+
+
+def _freed(
+    ports: Ports,
+    verdicts: Iterable[Verdict],
+    orphans: Iterable[SnapshotVerdict],
+    snapshots: Mapping[str, SnapshotRecord],
+    *,
+    by: Callable[[Verdict | SnapshotVerdict], bool],
+) -> dict[str, SnapshotRecord]:
+    """The snapshots, by id, that are stored no longer once what the verdicts say has come about."""
+    gone = [one.ami for one in verdicts if by(one)]
+    holders = ports.amis.holders({snapshot for ami in gone for snapshot in ami.snapshot_ids})
+    freed = {one for one, amis in holders.items() if amis <= {ami.id for ami in gone}}
+    freed |= {one.snapshot.id for one in orphans if by(one)}
+    return {one: snapshots[one] for one in sorted(freed) if one in snapshots}
 
 
 def unproven(pruning: Pruning, done: Done | None) -> Inconclusive | None:
@@ -121,10 +135,13 @@ def _plan(
         steps += [ami_step(scan=scan, ami=one.ami) for one in verdicts if one.fate is fate]
     for fate, snapshot_step in snapshot_steps.items():
         steps += [snapshot_step(scan=scan, snapshot=one.snapshot) for one in orphans if one.fate is fate]
+    beyond = [*(one.delay for one in verdicts), *(one.delay for one in orphans)].count(Delay.LIMIT)
     if unread:
         because = f"not everything that may use an AMI could be read: {'; '.join(map(str, unread))}"
-    elif steps:
-        because = f"{counted(len(steps), 'AMI or snapshot')} of {target.project} are not needed"
+    elif unneeded := len(steps) + beyond:
+        things = "1 AMI or snapshot is" if unneeded == 1 else f"{unneeded} AMIs or snapshots are"
+        later = f", {beyond} of which a later run takes, since `--max-deletions` is reached" if beyond else ""
+        because = f"{things} not needed{later}"
     else:
         because = "every AMI is needed, or not old enough"
     return Plan(title=f"prune the AMIs of {target.project}", because=because, steps=tuple(steps))

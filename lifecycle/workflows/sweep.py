@@ -13,7 +13,7 @@ from lifecycle.domain.plan import Done, Plan, Step
 from lifecycle.domain.sweep import KnownRun, Leftover, LeftoverKind, SweepRules, Verdict, half_made, judge_all
 from lifecycle.domain.usage import unread_text, uses_text
 from lifecycle.domain.waiting import Wait
-from lifecycle.errors import CapctlError, PartlyApplied, UsageError
+from lifecycle.errors import CapctlError, PartlyApplied
 from lifecycle.ports import Ports
 from lifecycle.ports.baker import GRACE_S
 from lifecycle.ports.leftovers import await_gone, still_there
@@ -63,7 +63,7 @@ def sweep(
     older_than: timedelta,
     carry_out: Callable[[Plan], Done | None],
 ) -> Swept | None:
-    """Remove what killed bakes left; with `run_id` only what is that run's. Raises `UsageError("run-unknown")`.
+    """Remove what killed bakes left; with `run_id` only what is that run's. Raises `CapctlError("run-unknown")`.
 
     `carry_out` executes the plan, or prints it and returns None: then nothing was removed, and None is returned.
     """
@@ -94,13 +94,15 @@ def plan_sweep(ports: Ports, target: Target, *, run_id: str, older_than: timedel
     # Another scan than the plan's: it waited for an answer.
     scan = Scan(ports, target)
     steps += [RemoveLeftover(scan=scan, verdict=verdict, older_than=older_than) for verdict in going]
-    if not run_id:
-        steps += [RemoveFolder(ports=ports, path=path) for path in ports.bake_runs.folders()]
+    folders = () if run_id else ports.bake_runs.folders()
+    steps += [RemoveFolder(ports=ports, path=path) for path in folders]
     kept = {verdict.run_id for verdict in verdicts if not verdict.removes and verdict.item.kind is not LeftoverKind.AMI}
     if done := tuple(run for run in chosen if run.id not in kept):
         steps.append(ForgetRuns(ports=ports, runs=done, removed=going))
     whose = f"run {run_id}" if run_id else "bakes that were killed"
-    because = f"{counted(len(going), 'thing')} in EC2 and {counted(len(chosen), 'dead run')} are left"
+    numbers = {"thing": len(going), "dead run": len(chosen), "folder": len(folders)}
+    left = ", ".join(counted(number, what) for what, number in numbers.items() if number)
+    because = f"{left} {'is' if sum(numbers.values()) == 1 else 'are'} left"
     if not steps:
         because = "nothing is left" if not verdicts else "everything that is left may still be needed"
     return verdicts, Plan(title=f"sweep what {whose} left", because=because, steps=tuple(steps), goes_on=True)
@@ -188,7 +190,7 @@ class RemoveFolder:
     permissions: tuple[str, ...] = ()
 
     def describe(self) -> str:
-        return f"delete folder {self.path}"
+        return f"delete folder {self.path}, which a bake of this user left whose processes have ended"
 
     def apply(self) -> str:
         self.ports.bake_runs.remove_folder(self.path)
@@ -235,7 +237,7 @@ def _named(runs: Iterable[KnownRun]) -> frozenset[str]:
 def _require_known(ports: Ports, run_id: str, runs: Mapping[str, KnownRun], found: Sequence[Leftover]) -> None:
     told = run_id in runs or any(item.run_id == run_id for item in found)
     if not told and all(entry.run_id != run_id for entry in ports.journal.entries()):
-        raise UsageError(
+        raise CapctlError(
             "run-unknown",
             f"Nothing is known of a run `{run_id}`, neither here nor in EC2",
             hint="Run `capctl ami sweep --dry-run` to see the runs that left something",

@@ -169,6 +169,8 @@ _PRUNING = Pruning(
     ),
     unread=(Unread(source="instances", why="AWS refused reading instances"),),
     plan=Plan(title="prune the AMIs of vision", because="a test asks"),
+    saved=Cost(usd=0.1, is_upper_bound=False),
+    saved_later=Cost(usd=0.0, is_upper_bound=False),
     strays=(replace(_ORPHAN, tags={}),),
 )
 _CHECKS = (Check(name="tracks", ok=False, expected="at least 1", found="0"),)

@@ -95,7 +95,8 @@ _AFTER_TROUBLE = frozenset((*READ_LEFTOVERS, *REMOVE_LEFTOVERS, *READ_USES, *REA
 # What only these commands may declare unshown.
 NOT_SHOWN_OF: Mapping[str, frozenset[str]] = {
     "ami bake": _AFTER_TROUBLE,
-    "ami copy": _AFTER_TROUBLE,
+    # For a copy that EC2 gave up.
+    "ami copy": frozenset(REMOVE_AMI),
     # Of AMIs from before EC2 said which instance they were made from.
     "ami diff": frozenset({"ec2:DescribeSnapshots"}),
     # `--undo` boots an AMI whose boot had failed, as `ami verify --boot` shows.

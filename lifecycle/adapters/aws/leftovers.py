@@ -192,6 +192,7 @@ def _made(kind: LeftoverKind, item_id: str, told: dict[str, Any], **known: Any) 
     return Leftover(
         kind=kind,
         id=item_id,
+        name=known.pop("name", tags.get("Name", "")),
         project=tags.get(Tag.PROJECT, ""),
         run_id=tags.get(Tag.RUN, ""),
         run_until=told_moment(tags.get(Tag.RUN_UNTIL, "")),

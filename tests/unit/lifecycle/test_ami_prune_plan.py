@@ -20,7 +20,7 @@ from tests.fakes.channels import FakeChannels
 from tests.fakes.pointers import pointer_at
 from tests.fakes.releases import make_release
 from tests.fakes.stack import FakeStack, deployed
-from tests.unit.lifecycle.prune_parts import OTHER, Scene, refuse
+from tests.unit.lifecycle.prune_parts import DAY_S, OTHER, Scene, refuse
 
 
 @pytest.fixture
@@ -64,6 +64,28 @@ def test_ami_that_an_instance_found_wrong_is_kept_for_no_bake(scene: Scene, leve
     failed = {Tag.STATUS.value: "candidate", Tag.VERIFIED.value: f"failed {level} 2026-01-01T00:00:00Z"}
     scene.ports.amis.tag(locked(scene).id, failed)
     assert [verdict.fate for verdict in scene.plan().verdicts] == [fate]
+
+
+def test_plan_tells_how_many_wait_for_a_later_run(scene: Scene) -> None:
+    for name in ("a", "b", "c"):
+        scene.ami(name)
+    later = "a later run takes, since `--max-deletions` is reached"
+    assert scene.plan(most=0).plan.because == f"3 AMIs or snapshots are not needed, 3 of which {later}"
+    assert scene.plan(most=2).plan.because == f"3 AMIs or snapshots are not needed, 1 of which {later}"
+    assert scene.plan().plan.because == "3 AMIs or snapshots are not needed"
+    scene.prune()
+    assert scene.plan().plan.because == "every AMI is needed, or not old enough"
+
+
+def test_saving_counts_what_waits_for_its_grace_and_no_snapshot_that_another_ami_keeps(scene: Scene) -> None:
+    first = scene.ami("first")
+    assert [str(cost) for cost in (scene.plan().saved, scene.plan().saved_later)] == ["$0.00", "<= $1.50"]
+    scene.prune()
+    assert [str(cost) for cost in (scene.plan().saved, scene.plan().saved_later)] == ["$0.00", "<= $1.50"]
+    scene.ports.clock.sleep(3 * DAY_S)
+    assert [str(cost) for cost in (scene.plan().saved, scene.plan().saved_later)] == ["<= $1.50", "$0.00"]
+    scene.ports.amis.register("by-hand", first.snapshot_ids)
+    assert [str(cost) for cost in (scene.plan().saved, scene.plan().saved_later)] == ["$0.00", "$0.00"]
 
 
 def test_without_a_lock_the_other_rules_go_on_and_that_is_said(scene: Scene) -> None:

@@ -51,6 +51,13 @@ def there(scene: Scene, source: AmiRecord, region: str = WEST) -> AmiRecord:
     return found
 
 
+def test_each_step_of_a_plan_for_two_regions_names_its_region(scene: Scene, source: AmiRecord) -> None:
+    steps = [step.describe() for step in plan_copies(scene.ports, scene.target, RUN, source.id, (WEST, CENTRAL)).steps]
+    half = len(steps) // 2
+    assert all(WEST in step for step in steps[:half])
+    assert all(CENTRAL in step for step in steps[half:])
+
+
 def begin(scene: Scene, source: AmiRecord, *, steps: int) -> AmiRecord:
     """What a run leaves that was killed after so many steps."""
     plan = plan_copy(scene.ports, scene.target, RUN, source, WEST)
@@ -113,7 +120,7 @@ def test_copy_that_ec2_gave_up_is_replaced(scene: Scene, source: AmiRecord) -> N
     left = begin(scene, source, steps=1)
     scene.ports.amis_in(WEST).change(left.id, state=AmiState.FAILED)
     plan = plan_copy(scene.ports, scene.target, RUN, source, WEST)
-    assert names_of(plan) == ["Deregister", "CopyAmi", *FINISH]
+    assert names_of(plan) == ["DeregisterDead", "CopyAmi", *FINISH]
     (copy,) = copied(scene, source, WEST)
     assert copy.ami is not None
     assert copy.ami.id != left.id

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lifecycle.domain.ami import AmiId, AmiRecord, AmiState, AmiStatus, Grant, SnapshotRecord, Tag
-from lifecycle.domain.cost import Cost, monthly_usd, total
+from lifecycle.domain.cost import Cost, monthly_usd
 from lifecycle.domain.moments import moment_text
 from lifecycle.domain.retention import Fate, Rules, Verdict, World, judge, judge_snapshots
 from lifecycle.domain.usage import Unread, Use, UseReport, uses_text
@@ -190,7 +190,7 @@ def test_snapshot_without_its_ami_goes_in_two_phases(one: SnapshotRecord, fate: 
 def test_price_is_what_was_written_or_at_most_the_volume() -> None:
     assert monthly_usd([snapshot(full_bytes=2 * 2**30)]) == Cost(usd=0.1, is_upper_bound=False)
     assert str(monthly_usd([snapshot()])) == "<= $1.50"
-    both = total([monthly_usd([snapshot(full_bytes=2 * 2**30)]), monthly_usd([snapshot()])])
+    both = monthly_usd([snapshot(full_bytes=2 * 2**30), snapshot()])
     assert (round(both.usd, 2), both.is_upper_bound) == (1.6, True)
     (found,) = judge([ami()], world(), RULES, NOW, snapshots={snapshot().id: snapshot()})
     assert found.cost.usd == 1.5

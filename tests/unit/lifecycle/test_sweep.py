@@ -16,6 +16,7 @@ from lifecycle.domain.usage import Unread, Use
 from lifecycle.errors import CapctlError
 from lifecycle.workflows.disable_ami import plan_disable, plan_enable
 from lifecycle.workflows.execute import execute
+from lifecycle.workflows.list_amis import list_amis
 from lifecycle.workflows.prune import plan_prune
 from lifecycle.workflows.sweep import plan_sweep
 from tests.fakes.bakes import Scene
@@ -194,6 +195,23 @@ def test_dead_runs_are_forgotten_with_one_look_at_what_is_left(scene: Scene, mon
     monkeypatch.setattr(FakeLeftovers, "find", counted)
     execute(plan, scene.ports, RUN)
     assert (len(looks), scene.ports.bake_runs.known()) == (1, ())
+
+
+def test_bake_and_list_say_that_a_run_of_this_folder_died(scene: Scene) -> None:
+    scene.ports.bake_runs.add(KnownRun(id="r1", is_held=False))
+    scene.ports.bake_runs.add(KnownRun(id="r2", is_held=True))
+    scene.plan()
+    list_amis(scene.ports, scene.target)
+    assert [line for line in scene.ports.ui.lines if "dead" in line] == [
+        "Run `r1` is dead and may have left something: `capctl ami sweep` removes it"
+    ] * 2
+
+
+def test_plan_names_only_what_there_is(scene: Scene) -> None:
+    scene.ports.bake_runs.paths.append("/tmp/capctl-bake-1")
+    assert planned(scene)[1].because == "1 folder is left"
+    scene.ports.bake_runs.add(KnownRun(id="r1", is_held=False))
+    assert planned(scene)[1].because == "1 dead run, 1 folder are left"
 
 
 def test_run_that_nobody_knows_is_an_error_and_one_of_the_journal_is_not(scene: Scene) -> None:

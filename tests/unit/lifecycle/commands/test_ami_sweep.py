@@ -155,7 +155,7 @@ kept  security group  sg-1  packer_x  run `r1` is alive""",
     Case(
         words="ami sweep --yes", change=strays, asked=("bake_runs.end", "bake_runs.forget"), document={"changed": True}
     ),
-    Case(words="ami sweep --yes --run r2", change=dead_run, code=2, error="run-unknown"),
+    Case(words="ami sweep --yes --run r2", change=dead_run, code=1, error="run-unknown"),
     Case(
         words="ami sweep --yes --run r1",
         change=dead_run,
