@@ -29,7 +29,7 @@ def _baked(ports: Ports, target: Target, ami_id: AmiId) -> AmiContent:
         raise CapctlError(
             "evidence-missing",
             f"AMI `{ami.id}` has no readable report of what it holds",
-            hint="Compare AMIs that `capctl ami bake` made for this target, or bake this one again with `--force`",
+            hint="Only AMIs that `capctl ami bake` made for this target have one, below `evidence/` of its bucket",
         )
     return content_of(ami, found[0])
 

@@ -20,7 +20,7 @@ from lifecycle.domain.plan import Plan, Step
 from lifecycle.domain.run import Run
 from lifecycle.errors import CapctlError, UsageError
 from lifecycle.ports import Ports
-from lifecycle.workflows.lookups import ami_of, channel_missing, project_amis
+from lifecycle.workflows.lookups import ami_of, channel_missing, own_ami, project_amis
 from lifecycle.workflows.move_channel import MoveChannel, SettleStatuses, promoting
 
 PERMISSIONS = {"ami promote": (*READ_AMIS, *READ_CHANNELS)}
@@ -29,10 +29,10 @@ PERMISSIONS = {"ami promote": (*READ_AMIS, *READ_CHANNELS)}
 def plan_promote(ports: Ports, target: Target, run: Run, *, ami: str, channel: Channel) -> Plan:
     """Let the channel name an AMI (an id, or what another channel names), and tag what follows from it.
 
-    Raises `CapctlError("ami-missing" | "ami-not-verified" | "ami-not-smoked" | "ami-status-unknown" | "channel-missing")`.
+    Raises `CapctlError("ami-missing" | "ami-foreign" | "ami-not-verified" | "ami-not-smoked" | "ami-status-unknown" | "channel-missing")`.
     """
     amis = project_amis(ports.amis, target)
-    record = _one_of(amis, ami_of(ports, ami), target)
+    record = own_ami(ports.amis, target, ami_of(ports, ami))
     require_taken(channel, record, target.proof_level)
     seen = ports.channels.read(channel)
     steps: tuple[Step[Any], ...] = ()
@@ -80,16 +80,6 @@ def plan_channel_rollback(ports: Ports, target: Target, run: Run, *, channel: Ch
         title=f"roll back to {before.ami_id} on channel {channel}",
         because=f"the channel named it before {present.ami_id}",
         steps=_moving(ports, target, run, channel, before.ami_id, present, changes, is_rollback=True),
-    )
-
-
-def _one_of(amis: Mapping[AmiId, AmiRecord], ami_id: AmiId, target: Target) -> AmiRecord:
-    if ami_id in amis:
-        return amis[ami_id]
-    raise CapctlError(
-        "ami-missing",
-        f"Project `{target.project}` has no AMI `{ami_id}` in {target.region}",
-        hint="Run `capctl ami ls` to see those that it has",
     )
 
 

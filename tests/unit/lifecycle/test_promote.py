@@ -75,7 +75,7 @@ def test_ami_that_has_not_come_far_enough_is_refused(world: World, status: str, 
 
 def test_ami_of_another_project_is_refused(world: World) -> None:
     other = world.ports.amis.add("other", tags={**ami_tags("smoke-passed"), Tag.PROJECT: "other"})
-    assert failure(lambda: world.plan(other.id)).code == "ami-missing"
+    assert failure(lambda: world.plan(other.id)).code == "ami-foreign"
 
 
 def test_status_that_does_not_read_back_fails_the_step(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,6 +36,18 @@ def test_verify_finds_a_tag_that_was_changed(scene: Scene, tag: Tag, check: str)
     assert check in [failed.name for failed in verify_ami(scene.ports, scene.target, scene.amis, ami.id).failed]
 
 
+def test_bake_digest_is_told_as_it_is_compared_also_of_a_forced_bake(scene: Scene) -> None:
+    first, forced = scene.bake(), scene.bake(force=True)
+    told = {}
+    for ami in (first, forced):
+        checks = verify_ami(scene.ports, scene.target, scene.amis, ami.id).checks
+        (told[ami.id],) = [check for check in checks if check.name == "bake digest"]
+    assert all(check.ok for check in told.values())
+    assert told[first.id].found == told[first.id].expected
+    assert told[forced.id].expected == f"{told[first.id].expected}…"
+    assert told[forced.id].found.endswith(forced.name)
+
+
 def test_verify_finds_a_report_that_was_changed(scene: Scene) -> None:
     ami = scene.bake()
     for uri in scene.reports():
