@@ -9,7 +9,7 @@ from lifecycle.domain.ami import AmiId, AmiRecord, AmiStatus, BakeInputs, Tag
 from lifecycle.domain.channel import CANDIDATE
 from lifecycle.domain.evidence import differences
 from lifecycle.domain.models import ModelSet
-from lifecycle.domain.permissions import READ_AMIS, READ_CHANNEL, READ_EVIDENCE, READ_GRANTS, READ_OBJECTS
+from lifecycle.domain.permissions import READ_AMIS, READ_CHANNEL, READ_EVIDENCE, READ_GRANTS, READ_OBJECTS, READ_SOURCE
 from lifecycle.domain.plan import Done, Plan, Step
 from lifecycle.domain.proof import Level
 from lifecycle.domain.run import Run
@@ -24,6 +24,7 @@ from lifecycle.workflows.deregister import Deregister, require_unfinished, why_n
 from lifecycle.workflows.lookups import ami_named
 from lifecycle.workflows.model_objects import distinct, missing_objects
 from lifecycle.workflows.move_channel import NameCandidate
+from lifecycle.workflows.source_models import tell_of_other_names
 from lifecycle.workflows.verify_ami import asked_level
 
 _LARGEST = 5  # files that are named when the set is too large
@@ -34,6 +35,7 @@ PERMISSIONS = {
         *READ_GRANTS,
         *READ_EVIDENCE,
         *READ_OBJECTS,
+        *READ_SOURCE,
         *READ_USES,
         *FINISH,
         "ssm:GetParameter",
@@ -80,6 +82,7 @@ def bake(
     counts. `carry_out` executes the plan, or prints it and returns None: then nothing was baked, and None is returned.
     """
     wanted = wanted_anew(ports, target, run) if force else wanted_ami(ports, target, from_status=from_status)
+    tell_of_other_names(ports, wanted.models)
     kept: list[AmiId] = []
     while wanted.existing and (why := _why_beside(ports, target, wanted.existing, wanted.models)):
         ports.ui.note(f"AMI `{wanted.existing.id}` cannot be proven and stays, another is baked beside it: {why[0]}")
