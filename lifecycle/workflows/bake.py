@@ -92,7 +92,12 @@ def bake(
     if carry_out(plan) is None:
         return None
     is_changed = any(not isinstance(step, ProveAmi | NameCandidate) for step in plan.steps)
-    return Baked(ami=ami_named(ports.amis, wanted.name), is_changed=is_changed)
+    ami = ami_named(ports.amis, wanted.name)
+    if not _has_come_to(from_status, ami):
+        ports.ui.note(
+            f"AMI `{ami.id}` is {ami.status}, not {from_status}: `capctl deploy` and `capctl ami promote` take it further"
+        )
+    return Baked(ami=ami, is_changed=is_changed)
 
 
 def wanted_ami(ports: Ports, target: Target, *, from_status: AmiStatus = AmiStatus.VERIFIED) -> WantedAmi:
@@ -145,7 +150,7 @@ def plan_bake(ports: Ports, target: Target, run: Run, wanted: WantedAmi) -> Plan
         if not _is_hit(target, wanted.from_status, existing):
             level = asked_level(target)
             short_of = wanted.from_status if existing.is_proven_by(level) else "`ami.verify_boot`"
-            because += f"; short of {short_of} it is verified again before it counts"
+            because += f"; short of {short_of} it is verified again before it counts, which takes its status no further"
             steps = (ProveAmi(ports=ports, target=target, run=run, amis=ports.amis, name=name, level=level),)
         named = ports.channels.read(CANDIDATE)
         if named is None or named.ami_id != existing.id:
@@ -177,12 +182,17 @@ def _baked_from(inputs: BakeInputs, amis: tuple[AmiRecord, ...]) -> tuple[AmiRec
 
 
 def _is_hit(target: Target, status: AmiStatus, ami: AmiRecord) -> bool:
-    """Whether a proven AMI is taken as it is: it passed the level that the configuration asks for, and has come to the status.
+    """Whether a proven AMI is taken as it is: it passed the level that the configuration asks for, and has come to the status."""
+    return _has_come_to(status, ami) and ami.is_proven_by(asked_level(target))
+
+
+def _has_come_to(status: AmiStatus, ami: AmiRecord) -> bool:
+    """Whether an AMI has come to the status.
 
     One that another took the place of counts as a promoted one no more: that it was rolled back may be why.
     """
     come_to = AmiStatus.SMOKE_PASSED if ami.status is AmiStatus.SUPERSEDED else ami.known_status()
-    return come_to is not None and come_to.is_at_least(status) and ami.is_proven_by(asked_level(target))
+    return come_to is not None and come_to.is_at_least(status)
 
 
 def _why_beside(ports: Ports, target: Target, ami: AmiRecord, models: ModelSet) -> tuple[str, ...]:
