@@ -15,6 +15,16 @@ from lifecycle.workflows.lookups import own_ami
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Marked:
+    """The status of an AMI on which a smoke job has passed."""
+
+    status: AmiStatus
+
+    def __str__(self) -> str:
+        return "tagged" if self.status is AmiStatus.SMOKE_PASSED else f"left as it is, {self.status}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MarkSmokePassed:
     """Tag the AMI of a release on which a smoke job has passed; one that has come further keeps its status, and another
     project's is an error.
@@ -30,17 +40,18 @@ class MarkSmokePassed:
     def describe(self) -> str:
         return f"tag AMI {self.ami_id} as {AmiStatus.SMOKE_PASSED}"
 
-    def apply(self) -> AmiStatus:
+    def apply(self) -> Marked:
         amis = self.ports.amis
-        return until_it_passes(
+        status = until_it_passes(
             lambda: set_status(amis, own_ami(amis, self.target, self.ami_id), AmiStatus.SMOKE_PASSED),
             READ_BACK,
             self.ports.clock,
             may_pass=lambda error: error.code == "ami-status-refused",
         )
+        return Marked(status=status)
 
-    def verify(self, result: AmiStatus) -> None:
-        require_tags(self.ports.amis.get(self.ami_id), {Tag.STATUS.value: result.value})
+    def verify(self, result: Marked) -> None:
+        require_tags(self.ports.amis.get(self.ami_id), {Tag.STATUS.value: result.status.value})
 
 
 def set_status(amis: Amis, ami: AmiRecord, to: AmiStatus) -> AmiStatus:

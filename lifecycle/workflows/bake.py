@@ -9,7 +9,7 @@ from lifecycle.domain.ami import AmiId, AmiRecord, AmiStatus, BakeInputs, Tag
 from lifecycle.domain.channel import CANDIDATE
 from lifecycle.domain.evidence import differences
 from lifecycle.domain.models import ModelSet
-from lifecycle.domain.permissions import READ_AMIS, READ_CHANNEL, READ_EVIDENCE, READ_GRANTS, READ_OBJECTS
+from lifecycle.domain.permissions import READ_AMIS, READ_CHANNEL, READ_EVIDENCE, READ_GRANTS, READ_OBJECTS, READ_SOURCE
 from lifecycle.domain.plan import Done, Plan, Step
 from lifecycle.domain.run import Run
 from lifecycle.errors import CapctlError, UsageError
@@ -23,6 +23,7 @@ from lifecycle.workflows.deregister import Deregister, require_unfinished, why_n
 from lifecycle.workflows.lookups import ami_named, tell_of_dead_runs
 from lifecycle.workflows.model_objects import distinct, missing_objects
 from lifecycle.workflows.move_channel import NameCandidate
+from lifecycle.workflows.source_models import tell_of_other_names
 
 _LARGEST = 5  # files that are named when the set is too large
 PERMISSIONS = {
@@ -32,6 +33,7 @@ PERMISSIONS = {
         *READ_GRANTS,
         *READ_EVIDENCE,
         *READ_OBJECTS,
+        *READ_SOURCE,
         *READ_USES,
         *FINISH,
         "ssm:GetParameter",
@@ -79,6 +81,7 @@ def bake(
     """
     tell_of_dead_runs(ports)
     wanted = wanted_anew(ports, target, run) if force else wanted_ami(ports, target, from_status=from_status)
+    tell_of_other_names(ports, wanted.models)
     kept: list[AmiId] = []
     while wanted.existing and (why := _why_beside(ports, target, wanted.existing, wanted.models)):
         ports.ui.note(f"AMI `{wanted.existing.id}` cannot be proven and stays, another is baked beside it: {why[0]}")
@@ -88,7 +91,12 @@ def bake(
     if carry_out(plan) is None:
         return None
     is_changed = any(not isinstance(step, ProveAmi | NameCandidate) for step in plan.steps)
-    return Baked(ami=ami_named(ports.amis, wanted.name), is_changed=is_changed)
+    ami = ami_named(ports.amis, wanted.name)
+    if not _has_come_to(from_status, ami):
+        ports.ui.note(
+            f"AMI `{ami.id}` is {ami.status}, not {from_status}: `capctl deploy` and `capctl ami promote` take it further"
+        )
+    return Baked(ami=ami, is_changed=is_changed)
 
 
 def wanted_ami(ports: Ports, target: Target, *, from_status: AmiStatus = AmiStatus.VERIFIED) -> WantedAmi:
@@ -140,7 +148,7 @@ def plan_bake(ports: Ports, target: Target, run: Run, wanted: WantedAmi) -> Plan
         because = f"AMI `{existing.id}` is {existing.status} and has bake digest {wanted.inputs.digest}"
         if not _is_hit(target, wanted.from_status, existing):
             short_of = wanted.from_status if existing.is_proven_by(level) else "`ami.verify_boot`"
-            because += f"; short of {short_of} it is verified again before it counts"
+            because += f"; short of {short_of} it is verified again before it counts, which takes its status no further"
             steps = (ProveAmi(ports=ports, target=target, run=run, amis=ports.amis, name=name, level=level),)
         named = ports.channels.read(CANDIDATE)
         if named is None or named.ami_id != existing.id:
@@ -171,12 +179,17 @@ def _baked_from(inputs: BakeInputs, amis: tuple[AmiRecord, ...]) -> tuple[AmiRec
 
 
 def _is_hit(target: Target, status: AmiStatus, ami: AmiRecord) -> bool:
-    """Whether a proven AMI is taken as it is: it passed the level that the configuration asks for, and has come to the status.
+    """Whether a proven AMI is taken as it is: it passed the level that the configuration asks for, and has come to the status."""
+    return _has_come_to(status, ami) and ami.is_proven_by(target.proof_level)
+
+
+def _has_come_to(status: AmiStatus, ami: AmiRecord) -> bool:
+    """Whether an AMI has come to the status.
 
     One that another took the place of counts as a promoted one no more: that it was rolled back may be why.
     """
     come_to = AmiStatus.SMOKE_PASSED if ami.status is AmiStatus.SUPERSEDED else ami.known_status()
-    return come_to is not None and come_to.is_at_least(status) and ami.is_proven_by(target.proof_level)
+    return come_to is not None and come_to.is_at_least(status)
 
 
 def _why_beside(ports: Ports, target: Target, ami: AmiRecord, models: ModelSet) -> tuple[str, ...]:

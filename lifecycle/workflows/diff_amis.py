@@ -3,13 +3,14 @@
 from lifecycle.config.target import Target
 from lifecycle.domain.ami import AmiId
 from lifecycle.domain.ami_difference import AmiContent, AmiDifference, content_of, difference
-from lifecycle.domain.permissions import READ_AMIS, READ_CHANNEL, READ_EVIDENCE
+from lifecycle.domain.permissions import READ_AMIS, READ_CHANNEL, READ_EVIDENCE, READ_SOURCE
 from lifecycle.errors import CapctlError
 from lifecycle.ports import Ports
 from lifecycle.workflows.bake_evidence import read_evidence
 from lifecycle.workflows.bake_inputs import present_inputs
+from lifecycle.workflows.source_models import tell_of_other_names
 
-PERMISSIONS = {"ami diff": (*READ_AMIS, *READ_CHANNEL, *READ_EVIDENCE, "ssm:GetParameter")}
+PERMISSIONS = {"ami diff": (*READ_AMIS, *READ_CHANNEL, *READ_EVIDENCE, *READ_SOURCE, "ssm:GetParameter")}
 
 
 def diff_amis(ports: Ports, target: Target, before: AmiId, after: AmiId | None) -> AmiDifference:
@@ -36,6 +37,7 @@ def _baked(ports: Ports, target: Target, ami_id: AmiId) -> AmiContent:
 
 def _to_be_baked(ports: Ports, target: Target) -> AmiContent:
     models, inputs = present_inputs(ports, target)
+    tell_of_other_names(ports, models)
     return AmiContent(
         ami_id=None,
         base_ami=inputs.base_ami,

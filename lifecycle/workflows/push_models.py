@@ -14,8 +14,9 @@ from lifecycle.ports.objects import SourceChanged
 from lifecycle.workflows.lookups import locked
 from lifecycle.workflows.model_objects import distinct, missing_objects, object_uri
 from lifecycle.workflows.parallel import Advance, for_each
+from lifecycle.workflows.source_models import tell_of_other_names
 
-PERMISSIONS = {"models push": READ_OBJECTS}
+PERMISSIONS = {"models push": (*READ_OBJECTS, *READ_SOURCE)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +62,7 @@ class UploadModels:
 def plan_push(ports: Ports, target: Target) -> Plan:
     """A plan that uploads what the bucket lacks of the locked set; empty when it has it all."""
     models = locked(ports)
+    tell_of_other_names(ports, models)
     missing = tuple(one.file for one in missing_objects(ports, target, distinct(models)))
     title = f"push model set {brief(models.digest)} to {target.models_uri}"
     if not missing:

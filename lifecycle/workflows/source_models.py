@@ -2,6 +2,7 @@
 
 from lifecycle.domain.measures import counted
 from lifecycle.domain.models import ModelFile, ModelSet, model_set
+from lifecycle.errors import CapctlError, Interrupted
 from lifecycle.ports import Ports
 from lifecycle.ports.model_source import SourceFile
 from lifecycle.workflows.parallel import Advance, for_each
@@ -35,3 +36,22 @@ def from_source(ports: Ports, former: ModelSet | None) -> ModelSet:
         # Largest first, so that at the end no big file is left to one core while the others have none.
         files = sorted(listing.files, key=lambda file: file.bytes, reverse=True)
         return model_set(for_each(files, hashed, advance=bar.advance, workers=None))
+
+
+def tell_of_other_names(ports: Ports, models: ModelSet) -> None:
+    """Say in a note that the source lists other names or sizes than the lock, which is taken as it is. Nothing is read for it.
+
+    A source that is not here, or cannot be listed, tells nothing: whoever takes the lock needs the bucket only.
+    """
+    try:
+        listed = {(file.path, file.bytes) for file in ports.model_source.scan().files}
+    except Interrupted:
+        raise
+    except CapctlError:
+        return
+    other = sorted({path for path, _ in listed ^ {(file.path, file.bytes) for file in models.files}})
+    if listed and other:
+        ports.ui.note(
+            f"{ports.model_lock.name} is taken as it is: `{ports.model_source.name}` differs from it in {counted(len(other), 'file')} by "
+            f"name or size, such as `{other[0]}`; `capctl models lock` takes what is there now"
+        )

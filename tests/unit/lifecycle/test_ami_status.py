@@ -68,5 +68,12 @@ def test_mark_of_a_smoke_job_is_set_also_when_ec2_tells_of_the_ami_as_it_was_bef
     past = [replace(ami, tags=ami_tags("candidate"))]
     monkeypatch.setattr(ports.amis, "get", lambda ami_id: past.pop() if past else get(ami_id))
     step = MarkSmokePassed(ports=ports, target=make_target(tmp_path), ami_id=ami.id)
-    assert (step.apply(), past) == (AmiStatus.SMOKE_PASSED, [])
+    assert (step.apply().status, past) == (AmiStatus.SMOKE_PASSED, [])
     assert get(ami.id).status is AmiStatus.SMOKE_PASSED
+
+
+@pytest.mark.parametrize(("status", "told"), [("verified", "tagged"), ("promoted", "left as it is, promoted")])
+def test_mark_of_a_smoke_job_tells_that_it_left_an_ami_as_it_was(tmp_path: Path, status: str, told: str) -> None:
+    ports = FakePorts()
+    ami = ports.amis.add("one", tags=ami_tags(status))
+    assert str(MarkSmokePassed(ports=ports, target=make_target(tmp_path), ami_id=ami.id).apply()) == told

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from lifecycle.adapters.model_files import FolderSource
 from lifecycle.domain.ami import AmiId
 from lifecycle.errors import ExitCode, UsageError
 from lifecycle.workflows.bake import wanted_ami
+from lifecycle.workflows.diff_amis import diff_amis
 from tests.fakes.amis import BASE_AMI, BASE_PARAMETER
 from tests.fakes.bakes import CONTENTS, Scene, failure_of
 
@@ -133,3 +135,17 @@ def test_forced_plan_names_the_ami_of_the_same_content_also_when_it_is_not_the_n
     plan = scene.plan(force=True)
     assert f"another AMI was asked for; `{ami.id}` is verified" in plan.because
     assert len(plan.details) == 2
+
+
+def test_bake_and_diff_say_that_the_lock_is_taken_as_it_is_when_the_source_lists_other_files(
+    scene: Scene, tmp_path: Path
+) -> None:
+    ami = scene.bake()
+    for path, data in (CONTENTS | {"models/gender.onnx": b"new"}).items():
+        (tmp_path / "source" / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "source" / path).write_bytes(data)
+    scene.ports.model_source = FolderSource(tmp_path / "source", exclude=())
+    for look in (scene.plan, lambda: diff_amis(scene.ports, scene.target, ami.id, None)):
+        scene.ports.ui.lines.clear()
+        look()
+        assert "in 1 file by name or size, such as `models/gender.onnx`" in scene.ports.ui.lines[0]

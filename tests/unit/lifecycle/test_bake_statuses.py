@@ -94,6 +94,10 @@ def test_ami_below_the_status_that_is_trusted_is_verified_again_before_it_counts
     assert names_of(scene.plan(from_status=from_status)) == steps
     again = scene.baked(from_status=from_status)
     assert (again.ami.id, again.is_changed) == (ami.id, steps == FINISH)
+    told = f"AMI `{ami.id}` is {again.ami.status}, not {from_status}: "
+    assert any(line.startswith(told) for line in scene.ports.ui.lines) == (
+        again.ami.status != from_status and steps != []
+    )
 
 
 def test_ami_that_no_longer_passes_is_not_taken_below_the_trusted_status(scene: Scene) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -279,6 +280,27 @@ def test_push_names_a_file_that_is_gone(locked_scene: Scene) -> None:
     error = failure_of_push(locked_scene)
     assert error.code == "model-missing"
     assert "models/age.onnx" in error.message
+
+
+@pytest.mark.parametrize("written", [{"models/gender.onnx": b"new"}, {"models/age.onnx": b"longer than it was"}])
+def test_push_says_that_the_lock_is_taken_as_it_is_when_the_source_lists_other_files(
+    locked_scene: Scene, written: dict[str, bytes]
+) -> None:
+    locked_scene.run(plan_push(locked_scene.ports, locked_scene.target))
+    assert not [line for line in locked_scene.ports.ui.lines if "taken as it is" in line]
+    locked_scene.write(written)
+    plan_push(locked_scene.ports, locked_scene.target)
+    told = locked_scene.ports.ui.lines[-1]
+    assert told.startswith("models.lock.yaml is taken as it is: ")
+    assert f"in 1 file by name or size, such as `{next(iter(written))}`; `capctl models lock`" in told
+
+
+def test_push_of_what_is_pushed_needs_no_source(locked_scene: Scene) -> None:
+    locked_scene.run(plan_push(locked_scene.ports, locked_scene.target))
+    said = list(locked_scene.ports.ui.lines)
+    shutil.rmtree(locked_scene.folder / "models")
+    assert plan_push(locked_scene.ports, locked_scene.target).steps == ()
+    assert locked_scene.ports.ui.lines == said
 
 
 def failure_of_push(scene: Scene) -> CapctlError:
