@@ -111,7 +111,20 @@ def test_a_stream_without_unicode_gets_words() -> None:
 def test_confirm_asks_on_a_terminal(answer: str, agreed: bool) -> None:
     stream = Terminal()
     assert _ui(stream, answers=Terminal(answer)).confirm("Delete `prod`?") is agreed
-    assert stream.text == "Delete `prod`? [y/N] "
+    # What is typed ends its line; the end of the input does not.
+    assert stream.text == "Delete `prod`? [y/N] " + ("" if answer else "\n")
+
+
+@pytest.mark.parametrize("error", [Interrupted("interrupted", "by SIGINT", hint="Go on"), KeyboardInterrupt()])
+def test_interruption_at_a_question_says_on_its_own_line_that_nothing_was_changed(error: BaseException) -> None:
+    class Typing(Terminal):
+        def readline(self, _: int = -1) -> str:  # type: ignore[override]
+            raise error
+
+    stream = Terminal()
+    with pytest.raises(Interrupted, match="nothing was changed"):
+        _ui(stream, answers=Typing()).confirm("Delete `prod`?")
+    assert stream.text == "Delete `prod`? [y/N] \n"
 
 
 @pytest.mark.parametrize(
