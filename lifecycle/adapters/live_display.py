@@ -18,6 +18,7 @@ from rich.progress import (
     TextColumn,
     TimeElapsedColumn,
 )
+from rich.table import Column
 from rich.text import Text
 
 from lifecycle.domain.measures import size_text
@@ -30,12 +31,16 @@ class LiveDisplay:
         console = Console(file=stream, no_color=not colour, highlight=False, force_terminal=True)
         self._progress = Progress(
             SpinnerColumn(),
-            TextColumn("{task.description}", markup=False),
+            TimeElapsedColumn(),
+            # What is left of the width is the text's: it gives way, and never the clock.
+            TextColumn(
+                "{task.description}", markup=False, table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis")
+            ),
             _Bar(bar_width=24),
             _Amount(),
-            TimeElapsedColumn(),
             console=console,
             transient=True,
+            expand=True,
         )
         self._open = 0
         self._lock = Lock()

@@ -3,6 +3,7 @@
 import io
 
 import pytest
+from rich.text import Text
 
 from lifecycle.adapters.terminal import TerminalUi
 from lifecycle.errors import CapctlError, Interrupted, UsageError
@@ -72,6 +73,20 @@ def test_a_terminal_gets_a_live_row_and_the_same_line_at_the_end() -> None:
     with _ui(stream).step("bake"):
         pass
     assert stream.text.endswith("\x1b[32m✓\x1b[0m bake  0.0s\n")
+
+
+@pytest.mark.parametrize("width", [20, 80, 120])
+def test_text_of_a_row_gives_way_and_never_its_clock(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    stream = Terminal()
+    ui = _ui(stream)
+    with ui.step("bake " + "vision-models " * 20):
+        ui.note("which draws the row anew")
+    drawn = next(line for line in stream.text.splitlines() if "0:00:00" in line)
+    shown = Text.from_ansi(drawn).plain.rstrip()
+    assert len(shown) <= width
+    assert "bake" in shown
+    assert shown.endswith("…")
 
 
 def test_lines_said_during_a_step_stand_above_its_row() -> None:
