@@ -15,7 +15,6 @@ from rich.progress import (
     SpinnerColumn,
     Task,
     TaskID,
-    TextColumn,
     TimeElapsedColumn,
 )
 from rich.table import Column
@@ -32,10 +31,7 @@ class LiveDisplay:
         self._progress = Progress(
             SpinnerColumn(),
             TimeElapsedColumn(),
-            # What is left of the width is the text's: it gives way, and never the clock.
-            TextColumn(
-                "{task.description}", markup=False, table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis")
-            ),
+            _Title(table_column=Column(ratio=1)),
             _Bar(bar_width=24),
             _Amount(),
             console=console,
@@ -80,6 +76,13 @@ class LiveDisplay:
                 self._open -= 1
                 if self._open == 0:
                     self._progress.stop()
+
+
+class _Title(ProgressColumn):
+    """What is done, on one line, in what the other columns leave of the width: it is cut, and never the clock."""
+
+    def render(self, task: Task) -> Text:
+        return Text(task.description, no_wrap=True, overflow="ellipsis")
 
 
 class _Bar(BarColumn):
