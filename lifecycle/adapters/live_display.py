@@ -15,9 +15,9 @@ from rich.progress import (
     SpinnerColumn,
     Task,
     TaskID,
-    TextColumn,
     TimeElapsedColumn,
 )
+from rich.table import Column
 from rich.text import Text
 
 from lifecycle.domain.measures import size_text
@@ -30,12 +30,13 @@ class LiveDisplay:
         console = Console(file=stream, no_color=not colour, highlight=False, force_terminal=True)
         self._progress = Progress(
             SpinnerColumn(),
-            TextColumn("{task.description}", markup=False),
+            TimeElapsedColumn(),
+            _Title(table_column=Column(ratio=1)),
             _Bar(bar_width=24),
             _Amount(),
-            TimeElapsedColumn(),
             console=console,
             transient=True,
+            expand=True,
         )
         self._open = 0
         self._lock = Lock()
@@ -75,6 +76,13 @@ class LiveDisplay:
                 self._open -= 1
                 if self._open == 0:
                     self._progress.stop()
+
+
+class _Title(ProgressColumn):
+    """What is done, on one line, in what the other columns leave of the width: it is cut, and never the clock."""
+
+    def render(self, task: Task) -> Text:
+        return Text(task.description, no_wrap=True, overflow="ellipsis")
 
 
 class _Bar(BarColumn):

@@ -13,7 +13,7 @@ from typing import Any
 import packer
 from lifecycle.adapters.aws.leftovers import Ec2Leftovers
 from lifecycle.adapters.aws.session import AwsSession
-from lifecycle.adapters.packer_failure import failure
+from lifecycle.adapters.packer_failure import failure, timed_out
 from lifecycle.adapters.packer_leftovers import BakeTraces, remove_leftovers
 from lifecycle.adapters.packer_output import Mask
 from lifecycle.adapters.packer_pending import keep_unfinished
@@ -107,8 +107,10 @@ class PackerBaker:
                 return self._baked(folder)
             except CapctlError as error:
                 told, amis = error, watch.traces.amis
+                if error.code == "bake-timed-out":
+                    told = timed_out(error, phase=watch.phase, log=log)
                 if watch.is_accepted:
-                    told = keep_unfinished(self._session.client("ec2"), amis, request.tags, error, warn=self._ui.warn)
+                    told = keep_unfinished(self._session.client("ec2"), amis, request.tags, told, warn=self._ui.warn)
                 lease.leaves_nothing = self._clean_up(watch.traces, request.run_id)
                 if told is error:
                     raise

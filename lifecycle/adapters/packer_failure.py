@@ -20,10 +20,18 @@ _NAME_TAKEN = re.compile(r"is used by an existing AMI|already in use by AMI|Inva
 _NO_PLUGIN = re.compile(r"[Uu]nknown source.*amazon-ebs|no plugin installed for|Missing plugins")
 _NO_PROFILE = re.compile(r"Couldn't find specified instance profile|Invalid IAM Instance Profile")
 _UNREACHABLE = re.compile(r"[Tt]imeout waiting for (?:SSH|ssh|communicator)")
+_LOGIN_REFUSED = re.compile(r"authentication error when trying to connect via SSH|ssh: handshake failed")
+_REACH = "Check `ami.ssh_interface`, `ami.ssh_port`, `ami.subnet_ids` and `ami.instance_profile`"
 _STATUS = re.compile(r"Script exited with non-zero exit status: (\d+)")
 # The AMI is pending for longer than the template allows; Packer leaves it to its fate. The second is what newer plugins say.
 _NOT_READY = re.compile(r"Error waiting for AMI: (?s:.*)(?:exceeded wait attempts|exceeded max wait time)")
 _AMI = re.compile(r"^AMI: (ami-[0-9a-z]+)$", re.MULTILINE)
+# What Packer says after each failure, and the head of a line that repeats what another one says.
+_CHATTER = re.compile(
+    r"Wait completed after |Builds finished but no artifacts|Some builds didn't complete|Terminating the source AWS instance"
+    r"|Cleaning up any extra volumes|No volumes to clean up|Deleting temporary (?:security group|keypair)"
+)
+_REPEATED = re.compile(r"^Build '[^']*' errored[^:]*: |^Error: ")
 # One provisioner's output stands between these.
 _PROVISIONER = re.compile(r"^Provisioning with shell script: (?:.*/)?(?P<name>[^/]*)$")
 _PROVISIONED = "Provisioning step had errors"
@@ -35,7 +43,7 @@ def failure(lines: Sequence[str], *, ami_name: str, region: str, log: Path) -> C
     """The error that `lines`, Packer's output as text, give the reason for."""
     text = "\n".join(lines)
     told_lines = [line for line in text.splitlines() if line.strip()]
-    last = tuple(told_lines[-_LAST_LINES:])
+    last = _last_said(told_lines)
     provisioner, output = _last_provisioner(told_lines)
     which = f"AMI `{ami_name}` in {region}"
     see_log = f"Read the whole output in `{log}`"
@@ -72,7 +80,14 @@ def failure(lines: Sequence[str], *, ami_name: str, region: str, log: Path) -> C
         return TimedOut(
             "instance-unreachable",
             f"The instance that bakes {which} was not reached",
-            hint="Check `ami.ssh_interface`, `ami.subnet_ids` and `ami.instance_profile`",
+            hint=_REACH,
+            details=last,
+        )
+    if _LOGIN_REFUSED.search(text):
+        return TimedOut(
+            "instance-unreachable",
+            f"The instance that bakes {which} let nobody in by ssh",
+            hint="Set `ami.ssh_username` to the user of the base AMI who may log in, and check `ami.ssh_port` and `ami.ssh_interface`",
             details=last,
         )
     message, hint = f"Packer did not make {which}", see_log
@@ -80,6 +95,19 @@ def failure(lines: Sequence[str], *, ami_name: str, region: str, log: Path) -> C
         message = f"The instance profile to bake {which} with does not exist"
         hint = "Run `capctl bootstrap`, or correct `ami.instance_profile`"
     return CapctlError("bake-failed", message, hint=hint, details=last)
+
+
+def timed_out(error: CapctlError, *, phase: str, log: Path) -> CapctlError:
+    """A timeout of Packer, with the phase of the bake in which it came."""
+    hint = _REACH if phase.startswith("Waiting for SSH") else "Raise `ami.timeout_s` if that only needs longer"
+    message = f"{error.message}; its last phase is `{phase}`" if phase else error.message
+    return type(error)(error.code, message, hint=f"{hint}; the whole output is in `{log}`", details=error.details)
+
+
+def _last_said(lines: Sequence[str]) -> tuple[str, ...]:
+    """The last lines, each sentence once, where it came last, and without what Packer says after every failure."""
+    said = {_REPEATED.sub("", line): None for line in reversed(lines) if not _CHATTER.match(line)}
+    return tuple(reversed(list(said)[:_LAST_LINES]))
 
 
 def _last_provisioner(lines: Sequence[str]) -> tuple[str, tuple[str, ...]]:

@@ -123,7 +123,7 @@ class StreamingPacker(PackerExecutable):  # type: ignore[misc]
                     raise TimedOut(
                         "bake-timed-out",
                         f"The bake did not end within {self._timeout_s:g} s",
-                        hint="Raise `ami.timeout_s`, or look at the log for the phase that hangs",
+                        hint="Raise `ami.timeout_s`",
                     ) from None
                 continue
             if line is None:

@@ -49,6 +49,7 @@ class BakeWatch:
         self._lease = lease
         self._ui = ui
         self.lines: list[str] = []
+        self.phase = ""
         self.traces = BakeTraces()
 
     def __enter__(self) -> BakeWatch:
@@ -94,7 +95,10 @@ class BakeWatch:
 
     def _tell(self, record: Record | None, text: str) -> None:
         if record is not None and record.kind == "say" and text.startswith(_PHASES):
-            self._ui.note(_SCRIPT_FOLDER.sub("with ", text))
+            phase = _SCRIPT_FOLDER.sub("with ", text)
+            # That is also how Packer cleans up after a timeout, which came in the phase before.
+            self.phase = self.phase if phase.startswith("Terminating") else phase.rstrip(".")
+            self._ui.note(phase)
         else:
             self._ui.detail(text)
 

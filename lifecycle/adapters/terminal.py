@@ -92,7 +92,18 @@ class TerminalUi:
             )
         self._stream.write(f"{_shown(question)} [y/N] ")
         self._stream.flush()
-        return self._answers.readline().strip().lower() in {"y", "yes"}
+        try:
+            answer = self._answers.readline()
+        except (Interrupted, KeyboardInterrupt):
+            self._stream.write("\n")
+            raise Interrupted(
+                "interrupted",
+                "The command was interrupted at its question; nothing was changed",
+                hint="Run it again, with `--yes` to go on without being asked",
+            ) from None
+        if not answer.endswith("\n"):  # the end of the input, which leaves the cursor behind the question
+            self._stream.write("\n")
+        return answer.strip().lower() in {"y", "yes"}
 
     def _row(self, title: str) -> AbstractContextManager[None]:
         return self._display().row(_shown(title)) if self._animate else _nothing()

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 import click
@@ -16,6 +16,7 @@ from lifecycle.cli.context import Declined, Invocation, wants_json
 from lifecycle.errors import CapctlError, ExitCode, Interrupted, UsageError
 
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
+_SHOW_CURSOR = "\x1b[?25h\n"
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -114,13 +115,27 @@ def _show_traceback() -> None:
         click.echo(traceback.format_exc(), err=True)
 
 
+def _give_up(_number: int, _frame: FrameType | None) -> None:
+    """End without another word of anybody's clean-up; by `os.write`, since the signal may have come in the middle of a print."""
+    again = Interrupted(
+        "interrupted",
+        "The command was interrupted again, before everything was cleaned up",
+        hint="Run `capctl ami sweep` to remove what a bake left; of anything else the same command goes on from what exists",
+    )
+    is_terminal = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+    # The live display hid the cursor, and its row is still there.
+    with suppress(OSError):
+        os.write(2, f"{_SHOW_CURSOR if is_terminal else ''}{render_error(again)}\n".encode())
+    os._exit(int(again.exit_code))
+
+
 @contextmanager
 def _signals_as_errors() -> Iterator[None]:
-    """Raise `Interrupted` in the main thread at the first signal; a second one has the system's default effect."""
+    """Raise `Interrupted` in the main thread at the first signal; a second one ends the process at once."""
 
     def interrupt(number: int, _: FrameType | None) -> None:
         for each in _SIGNALS:
-            signal.signal(each, signal.SIG_DFL)
+            signal.signal(each, _give_up)
         raise Interrupted(
             "interrupted",
             f"The command was interrupted by {signal.Signals(number).name}",

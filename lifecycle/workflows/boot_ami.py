@@ -51,7 +51,7 @@ def boot_ami(ports: Ports, target: Target, run: Run, ami_id: AmiId, models: Mode
     finally:
         try:
             boot.remove()
-        except Interrupted:  # the first signal; a second one has no handler any more
+        except Interrupted:  # the first signal; a second one ends the process
             boot.remove()
             raise
 

@@ -9,8 +9,13 @@ from types import ModuleType
 from typing import Any
 
 from lifecycle import workflows
+from lifecycle.domain.ami import Tag
 from pulumi_stack.components.roles import SESSION_MANAGER_POLICY, instance_statements, job_statements
 
+# Removals whose subjects carry the project's tag, and which AWS can bind to it. Packer's key pairs and security groups have no tag.
+_BOUND = frozenset(
+    {"ec2:DeleteSnapshot", "ec2:DeleteVolume", "ec2:DeregisterImage", "ec2:DisableImage", "ec2:TerminateInstances"}
+)
 _READ = re.compile(r"\w+:(Get|List|Describe|BatchGet|BatchCheck)")
 
 
@@ -50,9 +55,14 @@ def job_actions() -> frozenset[str]:
 def iam_page(note: str) -> str:
     """The page docs/iam.md."""
     commands = command_actions()
+    actions = frozenset[str]().union(*commands.values())
+    of_project = {"StringEquals": {f"aws:ResourceTag/{Tag.PROJECT}": "PROJECT"}}
     policy = {
         "Version": "2012-10-17",
-        "Statement": [{"Effect": "Allow", "Action": sorted(frozenset().union(*commands.values())), "Resource": "*"}],
+        "Statement": [
+            {"Effect": "Allow", "Action": sorted(actions - _BOUND), "Resource": "*"},
+            {"Effect": "Allow", "Action": sorted(actions & _BOUND), "Resource": "*", "Condition": of_project},
+        ],
     }
     return "\n".join(
         [
@@ -82,6 +92,9 @@ def iam_page(note: str) -> str:
             "| `<project>-execution` | the start of a job | none |",
             "",
             "## One policy for all commands\n",
+            "PROJECT stands for `project` of capctl.yaml. The condition keeps what other people and projects own from removal whatever",
+            "capctl believes. What a killed bake left untagged, such as an AMI that an old Packer had not finished, it keeps as well: a",
+            "role without it sweeps that.\n",
             f"```json\n{json.dumps(policy, indent=2)}\n```\n",
         ]
     )

@@ -13,7 +13,7 @@ import click
 import pytest
 
 from lifecycle.cli import documents
-from lifecycle.cli.boundary import render_error, run_command_line
+from lifecycle.cli.boundary import _give_up, render_error, run_command_line
 from lifecycle.cli.crash import record_crash
 from lifecycle.errors import CapctlError, Denied, ExitCode, Inconclusive, Interrupted, RolledBack, TimedOut, UsageError
 from tests.dev.samples import JOB
@@ -128,9 +128,40 @@ def test_a_signal_raises_once_so_that_what_was_started_is_stopped(
             stopped.append(signal.getsignal(number))
 
     assert _run(body) == ExitCode.INTERRUPTED
-    assert stopped == [signal.SIG_DFL]
+    assert stopped == [_give_up]
     assert signal.getsignal(number) is former
     assert f"interrupted by {number.name}" in capsys.readouterr().err
+
+
+def test_second_signal_ends_at_once_shows_the_cursor_and_says_what_removes_the_rest(folder: Path) -> None:
+    program = """
+import os, signal, click
+from lifecycle.cli.boundary import run_command_line
+
+@click.command()
+def busy():
+    try:
+        print('\x1b[?25l', flush=True)
+        os.kill(os.getpid(), signal.SIGINT)
+        signal.pause()
+    finally:
+        os.kill(os.getpid(), signal.SIGINT)
+        signal.pause()
+        print('all is gone')
+
+try:
+    run_command_line(busy, [])
+finally:
+    print('never', flush=True)
+"""
+    shown = on_a_terminal(program=program)
+    assert "never" not in shown
+    assert "all is gone" not in shown
+    assert shown.index("\x1b[?25h") < shown.index("error[interrupted]")
+    assert "capctl ami sweep" in shown
+    ended = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True, text=True)
+    assert ended.returncode == ExitCode.INTERRUPTED
+    assert ended.stderr.startswith("error[interrupted]: ")
 
 
 def test_nohup_stays_in_force(folder: Path) -> None:

@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 
 import packer
+from lifecycle.adapters import packer_cli
 from lifecycle.adapters.packer_cli import PackerBaker
+from lifecycle.adapters.packer_process import StreamingPacker
 from lifecycle.errors import CapctlError, ExitCode
 from tests.fakes.amis import BASE_AMI
 from tests.fakes.clock import FakeClock
@@ -82,6 +84,24 @@ def test_log_is_private_and_holds_no_secret(tmp_path: Path, monkeypatch: pytest.
     for secret in ("5ec2e7", "beef", "a-secret-access-key", "a-session-token"):
         assert secret not in said
     assert stat.S_IMODE(scene.log.stat().st_mode) == 0o600
+
+
+def test_timeout_tells_the_phase_in_which_it_came_and_the_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = """
+    def clean(*_):
+        say("Terminating the source AWS instance..."); sys.exit(1)
+    signal.signal(signal.SIGTERM, clean)
+    say("Waiting for SSH to become available..."); time.sleep(60)
+    """
+    # A configuration takes no shorter time than a minute.
+    monkeypatch.setattr(
+        packer_cli, "StreamingPacker", lambda *given, **options: StreamingPacker(*given, **options | {"timeout_s": 1})
+    )
+    scene = Scene(tmp_path, monkeypatch, script)
+    error = scene.failure()
+    assert error.code == "bake-timed-out"
+    assert error.message.endswith("its last phase is `Waiting for SSH to become available`")
+    assert f"`{scene.log}`" in error.hint
 
 
 def test_report_is_checked_before_the_ami_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

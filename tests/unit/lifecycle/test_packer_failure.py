@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from lifecycle.adapters.packer_failure import failure
+from lifecycle.adapters.packer_failure import failure, timed_out
 from lifecycle.adapters.packer_leftovers import BakeTraces
 from lifecycle.adapters.packer_output import parse
-from lifecycle.errors import CapctlError, ExitCode
+from lifecycle.errors import CapctlError, ExitCode, TimedOut
 
 OUTPUTS = Path(__file__).with_name("packer_outputs")
 PACKERS = sorted(folder.name for folder in OUTPUTS.iterdir())
@@ -96,6 +96,12 @@ def test_failed_provisioner_shows_the_end_of_its_own_output(packer: str) -> None
         ("RequestError: send request failed", "aws-unreachable", ExitCode.FAILED),
         ("InvalidAMIName.Duplicate: AMI name x is already in use", "ami-name-taken", ExitCode.FAILED),
         ("Timeout waiting for SSH.", "instance-unreachable", ExitCode.TIMED_OUT),
+        (
+            "Packer experienced an authentication error when trying to connect via SSH. This can happen if your username/password "
+            "are wrong. original error: ssh: handshake failed: ssh: unable to authenticate, attempted methods [none publickey]",
+            "instance-unreachable",
+            ExitCode.TIMED_OUT,
+        ),
         ("Error: Unknown source type amazon-ebs", "packer-plugin-missing", ExitCode.FAILED),
         ("Script exited with non-zero exit status: 12. Allowed exit codes are: [0]", "bake-failed", ExitCode.FAILED),
         (
@@ -111,6 +117,30 @@ def test_failure_is_told_by_its_cause(line: str, code: str, exit_code: ExitCode)
     assert (error.code, error.exit_code) == (code, exit_code)
     assert "us-west-2" in error.message or code == "packer-plugin-missing"
     assert error.hint
+
+
+@pytest.mark.parametrize("packer", PACKERS)
+def test_reason_is_said_once_and_without_packers_chatter(packer: str) -> None:
+    details = told(output_of(packer, "no-profile")).details
+    assert sum("Couldn't find specified instance profile" in line for line in details) == 1
+    assert not any("Wait completed" in line or "Builds finished" in line for line in details)
+
+
+def test_refused_login_names_the_user() -> None:
+    error = failure(["ssh: handshake failed: EOF"], ami_name="n", region="us-west-2", log=Path("bake.log"))
+    assert "`ami.ssh_username`" in error.hint
+
+
+@pytest.mark.parametrize(
+    ("phase", "advice"),
+    [("Waiting for SSH to become available", "`ami.ssh_port`"), ("Waiting for AMI to become ready", "`ami.timeout_s`")],
+)
+def test_timeout_names_its_phase_and_the_log(phase: str, advice: str) -> None:
+    error = timed_out(TimedOut("bake-timed-out", "The bake did not end within 60 s"), phase=phase, log=Path("bake.log"))
+    assert error.code == "bake-timed-out"
+    assert error.message == f"The bake did not end within 60 s; its last phase is `{phase}`"
+    assert advice in error.hint
+    assert "`bake.log`" in error.hint
 
 
 # What Packer 1.6.6 wrote, but for the instance: a provisioner that failed, and a build that EC2 refused.

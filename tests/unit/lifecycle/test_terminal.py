@@ -3,6 +3,7 @@
 import io
 
 import pytest
+from rich.text import Text
 
 from lifecycle.adapters.terminal import TerminalUi
 from lifecycle.errors import CapctlError, Interrupted, UsageError
@@ -74,6 +75,20 @@ def test_a_terminal_gets_a_live_row_and_the_same_line_at_the_end() -> None:
     assert stream.text.endswith("\x1b[32m✓\x1b[0m bake  0.0s\n")
 
 
+@pytest.mark.parametrize("width", [20, 80, 120])
+def test_text_of_a_row_gives_way_and_never_its_clock(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    stream = Terminal()
+    ui = _ui(stream)
+    with ui.step("bake " + "vision-models " * 20):
+        ui.note("which draws the row anew")
+    drawn = next(line for line in stream.text.splitlines() if "0:00:00" in line)
+    shown = Text.from_ansi(drawn).plain.rstrip()
+    assert len(shown) <= width
+    assert "bake" in shown
+    assert shown.endswith("…")
+
+
 def test_lines_said_during_a_step_stand_above_its_row() -> None:
     stream = Terminal()
     ui = _ui(stream)
@@ -111,7 +126,20 @@ def test_a_stream_without_unicode_gets_words() -> None:
 def test_confirm_asks_on_a_terminal(answer: str, agreed: bool) -> None:
     stream = Terminal()
     assert _ui(stream, answers=Terminal(answer)).confirm("Delete `prod`?") is agreed
-    assert stream.text == "Delete `prod`? [y/N] "
+    # What is typed ends its line; the end of the input does not.
+    assert stream.text == "Delete `prod`? [y/N] " + ("" if answer else "\n")
+
+
+@pytest.mark.parametrize("error", [Interrupted("interrupted", "by SIGINT", hint="Go on"), KeyboardInterrupt()])
+def test_interruption_at_a_question_says_on_its_own_line_that_nothing_was_changed(error: BaseException) -> None:
+    class Typing(Terminal):
+        def readline(self, _: int = -1) -> str:  # type: ignore[override]
+            raise error
+
+    stream = Terminal()
+    with pytest.raises(Interrupted, match="nothing was changed"):
+        _ui(stream, answers=Typing()).confirm("Delete `prod`?")
+    assert stream.text == "Delete `prod`? [y/N] \n"
 
 
 @pytest.mark.parametrize(
