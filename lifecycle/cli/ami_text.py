@@ -74,12 +74,6 @@ def _status(ami: AmiRecord) -> str:
     return status if ami.state is AmiState.AVAILABLE else f"{status}, {ami.state}"
 
 
-def _verified(ami: AmiRecord) -> str:
-    told, found = ami.tags.get(Tag.VERIFIED, ""), ami.finding
-    at = told_moment(found.at) if found else None
-    return told.replace(found.at, moment_text(at)) if found and at else told
-
-
 def _users(uses: tuple[Use, ...], unread: tuple[Unread, ...]) -> str:
     """`?` stands for what may be missing."""
     kinds = kinds_text(uses)
@@ -90,6 +84,12 @@ def _grants(grants: frozenset[Grant] | None) -> str:
     if grants is None:
         return "unknown"
     return ", ".join(sorted(map(str, grants))) or "nobody"
+
+
+def _verified(ami: AmiRecord) -> str:
+    told, found = ami.tags.get(Tag.VERIFIED, ""), ami.finding
+    at = told_moment(found.at) if found else None
+    return told.replace(found.at, moment_text(at)) if found and at else told
 
 
 def _snapshot(snapshot: SnapshotRecord) -> str:
