@@ -50,4 +50,4 @@ def _rows(copies: tuple[Copy, ...]) -> str:
         )
         for copy in copies
     ]
-    return table(("region", "ami", "result"), rows)
+    return table(("region", "ami", "result"), rows, prose=("result",))
