@@ -43,7 +43,7 @@ def command() -> None:
     type=click.Choice([status.value for status in (AmiStatus.VERIFIED, AmiStatus.SMOKE_PASSED, AmiStatus.PROMOTED)]),
     default=AmiStatus.VERIFIED.value,
     show_default=True,
-    help="Least status at which an existing AMI of the same content is returned as it is; below it, it is verified again first.",
+    help="Status from which on an AMI of the same content is taken as it is; a lower one is verified again first.",
 )
 @dry_run_option
 @pass_invocation

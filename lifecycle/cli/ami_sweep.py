@@ -30,8 +30,7 @@ if TYPE_CHECKING:
 def sweep(invocation: Invocation, run_id: str, older_than: str, dry_run: bool) -> None:
     """Remove what killed bakes left behind: instances, incomplete AMIs, volumes, snapshots, key pairs, security groups, local files.
 
-    Never touches what a running bake, a release or another project may need. An AMI that `capctl ami bake` can still finish is left alone
-    for a day.
+    Never touches what a live bake, a release or another project may need, nor an AMI that `capctl ami bake` can finish, for a day.
     """
     from lifecycle.domain.moments import parse_span
     from lifecycle.workflows.sweep import sweep

@@ -13,14 +13,13 @@ from lifecycle.domain.digest import brief, digest_of
 from lifecycle.ports.jobs import LogLine
 from tests.unit.lifecycle.conftest import on_a_terminal
 
+AMI, OTHER = "ami-0123456789abcdef0", "i-0123456789abcdef0"
+USED = f"used by 2 instances: {OTHER}, {OTHER}"
+
 
 def test_columns_of_a_table_are_as_wide_as_their_widest_cell() -> None:
     assert table(("id", "size"), [("a", 1), ("long", 22)]) == "id    size\na     1\nlong  22"
     assert table(("id", "size"), []) == "id  size"
-
-
-AMI, OTHER = "ami-0123456789abcdef0", "i-0123456789abcdef0"
-USED = f"used by 2 instances: {OTHER}, {OTHER}"
 
 
 @pytest.mark.parametrize(
