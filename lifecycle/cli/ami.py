@@ -30,11 +30,14 @@ if TYPE_CHECKING:
 
 @click.group(cls=NounGroup)
 def command() -> None:
-    """Bake and check AMIs."""
+    """Bake, verify, promote, copy, share and remove AMIs.
+
+    Where a command takes AMI, give an AMI id or the name of a channel.
+    """
 
 
 @command.command()
-@click.option("--force", is_flag=True, help="Bake even when an AMI of the same content is verified.")
+@click.option("--force", is_flag=True, help="Bake even when a verified AMI of the same content exists.")
 @click.option(
     "--from-status",
     type=click.Choice([status.value for status in (AmiStatus.VERIFIED, AmiStatus.SMOKE_PASSED, AmiStatus.PROMOTED)]),
@@ -47,8 +50,8 @@ def command() -> None:
 def bake(invocation: Invocation, force: bool, from_status: str, dry_run: bool) -> None:
     """Bake the locked model set into an AMI and verify it; prints the AMI's id.
 
-    Does nothing when a verified AMI of the same content exists; where `ami.verify_boot` is set, one that has not been verified by a boot
-    is. `--dry-run` says what changed since the newest proven one.
+    Bakes nothing when a verified AMI of the same content exists; with `ami.verify_boot`, an AMI that has not been verified by a boot is
+    booted and verified first. `--dry-run` says what changed since the newest AMI that passed its checks.
     """
     from lifecycle.workflows.bake import bake
 
@@ -75,7 +78,7 @@ def bake(invocation: Invocation, force: bool, from_status: str, dry_run: bool) -
 )
 @pass_invocation
 def list_(invocation: Invocation, status: str | None) -> None:
-    """List the project's AMIs, newest first, with age, cost per month, and the releases and channels that name them."""
+    """List the project's AMIs in the target's region, newest first, with cost per month and the releases and channels that use them."""
     from lifecycle.workflows.list_amis import list_amis
 
     app = invocation.app
@@ -93,9 +96,9 @@ def list_(invocation: Invocation, status: str | None) -> None:
 @click.argument("ami")
 @pass_invocation
 def show(invocation: Invocation, ami: str) -> None:
-    """Show what AMI, an id or a channel, is, who made it from what, the model files that it holds and what it costs.
+    """Show one AMI, an id or a channel: who made it from what, its model files, who uses it, who it is shared with, and what it costs.
 
-    Reads everything of the account that may use it, too, and with whom it is shared.
+    Reads everything in the account that may use it, so it takes longer than `capctl ami ls`.
     """
     from lifecycle.workflows.list_amis import show_ami
     from lifecycle.workflows.lookups import ami_of

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @click.argument("channel", required=False)
 @pass_invocation
 def command(invocation: Invocation, channel: str | None) -> None:
-    """List the project's channels, or what CHANNEL named, newest first."""
+    """List the project's channels and the AMIs that they name, or the history of CHANNEL, newest first."""
     from lifecycle.domain.channel import parse_channel
     from lifecycle.workflows.list_channels import channel_history, list_channels
 

@@ -16,15 +16,17 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("ami")
-@click.option("--to-region", "regions", metavar="REGION", multiple=True, required=True, help="May be repeated.")
+@click.option(
+    "--to-region", "regions", metavar="REGION", multiple=True, required=True, help="Region to copy to; repeatable."
+)
 @reason_option
 @dry_run_option
 @pass_invocation
 def command(invocation: Invocation, ami: str, regions: tuple[str, ...], dry_run: bool) -> None:
-    """Copy the verified AMI to other regions and verify each copy; prints one line per region.
+    """Copy a verified AMI, an id or a channel, to other regions and verify each copy; prints one line per region.
 
-    Goes on from what a former run left. A failure in one region stops none of the others; exit code 6 when some succeeded. Set
-    `CAPCTL_REGION` to see a copy with the other commands.
+    After an interruption the same command goes on from what exists. A failure in one region does not stop the others; the exit code is 6
+    when only some succeeded. Set `CAPCTL_REGION` to see a copy with the other commands.
     """
     from lifecycle.workflows.copy_ami import copy_ami, copy_failure, parse_regions, plan_copies
     from lifecycle.workflows.lookups import ami_of
@@ -48,4 +50,4 @@ def _rows(copies: tuple[Copy, ...]) -> str:
         )
         for copy in copies
     ]
-    return table(("region", "ami", "result"), rows)
+    return table(("region", "ami", "result"), rows, prose=("result",))

@@ -11,17 +11,17 @@ from lifecycle.cli.render import time_text
 
 @click.command()
 @click.argument("ami")
-@click.option("--at", metavar="DATE", help="From when on, such as 2027-03-31 or 2027-03-31T18:00Z.")
-@click.option("--in", "within", metavar="SPAN", help="How long from now, such as 36h, 30d or 2w.")
+@click.option("--at", metavar="DATE", help="From this time on, in UTC, such as 2027-03-31 or 2027-03-31T18:00Z.")
+@click.option("--in", "within", metavar="SPAN", help="From this long after now, such as 36h, 30d or 2w.")
 @click.option("--undo", is_flag=True, help="Take the deprecation back.")
 @reason_option
 @dry_run_option
 @yes_option
 @pass_invocation
 def command(invocation: Invocation, ami: str, at: str | None, within: str | None, undo: bool, dry_run: bool) -> None:
-    """Advise against AMI from a moment on; prints that moment, to the minute.
+    """Deprecate AMI, an id or a channel, from a time on; prints that time, to the minute.
 
-    Nothing stops working: whoever names the AMI goes on starting it. Other accounts no longer find it when they list AMIs.
+    Nothing stops working: who names the AMI can still launch it. Other accounts no longer see it when they list AMIs.
     """
     from lifecycle.workflows.deprecate_ami import asked_moment, plan_deprecate
     from lifecycle.workflows.lookups import ami_of

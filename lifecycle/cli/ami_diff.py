@@ -19,10 +19,9 @@ if TYPE_CHECKING:
 @click.argument("b", required=False)
 @pass_invocation
 def diff(invocation: Invocation, a: str, b: str | None) -> None:
-    """Show which model files and inputs of AMI B are not those of AMI A, each an id or a channel.
+    """Compare AMI A with AMI B, each an id or a channel: the inputs and model files that differ.
 
-    Without B, compares A with what a bake would make now: the lock file, the base AMI and the recipe. The exit code is 0 whether they
-    differ or not.
+    Without B, compares A with what a bake would make now of the lock file, the base AMI and the recipe. The exit code is 0 either way.
     """
     from lifecycle.workflows.diff_amis import diff_amis
     from lifecycle.workflows.lookups import ami_of

@@ -10,18 +10,18 @@ from lifecycle.cli.context import Invocation, dry_run_option, pass_invocation, r
 
 @click.command()
 @click.argument("ami")
-@click.option("--undo", is_flag=True, help="Enable the AMI again and verify it.")
-@click.option("--force", is_flag=True, help="Withdraw the AMI from whoever uses it.")
+@click.option("--undo", is_flag=True, help="Enable the AMI again and verify it; what was revoked stays revoked.")
+@click.option("--force", is_flag=True, help="Disable it even while it is in use.")
 @reason_option
 @dry_run_option
 @yes_option
 @pass_invocation
 def command(invocation: Invocation, ami: str, undo: bool, force: bool, dry_run: bool) -> None:
-    """Let nobody start AMI any more; prints its status, and who lost a grant.
+    """Disable AMI, an id or a channel, so that nobody can launch it; prints its status, and who lost access.
 
-    Every grant on it and on its snapshots is taken away. Refused while anything of the account uses it or a channel names it, and where
-    that cannot be read; `--force` says who will feel it and what was not read, and goes on.
-    Jobs that run finish; hosts that are still to start from it do not.
+    All launch permissions and all grants on its snapshots are revoked. Refused while anything in the account uses the AMI or a channel
+    names it, and when that cannot be read; `--force` says who is affected and what could not be read, and goes on.
+    Running jobs finish; no new host can start from the AMI.
     """
     from lifecycle.workflows.disable_ami import WithdrawAmi, plan_disable, plan_enable
     from lifecycle.workflows.lookups import ami_of

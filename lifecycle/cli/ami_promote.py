@@ -11,16 +11,17 @@ from lifecycle.cli.context import Invocation, dry_run_option, pass_invocation, r
 @click.command("promote")
 @click.argument("ami", required=False)
 @click.option("--to", "channel", required=True, metavar="CHANNEL", help="Channel to move, such as `stable`.")
-@click.option("--rollback", is_flag=True, help="Move the channel back to the AMI that it named before.")
+@click.option("--rollback", is_flag=True, help="Point the channel back at the AMI that it named before.")
 @reason_option
 @dry_run_option
 @yes_option
 @pass_invocation
 def command(invocation: Invocation, ami: str | None, channel: str, rollback: bool, dry_run: bool) -> None:
-    """Let a channel name AMI, an id or what another channel names; prints the AMI's id.
+    """Point a channel at AMI, an id or another channel; prints the AMI's id.
 
-    `candidate` takes verified AMIs, every other channel those on which a smoke job has passed; the AMI that it names is `promoted`, one
-    that no channel names any more `superseded`. After a rollback the next one must name its AMI.
+    `candidate` takes verified AMIs. Every other channel takes AMIs on which a smoke job has passed: the AMI that it names becomes
+    `promoted`, and an AMI that no such channel names any more becomes `superseded`. A second rollback in a row is refused: promote the
+    AMI by its id instead.
     """
     from lifecycle.domain.channel import CANDIDATE, parse_channel
     from lifecycle.workflows.list_channels import channel_state

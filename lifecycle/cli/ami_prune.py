@@ -25,13 +25,13 @@ _NAMED = 5  # stray snapshots that are named; the document has all
 
 
 @click.command()
-@click.option("--apply", "applies", is_flag=True, help="Do it; without it nothing is changed.")
+@click.option("--apply", "applies", is_flag=True, help="Disable and remove; without it nothing is changed.")
 @click.option(
     "--max-deletions",
     type=click.IntRange(min=0),
     default=10,
     show_default=True,
-    help="Most AMIs to disable, and most AMIs and snapshots to remove, in one run.",
+    help="Limit for one run: as many AMIs are disabled, and as many AMIs and snapshots removed.",
 )
 @reason_option
 @dry_run_option
@@ -40,10 +40,13 @@ _NAMED = 5  # stray snapshots that are named; the document has all
 def command(invocation: Invocation, applies: bool, max_deletions: int, dry_run: bool) -> None:
     """Show which AMIs stay, why, and what they cost; with --apply, remove those that nobody needs.
 
-    They are disabled first, which `capctl ami disable --undo` takes back, and removed with their snapshots by a later run, once
-    `ami.retention.grace_hours` have passed and still nothing uses them. Where anything that may use one cannot be read, all stay.
-    Bring one back with `capctl ami disable --undo` only: nothing tells of one that was enabled and disabled in EC2 itself without a start
-    in between, and its former grace goes on. Snapshots of AMIs that are gone, without a tag that says whose they are, are told and left.
+    Removal takes two runs. The first disables an AMI, which `capctl ami disable --undo` reverses. A later one deregisters it and deletes
+    its snapshots, once `ami.retention.grace_hours` have passed and still nothing uses it. While anything that may use an AMI cannot be
+    read, all AMIs stay.
+
+    Undo it with `capctl ami disable --undo`, not in EC2: an AMI that was enabled and disabled there, without a launch in between, looks as
+    if it had been disabled all along, and its grace goes on. Snapshots of AMIs that are gone, without a tag that says whose they are, are
+    listed and left.
     """
     from lifecycle.workflows.prune import plan_prune, unproven
 

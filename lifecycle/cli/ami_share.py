@@ -10,10 +10,18 @@ from lifecycle.cli.context import Invocation, dry_run_option, pass_invocation, r
 
 @click.command()
 @click.argument("ami")
-@click.option("--with", "accounts", metavar="ACCOUNT", multiple=True, help="An AWS account id; may be repeated.")
-@click.option("--with-organization", "organizations", metavar="ARN", multiple=True, help="Every account of it.")
-@click.option("--with-unit", "units", metavar="ARN", multiple=True, help="Every account of an organisational unit.")
-@click.option("--revoke", is_flag=True, help="No longer share the AMI with them.")
+@click.option("--with", "accounts", metavar="ACCOUNT", multiple=True, help="AWS account id; repeatable.")
+@click.option(
+    "--with-organization",
+    "organizations",
+    metavar="ARN",
+    multiple=True,
+    help="Every account of an organisation; repeatable.",
+)
+@click.option(
+    "--with-unit", "units", metavar="ARN", multiple=True, help="Every account of an organisational unit; repeatable."
+)
+@click.option("--revoke", is_flag=True, help="Revoke their access instead.")
 @reason_option
 @dry_run_option
 @yes_option
@@ -27,9 +35,9 @@ def command(
     revoke: bool,
     dry_run: bool,
 ) -> None:
-    """Let other accounts start the verified AMI and copy its snapshots; prints whom it is shared with, one a line.
+    """Grant other accounts launch permission on a verified AMI and access to its snapshots; prints who has it now, one per line.
 
-    Organisations and their units get the AMI only: EC2 shares snapshots with accounts.
+    AMI is an id or a channel. Organisations and organisational units get launch permission only: EC2 shares snapshots with accounts alone.
     """
     from lifecycle.workflows.lookups import ami_of
     from lifecycle.workflows.share_ami import parse_grants, plan_revoke, plan_share

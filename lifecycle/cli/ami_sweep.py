@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     metavar="SPAN",
     default="6h",
     show_default=True,
-    help="Least age, such as 90s, 30m, 6h or 2d, of what no run is known to own; what is of a dead run of this folder goes at any age.",
+    help="Minimum age, such as 90s, 30m, 6h or 2d, of what no known run owns; what a dead run of this folder left goes at any age.",
 )
 @dry_run_option
 @yes_option
 @pass_invocation
 def sweep(invocation: Invocation, run_id: str, older_than: str, dry_run: bool) -> None:
-    """Remove what killed bakes left: instances, half-made AMIs, volumes, snapshots, key pairs, security groups, files.
+    """Remove what killed bakes left behind: instances, incomplete AMIs, volumes, snapshots, key pairs, security groups, local files.
 
     Never touches what a live bake, a release or another project may need, nor an AMI that `capctl ami bake` can finish, for a day.
     Private folders of your dead bakes on this machine go whichever project's they are: nothing but their bake can use them.

@@ -79,12 +79,6 @@ def _judged(ami: AmiRecord) -> str:
     return ", ".join(filter(None, (ami.status, "failed" if ami.has_failed else "")))
 
 
-def _verified(ami: AmiRecord) -> str:
-    told, found = ami.tags.get(Tag.VERIFIED, ""), ami.finding
-    at = told_moment(found.at) if found else None
-    return told.replace(found.at, moment_text(at)) if found and at else told
-
-
 def _users(uses: tuple[Use, ...], unread: tuple[Unread, ...]) -> str:
     """`?` stands for what may be missing."""
     kinds = kinds_text(uses)
@@ -95,6 +89,12 @@ def _grants(grants: frozenset[Grant] | None) -> str:
     if grants is None:
         return "unknown"
     return ", ".join(sorted(map(str, grants))) or "nobody"
+
+
+def _verified(ami: AmiRecord) -> str:
+    told, found = ami.tags.get(Tag.VERIFIED, ""), ami.finding
+    at = told_moment(found.at) if found else None
+    return told.replace(found.at, moment_text(at)) if found and at else told
 
 
 def _snapshot(snapshot: SnapshotRecord) -> str:

@@ -105,12 +105,12 @@ class Invocation:
             click.echo(json.dumps({"schema": schema, **document}, indent=2, ensure_ascii=False))
         else:
             rendered = text if isinstance(text, str) else text()
+            if nothing and not rendered:
+                self.terminal.note(nothing)
             if rendered:
                 from lifecycle.domain.visible import visible
 
                 click.echo(visible(rendered, lines=True))
-            elif nothing:
-                self.terminal.note(nothing)
         if failure:
             failure.is_answered = True
             raise failure

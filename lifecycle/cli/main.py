@@ -20,7 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "config": ("lifecycle.cli.config", "Show and check the configuration."),
     "bootstrap": ("lifecycle.cli.bootstrap", "Create or update the base stack of the target."),
     "models": ("lifecycle.cli.models", "Lock, check and upload the model set."),
-    "ami": ("lifecycle.cli.ami", "Bake and check AMIs."),
+    "ami": ("lifecycle.cli.ami", "Bake, verify, promote, copy, share and remove AMIs."),
     "image": ("lifecycle.cli.image", "Build, push and check container images."),
     "deploy": ("lifecycle.cli.deploy", "Create a release, run a real job on it, move the pointer to it."),
     "smoke": ("lifecycle.cli.smoke", "Run a real job on a release and check what it did."),

@@ -38,7 +38,7 @@ def fitted(
     lines of their own below each row, unless they are empty or repeat a cell of it. The others hold what people copy and are whole, as
     is every word; so a line may still be wider.
     """
-    texts = [tuple(visible(str(cell)) for cell in row) for row in (header, *rows)]
+    texts = _texts((header, *rows))
     beside = list(range(len(header)))
     may_fold = [place for place in beside if header[place] in prose]
     while may_fold and not _fits(*_picked(texts, beside, may_fold), width):
@@ -54,8 +54,7 @@ def fitted(
 
 def columns(lines: Iterable[Sequence[object]], *, width: int | None = None, may_fold: Sequence[int] = ()) -> str:
     """Left-aligned columns; cells of those in `may_fold` go on in further lines where a line would have more than `width` characters."""
-    texts = [tuple(visible(str(cell)) for cell in line) for line in lines]
-    return "\n".join(line for group in _folded(texts, may_fold, width) for line in group)
+    return "\n".join(line for group in _folded(_texts(lines), may_fold, width) for line in group)
 
 
 def fields(pairs: Iterable[tuple[str, object]]) -> str:
@@ -94,6 +93,10 @@ def time_text(moment: str | int) -> str:
         return "-"
     at = datetime.fromtimestamp(moment / 1000, UTC) if isinstance(moment, int) else datetime.fromisoformat(moment)
     return moment_text(at)
+
+
+def _texts(lines: Iterable[Sequence[object]]) -> list[tuple[str, ...]]:
+    return [tuple(visible(str(cell)) for cell in line) for line in lines]
 
 
 def _picked(

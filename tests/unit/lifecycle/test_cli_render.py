@@ -13,6 +13,9 @@ from lifecycle.domain.digest import brief, digest_of
 from lifecycle.ports.jobs import LogLine
 from tests.unit.lifecycle.conftest import on_a_terminal
 
+AMI, OTHER = "ami-0123456789abcdef0", "i-0123456789abcdef0"
+USED = f"used by 2 instances: {OTHER}, {OTHER}"
+
 
 def test_columns_of_a_table_are_as_wide_as_their_widest_cell() -> None:
     assert table(("id", "size"), [("a", 1), ("long", 22)]) == "id    size\na     1\nlong  22"
@@ -26,10 +29,6 @@ def test_row_is_one_line_and_drives_no_terminal_whatever_its_cells_hold() -> Non
         r"eve\n2  ami-0bad0bad  \x1b]0;owned\x07\u2028",
         "bob                   ok",
     ]
-
-
-AMI, OTHER = "ami-0123456789abcdef0", "i-0123456789abcdef0"
-USED = f"used by 2 instances: {OTHER}, {OTHER}"
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,10 @@ def test_commands_write_a_list_of_every_model_that_nobody_else_reads(written: Pa
     assert json.loads((written / "model-set.json").read_text()) == {"files": 3}
 
 
+def test_commands_upload_beside_the_models_of_capctl(written: Path) -> None:
+    assert [folder.name for folder in (written / "store/b").iterdir()] == ["by-hand"]
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="the files must belong to root, so only root can run this")
 def test_provisioners_install_what_the_commands_list(written: Path) -> None:
     install, _, validate = packer.PROVISIONERS
