@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from lifecycle.domain.ami import AmiId, AmiRecord, AmiState, AmiStatus, Grant, SnapshotRecord, Tag
 from lifecycle.domain.cost import Cost, monthly_usd
-from lifecycle.domain.moments import moment_text
 from lifecycle.domain.retention import Fate, Rules, Verdict, World, judge, judge_snapshots
 from lifecycle.domain.usage import Unread, Use, UseReport, uses_text
 
