@@ -161,7 +161,6 @@ def test_bake_takes_an_ami_that_failed_only_after_it_booted(scene: Scene) -> Non
         ("disabled", "disabled", "", "--undo`"),
         ("verified", "disabled", "", "--undo`"),
         ("verified", "failed", "", "`capctl ami ls --status verified`"),
-        ("deregistered", "available", "", "`capctl ami ls --status verified`"),
     ],
 )
 def test_refusal_of_an_unproven_ami_names_what_proves_it(
