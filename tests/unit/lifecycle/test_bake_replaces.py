@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lifecycle.domain.ami import AmiState, AmiStatus
+from lifecycle.domain.ami import AmiId, AmiState, AmiStatus
 from lifecycle.domain.usage import Unread, Use
 from lifecycle.errors import CapctlError
 from lifecycle.workflows.execute import execute
@@ -163,6 +163,16 @@ def test_ami_that_another_run_removed_meanwhile_is_removed_by_this_one_too(scene
     scene.amis.deregister(left.id)
     execute(plan, scene.ports, RUN)
     assert scene.bake().id != left.id
+
+
+def test_copy_that_somebody_made_by_hand_keeps_the_name_and_another_is_baked_beside_it(scene: Scene) -> None:
+    """`CopyImage` keeps the name; the source is another account's."""
+    name = scene.bake().name
+    by_hand = FakeAmis().add(name)
+    scene.amis.deregister(by_hand.id)
+    copy = scene.amis.copy_from("us-west-2", replace(by_hand, id=AmiId("ami-0foreign")), tags={})
+    baked = scene.bake()
+    assert (baked.name, scene.amis.get(copy).name) == (f"{name}-{RUN.id}", name)
 
 
 def test_name_of_an_ami_that_is_still_shown_as_deregistered_is_free(scene: Scene) -> None:
