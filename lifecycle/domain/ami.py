@@ -41,7 +41,7 @@ class AmiStatus(StrEnum):
     """How far an AMI has come, in the order of its life; its tag tells it.
 
     candidate: complete · verified: passed every check · smoke-passed: a job on it did what it should · promoted: releases take it ·
-    superseded: another was promoted after it · disabled: withdrawn · deregistered: about to be gone.
+    superseded: another was promoted after it · disabled: withdrawn.
     """
 
     CANDIDATE = "candidate"
@@ -50,7 +50,6 @@ class AmiStatus(StrEnum):
     PROMOTED = "promoted"
     SUPERSEDED = "superseded"
     DISABLED = "disabled"
-    DEREGISTERED = "deregistered"
 
     def is_at_least(self, other: "AmiStatus") -> bool:
         """Whether this one comes at the same time or later; `<` would compare the letters."""
@@ -60,7 +59,7 @@ class AmiStatus(StrEnum):
     @property
     def is_withdrawn(self) -> bool:
         """Whether nothing may use the AMI any more."""
-        return self.is_at_least(AmiStatus.DISABLED)
+        return self is AmiStatus.DISABLED
 
 
 class UnknownStatus(str):
@@ -69,17 +68,15 @@ class UnknownStatus(str):
     __slots__ = ()
 
 
-_WITHDRAWN = frozenset({AmiStatus.DISABLED, AmiStatus.DEREGISTERED})
 # None: not tagged yet. What was withdrawn stays so for every bake; only `ami disable --undo` makes it a candidate again.
 TRANSITIONS: Mapping[AmiStatus | None, frozenset[AmiStatus]] = {
     None: frozenset({AmiStatus.CANDIDATE}),
-    AmiStatus.CANDIDATE: _WITHDRAWN | {AmiStatus.VERIFIED},
-    AmiStatus.VERIFIED: _WITHDRAWN | {AmiStatus.SMOKE_PASSED},
-    AmiStatus.SMOKE_PASSED: _WITHDRAWN | {AmiStatus.PROMOTED},
+    AmiStatus.CANDIDATE: frozenset({AmiStatus.DISABLED, AmiStatus.VERIFIED}),
+    AmiStatus.VERIFIED: frozenset({AmiStatus.DISABLED, AmiStatus.SMOKE_PASSED}),
+    AmiStatus.SMOKE_PASSED: frozenset({AmiStatus.DISABLED, AmiStatus.PROMOTED}),
     AmiStatus.PROMOTED: frozenset({AmiStatus.SUPERSEDED}),
-    AmiStatus.SUPERSEDED: _WITHDRAWN | {AmiStatus.PROMOTED},
-    AmiStatus.DISABLED: frozenset({AmiStatus.DEREGISTERED}),
-    AmiStatus.DEREGISTERED: frozenset(),
+    AmiStatus.SUPERSEDED: frozenset({AmiStatus.DISABLED, AmiStatus.PROMOTED}),
+    AmiStatus.DISABLED: frozenset(),
 }
 # What a verification that fails makes a candidate again. Releases and channels may have what was promoted: that keeps its status.
 TAKEN_BACK = frozenset({AmiStatus.VERIFIED, AmiStatus.SMOKE_PASSED})

@@ -164,7 +164,7 @@ def judge(item: Leftover, rules: SweepRules) -> Verdict:
 
 
 def _of_another(item: Leftover, run: KnownRun | None, rules: SweepRules) -> str:
-    """Unmarked things are the project's by a run of it, or, an AMI, by its name.
+    """Unmarked things are the project's by a run of it; an AMI as `half_made` says.
 
     A temporary key pair or security group may be of anybody's Packer: unused and old it serves nobody.
     """

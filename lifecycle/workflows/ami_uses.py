@@ -47,6 +47,7 @@ class Recent(Generic[T]):
         self._found: tuple[datetime, T] | None = None
 
     def get(self) -> T:
+        """What was read last, or now."""
         now = self._clock.now()
         if self._found is None or not (self._is_unread(self._found[1]) or now - self._found[0] < _LASTS):
             self._found = now, self._read()

@@ -97,16 +97,14 @@ def plan_disable(ports: Ports, target: Target, ami_id: AmiId, *, force: bool) ->
     """Withdraw the AMI, or nothing when that is done.
 
     Raises `CapctlError("ami-status-refused")` when the AMI's life does not lead there, `CapctlError("ami-in-use")`, and
-    `Inconclusive("use-unproven")` where not everything that may use it can be read; with `force` only a deregistered AMI is refused,
-    and the plan says who will feel it.
+    `Inconclusive("use-unproven")` where not everything that may use it can be read; with `force` none is refused, and
+    the plan says who will feel it.
     """
     ami = own_ami(ports.amis, target, ami_id)
     title = f"disable {ami_id}"
     shared = () if ami.state.is_dead else told_grants(grants_on(ports.amis, ami))
     if (since := ami.withdrawn_since) and ami.status is AmiStatus.DISABLED and not shared:
         return Plan(title=title, because=f"it is disabled since {moment_text(since)}")
-    if ami.status is AmiStatus.DEREGISTERED:
-        raise status_refused(ami, AmiStatus.DISABLED)
     if force:
         because = f"it is withdrawn from everybody: {_who_feels_it(ports, target, ami)}"
     else:
@@ -121,15 +119,10 @@ def plan_disable(ports: Ports, target: Target, ami_id: AmiId, *, force: bool) ->
 
 
 def plan_enable(ports: Ports, target: Target, run: Run, ami_id: AmiId) -> Plan:
-    """Enable, tag as a candidate, prove as a bake does, at least by what it failed last; what a killed run has done is left out.
-
-    Raises `CapctlError("ami-status-refused")` for an AMI that is about to be gone.
-    """
+    """Enable, tag as a candidate, prove as a bake does, at least by what it failed last; what a killed run has done is left out."""
     ami = own_ami(ports.amis, target, ami_id)
     title = f"enable {ami_id}"
     status = ami.known_status()
-    if status is AmiStatus.DEREGISTERED:
-        raise status_refused(ami, AmiStatus.CANDIDATE)
     prove = ProveAmi(
         ports=ports, target=target, run=run, amis=ports.amis, name=ami.name, level=asked_level(target, ami)
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lifecycle.domain.ami import AmiState, AmiStatus
+from lifecycle.domain.ami import AmiId, AmiState, AmiStatus
 from lifecycle.domain.usage import Unread, Use
 from lifecycle.errors import CapctlError
 from lifecycle.workflows.execute import execute
@@ -77,20 +77,17 @@ def test_bake_never_removes_an_ami_that_may_be_in_use(scene: Scene, status: str,
     assert scene.amis.get(ami.id).state is AmiState(state)
 
 
-@pytest.mark.parametrize("status", [AmiStatus.DISABLED, AmiStatus.DEREGISTERED])
 @pytest.mark.parametrize("has_report", [True, False])
-def test_bake_neither_revives_nor_removes_an_ami_that_was_withdrawn(
-    scene: Scene, status: AmiStatus, has_report: bool
-) -> None:
+def test_bake_neither_revives_nor_removes_an_ami_that_was_withdrawn(scene: Scene, has_report: bool) -> None:
     ami = scene.bake()
-    scene.mark(ami.id, status)
+    scene.mark(ami.id, AmiStatus.DISABLED)
     if not has_report:
         scene.remove_reports()
     error = failure_of(scene)
     assert (error.code, "was withdrawn" in error.message) == ("ami-not-replaced", True)
     other = scene.bake(force=True)
     assert other.name == f"{ami.name}-{RUN.id}"
-    assert scene.amis.get(ami.id).status is status
+    assert scene.amis.get(ami.id).status is AmiStatus.DISABLED
     assert scene.bake().id == other.id
 
 
@@ -166,6 +163,16 @@ def test_ami_that_another_run_removed_meanwhile_is_removed_by_this_one_too(scene
     scene.amis.deregister(left.id)
     execute(plan, scene.ports, RUN)
     assert scene.bake().id != left.id
+
+
+def test_copy_that_somebody_made_by_hand_keeps_the_name_and_another_is_baked_beside_it(scene: Scene) -> None:
+    """`CopyImage` keeps the name; the source is another account's."""
+    name = scene.bake().name
+    by_hand = FakeAmis().add(name)
+    scene.amis.deregister(by_hand.id)
+    copy = scene.amis.copy_from("us-west-2", replace(by_hand, id=AmiId("ami-0foreign")), tags={})
+    baked = scene.bake()
+    assert (baked.name, scene.amis.get(copy).name) == (f"{name}-{RUN.id}", name)
 
 
 def test_name_of_an_ami_that_is_still_shown_as_deregistered_is_free(scene: Scene) -> None:

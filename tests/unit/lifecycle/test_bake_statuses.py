@@ -48,7 +48,6 @@ def test_ami_of_a_newer_version_is_told_as_what_it_is_and_never_demoted(scene: S
         (AmiStatus.CANDIDATE, AmiStatus.PROMOTED),
         (AmiStatus.DISABLED, AmiStatus.CANDIDATE),
         (AmiStatus.DISABLED, AmiStatus.VERIFIED),
-        (AmiStatus.DEREGISTERED, AmiStatus.CANDIDATE),
     ],
 )
 def test_status_is_not_set_where_the_life_of_an_ami_does_not_lead(

@@ -133,10 +133,9 @@ def test_use_that_comes_between_plan_and_step_stops_it(scene: Scene, ami: AmiRec
     assert scene.amis.get(ami.id).state is AmiState.AVAILABLE
 
 
-@pytest.mark.parametrize("status", [AmiStatus.PROMOTED, AmiStatus.DEREGISTERED])
-def test_status_decides_who_may_be_disabled(scene: Scene, ami: AmiRecord, status: AmiStatus) -> None:
-    scene.mark(ami.id, status)
-    assert code_of(scene, ami) == ("ami-in-use" if status is AmiStatus.PROMOTED else "ami-status-refused")
+def test_promoted_ami_is_not_disabled(scene: Scene, ami: AmiRecord) -> None:
+    scene.mark(ami.id, AmiStatus.PROMOTED)
+    assert code_of(scene, ami) == "ami-in-use"
 
 
 def test_force_withdraws_from_a_release_and_says_who_feels_it(scene: Scene, ami: AmiRecord) -> None:
@@ -152,12 +151,10 @@ def test_force_withdraws_from_a_release_and_says_who_feels_it(scene: Scene, ami:
     assert scene.amis.get(ami.id).status is AmiStatus.DISABLED
 
 
-def test_force_takes_a_status_of_another_version_and_refuses_a_deregistered_ami(scene: Scene, ami: AmiRecord) -> None:
+def test_force_takes_a_status_of_another_version(scene: Scene, ami: AmiRecord) -> None:
     scene.mark(ami.id, "signed")
     assert code_of(scene, ami) == "ami-status-unknown"
     disable(scene, ami, force=True)
-    scene.mark(ami.id, AmiStatus.DEREGISTERED)
-    assert code_of(scene, ami, force=True) == "ami-status-refused"
 
 
 class UnreadableStack(FakeStack):
@@ -259,10 +256,3 @@ def test_way_back_that_was_killed_is_gone_on_with(scene: Scene, ami: AmiRecord, 
     execute(replace(plan, steps=plan.steps[:steps]), scene.ports, RUN)
     enable(scene, ami)
     assert scene.amis.get(ami.id).status is AmiStatus.VERIFIED
-
-
-def test_deregistered_ami_does_not_come_back(scene: Scene, ami: AmiRecord) -> None:
-    scene.mark(ami.id, AmiStatus.DEREGISTERED)
-    with pytest.raises(CapctlError) as failed:
-        enable(scene, ami)
-    assert failed.value.code == "ami-status-refused"

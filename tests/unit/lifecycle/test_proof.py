@@ -265,7 +265,6 @@ def test_verify_fails_as_long_as_the_last_finding_stands(scene: Scene) -> None:
         ("disabled", "disabled", "", "--undo`"),
         ("verified", "disabled", "", "--undo`"),
         ("verified", "failed", "", "`capctl ami ls --status verified`"),
-        ("deregistered", "available", "", "`capctl ami ls --status verified`"),
     ],
 )
 def test_refusal_of_an_unproven_ami_names_what_proves_it(
