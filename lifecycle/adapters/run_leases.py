@@ -62,15 +62,14 @@ def held(target: Target, run_id: str, *, until: str) -> Iterator[Lease]:
     path.parent.mkdir(parents=True, exist_ok=True)
     left = path.read_text().splitlines() if path.exists() else []
     # It gets its name once it is locked: a sweep that saw it before would take the run for dead.
-    descriptor, unnamed = tempfile.mkstemp(dir=path.parent, prefix=_UNNAMED)
+    descriptor, unnamed = _locked_file(path.parent)
     with os.fdopen(descriptor, "w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
         begun = datetime.now(UTC).isoformat(timespec="seconds")
         file.write(json.dumps({"target": target.name, "started": begun, "until": until}) + "\n")
         lease = Lease(file)
         lease.process(os.getpid())
         lease.name(line for line in left if not line.startswith("{"))
-        Path(unnamed).rename(path)
+        unnamed.rename(path)
         try:
             yield lease
             lease.leaves_nothing = True
@@ -86,6 +85,7 @@ class RunLeases:
         self._target = target
 
     def known(self) -> tuple[KnownRun, ...]:
+        _remove_unnamed(_folder(self._target))
         paths = sorted(_folder(self._target).glob("*"))
         found = (self._read(path) for path in paths if not path.name.startswith(_UNNAMED))
         return tuple(run for run in found if run)
@@ -144,6 +144,24 @@ class RunLeases:
 
 def _folder(target: Target) -> Path:
     return target.folder / ".capctl" / "runs"
+
+
+def _locked_file(folder: Path) -> tuple[int, Path]:
+    """A new file without a run's name, and the lock on it."""
+    while True:
+        descriptor, path = tempfile.mkstemp(dir=folder, prefix=_UNNAMED)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if Path(path).exists():
+            return descriptor, Path(path)
+        os.close(descriptor)  # somebody took it for abandoned, before it was locked
+
+
+def _remove_unnamed(folder: Path) -> None:
+    """What a run left that was killed before its lease got its name: it tells nothing, and nobody else removes it."""
+    for path in folder.glob(f"{_UNNAMED}*"):
+        with suppress(FileNotFoundError), path.open() as file:
+            if _is_lockable(file):
+                path.unlink(missing_ok=True)
 
 
 def _is_held(path: Path) -> bool:

@@ -39,7 +39,7 @@ def _fill() -> None:
 
     ec2: Any = ec2_backends[ACCOUNT][REGION]
     ssm: Any = ssm_backends[ACCOUNT][REGION]
-    tags = {"capctl:project": PROJECT, "capctl:status": "verified"}
+    tags = {"capctl:project": PROJECT, "capctl:status": "verified", "capctl:run": "20250101-000000-c0ffee"}
     volume = ec2.create_volume(size=30, zone_name=f"{REGION}a")
     amis = []
     for number in range(AMIS):

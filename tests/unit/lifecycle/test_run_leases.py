@@ -127,6 +127,14 @@ def test_lease_is_held_before_it_has_its_name(target: Target, monkeypatch: pytes
     assert seen == [[], [True]]
 
 
+def test_lease_of_a_run_that_was_killed_before_it_had_its_name_is_removed(target: Target) -> None:
+    folder = target.folder / ".capctl" / "runs"
+    folder.mkdir(parents=True)
+    (folder / ".abandoned").touch()
+    assert RunLeases(target).known() == ()
+    assert list(folder.iterdir()) == []
+
+
 def test_what_an_earlier_attempt_of_the_run_left_stays_known(target: Target) -> None:
     fail(target, "r1")
     with held(target, "r1", until=UNTIL) as lease:
