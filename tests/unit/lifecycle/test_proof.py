@@ -242,15 +242,42 @@ def test_bake_takes_an_ami_that_failed_only_after_it_booted(scene: Scene) -> Non
     assert (found.id, found.status, found.tags[Tag.VERIFIED][:5]) == (ami.id, AmiStatus.VERIFIED, "boot ")
 
 
+def hint_of(scene: Scene, ami: AmiRecord) -> str:
+    rejection = ami_rejection(verify_ami(scene.ports, scene.target, scene.amis, ami.id))
+    assert rejection is not None
+    return rejection.hint
+
+
+@pytest.mark.parametrize(
+    ("disorder", "remedy"),
+    [
+        (lose_the_report, "`evidence/`"),
+        (allow_less, "`models.budget_bytes`, or leave files out with `models.exclude`"),
+        (lambda scene, ami: scene.amis.change(ami.id, state=AmiState.DISABLED), "`capctl ami disable {id} --undo`"),
+        (lambda scene, ami: scene.amis.untag(ami.id, [Tag.RECIPE.value]), "`capctl ami bake --force`"),
+        (
+            lambda scene, ami: scene.amis.tag(ami.id, {Tag.MODEL_SET.value: digest_of(b"x")}),
+            "`capctl ami bake --force`",
+        ),
+        (lambda scene, ami: scene.amis.untag(ami.id, [Tag.STATUS.value]), "what capctl did not bake"),
+    ],
+    ids=["no-report", "budget", "disabled", "no-recipe", "wrong", "not-baked"],
+)
+def test_hint_of_a_verification_names_what_mends_it(
+    scene: Scene, disorder: Callable[[Scene, AmiRecord], None], remedy: str
+) -> None:
+    ami = scene.bake()
+    disorder(scene, ami)
+    assert remedy.replace("{id}", ami.id) in hint_of(scene, ami)
+
+
 def test_verify_fails_as_long_as_the_last_finding_stands(scene: Scene) -> None:
     ami = scene.bake()
     booted(scene, ami, is_damaged=True)
     ports, target = scene.ports, scene.target
     report = verify_ami(ports, target, scene.amis, ami.id)
     assert [check.name for check in report.failed] == ["last finding"]
-    rejection = ami_rejection(report)
-    assert rejection is not None
-    assert rejection.hint == scene.amis.get(ami.id).way_to_proof()
+    assert hint_of(scene, ami) == scene.amis.get(ami.id).way_to_proof()
     booted(scene, ami, is_damaged=False)
     assert ami_rejection(verify_ami(ports, target, scene.amis, ami.id)) is None
     assert scene.amis.get(ami.id).is_proven
