@@ -349,6 +349,11 @@ class AmiRecord:
             f"{status if self.state in {AmiState.AVAILABLE, status} else f'`{self.state}` and {status}'}{failed}{lacks}"
         )
 
+    def way_from_failure(self) -> str:
+        """What to do for one whose content was found wrong, as a hint."""
+        again = f"`capctl ami verify {self.id} --boot` if the fault was not the AMI's"
+        return f"Run `capctl ami bake --force` for another one, or {again}"
+
     def way_to_proof(self, level: Level = Level.PAYLOAD) -> str:
         """What to do for one that is not proven by `level`, as a hint."""
         if self._lacks(level):
@@ -358,8 +363,7 @@ class AmiRecord:
         if self.status is AmiStatus.DISABLED or self.state is AmiState.DISABLED:
             return f"Run `capctl ami disable {self.id} --undo`, which enables and verifies it, or take another AMI"
         if self.has_failed:
-            again = f"`capctl ami verify {self.id} --boot` if the fault was not the AMI's"
-            return f"Run `capctl ami bake --force` for another one, or {again}"
+            return self.way_from_failure()
         if self.state in {AmiState.PENDING, AmiState.AVAILABLE} and self.status is AmiStatus.CANDIDATE:
             return f"Run `capctl ami verify {self.id} --boot`, or `capctl ami bake`, which verifies the AMI of the locked models"
         return "Pick one from `capctl ami ls --status verified`"

@@ -105,12 +105,12 @@ def require_taken(channel: Channel, ami: AmiRecord, level: Level = Level.PAYLOAD
     if ami.is_proven_by(level):
         raise CapctlError(
             "ami-not-smoked",
-            f"{found}, and channel `{channel}` takes AMIs on which a smoke job has passed",
+            f"{found}; channel `{channel}` takes AMIs on which a smoke job has passed",
             hint=f"Run `capctl deploy --ami {ami.id}`, or `capctl smoke` if a release has it",
         )
     raise CapctlError(
         "ami-not-verified",
-        f"{found}, and channel `{channel}` needs at least a verified one",
+        f"{found}; channel `{channel}` needs at least a verified one",
         hint=ami.way_to_proof(level),
     )
 

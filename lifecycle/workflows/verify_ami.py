@@ -244,8 +244,10 @@ def _rejection(report: AmiReport) -> CapctlError:
 
 
 def _way_out(report: AmiReport) -> str:
-    if report.ami.status is None or report.is_found_wrong:
+    if report.ami.status is None:
         return report.ami.way_to_proof()
+    if report.is_found_wrong:
+        return report.ami.way_from_failure()
     # A bake takes a proven one as it is, and goes on with one whose reports are in order.
     another = f"Run `capctl ami bake{' --force' if report.ami.is_proven else ''}` for an AMI that passes"
     return next((check.hint for check in report.failed if check.hint), another)

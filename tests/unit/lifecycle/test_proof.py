@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -12,8 +11,7 @@ import pytest
 from lifecycle.domain.ami import AmiId, AmiRecord, AmiState, AmiStatus, Grant, SnapshotRecord, Tag
 from lifecycle.domain.channel import CANDIDATE, Channel, takes
 from lifecycle.domain.digest import digest_of
-from lifecycle.domain.proof import Finding, Level, combined, parse_finding
-from lifecycle.domain.run import Run
+from lifecycle.domain.proof import Level
 from lifecycle.errors import CapctlError, Denied, Inconclusive
 from lifecycle.workflows.bake import bake
 from lifecycle.workflows.bake_steps import ProveAmi
@@ -22,42 +20,18 @@ from lifecycle.workflows.disable_ami import plan_disable, plan_enable
 from lifecycle.workflows.execute import execute
 from lifecycle.workflows.promote_ami import plan_channel_rollback, plan_promote
 from lifecycle.workflows.share_ami import plan_share
-from lifecycle.workflows.verify_ami import AmiReport, ami_rejection, verify_ami, verify_by_boot
 from tests.failures import code_of
 from tests.fakes.bakes import Scene, names_of
 from tests.fakes.runs import RUN
+from tests.unit.lifecycle.proof_parts import ask_for_boots, booted, next_run
 
-AT, LATER = "2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"
+AT = "2026-01-01T00:00:00Z"
 STABLE = Channel("stable")
 
 
 @pytest.fixture
 def scene(tmp_path: Path) -> Scene:
     return Scene(tmp_path)
-
-
-def next_run(scene: Scene) -> Run:
-    """A run whose instance is a new one."""
-    return replace(RUN, id=f"20260101-{len(scene.ports.instances.requests):06d}-fedcba")
-
-
-def booted(scene: Scene, ami: AmiRecord, *, is_damaged: bool) -> AmiReport:
-    def damage(found: dict[str, list[dict[str, str]]]) -> None:
-        if is_damaged:
-            found["files"][0].update(sha256="0" * 64)
-
-    scene.ports.instances.damage = damage
-    scene.ports.clock.sleep(60)
-    run = next_run(scene)
-    carry_out = partial(execute, ports=scene.ports, run=run)
-    report = verify_by_boot(scene.ports, scene.target, run, ami.id, carry_out=carry_out)
-    assert report is not None
-    return report
-
-
-def ask_for_boots(scene: Scene) -> None:
-    settings = scene.target.settings
-    scene.target = replace(scene.target, settings=replace(settings, ami=replace(settings.ami, verify_boot=True)))
 
 
 def disable(scene: Scene, ami: AmiRecord) -> None:
@@ -90,52 +64,6 @@ def test_wrong_payload_takes_the_status_back_without_a_boot_and_says_so(scene: S
     assert (found.status, found.tags[Tag.VERIFIED][:15]) == (AmiStatus.CANDIDATE, "failed payload ")
     assert scene.ports.instances.requests == []
     assert not any("boot" in entry.step for entry in scene.ports.journal.entries())
-
-
-def lose_the_report(scene: Scene, _: AmiRecord) -> None:
-    scene.remove_reports()
-
-
-def allow_less(scene: Scene, _: AmiRecord) -> None:
-    settings = scene.target.settings
-    scene.target = replace(scene.target, settings=replace(settings, models=replace(settings.models, budget_bytes=1)))
-
-
-def change_the_report(scene: Scene, _: AmiRecord) -> None:
-    for uri in scene.reports():
-        scene.objects.write(uri, scene.objects.stored[uri][0].replace(b"age.onnx", b"AGE.onnx"))
-
-
-def lose_a_snapshot(scene: Scene, ami: AmiRecord) -> None:
-    scene.amis.snapshot_states[ami.snapshot_ids[0]] = None
-
-
-@pytest.mark.parametrize(
-    "disorder",
-    [
-        lose_the_report,
-        change_the_report,
-        allow_less,
-        lose_a_snapshot,
-        lambda scene, ami: scene.amis.untag(ami.id, [Tag.MODEL_SET.value]),
-        lambda scene, ami: scene.amis.untag(ami.id, [Tag.RECIPE.value]),
-        lambda scene, ami: scene.amis.change(ami.id, state=AmiState.DISABLED),
-    ],
-    ids=["no-report", "other-report", "budget", "snapshot", "no-set", "no-recipe", "disabled"],
-)
-@pytest.mark.parametrize("status", [AmiStatus.SMOKE_PASSED, AmiStatus.PROMOTED])
-def test_what_is_not_in_order_fails_and_says_nothing_of_the_content(
-    scene: Scene, disorder: Callable[[Scene, AmiRecord], None], status: AmiStatus
-) -> None:
-    ami = scene.bake()
-    scene.mark(ami.id, status)
-    disorder(scene, ami)
-    before, journal = scene.amis.get(ami.id), scene.ports.journal.entries()
-    assert ami_rejection(booted(scene, ami, is_damaged=False))
-    prove = ProveAmi(ports=scene.ports, target=scene.target, run=RUN, amis=scene.amis, name=ami.name, level=Level.BOOT)
-    assert code_of(prove.apply) == "ami-not-verified"
-    assert scene.amis.get(ami.id) == before
-    assert (scene.ports.instances.requests, scene.ports.journal.entries()) == ([], journal)
 
 
 def test_one_early_answer_takes_no_status_away(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -242,20 +170,6 @@ def test_bake_takes_an_ami_that_failed_only_after_it_booted(scene: Scene) -> Non
     assert (found.id, found.status, found.tags[Tag.VERIFIED][:5]) == (ami.id, AmiStatus.VERIFIED, "boot ")
 
 
-def test_verify_fails_as_long_as_the_last_finding_stands(scene: Scene) -> None:
-    ami = scene.bake()
-    booted(scene, ami, is_damaged=True)
-    ports, target = scene.ports, scene.target
-    report = verify_ami(ports, target, scene.amis, ami.id)
-    assert [check.name for check in report.failed] == ["last finding"]
-    rejection = ami_rejection(report)
-    assert rejection is not None
-    assert rejection.hint == scene.amis.get(ami.id).way_to_proof()
-    booted(scene, ami, is_damaged=False)
-    assert ami_rejection(verify_ami(ports, target, scene.amis, ami.id)) is None
-    assert scene.amis.get(ami.id).is_proven
-
-
 @pytest.mark.parametrize(
     ("status", "state", "verified", "remedy"),
     [
@@ -354,45 +268,6 @@ def test_way_back_proves_at_the_level_of_the_configuration(scene: Scene) -> None
     ask_for_boots(scene)
     enable(scene, ami)
     assert scene.amis.get(ami.id).is_proven_by(Level.BOOT)
-
-
-def finding(level: Level, *, failed: bool = False, at: str = AT) -> Finding:
-    return Finding(level=level, is_failure=failed, at=at)
-
-
-@pytest.mark.parametrize("failed", [False, True])
-@pytest.mark.parametrize("level", Level)
-def test_finding_is_read_as_it_was_written(level: Level, *, failed: bool) -> None:
-    assert parse_finding(str(finding(level, failed=failed))) == finding(level, failed=failed)
-
-
-@pytest.mark.parametrize(("text", "is_failure"), [("", None), ("signed 2027", None), (f"failed {AT}", True)])
-def test_failure_that_tells_no_level_is_one_and_other_words_are_none(text: str, is_failure: bool | None) -> None:
-    found = parse_finding(text)
-    assert (found and found.is_failure) == is_failure
-
-
-@pytest.mark.parametrize(
-    ("last", "new", "stands"),
-    [
-        (None, finding(Level.PAYLOAD), finding(Level.PAYLOAD)),
-        (finding(Level.PAYLOAD, failed=True), finding(Level.PAYLOAD, at=LATER), finding(Level.PAYLOAD, at=LATER)),
-        (finding(Level.BOOT, failed=True), finding(Level.PAYLOAD, at=LATER), finding(Level.BOOT, failed=True)),
-        (
-            finding(Level.BOOT, failed=True),
-            finding(Level.PAYLOAD, failed=True, at=LATER),
-            finding(Level.BOOT, failed=True, at=LATER),
-        ),
-        (finding(Level.BOOT), finding(Level.PAYLOAD, at=LATER), finding(Level.BOOT)),
-        (
-            finding(Level.BOOT),
-            finding(Level.PAYLOAD, failed=True, at=LATER),
-            finding(Level.PAYLOAD, failed=True, at=LATER),
-        ),
-    ],
-)
-def test_failure_is_lifted_by_a_proof_of_its_level_only(last: Finding | None, new: Finding, stands: Finding) -> None:
-    assert combined(last, new) == stands
 
 
 def test_candidate_that_passes_every_level_is_verified(scene: Scene) -> None:
