@@ -43,6 +43,7 @@ def ami_details(found: AmiDetails) -> str:
         ("name", ami.name),
         ("status", ami.status or "not baked by capctl"),
         ("state", f"{ami.state}: {ami.state_reason}" if ami.state_reason else ami.state),
+        *_withdrawal(ami),
         ("used by", _users(found.listed.uses, found.unread)),
         ("shared with", _grants(found.grants)),
         ("last launched", time_text(ami.last_launched)),
@@ -71,6 +72,12 @@ def ami_details(found: AmiDetails) -> str:
 def _status(ami: AmiRecord) -> str:
     status = str(ami.status or "-")
     return status if ami.state is AmiState.AVAILABLE else f"{status}, {ami.state}"
+
+
+def _withdrawal(ami: AmiRecord) -> tuple[tuple[str, str], ...]:
+    """Since when it is withdrawn, by whom and why; nothing for any other."""
+    at, by = ami.tags.get(Tag.DISABLED_AT, ""), ami.tags.get(Tag.DISABLED_BY)
+    return (("disabled", f"since {time_text(at)}{f', by {by}' if by else ''}"),) if at else ()
 
 
 def _users(uses: tuple[Use, ...], unread: tuple[Unread, ...]) -> str:

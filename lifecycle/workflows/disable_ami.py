@@ -28,6 +28,7 @@ class WithdrawAmi:
 
     ports: Ports
     target: Target
+    run: Run
     ami: AmiRecord
     is_forced: bool
     shared: tuple[str, ...] = ()
@@ -40,7 +41,7 @@ class WithdrawAmi:
     def apply(self) -> Withdrawal:
         if not self.is_forced:
             _require_unused(self.ports, self.target, self.ami)
-        return withdraw(self.ports, self.target, self.ami.id)
+        return withdraw(self.ports, self.target, self.ami.id, by=self.run.user, reason=self.run.reason)
 
     def verify(self, result: Withdrawal) -> None:
         require_withdrawn(self.ports.amis, self.ami.id, result)
@@ -84,7 +85,7 @@ class MakeCandidate:
         return f"tag {self.ami.name} as {AmiStatus.CANDIDATE} again"
 
     def apply(self) -> AmiStatus:
-        self.amis.untag(self.ami.id, [Tag.DISABLED_AT.value])
+        self.amis.untag(self.ami.id, [Tag.DISABLED_AT.value, Tag.DISABLED_BY.value])
         self.amis.tag(self.ami.id, {Tag.STATUS.value: AmiStatus.CANDIDATE.value})
         return AmiStatus.CANDIDATE
 
@@ -92,7 +93,7 @@ class MakeCandidate:
         require_tags(ami_named(self.amis, self.ami.name), {Tag.STATUS.value: result.value})
 
 
-def plan_disable(ports: Ports, target: Target, ami_id: AmiId, *, force: bool) -> Plan:
+def plan_disable(ports: Ports, target: Target, run: Run, ami_id: AmiId, *, force: bool) -> Plan:
     """Withdraw the AMI, or nothing when that is done.
 
     Raises `CapctlError("ami-status-refused")` when the AMI's life does not lead there, `CapctlError("ami-in-use")`, and
@@ -103,7 +104,7 @@ def plan_disable(ports: Ports, target: Target, ami_id: AmiId, *, force: bool) ->
     title = f"disable {ami_id}"
     shared = () if ami.state.is_dead else told_grants(grants_on(ports.amis, ami))
     if ami.withdrawn_since and ami.status is AmiStatus.DISABLED and not shared:
-        return Plan(title=title, because=f"it is disabled since {ami.tags[Tag.DISABLED_AT]}")
+        return Plan(title=title, because=_since(ami))
     if ami.status is AmiStatus.DEREGISTERED:
         raise status_refused(ami, AmiStatus.DISABLED)
     if force:
@@ -115,7 +116,7 @@ def plan_disable(ports: Ports, target: Target, ami_id: AmiId, *, force: bool) ->
     return Plan(
         title=title,
         because=because,
-        steps=(WithdrawAmi(ports=ports, target=target, ami=ami, is_forced=force, shared=shared),),
+        steps=(WithdrawAmi(ports=ports, target=target, run=run, ami=ami, is_forced=force, shared=shared),),
     )
 
 
@@ -138,6 +139,11 @@ def plan_enable(ports: Ports, target: Target, run: Run, ami_id: AmiId) -> Plan:
     if status is AmiStatus.CANDIDATE:
         return Plan(title=title, because="it is enabled, and not proven", steps=(prove,))
     return Plan(title=title, because=f"it is `{ami.state}` and {status or 'not tagged'}, not disabled")
+
+
+def _since(ami: AmiRecord) -> str:
+    by = ami.tags.get(Tag.DISABLED_BY)
+    return f"it is disabled since {ami.tags[Tag.DISABLED_AT]}{f', by {by}' if by else ''}"
 
 
 def _require_unused(ports: Ports, target: Target, ami: AmiRecord) -> None:

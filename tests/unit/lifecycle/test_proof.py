@@ -58,7 +58,7 @@ def ask_for_boots(scene: Scene) -> None:
 
 
 def disable(scene: Scene, ami: AmiRecord) -> None:
-    execute(plan_disable(scene.ports, scene.target, ami.id, force=True), scene.ports, RUN)
+    execute(plan_disable(scene.ports, scene.target, RUN, ami.id, force=True), scene.ports, RUN)
 
 
 def enable(scene: Scene, ami: AmiRecord) -> None:
