@@ -72,8 +72,7 @@ def bake(invocation: Invocation, force: bool, from_status: str, dry_run: bool) -
 @command.command("ls")
 @click.option(
     "--status",
-    # What is deregistered is not listed any more.
-    type=click.Choice([status.value for status in AmiStatus if status is not AmiStatus.DEREGISTERED]),
+    type=click.Choice([status.value for status in AmiStatus]),
     help="Only AMIs of this status.",
 )
 @pass_invocation

@@ -32,7 +32,7 @@ def command(invocation: Invocation, ami: str, undo: bool, force: bool, dry_run: 
         plan = (
             plan_enable(app, app.target, invocation.run, ami_id)
             if undo
-            else plan_disable(app, app.target, ami_id, force=force)
+            else plan_disable(app, app.target, invocation.run, ami_id, force=force)
         )
     if done := invocation.execute(plan, dry_run=dry_run, ask=not undo):
         found, withdrawal = app.amis.get(ami_id), done.find(WithdrawAmi)

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 
 def ami(found: AmiDetails) -> Document:
-    """An AMI; what only an AMI that capctl baked has is `null` on others. `files` are `null` without a readable report of its instance.
+    """An AMI; what only an AMI that capctl baked has is `null` on others, as are `disabled_at` and
+    `disabled_by` unless it is withdrawn. `files` are `null` without a readable report of its instance.
 
     `monthly_usd` is an upper bound where EC2 does not tell what was written to the snapshots, and `null` where they are not ours.
     `uses` are everything of the account that names it; where something is `unread` there may be more. `shared_with` is as in
@@ -113,6 +114,8 @@ def _record(record: AmiRecord) -> Document:
         "imds_v2": record.imds_v2,
         "protected": record.is_protected,
         "deprecated_at": utc(record.deprecated_at) or None,
+        "disabled_at": utc(record.tags.get(Tag.DISABLED_AT, "")) or None,
+        "disabled_by": record.tags.get(Tag.DISABLED_BY),
         "last_launched": utc(record.last_launched) or None,
         "bake_digest": record.tags.get(Tag.BAKE_DIGEST),
         "model_set": record.tags.get(Tag.MODEL_SET),
@@ -133,8 +136,9 @@ def ami_deprecation(record: AmiRecord, *, changed: bool) -> Document:
 
 
 def ami_disable(record: AmiRecord, *, taken_from: Iterable[str] = (), changed: bool) -> Document:
-    """An AMI that was withdrawn, or is back; `disabled_at` is `null` unless it is withdrawn. `taken_from` are the accounts, organisations
-    and units that lost a grant on it or on its snapshots; no command gives them back unasked."""
+    """An AMI that was withdrawn, or is back; `disabled_at` and `disabled_by`, who did it and why, are `null` unless it is withdrawn.
+    `taken_from` are the accounts, organisations and units that lost a grant on it or on its snapshots; no command gives them back
+    unasked."""
     from lifecycle.domain.ami import Tag
 
     return {
@@ -142,6 +146,7 @@ def ami_disable(record: AmiRecord, *, taken_from: Iterable[str] = (), changed: b
         "state": record.state,
         "status": record.status,
         "disabled_at": utc(record.tags.get(Tag.DISABLED_AT, "")) or None,
+        "disabled_by": record.tags.get(Tag.DISABLED_BY),
         "taken_from": list(taken_from),
         "changed": changed,
     }

@@ -44,6 +44,7 @@ def ami_details(found: AmiDetails) -> str:
         ("name", ami.name),
         ("status", _judged(ami) or "not baked by capctl"),
         ("state", f"{ami.state}: {ami.state_reason}" if ami.state_reason else ami.state),
+        *_withdrawal(ami),
         ("used by", _users(found.listed.uses, found.unread)),
         ("shared with", _grants(found.grants)),
         ("last launched", time_text(ami.last_launched)),
@@ -77,6 +78,12 @@ def status_text(ami: AmiRecord) -> str:
 
 def _judged(ami: AmiRecord) -> str:
     return ", ".join(filter(None, (ami.status, "failed" if ami.has_failed else "")))
+
+
+def _withdrawal(ami: AmiRecord) -> tuple[tuple[str, str], ...]:
+    """Since when it is withdrawn, by whom and why; nothing for any other."""
+    at, by = ami.tags.get(Tag.DISABLED_AT, ""), ami.tags.get(Tag.DISABLED_BY)
+    return (("disabled", f"since {time_text(at)}{f', by {by}' if by else ''}"),) if at else ()
 
 
 def _users(uses: tuple[Use, ...], unread: tuple[Unread, ...]) -> str:

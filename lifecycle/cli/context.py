@@ -259,5 +259,5 @@ reason_option = click.option(
     metavar="TEXT",
     expose_value=False,
     callback=_give_reason,
-    help="Why; kept in the journal, and with the pointer or the channel.",
+    help="Why; kept in the journal, and with the pointer, the channel or the disabled AMI.",
 )

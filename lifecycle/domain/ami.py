@@ -101,6 +101,7 @@ class Tag(StrEnum):
     VERIFIED = "capctl:verified"
     COPIED_FROM = "capctl:copied-from"
     DISABLED_AT = "capctl:disabled-at"
+    DISABLED_BY = "capctl:disabled-by"
 
 
 # What every baked AMI carries, also those of earlier versions; a tree without git gives no `Tag.GIT`.

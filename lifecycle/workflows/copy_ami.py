@@ -27,7 +27,7 @@ PERMISSIONS = {"ami copy": (*READ_AMIS, *READ_CHANNEL, "ec2:DescribeSnapshots", 
 
 _REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]")
 # What a copy gets anew, or never: the run, the status, what was proven, and what was done to its source.
-_NOT_COPIED = {Tag.RUN, Tag.RUN_UNTIL, Tag.STATUS, Tag.VERIFIED, Tag.DISABLED_AT}
+_NOT_COPIED = {Tag.RUN, Tag.RUN_UNTIL, Tag.STATUS, Tag.VERIFIED, Tag.DISABLED_AT, Tag.DISABLED_BY}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

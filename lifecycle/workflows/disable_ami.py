@@ -29,6 +29,7 @@ class WithdrawAmi:
 
     ports: Ports
     target: Target
+    run: Run
     ami: AmiRecord
     is_forced: bool
     shared: tuple[str, ...] = ()
@@ -41,7 +42,7 @@ class WithdrawAmi:
     def apply(self) -> Withdrawal:
         if not self.is_forced:
             _require_unused(self.ports, self.target, self.ami)
-        return withdraw(self.ports, self.target, self.ami.id)
+        return withdraw(self.ports, self.target, self.ami.id, by=self.run.user, reason=self.run.reason)
 
     def verify(self, result: Withdrawal) -> None:
         require_withdrawn(self.ports.amis, self.ami.id, result)
@@ -85,7 +86,7 @@ class MakeCandidate:
         return f"tag {self.ami.name} as {AmiStatus.CANDIDATE} again"
 
     def apply(self) -> AmiStatus:
-        self.amis.untag(self.ami.id, [Tag.DISABLED_AT.value])
+        self.amis.untag(self.ami.id, [Tag.DISABLED_AT.value, Tag.DISABLED_BY.value])
         self.amis.tag(self.ami.id, {Tag.STATUS.value: AmiStatus.CANDIDATE.value})
         return AmiStatus.CANDIDATE
 
@@ -93,7 +94,7 @@ class MakeCandidate:
         require_tags(ami_named(self.amis, self.ami.name), {Tag.STATUS.value: result.value})
 
 
-def plan_disable(ports: Ports, target: Target, ami_id: AmiId, *, force: bool) -> Plan:
+def plan_disable(ports: Ports, target: Target, run: Run, ami_id: AmiId, *, force: bool) -> Plan:
     """Withdraw the AMI, or nothing when that is done.
 
     Raises `CapctlError("ami-status-refused")` when the AMI's life does not lead there, `CapctlError("ami-in-use")`, and
@@ -104,7 +105,8 @@ def plan_disable(ports: Ports, target: Target, ami_id: AmiId, *, force: bool) ->
     title = f"disable {ami_id}"
     shared = () if ami.state.is_dead else told_grants(grants_on(ports.amis, ami))
     if (since := ami.withdrawn_since) and ami.status is AmiStatus.DISABLED and not shared:
-        return Plan(title=title, because=f"it is disabled since {moment_text(since)}")
+        by = ami.tags.get(Tag.DISABLED_BY)
+        return Plan(title=title, because=f"it is disabled since {moment_text(since)}{f', by {by}' if by else ''}")
     if force:
         because = f"it is withdrawn from everybody: {_who_feels_it(ports, target, ami)}"
     else:
@@ -114,7 +116,7 @@ def plan_disable(ports: Ports, target: Target, ami_id: AmiId, *, force: bool) ->
     return Plan(
         title=title,
         because=because,
-        steps=(WithdrawAmi(ports=ports, target=target, ami=ami, is_forced=force, shared=shared),),
+        steps=(WithdrawAmi(ports=ports, target=target, run=run, ami=ami, is_forced=force, shared=shared),),
     )
 
 

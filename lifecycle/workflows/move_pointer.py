@@ -51,7 +51,8 @@ class MovePointer:
             reason=self.run.reason,
             promoted=self._promoted(promoted_ids(releases, self.seen)),
         )
-        self.require_ami(release.ami_id)
+        if release.ami_id:  # its record may not say
+            self.require_ami(release.ami_id)
         self.ports.pointers.move(moved, expected_version=version)
         return moved
 

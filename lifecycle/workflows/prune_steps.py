@@ -38,7 +38,7 @@ class DisableAmi:
 
     def apply(self) -> Withdrawal | Kept:
         kept = _kept(self.scan, self.ami, Fate.DISABLE)
-        return kept or withdraw(self.scan.ports, self.scan.target, self.ami.id)
+        return kept or withdraw(self.scan.ports, self.scan.target, self.ami.id, by="capctl ami prune")
 
     def verify(self, result: Withdrawal | Kept) -> None:
         if isinstance(result, Withdrawal):

@@ -38,7 +38,8 @@ def plan_rollback(ports: Ports, run: Run, *, to: str | None) -> Plan:
     if not to:
         _require_earlier(release_id, than=pointer.release_id, among=promoted_ids(releases, pointer))
     require_ami = partial(_require_startable, ports.amis)
-    require_ami(release.ami_id)
+    if release.ami_id:  # its record may not say
+        require_ami(release.ami_id)
     step = MovePointer(
         ports=ports, run=run, release_id=release_id, seen=pointer, require_ami=require_ami, is_rollback=True
     )
@@ -52,12 +53,9 @@ def plan_rollback(ports: Ports, run: Run, *, to: str | None) -> Plan:
 
 
 def _require_startable(amis: Amis, ami_id: AmiId) -> None:
-    """Raise `CapctlError("ami-not-startable")` unless Batch can start hosts from the AMI; nothing else of it counts in an emergency.
-
-    An empty id is that of a release whose record does not say.
-    """
-    ami = find_ami(amis, ami_id) if ami_id else None
-    if ami_id and (ami is None or ami.is_off):
+    """Raise `CapctlError("ami-not-startable")` unless Batch can start hosts from the AMI; nothing else of it counts in an emergency."""
+    ami = find_ami(amis, ami_id)
+    if ami is None or ami.is_off:
         another = "name another release with `capctl rollback --to …`, `capctl status` lists them"
         enable = f"run `capctl ami disable {ami_id} --undo`, or " if ami and ami.state is AmiState.DISABLED else ""
         hint = f"{enable}{another}"

@@ -22,6 +22,7 @@ WITHDRAW = (
     "ec2:DisableImage",
     "ec2:ModifySnapshotAttribute",
 )
+_TAG_CHARACTERS = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,23 +36,26 @@ class Withdrawal:
         return f"{AmiStatus.DISABLED}; taken from {', '.join(self.taken)}" if self.taken else AmiStatus.DISABLED
 
 
-def withdraw(ports: Ports, target: Target, ami_id: AmiId) -> Withdrawal:
-    """Let nobody start instances of the AMI, take its grants and those of its snapshots away, and tag both with when that was.
+def withdraw(ports: Ports, target: Target, ami_id: AmiId, *, by: str, reason: str = "") -> Withdrawal:
+    """Let nobody start instances of the AMI, take its grants and those of its snapshots away, and tag both with when that was, by whom
+    and why.
 
-    One that was off and withdrawn when this began keeps the moment that it tells. Any other loses it before it is disabled and gets the
-    present one afterwards: killed in between, it tells none, and the next run gives it one.
+    One that was off and withdrawn when this began keeps the moment that it tells, and who it was. Any other loses them before it is
+    disabled and gets the present ones afterwards: killed in between, it tells none, and the next run gives it one.
     """
     before, taken = ports.amis.get(ami_id), frozenset[Grant]()
     if not before.withdrawn_since:
-        ports.amis.untag(ami_id, [Tag.DISABLED_AT.value])
+        ports.amis.untag(ami_id, [Tag.DISABLED_AT.value, Tag.DISABLED_BY.value])
     # EC2 disables only what works; from an AMI that it gave up nothing can be started anyway.
     if not before.state.is_dead:
         taken = grants_on(ports.amis, before)
         ports.amis.disable(ami_id)
+    who = before.tags.get(Tag.DISABLED_BY, "") if before.withdrawn_since else ""
     since = before.tags[Tag.DISABLED_AT] if before.withdrawn_since else iso_text(ports.clock.now())
     tags = {
         Tag.STATUS.value: AmiStatus.DISABLED.value,
         Tag.DISABLED_AT.value: since,
+        Tag.DISABLED_BY.value: who or _tag_text(f"{by}: {reason}" if reason else by),
         # Its snapshots need it too: by it a prune finds them, should they outlive the AMI.
         Tag.PROJECT.value: target.project,
     }
@@ -75,6 +79,12 @@ def require_withdrawn(amis: Amis, ami_id: AmiId, withdrawal: Withdrawal) -> None
 def told_grants(grants: Iterable[Grant]) -> tuple[str, ...]:
     """Whom they are for, in the order of the alphabet."""
     return tuple(sorted(map(str, grants)))
+
+
+def _tag_text(text: str) -> str:
+    """On one line, and no longer than EC2 takes the value of a tag."""
+    line = "".join(letter if letter.isprintable() else " " for letter in text)
+    return line if len(line) <= _TAG_CHARACTERS else f"{line[: _TAG_CHARACTERS - 1]}…"
 
 
 def _not_disabled(ami_id: AmiId, what: str) -> CapctlError:

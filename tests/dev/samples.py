@@ -96,7 +96,12 @@ _AFTER = replace(
 _WITHDRAWN = replace(
     _AMI,
     state=AmiState.DISABLED,
-    tags=_AMI.tags | {Tag.STATUS: AmiStatus.DISABLED, Tag.DISABLED_AT: "2026-11-21T15:07:02Z"},
+    tags=_AMI.tags
+    | {
+        Tag.STATUS: AmiStatus.DISABLED,
+        Tag.DISABLED_AT: "2026-11-21T15:07:02Z",
+        Tag.DISABLED_BY: "ada: a track is lost",
+    },
 )
 _CHANNEL = ChannelState(
     entry=ChannelEntry(

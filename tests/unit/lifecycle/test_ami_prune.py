@@ -122,7 +122,7 @@ def test_run_that_was_killed_between_disabling_and_tagging_is_finished(scene: Sc
 
 def test_ami_that_was_withdrawn_by_hand_keeps_its_moment(scene: Scene) -> None:
     ami = scene.ami()
-    execute(plan_disable(scene.ports, scene.target, ami.id, force=False), scene.ports, RUN)
+    execute(plan_disable(scene.ports, scene.target, RUN, ami.id, force=False), scene.ports, RUN)
     told = scene.ports.amis.get(ami.id).tags[Tag.DISABLED_AT]
     scene.ports.clock.sleep(3600)
     assert scene.prune().results == ()

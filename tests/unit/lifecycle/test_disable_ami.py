@@ -42,7 +42,7 @@ def ami(scene: Scene) -> AmiRecord:
 
 
 def disable(scene: Scene, ami: AmiRecord, *, force: bool = False) -> Plan:
-    plan = plan_disable(scene.ports, scene.target, ami.id, force=force)
+    plan = plan_disable(scene.ports, scene.target, RUN, ami.id, force=force)
     execute(plan, scene.ports, RUN)
     return plan
 
@@ -74,6 +74,19 @@ def test_disabled_ami_says_since_when_and_is_shared_with_nobody(scene: Scene, am
     assert found.tags[Tag.DISABLED_AT] == "2026-01-01T00:00:00Z"
     assert scene.amis.grants(ami.id) == frozenset()
     assert set(scene.amis.snapshot_grants(ami.snapshot_ids).values()) == {frozenset()}
+
+
+def test_disabled_ami_says_who_did_it_and_why_until_it_is_back(scene: Scene, ami: AmiRecord) -> None:
+    run = replace(RUN, user="ada", reason="a track\nis lost" + "!" * 300)
+    execute(plan_disable(scene.ports, scene.target, run, ami.id, force=True), scene.ports, run)
+    told = scene.amis.get(ami.id).tags[Tag.DISABLED_BY]
+    assert (told[:20], told[-1], len(told)) == ("ada: a track is lost", "…", 256)
+    scene.amis.change_grants(ami.id, add=[OTHER])
+    disable(scene, ami)
+    assert scene.amis.get(ami.id).tags[Tag.DISABLED_BY] == told
+    assert plan_disable(scene.ports, scene.target, RUN, ami.id, force=False).because.endswith(f", by {told}")
+    enable(scene, ami)
+    assert Tag.DISABLED_BY not in scene.amis.get(ami.id).tags
 
 
 def test_who_loses_a_grant_is_told_before_and_recorded_after(scene: Scene, ami: AmiRecord) -> None:
@@ -125,7 +138,7 @@ def test_ami_that_anything_uses_is_not_disabled(scene: Scene, ami: AmiRecord, by
 
 
 def test_use_that_comes_between_plan_and_step_stops_it(scene: Scene, ami: AmiRecord) -> None:
-    plan = plan_disable(scene.ports, scene.target, ami.id, force=False)
+    plan = plan_disable(scene.ports, scene.target, RUN, ami.id, force=False)
     use(scene, ami)
     with pytest.raises(CapctlError) as failed:
         execute(plan, scene.ports, RUN)
@@ -202,7 +215,7 @@ def test_disable_that_failed_halfway_tells_no_moment_from_before(
     scene.ports.clock.sleep(10 * 86_400)
     ports = cast("Ports", Broken(scene.ports, "amis", at=at, is_lost=is_lost))
     with suppress(CapctlError):
-        execute(plan_disable(ports, scene.target, ami.id, force=False), ports, RUN)
+        execute(plan_disable(ports, scene.target, RUN, ami.id, force=False), ports, RUN)
     found = scene.amis.get(ami.id)
     assert found.state is AmiState.AVAILABLE or found.tags.get(Tag.DISABLED_AT) in {None, "2026-01-11T00:00:00Z"}
     disable(scene, ami)

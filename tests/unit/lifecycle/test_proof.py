@@ -35,7 +35,7 @@ def scene(tmp_path: Path) -> Scene:
 
 
 def disable(scene: Scene, ami: AmiRecord) -> None:
-    execute(plan_disable(scene.ports, scene.target, ami.id, force=True), scene.ports, RUN)
+    execute(plan_disable(scene.ports, scene.target, RUN, ami.id, force=True), scene.ports, RUN)
 
 
 def enable(scene: Scene, ami: AmiRecord) -> None:

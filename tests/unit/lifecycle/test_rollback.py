@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from lifecycle.domain.ami import AmiState, Tag
+from lifecycle.domain.ami import AmiId, AmiState, Tag
 from lifecycle.errors import CapctlError, UsageError
 from lifecycle.workflows.execute import execute
 from lifecycle.workflows.lookups import active_pointer
@@ -160,4 +160,12 @@ def test_rollback_asks_no_more_of_an_ami_than_that_hosts_start(ports: FakePorts)
     ports.amis.tag(
         OLD.ami_id, {Tag.STATUS.value: "quarantined", Tag.VERIFIED.value: "failed boot 2026-01-01T00:00:00Z"}
     )
+    assert rollback(ports) == OLD.id
+
+
+def test_rollback_goes_to_a_release_whose_record_does_not_say_its_ami(
+    ports: FakePorts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    untold = tuple(replace(release, ami_id=AmiId("")) for release in ports.stack.releases())
+    monkeypatch.setattr(ports.stack, "releases", lambda: untold)
     assert rollback(ports) == OLD.id

@@ -147,7 +147,7 @@ def test_sweep_leaves_an_ami_alone_that_is_being_brought_back(scene: Scene) -> N
     ami = scene.bake()
     scene.ports.channels.write(Channel("stable"), ami.id, Note(by="ann"), is_first=True)
     scene.ports.clock.sleep(40 * DAY_S)
-    execute(plan_disable(scene.ports, scene.target, ami.id, force=True), scene.ports, RUN)
+    execute(plan_disable(scene.ports, scene.target, RUN, ami.id, force=True), scene.ports, RUN)
     for step in plan_enable(scene.ports, scene.target, RUN, ami.id).steps[:2]:
         step.verify(step.apply())
     assert planned(scene)[0] == ()

@@ -239,6 +239,14 @@ git commit decade -> c0ffee, on which no bake depends""",
     ),
     Case(
         words=f"ami show {AMI}",
+        given=(*BAKED, f"ami disable {AMI} --force --yes --reason late"),
+        text=SHOWN.replace("status           verified", "status           disabled").replace(
+            "available\n", "disabled\ndisabled         since 2026-01-01 00:00:00Z, by tester: late\n"
+        ),
+        document={"disabled_at": "2026-01-01T00:00:00Z", "disabled_by": "tester: late"},
+    ),
+    Case(
+        words=f"ami show {AMI}",
         given=BAKED,
         change=use_it,
         text=SHOWN.replace("channel candidate", "channel candidate; instance i-1; ?").replace("nobody", "210987654321"),

@@ -151,7 +151,7 @@ eu-central-1  {AMI}  verified""",
         change=withdraw,
         text="disabled",
         document={"changed": False},
-        said=f"disable {AMI}: it is disabled since 2026-01-01 00:00:00Z",
+        said=f"disable {AMI}: it is disabled since 2026-01-01 00:00:00Z, by tester",
     ),
     Case(
         words=f"ami disable {AMI} --undo",
