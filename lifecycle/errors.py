@@ -233,7 +233,7 @@ ERROR_CODES: dict[str, str] = {
     "pointer-missing": "no release has been promoted yet",
     "pointer-moved": "somebody else moved the pointer first",
     "previous-missing": "there is no earlier release, or no earlier AMI of a channel, to roll back to",
-    "profile-missing": "the AWS profile of the target does not exist",
+    "profile-missing": "the AWS profile of the target, or of AWS_PROFILE, does not exist",
     "pulumi-missing": "the Pulumi CLI is not installed",
     "quota-reached": "a quota of the AWS account is used up",
     "region-invalid": "the text is not an AWS region, or not one to copy to",

@@ -21,7 +21,7 @@ _NO_PLUGIN = re.compile(r"[Uu]nknown source.*amazon-ebs|no plugin installed for|
 _NO_PROFILE = re.compile(r"Couldn't find specified instance profile|Invalid IAM Instance Profile")
 _UNREACHABLE = re.compile(r"[Tt]imeout waiting for (?:SSH|ssh|communicator)")
 _LOGIN_REFUSED = re.compile(r"authentication error when trying to connect via SSH|ssh: handshake failed")
-_REACH = "Check `ami.ssh_interface`, `ami.ssh_port`, `ami.subnet_ids` and `ami.instance_profile`"
+_REACH = "Check `ami.ssh_interface`, `ami.ssh_port`, `ami.ssh_username`, `ami.subnet_ids` and `ami.instance_profile`"
 _STATUS = re.compile(r"Script exited with non-zero exit status: (\d+)")
 # The AMI is pending for longer than the template allows; Packer leaves it to its fate. The second is what newer plugins say.
 _NOT_READY = re.compile(r"Error waiting for AMI: (?s:.*)(?:exceeded wait attempts|exceeded max wait time)")

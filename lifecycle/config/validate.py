@@ -13,12 +13,17 @@ from lifecycle.config.schema import Settings
 from lifecycle.config.sections import Section
 from lifecycle.config.suggest import near, one_of
 
+# By key, what fits its pattern, and an example as YAML.
 _PATTERNS = {
-    "account": "must be the 12 digits of an AWS account id",
-    "endpoint_url": "must be an address such as `http://127.0.0.1:4566`",
-    "registry_url": "must be an address such as `http://127.0.0.1:5000`",
-    "region": "must be an AWS region such as `eu-central-1`",
-    "video_url": "must be the address of a video in S3, such as `s3://bucket/samples/portrait.mp4`",
+    "account": ("the 12 digits of an AWS account id", '"123456789012"'),
+    "endpoint_url": ("an address such as `http://127.0.0.1:4566`", "http://127.0.0.1:4566"),
+    "python": ("a version of Python such as `3.12`", '"3.12"'),
+    "region": ("an AWS region such as `eu-central-1`", "eu-central-1"),
+    "registry_url": ("an address such as `http://127.0.0.1:5000`", "http://127.0.0.1:5000"),
+    "video_url": (
+        "the address of a video in S3, such as `s3://bucket/samples/portrait.mp4`",
+        "s3://bucket/samples/portrait.mp4",
+    ),
 }
 _NAME = "must start with a letter and hold 2 to 30 of a-z, 0-9 and `-`"
 
@@ -103,7 +108,7 @@ def _expected(found: dict[str, Any], key: Key | None) -> str:
         case "literal_error":
             return f"must be {one_of(key.choices)}" if key and key.choices else f"must be {context.get('expected')}"
         case "string_pattern_mismatch":
-            return _PATTERNS.get(key.path[-1], _NAME) if key else _NAME
+            return f"must be {_PATTERNS[key.path[-1]][0]}" if key and key.path[-1] in _PATTERNS else _NAME
         case "greater_than":
             return f"must be more than {context['gt']}"
         case "greater_than_equal":
@@ -142,6 +147,21 @@ def _instead(found: dict[str, Any], path: KeyPath, key: Key | None, written: str
         return f"Write `{name}[{found['input']}]`"
     if key is None or key.kind is Kind.SECTION:
         return f"Indent its keys below `{name.strip()}`" if path else "Write `project:` and `targets:`"
-    if key.default is not None and key.kind in (Kind.INTEGER, Kind.BOOLEAN):
-        return f"Write for example `{name}{str(key.default).lower()}`"
+    if example := _example(key):
+        return f"Write for example `{name}{example}`"
     return key.description
+
+
+def _example(key: Key) -> str:
+    """A value that fits, as YAML; "" where none is known."""
+    if key.path[-1] in _PATTERNS:
+        return _PATTERNS[key.path[-1]][1]
+    match key.default:
+        case bool() | int():
+            return str(key.default).lower()
+        case str():
+            return key.default
+        case tuple():
+            return f"[{', '.join(map(str, key.default))}]" if key.default else ""
+        case _:
+            return "vision" if key.kind is Kind.TEXT and key.required else ""

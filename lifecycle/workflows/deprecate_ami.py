@@ -59,10 +59,17 @@ class Deprecate:
 def asked_moment(clock: Clock, *, at: str | None, within: str | None, undo: bool) -> datetime | None:
     """The full minute that the options name, of which one must be given; None takes a deprecation back.
 
-    Raises `UsageError("time-missing" | "time-invalid")`, the latter also for what EC2 would refuse: the past, and ten years from now.
+    Raises `UsageError("time-missing" | "time-invalid" | "usage")`, the second also for what EC2 would refuse: the past, and ten years
+    from now.
     """
-    if sum(map(bool, (at, within, undo))) != 1:
-        raise UsageError("time-missing", "When?", hint="Give one of `--at DATE`, `--in 30d` and `--undo`")
+    given = [name for name, value in (("`--at`", at), ("`--in`", within), ("`--undo`", undo)) if value]
+    if not given:
+        message = "It was not said from when on the AMI is deprecated"
+        raise UsageError("time-missing", message, hint="Give one of `--at DATE`, `--in 30d` and `--undo`")
+    if len(given) > 1:
+        raise UsageError(
+            "usage", f"{' and '.join(given)} were given, which exclude each other", hint="Give one of them"
+        )
     if undo:
         return None
     now = clock.now()

@@ -40,7 +40,7 @@ _CODES: Mapping[str, Kind] = {
         " EC2ThrottledException RequestLimitExceeded BandwidthLimitExceeded TooManyRequestsException SlowDown"
         " ProvisionedThroughputExceededException",
         Kind.UNCLEAR: "InternalError InternalFailure InternalServerError InternalServerErrorException ServerException"
-        " ServiceUnavailable ServiceUnavailableException Unavailable 500 502 503 504",
+        " ServiceUnavailable ServiceUnavailableException Unavailable",
         Kind.MISSING: "404 NotFound NoSuchKey NoSuchBucket NoSuchEntity ParameterNotFound ResourceNotFoundException"
         " InvalidAMIID.Unavailable InvalidAMIID.Malformed",
     }.items()

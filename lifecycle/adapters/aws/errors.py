@@ -6,19 +6,19 @@ from contextlib import contextmanager
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
-    ConnectionClosedError,
-    ConnectTimeoutError,
+    ConnectionError,
     CredentialRetrievalError,
-    EndpointConnectionError,
+    HTTPClientError,
     NoCredentialsError,
     PartialCredentialsError,
-    ReadTimeoutError,
     SSOError,
     TokenRetrievalError,
 )
 from botocore.parsers import ResponseParserError
 
 from lifecycle.adapters.aws.codes import Kind, failed_call, kind_of, kind_of_answer
+
+_SERVERS_FAULT = 500  # the first of HTTP's status codes that say so
 
 
 def error_code(error: ClientError) -> str:
@@ -40,11 +40,14 @@ def translated(doing: str) -> Iterator[None]:
         raise failed_call(Kind.NO_CREDENTIALS, doing) from error
     except (CredentialRetrievalError, SSOError, TokenRetrievalError) as error:
         raise failed_call(Kind.EXPIRED, doing, why=str(error)) from error
-    except (EndpointConnectionError, ConnectionClosedError, ConnectTimeoutError, ReadTimeoutError) as error:
+    except (ConnectionError, HTTPClientError) as error:
         raise failed_call(Kind.UNREACHABLE, doing, why=str(error)) from error
     except ClientError as error:
         code, message = error_code(error), str(error.response.get("Error", {}).get("Message") or "no message")
-        raise failed_call(kind_of_answer(code, message), doing, why=f"`{code}`, {message}") from error
+        kind = kind_of_answer(code, message)
+        if kind is None and error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= _SERVERS_FAULT:
+            kind = Kind.UNCLEAR
+        raise failed_call(kind, doing, why=f"`{code}`, {message}") from error
     except ResponseParserError as error:
         raise failed_call(Kind.UNCLEAR, doing, why="its answer cannot be read") from error
     except BotoCoreError as error:

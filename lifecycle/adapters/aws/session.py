@@ -62,10 +62,13 @@ class AwsSession:
         try:
             return boto3.Session(profile_name=self._target.profile, region_name=self._target.region)
         except ProfileNotFound as error:
+            given, name = self._target.profile, error.kwargs["profile"]
+            where = f"of target `{self._target.name}`" if given else "that AWS_PROFILE names"
+            remedy = "Correct `profile` in capctl.yaml" if given else "Correct or unset AWS_PROFILE"
             raise UsageError(
                 "profile-missing",
-                f"AWS profile `{self._target.profile}` of target `{self._target.name}` does not exist",
-                hint="Correct `profile` in capctl.yaml, or run `aws configure --profile NAME`",
+                f"AWS profile `{name}` {where} does not exist",
+                hint=f"{remedy}, or run `aws configure --profile {name}`",
             ) from error
 
     def _client(self, service: str, region: str | None = None) -> Any:

@@ -12,8 +12,9 @@ from lifecycle.adapters.aws.errors import translated
 from lifecycle.errors import CapctlError, ExitCode
 
 
-def refusal(code: str, message: str = "no") -> exceptions.ClientError:
-    return exceptions.ClientError({"Error": {"Code": code, "Message": message}}, "Operation")
+def refusal(code: str, message: str = "no", status: int = 400) -> exceptions.ClientError:
+    answer: Any = {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    return exceptions.ClientError(answer, "Operation")
 
 
 @pytest.mark.parametrize(
@@ -37,10 +38,12 @@ def refusal(code: str, message: str = "no") -> exceptions.ClientError:
         (refusal("VcpuLimitExceeded"), "quota-reached", ExitCode.FAILED),
         (refusal("Odd"), "aws-failed", ExitCode.FAILED),
         (exceptions.EndpointConnectionError(endpoint_url="http://x"), "aws-unreachable", ExitCode.FAILED),
+        (exceptions.SSLError(endpoint_url="http://x", error="x"), "aws-unreachable", ExitCode.FAILED),
+        (exceptions.HTTPClientError(error="x"), "aws-unreachable", ExitCode.FAILED),
         (exceptions.ConnectionClosedError(endpoint_url="http://x"), "aws-unreachable", ExitCode.FAILED),
         (ResponseParserError("not XML"), "aws-unclear", ExitCode.FAILED),
         (refusal("InternalError"), "aws-unclear", ExitCode.FAILED),
-        (refusal("503"), "aws-unclear", ExitCode.FAILED),
+        (refusal("Odd", status=503), "aws-unclear", ExitCode.FAILED),
     ],
 )
 def test_each_kind_of_error_has_its_code_and_a_hint(error: Any, code: str, exit_code: ExitCode) -> None:

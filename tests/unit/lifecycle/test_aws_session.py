@@ -1,6 +1,7 @@
 """Credentials and registry tokens, as programs outside get them."""
 
 import base64
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import pytest
 
 from lifecycle.adapters.aws.registry_login import RegistryLogin
 from lifecycle.adapters.aws.session import AwsSession
-from lifecycle.errors import Denied, Interrupted
+from lifecycle.errors import Denied, Interrupted, UsageError
 from tests.fakes.clock import FakeClock
 from tests.fakes.targets import make_target
 
@@ -33,6 +34,19 @@ def test_missing_credentials_are_denied(tmp_path: Path, monkeypatch: pytest.Monk
     with pytest.raises(Denied) as failed:
         AwsSession(make_target(tmp_path)).frozen_credentials()
     assert failed.value.code == "credentials-missing"
+
+
+@pytest.mark.parametrize(("of_target", "named"), [("of-target", "capctl.yaml"), (None, "AWS_PROFILE")])
+def test_profile_that_does_not_exist_is_named_with_the_place_that_names_it(
+    of_target: str | None, named: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "of-variable")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    with pytest.raises(UsageError) as failed:
+        AwsSession(replace(make_target(tmp_path), profile=of_target)).client("ec2")
+    assert f"`{of_target or 'of-variable'}`" in failed.value.message
+    assert named in failed.value.hint
 
 
 def test_signal_in_the_middle_of_a_request_ends_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

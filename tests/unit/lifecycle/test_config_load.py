@@ -139,6 +139,27 @@ def test_one_mistake_is_the_message_itself() -> None:
     assert failure.hint == 'Write `account: "012345670123"`, in quotes, so that it is read as it stands'
 
 
+@pytest.mark.parametrize(
+    ("line", "hint"),
+    [
+        ("region: moon", "region: eu-central-1"),
+        ("ami: {ssh_interface: telnet}", "ssh_interface: session_manager"),
+        ("ami: {ssh_port: 0}", "ssh_port: 22"),
+        ("image: {base: {python: x}}", 'python: "3.12"'),
+        ("schema: capctl.config/9", "schema: capctl.config/1"),
+        ("project: Shop 1", "project: vision"),
+    ],
+)
+def test_hint_of_a_mistake_shows_what_would_be_right(line: str, hint: str) -> None:
+    name = line.partition(":")[0]
+    target = {"account": '"012345678901"', "region": "eu-central-1"}
+    top = {"project": "shop"}
+    (top if name in {"schema", "project"} else target)[name] = line.partition(": ")[2]
+    text = "".join(f"{key}: {value}\n" for key, value in top.items())
+    text += f"targets: {{dev: {{{', '.join(f'{key}: {value}' for key, value in target.items())}}}}}\n"
+    assert _failure(text).hint == f"Write for example `{hint}`"
+
+
 def test_every_mistake_of_file_and_environment_is_named_at_once() -> None:
     text = (Path(__file__).parent / "mistakes.yaml").read_text()
     failure = _failure(

@@ -49,8 +49,8 @@ def test_time_is_a_full_minute_in_utc(options: dict[str, str], moment: str) -> N
     ("at", "within", "undo", "code"),
     [
         (None, None, False, "time-missing"),
-        ("2027-01-01", "30d", False, "time-missing"),
-        (None, "30d", True, "time-missing"),
+        ("2027-01-01", "30d", False, "usage"),
+        (None, "30d", True, "usage"),
         ("soon", None, False, "time-invalid"),
         (None, "30", False, "time-invalid"),
         (None, "1m", False, "time-invalid"),
