@@ -22,8 +22,9 @@ from lifecycle.adapters.packer_watch import BakeWatch
 from lifecycle.adapters.private_folder import private_folder
 from lifecycle.adapters.run_leases import BAKE_FOLDER, held
 from lifecycle.config.target import Target
-from lifecycle.domain.ami import AmiId, Tag, parse_ami_id
+from lifecycle.domain.ami import AmiId, parse_ami_id
 from lifecycle.domain.digest import Digest, canonical_json, digest_of
+from lifecycle.domain.tags import Tag
 from lifecycle.errors import CapctlError, UsageError
 from lifecycle.ports.baker import BakeRequest
 from lifecycle.ports.clock import Clock

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from lifecycle.adapters.aws.deregister import snapshots_of
+from lifecycle.adapters.aws.descriptions import snapshots_of
 from lifecycle.adapters.aws.errors import translated
-from lifecycle.domain.ami import AmiState
+from lifecycle.domain.ami_status import AmiState
 from lifecycle.errors import CapctlError, Interrupted, TimedOut
 
 _GAVE_UP = {"ami-pending", "bake-timed-out"}

@@ -22,7 +22,7 @@ from lifecycle.cli import (
 )
 from lifecycle.cli.context import Invocation, NounGroup, dry_run_option, pass_invocation
 from lifecycle.cli.render import check_table
-from lifecycle.domain.ami import AmiStatus
+from lifecycle.domain.ami_status import AmiStatus
 
 if TYPE_CHECKING:
     from lifecycle.domain.usage import Unread

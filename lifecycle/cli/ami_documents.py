@@ -100,7 +100,7 @@ def ami_verification(report: AmiReport, *, not_checked: Sequence[str]) -> Docume
 
 
 def _record(record: AmiRecord) -> Document:
-    from lifecycle.domain.ami import Tag
+    from lifecycle.domain.tags import Tag
 
     return {
         "id": record.id,
@@ -139,7 +139,7 @@ def ami_disable(record: AmiRecord, *, taken_from: Iterable[str] = (), changed: b
     """An AMI that was withdrawn, or is back; `disabled_at` and `disabled_by`, who did it and why, are `null` unless it is withdrawn.
     `taken_from` are the accounts, organisations and units that lost a grant on it or on its snapshots; no command gives them back
     unasked."""
-    from lifecycle.domain.ami import Tag
+    from lifecycle.domain.tags import Tag
 
     return {
         "id": record.id,

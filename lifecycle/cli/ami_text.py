@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lifecycle.cli.render import fields, table, time_text
-from lifecycle.domain.ami import AmiState, Tag
+from lifecycle.domain.ami_status import AmiState
 from lifecycle.domain.measures import age_text, counted, size_text
 from lifecycle.domain.moments import moment_text, told_moment
+from lifecycle.domain.tags import Tag
 from lifecycle.domain.usage import kinds_text
 
 if TYPE_CHECKING:

@@ -1,120 +1,20 @@
-"""AMIs: what goes into a bake, how the result is named and tagged, and which states it passes."""
+"""AMIs and their snapshots as EC2 describes them, and what follows from that."""
 
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import NewType
 
-from lifecycle.domain.digest import Digest, canonical_json, digest_of, short
+from lifecycle.domain.ami_status import AmiState, AmiStatus, UnknownStatus
 from lifecycle.domain.moments import told_moment
 from lifecycle.domain.proof import Finding, Level, parse_finding
-from lifecycle.domain.states import ServiceState
+from lifecycle.domain.tags import Tag
 from lifecycle.errors import CapctlError, UsageError
 
 AmiId = NewType("AmiId", str)
 
 _AMI_ID = re.compile(r"ami-[0-9a-z]{8,32}")
-
-
-class AmiState(ServiceState):
-    """EC2's own state of an AMI; `unknown` stands for a word that EC2 has learnt since."""
-
-    PENDING = "pending"
-    AVAILABLE = "available"
-    TRANSIENT = "transient"
-    FAILED = "failed"
-    ERROR = "error"
-    INVALID = "invalid"
-    DISABLED = "disabled"
-    DEREGISTERED = "deregistered"
-    UNKNOWN = "unknown"
-
-    @property
-    def is_dead(self) -> bool:
-        """Whether EC2 gave the AMI up: nothing was ever started from it, and nothing can be."""
-        return self in {AmiState.FAILED, AmiState.ERROR, AmiState.INVALID}
-
-
-class AmiStatus(StrEnum):
-    """How far an AMI has come, in the order of its life; its tag tells it.
-
-    candidate: complete · verified: passed every check · smoke-passed: a job on it did what it should · promoted: releases take it ·
-    superseded: another was promoted after it · disabled: withdrawn.
-    """
-
-    CANDIDATE = "candidate"
-    VERIFIED = "verified"
-    SMOKE_PASSED = "smoke-passed"
-    PROMOTED = "promoted"
-    SUPERSEDED = "superseded"
-    DISABLED = "disabled"
-
-    def is_at_least(self, other: "AmiStatus") -> bool:
-        """Whether this one comes at the same time or later; `<` would compare the letters."""
-        order = list(AmiStatus)
-        return order.index(self) >= order.index(other)
-
-    @property
-    def is_withdrawn(self) -> bool:
-        """Whether nothing may use the AMI any more."""
-        return self is AmiStatus.DISABLED
-
-
-class UnknownStatus(str):
-    """The word of an AMI's tag when no status of this version is called so: it can be told, and nothing follows from it."""
-
-    __slots__ = ()
-
-
-# None: not tagged yet. What was withdrawn stays so for every bake; only `ami disable --undo` makes it a candidate again.
-TRANSITIONS: Mapping[AmiStatus | None, frozenset[AmiStatus]] = {
-    None: frozenset({AmiStatus.CANDIDATE}),
-    AmiStatus.CANDIDATE: frozenset({AmiStatus.DISABLED, AmiStatus.VERIFIED}),
-    AmiStatus.VERIFIED: frozenset({AmiStatus.DISABLED, AmiStatus.SMOKE_PASSED}),
-    AmiStatus.SMOKE_PASSED: frozenset({AmiStatus.DISABLED, AmiStatus.PROMOTED}),
-    AmiStatus.PROMOTED: frozenset({AmiStatus.SUPERSEDED}),
-    AmiStatus.SUPERSEDED: frozenset({AmiStatus.DISABLED, AmiStatus.PROMOTED}),
-    AmiStatus.DISABLED: frozenset(),
-}
-# What a verification that fails makes a candidate again. Releases and channels may have what was promoted: that keeps its status.
-TAKEN_BACK = frozenset({AmiStatus.VERIFIED, AmiStatus.SMOKE_PASSED})
-
-
-class Tag(StrEnum):
-    """Tag keys on AMIs, their snapshots, the instances that bake them, and jobs."""
-
-    BAKE_DIGEST = "capctl:bake-digest"
-    MODEL_SET = "capctl:model-set"
-    BASE_AMI = "capctl:base-ami"
-    RECIPE = "capctl:recipe"
-    GIT = "capctl:git"
-    MADE_BY = "capctl:made-by"
-    RUN = "capctl:run"
-    RUN_UNTIL = "capctl:run-until"
-    RELEASE = "capctl:release"
-    PURPOSE = "capctl:purpose"
-    STATUS = "capctl:status"
-    PROJECT = "capctl:project"
-    EVIDENCE = "capctl:evidence"
-    VERIFIED = "capctl:verified"
-    COPIED_FROM = "capctl:copied-from"
-    DISABLED_AT = "capctl:disabled-at"
-    DISABLED_BY = "capctl:disabled-by"
-
-
-# What every baked AMI carries, also those of earlier versions; a tree without git gives no `Tag.GIT`.
-REQUIRED_TAGS = (
-    Tag.BAKE_DIGEST,
-    Tag.MODEL_SET,
-    Tag.BASE_AMI,
-    Tag.RECIPE,
-    Tag.RUN,
-    Tag.STATUS,
-    Tag.PROJECT,
-    Tag.EVIDENCE,
-)
 
 
 def is_ami_id(text: str) -> bool:
@@ -127,42 +27,6 @@ def parse_ami_id(text: str) -> AmiId:
     if not is_ami_id(text):
         raise UsageError("ami-id-invalid", f"`{text}` is not an AMI id", hint="Pick one from `capctl ami ls`")
     return AmiId(text)
-
-
-def run_in_name(project: str, name: str) -> str | None:
-    """The run that `name` tells of, as that of a forced bake's AMI does, or ""; None for what is no name of the project's AMIs."""
-    found = re.fullmatch(
-        rf"{re.escape(project)}-models-[0-9a-f]{{12}}-[0-9a-z]{{1,8}}(?:-(?P<run>[0-9]{{8}}-.+))?", name
-    )
-    return (found["run"] or "") if found else None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BakeInputs:
-    """Everything that decides what a bake produces; time, user and run do not enter."""
-
-    model_set: Digest
-    base_ami: AmiId
-    recipe: Digest
-    architecture: str
-
-    @property
-    def digest(self) -> Digest:
-        """The bake digest: same digest and a verified AMI mean nothing is to be done."""
-        return digest_of(
-            canonical_json(
-                {
-                    "model_set": self.model_set,
-                    "base_ami": self.base_ami,
-                    "recipe": self.recipe,
-                    "architecture": self.architecture,
-                }
-            )
-        )
-
-    def ami_name(self, project: str) -> str:
-        """The deterministic AMI name, which AWS keeps unique: of two bakes at once one loses and adopts the other's AMI."""
-        return f"{project}-models-{short(self.digest)}-{self.base_ami.removeprefix('ami-')[:8]}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

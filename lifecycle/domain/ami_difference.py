@@ -3,10 +3,12 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from lifecycle.domain.ami import AmiId, AmiRecord, BakeInputs, Tag
+from lifecycle.domain.ami import AmiId, AmiRecord
+from lifecycle.domain.bake_inputs import BakeInputs
 from lifecycle.domain.evidence import Evidence
 from lifecycle.domain.measures import size_text
 from lifecycle.domain.models import ChangeKind, FileChange, ModelFile, changed_files
+from lifecycle.domain.tags import Tag
 
 _COMMIT = "git commit"
 

@@ -6,7 +6,8 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import NewType
 
-from lifecycle.domain.ami import TRANSITIONS, AmiId, AmiRecord, AmiStatus
+from lifecycle.domain.ami import AmiId, AmiRecord
+from lifecycle.domain.ami_status import TRANSITIONS, AmiStatus
 from lifecycle.domain.proof import Level
 from lifecycle.errors import CapctlError, UsageError
 

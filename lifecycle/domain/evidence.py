@@ -4,9 +4,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from lifecycle.domain.ami import AmiRecord, SnapshotRecord, Tag
+from lifecycle.domain.ami import AmiRecord, SnapshotRecord
 from lifecycle.domain.digest import digest_of
 from lifecycle.domain.models import MARKER, ModelFile, ModelSet
+from lifecycle.domain.tags import Tag
 from lifecycle.errors import CapctlError
 
 SCHEMA = "capctl.bake-evidence/1"

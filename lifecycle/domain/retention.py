@@ -9,9 +9,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from lifecycle.domain.ami import TRANSITIONS, AmiId, AmiRecord, AmiState, AmiStatus, Grant, SnapshotRecord, Tag
+from lifecycle.domain.ami import AmiId, AmiRecord, Grant, SnapshotRecord
+from lifecycle.domain.ami_status import TRANSITIONS, AmiState, AmiStatus
 from lifecycle.domain.cost import Cost, monthly_usd
 from lifecycle.domain.moments import moment_text, told_moment
+from lifecycle.domain.tags import Tag
 from lifecycle.domain.usage import UseReport, shared_text, unread_text, uses_of, uses_text
 
 _BEYOND = "left for a later run: the limit of this one is reached"

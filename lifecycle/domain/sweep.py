@@ -5,9 +5,12 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from lifecycle.domain.ami import AmiRecord, AmiState, Tag, run_in_name
+from lifecycle.domain.ami import AmiRecord
+from lifecycle.domain.ami_status import AmiState
+from lifecycle.domain.bake_inputs import run_in_name
 from lifecycle.domain.measures import duration_text
 from lifecycle.domain.moments import moment_text, told_moment
+from lifecycle.domain.tags import Tag
 
 # So long a half-made AMI whose content is proven waits for the bake that finishes it.
 FINISHED_WITHIN = timedelta(hours=24)

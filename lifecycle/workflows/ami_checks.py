@@ -4,12 +4,15 @@ from contextlib import suppress
 from dataclasses import replace
 
 from lifecycle.config.target import Target
-from lifecycle.domain.ami import REQUIRED_TAGS, AmiId, AmiRecord, AmiState, BakeInputs, Tag
+from lifecycle.domain.ami import AmiId, AmiRecord
+from lifecycle.domain.ami_status import AmiState
+from lifecycle.domain.bake_inputs import BakeInputs
 from lifecycle.domain.check import Check
 from lifecycle.domain.digest import Digest
 from lifecycle.domain.evidence import Evidence, differences
 from lifecycle.domain.measures import counted, size_text
 from lifecycle.domain.models import ModelSet
+from lifecycle.domain.tags import REQUIRED_TAGS, Tag
 from lifecycle.errors import CapctlError
 from lifecycle.ports import Ports
 from lifecycle.ports.amis import Amis

@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lifecycle.config.target import Target
-from lifecycle.domain.ami import TRANSITIONS, AmiId, AmiRecord, AmiStatus, Tag
+from lifecycle.domain.ami import AmiId, AmiRecord
+from lifecycle.domain.ami_status import TRANSITIONS, AmiStatus
 from lifecycle.domain.permissions import READ_AMIS
+from lifecycle.domain.tags import Tag
 from lifecycle.domain.waiting import READ_BACK
 from lifecycle.errors import CapctlError
 from lifecycle.ports import Ports

@@ -5,13 +5,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from lifecycle.config.target import Target
-from lifecycle.domain.ami import AmiId, AmiRecord, AmiStatus, BakeInputs, Tag
+from lifecycle.domain.ami import AmiId, AmiRecord
+from lifecycle.domain.ami_status import AmiStatus
+from lifecycle.domain.bake_inputs import BakeInputs
 from lifecycle.domain.channel import CANDIDATE
 from lifecycle.domain.evidence import differences
 from lifecycle.domain.models import ModelSet
 from lifecycle.domain.permissions import READ_AMIS, READ_CHANNEL, READ_EVIDENCE, READ_GRANTS, READ_OBJECTS, READ_SOURCE
 from lifecycle.domain.plan import Done, Plan, Step
 from lifecycle.domain.run import Run
+from lifecycle.domain.tags import Tag
 from lifecycle.errors import CapctlError, UsageError
 from lifecycle.ports import Ports
 from lifecycle.workflows.ami_uses import READ_USES

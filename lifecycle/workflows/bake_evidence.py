@@ -4,10 +4,11 @@ import json
 from typing import Any
 
 from lifecycle.config.target import Target
-from lifecycle.domain.ami import AmiRecord, Tag
+from lifecycle.domain.ami import AmiRecord
 from lifecycle.domain.digest import Digest, canonical_json, digest_of
 from lifecycle.domain.evidence import Evidence, parse_evidence, why_no_copy
 from lifecycle.domain.layout import Folder
+from lifecycle.domain.tags import Tag
 from lifecycle.errors import CapctlError
 from lifecycle.ports import Ports
 from lifecycle.ports.amis import Amis

@@ -1,7 +1,8 @@
 """What a bake would be made of now."""
 
 from lifecycle.config.target import Target
-from lifecycle.domain.ami import AmiId, AmiRecord, BakeInputs
+from lifecycle.domain.ami import AmiId, AmiRecord
+from lifecycle.domain.bake_inputs import BakeInputs
 from lifecycle.domain.models import ModelSet
 from lifecycle.errors import UsageError
 from lifecycle.ports import Ports

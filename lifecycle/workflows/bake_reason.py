@@ -1,8 +1,9 @@
 """Why a bake is needed: what changed since the newest proven AMI of the project."""
 
 from lifecycle.config.target import Target
-from lifecycle.domain.ami import AmiRecord, BakeInputs
+from lifecycle.domain.ami import AmiRecord
 from lifecycle.domain.ami_difference import change_text, changed_inputs, sums_text
+from lifecycle.domain.bake_inputs import BakeInputs
 from lifecycle.domain.models import ModelSet, changed_files
 from lifecycle.ports import Ports
 from lifecycle.workflows.bake_evidence import read_evidence

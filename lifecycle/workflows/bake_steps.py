@@ -7,7 +7,9 @@ from datetime import timedelta
 from typing import Any
 
 from lifecycle.config.target import Target
-from lifecycle.domain.ami import AmiRecord, AmiState, AmiStatus, BakeInputs, Tag
+from lifecycle.domain.ami import AmiRecord
+from lifecycle.domain.ami_status import AmiState, AmiStatus
+from lifecycle.domain.bake_inputs import BakeInputs
 from lifecycle.domain.digest import brief
 from lifecycle.domain.evidence import differences, parse_evidence
 from lifecycle.domain.measures import counted, size_text
@@ -18,6 +20,7 @@ from lifecycle.domain.place import Place
 from lifecycle.domain.plan import Step
 from lifecycle.domain.proof import Level
 from lifecycle.domain.run import Run
+from lifecycle.domain.tags import Tag
 from lifecycle.errors import CapctlError
 from lifecycle.ports import Ports
 from lifecycle.ports.amis import Amis

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from lifecycle.config.target import Target
-from lifecycle.domain.ami import AmiId, Tag
+from lifecycle.domain.ami import AmiId
 from lifecycle.domain.boot import BootFailure, BootReport, parse_boot_report
 from lifecycle.domain.digest import digest_of
 from lifecycle.domain.layout import Folder
@@ -14,6 +14,7 @@ from lifecycle.domain.moments import iso_text
 from lifecycle.domain.permissions import READ_OBJECTS
 from lifecycle.domain.place import Place
 from lifecycle.domain.run import Run
+from lifecycle.domain.tags import Tag
 from lifecycle.domain.waiting import READ_BACK, Wait
 from lifecycle.errors import CapctlError, Interrupted, TimedOut
 from lifecycle.ports import Ports

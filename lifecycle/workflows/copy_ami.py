@@ -7,11 +7,13 @@ from functools import partial
 from typing import TypeVar
 
 from lifecycle.config.target import Target
-from lifecycle.domain.ami import AmiId, AmiRecord, AmiStatus, Tag
+from lifecycle.domain.ami import AmiId, AmiRecord
+from lifecycle.domain.ami_status import AmiStatus
 from lifecycle.domain.permissions import READ_AMIS, READ_CHANNEL
 from lifecycle.domain.plan import Done, Plan
 from lifecycle.domain.proof import Level
 from lifecycle.domain.run import Run
+from lifecycle.domain.tags import Tag
 from lifecycle.errors import CapctlError, Interrupted, PartlyApplied, UsageError
 from lifecycle.ports import Ports
 from lifecycle.ports.amis import Amis

@@ -7,7 +7,8 @@ from typing import Any
 
 from lifecycle.config.schema import ReleaseSection
 from lifecycle.config.target import Target
-from lifecycle.domain.ami import AmiId, AmiRecord, AmiStatus, Tag
+from lifecycle.domain.ami import AmiId, AmiRecord
+from lifecycle.domain.ami_status import AmiStatus
 from lifecycle.domain.channel import STABLE
 from lifecycle.domain.digest import parse_digest
 from lifecycle.domain.image import ImageRef, image_with_short_digest, is_short_digest
@@ -25,6 +26,7 @@ from lifecycle.domain.plan import Plan, Step
 from lifecycle.domain.proof import Level
 from lifecycle.domain.release import DeployedRelease, Parameters, Pointer, Release, promoted_ids
 from lifecycle.domain.run import Run
+from lifecycle.domain.tags import Tag
 from lifecycle.errors import CapctlError, UsageError
 from lifecycle.ports import Ports
 from lifecycle.ports.stack import Operation, ResourceChange

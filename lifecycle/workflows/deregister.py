@@ -3,7 +3,8 @@
 from dataclasses import dataclass, replace
 
 from lifecycle.config.target import Target
-from lifecycle.domain.ami import AmiRecord, AmiState
+from lifecycle.domain.ami import AmiRecord
+from lifecycle.domain.ami_status import AmiState
 from lifecycle.domain.permissions import READ_AMIS, READ_GRANTS
 from lifecycle.errors import CapctlError, PartlyApplied
 from lifecycle.ports import Ports

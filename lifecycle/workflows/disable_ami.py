@@ -3,11 +3,13 @@
 from dataclasses import dataclass
 
 from lifecycle.config.target import Target
-from lifecycle.domain.ami import TRANSITIONS, AmiId, AmiRecord, AmiState, AmiStatus, Tag
+from lifecycle.domain.ami import AmiId, AmiRecord
+from lifecycle.domain.ami_status import TRANSITIONS, AmiState, AmiStatus
 from lifecycle.domain.moments import moment_text
 from lifecycle.domain.permissions import READ_AMIS, READ_CHANNEL, READ_GRANTS
 from lifecycle.domain.plan import Plan
 from lifecycle.domain.run import Run
+from lifecycle.domain.tags import Tag
 from lifecycle.domain.usage import unread_text, uses_of, uses_text
 from lifecycle.errors import CapctlError
 from lifecycle.ports import Ports

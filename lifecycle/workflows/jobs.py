@@ -3,11 +3,11 @@
 from collections.abc import Callable
 
 from lifecycle.config.target import Target
-from lifecycle.domain.ami import Tag
 from lifecycle.domain.job import JobRecord, JobState, contract, state_text
 from lifecycle.domain.layout import VIDEO_FOLDERS, Folder
 from lifecycle.domain.permissions import READ_JOBS, READ_LOGS, READ_OBJECTS, READ_POINTER, READ_STATE, SUBMIT_JOBS
 from lifecycle.domain.run import Run
+from lifecycle.domain.tags import Tag
 from lifecycle.domain.waiting import Wait
 from lifecycle.errors import CapctlError, UsageError
 from lifecycle.ports import Ports

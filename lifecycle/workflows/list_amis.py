@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from lifecycle.config.target import Target
-from lifecycle.domain.ami import AmiId, AmiRecord, AmiStatus, Grant, SnapshotRecord, Tag
+from lifecycle.domain.ami import AmiId, AmiRecord, Grant, SnapshotRecord
+from lifecycle.domain.ami_status import AmiStatus
 from lifecycle.domain.cost import Cost, monthly_usd
 from lifecycle.domain.models import ModelFile
 from lifecycle.domain.permissions import READ_AMIS, READ_CHANNEL, READ_EVIDENCE, READ_GRANTS
+from lifecycle.domain.tags import Tag
 from lifecycle.domain.usage import Unread, Use, uses_of
 from lifecycle.ports import Ports
 from lifecycle.workflows.ami_uses import READ_PROJECT_USES, READ_USES, all_uses, grants_on, if_readable, project_uses

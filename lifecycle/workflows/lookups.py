@@ -1,10 +1,12 @@
 """What there is: the pointer, releases, AMIs by name, the lock."""
 
 from lifecycle.config.target import Target
-from lifecycle.domain.ami import AmiId, AmiRecord, AmiState, Tag, is_ami_id
+from lifecycle.domain.ami import AmiId, AmiRecord, is_ami_id
+from lifecycle.domain.ami_status import AmiState
 from lifecycle.domain.channel import NAME_RULE, Channel, ChannelEntry, is_channel
 from lifecycle.domain.models import ModelSet
 from lifecycle.domain.release import DeployedRelease, Pointer
+from lifecycle.domain.tags import Tag
 from lifecycle.errors import CapctlError, UsageError
 from lifecycle.ports import Ports
 from lifecycle.ports.amis import Amis

@@ -4,11 +4,13 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from lifecycle.config.target import Target
-from lifecycle.domain.ami import AmiId, AmiRecord, AmiStatus, Tag
+from lifecycle.domain.ami import AmiId, AmiRecord
+from lifecycle.domain.ami_status import AmiStatus
 from lifecycle.domain.channel import CANDIDATE, Channel, ChannelEntry, Note, require_taken, settled
 from lifecycle.domain.permissions import READ_AMIS, READ_CHANNEL, READ_CHANNELS
 from lifecycle.domain.proof import Level
 from lifecycle.domain.run import Run
+from lifecycle.domain.tags import Tag
 from lifecycle.domain.waiting import READ_BACK, Wait
 from lifecycle.errors import CapctlError, Interrupted, TimedOut
 from lifecycle.ports import Ports

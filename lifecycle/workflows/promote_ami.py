@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from lifecycle.config.target import Target
-from lifecycle.domain.ami import AmiId, AmiRecord, AmiStatus
+from lifecycle.domain.ami import AmiId, AmiRecord
+from lifecycle.domain.ami_status import AmiStatus
 from lifecycle.domain.channel import (
     CANDIDATE,
     Channel,

@@ -3,9 +3,10 @@ again be."""
 
 from dataclasses import dataclass
 
-from lifecycle.domain.ami import AmiRecord, SnapshotRecord, Tag
+from lifecycle.domain.ami import AmiRecord, SnapshotRecord
 from lifecycle.domain.moments import iso_text
 from lifecycle.domain.retention import Fate
+from lifecycle.domain.tags import Tag
 from lifecycle.domain.usage import Unread
 from lifecycle.errors import CapctlError, PartlyApplied
 from lifecycle.workflows.deregister import REMOVE_AMI, Removal, remove_ami, require_gone

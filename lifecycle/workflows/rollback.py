@@ -2,7 +2,8 @@
 
 from functools import partial
 
-from lifecycle.domain.ami import AmiId, AmiState
+from lifecycle.domain.ami import AmiId
+from lifecycle.domain.ami_status import AmiState
 from lifecycle.domain.permissions import READ_AMIS, READ_POINTER, READ_STATE
 from lifecycle.domain.plan import Plan
 from lifecycle.domain.release import promoted_ids

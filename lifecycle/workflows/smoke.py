@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lifecycle.config.target import Target
-from lifecycle.domain.ami import AmiId, Tag
+from lifecycle.domain.ami import AmiId
 from lifecycle.domain.analysis import parse_result
 from lifecycle.domain.check import Check
 from lifecycle.domain.job import JobRecord, JobState, Obstacle, Purpose, contract, state_text
@@ -14,6 +14,7 @@ from lifecycle.domain.plan import Plan
 from lifecycle.domain.release import DeployedRelease
 from lifecycle.domain.run import Run
 from lifecycle.domain.smoke import SmokeReport, check_document, check_host, check_rows
+from lifecycle.domain.tags import Tag
 from lifecycle.domain.waiting import Wait
 from lifecycle.errors import CapctlError, Inconclusive, Interrupted, TimedOut, UsageError
 from lifecycle.ports import Ports

@@ -6,11 +6,13 @@ from datetime import timedelta
 from typing import Any
 
 from lifecycle.config.target import Target
-from lifecycle.domain.ami import AmiId, Tag, run_in_name
+from lifecycle.domain.ami import AmiId
+from lifecycle.domain.bake_inputs import run_in_name
 from lifecycle.domain.measures import counted
 from lifecycle.domain.permissions import READ_EVIDENCE, READ_GRANTS, READ_LEFTOVERS, REMOVE_LEFTOVERS
 from lifecycle.domain.plan import Done, Plan, Step
 from lifecycle.domain.sweep import KnownRun, Leftover, LeftoverKind, SweepRules, Verdict, half_made, judge_all
+from lifecycle.domain.tags import Tag
 from lifecycle.domain.usage import unread_text, uses_text
 from lifecycle.domain.waiting import Wait
 from lifecycle.errors import CapctlError, PartlyApplied

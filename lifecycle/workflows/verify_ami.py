@@ -5,7 +5,8 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from lifecycle.config.target import Target
-from lifecycle.domain.ami import TAKEN_BACK, AmiId, AmiRecord, AmiStatus, Tag
+from lifecycle.domain.ami import AmiId, AmiRecord
+from lifecycle.domain.ami_status import TAKEN_BACK, AmiStatus
 from lifecycle.domain.boot import boot_checks
 from lifecycle.domain.check import Check
 from lifecycle.domain.measures import counted
@@ -15,6 +16,7 @@ from lifecycle.domain.permissions import READ_AMIS, READ_CHANNEL, READ_EVIDENCE,
 from lifecycle.domain.plan import Done, Plan
 from lifecycle.domain.proof import Finding, Level, combined
 from lifecycle.domain.run import Run
+from lifecycle.domain.tags import Tag
 from lifecycle.domain.waiting import READ_BACK
 from lifecycle.errors import CapctlError
 from lifecycle.ports import Ports

@@ -1,6 +1,7 @@
 """Wait until an AMI can be used."""
 
-from lifecycle.domain.ami import AmiId, AmiRecord, AmiState
+from lifecycle.domain.ami import AmiId, AmiRecord
+from lifecycle.domain.ami_status import AmiState
 from lifecycle.domain.waiting import Wait
 from lifecycle.errors import CapctlError, TimedOut
 from lifecycle.ports.amis import Amis

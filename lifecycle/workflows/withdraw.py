@@ -4,9 +4,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from lifecycle.config.target import Target
-from lifecycle.domain.ami import AmiId, AmiState, AmiStatus, Grant, Tag
+from lifecycle.domain.ami import AmiId, Grant
+from lifecycle.domain.ami_status import AmiState, AmiStatus
 from lifecycle.domain.moments import iso_text
 from lifecycle.domain.permissions import READ_AMIS, READ_GRANTS
+from lifecycle.domain.tags import Tag
 from lifecycle.errors import CapctlError
 from lifecycle.ports import Ports
 from lifecycle.ports.amis import Amis

@@ -12,7 +12,9 @@ import pytest
 
 from lifecycle.adapters.aws.amis import Ec2Amis
 from lifecycle.adapters.aws.session import AwsSession
-from lifecycle.domain.ami import AmiId, AmiRecord, AmiState, AmiStatus, Grant, Tag
+from lifecycle.domain.ami import AmiId, AmiRecord, Grant
+from lifecycle.domain.ami_status import AmiState, AmiStatus
+from lifecycle.domain.tags import Tag
 from lifecycle.errors import CapctlError, ExitCode
 from lifecycle.ports.amis import Amis
 from lifecycle.workflows.wait_available import wait_available

@@ -10,10 +10,11 @@ import pytest
 
 from lifecycle.adapters.aws.instances import Ec2Instances
 from lifecycle.adapters.aws.session import AwsSession
-from lifecycle.domain.ami import AmiId, Tag
+from lifecycle.domain.ami import AmiId
 from lifecycle.domain.digest import digest_of
 from lifecycle.domain.models import ModelFile, ModelSet
 from lifecycle.domain.place import Place
+from lifecycle.domain.tags import Tag
 from lifecycle.errors import CapctlError
 from lifecycle.ports.instances import BootRequest, Instances, InstanceState
 from lifecycle.rehearsal.emulator.launch import Emulator

@@ -12,8 +12,8 @@ import pytest
 
 from lifecycle.adapters.aws.leftovers import Ec2Leftovers
 from lifecycle.adapters.aws.session import AwsSession
-from lifecycle.domain.ami import Tag
 from lifecycle.domain.sweep import Leftover, LeftoverKind
+from lifecycle.domain.tags import Tag
 from lifecycle.ports.leftovers import Leftovers
 from tests.fakes.amis import FakeAmis
 from tests.fakes.leftovers import FakeLeftovers

@@ -19,9 +19,10 @@ from lifecycle.adapters.aws.amis import Ec2Amis
 from lifecycle.adapters.aws.channels import SsmChannels
 from lifecycle.adapters.aws.session import AwsSession
 from lifecycle.adapters.clock import SystemClock
-from lifecycle.domain.ami import AmiId, Tag
+from lifecycle.domain.ami import AmiId
 from lifecycle.domain.channel import Channel
 from lifecycle.domain.plan import Plan
+from lifecycle.domain.tags import Tag
 from lifecycle.domain.waiting import Wait
 from lifecycle.errors import CapctlError
 from lifecycle.workflows.execute import execute

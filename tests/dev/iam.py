@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import Any
 
 from lifecycle import workflows
-from lifecycle.domain.ami import Tag
+from lifecycle.domain.tags import Tag
 from pulumi_stack.components.roles import SESSION_MANAGER_POLICY, instance_statements, job_statements
 
 # Removals whose subjects carry the project's tag, and which AWS can bind to it. Packer's key pairs and security groups have no tag.

@@ -9,8 +9,9 @@ from images.checks import Violation
 from lifecycle.cli import ami_documents, ami_removal_documents, documents
 from lifecycle.config.origins import Setting
 from lifecycle.domain import sweep
-from lifecycle.domain.ami import AmiId, AmiRecord, AmiState, AmiStatus, Grant, SnapshotRecord, Tag
+from lifecycle.domain.ami import AmiId, AmiRecord, Grant, SnapshotRecord
 from lifecycle.domain.ami_difference import AmiContent, difference
+from lifecycle.domain.ami_status import AmiState, AmiStatus
 from lifecycle.domain.channel import Channel, ChannelEntry, Note
 from lifecycle.domain.check import Check
 from lifecycle.domain.cost import Cost, monthly_usd
@@ -23,6 +24,7 @@ from lifecycle.domain.plan import Done, Plan
 from lifecycle.domain.release import Pointer
 from lifecycle.domain.retention import Fate, SnapshotVerdict, Verdict
 from lifecycle.domain.smoke import SmokeReport
+from lifecycle.domain.tags import Tag
 from lifecycle.domain.usage import Unread, Use
 from lifecycle.errors import CapctlError
 from lifecycle.ports.code import CodeLayer, PushedImage

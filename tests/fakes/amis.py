@@ -4,7 +4,9 @@ from collections.abc import Collection
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from lifecycle.domain.ami import AmiId, AmiRecord, AmiState, Grant, SnapshotRecord, Tag, parse_ami_id
+from lifecycle.domain.ami import AmiId, AmiRecord, Grant, SnapshotRecord, parse_ami_id
+from lifecycle.domain.ami_status import AmiState
+from lifecycle.domain.tags import Tag
 from lifecycle.errors import CapctlError, Denied, UsageError
 from lifecycle.ports.baker import AmiNameTaken
 

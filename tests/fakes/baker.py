@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
-from lifecycle.domain.ami import AmiId, AmiState
+from lifecycle.domain.ami import AmiId
+from lifecycle.domain.ami_status import AmiState
 from lifecycle.domain.digest import Digest, digest_of
 from lifecycle.domain.evidence import SCHEMA
 from lifecycle.domain.models import MARKER

@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
-from lifecycle.domain.ami import AmiId, AmiRecord, AmiStatus, Tag
+from lifecycle.domain.ami import AmiId, AmiRecord
+from lifecycle.domain.ami_status import AmiStatus
 from lifecycle.domain.channel import CANDIDATE
 from lifecycle.domain.digest import digest_of
 from lifecycle.domain.models import ModelFile, model_set
 from lifecycle.domain.plan import Plan
+from lifecycle.domain.tags import Tag
 from lifecycle.errors import CapctlError
 from lifecycle.workflows.bake import Baked, bake
 from lifecycle.workflows.execute import execute

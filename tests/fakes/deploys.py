@@ -5,8 +5,8 @@ from pathlib import Path
 
 from lifecycle.config.schema import StackSection
 from lifecycle.config.target import Target
-from lifecycle.domain.ami import Tag
 from lifecycle.domain.plan import Done
+from lifecycle.domain.tags import Tag
 from lifecycle.workflows.deploy import Wanted, plan_deploy
 from lifecycle.workflows.execute import execute
 from tests.fakes.ports import FakePorts

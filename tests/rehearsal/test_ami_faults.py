@@ -13,10 +13,13 @@ from botocore.httpsession import URLLib3Session
 
 from lifecycle.app import App
 from lifecycle.config.target import Target
-from lifecycle.domain.ami import AmiId, AmiRecord, AmiState, AmiStatus, BakeInputs, Grant, Tag
+from lifecycle.domain.ami import AmiId, AmiRecord, Grant
+from lifecycle.domain.ami_status import AmiState, AmiStatus
+from lifecycle.domain.bake_inputs import BakeInputs
 from lifecycle.domain.digest import digest_of
 from lifecycle.domain.models import ModelFile, ModelSet
 from lifecycle.domain.place import Place
+from lifecycle.domain.tags import Tag
 from lifecycle.errors import CapctlError
 from lifecycle.ports.baker import BakeRequest
 from lifecycle.rehearsal.emulator.launch import Emulator

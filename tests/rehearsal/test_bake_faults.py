@@ -22,12 +22,14 @@ import pytest
 
 from lifecycle.adapters.packer_process import StreamingPacker
 from lifecycle.app import App
-from lifecycle.domain.ami import AmiRecord, AmiStatus, Tag
+from lifecycle.domain.ami import AmiRecord
+from lifecycle.domain.ami_status import AmiStatus
 from lifecycle.domain.channel import CANDIDATE
 from lifecycle.domain.digest import digest_of
 from lifecycle.domain.layout import Folder
 from lifecycle.domain.models import ModelFile, model_set
 from lifecycle.domain.run import Run
+from lifecycle.domain.tags import Tag
 from lifecycle.errors import CapctlError
 from lifecycle.rehearsal.emulator.launch import Emulator, EmulatorOptions
 from lifecycle.rehearsal.standins import packer

@@ -10,9 +10,10 @@ import pytest
 
 from lifecycle.app import App
 from lifecycle.config.load import load_target
-from lifecycle.domain.ami import AmiStatus, Tag
+from lifecycle.domain.ami_status import AmiStatus
 from lifecycle.domain.plan import Done, Plan
 from lifecycle.domain.run import Run
+from lifecycle.domain.tags import Tag
 from lifecycle.errors import ExitCode, TimedOut
 from lifecycle.workflows.bake import Baked, bake
 from lifecycle.workflows.execute import execute

@@ -16,7 +16,7 @@ from botocore.exceptions import ConnectionClosedError
 from lifecycle.adapters.aws.ami_users import AwsAmiUsers
 from lifecycle.adapters.aws.amis import Ec2Amis
 from lifecycle.adapters.aws.session import AwsSession
-from lifecycle.domain.ami import Tag
+from lifecycle.domain.tags import Tag
 from lifecycle.errors import CapctlError
 from lifecycle.ports import Ports
 from lifecycle.rehearsal.emulator.launch import Emulator, EmulatorOptions

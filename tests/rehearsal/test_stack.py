@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from lifecycle.app import App
-from lifecycle.domain.ami import Tag
 from lifecycle.domain.digest import Digest
 from lifecycle.domain.image import ImageRef
+from lifecycle.domain.tags import Tag
 from lifecycle.errors import RolledBack
 from lifecycle.ports.stack import Operation
 from lifecycle.rehearsal.emulator.containers import jobs_supported

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from lifecycle.domain.ami import Tag
+from lifecycle.domain.tags import Tag
 from tests.rehearsal.bake_stage import BUCKET, Stage, bake_stage
 from tests.rehearsal.stage_parts import REGION, until
 

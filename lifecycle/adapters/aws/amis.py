@@ -11,13 +11,15 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from lifecycle.adapters.aws.deregister import delete_snapshot, deregister, snapshots_of
-from lifecycle.adapters.aws.descriptions import made_for
+from lifecycle.adapters.aws.deregister import delete_snapshot, deregister
+from lifecycle.adapters.aws.descriptions import ami_record, made_for, snapshot_record
 from lifecycle.adapters.aws.errors import error_code, is_missing, translated
 from lifecycle.adapters.aws.filters import batches
 from lifecycle.adapters.aws.session import AwsSession
 from lifecycle.adapters.aws.strays import stray_snapshots
-from lifecycle.domain.ami import AmiId, AmiRecord, AmiState, Grant, SnapshotRecord, Tag, parse_ami_id
+from lifecycle.domain.ami import AmiId, AmiRecord, Grant, SnapshotRecord, parse_ami_id
+from lifecycle.domain.ami_status import AmiState
+from lifecycle.domain.tags import Tag
 from lifecycle.errors import CapctlError, Denied, UsageError
 from lifecycle.ports.baker import AmiNameTaken
 
@@ -89,7 +91,7 @@ class Ec2Amis:
                     Filters=[{"Name": "snapshot-id", "Values": wanted}],
                     PaginationConfig={"PageSize": _PAGE},
                 )
-                found += [_snapshot(snapshot) for page in pages for snapshot in page["Snapshots"]]
+                found += [snapshot_record(snapshot) for page in pages for snapshot in page["Snapshots"]]
         return tuple(found)
 
     def snapshots_of(self, project: str) -> tuple[SnapshotRecord, ...]:
@@ -99,11 +101,11 @@ class Ec2Amis:
                 Filters=[{"Name": f"tag:{Tag.PROJECT}", "Values": [project]}],
                 PaginationConfig={"PageSize": _PAGE},
             )
-            return tuple(_snapshot(snapshot) for page in pages for snapshot in page["Snapshots"])
+            return tuple(snapshot_record(snapshot) for page in pages for snapshot in page["Snapshots"])
 
     def stray_snapshots(self) -> tuple[SnapshotRecord, ...]:
         with translated("looking for snapshots of AMIs that are gone"):
-            return tuple(map(_snapshot, stray_snapshots(self._ec2)))
+            return tuple(map(snapshot_record, stray_snapshots(self._ec2)))
 
     def tag_snapshot(self, snapshot_id: str, tags: dict[str, str]) -> None:
         with translated(f"tagging snapshot `{snapshot_id}`"):
@@ -265,46 +267,6 @@ class Ec2Amis:
 
 def _missing(ami_id: AmiId) -> CapctlError:
     return CapctlError("ami-missing", f"There is no AMI `{ami_id}`", hint="Run `capctl ami ls` to see those that exist")
-
-
-def ami_record(image: dict[str, Any]) -> AmiRecord:
-    """An AMI as EC2 describes it, in our words."""
-    sizes_gib = (mapping.get("Ebs", {}).get("VolumeSize", 0) for mapping in image.get("BlockDeviceMappings", []))
-    return AmiRecord(
-        id=AmiId(image["ImageId"]),
-        name=image.get("Name", ""),
-        state=AmiState(image["State"]),
-        state_reason=(image.get("StateReason") or {}).get("Message", ""),
-        created=image.get("CreationDate", ""),
-        architecture=image.get("Architecture", ""),
-        snapshot_ids=snapshots_of(image),
-        size_gib=sum(sizes_gib),
-        tags={tag["Key"]: tag["Value"] for tag in image.get("Tags", [])},
-        root_device=image.get("RootDeviceName", ""),
-        imds_v2=image.get("ImdsSupport") == "v2.0",
-        is_protected=image.get("DeregistrationProtection", "disabled") != "disabled",
-        deprecated_at=image.get("DeprecationTime", ""),
-        last_launched=image.get("LastLaunchedTime", ""),
-        source_ami=image.get("SourceImageId", ""),
-        source_region=image.get("SourceImageRegion", ""),
-        source_instance=image.get("SourceInstanceId", ""),
-    )
-
-
-def _snapshot(snapshot: dict[str, Any]) -> SnapshotRecord:
-    made = made_for(snapshot.get("Description", ""))
-    started = snapshot.get("StartTime")
-    return SnapshotRecord(
-        id=snapshot["SnapshotId"],
-        state=snapshot["State"],
-        size_gib=snapshot["VolumeSize"],
-        full_bytes=snapshot.get("FullSnapshotSizeInBytes"),
-        encrypted=snapshot.get("Encrypted", False),
-        tags={tag["Key"]: tag["Value"] for tag in snapshot.get("Tags", [])},
-        ami_id=made.ami_id if made else "",
-        source_ami=made.source_ami if made else "",
-        started=started.isoformat() if started else "",
-    )
 
 
 def _grants(permissions: Iterable[dict[str, str]]) -> frozenset[Grant]:

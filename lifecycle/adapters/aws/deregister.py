@@ -11,12 +11,6 @@ from lifecycle.errors import CapctlError, PartlyApplied
 _DELETED, _OF_ANOTHER_AMI = "success", "skipped"
 
 
-def snapshots_of(image: dict[str, Any]) -> tuple[str, ...]:
-    """The snapshots below an AMI, as EC2 describes it."""
-    disks = (mapping.get("Ebs", {}) for mapping in image.get("BlockDeviceMappings", []))
-    return tuple(disk["SnapshotId"] for disk in disks if disk.get("SnapshotId"))
-
-
 def deregister(ec2: Any, ami_id: str, snapshot_ids: Sequence[str]) -> tuple[str, ...]:
     """Deregister an AMI and delete its snapshots; what is gone already is no failure.
 

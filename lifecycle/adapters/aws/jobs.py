@@ -8,8 +8,9 @@ from botocore.exceptions import ClientError
 
 from lifecycle.adapters.aws.errors import is_missing, translated
 from lifecycle.adapters.aws.session import AwsSession
-from lifecycle.domain.ami import AmiId, Tag
+from lifecycle.domain.ami import AmiId
 from lifecycle.domain.job import JobRecord, JobState, Obstacle, Purpose, QueueState
+from lifecycle.domain.tags import Tag
 from lifecycle.errors import CapctlError
 from lifecycle.ports.jobs import JobRequest, LogLine, LogPage, QueueStatus
 

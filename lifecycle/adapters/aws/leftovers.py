@@ -11,15 +11,14 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from lifecycle.adapters.aws.amis import ami_record
-from lifecycle.adapters.aws.deregister import deregister, snapshots_of
-from lifecycle.adapters.aws.descriptions import MadeFor, made_for
+from lifecycle.adapters.aws.deregister import deregister
+from lifecycle.adapters.aws.descriptions import MadeFor, ami_record, made_for, snapshots_of
 from lifecycle.adapters.aws.errors import is_missing, translated
 from lifecycle.adapters.aws.filters import batches
 from lifecycle.adapters.aws.session import AwsSession
-from lifecycle.domain.ami import Tag
 from lifecycle.domain.moments import told_moment
 from lifecycle.domain.sweep import Leftover, LeftoverKind, half_made
+from lifecycle.domain.tags import Tag
 
 _PAGE = 1000  # the most that EC2 gives in one answer; without a size it tries to give everything at once
 _ALIVE = ("pending", "running", "stopping", "stopped", "shutting-down")

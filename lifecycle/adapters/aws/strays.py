@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from lifecycle.adapters.aws.deregister import snapshots_of
-from lifecycle.adapters.aws.descriptions import made_for
+from lifecycle.adapters.aws.descriptions import made_for, snapshots_of
 from lifecycle.adapters.aws.filters import batches
 
 _PAGE = 1000

@@ -3,9 +3,9 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from lifecycle.domain.ami import Tag
 from lifecycle.domain.measures import counted
 from lifecycle.domain.moments import iso_text
+from lifecycle.domain.tags import Tag
 from lifecycle.errors import ExitCode
 from lifecycle.rehearsal.commands import Capctl
 from lifecycle.rehearsal.recorder import Recorder

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from lifecycle.config.target import Target
-from lifecycle.domain.ami import AmiRecord, Grant, Tag
+from lifecycle.domain.ami import AmiRecord, Grant
 from lifecycle.domain.plan import Done
+from lifecycle.domain.tags import Tag
 from lifecycle.domain.usage import Use
 from lifecycle.errors import Denied
 from lifecycle.workflows.execute import execute

@@ -10,9 +10,11 @@ from typing import cast
 
 import pytest
 
-from lifecycle.domain.ami import AmiId, AmiState, Tag
+from lifecycle.domain.ami import AmiId
+from lifecycle.domain.ami_status import AmiState
 from lifecycle.domain.channel import Channel, Note
 from lifecycle.domain.retention import Fate
+from lifecycle.domain.tags import Tag
 from lifecycle.domain.usage import Unread
 from lifecycle.errors import CapctlError
 from lifecycle.ports import Ports

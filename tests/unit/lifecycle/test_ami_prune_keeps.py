@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from lifecycle.adapters.lock_file import LockFile
-from lifecycle.domain.ami import AmiId, AmiRecord, AmiState, Tag
+from lifecycle.domain.ami import AmiId, AmiRecord
+from lifecycle.domain.ami_status import AmiState
 from lifecycle.domain.channel import Channel, Note
 from lifecycle.domain.retention import Fate
+from lifecycle.domain.tags import Tag
 from lifecycle.errors import CapctlError
 from lifecycle.workflows.execute import execute
 from tests.fakes.amis import FakeAmis

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from lifecycle.domain.ami import AmiId, AmiRecord, Tag
+from lifecycle.domain.ami import AmiId, AmiRecord
 from lifecycle.domain.channel import Channel, Note
 from lifecycle.domain.models import ModelFile, model_set
 from lifecycle.domain.retention import Fate
+from lifecycle.domain.tags import Tag
 from lifecycle.domain.usage import Unread
 from lifecycle.errors import CapctlError
 from lifecycle.workflows.bake_inputs import present_inputs

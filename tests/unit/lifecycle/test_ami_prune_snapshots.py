@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from lifecycle.domain.ami import Tag
 from lifecycle.domain.retention import Fate
+from lifecycle.domain.tags import Tag
 from tests.fakes.amis import FakeAmis
 from tests.unit.lifecycle.prune_parts import DAY_S, OTHER, Scene, outcomes, refuse
 

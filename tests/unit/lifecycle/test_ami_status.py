@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from lifecycle.domain.ami import AmiState, AmiStatus, Tag
+from lifecycle.domain.ami_status import AmiState, AmiStatus
+from lifecycle.domain.tags import Tag
 from lifecycle.errors import CapctlError
 from lifecycle.workflows.ami_status import MarkSmokePassed, set_status
 from tests.fakes.amis import FakeAmis

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-from lifecycle.domain.ami import AmiId, AmiRecord, AmiState, AmiStatus, Tag
+from lifecycle.domain.ami import AmiId, AmiRecord
+from lifecycle.domain.ami_status import AmiState, AmiStatus
+from lifecycle.domain.tags import Tag
 from lifecycle.errors import CapctlError, Inconclusive, TimedOut
 from lifecycle.ports.baker import AmiNameTaken, BakeRequest
 from lifecycle.workflows.bake import plan_bake, wanted_ami

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from lifecycle.domain.ami import AmiId, AmiStatus
+from lifecycle.domain.ami import AmiId
+from lifecycle.domain.ami_status import AmiStatus
 from lifecycle.domain.channel import CANDIDATE
 from lifecycle.errors import CapctlError, Inconclusive
 from lifecycle.workflows.bake import bake

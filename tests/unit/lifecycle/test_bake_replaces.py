@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from lifecycle.domain.ami import AmiId, AmiState, AmiStatus
+from lifecycle.domain.ami import AmiId
+from lifecycle.domain.ami_status import AmiState, AmiStatus
 from lifecycle.domain.usage import Unread, Use
 from lifecycle.errors import CapctlError
 from lifecycle.workflows.execute import execute

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lifecycle.domain.ami import AmiStatus
+from lifecycle.domain.ami_status import AmiStatus
 from lifecycle.errors import CapctlError
 from lifecycle.workflows.ami_status import set_status
 from lifecycle.workflows.bake_steps import ProveAmi

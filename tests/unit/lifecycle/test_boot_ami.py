@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from lifecycle.domain.ami import AmiId, Tag
+from lifecycle.domain.ami import AmiId
 from lifecycle.domain.boot import boot_checks, parse_boot_report
 from lifecycle.domain.models import ModelSet
 from lifecycle.domain.place import Place
 from lifecycle.domain.proof import Level
 from lifecycle.domain.run import Run
+from lifecycle.domain.tags import Tag
 from lifecycle.errors import CapctlError, Denied, Inconclusive, Interrupted, TimedOut
 from lifecycle.ports.instances import BootRequest, InstanceState
 from lifecycle.workflows.boot_ami import boot_ami

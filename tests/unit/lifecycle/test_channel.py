@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lifecycle.domain.ami import AmiId, AmiRecord, AmiState, AmiStatus
+from lifecycle.domain.ami import AmiId, AmiRecord
+from lifecycle.domain.ami_status import AmiState, AmiStatus
 from lifecycle.domain.channel import (
     CANDIDATE,
     Channel,

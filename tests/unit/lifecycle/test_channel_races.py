@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from lifecycle.domain.ami import Tag
+from lifecycle.domain.tags import Tag
 from lifecycle.errors import CapctlError
 from lifecycle.workflows.execute import execute
 from tests.failures import failure

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lifecycle.domain.ami import AmiState
+from lifecycle.domain.ami_status import AmiState
 from lifecycle.errors import UsageError
 from lifecycle.workflows.execute import execute
 from lifecycle.workflows.promote_ami import plan_channel_rollback

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from lifecycle.domain.ami import AmiId, AmiRecord, AmiState, AmiStatus, Tag
+from lifecycle.domain.ami import AmiId, AmiRecord
+from lifecycle.domain.ami_status import AmiState, AmiStatus
 from lifecycle.domain.digest import digest_of
 from lifecycle.domain.plan import Done, Plan
+from lifecycle.domain.tags import Tag
 from lifecycle.errors import CapctlError, Denied, ExitCode, Interrupted
 from lifecycle.workflows.copy_ami import Copy, copy_ami, copy_failure, parse_regions, plan_copies, plan_copy
 from lifecycle.workflows.execute import execute

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from lifecycle.domain.ami import AmiId, Tag
+from lifecycle.domain.ami import AmiId
 from lifecycle.domain.channel import STABLE, Note
 from lifecycle.domain.digest import Digest, digest_of
 from lifecycle.domain.image import ImageRef, image_with_short_digest
 from lifecycle.domain.job import JobState, Purpose
 from lifecycle.domain.release import Pointer, Release
+from lifecycle.domain.tags import Tag
 from lifecycle.errors import CapctlError, UsageError
 from lifecycle.ports.jobs import JobRequest
 from lifecycle.ports.stack import Operation, ResourceChange

@@ -9,9 +9,11 @@ from typing import cast
 
 import pytest
 
-from lifecycle.domain.ami import AmiRecord, AmiState, AmiStatus, Grant, Tag
+from lifecycle.domain.ami import AmiRecord, Grant
+from lifecycle.domain.ami_status import AmiState, AmiStatus
 from lifecycle.domain.channel import CANDIDATE, Channel, Note
 from lifecycle.domain.plan import Plan
+from lifecycle.domain.tags import Tag
 from lifecycle.domain.usage import Unread, Use
 from lifecycle.errors import CapctlError, ExitCode, Inconclusive
 from lifecycle.ports import Ports

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from lifecycle.adapters.aws.amis import Ec2Amis
-from lifecycle.domain.ami import AmiId, AmiState
+from lifecycle.domain.ami import AmiId
+from lifecycle.domain.ami_status import AmiState
 
 
 class FakeEc2:

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from lifecycle.domain.ami import AmiStatus, Tag
+from lifecycle.domain.ami_status import AmiStatus
 from lifecycle.domain.channel import CANDIDATE, Note
+from lifecycle.domain.tags import Tag
 from lifecycle.errors import ExitCode, Inconclusive, UsageError
 from lifecycle.workflows.lookups import ami_of
 from tests.failures import failure

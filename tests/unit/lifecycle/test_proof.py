@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from lifecycle.domain.ami import AmiId, AmiRecord, AmiState, AmiStatus, Grant, SnapshotRecord, Tag
+from lifecycle.domain.ami import AmiId, AmiRecord, Grant, SnapshotRecord
+from lifecycle.domain.ami_status import AmiState, AmiStatus
 from lifecycle.domain.channel import CANDIDATE, Channel, takes
 from lifecycle.domain.digest import digest_of
 from lifecycle.domain.proof import Level
+from lifecycle.domain.tags import Tag
 from lifecycle.errors import CapctlError, Denied, Inconclusive
 from lifecycle.workflows.bake import bake
 from lifecycle.workflows.bake_steps import ProveAmi

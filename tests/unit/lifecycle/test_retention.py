@@ -10,9 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lifecycle.domain.ami import AmiId, AmiRecord, AmiState, AmiStatus, Grant, SnapshotRecord, Tag
+from lifecycle.domain.ami import AmiId, AmiRecord, Grant, SnapshotRecord
+from lifecycle.domain.ami_status import AmiState, AmiStatus
 from lifecycle.domain.cost import Cost, monthly_usd
 from lifecycle.domain.retention import Fate, Rules, Verdict, World, judge, judge_snapshots
+from lifecycle.domain.tags import Tag
 from lifecycle.domain.usage import Unread, Use, UseReport, uses_text
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)

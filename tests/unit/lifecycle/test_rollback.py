@@ -4,7 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from lifecycle.domain.ami import AmiId, AmiState, Tag
+from lifecycle.domain.ami import AmiId
+from lifecycle.domain.ami_status import AmiState
+from lifecycle.domain.tags import Tag
 from lifecycle.errors import CapctlError, UsageError
 from lifecycle.workflows.execute import execute
 from lifecycle.workflows.lookups import active_pointer

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from lifecycle.domain.ami import AmiRecord, AmiStatus, Grant
+from lifecycle.domain.ami import AmiRecord, Grant
+from lifecycle.domain.ami_status import AmiStatus
 from lifecycle.errors import CapctlError, ExitCode
 from lifecycle.workflows.execute import execute
 from lifecycle.workflows.share_ami import parse_grants, plan_revoke, plan_share

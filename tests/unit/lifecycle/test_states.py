@@ -2,7 +2,7 @@
 
 import pytest
 
-from lifecycle.domain.ami import AmiState
+from lifecycle.domain.ami_status import AmiState
 from lifecycle.domain.job import JobState, QueueState
 from lifecycle.domain.states import ServiceState
 from lifecycle.ports.instances import InstanceState

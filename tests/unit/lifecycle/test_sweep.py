@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from lifecycle.domain.ami import AmiRecord, AmiState, Tag
+from lifecycle.domain.ami import AmiRecord
+from lifecycle.domain.ami_status import AmiState
 from lifecycle.domain.channel import Channel, Note
 from lifecycle.domain.plan import Plan
 from lifecycle.domain.retention import Fate
 from lifecycle.domain.sweep import KnownRun, Leftover, LeftoverKind, Verdict
+from lifecycle.domain.tags import Tag
 from lifecycle.domain.usage import Unread, Use
 from lifecycle.errors import CapctlError
 from lifecycle.workflows.disable_ami import plan_disable, plan_enable

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lifecycle.domain.ami import AmiRecord, AmiState, Tag
+from lifecycle.domain.ami import AmiRecord
+from lifecycle.domain.ami_status import AmiState
 from lifecycle.domain.sweep import (
     FINISHED_WITHIN,
     KnownRun,
@@ -18,6 +19,7 @@ from lifecycle.domain.sweep import (
     judge,
     judge_all,
 )
+from lifecycle.domain.tags import Tag
 from tests.fakes.amis import FakeAmis
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)

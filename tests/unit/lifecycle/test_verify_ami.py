@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from lifecycle.domain.ami import REQUIRED_TAGS, AmiId, AmiRecord, AmiState, AmiStatus, Tag
+from lifecycle.domain.ami import AmiId, AmiRecord
+from lifecycle.domain.ami_status import AmiState, AmiStatus
 from lifecycle.domain.digest import digest_of
 from lifecycle.domain.evidence import why_no_copy
+from lifecycle.domain.tags import REQUIRED_TAGS, Tag
 from lifecycle.workflows.list_amis import list_amis
 from lifecycle.workflows.verify_ami import ami_rejection, verify_ami
 from tests.fakes.amis import BASE_AMI

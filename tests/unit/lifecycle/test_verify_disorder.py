@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from lifecycle.domain.ami import AmiRecord, AmiState, AmiStatus, Tag
+from lifecycle.domain.ami import AmiRecord
+from lifecycle.domain.ami_status import AmiState, AmiStatus
 from lifecycle.domain.digest import digest_of
 from lifecycle.domain.proof import Level
+from lifecycle.domain.tags import Tag
 from lifecycle.workflows.bake_steps import ProveAmi
 from lifecycle.workflows.verify_ami import ami_rejection, verify_ami
 from tests.failures import code_of

@@ -2,7 +2,8 @@
 
 import pytest
 
-from lifecycle.domain.ami import AmiId, AmiState
+from lifecycle.domain.ami import AmiId
+from lifecycle.domain.ami_status import AmiState
 from lifecycle.domain.waiting import Wait
 from lifecycle.errors import CapctlError, TimedOut
 from lifecycle.ports.wait import wait_for

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from lifecycle.domain.ami import AmiId, AmiState, Grant, Tag
+from lifecycle.domain.ami import AmiId, Grant
+from lifecycle.domain.ami_status import AmiState
+from lifecycle.domain.tags import Tag
 from lifecycle.domain.usage import Unread, Use
 from lifecycle.errors import CapctlError
 from tests.fakes.amis import BASE_PARAMETER

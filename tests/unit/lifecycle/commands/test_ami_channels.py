@@ -3,7 +3,8 @@
 import pytest
 
 from lifecycle.cli.render import columns
-from lifecycle.domain.ami import AmiId, Tag
+from lifecycle.domain.ami import AmiId
+from lifecycle.domain.tags import Tag
 from tests.unit.lifecycle.commands.case import BAKED, DEPLOYED, Case, Play
 
 FIRST, SECOND = "ami-00000000000000001", "ami-00000000000000002"

@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 
 from lifecycle.cli.render import columns
-from lifecycle.domain.ami import AmiId, AmiState, Tag
+from lifecycle.domain.ami import AmiId
+from lifecycle.domain.ami_status import AmiState
 from lifecycle.domain.sweep import KnownRun, Leftover, LeftoverKind
+from lifecycle.domain.tags import Tag
 from lifecycle.errors import CapctlError, Interrupted
 from tests.unit.lifecycle.commands.case import BAKED, DEPLOYED, Case, Play, World
 

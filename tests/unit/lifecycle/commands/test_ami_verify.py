@@ -5,7 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from lifecycle.cli.render import columns
-from lifecycle.domain.ami import AmiId, AmiState
+from lifecycle.domain.ami import AmiId
+from lifecycle.domain.ami_status import AmiState
 from tests.unit.lifecycle.commands.case import BAKED, MODEL_SET, Case, Play, World
 
 AMI = "ami-00000000000000001"
