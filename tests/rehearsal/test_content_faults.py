@@ -6,13 +6,15 @@ import io
 import json
 import wave
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
 
 from tests.rehearsal.kept_stage import KeptStage, Project, replace
-from tests.rehearsal.stage_parts import until
+from tests.rehearsal.slow_door import SlowDoor
 from tests.rehearsal.test_release_scene import rows_of
 
 pytestmark = [pytest.mark.rehearsal, pytest.mark.timeout(600)]
@@ -84,10 +86,18 @@ def test_object_with_other_bytes_fails_the_bake_on_the_instance(project: Project
 @pytest.mark.usefixtures("bystander")
 def test_object_that_vanishes_while_the_instance_boots_fails_the_bake(project: Project, kept: KeptStage) -> None:
     entry = max(locked(project), key=lambda file: file["bytes"])
-    baking = project.start("ami", "bake", "--force")
-    until(lambda: kept.bake_traces()["instances"])
-    kept.client("s3").delete_object(Bucket=project.bucket, Key=f"models/{entry['sha256']}")
-    answer = baking.ended()
+    address = urlsplit(kept.environment["AWS_ENDPOINT_URL"]).netloc
+    with closing(SlowDoor(address, methods={"GET"}, hold_s=60)) as bucket:
+        with project.changed_config() as (_, target):
+            target["endpoint_url"], there = bucket.url, target["endpoint_url"]
+        baking = project.start("ami", "bake", "--force")
+        assert bucket.waiting.wait(120)
+        assert kept.bake_traces()["instances"]
+        kept.client("s3").delete_object(Bucket=project.bucket, Key=f"models/{entry['sha256']}")
+        bucket.open.set()
+        answer = baking.ended()
+        with project.changed_config() as (_, target):
+            target["endpoint_url"] = there
     project.done("models", "push")
     assert (answer.code, answer.exit_code) == ("object-missing", 1), answer.said
     assert entry["path"] in answer.document["message"]
