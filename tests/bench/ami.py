@@ -13,6 +13,7 @@ from shlex import quote
 
 import packer
 from lifecycle.adapters.terminal import TerminalUi
+from lifecycle.domain.tags import Tag
 from lifecycle.rehearsal.stage import Stage, open_stage
 from tests.bench.figures import Figure
 from tests.bench.startup import CAPCTL
@@ -127,8 +128,12 @@ def _packer_build(stage: Stage, folder: Path) -> Callable[[], str]:
         name: str(folder / Path(given[name]).name) for name in ("model_list", "model_marker", "evidence", "manifest")
     }
 
+    # Of another project: capctl would look at the AMIs of its own that nobody finished, and see who uses them.
+    tags = given["tags"] | {Tag.PROJECT.value: "bare"}
+
     def build() -> str:
-        variables.write_text(json.dumps(given | places | {"ami_name": f"{given['ami_name']}-bare-{next(numbers)}"}))
+        name = f"{given['ami_name']}-bare-{next(numbers)}"
+        variables.write_text(json.dumps(given | places | {"ami_name": name, "tags": tags}))
         return run(
             "packer", "build", "-machine-readable", f"-var-file={variables}", str(packer.TEMPLATE),
             environment={**stage.environment, "CHECKPOINT_DISABLE": "1"},
