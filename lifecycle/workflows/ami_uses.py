@@ -136,16 +136,22 @@ def channel_histories(channels: Channels) -> tuple[Mapping[str, Sequence[AmiId]]
 
 def grants_on(amis: Amis, ami: AmiRecord) -> frozenset[Grant]:
     """Who else may start instances of the AMI, or copy a snapshot that it alone has."""
-    snapshots = ami.sole_snapshots(amis.holders(ami.snapshot_ids))
-    return amis.grants(ami.id).union(*amis.snapshot_grants(snapshots).values())
+    return amis.grants(ami.id) | _grants_on_snapshots(amis, ami)
 
 
 def grants_told(amis: Amis, ami: AmiRecord) -> frozenset[Grant] | None:
-    """Who else may start it, or copy a snapshot that it alone has; None where AWS does not tell.
+    """Who else may start it or, where nobody may, copy a snapshot that it alone has; None where AWS does not tell.
 
     Of one that EC2 gave up it tells no grants, and nobody can start it.
     """
-    return frozenset() if ami.state.is_dead else if_readable(lambda: grants_on(amis, ami))
+    if ami.state.is_dead:
+        return frozenset()
+    return if_readable(lambda: amis.grants(ami.id) or _grants_on_snapshots(amis, ami))
+
+
+def _grants_on_snapshots(amis: Amis, ami: AmiRecord) -> frozenset[Grant]:
+    snapshots = ami.sole_snapshots(amis.holders(ami.snapshot_ids))
+    return frozenset[Grant]().union(*amis.snapshot_grants(snapshots).values())
 
 
 def if_readable(read: Callable[[], T]) -> T | None:
