@@ -209,7 +209,7 @@ def _tell_of_grants(ports: Ports, amis: Amis, ami: AmiRecord) -> None:
     elif grants:
         shared = ", ".join(sorted(map(str, grants)))
         ports.ui.warn(
-            f"AMI `{ami.id}` is shared with {shared}, who can go on using it: `capctl ami share {ami.id} --revoke` ends that"
+            f"AMI `{ami.id}` is shared with {shared}, who can go on using it: `capctl ami share {ami.id} --revoke --with …` ends that"
         )
 
 
