@@ -147,6 +147,7 @@ class StreamingPacker(PackerExecutable):  # type: ignore[misc]
                 with suppress(subprocess.TimeoutExpired):
                     process.wait(max(deadline - time.monotonic(), 0))
                 return
+            # Who follows the bake has failed, or may now: Packer must be left to clean up all the same.
             with suppress(Exception):
                 self._on_line(line)
 

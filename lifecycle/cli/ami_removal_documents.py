@@ -25,8 +25,8 @@ def ami_prune(pruning: Pruning, done: Done | None, *, now: datetime) -> Document
     `outcome` is what this run did, null where it did nothing. `unread` are the sources of uses that could not be read: then all stay.
     Prices are US dollars per month, upper bounds where EC2 does not tell what is stored: `saved_usd_per_month` is what this run's
     removals save, `saved_later_usd_per_month` what those save that follow once the grace of what is disabled has passed; a snapshot
-    counts that no AMI is left to have. `strays` are snapshots of
-    AMIs that are gone, without any tag that tells whose they are: capctl leaves them. `bytes` is null where EC2 does not tell.
+    counts that no AMI is left to have. `strays` are snapshots of AMIs that are gone, without any tag that tells whose they are: capctl
+    leaves them. `bytes` is null where EC2 does not tell.
     """
     from lifecycle.workflows.prune import outcomes_of
 

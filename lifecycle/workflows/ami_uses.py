@@ -54,7 +54,7 @@ class Recent(Generic[T]):
         return self._found[1]
 
 
-class Scan:
+class UseScan:
     """Everything that uses AMIs, for the steps of one run: the whole account was read less than a minute before."""
 
     def __init__(self, ports: Ports, target: Target) -> None:
@@ -77,7 +77,7 @@ def project_uses(ports: Ports) -> UseReport:
 
 def all_uses(ports: Ports, target: Target) -> UseReport:
     """As `project_uses`, and what the whole account has, read anew in many calls."""
-    return Scan(ports, target).uses()
+    return UseScan(ports, target).uses()
 
 
 def release_uses(ports: Ports) -> UseReport:

@@ -20,7 +20,7 @@ from lifecycle.ports import Ports
 from lifecycle.ports.baker import GRACE_S
 from lifecycle.ports.leftovers import await_gone, still_there
 from lifecycle.ports.wait import wait_for
-from lifecycle.workflows.ami_uses import READ_USES, Scan, why_kept
+from lifecycle.workflows.ami_uses import READ_USES, UseScan, why_kept
 from lifecycle.workflows.bake_evidence import read_evidence
 from lifecycle.workflows.lookups import find_ami
 
@@ -87,14 +87,14 @@ def plan_sweep(ports: Ports, target: Target, *, run_id: str, older_than: timedel
         _require_known(ports, run_id, runs, found)
     verdicts = tuple(
         verdict
-        for verdict in _judged(Scan(ports, target), found, runs, older_than=older_than)
+        for verdict in _judged(UseScan(ports, target), found, runs, older_than=older_than)
         if run_id in {"", verdict.run_id}
     )
     chosen = [run for run in runs.values() if run_id in {"", run.id} and not run.is_alive(ports.clock.now())]
     steps: list[Step[Any]] = [EndRun(ports=ports, run=run) for run in chosen if run.is_held]
     going = tuple(verdict for verdict in verdicts if verdict.removes)
     # Another scan than the plan's: it waited for an answer.
-    scan = Scan(ports, target)
+    scan = UseScan(ports, target)
     steps += [RemoveLeftover(scan=scan, verdict=verdict, older_than=older_than) for verdict in going]
     folders = () if run_id else ports.bake_runs.folders()
     steps += [RemoveFolder(ports=ports, path=path) for path in folders]
@@ -139,7 +139,7 @@ class EndRun:
 class RemoveLeftover:
     """Remove one thing in EC2 and wait until it is gone."""
 
-    scan: Scan
+    scan: UseScan
     verdict: Verdict
     older_than: timedelta
     permissions: tuple[str, ...] = (*_JUDGE, *REMOVE_LEFTOVERS)
@@ -247,7 +247,7 @@ def _require_known(ports: Ports, run_id: str, runs: Mapping[str, KnownRun], foun
 
 
 def _judged(
-    scan: Scan, found: Sequence[Leftover], runs: Mapping[str, KnownRun], *, older_than: timedelta
+    scan: UseScan, found: Sequence[Leftover], runs: Mapping[str, KnownRun], *, older_than: timedelta
 ) -> tuple[Verdict, ...]:
     """The verdicts, once it was asked who uses the AMIs and snapshots that would otherwise go."""
     ports, target = scan.ports, scan.target
@@ -263,7 +263,7 @@ def _judged(
     return judge_all(found, replace(rules, in_use=_uses(scan, going))) if going else verdicts
 
 
-def _uses(scan: Scan, items: Sequence[Leftover]) -> dict[str, tuple[str, ...]]:
+def _uses(scan: UseScan, items: Sequence[Leftover]) -> dict[str, tuple[str, ...]]:
     """Why it is not proven that nothing uses them, by id."""
     report = scan.uses()
     uses, found = report.by_id(), dict[str, tuple[str, ...]]()
