@@ -223,11 +223,12 @@ def pulumi_stage(emulator: Emulator, folder: Path, *, project: str = "vision") -
 
 def await_end(pids: set[int], *, timeout_s: float = 30) -> None:
     """Wait until none of the processes runs."""
-    until(lambda: not {pid for pid in pids if _state(pid) not in {"", "Z", "X"}}, timeout_s)
+    until(lambda: not any(map(is_running, pids)), timeout_s)
 
 
-def _state(pid: int) -> str:
+def is_running(pid: int) -> bool:
+    """Whether the process has not ended, whether or not its parent asked how."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in {"Z", "X"}
     except OSError:
-        return ""
+        return False

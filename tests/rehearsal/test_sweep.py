@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import closing, redirect_stdout, suppress
+from contextlib import closing, contextmanager, redirect_stdout, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from lifecycle.cli.context import Invocation
 from lifecycle.cli.main import root
 from lifecycle.rehearsal.child import descendants
 from tests.rehearsal.bake_stage import Stage, bake_stage
-from tests.rehearsal.stage_parts import await_end
+from tests.rehearsal.stage_parts import await_end, is_running, until
 
 pytestmark = [pytest.mark.rehearsal, pytest.mark.timeout(600)]
 KILLS = 30
@@ -42,8 +42,9 @@ from lifecycle.cli.main import main
 for line in sys.stdin:
     if not (pid := os.fork()):
         os.setsid()
-        for descriptor in range(3):
-            os.dup2(os.open(os.devnull, os.O_RDWR), descriptor)
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        for descriptor in (1, 2):
+            os.dup2(os.open(sys.argv[1], os.O_CREAT | os.O_WRONLY | os.O_APPEND), descriptor)
         sys.argv = ["capctl", *json.loads(line)]
         main()
     print(pid, flush=True)
@@ -55,11 +56,12 @@ class KilledBakes:
 
     def __init__(self, stage: Stage, scratch: Path) -> None:
         self.stage, self.scratch = stage, scratch
+        self.log = scratch / "bake.log"
 
     @cached_property
     def _preloaded(self) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, "-c", _PRELOADED],
+            [sys.executable, "-c", _PRELOADED, str(self.log)],
             cwd=self.stage.folder,
             env={**self.stage.environment, "TMPDIR": str(self.scratch)},
             stdin=subprocess.PIPE,
@@ -70,11 +72,16 @@ class KilledBakes:
     def start(self) -> int:
         """The process id of an `ami bake`."""
         parent = self._preloaded
+        self.log.write_text("")
         assert parent.stdin
         assert parent.stdout
         parent.stdin.write(json.dumps(["ami", "bake"]) + "\n")
         parent.stdin.flush()
         return int(parent.stdout.readline())
+
+    def said(self) -> str:
+        """What the last `ami bake` printed."""
+        return self.log.read_text()
 
     def close(self) -> None:
         with self._preloaded as parent:
@@ -87,6 +94,16 @@ class KilledBakes:
             assert run_command_line(root, [*config, *words], Invocation()) == 0
         document: dict[str, Any] = json.loads(said.getvalue())
         return document
+
+    def kept(self) -> set[str]:
+        """The kinds of what a sweep found, all of which it kept."""
+        found = self.done(*SWEEP)["leftovers"]
+        assert {one["outcome"] for one in found} <= {"kept"}, found
+        return {one["kind"] for one in found}
+
+    def has_instance(self) -> bool:
+        """Whether a builder runs."""
+        return any(name.startswith("i-") for name in self.stage.left())
 
     def left(self) -> list[str]:
         """What neither bakes nor sweeps may leave, in EC2 and here."""
@@ -128,14 +145,29 @@ def bakes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KilledBakes]:
     shutil.rmtree(scratch)
 
 
+@contextmanager
+def stopped(pid: int) -> Iterator[None]:
+    """The process and everything below it do nothing meanwhile."""
+    everyone = {pid, *descendants(pid)}
+    try:
+        _signal(everyone, signal.SIGSTOP)
+        yield
+    finally:
+        _signal(everyone, signal.SIGCONT)
+
+
 def kill(pid: int, *, alone: bool) -> None:
     """SIGKILL to capctl, and unless `alone` to everything below it, so that nobody cleans up; returns when all of them have ended."""
     os.kill(pid, signal.SIGSTOP)  # or it would see Packer end, and begin to clean up
     below = descendants(pid)
-    for each in (pid,) if alone else (*below, pid):
-        with suppress(ProcessLookupError):
-            os.kill(each, signal.SIGKILL)
+    _signal({pid} if alone else {*below, pid}, signal.SIGKILL)
     await_end({pid, *below})
+
+
+def _signal(pids: set[int], number: signal.Signals) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
 
 
 def test_whenever_a_bake_is_killed_a_sweep_and_a_bake_give_one_verified_ami_and_nothing_else(
@@ -169,11 +201,10 @@ def test_whenever_a_bake_is_killed_a_sweep_and_a_bake_give_one_verified_ami_and_
 
 def test_sweep_beside_a_live_bake_touches_nothing_of_it(bakes: KilledBakes) -> None:
     bakes.forget()
-    seen = 0
     pid = bakes.start()
-    while Path(f"/proc/{pid}/exe").exists():
-        document = bakes.done(*SWEEP)
-        assert [one for one in document["leftovers"] if one["outcome"] != "kept"] == []
-        seen += len(document["leftovers"])
-    assert seen
-    assert (list(bakes.stage.amis().values()), bakes.left()) == (["verified"], [])
+    until(lambda: not is_running(pid) or bakes.has_instance())
+    with stopped(pid):
+        assert bakes.kept() >= {"instance", "key pair", "security group"}, bakes.said()
+    while is_running(pid):
+        bakes.kept()
+    assert (list(bakes.stage.amis().values()), bakes.left()) == (["verified"], []), bakes.said()
