@@ -94,6 +94,7 @@ class PackerBaker:
                 folder=folder,
                 environment=environment,
                 timeout_s=self._target.settings.ami.timeout_s,
+                clock=self._clock,
                 on_line=watch.line,
                 on_start=lease.process,
                 inherits=(lease.descriptor,),

@@ -6,7 +6,6 @@ import os
 import shutil
 import signal
 import subprocess
-import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -18,6 +17,7 @@ from packerpy import PackerExecutable
 
 from lifecycle.errors import TimedOut
 from lifecycle.ports.baker import GRACE_S
+from lifecycle.ports.clock import Clock
 
 
 class StreamingPacker(PackerExecutable):  # type: ignore[misc]
@@ -35,6 +35,7 @@ class StreamingPacker(PackerExecutable):  # type: ignore[misc]
         folder: Path,
         environment: Mapping[str, str],
         timeout_s: float,
+        clock: Clock,
         on_line: Callable[[str], None],
         on_start: Callable[[int], None] = lambda _: None,
         grace_s: float = GRACE_S,
@@ -44,6 +45,7 @@ class StreamingPacker(PackerExecutable):  # type: ignore[misc]
         self._folder = folder
         self._environment = dict(environment)
         self._timeout_s = timeout_s
+        self._clock = clock
         self._on_line = on_line
         self._on_start = on_start
         self._grace_s = grace_s
@@ -111,15 +113,15 @@ class StreamingPacker(PackerExecutable):  # type: ignore[misc]
             os.close(write_end)
 
     def _follow(self, process: subprocess.Popen[bytes], lines: SimpleQueue[str | None]) -> int:
-        deadline = time.monotonic() + self._timeout_s
+        deadline = self._clock.monotonic() + self._timeout_s
         while True:
             try:
-                line = lines.get(timeout=min(max(deadline - time.monotonic(), 0.01), 1.0))
+                line = lines.get(timeout=min(max(deadline - self._clock.monotonic(), 0.01), 1.0))
             except Empty:
                 # A plugin that outlives Packer keeps the pipe open, so the end of the output is not the only end.
                 if process.poll() is not None and lines.empty():
                     return process.returncode
-                if time.monotonic() >= deadline:
+                if self._clock.monotonic() >= deadline:
                     raise TimedOut(
                         "bake-timed-out",
                         f"The bake did not end within {self._timeout_s:g} s",
@@ -133,8 +135,8 @@ class StreamingPacker(PackerExecutable):  # type: ignore[misc]
     def _cancel(self, process: subprocess.Popen[bytes], lines: SimpleQueue[str | None]) -> None:
         # Not SIGINT: Packer's first process ignores it, and the bake would go on.
         _signal_group(process, signal.SIGTERM)
-        deadline = time.monotonic() + self._grace_s
-        while time.monotonic() < deadline:
+        deadline = self._clock.monotonic() + self._grace_s
+        while self._clock.monotonic() < deadline:
             # Asked before the wait: what Packer says last is still on its way when it has ended.
             has_ended = process.poll() is not None
             try:
@@ -145,7 +147,7 @@ class StreamingPacker(PackerExecutable):  # type: ignore[misc]
                 continue
             if line is None:
                 with suppress(subprocess.TimeoutExpired):
-                    process.wait(max(deadline - time.monotonic(), 0))
+                    process.wait(max(deadline - self._clock.monotonic(), 0))
                 return
             # Who follows the bake has failed, or may now: Packer must be left to clean up all the same.
             with suppress(Exception):

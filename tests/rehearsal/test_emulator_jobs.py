@@ -75,7 +75,7 @@ def test_submission_overrides_retry_timeout_and_environment(batch: Batch) -> Non
 
 def test_timeout_is_told_to_the_job_and_not_retried(batch: Batch) -> None:
     script = "trap 'echo told; exit 3' TERM; while :; do sleep 0.1; done"
-    job = batch.run(script, timeout_s=1, retry={"attempts": 3})
+    job = batch.run(script, timeout_s=3, retry={"attempts": 3})
     assert (job["statusReason"], len(job["attempts"])) == ("Job attempt duration exceeded timeout", 1)
     assert (job["container"]["exitCode"], batch.log(job)) == (3, ["told"])
 

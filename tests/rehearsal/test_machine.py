@@ -237,6 +237,20 @@ def test_terminated_machine_leaves_no_process_and_no_file(stage: Stage) -> None:
     assert list((stage.emulator.options.state / "machines").iterdir()) == []
 
 
+def test_terminated_instance_holds_neither_a_network_interface_nor_a_group(stage: Stage) -> None:
+    ec2 = stage.aws.ec2
+    group = ec2.create_security_group(GroupName=f"cards-{uuid.uuid4().hex}", Description="of one instance")["GroupId"]
+    base = stage.emulator.facts["base_ami"]
+    launched = ec2.run_instances(ImageId=base, MinCount=1, MaxCount=1, SecurityGroupIds=[group])["Instances"][0]
+    cards = {"Filters": [{"Name": "group-id", "Values": [group]}]}
+    (card,) = ec2.describe_network_interfaces(**cards)["NetworkInterfaces"]
+    assert card["Attachment"]["InstanceId"] == launched["InstanceId"]
+    for _ in range(2):  # the second time it is terminated already
+        ec2.terminate_instances(InstanceIds=[launched["InstanceId"]])
+    assert ec2.describe_network_interfaces(**cards)["NetworkInterfaces"] == []
+    ec2.delete_security_group(GroupId=group)
+
+
 def test_image_of_a_running_machine_holds_what_was_written_before(stage: Stage) -> None:
     machine = stage.launch(stage.emulator.facts["base_ami"])
     for number, no_reboot in enumerate((False, True)):

@@ -106,6 +106,7 @@ class RehearsalEc2(ImageMends, SharingMends, EC2Backend):  # type: ignore[misc]
             for line in (str(err), *getattr(err, "details", ())):
                 _log.error("instance %s: %s", instance.id, line)
             instance.terminate()
+            self._remove_cards(instance)
             instance.state_reason = StateReason(f"Server.InternalError: {err}", "Server.InternalError")
             return
         if script:
@@ -158,11 +159,18 @@ class RehearsalEc2(ImageMends, SharingMends, EC2Backend):  # type: ignore[misc]
 
     def terminate_instances(self, instance_ids: list[str]) -> Any:
         answer = super().terminate_instances(instance_ids)
+        for instance, _ in answer:
+            self._remove_cards(instance)
         for instance_id in instance_ids:
             self.stage.machines.remove(instance_id)
             self._tell_stopped(instance_id)
         self.stage.layers.collect(self.stage.layers_in_use())
         return answer
+
+    def _remove_cards(self, instance: Any) -> None:
+        """Network interfaces that were made with an instance end with it; moto keeps them, in use by an instance that is gone."""
+        for card in instance.nics.values():
+            self.enis.pop(card.id, None)
 
     def _tell_stopped(self, instance_id: str) -> None:
         for listener in self.on_stopped:

@@ -89,10 +89,10 @@ class Scene:
         monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "scratch"))
         (tmp_path / "scratch").mkdir()
         self.scratch = tmp_path / "scratch"
-        self.ec2, self.ui = FakeEc2(), FakeUi()
+        self.ec2, self.ui, self.clock = FakeEc2(), FakeUi(), FakeClock()
         here = {"ssh_interface": "private_ip", "ssh_port": 2222, "timeout_s": 60}
         self.target = make_target(tmp_path, ami=here if ami is None else ami)
-        self.baker = PackerBaker(self.target, self, FakeClock(), self.ui)  # type: ignore[arg-type]
+        self.baker = PackerBaker(self.target, self, self.clock, self.ui)  # type: ignore[arg-type]
         self.reports: list[dict[str, Any]] = []
         self.app_id = "capctl.ami.bake"
 

@@ -118,7 +118,7 @@ def test_a_signal_raises_once_so_that_what_was_started_is_stopped(
     number: signal.Signals, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     stopped = []
-    former = signal.getsignal(number)
+    ours = signal.signal(number, signal.SIG_DFL)  # under `nohup`, which the tests may run under, SIGHUP stays ignored
 
     def body(o: str | None = None) -> None:
         try:
@@ -127,9 +127,12 @@ def test_a_signal_raises_once_so_that_what_was_started_is_stopped(
         finally:
             stopped.append(signal.getsignal(number))
 
-    assert _run(body) == ExitCode.INTERRUPTED
-    assert stopped == [_give_up]
-    assert signal.getsignal(number) is former
+    try:
+        assert _run(body) == ExitCode.INTERRUPTED
+        assert stopped == [_give_up]
+        assert signal.getsignal(number) is signal.SIG_DFL
+    finally:
+        signal.signal(number, ours)
     assert f"interrupted by {number.name}" in capsys.readouterr().err
 
 

@@ -7,13 +7,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
+from lifecycle.adapters.clock import SystemClock
 from lifecycle.adapters.packer_process import StreamingPacker
 from lifecycle.errors import Interrupted, TimedOut
+from lifecycle.ports.clock import Clock
 from tests.fakes.packer_program import act
 
 
@@ -22,17 +24,28 @@ def runner(
     script: str,
     *,
     on_line: Callable[[str], None] = lambda _: None,
-    timeout_s: float = 20.0,
+    clock: Clock | None = None,
     grace_s: float = 5.0,
 ) -> StreamingPacker:
     return StreamingPacker(
         act(tmp_path / "bin", script),
         folder=tmp_path,
         environment={**os.environ, "MARK": "here"},
-        timeout_s=timeout_s,
+        timeout_s=60,
+        clock=clock or SystemClock(),
         on_line=on_line,
         grace_s=grace_s,
     )
+
+
+class OverdueClock(SystemClock):
+    """Real time, and an hour more as soon as Packer has said something: its script is ready then."""
+
+    def __init__(self, said: Sequence[object]) -> None:
+        self._said = said
+
+    def monotonic(self) -> float:
+        return super().monotonic() + (3600 if self._said else 0)
 
 
 def alive(pid: int) -> bool:
@@ -91,7 +104,7 @@ def test_timeout_ends_the_group_and_waits_for_the_clean_up(tmp_path: Path) -> No
     """
     lines: list[str] = []
     with pytest.raises(TimedOut) as failed:
-        runner(tmp_path, script, on_line=lines.append, timeout_s=0.5).build("t.pkr.hcl")
+        runner(tmp_path, script, on_line=lines.append, clock=OverdueClock(lines)).build("t.pkr.hcl")
     assert failed.value.code == "bake-timed-out"
     assert (tmp_path / "cleaned").exists()
     assert any("cleaned up" in line for line in lines)
@@ -106,7 +119,7 @@ def test_all_that_packer_says_while_it_cleans_up_is_passed_on(tmp_path: Path) ->
     """
     lines: list[str] = []
     with pytest.raises(TimedOut):
-        runner(tmp_path, script, on_line=lines.append, timeout_s=0.5).build("t.pkr.hcl")
+        runner(tmp_path, script, on_line=lines.append, clock=OverdueClock(lines)).build("t.pkr.hcl")
     assert sum("cleaned" in line for line in lines) == 500
 
 
@@ -132,7 +145,9 @@ def test_packer_that_ignores_sigterm_is_killed_after_the_grace(tmp_path: Path) -
     script = "signal.signal(signal.SIGTERM, signal.SIG_IGN); print(os.getpid(), flush=True); time.sleep(60)"
     pids: list[int] = []
     with pytest.raises(TimedOut):
-        runner(tmp_path, script, on_line=lambda line: pids.append(int(line)), timeout_s=0.5, grace_s=0.2).build("t")
+        runner(
+            tmp_path, script, on_line=lambda line: pids.append(int(line)), clock=OverdueClock(pids), grace_s=0.2
+        ).build("t")
     until_gone(pids[0])
 
 
@@ -163,9 +178,10 @@ def test_packer_cleans_up_when_capctl_is_killed(tmp_path: Path) -> None:
     )
     caller = (
         "import os, sys; from pathlib import Path\n"
+        "from lifecycle.adapters.clock import SystemClock\n"
         "from lifecycle.adapters.packer_process import StreamingPacker\n"
         "packer = StreamingPacker(sys.argv[1], folder=Path(sys.argv[2]), environment=os.environ, timeout_s=60,\n"
-        "                         on_line=lambda line: print(line, end='', flush=True))\n"
+        "                         clock=SystemClock(), on_line=lambda line: print(line, end='', flush=True))\n"
         "packer.build('t')\n"
     )
     with subprocess.Popen(
