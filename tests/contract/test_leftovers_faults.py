@@ -36,7 +36,8 @@ class Sweeper:
         self.project = f"p{uuid.uuid4().hex[:8]}"
         self.account: Account = emulated(session, base, self.project)
         self.ports = cast("Any", FakePorts())
-        self.ports.clock = FakeClock(datetime.now(UTC))
+        # Whatever is made below is older than now: on a slow machine it would come from a future that never begins.
+        self.ports.clock = FakeClock(datetime.now(UTC) + timedelta(minutes=5))
         self.ports.leftovers, self.ports.amis = self.account.leftovers, Ec2Amis(session)
         self.target = replace(make_target(Path("/nowhere")), project=self.project)
         self.ports.objects = FakeObjects(self.target.bucket)
@@ -47,9 +48,12 @@ class Sweeper:
         """Whether everything was to go and went; what is kept since EC2 does not tell who uses it is told."""
         try:
             verdicts, plan = plan_sweep(self.ports, self.target, run_id="r1", older_than=timedelta())
-            return not execute(plan, self.ports, RUN).failures and all(one.removes for one in verdicts)
-        except CapctlError:
+            failures = execute(plan, self.ports, RUN).failures
+        except CapctlError as error:
+            print(error.message)
             return False
+        print(*(f"{one.item}: {one.because}" for one in verdicts), *(error.message for _, error in failures), sep="\n")
+        return not failures and all(one.removes for one in verdicts)
 
     def left(self) -> list[str]:
         there = [item.id for item in self.account.leftovers.find() if item.id in self.ids]

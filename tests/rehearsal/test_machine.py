@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from lifecycle.rehearsal import leftovers
 from lifecycle.rehearsal.emulator.launch import Emulator, EmulatorOptions
@@ -237,7 +238,7 @@ def test_terminated_machine_leaves_no_process_and_no_file(stage: Stage) -> None:
     assert list((stage.emulator.options.state / "machines").iterdir()) == []
 
 
-def test_terminated_instance_holds_neither_a_network_interface_nor_a_group(stage: Stage) -> None:
+def test_terminated_instance_holds_no_network_interface_and_no_group_and_stays_terminated(stage: Stage) -> None:
     ec2 = stage.aws.ec2
     group = ec2.create_security_group(GroupName=f"cards-{uuid.uuid4().hex}", Description="of one instance")["GroupId"]
     base = stage.emulator.facts["base_ami"]
@@ -249,6 +250,9 @@ def test_terminated_instance_holds_neither_a_network_interface_nor_a_group(stage
         ec2.terminate_instances(InstanceIds=[launched["InstanceId"]])
     assert ec2.describe_network_interfaces(**cards)["NetworkInterfaces"] == []
     ec2.delete_security_group(GroupId=group)
+    for change in (ec2.stop_instances, ec2.start_instances):
+        with pytest.raises(ClientError, match="IncorrectInstanceState"):
+            change(InstanceIds=[launched["InstanceId"]])
 
 
 def test_image_of_a_running_machine_holds_what_was_written_before(stage: Stage) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import moto.ec2.models.amis
 import moto.ec2.urls
 from moto.core.responses import ActionResult
+from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.models import EC2Backend, ec2_backends
 from moto.ec2.models.instances import StateReason
 from moto.ec2.responses import EC2Response
@@ -27,6 +28,12 @@ from lifecycle.rehearsal.standins.boot import simulate_boot
 
 _log = logging.getLogger(__name__)
 _NO_TOKEN = "ABCDE"  # what moto writes for a request without ClientToken
+
+
+class _NotInStateFor(EC2ClientError):  # type: ignore[misc]
+    def __init__(self, instance_id: str, done: str) -> None:
+        message = f"This instance '{instance_id}' is not in a state from which it can be {done}."
+        super().__init__("IncorrectInstanceState", message)
 
 
 class RehearsalEc2(ImageMends, SharingMends, EC2Backend):  # type: ignore[misc]
@@ -138,12 +145,14 @@ class RehearsalEc2(ImageMends, SharingMends, EC2Backend):  # type: ignore[misc]
         raise BootFailed(message)
 
     def start_instances(self, instance_ids: list[str]) -> Any:
+        self._require_not_terminated(instance_ids, "started")
         answer = super().start_instances(instance_ids)
         for instance_id in instance_ids:
             self.stage.machines.start(instance_id)
         return answer
 
     def stop_instances(self, instance_ids: list[str]) -> Any:
+        self._require_not_terminated(instance_ids, "stopped")
         answer = super().stop_instances(instance_ids)
         for instance_id in instance_ids:
             self.stage.machines.stop(instance_id)
@@ -166,6 +175,12 @@ class RehearsalEc2(ImageMends, SharingMends, EC2Backend):  # type: ignore[misc]
             self._tell_stopped(instance_id)
         self.stage.layers.collect(self.stage.layers_in_use())
         return answer
+
+    def _require_not_terminated(self, instance_ids: list[str], done: str) -> None:
+        """moto brings a terminated instance back, also when a request to stop it arrives after the one to terminate it."""
+        for instance in self.get_multi_instances_by_id(instance_ids):
+            if instance.state == "terminated":
+                raise _NotInStateFor(instance.id, done)
 
     def _remove_cards(self, instance: Any) -> None:
         """Network interfaces that were made with an instance end with it; moto keeps them, in use by an instance that is gone."""
