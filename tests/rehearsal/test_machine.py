@@ -8,6 +8,7 @@ import signal
 import subprocess
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -262,6 +263,20 @@ def test_image_of_a_running_machine_holds_what_was_written_before(stage: Stage) 
         image = stage.aws.ec2.create_image(InstanceId=machine.id, Name=f"image-{number}", NoReboot=no_reboot)["ImageId"]
         assert stage.on(stage.launch(image), "cat /var/written") == f"{number}\n"
     assert stage.on(machine, "cat /var/written") == "1\n"
+
+
+def test_of_two_images_at_once_with_one_name_one_is_refused(stage: Stage) -> None:
+    machines = [stage.launch(stage.emulator.facts["base_ami"]) for _ in range(2)]
+
+    def made(machine: Instance) -> str:
+        try:
+            return str(stage.aws.ec2.create_image(InstanceId=machine.id, Name="wanted-twice")["ImageId"])
+        except ClientError as error:
+            return str(error.response["Error"]["Code"])
+
+    with ThreadPoolExecutor(2) as pool:
+        ends = list(pool.map(made, machines))
+    assert [end for end in ends if not end.startswith("ami-")] == ["InvalidAMIName.Duplicate"]
 
 
 def test_copy_lives_on_when_its_source_is_deregistered(stage: Stage) -> None:

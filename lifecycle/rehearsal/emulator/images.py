@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
@@ -62,6 +63,8 @@ class ImageMends(AmiBackend):  # type: ignore[misc]
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.copies_by_token: dict[str, str] = {}
+        # Held until an AMI has its name: of two requests at once for one name EC2 refuses one.
+        self._naming = threading.RLock()
 
     def create_image_from_instance(
         self,
@@ -74,19 +77,20 @@ class ImageMends(AmiBackend):  # type: ignore[misc]
         reboot: bool,
     ) -> RehearsalAmi:
         """`tags` by resource type (`image`, `snapshot`); `overrides` are BlockDeviceMappings as EC2 takes them."""
-        self._require_free_name(name)
-        instance = self.get_instance(instance_id)
-        self.stage.machines.capture(
-            instance_id, self.stage.layers.add(ami_id := random_ami_id(), instance.image_id), reboot=reboot
-        )
-        ami = RehearsalAmi(self, ami_id, instance=instance, name=name, description=description)
-        ami.source_image_id, ami.source_image_region = instance.image_id, self.region_name
-        source = self.amis.get(instance.image_id)
-        ami.root_device_name = source.root_device_name if source else instance.root_device_name
-        self.snapshots.pop(ami.ebs_snapshot.id)
-        ami.mappings = self._snapshot_volumes(ami, instance, {item["DeviceName"]: item for item in overrides}, tags)
-        ami.add_tags(tags.get("image", {}))
-        self.amis[ami_id] = ami
+        with self._naming:
+            self._require_free_name(name)
+            instance = self.get_instance(instance_id)
+            self.stage.machines.capture(
+                instance_id, self.stage.layers.add(ami_id := random_ami_id(), instance.image_id), reboot=reboot
+            )
+            ami = RehearsalAmi(self, ami_id, instance=instance, name=name, description=description)
+            ami.source_image_id, ami.source_image_region = instance.image_id, self.region_name
+            source = self.amis.get(instance.image_id)
+            ami.root_device_name = source.root_device_name if source else instance.root_device_name
+            self.snapshots.pop(ami.ebs_snapshot.id)
+            ami.mappings = self._snapshot_volumes(ami, instance, {item["DeviceName"]: item for item in overrides}, tags)
+            ami.add_tags(tags.get("image", {}))
+            self.amis[ami_id] = ami
         return ami
 
     def _snapshot_volumes(
@@ -119,8 +123,9 @@ class ImageMends(AmiBackend):  # type: ignore[misc]
     def copy_image(
         self, source_image_id: str, source_region: str, name: str | None = None, description: str | None = None
     ) -> RehearsalAmi:
-        self._require_free_name(name)
-        ami: RehearsalAmi = super().copy_image(source_image_id, source_region, name, description)
+        with self._naming:
+            self._require_free_name(name)
+            ami: RehearsalAmi = super().copy_image(source_image_id, source_region, name, description)
         source = type(self).in_region(self.account_id, source_region).describe_images(ami_ids=[source_image_id])[0]
         ami.source_image_id, ami.source_image_region = source_image_id, source_region
         ami.root_device_name = source.root_device_name
