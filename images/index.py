@@ -10,12 +10,17 @@ Kind = Literal["file", "folder", "symlink", "hardlink", "other"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileEntry:
-    """One tar member. `flags`: `model:<format>`, `secret:<kind>`, `stale-bytecode`, found in its content."""
+    """One tar member. `sha256` (hex) is of a file's content, `link` is what a link leads to; both are empty for anything else.
+
+    `flags`: `model:<format>`, `secret:<kind>`, `stale-bytecode`, found in the content.
+    """
 
     path: str
     kind: Kind
     size_bytes: int
     mode: int
+    sha256: str = ""
+    link: str = ""
     flags: tuple[str, ...] = ()
 
 
@@ -47,6 +52,16 @@ class ImageIndex:
     def unpacked_bytes(self) -> int:
         """Bytes of all files of all layers, which is what `docker images` reports."""
         return sum(layer.unpacked_bytes for layer in self.layers)
+
+    @property
+    def instructions(self) -> tuple[str, ...]:
+        """What made each layer, from the lowest up, as the builder wrote it; "" for a layer of which the image does not tell."""
+        told = [
+            str(step.get("created_by") or "")
+            for step in self.config.get("history") or ()
+            if not step.get("empty_layer")
+        ]
+        return tuple(told) if len(told) == len(self.layers) else ("",) * len(self.layers)
 
     @property
     def labels(self) -> dict[str, str]:

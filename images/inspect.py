@@ -7,6 +7,7 @@ downloads the code layer only.
 from __future__ import annotations
 
 import gzip
+import hashlib
 import io
 import json
 import tarfile
@@ -24,8 +25,8 @@ from images.media_types import family_of
 from images.registry import RegistryClient
 from images.signatures import HEAD_BYTES, MAX_SECRET_SCAN_BYTES, is_stale_bytecode, model_format, secrets_in
 
-# Part of the cache key: raise it when the flags below change.
-SCAN_VERSION = 1
+# Part of the cache key: raise it when what is told of a file changes.
+SCAN_VERSION = 2
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
@@ -109,13 +110,26 @@ class _Readable(io.RawIOBase):
 def _entries(unpacked: IO[bytes]) -> Iterator[FileEntry]:
     with tarfile.open(fileobj=unpacked, mode="r|") as tar:
         for member in tar:
+            sha256, flags = _content(tar, member) if member.isreg() else ("", ())
             yield FileEntry(
-                path=member.name.removeprefix("./").rstrip("/"),
+                path=_path(member.name),
                 kind=_kind(member),
                 size_bytes=member.size if member.isreg() else 0,
                 mode=member.mode & 0o7777,
-                flags=_flags(tar, member) if member.isreg() and member.size else (),
+                sha256=sha256,
+                link=_link(member),
+                flags=flags,
             )
+
+
+def _link(member: tarfile.TarInfo) -> str:
+    if member.islnk():
+        return _path(member.linkname)
+    return member.linkname if member.issym() else ""
+
+
+def _path(name: str) -> str:
+    return name.removeprefix("./").rstrip("/")
 
 
 def _kind(member: tarfile.TarInfo) -> Kind:
@@ -128,17 +142,22 @@ def _kind(member: tarfile.TarInfo) -> Kind:
     return "hardlink" if member.islnk() else "other"
 
 
-def _flags(tar: tarfile.TarFile, member: tarfile.TarInfo) -> tuple[str, ...]:
-    content = tar.extractfile(member)
-    if content is None:
-        return ()
+def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> tuple[str, tuple[str, ...]]:
+    """SHA-256 and flags of a file."""
+    content = cast("IO[bytes]", tar.extractfile(member))
     head = content.read(HEAD_BYTES)
+    # The code is ours to search; what distributions and wheels ship (test keys, examples) is public already.
+    if _path(member.name).startswith(f"{APP_FOLDER}/") and member.size <= MAX_SECRET_SCAN_BYTES:
+        head += content.read()
+        secrets = secrets_in(head)
+    else:
+        secrets = ()
+    hashed = hashlib.sha256(head)
+    while piece := content.read(1 << 20):
+        hashed.update(piece)
     flags = []
-    if model := model_format(head, member.size):
+    if model := model_format(head[:HEAD_BYTES], member.size):
         flags.append(f"model:{model}")
     if member.name.endswith(".pyc") and is_stale_bytecode(head):
         flags.append("stale-bytecode")
-    # The code is ours to search; what distributions and wheels ship (test keys, examples) is public already.
-    if member.name.removeprefix("./").startswith(f"{APP_FOLDER}/") and member.size <= MAX_SECRET_SCAN_BYTES:
-        flags += [f"secret:{kind}" for kind in secrets_in(head + content.read())]
-    return tuple(flags)
+    return hashed.hexdigest(), (*flags, *(f"secret:{kind}" for kind in secrets))

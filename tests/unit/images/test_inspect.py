@@ -4,6 +4,7 @@ import gzip
 import io
 import struct
 import tarfile
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -41,9 +42,31 @@ def test_index_gives_sizes_paths_and_modes(registry: Any, tmp_path: Path) -> Non
     assert index.unpacked_bytes == 5
     assert index.labels == {"a": "b"}
     assert index.layers[0].entries == (
-        FileEntry(path="usr/bin/x", kind="file", size_bytes=5, mode=0o4755),
-        FileEntry(path="etc/y", kind="file", size_bytes=0, mode=0o644),
+        FileEntry(path="usr/bin/x", kind="file", size_bytes=5, mode=0o4755, sha256=sha256(b"12345").hexdigest()),
+        FileEntry(path="etc/y", kind="file", size_bytes=0, mode=0o644, sha256=sha256(b"").hexdigest()),
     )
+
+
+def test_files_are_hashed_to_their_last_byte(registry: Any, tmp_path: Path) -> None:
+    content = bytes(range(256)) * 12_000  # more than is read at once
+    index = index_of(registry, [layer_of({"opt/large": content, "app/large": content})], tmp_path)
+    assert {entry.sha256 for entry in index.layers[0].entries} == {sha256(content).hexdigest()}
+
+
+def test_layers_are_told_by_the_instructions_that_made_them(registry: Any, tmp_path: Path) -> None:
+    history = [
+        {"created_by": "/bin/sh -c #(nop) ADD file:0 in /"},
+        {"created_by": "ENV A=b", "empty_layer": True},
+        {"created_by": "COPY models /models"},
+    ]
+    layers = [layer_of({"etc/x": b"x"}), layer_of({"models/y": b"y"})]
+    digest = registry.add_image(REPO, {**CONFIG, "history": history}, layers)
+    index = image_index(RegistryClient(registry.url, REPO), digest, tmp_path)
+    assert index.instructions == ("/bin/sh -c #(nop) ADD file:0 in /", "COPY models /models")
+
+
+def test_layers_of_an_image_without_history_have_no_instructions(registry: Any, tmp_path: Path) -> None:
+    assert index_of(registry, [layer_of({"a": b"x"}), layer_of({"b": b"y"})], tmp_path).instructions == ("", "")
 
 
 def test_known_layers_are_not_downloaded_again(registry: Any, tmp_path: Path) -> None:
@@ -77,11 +100,11 @@ def test_links_and_folders_have_no_size(registry: Any, tmp_path: Path) -> None:
             member.type, member.linkname = kind, "x"
             tar.addfile(member)
     index = index_of(registry, [out.getvalue()], tmp_path)
-    assert [(entry.kind, entry.size_bytes) for entry in index.layers[0].entries] == [
-        ("folder", 0),
-        ("symlink", 0),
-        ("hardlink", 0),
-        ("other", 0),
+    assert [(entry.kind, entry.size_bytes, entry.sha256, entry.link) for entry in index.layers[0].entries] == [
+        ("folder", 0, "", ""),
+        ("symlink", 0, "", "x"),
+        ("hardlink", 0, "", "x"),
+        ("other", 0, "", ""),
     ]
 
 
