@@ -1,22 +1,26 @@
 """Rules that an image must keep before it is released. Pure: an index and a policy in, violations out.
 
-Where each rule looks: budgets, model files, oversized files and setuid look at the whole image; leftovers (caches,
-version control, tests of packages) at everything but the interpreter's own library; names of the code (`src/`,
-`tools/`, `*.csv`), secrets and whiteouts at the code layer only, because distributions ship such names rightfully.
+Where each rule looks: budgets, model files, oversized files, setuid and bytes that layers hold twice or in vain look at the whole
+image; leftovers (caches, version control, credentials, tests of packages) at everything but the code and the interpreter's own
+library; names of the code (`src/`, `tools/`, `*.csv`), links, imports, secrets and whiteouts at the code only, because distributions
+ship such names rightfully. Secrets are looked for in the run configuration too.
 """
 
 from __future__ import annotations
 
+import posixpath
 import re
-from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from images.digests import canonical_json
 from images.globs import matches
 from images.index import FileEntry, ImageIndex, LayerIndex
-from images.layer import APP_FOLDER
+from images.layer import APP_FOLDER, SITE_FOLDER
+from images.never import CREDENTIALS, NEVER_CODE, PACKAGE_CACHES, TOOL_CACHES, VERSION_CONTROL, WHEELS
+from images.overlay import duplicates, overlay
+from images.signatures import secrets_in
 
-SITE_FOLDER = "opt/site"
 MB = 10**6
 
 MODEL_SUFFIXES = (
@@ -39,8 +43,10 @@ MODEL_SUFFIXES = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """What an image may be. `allowed_packages` are `name==version` with normalised names, as `locked_packages` gives;
-    None leaves packages unchecked, as does `allowed_code` for the top-level names below `/app`.
+    """What an image may be; globs are of paths in the image, those of the code relative to `/app`.
+
+    `allowed_packages` are `name==version` with normalised names, as `locked_packages` gives; None leaves packages unchecked, as does
+    `allowed_code` for the top-level names below `/app`. `runtime_modules` are the top-level modules that the host mounts.
     """
 
     max_compressed_bytes: int = 300 * MB
@@ -50,10 +56,13 @@ class Policy:
     large_file_globs: tuple[str, ...] = ("**/*.so", "**/*.so.*")
     model_suffixes: tuple[str, ...] = MODEL_SUFFIXES
     model_globs_allowed: tuple[str, ...] = ()
-    code_globs_forbidden: tuple[str, ...] = ("src/**", "tools/**", "**/*.csv", "**/.env", "**/.env.*", "**/tests/**")
+    code_globs_forbidden: tuple[str, ...] = ()
+    code_globs_without_secrets: tuple[str, ...] = ()
     max_wasted_bytes: int = 1 * MB
+    max_duplicate_bytes: int = 1 * MB
     allowed_packages: frozenset[str] | None = None
     allowed_code: frozenset[str] | None = None
+    runtime_modules: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,10 +129,11 @@ def _setuid_files(index: ImageIndex, _policy: Policy) -> Iterator[Violation]:
 
 
 _LEFTOVERS = (
-    ("cache-left-behind", "a package cache", ("**/.cache/**", "var/cache/apt/**", "var/lib/apt/lists/**")),
-    ("cache-left-behind", "a tool's cache", ("**/.mypy_cache/**", "**/.ruff_cache/**", "**/.pytest_cache/**")),
-    ("cache-left-behind", "a wheel", ("**/*.whl",)),
-    ("vcs-left-behind", "version control data", ("**/.git/**", "**/.git", "**/.hg/**", "**/.svn/**")),
+    ("cache-left-behind", "a package cache", (*PACKAGE_CACHES, "var/cache/apt/**", "var/lib/apt/lists/**")),
+    ("cache-left-behind", "a tool's cache", TOOL_CACHES),
+    ("cache-left-behind", "a wheel", WHEELS),
+    ("vcs-left-behind", "version control data", VERSION_CONTROL),
+    ("credentials-left-behind", "where a tool keeps credentials", CREDENTIALS),
     (
         "tests-left-behind",
         "a package's tests",
@@ -135,7 +145,7 @@ _LEFTOVERS = (
 def _leftovers(index: ImageIndex, _policy: Policy) -> Iterator[Violation]:
     for layer, entry in _files(index):
         # Official Python images carry pip's own wheel here, in a layer that no later layer can shrink.
-        if "/ensurepip/" in entry.path:
+        if "/ensurepip/" in entry.path or _name_in_code(entry.path) is not None:
             continue
         for code, what, globs in _LEFTOVERS:
             if matches(entry.path, globs):
@@ -165,23 +175,29 @@ def _packages(index: ImageIndex, policy: Policy) -> Iterator[Violation]:
 
 
 def _wasted_bytes(index: ImageIndex, policy: Policy) -> Iterator[Violation]:
-    copies: dict[str, list[tuple[LayerIndex, FileEntry]]] = defaultdict(list)
-    for layer, entry in _files(index):
-        copies[entry.path].append((layer, entry))
-    hidden = [(layer, entry) for each in copies.values() for layer, entry in each[:-1]]
+    _, hidden = overlay(index)
     wasted_bytes = sum(entry.size_bytes for _, entry in hidden)
     if wasted_bytes > policy.max_wasted_bytes:
         layer, entry = max(hidden, key=lambda item: item[1].size_bytes)
-        message = f"{wasted_bytes / MB:.1f} MB are hidden by upper layers, most in `{entry.path}`"
+        message = f"{wasted_bytes / MB:.1f} MB are replaced or deleted by upper layers, most in `{entry.path}`"
         yield Violation(code="wasted-bytes", message=message, path=entry.path, layer=layer.digest)
 
 
+def _duplicate_bytes(index: ImageIndex, policy: Policy) -> Iterator[Violation]:
+    copies = duplicates(index)
+    duplicate_bytes = sum(entry.size_bytes for (_, entry), _ in copies)
+    if duplicate_bytes > policy.max_duplicate_bytes:
+        (layer, entry), (_, first) = max(copies, key=lambda item: item[0][1].size_bytes)
+        message = f"{duplicate_bytes / MB:.1f} MB are in several layers, most in `{entry.path}`, which is `{first.path}` again"
+        yield Violation(code="duplicate-bytes", message=message, path=entry.path, layer=layer.digest)
+
+
 def _code_names(index: ImageIndex, policy: Policy) -> Iterator[Violation]:
-    for layer, entry in _files(index):
-        name = entry.path.removeprefix(f"{APP_FOLDER}/")
-        if name == entry.path:
+    for layer, entry in _files(index, "file", "symlink", "hardlink"):
+        name = _name_in_code(entry.path)
+        if name is None:
             continue
-        if matches(name, policy.code_globs_forbidden):
+        if matches(name, NEVER_CODE) or matches(name, policy.code_globs_forbidden):
             message = f"`{entry.path}` is not code of the job"
             yield Violation(code="forbidden-path", message=message, path=entry.path, layer=layer.digest)
         if policy.allowed_code is not None and name.split("/")[0] not in policy.allowed_code:
@@ -189,12 +205,41 @@ def _code_names(index: ImageIndex, policy: Policy) -> Iterator[Violation]:
             yield Violation(code="code-not-allowed", message=message, path=entry.path, layer=layer.digest)
 
 
-def _secrets(index: ImageIndex, _policy: Policy) -> Iterator[Violation]:
+def _links(index: ImageIndex, _policy: Policy) -> Iterator[Violation]:
+    for layer, entry in _files(index, "symlink", "hardlink"):
+        name = _name_in_code(entry.path)
+        if name is None:
+            continue
+        # A hard link names its target from the root, a symbolic one from where it stands.
+        is_hard = entry.kind == "hardlink"
+        target = _name_in_code(entry.link) or ".." if is_hard else posixpath.join(posixpath.dirname(name), entry.link)
+        if f"{posixpath.normpath(target)}/".startswith(("/", "../")):
+            message = f"`{entry.path}` links to `{entry.link}`, outside the code"
+            yield Violation(code="link-outside-code", message=message, path=entry.path, layer=layer.digest)
+
+
+def _imports(index: ImageIndex, policy: Policy) -> Iterator[Violation]:
+    # Code that is only about to be pushed tells no imports, and its push shall not wait for this.
+    if not any(entry.imports for _, entry in _files(index)):
+        return
+    from images.modules import unresolved_imports
+
+    for (layer, entry), needed, missing in unresolved_imports(index, policy.runtime_modules):
+        where = f"in line {needed.line}" + (", inside a function" if needed.deferred else "")
+        message = f"`{entry.path}` imports `{missing}` {where}, which is neither in the image nor in the host's runtime"
+        yield Violation(code="import-unresolved", message=message, path=entry.path, layer=layer.digest)
+
+
+def _secrets(index: ImageIndex, policy: Policy) -> Iterator[Violation]:
     for layer, entry in _files(index):
-        for flag in entry.flags:
-            if flag.startswith("secret:"):
-                message = f"`{entry.path}` seems to hold a secret ({flag.removeprefix('secret:')})"
+        found = [flag.removeprefix("secret:") for flag in entry.flags if flag.startswith("secret:")]
+        if found and not matches(_name_in_code(entry.path) or "", policy.code_globs_without_secrets):
+            for kind in found:
+                message = f"`{entry.path}` seems to hold a secret ({kind})"
                 yield Violation(code="secret-found", message=message, path=entry.path, layer=layer.digest)
+    for kind in secrets_in(canonical_json(index.config)):
+        message = f"The run configuration (environment, labels or history) seems to hold a secret ({kind})"
+        yield Violation(code="secret-found", message=message)
 
 
 def _code_layer_bounds(index: ImageIndex, _policy: Policy) -> Iterator[Violation]:
@@ -210,8 +255,14 @@ def _code_layer_bounds(index: ImageIndex, _policy: Policy) -> Iterator[Violation
                 yield Violation(code="code-layer-outside-app", message=message, path=entry.path, layer=layer.digest)
 
 
-def _files(index: ImageIndex) -> Iterator[tuple[LayerIndex, FileEntry]]:
-    return ((layer, entry) for layer in index.layers for entry in layer.entries if entry.kind == "file")
+def _files(index: ImageIndex, *kinds: str) -> Iterator[tuple[LayerIndex, FileEntry]]:
+    wanted = kinds or ("file",)
+    return ((layer, entry) for layer in index.layers for entry in layer.entries if entry.kind in wanted)
+
+
+def _name_in_code(path: str) -> str | None:
+    """The path relative to `/app`; None for what is not below it."""
+    return path.removeprefix(f"{APP_FOLDER}/") if path.startswith(f"{APP_FOLDER}/") else None
 
 
 def _normalised(name: str) -> str:
@@ -228,8 +279,11 @@ _CHECKS: tuple[_Check, ...] = (
     _leftovers,
     _stale_bytecode,
     _code_names,
+    _links,
     _secrets,
     _code_layer_bounds,
     _packages,
+    _imports,
     _wasted_bytes,
+    _duplicate_bytes,
 )

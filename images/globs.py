@@ -7,8 +7,12 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 
-@lru_cache(maxsize=512)
-def _compiled(glob: str) -> re.Pattern[str]:
+@lru_cache(maxsize=64)
+def _compiled(globs: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile("|".join(_expression(glob) for glob in globs), re.DOTALL)
+
+
+def _expression(glob: str) -> str:
     pieces: list[str] = []
     index = 0
     while index < len(glob):
@@ -27,9 +31,10 @@ def _compiled(glob: str) -> re.Pattern[str]:
         else:
             pieces.append(re.escape(glob[index]))
             index += 1
-    return re.compile("".join(pieces), re.DOTALL)
+    return "".join(pieces)
 
 
 def matches(path: str, globs: Iterable[str]) -> bool:
     """Whether any glob covers the whole of `path`: `*` and `?` stay within one folder, `**` crosses folders."""
-    return any(_compiled(glob).fullmatch(path) for glob in globs)
+    chosen = tuple(globs)
+    return bool(chosen) and _compiled(chosen).fullmatch(path) is not None

@@ -5,14 +5,32 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+# Among the names that a package defines: there are others, which only running it would tell.
+ANYTHING = "*"
+
 Kind = Literal["file", "folder", "symlink", "hardlink", "other"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Import:
+    """A module that code needs: `module` is its absolute dotted name, or begins with a dot where a relative import leaves the code.
+
+    `name` is what is taken from it, a module below it or anything that it defines; "" for `import module` and `import *`. `deferred`
+    says that the import stands inside a function, so that it is missed only when that runs.
+    """
+
+    module: str
+    line: int
+    name: str = ""
+    deferred: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileEntry:
     """One tar member. `sha256` (hex) is of a file's content, `link` is what a link leads to; both are empty for anything else.
 
-    `flags`: `model:<format>`, `secret:<kind>`, `stale-bytecode`, found in the content.
+    `flags`: `model:<format>`, `secret:<kind>`, `stale-bytecode`, found in the content. `imports` are those of a Python file of the code,
+    `defines` the names that the `__init__.py` of one of its packages binds; `ANYTHING` may be among them.
     """
 
     path: str
@@ -22,6 +40,8 @@ class FileEntry:
     sha256: str = ""
     link: str = ""
     flags: tuple[str, ...] = ()
+    imports: tuple[Import, ...] = ()
+    defines: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,14 +19,15 @@ from typing import IO, Any, BinaryIO, cast
 
 from images.digests import canonical_json, write_atomically
 from images.errors import ManifestUnsupported
-from images.index import FileEntry, ImageIndex, Kind, LayerIndex
+from images.imports import scan
+from images.index import FileEntry, ImageIndex, Import, Kind, LayerIndex
 from images.layer import APP_FOLDER
 from images.media_types import family_of
 from images.registry import RegistryClient
-from images.signatures import HEAD_BYTES, MAX_SECRET_SCAN_BYTES, is_stale_bytecode, model_format, secrets_in
+from images.signatures import HEAD_BYTES, MAX_SECRET_SCAN_BYTES, flags_of
 
 # Part of the cache key: raise it when what is told of a file changes.
-SCAN_VERSION = 2
+SCAN_VERSION = 3
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
@@ -65,8 +66,14 @@ def _layer(client: RegistryClient, digest: str, compressed_bytes: int, cache: Pa
 
 def _decoded(raw: bytes) -> LayerIndex:
     document = json.loads(raw)
-    entries = tuple(FileEntry(**{**entry, "flags": tuple(entry["flags"])}) for entry in document.pop("entries"))
-    return LayerIndex(**document, entries=entries)
+    return LayerIndex(**{**document, "entries": tuple(map(_decoded_entry, document["entries"]))})
+
+
+def _decoded_entry(entry: dict[str, Any]) -> FileEntry:
+    imports = tuple(Import(**each) for each in entry["imports"])
+    return FileEntry(
+        **{**entry, "flags": tuple(entry["flags"]), "imports": imports, "defines": tuple(entry["defines"])}
+    )
 
 
 def _scan(blob: BinaryIO, digest: str, compressed_bytes: int) -> LayerIndex:
@@ -110,15 +117,14 @@ class _Readable(io.RawIOBase):
 def _entries(unpacked: IO[bytes]) -> Iterator[FileEntry]:
     with tarfile.open(fileobj=unpacked, mode="r|") as tar:
         for member in tar:
-            sha256, flags = _content(tar, member) if member.isreg() else ("", ())
+            told = _content(tar, member) if member.isreg() else {}
             yield FileEntry(
                 path=_path(member.name),
                 kind=_kind(member),
                 size_bytes=member.size if member.isreg() else 0,
                 mode=member.mode & 0o7777,
-                sha256=sha256,
                 link=_link(member),
-                flags=flags,
+                **told,
             )
 
 
@@ -142,22 +148,18 @@ def _kind(member: tarfile.TarInfo) -> Kind:
     return "hardlink" if member.islnk() else "other"
 
 
-def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> tuple[str, tuple[str, ...]]:
-    """SHA-256 and flags of a file."""
-    content = cast("IO[bytes]", tar.extractfile(member))
-    head = content.read(HEAD_BYTES)
-    # The code is ours to search; what distributions and wheels ship (test keys, examples) is public already.
-    if _path(member.name).startswith(f"{APP_FOLDER}/") and member.size <= MAX_SECRET_SCAN_BYTES:
-        head += content.read()
-        secrets = secrets_in(head)
-    else:
-        secrets = ()
+def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> dict[str, Any]:
+    """What the content of a file tells: the fields of its entry."""
+    path, content = _path(member.name), cast("IO[bytes]", tar.extractfile(member))
+    is_code = path.startswith(f"{APP_FOLDER}/") and member.size <= MAX_SECRET_SCAN_BYTES
+    head = content.read() if is_code else content.read(HEAD_BYTES)
     hashed = hashlib.sha256(head)
     while piece := content.read(1 << 20):
         hashed.update(piece)
-    flags = []
-    if model := model_format(head[:HEAD_BYTES], member.size):
-        flags.append(f"model:{model}")
-    if member.name.endswith(".pyc") and is_stale_bytecode(head):
-        flags.append("stale-bytecode")
-    return hashed.hexdigest(), (*flags, *(f"secret:{kind}" for kind in secrets))
+    told: dict[str, Any] = {
+        "sha256": hashed.hexdigest(),
+        "flags": flags_of(path, head, size_bytes=member.size, is_code=is_code),
+    }
+    if is_code and path.endswith(".py"):
+        told["imports"], told["defines"] = scan(head, path.removeprefix(f"{APP_FOLDER}/"))
+    return told

@@ -9,7 +9,6 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
-import posixpath
 import stat
 import tarfile
 from collections.abc import Iterable, Mapping
@@ -21,6 +20,8 @@ from images.digests import canonical_json, digest_of
 from images.errors import LayerRejected, LayerTooLarge
 
 APP_FOLDER = "app"
+# Where the base image has the packages.
+SITE_FOLDER = "opt/site"
 # Part of the tree hash: raise it when the layer's bytes or the image config change for the same sources.
 FORMAT_VERSION = 1
 # 1980-01-01T00:00:00Z, the earliest time that zip files can hold too.
@@ -67,11 +68,8 @@ def read_tree(root: Path, paths: Iterable[str]) -> CodeTree:
     files: list[CodeFile] = []
     total_bytes = 0
     for path in paths:
-        file = _read_file(root, path)
+        file = _read_file(root, path, most_bytes=MAX_LAYER_BYTES - total_bytes)
         total_bytes += len(file.content)
-        if total_bytes > MAX_LAYER_BYTES:
-            message = f"The code below `{root}` is larger than {MAX_LAYER_BYTES // 10**6} MB"
-            raise LayerTooLarge(message, hint="Keep models in the AMI and libraries in the base image")
         files.append(file)
     if not files:
         message = f"No file below `{root}` is selected"
@@ -140,7 +138,7 @@ def _member(name: str, file: CodeFile | None) -> tarfile.TarInfo:
     return member
 
 
-def _read_file(root: Path, path: str) -> CodeFile:
+def _read_file(root: Path, path: str, *, most_bytes: int) -> CodeFile:
     _check_name(path)
     full = root / path
     try:
@@ -149,6 +147,10 @@ def _read_file(root: Path, path: str) -> CodeFile:
             content = _link_target(path, str(full.readlink())).encode()
             mode: Mode = "link"
         elif stat.S_ISREG(status.st_mode):
+            # Asked before it is read, since a model may be larger than the memory.
+            if status.st_size > most_bytes:
+                message = f"With `{path}` the code below `{root}` is larger than {MAX_LAYER_BYTES // 10**6} MB"
+                raise LayerTooLarge(message, hint="Keep models in the AMI and libraries in the base image")
             content = full.read_bytes()
             mode = "0755" if status.st_mode & stat.S_IXUSR else "0644"
         else:
@@ -179,8 +181,4 @@ def _link_target(path: str, target: str) -> str:
     if not target.isprintable():
         message = f"`{path}` links to {target!a}, which is not printable text"
         raise LayerRejected(message, hint="Replace the link by the file")
-    landing = posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
-    if target.startswith("/") or landing == ".." or landing.startswith("../"):
-        message = f"`{path}` links to `{target}`, outside the code"
-        raise LayerRejected(message, hint="Replace the link by the file, or link within the code folder")
     return target

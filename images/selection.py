@@ -8,31 +8,12 @@ from pathlib import Path
 
 from images.errors import CodeUnreadable
 from images.globs import matches
+from images.never import NEVER_CODE
 
 EVERYTHING = ("**",)
 
 # Left out unless the caller passes its own `exclude`.
-DEFAULT_EXCLUDE = ("tests/**", "**/tests/**", "docs/**", ".*", ".*/**", "**/README.md")
-
-# Left out whatever the caller includes: sources and tools of the team, data tables, caches, version control.
-NEVER = (
-    "src/**",
-    "tools/**",
-    "**/*.csv",
-    "**/.git/**",
-    "**/.git",
-    "**/__pycache__/**",
-    "**/*.py[co]",
-    "**/.mypy_cache/**",
-    "**/.ruff_cache/**",
-    "**/.pytest_cache/**",
-    "**/.hypothesis/**",
-    "**/.venv/**",
-    "**/*.egg-info/**",
-    "**/.env",
-    "**/.env.*",
-    "**/.DS_Store",
-)
+DEFAULT_EXCLUDE = ("docs/**", ".*", ".*/**", "**/README.md")
 
 
 def select_files(
@@ -40,7 +21,7 @@ def select_files(
 ) -> tuple[str, ...]:
     """Paths below `root`, `/`-separated, sorted by bytes: those tracked by git, or all where there is no git checkout.
 
-    `NEVER` wins over `exclude`, which wins over `include`. Tracked files deleted from the working tree are left out.
+    `NEVER_CODE` wins over `exclude`, which wins over `include`. Tracked files deleted from the working tree are left out.
     Raises: CodeUnreadable, if `root` is no folder or git cannot read the checkout.
     """
     if not root.is_dir():
@@ -56,7 +37,8 @@ def select_files(
 
 
 def _filtered(names: Sequence[str], include: Sequence[str], exclude: Sequence[str]) -> tuple[str, ...]:
-    chosen = {name for name in names if matches(name, include) and not matches(name, (*NEVER, *exclude))}
+    never = (*NEVER_CODE, *exclude)
+    chosen = {name for name in names if matches(name, include) and not matches(name, never)}
     return tuple(sorted(chosen, key=lambda name: name.encode(errors="surrogateescape")))
 
 

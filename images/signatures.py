@@ -7,8 +7,8 @@ import struct
 
 # Enough for every magic number below, and for the first entry of a zip file.
 HEAD_BYTES = 4096
-# Text files of the code are searched whole up to this size.
-MAX_SECRET_SCAN_BYTES = 1_000_000
+# Files of the code are searched whole up to this size, which is more than any file of it may have.
+MAX_SECRET_SCAN_BYTES = 100_000_000
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _GGUF = b"GGUF"
@@ -16,17 +16,46 @@ _ZIP = b"PK\x03\x04"
 # A pickled long: the magic number that old PyTorch checkpoints start with.
 _TORCH_PICKLE = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 
+
+# Kind, words without which there is none, found much faster than its form, and the form, which is compiled only after one is seen.
 _SECRETS = (
-    ("aws-access-key-id", re.compile(rb"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b")),
-    ("aws-secret-access-key", re.compile(rb"(?i)aws_secret_access_key['\"]?\s*[:=]\s*['\"]?[A-Za-z0-9/+]{40}\b")),
-    ("private-key", re.compile(rb"-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----")),
-    ("github-token", re.compile(rb"\bgh[pousr]_[A-Za-z0-9]{36}\b")),
-    ("slack-token", re.compile(rb"\bxox[abpr]-[A-Za-z0-9-]{10,}")),
+    ("aws-access-key-id", (b"AKIA", b"ASIA"), rb"\b(?:AKIA|ASIA)[A-Z2-7]{16}\b(?<!EXAMPLE)"),
     (
-        # The very word `password` is how a message shows the form of a URL.
+        "aws-secret-access-key",
+        (b"aws_secret", b"AWS_SECRET", b"secretAccessKey", b"SecretAccessKey"),
+        rb"(?i:aws_secret_access_key|secretaccesskey)['\"]?\s*[:=]\s*['\"]?(?![^\s'\"]*EXAMPLE)[A-Za-z0-9/+]{40}\b",
+    ),
+    # With its content: the line alone is how code knows such a file.
+    (
+        "private-key",
+        (b"PRIVATE KEY",),
+        rb"-----BEGIN (?:[A-Z]+ ){0,2}PRIVATE KEY(?: BLOCK)?-----[\s\S]{0,200}?[A-Za-z0-9+/]{40}",
+    ),
+    (
+        "github-token",
+        (b"ghp_", b"gho_", b"ghu_", b"ghs_", b"ghr_", b"github_pat_"),
+        rb"\b(?:gh[pousr]_[A-Za-z0-9]{36}|github_pat_[A-Za-z0-9_]{82})\b",
+    ),
+    (
+        "gitlab-token",
+        (b"glpat-", b"gldt-", b"glrt-", b"glptt-", b"glcbt-"),
+        rb"\bgl(?:pat|dt|rt|ptt|cbt)-[A-Za-z0-9_-]{20,}",
+    ),
+    ("slack-token", (b"xox", b"xapp-"), rb"\b(?:xox[abeoprs]|xapp)-[A-Za-z0-9-]{10,}"),
+    ("slack-webhook", (b"hooks.slack.com",), rb"hooks\.slack\.com/services/T\w{8,}/B\w{8,}/\w{20,}"),
+    ("hugging-face-token", (b"hf_",), rb"\bhf_[A-Za-z0-9]{34,}\b"),
+    ("openai-key", (b"T3BlbkFJ",), rb"\bsk-[A-Za-z0-9_-]{16,}T3BlbkFJ[A-Za-z0-9_-]{16,}"),
+    ("anthropic-key", (b"sk-ant-",), rb"\bsk-ant-[a-z]+[0-9]{2}-[A-Za-z0-9_-]{80,}"),
+    ("google-key", (b"AIza",), rb"\bAIza[A-Za-z0-9_-]{35}(?![A-Za-z0-9_-])"),
+    ("nvidia-key", (b"nvapi-",), rb"\bnvapi-[A-Za-z0-9_-]{60,}"),
+    ("pulumi-token", (b"pul-",), rb"\bpul-[0-9a-f]{40}\b"),
+    # Not the words that show the form of a URL, nor the user's own name, which is what databases are tried with.
+    (
         "url-password",
-        re.compile(
-            rb"\b(?:postgres(?:ql)?|mysql|redis|amqp|https?)://[^\s:/@'\"{}<$]+:(?!(?i:password)@)[^\s/@'\"{}<$]{6,}@"
+        (b"://",),
+        (
+            rb"://(?P<user>[^\s:/@'\"{}<>$%\\]*):(?!(?i:(?P=user)|pass(?:word|wd)?|secret|changeme|example|x+|\*+|\.+)@)"
+            rb"[^\s/@'\"{}<>$\\]{6,}@[A-Za-z0-9\[]"
         ),
     ),
 )
@@ -61,4 +90,20 @@ def is_stale_bytecode(head: bytes) -> bool:
 
 def secrets_in(content: bytes) -> tuple[str, ...]:
     """Kinds of secret that `content` seems to hold."""
-    return tuple(kind for kind, pattern in _SECRETS if pattern.search(content))
+    return tuple(
+        kind for kind, words, form in _SECRETS if any(word in content for word in words) and re.search(form, content)
+    )
+
+
+def flags_of(path: str, content: bytes, *, size_bytes: int, is_code: bool) -> tuple[str, ...]:
+    """The flags of a file by its first bytes, `HEAD_BYTES` at least of a longer one; of the code by all of them.
+
+    The code is ours to search; what distributions and wheels ship (test keys, examples) is public already.
+    """
+    model = model_format(content[:HEAD_BYTES], size_bytes)
+    stale = path.endswith(".pyc") and is_stale_bytecode(content)
+    return (
+        *((f"model:{model}",) if model else ()),
+        *(("stale-bytecode",) if stale else ()),
+        *((f"secret:{kind}" for kind in secrets_in(content)) if is_code else ()),
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from images.code_image import CodeSettings, code_tag, push_code
 from images.digests import ImageRef as RegistryRef
@@ -16,6 +17,9 @@ from lifecycle.config.target import Target
 from lifecycle.domain.digest import Digest
 from lifecycle.domain.image import TaggedImage
 from lifecycle.ports.code import CodeLayer, PushedImage
+
+if TYPE_CHECKING:
+    from lifecycle.domain.image_report import ImageIndex
 
 
 class WorkingTreeCode:
@@ -41,6 +45,11 @@ class WorkingTreeCode:
             unpacked_bytes=layer.unpacked_bytes,
             compressed_bytes=layer.size_bytes,
         )
+
+    def index(self) -> ImageIndex:
+        from images.code_index import code_index
+
+        return code_index(self._tree, self._settings.environment)
 
     def push(self) -> PushedImage:
         with image_errors_translated(if_missing="Run `capctl image base`, then `capctl image push`"):

@@ -140,19 +140,22 @@ def image(pushed: PushedImage) -> Document:
 
 
 def image_report(report: ImageReport) -> Document:
-    """What an image holds and costs, and the rules that it breaks; `path` is "" for a rule about the whole image."""
+    """What an image holds and costs, and the rules that it breaks; `path` and `layer` are "" for a rule about the whole image."""
     return {
         "image": str(report.ref),
         "ok": not report.violations,
         "compressed_bytes": report.compressed_bytes,
         "unpacked_bytes": report.unpacked_bytes,
-        "layers": report.layers,
+        "layers": len(report.layers),
         "files": report.files,
         "budgets": {
             "compressed_bytes": report.budgets.compressed_bytes,
             "unpacked_bytes": report.budgets.unpacked_bytes,
         },
-        "violations": [{"code": rule.code, "message": rule.message, "path": rule.path} for rule in report.violations],
+        "violations": [
+            {"code": rule.code, "message": rule.message, "path": rule.path, "layer": rule.layer}
+            for rule in report.violations
+        ],
     }
 
 

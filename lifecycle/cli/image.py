@@ -53,7 +53,7 @@ def push(invocation: Invocation, dry_run: bool) -> None:
     """Push the code of the working tree as one layer on the base image; prints the image by digest."""
     from lifecycle.workflows.push_image import PushCode, plan_push_image
 
-    plan = plan_push_image(invocation.app)
+    plan = plan_push_image(invocation.app, invocation.app.target)
     if done := invocation.execute(plan, dry_run=dry_run):
         pushed = done.of(PushCode)
         invocation.emit("capctl.image/1", documents.image(pushed), str(pushed.ref))
@@ -67,7 +67,8 @@ def verify(invocation: Invocation, image: str | None) -> None:
 
     Without IMAGE, checks the code image of the working tree.
     """
-    from lifecycle.workflows.verify_image import image_rejection, verify_image
+    from lifecycle.domain.image_report import image_rejection
+    from lifecycle.workflows.verify_image import verify_image
 
     report = verify_image(invocation.app, invocation.app.target, image)
     document = documents.image_report(report)
@@ -75,7 +76,8 @@ def verify(invocation: Invocation, image: str | None) -> None:
 
 
 def _text(report: ImageReport) -> str:
-    from lifecycle.domain.measures import counted, size_text
+    from lifecycle.domain.image_report import broken
+    from lifecycle.domain.measures import size_text
 
     sizes = (
         ("compressed", report.compressed_bytes, report.budgets.compressed_bytes),
@@ -85,5 +87,5 @@ def _text(report: ImageReport) -> str:
         ("ok" if is_bytes <= most_bytes else "failed", name, size_text(is_bytes), size_text(most_bytes))
         for name, is_bytes, most_bytes in sizes
     ]
-    verdict = "passes every rule" if report.ok else f"breaks {counted(len(report.violations), 'rule')}"
+    verdict = "passes every rule" if report.ok else broken(report.violations)
     return "\n".join((str(report.ref), table(("", "size", "is", "at most"), rows), verdict))

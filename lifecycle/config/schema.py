@@ -98,6 +98,35 @@ class ImageBaseSection(Section):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ImageRulesSection(Section):
+    """What an image may hold; `image push` refuses code, and `image verify` and `deploy` an image, that breaks a rule."""
+
+    max_file_bytes: int = key(20_000_000, "Largest file, in bytes", gt=0)
+    large_files: tuple[str, ...] = key(
+        ("**/*.so", "**/*.so.*"), "Patterns of files that may be larger, as paths in the image without the first slash"
+    )
+    model_files: tuple[str, ...] = key(
+        (),
+        "Patterns of files that look like models and may ship all the same, as paths in the image without the first slash",
+    )
+    forbidden: tuple[str, ...] = key(
+        (),
+        "Patterns of code that must not ship, besides src/, tools/, tests/, *.csv, caches and credentials; relative to `root`",
+    )
+    not_secret: tuple[str, ...] = key(
+        (), "Patterns of code in which nothing counts as a secret, such as examples of keys; relative to `root`"
+    )
+    provided_modules: tuple[str, ...] = key(
+        (),
+        "Top-level modules that the code may import although the image lacks them, as the host mounts them or the code does without",
+    )
+    max_wasted_bytes: int = key(
+        1_000_000, "Most bytes of files that a layer holds and a later one replaces or deletes", ge=0
+    )
+    max_duplicate_bytes: int = key(1_000_000, "Most bytes of files that an earlier layer holds too", ge=0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ImageSection(Section):
     """How the code image is made."""
 
@@ -109,6 +138,7 @@ class ImageSection(Section):
     environment: dict[str, str] = key({}, "Environment set in the image")
     budget_compressed_bytes: int = key(300_000_000, "Largest image in the registry, in bytes", gt=0)
     budget_unpacked_bytes: int = key(500_000_000, "Largest image on disk, in bytes", gt=0)
+    rules: ImageRulesSection = key(ImageRulesSection(), "What an image may hold, besides its budgets")
     base: ImageBaseSection = key(ImageBaseSection(), "The base image")
 
 

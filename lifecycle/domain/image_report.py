@@ -1,10 +1,20 @@
 """Whether an image may ship: what it holds and what is allowed in, a report out."""
 
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from images.checks import Policy, Violation, check_image
+from images.checks import Policy as Policy
+from images.checks import Violation as Violation
+from images.checks import check_image
 from images.index import ImageIndex as ImageIndex
+from lifecycle.domain.digest import short
 from lifecycle.domain.image import ImageRef
+from lifecycle.domain.measures import counted
+from lifecycle.errors import CapctlError
+
+# Of each rule, in the lines for people: an image that was built without any rule breaks one thousands of times.
+_MOST_SHOWN = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,13 +27,13 @@ class Budgets:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageReport:
-    """What an image costs and which rules it breaks. Sizes in bytes."""
+    """What an image costs and which rules it breaks. Sizes in bytes; `layers` are digests from the lowest up."""
 
     ref: ImageRef
     budgets: Budgets
     compressed_bytes: int
     unpacked_bytes: int
-    layers: int
+    layers: tuple[str, ...]
     files: int
     violations: tuple[Violation, ...]
 
@@ -33,19 +43,59 @@ class ImageReport:
         return not self.violations
 
 
-def report_on(ref: ImageRef, index: ImageIndex, *, budgets: Budgets, packages: frozenset[str]) -> ImageReport:
-    """Apply every rule; `packages` (`name==version`) are those that the image must hold, and no others."""
-    policy = Policy(
-        max_compressed_bytes=budgets.compressed_bytes,
-        max_unpacked_bytes=budgets.unpacked_bytes,
-        allowed_packages=packages,
-    )
+def report_on(ref: ImageRef, index: ImageIndex, policy: Policy) -> ImageReport:
+    """Apply every rule of `policy`."""
     return ImageReport(
         ref=ref,
-        budgets=budgets,
+        budgets=Budgets(compressed_bytes=policy.max_compressed_bytes, unpacked_bytes=policy.max_unpacked_bytes),
         compressed_bytes=index.compressed_bytes,
         unpacked_bytes=index.unpacked_bytes,
-        layers=len(index.layers),
+        layers=tuple(layer.digest for layer in index.layers),
         files=sum(entry.kind == "file" for layer in index.layers for entry in layer.entries),
         violations=tuple(check_image(index, policy)),
     )
+
+
+def image_rejection(report: ImageReport) -> CapctlError | None:
+    """The error for an image that breaks rules, with the first places of each; None for a clean one."""
+    if report.ok:
+        return None
+    names = {digest: f"layer {number} ({short(digest)})" for number, digest in enumerate(report.layers, 1)}
+    return CapctlError(
+        "image-rejected",
+        f"Image `{report.ref}` {broken(report.violations)}",
+        hint="Leave these files out with `image.exclude`, or change the base image's requirements, then push again",
+        details=tuple(_shown(report.violations, names)),
+    )
+
+
+def code_rejection(index: ImageIndex, policy: Policy) -> CapctlError | None:
+    """The error for code that breaks rules, naming each place; None for clean code. `index` is that of the code alone."""
+    found = check_image(index, replace(policy, allowed_packages=None))
+    if not found:
+        return None
+    return CapctlError(
+        "image-rejected",
+        f"The code {broken(found)}, so nothing was pushed",
+        hint="Leave these files out with `image.exclude`, or allow them with `image.rules`; models belong in the AMI",
+        details=tuple(f"{violation.code}: {violation.message}" for violation in found),
+    )
+
+
+def broken(violations: Sequence[Violation]) -> str:
+    """`breaks 1 rule`, `breaks 3 rules in 1204 places`."""
+    rules = counted(len({violation.code for violation in violations}), "rule")
+    return f"breaks {rules}" + (f" in {len(violations)} places" if len(violations) > 1 else "")
+
+
+def _shown(violations: Sequence[Violation], layers: Mapping[str, str]) -> Iterator[str]:
+    """A line for each place, of each rule the first ones and how many more there are."""
+    by_rule: dict[str, list[Violation]] = defaultdict(list)
+    for violation in violations:
+        by_rule[violation.code].append(violation)
+    for code, places in by_rule.items():
+        for violation in places[:_MOST_SHOWN]:
+            where = f", in {layers[violation.layer]}" if violation.layer in layers else ""
+            yield f"{code}: {violation.message}{where}"
+        if (more := len(places) - _MOST_SHOWN) > 0:
+            yield f"{code}: {counted(more, 'more place')}, all listed by `-o json`"

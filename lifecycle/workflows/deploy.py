@@ -12,6 +12,7 @@ from lifecycle.domain.ami_status import AmiStatus
 from lifecycle.domain.channel import STABLE
 from lifecycle.domain.digest import parse_digest
 from lifecycle.domain.image import ImageRef, image_with_short_digest, is_short_digest
+from lifecycle.domain.image_report import image_rejection
 from lifecycle.domain.job import Purpose
 from lifecycle.domain.permissions import (
     READ_AMIS,
@@ -35,7 +36,7 @@ from lifecycle.workflows.lookups import ami_of, release_among
 from lifecycle.workflows.move_pointer import MovePointer
 from lifecycle.workflows.release_steps import CreateRelease, PruneReleases, RemoveRelease, WaitValid, needed_ids
 from lifecycle.workflows.smoke import Smoke, require_video
-from lifecycle.workflows.verify_image import image_rejection, verify_image
+from lifecycle.workflows.verify_image import verify_image
 
 PERMISSIONS = {
     "deploy": (*READ_AMIS, *READ_CHANNEL, *READ_IMAGES, *READ_JOBS, *READ_POINTER, *READ_QUEUES, *READ_STATE)

@@ -2,11 +2,14 @@
 
 from dataclasses import dataclass
 
+from lifecycle.config.target import Target
+from lifecycle.domain.image_report import code_rejection
 from lifecycle.domain.permissions import PUSH_IMAGES, READ_IMAGES
 from lifecycle.domain.plan import Plan
 from lifecycle.errors import CapctlError
 from lifecycle.ports import Ports
 from lifecycle.ports.code import PushedImage
+from lifecycle.workflows.image_policy import image_policy
 
 PERMISSIONS = {"image push": READ_IMAGES}
 
@@ -38,8 +41,10 @@ class PushCode:
             )
 
 
-def plan_push_image(ports: Ports) -> Plan:
-    """One step. Raises `CapctlError("base-missing")` before the first `capctl image base`."""
+def plan_push_image(ports: Ports, target: Target) -> Plan:
+    """One step. Raises `CapctlError("image-rejected")` for code that must not ship, `"base-missing"` before the first `image base`."""
+    if failure := code_rejection(ports.code.index(), image_policy(target.settings.image)):
+        raise failure
     tag = ports.code.tag()
     return Plan(
         title="push the code image",

@@ -242,9 +242,9 @@ _IMAGE_REPORT = ImageReport(
     budgets=Budgets(compressed_bytes=300_000_000, unpacked_bytes=500_000_000),
     compressed_bytes=1300,
     unpacked_bytes=1900,
-    layers=8,
+    layers=(digest_of(b"base"), digest_of(b"code")),
     files=103,
-    violations=(Violation(code="model-file", message="`a.onnx` is a model", path="a.onnx"),),
+    violations=(Violation(code="model-file", message="`a.onnx` is a model", path="a.onnx", layer=digest_of(b"code")),),
 )
 _ERROR = CapctlError(
     "smoke-failed", "Smoke job is FAILED", hint="Read `capctl job logs`", details=("a line",), evidence={"job": JOB}

@@ -92,6 +92,9 @@ class FakeCode:
             compressed_bytes=layer.compressed_bytes,
         )
 
+    def index(self) -> ImageIndex:
+        return ImageIndex(digest="", media_type="", config={}, layers=(self._layer(),))
+
     def push(self) -> PushedImage:
         layer = self.layer()
         if known := self._registry.find(layer.tag):

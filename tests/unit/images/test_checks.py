@@ -87,9 +87,11 @@ def test_setuid_and_setgid_files_are_refused(mode: int) -> None:
         ("root/.cache/pip/http/a", "cache-left-behind"),
         ("var/cache/apt/archives/a.deb", "cache-left-behind"),
         ("var/lib/apt/lists/x_Packages", "cache-left-behind"),
-        ("app/.mypy_cache/x.json", "cache-left-behind"),
+        ("opt/tool/.mypy_cache/x.json", "cache-left-behind"),
         ("wheelhouse/numpy.whl", "cache-left-behind"),
-        ("app/.git/config", "vcs-left-behind"),
+        ("opt/tool/.git/config", "vcs-left-behind"),
+        ("root/.aws/credentials", "credentials-left-behind"),
+        ("root/.ssh/id_ed25519", "credentials-left-behind"),
         ("opt/site/numpy/tests/test_math.py", "tests-left-behind"),
         ("opt/site/numpy/_core/tests/sub/test_x.py", "tests-left-behind"),
     ],
@@ -106,7 +108,9 @@ def test_what_the_interpreter_and_packages_need_is_no_leftover(path: str) -> Non
     assert codes(image(layer(file(path)))) == []
 
 
-@pytest.mark.parametrize("path", ["src/old.py", "tools/build.py", "data/table.csv", ".env", "analyzer/tests/test_a.py"])
+@pytest.mark.parametrize(
+    "path", ["src/old.py", "tools/build.py", "data/table.csv", ".env", "analyzer/tests/test_a.py", "a/old.pyc"]
+)
 def test_development_files_are_refused_in_the_code_only(path: str) -> None:
     assert codes(image(layer(file(f"app/{path}")))) == ["forbidden-path"]
     assert codes(image(layer(file(f"opt/site/{path}")))) == (["tests-left-behind"] if "tests/test_" in path else [])

@@ -150,7 +150,7 @@ KEY_ID = "AKIA" + "IOSFODNN7EXAMPLQ"
     [
         (f"key = '{KEY_ID}'", "aws-access-key-id"),
         ("aws_secret_access_key = " + "a1" * 20, "aws-secret-access-key"),
-        ("-----BEGIN RSA " + "PRIVATE KEY-----", "private-key"),
+        ("-----BEGIN RSA " + "PRIVATE KEY-----\n" + "aB3/" * 16, "private-key"),
         ("token: ghp_" + "a" * 36, "github-token"),
         ("DATABASE_URL=postgresql://admin:hunter22@db/x", "url-password"),
         ("X" * 5000 + KEY_ID, None),

@@ -87,13 +87,6 @@ def test_links_within_the_code_are_kept(tmp_path: Path) -> None:
     assert (link.name, link.linkname) == ("app/pkg/alias.py", "real.py")
 
 
-@pytest.mark.parametrize("target", ["/etc/passwd", "../../outside", ".."])
-def test_links_that_leave_the_code_are_rejected(tmp_path: Path, target: str) -> None:
-    (tmp_path / "link").symlink_to(target)
-    with pytest.raises(LayerRejected, match="outside the code"):
-        read_tree(tmp_path, ["link"])
-
-
 @pytest.mark.parametrize("name", [".wh.run.py", "pkg/.wh..wh..opq", "/etc/passwd", "../up.py", "a//b", "./a"])
 def test_names_that_would_reach_outside_or_delete_are_rejected(tmp_path: Path, name: str) -> None:
     with pytest.raises(LayerRejected):
@@ -124,7 +117,7 @@ def test_empty_selection_is_rejected(tmp_path: Path) -> None:
 def test_code_beyond_one_upload_is_rejected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("images.layer.MAX_LAYER_BYTES", 3)
     write(tmp_path, {"a": "12", "b": "34"})
-    with pytest.raises(LayerTooLarge):
+    with pytest.raises(LayerTooLarge, match="With `b` the code"):
         read_tree(tmp_path, ["a", "b"])
 
 

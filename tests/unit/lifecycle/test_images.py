@@ -5,12 +5,13 @@ from pathlib import Path
 import pytest
 
 from lifecycle.config.target import Target
+from lifecycle.domain.image_report import image_rejection
 from lifecycle.domain.plan import Done, Plan
 from lifecycle.errors import CapctlError
 from lifecycle.workflows.build_base import base_image, plan_build_base
 from lifecycle.workflows.execute import execute
 from lifecycle.workflows.push_image import PushCode, plan_push_image
-from lifecycle.workflows.verify_image import image_rejection, verify_image
+from lifecycle.workflows.verify_image import verify_image
 from tests.fakes.ports import FakePorts
 from tests.fakes.runs import RUN
 from tests.fakes.targets import make_target
@@ -50,22 +51,22 @@ def test_base_is_built_again_for_another_lock(ports: FakePorts) -> None:
     assert caught.value.code == "base-missing"
 
 
-def test_push_needs_a_base() -> None:
+def test_push_needs_a_base(target: Target) -> None:
     with pytest.raises(CapctlError) as caught:
-        plan_push_image(FakePorts())
+        plan_push_image(FakePorts(), target)
     assert caught.value.code == "base-missing"
     assert "image base" in caught.value.hint
 
 
-def test_push_of_the_same_code_is_unchanged(ports: FakePorts) -> None:
-    run(plan_push_image(ports), ports)
-    pushed = run(plan_push_image(ports), ports).of(PushCode)
+def test_push_of_the_same_code_is_unchanged(ports: FakePorts, target: Target) -> None:
+    run(plan_push_image(ports, target), ports)
+    pushed = run(plan_push_image(ports, target), ports).of(PushCode)
     assert pushed is not None
     assert pushed.unchanged
 
 
-def test_push_fails_when_the_code_changes_under_it(ports: FakePorts) -> None:
-    plan = plan_push_image(ports)
+def test_push_fails_when_the_code_changes_under_it(ports: FakePorts, target: Target) -> None:
+    plan = plan_push_image(ports, target)
     ports.code.files["job.py"] = "print(2)"
     with pytest.raises(CapctlError) as caught:
         run(plan, ports)

@@ -20,7 +20,7 @@ ok  unpacked    1.1 kB  500.0 MB
 
 def with_a_model(world: World) -> None:
     world.ports.code.files["a.onnx"] = "weights"
-    world.run("image push")
+    world.ports.code.push()
 
 
 CASES = [

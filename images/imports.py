@@ -1,0 +1,135 @@
+"""Which modules a Python file needs, and which names a package defines, read from the source without running it."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from images.index import ANYTHING, Import
+
+# Whatever catches one of these does without the module.
+_CATCHES_ABSENCE = {"ImportError", "ModuleNotFoundError", "Exception", "BaseException"}
+# A condition on one of these is about another machine, or another Python, than the image's.
+_PLATFORM = {"sys": {"platform", "version_info", "implementation"}, "os": {"name"}}
+# Code that has one of these writes its own names.
+_WRITES_NAMES = {"__getattr__", "globals", "vars", "exec", "setattr", "modules", "__path__"}
+
+
+def scan(source: bytes, path: str) -> tuple[tuple[Import, ...], tuple[str, ...]]:
+    """The imports of the Python file `path` (relative to the folder it is imported from), and the names that a package's file defines.
+
+    Left out are imports for type checkers only, those whose absence the code catches, and those under a condition on platform or
+    version. A source that this interpreter cannot parse, but a newer one may, tells neither.
+    """
+    *package, file = path.split("/")
+    try:
+        tree = ast.parse(source)
+        imports = tuple(dict.fromkeys(_imports(tree.body, _Where(package=tuple(package)))))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return (), (ANYTHING,)
+    return imports, tuple(sorted(_names(tree))) if file == "__init__.py" else ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Where:
+    """The package of the file; whether its code runs later only, and whether an import may fail there."""
+
+    package: tuple[str, ...]
+    deferred: bool = False
+    optional: bool = False
+
+    def but(self, *, deferred: bool = False, optional: bool = False) -> _Where:
+        return _Where(package=self.package, deferred=self.deferred or deferred, optional=self.optional or optional)
+
+
+def _imports(body: list[ast.stmt], where: _Where) -> Iterator[Import]:
+    for node in body:
+        match node:
+            case ast.Import(names=aliases) if not where.optional:
+                for alias in aliases:
+                    yield Import(module=alias.name, line=node.lineno, deferred=where.deferred)
+            case ast.ImportFrom(names=aliases) if not where.optional:
+                module = _absolute(node, where.package)
+                for alias in aliases:
+                    name = alias.name.replace("*", "")
+                    yield Import(module=module, line=node.lineno, name=name, deferred=where.deferred)
+            case ast.FunctionDef() | ast.AsyncFunctionDef():
+                yield from _imports(node.body, where.but(deferred=True))
+            case ast.If():
+                away = _is_about_platform(node.test)
+                yield from _imports(node.body, where.but(optional=away or _is_for_types(node.test)))
+                yield from _imports(node.orelse, where.but(optional=away))
+            case ast.Try() | ast.TryStar():
+                caught = where.but(optional=any(_catches_absence(handler.type) for handler in node.handlers))
+                for block in (node.body, *(handler.body for handler in node.handlers), node.orelse):
+                    yield from _imports(block, caught)
+                yield from _imports(node.finalbody, where)
+            case ast.With() | ast.AsyncWith():
+                yield from _imports(node.body, where.but(optional=any(map(_suppresses, node.items))))
+            case ast.ClassDef() | ast.For() | ast.AsyncFor() | ast.While():
+                yield from _imports([*node.body, *getattr(node, "orelse", [])], where)
+            case ast.Match():
+                for one in node.cases:
+                    yield from _imports(one.body, where)
+
+
+def _absolute(node: ast.ImportFrom, package: tuple[str, ...]) -> str:
+    if not node.level:
+        return node.module or ""
+    above = package[: len(package) - node.level + 1]
+    if node.level > len(package):
+        return "." * node.level + (node.module or "")
+    return ".".join((*above, *((node.module,) if node.module else ())))
+
+
+def _names(tree: ast.Module) -> set[str]:
+    """Every name that is bound anywhere in the file, which is more than the module has and never less."""
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        match node:
+            case ast.Name(id=name, ctx=ast.Store()) | ast.ClassDef(name=name):
+                found.add(name)
+            case (
+                ast.FunctionDef(name=name)
+                | ast.AsyncFunctionDef(name=name)
+                | ast.Name(id=name)
+                | ast.Attribute(attr=name)
+            ):
+                if name in _WRITES_NAMES:
+                    found.add(ANYTHING)
+                elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                    found.add(name)
+            case ast.Import(names=aliases) | ast.ImportFrom(names=aliases):
+                found.update(alias.asname or alias.name.split(".")[0] for alias in aliases)
+    return found
+
+
+def _is_for_types(test: ast.expr) -> bool:
+    return "TYPE_CHECKING" in (getattr(test, "id", ""), getattr(test, "attr", ""))
+
+
+def _is_about_platform(test: ast.expr) -> bool:
+    return any(
+        isinstance(each, ast.Attribute)
+        and isinstance(each.value, ast.Name)
+        and each.attr in _PLATFORM.get(each.value.id, ())
+        for each in ast.walk(test)
+    )
+
+
+def _catches_absence(caught: ast.expr | None) -> bool:
+    """Whether an `except` of this catches a missing module; one of nothing catches everything."""
+    if caught is None:
+        return True
+    return any(_CATCHES_ABSENCE & {getattr(each, "id", ""), getattr(each, "attr", "")} for each in ast.walk(caught))
+
+
+def _suppresses(item: ast.withitem) -> bool:
+    call = item.context_expr
+    if not isinstance(call, ast.Call) or "suppress" not in (
+        getattr(call.func, "id", ""),
+        getattr(call.func, "attr", ""),
+    ):
+        return False
+    return any(_catches_absence(argument) for argument in call.args)

@@ -1,0 +1,129 @@
+"""Which imports of the code nothing in the image provides: neither the interpreter, nor its packages, nor the code itself."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterable, Iterator
+
+from images.index import ANYTHING, FileEntry, ImageIndex, Import
+from images.layer import APP_FOLDER, SITE_FOLDER
+from images.overlay import Placed, overlay
+
+# Modules that some builds of Python carry inside the interpreter and others as files; private ones of the library count too.
+_COMPILED_IN = re.compile(
+    "array|atexit|audioop|binascii|builtins|cmath|errno|faulthandler|fcntl|gc|grp|itertools|marshal|math|mmap|ossaudiodev|posix|pwd|"
+    "pyexpat|readline|resource|select|spwd|sys|syslog|termios|time|unicodedata|zlib"
+)
+_LIBRARY = re.compile(r"(?P<above>(?:.+/)?)(?P<name>python3(?:\.\d+)?)/os\.pyc?")
+_EXTENSION = re.compile(r"(?:\.[A-Za-z0-9_-]+)?\.so")
+_SOURCE = re.compile(r"\.pyc?")
+# What every module has, besides the modules below it.
+_OF_EVERY_MODULE = frozenset(("__doc__", "__file__", "__loader__", "__name__", "__package__", "__path__", "__spec__"))
+
+
+def unresolved_imports(index: ImageIndex, provided: frozenset[str]) -> Iterator[tuple[Placed, Import, str]]:
+    """Each file of the code with an import that fails, and the dotted name that is missing, once; `provided` come from elsewhere."""
+    seen, _ = overlay(index)
+    found = _Found(index, seen)
+    for placed in seen.values():
+        missed: set[str] = set()
+        for needed in placed[1].imports:
+            missing = "" if needed.module.split(".")[0] in provided else found.missing(needed)
+            if missing and missing not in missed:
+                missed.add(missing)
+                yield placed, needed, missing
+
+
+class _Found:
+    """The modules of an image by dotted name, wherever the interpreter looks for them."""
+
+    def __init__(self, index: ImageIndex, seen: dict[str, Placed]) -> None:
+        self._packages: dict[str, FileEntry] = {}  # regular ones, by their first file
+        self._files: set[str] = set()
+        self._folders: set[str] = set()
+        self._code: set[str] = set()
+        self._native: set[str] = set()  # top-level names with a module in C, which may make further ones
+        self._links: set[str] = set()  # folders of which only the target is known
+        libraries = [found for path in seen if (found := _LIBRARY.fullmatch(path))]
+        self._knows_library = bool(libraries)
+        folders = _search_path(index, libraries)
+        for path, (_, entry) in seen.items():
+            for folder in folders:
+                if path.startswith(folder) and "/__pycache__/" not in path:
+                    self._add(path[len(folder) :], entry, is_code=folder == f"{APP_FOLDER}/")
+
+    def missing(self, needed: Import) -> str:
+        """The dotted name that keeps the import from succeeding, as far as files tell; "" if nothing does."""
+        if not self._has_module(needed.module):
+            return needed.module
+        below = f"{needed.module}.{needed.name}"
+        if not needed.name or needed.name in _OF_EVERY_MODULE or self._is_there(below) or self._is_linked(below):
+            return ""
+        if needed.module in self._packages:
+            # Only of the code it is known what a package defines.
+            defined = self._packages[needed.module].defines if needed.module in self._code else (ANYTHING,)
+            return "" if needed.name in defined or ANYTHING in defined else below
+        # A folder without a file of its own defines nothing.
+        return below if needed.module in self._folders and needed.module not in self._files else ""
+
+    def _add(self, path: str, entry: FileEntry, *, is_code: bool) -> None:
+        *folders, file = path.split("/")
+        for count in range(1, len(folders) + 1):
+            self._folders.add(".".join(folders[:count]))
+        stem, dot, suffix = file.partition(".")
+        suffix = dot + suffix
+        if entry.kind == "symlink" and not suffix:
+            self._links.add(".".join((*folders, stem)))
+        if _EXTENSION.fullmatch(suffix):
+            self._native.add((*folders, stem)[0])
+        elif not _SOURCE.fullmatch(suffix):
+            return
+        name = ".".join(folders if stem == "__init__" else (*folders, stem))
+        if is_code:
+            self._code.add(name)
+        if stem != "__init__":
+            self._files.add(name)
+        elif is_code or name not in self._packages:
+            self._packages[name] = entry
+
+    def _has_module(self, name: str) -> bool:
+        top = name.split(".")[0]
+        if not top:
+            return False  # relative, and out of the code
+        if self._is_there(name) or self._is_linked(name) or _COMPILED_IN.fullmatch(top) or self._is_of_library(top):
+            return True
+        # `os.path`, `six.moves`: some modules make others that have no file.
+        known = next((above for above in _above(name) if self._is_there(above)), "")
+        if not known or known in self._code:
+            return False
+        return known in self._files or top in self._native
+
+    def _is_there(self, name: str) -> bool:
+        return name in self._packages or name in self._files or name in self._folders
+
+    def _is_linked(self, name: str) -> bool:
+        return any(above in self._links for above in (name, *_above(name)))
+
+    def _is_of_library(self, top: str) -> bool:
+        return top in sys.stdlib_module_names and (top.startswith("_") or not self._knows_library)
+
+
+def _search_path(index: ImageIndex, libraries: Iterable[re.Match[str]]) -> tuple[str, ...]:
+    """Folders in which the interpreter looks, each with its last slash."""
+    folders = [APP_FOLDER, SITE_FOLDER]
+    for variable in (index.config.get("config") or {}).get("Env") or ():
+        if variable.startswith("PYTHONPATH="):
+            folders += [folder.strip("/") for folder in variable.partition("=")[2].split(":")]
+    for library in libraries:
+        above, folder = library["above"], f"{library['above']}{library['name']}"
+        folders += [folder, f"{folder}/lib-dynload", f"{folder}/site-packages", f"{folder}/dist-packages"]
+        folders += [f"{above}python3/dist-packages", f"usr/local/lib/{library['name']}/dist-packages"]
+    return tuple(f"{folder}/" for folder in dict.fromkeys(folders) if folder)
+
+
+def _above(name: str) -> Iterator[str]:
+    """Each package around a module, from the nearest up."""
+    while "." in name:
+        name = name.rpartition(".")[0]
+        yield name
