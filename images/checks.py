@@ -122,8 +122,10 @@ def _oversized_files(index: ImageIndex, policy: Policy) -> Iterator[Violation]:
 
 
 def _setuid_files(index: ImageIndex, _policy: Policy) -> Iterator[Violation]:
-    for layer, entry in _files(index):
-        if entry.mode & 0o6000:
+    # Only those that a container sees: an upper layer can take the right from what an official image ships.
+    seen, _ = overlay(index)
+    for layer, entry in seen.values():
+        if entry.kind == "file" and entry.mode & 0o6000:
             message = f"`{entry.path}` has mode {entry.mode:04o}: it runs with the rights of its owner or group"
             yield Violation(code="setuid-file", message=message, path=entry.path, layer=layer.digest)
 

@@ -62,7 +62,7 @@ class StandInBase:
         return self.build()
 
     def build(self) -> TaggedImage:
-        tar = _metadata_layer(frozenset(package.partition("==")[0] for package in self.packages()))
+        tar = _packages_layer(frozenset(package.partition("==")[0] for package in self.packages()))
         layer = gzip.compress(tar, mtime=0)
         config = json.dumps(
             {
@@ -93,25 +93,31 @@ def push_standin_base(configuration: Path, environment: dict[str, str]) -> Tagge
     return RecordedBase(StandInBase(target, registry), target, registry.login.url).build()
 
 
-def _metadata_layer(names: frozenset[str]) -> bytes:
-    """A tar with the METADATA of each named package as this interpreter has it, where a real base has the package."""
+def _packages_layer(names: frozenset[str]) -> bytes:
+    """A tar with the METADATA of each named package, and links to what it installed, as this interpreter has them."""
+    found: dict[str, Path | bytes] = {}
+    for distribution in distributions():
+        name, text = _normalised(distribution.metadata["Name"] or ""), _text(distribution)
+        if name in names and text:
+            folder = f"{name.replace('-', '_')}-{distribution.version}.dist-info"
+            found |= _links(distribution) | {f"{folder}/METADATA": text.encode()}
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as tar:
-        for folder, text in sorted(_metadata(names).items()):
-            member = tarfile.TarInfo(f"opt/site/{folder}/METADATA")
-            member.size, member.mode = len(text), 0o644
-            tar.addfile(member, io.BytesIO(text))
+        for path, content in sorted(found.items()):
+            member = tarfile.TarInfo(f"opt/site/{path}")
+            if isinstance(content, Path):
+                member.type, member.mode, member.linkname = tarfile.SYMTYPE, 0o777, str(content)
+                tar.addfile(member)
+            else:
+                member.size, member.mode = len(content), 0o644
+                tar.addfile(member, io.BytesIO(content))
     return out.getvalue()
 
 
-def _metadata(names: frozenset[str]) -> dict[str, bytes]:
-    found: dict[str, bytes] = {}
-    for distribution in distributions():
-        name = _normalised(distribution.metadata["Name"] or "")
-        text = _text(distribution)
-        if name in names and text:
-            found[f"{name.replace('-', '_')}-{distribution.version}.dist-info"] = text.encode()
-    return found
+def _links(distribution: Distribution) -> dict[str, Path | bytes]:
+    """Where the modules of a package are, by their names, so that the imports of the code are seen to be met."""
+    tops = {file.parts[0] for file in distribution.files or () if file.suffix in (".py", ".so")}
+    return {top: Path(str(distribution.locate_file(top))) for top in tops if top != ".."}
 
 
 def _text(distribution: Distribution) -> str:
