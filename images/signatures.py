@@ -23,7 +23,7 @@ _SECRETS = (
     (
         "aws-secret-access-key",
         (b"aws_secret", b"AWS_SECRET", b"secretAccessKey", b"SecretAccessKey"),
-        rb"(?i:aws_secret_access_key|secretaccesskey)['\"]?\s*[:=]\s*['\"]?(?![^\s'\"]*EXAMPLE)[A-Za-z0-9/+]{40}\b",
+        rb"(?i:aws_secret_access_key|secretaccesskey)['\"]?\s*[:=]\s*['\"]?(?![^\s'\"]*EXAMPLE)[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+])",
     ),
     # With its content: the line alone is how code knows such a file.
     (

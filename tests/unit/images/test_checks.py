@@ -1,15 +1,21 @@
 from __future__ import annotations
 
+from typing import Any, Literal
+
 import pytest
 
 from images.checks import Policy, check_image, locked_packages
-from images.index import FileEntry, ImageIndex, LayerIndex
+from images.index import FileEntry, ImageIndex, Import, LayerIndex
 
 MB = 10**6
 
 
-def file(path: str, size_bytes: int = 1, mode: int = 0o644, flags: tuple[str, ...] = ()) -> FileEntry:
-    return FileEntry(path=path, kind="file", size_bytes=size_bytes, mode=mode, flags=flags)
+def file(path: str, size_bytes: int = 1, mode: int = 0o644, flags: tuple[str, ...] = (), sha256: str = "") -> FileEntry:
+    return FileEntry(path=path, kind="file", size_bytes=size_bytes, mode=mode, flags=flags, sha256=sha256)
+
+
+def link(path: str, target: str, kind: Literal["symlink", "hardlink"] = "symlink") -> FileEntry:
+    return FileEntry(path=path, kind=kind, size_bytes=0, mode=0o777, link=target)
 
 
 def layer(*entries: FileEntry, compressed_bytes: int = 1, digest: str = "sha256:layer") -> LayerIndex:
@@ -21,8 +27,8 @@ def layer(*entries: FileEntry, compressed_bytes: int = 1, digest: str = "sha256:
     )
 
 
-def image(*layers: LayerIndex) -> ImageIndex:
-    return ImageIndex(digest="sha256:image", media_type="", config={}, layers=layers)
+def image(*layers: LayerIndex, config: dict[str, Any] | None = None) -> ImageIndex:
+    return ImageIndex(digest="sha256:image", media_type="", config=config or {}, layers=layers)
 
 
 def codes(index: ImageIndex, policy: Policy | None = None) -> list[str]:
@@ -79,6 +85,10 @@ def test_large_files_must_be_shared_libraries() -> None:
 @pytest.mark.parametrize("mode", [0o4755, 0o2755])
 def test_setuid_and_setgid_files_are_refused(mode: int) -> None:
     assert codes(image(layer(file("usr/bin/su", mode=mode)))) == ["setuid-file"]
+
+
+def test_setuid_that_an_upper_layer_takes_away_is_no_violation() -> None:
+    assert codes(image(layer(file("usr/bin/su", mode=0o4755)), layer(file("usr/bin/su", mode=0o755)))) == []
 
 
 @pytest.mark.parametrize(
@@ -167,3 +177,78 @@ def test_bytes_hidden_by_upper_layers_are_counted_above_a_floor() -> None:
     (violation,) = check_image(image(lower, upper))
     assert (violation.code, violation.path, violation.layer) == ("wasted-bytes", "opt/a", "sha256:lower")
     assert codes(image(layer(file("opt/a", MB)), upper)) == []
+
+
+def test_deleted_bytes_are_wasted_too() -> None:
+    lower = layer(file("models/a", 2 * MB), file("models/b", 3 * MB), digest="sha256:lower")
+    for upper in (file(".wh.models"), file("models/.wh..wh..opq")):
+        (violation,) = check_image(image(lower, layer(upper)))
+        assert (violation.code, violation.path, violation.layer) == ("wasted-bytes", "models/b", "sha256:lower")
+        assert violation.message.startswith("5.0 MB ")
+
+
+def test_copies_in_several_layers_are_counted_above_a_floor_and_named_with_their_original() -> None:
+    lower = layer(file("opt/a", 2 * MB, sha256="same"), digest="sha256:lower")
+    upper = layer(file("srv/a", 2 * MB, sha256="same"), digest="sha256:upper")
+    (violation,) = check_image(image(lower, upper))
+    assert (violation.code, violation.path, violation.layer) == ("duplicate-bytes", "srv/a", "sha256:upper")
+    assert "`opt/a`" in violation.message
+    assert codes(image(lower, upper), Policy(max_duplicate_bytes=2 * MB)) == []
+
+
+def test_copy_at_the_same_path_is_wasted_and_not_counted_again() -> None:
+    copies = [layer(file("opt/a", 2 * MB, sha256="same"), digest=f"sha256:{number}") for number in range(2)]
+    assert codes(image(*copies)) == ["wasted-bytes"]
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        link("app/a", "/etc/passwd"),
+        link("app/a", ".."),
+        link("app/a", "../app/b"),
+        link("app/pkg/a", "../../etc"),
+        link("app/a", "opt/site/b", "hardlink"),
+    ],
+)
+def test_links_out_of_the_code_are_refused(entry: FileEntry) -> None:
+    (violation,) = check_image(image(layer(entry)))
+    assert (violation.code, violation.path) == ("link-outside-code", entry.path)
+
+
+def test_links_within_the_code_and_those_of_the_base_are_kept() -> None:
+    entries = (
+        link("app/a", "pkg/b"),
+        link("app/pkg/a", "../b"),
+        link("app/c", "app/pkg/b", "hardlink"),
+        link("bin", "/usr/bin"),
+    )
+    assert codes(image(layer(*entries[:3]))) == codes(image(layer(entries[3]))) == []
+
+
+def test_names_of_the_project_can_be_forbidden_too() -> None:
+    policy = Policy(code_globs_forbidden=("notebooks/**",))
+    assert codes(image(layer(file("app/notebooks/x.py"), file("opt/site/notebooks/x.py"))), policy) == [
+        "forbidden-path",
+        "code-layer-outside-app",
+    ]
+
+
+def test_secrets_can_be_allowed_by_glob() -> None:
+    entry = file("app/examples/keys.py", flags=("secret:aws-access-key-id",))
+    assert codes(image(layer(entry)), Policy(code_globs_without_secrets=("examples/**",))) == []
+
+
+def test_secrets_in_the_run_configuration_are_refused() -> None:
+    config = {"config": {"Env": ["DATABASE_URL=postgresql" + "://admin:hunter22@db/x"]}}
+    (violation,) = check_image(image(layer(), config=config))
+    assert (violation.code, violation.path) == ("secret-found", "")
+    assert "url-password" in violation.message
+
+
+def test_imports_that_nothing_provides_are_refused_with_their_place() -> None:
+    imports = (Import(module="torch", line=3), Import(module="numba", line=9, deferred=True))
+    code = FileEntry(path="app/job.py", kind="file", size_bytes=1, mode=0o644, imports=imports)
+    found = check_image(image(layer(code)), Policy(runtime_modules=frozenset({"torch"})))
+    assert [(violation.code, violation.path) for violation in found] == [("import-unresolved", "app/job.py")]
+    assert "`numba` in line 9, inside a function" in found[0].message

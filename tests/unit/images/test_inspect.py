@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
+from images.checks import Policy, check_image
+from images.code_index import code_index
 from images.errors import ManifestUnsupported
-from images.index import FileEntry
+from images.index import FileEntry, Import
 from images.inspect import image_index
 from images.layer import build_layer, read_tree
 from images.registry import RegistryClient
@@ -145,26 +147,38 @@ def test_bytecode_bound_to_a_time_is_flagged(registry: Any, tmp_path: Path, word
 KEY_ID = "AKIA" + "IOSFODNN7EXAMPLQ"
 
 
-@pytest.mark.parametrize(
-    ("text", "kind"),
-    [
-        (f"key = '{KEY_ID}'", "aws-access-key-id"),
-        ("aws_secret_access_key = " + "a1" * 20, "aws-secret-access-key"),
-        ("-----BEGIN RSA " + "PRIVATE KEY-----\n" + "aB3/" * 16, "private-key"),
-        ("token: ghp_" + "a" * 36, "github-token"),
-        ("DATABASE_URL=postgresql://admin:hunter22@db/x", "url-password"),
-        ("X" * 5000 + KEY_ID, None),
-        ("#" * 5000 + " " + KEY_ID, "aws-access-key-id"),
-        ("hint='postgresql://user:password@host:5432/x'", None),
-        ("url = f'postgresql://{user}:{password}@db/x'", None),
-        ("postgresql://db/x", None),
-    ],
-)
-def test_secrets_are_found_in_the_code(registry: Any, tmp_path: Path, text: str, kind: str | None) -> None:
-    (tmp_path / "settings.py").write_text(text)
-    layer = build_layer(read_tree(tmp_path, ["settings.py"]))
+@pytest.mark.parametrize(("before", "flags"), [("X" * 5000, ()), ("#" * 5000 + " ", ("secret:aws-access-key-id",))])
+def test_secrets_are_found_in_the_code(registry: Any, tmp_path: Path, before: str, flags: Any) -> None:
+    (tmp_path / "settings.txt").write_text(before + KEY_ID)
+    layer = build_layer(read_tree(tmp_path, ["settings.txt"]))
     index = index_of(registry, [layer.blob], tmp_path / "cache").layers[0]
-    assert index.entries[-1].flags == ((f"secret:{kind}",) if kind else ())
+    assert index.entries[-1].flags == flags
+
+
+def test_imports_of_the_code_are_told_and_kept(registry: Any, tmp_path: Path) -> None:
+    layer = layer_of({"app/pkg/__init__.py": b"from .a import b\nc = 1\n", "opt/site/x.py": b"import y"})
+    for index in (index_of(registry, [layer], tmp_path), index_of(registry, [layer], tmp_path)):
+        code, package = index.layers[0].entries
+        assert code.imports == (Import(module="pkg.a", line=1, name="b"),)
+        assert code.defines == ("b", "c")
+        assert (package.imports, package.defines) == ((), ())
+
+
+def test_code_before_its_push_is_judged_as_the_registry_shows_it(registry: Any, tmp_path: Path) -> None:
+    (tmp_path / "alias").symlink_to("../away")
+    for name, content in {"a.txt": b"GGUF" + b"\0" * 9, "b.py": KEY_ID.encode(), "c.bin": b"x" * 1001}.items():
+        (tmp_path / name).write_bytes(content)
+    (tmp_path / "run.py").touch(0o755)
+    tree = read_tree(tmp_path, ["alias", "a.txt", "b.py", "c.bin", "run.py"])
+    digest = registry.add_image(REPO, CONFIG, [build_layer(tree).blob])
+    pushed = image_index(RegistryClient(registry.url, REPO), digest, tmp_path / "cache")
+    before = code_index(tree, {})
+    assert before.layers[0].entries == tuple(entry for entry in pushed.layers[0].entries if entry.kind != "folder")
+    found = [
+        [(one.code, one.path) for one in check_image(index, Policy(max_file_bytes=1000))] for index in (before, pushed)
+    ]
+    assert found[0] == found[1]
+    assert {code for code, _ in found[0]} == {"model-file", "oversized-file", "secret-found", "link-outside-code"}
 
 
 def test_secrets_are_not_looked_for_outside_the_code(registry: Any, tmp_path: Path) -> None:

@@ -4,12 +4,14 @@ from pathlib import Path
 
 import pytest
 
+from lifecycle.config.schema import ImageRulesSection, ImageSection
 from lifecycle.config.target import Target
-from lifecycle.domain.image_report import image_rejection
+from lifecycle.domain.image_report import Policy, image_rejection
 from lifecycle.domain.plan import Done, Plan
 from lifecycle.errors import CapctlError
 from lifecycle.workflows.build_base import base_image, plan_build_base
 from lifecycle.workflows.execute import execute
+from lifecycle.workflows.image_policy import image_policy
 from lifecycle.workflows.push_image import PushCode, plan_push_image
 from lifecycle.workflows.verify_image import verify_image
 from tests.fakes.ports import FakePorts
@@ -96,7 +98,76 @@ def test_rejection_names_every_broken_rule(ports: FakePorts, target: Target) -> 
     error = image_rejection(verify_image(ports, target, None))
     assert error is not None
     assert error.code == "image-rejected"
+    assert "breaks 2 rules in 2 places" in error.message
     assert [detail.split(":")[0] for detail in error.details] == ["model-file", "forbidden-path"]
+    assert all(", in layer 3 (" in detail for detail in error.details)
+
+
+def test_rejection_shows_the_first_places_of_a_rule_and_counts_the_others(ports: FakePorts, target: Target) -> None:
+    ports.code.files |= {f"{number:04}.onnx": "weights" for number in range(1234)} | {"src/train.py": "train()"}
+    ports.code.push()
+    error = image_rejection(verify_image(ports, target, None))
+    assert error is not None
+    assert "breaks 2 rules in 1235 places" in error.message
+    assert [detail.split(":")[0] for detail in error.details] == [*["model-file"] * 11, "forbidden-path"]
+    assert "`app/0000.onnx`" in error.details[0]
+    assert error.details[10] == "model-file: 1224 more places, all listed by `-o json`"
+
+
+def test_code_that_breaks_rules_is_refused_before_its_push_with_every_place(ports: FakePorts, target: Target) -> None:
+    ports.code.files |= {f"{number}.onnx": "weights" for number in range(50)}
+    with pytest.raises(CapctlError) as caught:
+        plan_push_image(ports, target)
+    assert caught.value.code == "image-rejected"
+    assert {f"app/{number}.onnx" for number in range(50)} == {detail.split("`")[1] for detail in caught.value.details}
+    assert ports.registry.find(ports.code.tag()) is None
+
+
+def test_rules_are_those_of_the_target(ports: FakePorts, tmp_path: Path) -> None:
+    ports.code.files |= {"a.onnx": "weights", "note.txt": "x" * 2000, "draft/x.py": "y"}
+    rules = {
+        "max_file_bytes": 1999,
+        "large_files": ("app/note.txt",),
+        "model_files": ("app/*.onnx",),
+        "forbidden": ("draft/**",),
+    }
+    with pytest.raises(CapctlError) as caught:
+        plan_push_image(ports, make_target(tmp_path, image={"rules": rules}))
+    assert caught.value.details == ("forbidden-path: `app/draft/x.py` is not code of the job",)
+    with pytest.raises(CapctlError) as caught:
+        plan_push_image(ports, make_target(tmp_path, image={"rules": rules | {"large_files": (), "model_files": ()}}))
+    assert [detail.split(":")[0] for detail in caught.value.details] == [
+        "model-file",
+        "oversized-file",
+        "forbidden-path",
+    ]
+
+
+def test_every_rule_of_the_configuration_reaches_the_policy() -> None:
+    chosen = ImageRulesSection(
+        max_file_bytes=1,
+        large_files=("2",),
+        model_files=("3",),
+        forbidden=("4",),
+        not_secret=("5",),
+        provided_modules=("six",),
+        max_wasted_bytes=7,
+        max_duplicate_bytes=8,
+    )
+    policy = image_policy(ImageSection(rules=chosen), frozenset({"nine==9"}))
+    assert policy == Policy(
+        max_file_bytes=1,
+        large_file_globs=("2",),
+        model_globs_allowed=("3",),
+        code_globs_forbidden=("4",),
+        code_globs_without_secrets=("5",),
+        runtime_modules=frozenset({"six"}),
+        max_wasted_bytes=7,
+        max_duplicate_bytes=8,
+        allowed_packages=frozenset({"nine==9"}),
+    )
+    # Without a word in the file the rules are those of the package.
+    assert image_policy(ImageSection()) == Policy()
 
 
 def test_budgets_are_those_of_the_target(ports: FakePorts, tmp_path: Path) -> None:
