@@ -5,6 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+# Labels, and annotations, of an image that stands on another one.
+BASE_NAME = "org.opencontainers.image.base.name"
+BASE_DIGEST = "org.opencontainers.image.base.digest"
+# The instruction of a code layer.
+CODE_INSTRUCTION = "capctl image push"
+
+# How the name of a file begins that deletes, in the layers below, what the rest of its name says.
+WHITEOUT = ".wh."
+
 Kind = Literal["file", "folder", "symlink", "hardlink", "other"]
 
 
@@ -12,7 +21,8 @@ Kind = Literal["file", "folder", "symlink", "hardlink", "other"]
 class FileEntry:
     """One tar member. `sha256` (hex) is of a file's content, `link` is what a link leads to; both are empty for anything else.
 
-    `flags`: `model:<format>`, `secret:<kind>`, `stale-bytecode`, found in the content.
+    `flags`: `model:<format>`, `secret:<kind>`, `stale-bytecode`, found in the content. `owns`: of a package's `RECORD`, the folders and
+    modules that it lists, beside which they lie.
     """
 
     path: str
@@ -22,6 +32,12 @@ class FileEntry:
     sha256: str = ""
     link: str = ""
     flags: tuple[str, ...] = ()
+    owns: tuple[str, ...] = ()
+
+    @property
+    def is_whiteout(self) -> bool:
+        """Whether it is there to delete what lower layers brought, and no file of the image."""
+        return self.path.rpartition("/")[2].startswith(WHITEOUT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

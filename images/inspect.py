@@ -22,11 +22,12 @@ from images.errors import ManifestUnsupported
 from images.index import FileEntry, ImageIndex, Kind, LayerIndex
 from images.layer import APP_FOLDER
 from images.media_types import family_of
+from images.packages import MAX_RECORD_BYTES, RECORD, listed_names
 from images.registry import RegistryClient
 from images.signatures import HEAD_BYTES, MAX_SECRET_SCAN_BYTES, is_stale_bytecode, model_format, secrets_in
 
 # Part of the cache key: raise it when what is told of a file changes.
-SCAN_VERSION = 2
+SCAN_VERSION = 3
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
@@ -65,7 +66,10 @@ def _layer(client: RegistryClient, digest: str, compressed_bytes: int, cache: Pa
 
 def _decoded(raw: bytes) -> LayerIndex:
     document = json.loads(raw)
-    entries = tuple(FileEntry(**{**entry, "flags": tuple(entry["flags"])}) for entry in document.pop("entries"))
+    entries = tuple(
+        FileEntry(**{**entry, "flags": tuple(entry["flags"]), "owns": tuple(entry["owns"])})
+        for entry in document.pop("entries")
+    )
     return LayerIndex(**document, entries=entries)
 
 
@@ -110,7 +114,7 @@ class _Readable(io.RawIOBase):
 def _entries(unpacked: IO[bytes]) -> Iterator[FileEntry]:
     with tarfile.open(fileobj=unpacked, mode="r|") as tar:
         for member in tar:
-            sha256, flags = _content(tar, member) if member.isreg() else ("", ())
+            sha256, flags, owns = _content(tar, member) if member.isreg() else ("", (), ())
             yield FileEntry(
                 path=_path(member.name),
                 kind=_kind(member),
@@ -119,6 +123,7 @@ def _entries(unpacked: IO[bytes]) -> Iterator[FileEntry]:
                 sha256=sha256,
                 link=_link(member),
                 flags=flags,
+                owns=owns,
             )
 
 
@@ -142,16 +147,15 @@ def _kind(member: tarfile.TarInfo) -> Kind:
     return "hardlink" if member.islnk() else "other"
 
 
-def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> tuple[str, tuple[str, ...]]:
-    """SHA-256 and flags of a file."""
-    content = cast("IO[bytes]", tar.extractfile(member))
+def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
+    """SHA-256 and flags of a file, and what a package's record lists."""
+    content, path = cast("IO[bytes]", tar.extractfile(member)), _path(member.name)
     head = content.read(HEAD_BYTES)
     # The code is ours to search; what distributions and wheels ship (test keys, examples) is public already.
-    if _path(member.name).startswith(f"{APP_FOLDER}/") and member.size <= MAX_SECRET_SCAN_BYTES:
+    is_code = path.startswith(f"{APP_FOLDER}/") and member.size <= MAX_SECRET_SCAN_BYTES
+    is_record = path.endswith(RECORD) and member.size <= MAX_RECORD_BYTES
+    if is_code or is_record:
         head += content.read()
-        secrets = secrets_in(head)
-    else:
-        secrets = ()
     hashed = hashlib.sha256(head)
     while piece := content.read(1 << 20):
         hashed.update(piece)
@@ -160,4 +164,6 @@ def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> tuple[str, tuple[
         flags.append(f"model:{model}")
     if member.name.endswith(".pyc") and is_stale_bytecode(head):
         flags.append("stale-bytecode")
-    return hashed.hexdigest(), (*flags, *(f"secret:{kind}" for kind in secrets))
+    if is_code:
+        flags += [f"secret:{kind}" for kind in secrets_in(head)]
+    return hashed.hexdigest(), tuple(flags), listed_names(head) if is_record else ()
