@@ -17,14 +17,13 @@ from typing import Any
 
 from images.digests import DigestCache, ImageRef, canonical_json, digest_of
 from images.errors import BlobMissing, ManifestUnsupported
+from images.index import BASE_DIGEST, BASE_NAME, CODE_INSTRUCTION
 from images.layer import CodeTree, Layer, build_layer, treehash
 from images.media_types import OCI, Family, family_of
 from images.registry import RegistryClient
 
 TAG_PREFIX = "code-"
 FIXED_CREATED = "1980-01-01T00:00:00Z"
-BASE_NAME = "org.opencontainers.image.base.name"
-BASE_DIGEST = "org.opencontainers.image.base.digest"
 # A registry may throttle more; the critical path is two uploads wide anyway.
 PARALLEL_UPLOADS = 3
 
@@ -166,7 +165,7 @@ def _config_with(base: BaseImage, layer: Layer, settings: CodeSettings) -> dict[
     config = {key: value for key, value in base.config.items() if key not in ("container", "container_config")}
     config["created"] = FIXED_CREATED
     config["rootfs"] = {**config["rootfs"], "diff_ids": [*config["rootfs"]["diff_ids"], layer.diff_id]}
-    config["history"] = [*config.get("history", []), {"created": FIXED_CREATED, "created_by": "capctl image push"}]
+    config["history"] = [*config.get("history", []), {"created": FIXED_CREATED, "created_by": CODE_INSTRUCTION}]
     run = dict(config.get("config") or {})
     run["Entrypoint"] = list(settings.entrypoint)
     run["Cmd"] = list(settings.command)

@@ -8,6 +8,15 @@ from typing import Any, Literal
 # Among the names that a package defines: there are others, which only running it would tell.
 ANYTHING = "*"
 
+# Labels, and annotations, of an image that stands on another one.
+BASE_NAME = "org.opencontainers.image.base.name"
+BASE_DIGEST = "org.opencontainers.image.base.digest"
+# The instruction of a code layer.
+CODE_INSTRUCTION = "capctl image push"
+
+# How the name of a file begins that deletes, in the layers below, what the rest of its name says.
+WHITEOUT = ".wh."
+
 Kind = Literal["file", "folder", "symlink", "hardlink", "other"]
 
 
@@ -30,7 +39,8 @@ class FileEntry:
     """One tar member. `sha256` (hex) is of a file's content, `link` is what a link leads to; both are empty for anything else.
 
     `flags`: `model:<format>`, `secret:<kind>`, `stale-bytecode`, found in the content. `imports` are those of a Python file of the code,
-    `defines` the names that the `__init__.py` of one of its packages binds; `ANYTHING` may be among them.
+    `defines` the names that the `__init__.py` of one of its packages binds; `ANYTHING` may be among them. `owns`: of a package's `RECORD`,
+    the folders and modules that it lists, beside which they lie.
     """
 
     path: str
@@ -42,6 +52,12 @@ class FileEntry:
     flags: tuple[str, ...] = ()
     imports: tuple[Import, ...] = ()
     defines: tuple[str, ...] = ()
+    owns: tuple[str, ...] = ()
+
+    @property
+    def is_whiteout(self) -> bool:
+        """Whether it is there to delete what lower layers brought, and no file of the image."""
+        return self.path.rpartition("/")[2].startswith(WHITEOUT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

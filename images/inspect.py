@@ -23,6 +23,7 @@ from images.imports import scan
 from images.index import FileEntry, ImageIndex, Import, Kind, LayerIndex
 from images.layer import APP_FOLDER
 from images.media_types import family_of
+from images.packages import MAX_RECORD_BYTES, RECORD, listed_names
 from images.registry import RegistryClient
 from images.signatures import HEAD_BYTES, MAX_SECRET_SCAN_BYTES, flags_of
 
@@ -71,9 +72,8 @@ def _decoded(raw: bytes) -> LayerIndex:
 
 def _decoded_entry(entry: dict[str, Any]) -> FileEntry:
     imports = tuple(Import(**each) for each in entry["imports"])
-    return FileEntry(
-        **{**entry, "flags": tuple(entry["flags"]), "imports": imports, "defines": tuple(entry["defines"])}
-    )
+    lists = {name: tuple(entry[name]) for name in ("flags", "defines", "owns")}
+    return FileEntry(**{**entry, **lists, "imports": imports})
 
 
 def _scan(blob: BinaryIO, digest: str, compressed_bytes: int) -> LayerIndex:
@@ -152,7 +152,8 @@ def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> dict[str, Any]:
     """What the content of a file tells: the fields of its entry."""
     path, content = _path(member.name), cast("IO[bytes]", tar.extractfile(member))
     is_code = path.startswith(f"{APP_FOLDER}/") and member.size <= MAX_SECRET_SCAN_BYTES
-    head = content.read() if is_code else content.read(HEAD_BYTES)
+    is_record = path.endswith(RECORD) and member.size <= MAX_RECORD_BYTES
+    head = content.read() if is_code or is_record else content.read(HEAD_BYTES)
     hashed = hashlib.sha256(head)
     while piece := content.read(1 << 20):
         hashed.update(piece)
@@ -162,4 +163,6 @@ def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> dict[str, Any]:
     }
     if is_code and path.endswith(".py"):
         told["imports"], told["defines"] = scan(head, path.removeprefix(f"{APP_FOLDER}/"))
+    if is_record:
+        told["owns"] = listed_names(head)
     return told
