@@ -227,8 +227,8 @@ def _imports(index: ImageIndex, policy: Policy) -> Iterator[Violation]:
     from images.modules import unresolved_imports
 
     for (layer, entry), needed, missing in unresolved_imports(index, policy.runtime_modules):
-        where = f"in line {needed.line}" + (", inside a function" if needed.deferred else "")
-        message = f"`{entry.path}` imports `{missing}` {where}, which is neither in the image nor in the host's runtime"
+        where = f"line {needed.line}" + (", inside a function" if needed.deferred else "")
+        message = f"`{entry.path}` ({where}) imports `{missing}`, which neither the image nor the host's runtime has"
         yield Violation(code="import-unresolved", message=message, path=entry.path, layer=layer.digest)
 
 

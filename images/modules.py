@@ -29,7 +29,7 @@ def unresolved_imports(index: ImageIndex, provided: frozenset[str]) -> Iterator[
     for placed in seen.values():
         missed: set[str] = set()
         for needed in placed[1].imports:
-            missing = "" if needed.module.split(".")[0] in provided else found.missing(needed)
+            missing = "" if needed.module.split(".")[0] in provided else found.missing(needed, placed[1].path)
             if missing and missing not in missed:
                 missed.add(missing)
                 yield placed, needed, missing
@@ -53,8 +53,12 @@ class _Found:
                 if path.startswith(folder) and "/__pycache__/" not in path:
                     self._add(path[len(folder) :], entry, is_code=folder == f"{APP_FOLDER}/")
 
-    def missing(self, needed: Import) -> str:
-        """The dotted name that keeps the import from succeeding, as far as files tell; "" if nothing does."""
+    def missing(self, needed: Import, path: str) -> str:
+        """The dotted name that keeps the import in the file `path` from succeeding, as far as files tell; "" if nothing does."""
+        folder = ".".join(path.split("/")[1:-1])
+        # A script finds what stands beside it; a module of a package does not.
+        if folder and folder not in self._packages and self._is_there(f"{folder}.{needed.module}"):
+            return ""
         if not self._has_module(needed.module):
             return needed.module
         below = f"{needed.module}.{needed.name}"

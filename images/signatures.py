@@ -73,7 +73,23 @@ def model_format(head: bytes, size_bytes: int) -> str | None:
         return "torch"
     if head[4:8] == b"TFL3":
         return "tflite"
+    if _is_onnx(head):
+        return "onnx"
     return "safetensors" if _is_safetensors(head, size_bytes) else None
+
+
+def _is_onnx(head: bytes) -> bool:
+    """Whether a protobuf message begins as ONNX exporters write theirs: the version of the format, a name, and another field."""
+    begun = re.match(rb"\x08[\x01-\x1f]\x12([\x01-\x40])", head)
+    if not begun:
+        return False
+    end = begun.end() + begun[1][0]
+    name, following = head[begun.end() : end], head[end : end + 1]
+    return (
+        name.isascii()
+        and name.decode().isprintable()
+        and following in (b"\x1a", b"\x22", b"\x28", b"\x32", b"\x3a", b"\x42")
+    )
 
 
 def _is_safetensors(head: bytes, size_bytes: int) -> bool:

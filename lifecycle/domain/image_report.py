@@ -64,7 +64,7 @@ def image_rejection(report: ImageReport) -> CapctlError | None:
     return CapctlError(
         "image-rejected",
         f"Image `{report.ref}` {broken(report.violations)}",
-        hint="Leave these files out with `image.exclude`, or change the base image's requirements, then push again",
+        hint="Leave these files out with `image.exclude`, change the requirements of the base or `image.rules`, then push again",
         details=tuple(_shown(report.violations, names)),
     )
 

@@ -207,4 +207,4 @@ def test_verify_names_a_module_that_was_forgotten(
         ("import-unresolved", "app/job.py"),
         ("import-unresolved", "app/other.py"),
     ]
-    assert "`pkg.part` in line 2" in document["violations"][0]["message"]
+    assert "(line 2) imports `pkg.part`" in document["violations"][0]["message"]

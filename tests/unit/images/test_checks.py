@@ -251,4 +251,4 @@ def test_imports_that_nothing_provides_are_refused_with_their_place() -> None:
     code = FileEntry(path="app/job.py", kind="file", size_bytes=1, mode=0o644, imports=imports)
     found = check_image(image(layer(code)), Policy(runtime_modules=frozenset({"torch"})))
     assert [(violation.code, violation.path) for violation in found] == [("import-unresolved", "app/job.py")]
-    assert "`numba` in line 9, inside a function" in found[0].message
+    assert "(line 9, inside a function) imports `numba`" in found[0].message

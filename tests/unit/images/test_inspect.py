@@ -122,6 +122,7 @@ SAFETENSORS_HEADER = b'{"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'
         (b"PK\x03\x04" + b"\0" * 26 + b"archive/data.pkl", "model:torch"),
         (b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.", "model:torch"),
         (b"\x1c\0\0\0TFL3", "model:tflite"),
+        (b"\x08\x07\x12\x07pytorch\x1a\x052.1.0:\x80", "model:onnx"),
     ],
 )
 def test_models_are_known_by_their_first_bytes(registry: Any, tmp_path: Path, content: bytes, flag: str) -> None:
@@ -130,7 +131,15 @@ def test_models_are_known_by_their_first_bytes(registry: Any, tmp_path: Path, co
 
 
 @pytest.mark.parametrize(
-    "content", [b"PK\x03\x04 a wheel", b"\x05\0\0\0\0\0\0\0{}", b"text", b"\xff" * 8 + b'{"dtype"']
+    "content",
+    [
+        b"PK\x03\x04 a wheel",
+        b"\x08\x07\x12\x07pytorc",
+        b"\x08\x07\x12\x02\xff\xff\x1a",
+        b"\x05\0\0\0\0\0\0\0{}",
+        b"text",
+        b"\xff" * 8 + b'{"dtype"',
+    ],
 )
 def test_other_files_are_not_taken_for_models(registry: Any, tmp_path: Path, content: bytes) -> None:
     index = index_of(registry, [layer_of({"opt/data.bin": content})], tmp_path)

@@ -146,5 +146,11 @@ def test_linked_packages_hold_whatever_is_asked_of_them() -> None:
     assert list(unresolved_imports(image((link, job)), frozenset())) == []
 
 
+def test_scripts_find_what_stands_beside_them_and_modules_of_a_package_do_not() -> None:
+    beside = {"scripts/run.py": "import beside", "scripts/beside.py": ""}
+    assert missing(beside) == []
+    assert missing({**beside, "scripts/__init__.py": ""}) == ["beside"]
+
+
 def test_code_that_shadows_a_package_is_judged_by_its_own_names() -> None:
     assert missing({"boto3/__init__.py": "mine = 1", "job.py": "from boto3 import mine, other"}) == ["boto3.other"]
