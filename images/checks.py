@@ -14,11 +14,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from images.digests import canonical_json
+from images.file_system import FileSystem, file_system
 from images.globs import matches
 from images.index import FileEntry, ImageIndex, LayerIndex
 from images.layer import APP_FOLDER, SITE_FOLDER
 from images.never import CREDENTIALS, NEVER_CODE, PACKAGE_CACHES, TOOL_CACHES, VERSION_CONTROL, WHEELS
-from images.overlay import duplicates, overlay
 from images.signatures import secrets_in
 
 MB = 10**6
@@ -54,7 +54,6 @@ class Policy:
     max_file_bytes: int = 20 * MB
     # Shared libraries of wheels and of the system are large and wanted.
     large_file_globs: tuple[str, ...] = ("**/*.so", "**/*.so.*")
-    model_suffixes: tuple[str, ...] = MODEL_SUFFIXES
     model_globs_allowed: tuple[str, ...] = ()
     code_globs_forbidden: tuple[str, ...] = ()
     code_globs_without_secrets: tuple[str, ...] = ()
@@ -77,8 +76,9 @@ class Violation:
 
 def check_image(index: ImageIndex, policy: Policy | None = None) -> list[Violation]:
     """All violations, in the order of the rules, then of the layers. An empty list means that the image is fit."""
-    rules = policy or Policy()
-    return [violation for check in _CHECKS for violation in check(index, rules)]
+    rules, seen = policy or Policy(), file_system(index.layers)
+    found = [violation for check in _CHECKS for violation in check(index, rules)]
+    return found + [violation for check in _CHECKS_OF_WHAT_IS_SEEN for violation in check(index, seen, rules)]
 
 
 def locked_packages(lock: str) -> frozenset[str]:
@@ -102,15 +102,16 @@ def _model_files(index: ImageIndex, policy: Policy) -> Iterator[Violation]:
     for layer, entry in _files(index):
         if matches(entry.path, policy.model_globs_allowed):
             continue
-        formats = [flag.removeprefix("model:") for flag in entry.flags if flag.startswith("model:")]
-        reason = f"content is {formats[0]}" if formats else _model_suffix(entry.path, policy.model_suffixes)
-        if reason:
+        suffix = model_suffix(entry.path)
+        if entry.model_format or suffix:
+            reason = f"content is {entry.model_format}" if entry.model_format else f"suffix `{suffix}`"
             message = f"`{entry.path}` is a model file ({reason}); models belong in the AMI"
             yield Violation(code="model-file", message=message, path=entry.path, layer=layer.digest)
 
 
-def _model_suffix(path: str, suffixes: tuple[str, ...]) -> str:
-    return next((f"suffix `{suffix}`" for suffix in suffixes if path.lower().endswith(suffix)), "")
+def model_suffix(path: str) -> str:
+    """The suffix of model files that the name of a file has; "" for none."""
+    return next((suffix for suffix in MODEL_SUFFIXES if path.lower().endswith(suffix)), "")
 
 
 def _oversized_files(index: ImageIndex, policy: Policy) -> Iterator[Violation]:
@@ -121,13 +122,12 @@ def _oversized_files(index: ImageIndex, policy: Policy) -> Iterator[Violation]:
             yield Violation(code="oversized-file", message=message, path=entry.path, layer=layer.digest)
 
 
-def _setuid_files(index: ImageIndex, _policy: Policy) -> Iterator[Violation]:
+def _setuid_files(index: ImageIndex, seen: FileSystem, _policy: Policy) -> Iterator[Violation]:
     # Only those that a container sees: an upper layer can take the right from what an official image ships.
-    seen, _ = overlay(index)
-    for layer, entry in seen.values():
-        if entry.kind == "file" and entry.mode & 0o6000:
-            message = f"`{entry.path}` has mode {entry.mode:04o}: it runs with the rights of its owner or group"
-            yield Violation(code="setuid-file", message=message, path=entry.path, layer=layer.digest)
+    for file in seen.placed.values():
+        if file.kind == "file" and file.mode & 0o6000:
+            message = f"`{file.path}` has mode {file.mode:04o}: it runs with the rights of its owner or group"
+            yield Violation(code="setuid-file", message=message, path=file.path, layer=index.layers[file.layer].digest)
 
 
 _LEFTOVERS = (
@@ -176,22 +176,24 @@ def _packages(index: ImageIndex, policy: Policy) -> Iterator[Violation]:
         yield Violation(code="package-missing", message=f"`{package}` is in the lock but not in the image")
 
 
-def _wasted_bytes(index: ImageIndex, policy: Policy) -> Iterator[Violation]:
-    _, hidden = overlay(index)
-    wasted_bytes = sum(entry.size_bytes for _, entry in hidden)
+def _wasted_bytes(index: ImageIndex, seen: FileSystem, policy: Policy) -> Iterator[Violation]:
+    wasted_bytes = sum(file.entry.size_bytes for file in seen.hidden)
     if wasted_bytes > policy.max_wasted_bytes:
-        layer, entry = max(hidden, key=lambda item: item[1].size_bytes)
-        message = f"{wasted_bytes / MB:.1f} MB are replaced or deleted by upper layers, most in `{entry.path}`"
-        yield Violation(code="wasted-bytes", message=message, path=entry.path, layer=layer.digest)
+        file = max(seen.hidden, key=lambda file: file.entry.size_bytes)
+        path, layer = file.entry.path, index.layers[file.layer].digest
+        message = f"{wasted_bytes / MB:.1f} MB are replaced or deleted by upper layers, most in `{path}`"
+        yield Violation(code="wasted-bytes", message=message, path=path, layer=layer)
 
 
-def _duplicate_bytes(index: ImageIndex, policy: Policy) -> Iterator[Violation]:
-    copies = duplicates(index)
-    duplicate_bytes = sum(entry.size_bytes for (_, entry), _ in copies)
+def _duplicate_bytes(index: ImageIndex, seen: FileSystem, policy: Policy) -> Iterator[Violation]:
+    copies = list(seen.copies())
+    duplicate_bytes = sum(file.own_bytes for file, _ in copies)
     if duplicate_bytes > policy.max_duplicate_bytes:
-        (layer, entry), (_, first) = max(copies, key=lambda item: item[0][1].size_bytes)
-        message = f"{duplicate_bytes / MB:.1f} MB are in several layers, most in `{entry.path}`, which is `{first.path}` again"
-        yield Violation(code="duplicate-bytes", message=message, path=entry.path, layer=layer.digest)
+        file, same = max(copies, key=lambda copy: copy[0].own_bytes)
+        message = (
+            f"{duplicate_bytes / MB:.1f} MB are in several layers, most in `{file.path}`, which is `{same.path}` again"
+        )
+        yield Violation(code="duplicate-bytes", message=message, path=file.path, layer=index.layers[file.layer].digest)
 
 
 def _code_names(index: ImageIndex, policy: Policy) -> Iterator[Violation]:
@@ -220,16 +222,17 @@ def _links(index: ImageIndex, _policy: Policy) -> Iterator[Violation]:
             yield Violation(code="link-outside-code", message=message, path=entry.path, layer=layer.digest)
 
 
-def _imports(index: ImageIndex, policy: Policy) -> Iterator[Violation]:
+def _imports(index: ImageIndex, seen: FileSystem, policy: Policy) -> Iterator[Violation]:
     # Code that is only about to be pushed tells no imports, and its push shall not wait for this.
     if not any(entry.imports for _, entry in _files(index)):
         return
     from images.modules import unresolved_imports
 
-    for (layer, entry), needed, missing in unresolved_imports(index, policy.runtime_modules):
+    for file, needed, missing in unresolved_imports(index, seen, policy.runtime_modules):
         where = f"line {needed.line}" + (", inside a function" if needed.deferred else "")
-        message = f"`{entry.path}` ({where}) imports `{missing}`, which neither the image nor the host's runtime has"
-        yield Violation(code="import-unresolved", message=message, path=entry.path, layer=layer.digest)
+        message = f"`{file.path}` ({where}) imports `{missing}`, which neither the image nor the host's runtime has"
+        layer = index.layers[file.layer].digest
+        yield Violation(code="import-unresolved", message=message, path=file.path, layer=layer)
 
 
 def _secrets(index: ImageIndex, policy: Policy) -> Iterator[Violation]:
@@ -272,12 +275,12 @@ def _normalised(name: str) -> str:
 
 
 _Check = Callable[[ImageIndex, Policy], Iterator[Violation]]
+_CheckOfWhatIsSeen = Callable[[ImageIndex, FileSystem, Policy], Iterator[Violation]]
 
 _CHECKS: tuple[_Check, ...] = (
     _over_budget,
     _model_files,
     _oversized_files,
-    _setuid_files,
     _leftovers,
     _stale_bytecode,
     _code_names,
@@ -285,6 +288,9 @@ _CHECKS: tuple[_Check, ...] = (
     _secrets,
     _code_layer_bounds,
     _packages,
+)
+_CHECKS_OF_WHAT_IS_SEEN: tuple[_CheckOfWhatIsSeen, ...] = (
+    _setuid_files,
     _imports,
     _wasted_bytes,
     _duplicate_bytes,

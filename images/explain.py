@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from images.checks import MODEL_SUFFIXES
-from images.file_system import Fate, FileSystem, PlacedFile, file_system
+from images.checks import model_suffix
+from images.file_system import Fate, FileSystem, file_system
 from images.folders import FolderCost, largest_folders, main_folders, tree_of
 from images.index import BASE_DIGEST, CODE_INSTRUCTION, FileEntry, ImageIndex, LayerIndex
 from images.instructions import readable
@@ -115,7 +115,7 @@ def explain(index: ImageIndex, *, top: int = 10, depth: int | None = None) -> Ex
     """Explain an image: at most `top` folders and files, the folders at most `depth` names deep; None means as deep as the bytes are."""
     seen = file_system(index.layers)
     files = [file for file in seen.placed.values() if file.kind == "file"]
-    wasted = tuple(sorted((*_hidden(seen), *_copied(files)), key=lambda file: (-file.size_bytes, file.path)))
+    wasted = tuple(sorted((*_hidden(seen), *_copied(seen)), key=lambda file: (-file.size_bytes, file.path)))
     heaviest = sorted(files, key=lambda file: (-file.size_bytes, file.path))[:top]
     tree = tree_of(
         (file.path, file.own_bytes, file.layer + 1) for file in seen.placed.values() if file.kind != "folder"
@@ -194,22 +194,16 @@ def _hidden(seen: FileSystem) -> Iterator[WastedFile]:
             )
 
 
-def _copied(files: Sequence[PlacedFile]) -> Iterator[WastedFile]:
-    """Files whose content a lower layer has already; what one layer has twice may be meant so, and compresses."""
-    first: dict[str, PlacedFile] = {}
-    for file in sorted(files, key=lambda file: (file.layer, file.path)):
-        if not file.own_bytes or not file.sha256:
-            continue
-        same = first.setdefault(file.sha256, file)
-        if same.layer < file.layer:
-            yield WastedFile(
-                path=f"/{file.path}",
-                size_bytes=file.own_bytes,
-                layer=file.layer + 1,
-                why="copied",
-                by=same.layer + 1,
-                of=f"/{same.path}",
-            )
+def _copied(seen: FileSystem) -> Iterator[WastedFile]:
+    for file, same in seen.copies():
+        yield WastedFile(
+            path=f"/{file.path}",
+            size_bytes=file.own_bytes,
+            layer=file.layer + 1,
+            why="copied",
+            by=same.layer + 1,
+            of=f"/{same.path}",
+        )
 
 
 def _models(layers: Sequence[LayerIndex], seen: FileSystem) -> tuple[ModelCost, ...]:
@@ -235,6 +229,4 @@ def _model(entry: FileEntry) -> tuple[str, str]:
     """The format that the content shows and the suffix of models that the name has; "" for none."""
     if entry.kind != "file" or entry.is_whiteout:
         return "", ""
-    formats = [flag.removeprefix("model:") for flag in entry.flags if flag.startswith("model:")]
-    suffix = next((suffix for suffix in MODEL_SUFFIXES if entry.path.lower().endswith(suffix)), "")
-    return formats[0] if formats else "", suffix
+    return entry.model_format, model_suffix(entry.path)

@@ -25,20 +25,27 @@ Fate = Literal["deleted", "replaced", "repeated"]
 class PlacedFile:
     """A path of the file system. `layer` counts from 0, the lowest; it is the one that brought the content, or the folder's mode.
 
-    `size_bytes`, `sha256` and `flags` are those of the content, also for a hard link. `own_bytes` is what it adds to the size of the
-    whole: 0 for a further name of content that is counted at another path.
+    `content` is the entry that brought the bytes, which for a hard link is that of another path. `own_bytes` is what it adds to the
+    size of the whole: 0 for a further name of content that is counted at another path.
     """
 
     path: str
     kind: Kind
     mode: int
     layer: int
-    size_bytes: int
     own_bytes: int
-    sha256: str
     link: str
-    flags: tuple[str, ...]
-    owns: tuple[str, ...]
+    content: FileEntry
+
+    @property
+    def size_bytes(self) -> int:
+        """Of the content."""
+        return self.content.size_bytes
+
+    @property
+    def sha256(self) -> str:
+        """Of the content."""
+        return self.content.sha256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +64,15 @@ class FileSystem:
 
     placed: dict[str, PlacedFile]
     hidden: tuple[HiddenFile, ...]
+
+    def copies(self) -> Iterator[tuple[PlacedFile, PlacedFile]]:
+        """Files whose content a lower layer has already, each with the one there; what one layer has twice may be meant so."""
+        first: dict[str, PlacedFile] = {}
+        for file in sorted(self.placed.values(), key=lambda file: (file.layer, file.path)):
+            if file.kind == "file" and file.own_bytes and file.sha256:
+                same = first.setdefault(file.sha256, file)
+                if same.layer < file.layer:
+                    yield file, same
 
 
 def file_system(layers: Sequence[LayerIndex]) -> FileSystem:
@@ -142,12 +158,9 @@ class _Tree:
                     kind=node.entry.kind,
                     mode=node.entry.mode,
                     layer=node.content.layer if node.content else node.layer,
-                    size_bytes=held.size_bytes,
                     own_bytes=held.size_bytes if carriers.get(id(node.content)) == path else 0,
-                    sha256=held.sha256,
                     link=node.entry.link,
-                    flags=held.flags,
-                    owns=held.owns,
+                    content=held,
                 ),
             )
 

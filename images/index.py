@@ -55,6 +55,11 @@ class FileEntry:
     owns: tuple[str, ...] = ()
 
     @property
+    def model_format(self) -> str:
+        """The format of model weights that the content shows; "" for none."""
+        return next((flag.removeprefix("model:") for flag in self.flags if flag.startswith("model:")), "")
+
+    @property
     def is_whiteout(self) -> bool:
         """Whether it is there to delete what lower layers brought, and no file of the image."""
         return self.path.rpartition("/")[2].startswith(WHITEOUT)

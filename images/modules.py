@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
-from images.index import ANYTHING, FileEntry, ImageIndex, Import
+from images.file_system import FileSystem, PlacedFile
+from images.index import ANYTHING, ImageIndex, Import
 from images.layer import APP_FOLDER, SITE_FOLDER
-from images.overlay import Placed, overlay
 
 # Modules that some builds of Python carry inside the interpreter and others as files; private ones of the library count too.
 _COMPILED_IN = re.compile(
@@ -22,36 +22,38 @@ _SOURCE = re.compile(r"\.pyc?")
 _OF_EVERY_MODULE = frozenset(("__doc__", "__file__", "__loader__", "__name__", "__package__", "__path__", "__spec__"))
 
 
-def unresolved_imports(index: ImageIndex, provided: frozenset[str]) -> Iterator[tuple[Placed, Import, str]]:
+def unresolved_imports(
+    index: ImageIndex, seen: FileSystem, provided: frozenset[str]
+) -> Iterator[tuple[PlacedFile, Import, str]]:
     """Each file of the code with an import that fails, and the dotted name that is missing, once; `provided` come from elsewhere."""
-    seen, _ = overlay(index)
-    found = _Found(index, seen)
-    for placed in seen.values():
+    files = [file for file in seen.placed.values() if file.kind != "folder"]
+    found = _Found(index, files)
+    for file in files:
         missed: set[str] = set()
-        for needed in placed[1].imports:
-            missing = "" if needed.module.split(".")[0] in provided else found.missing(needed, placed[1].path)
+        for needed in file.content.imports:
+            missing = "" if needed.module.split(".")[0] in provided else found.missing(needed, file.path)
             if missing and missing not in missed:
                 missed.add(missing)
-                yield placed, needed, missing
+                yield file, needed, missing
 
 
 class _Found:
     """The modules of an image by dotted name, wherever the interpreter looks for them."""
 
-    def __init__(self, index: ImageIndex, seen: dict[str, Placed]) -> None:
-        self._packages: dict[str, FileEntry] = {}  # regular ones, by their first file
+    def __init__(self, index: ImageIndex, files: Sequence[PlacedFile]) -> None:
+        self._packages: dict[str, PlacedFile] = {}  # regular ones, by their first file
         self._files: set[str] = set()
         self._folders: set[str] = set()
         self._code: set[str] = set()
         self._native: set[str] = set()  # top-level names with a module in C, which may make further ones
         self._links: set[str] = set()  # folders of which only the target is known
-        libraries = [found for path in seen if (found := _LIBRARY.fullmatch(path))]
+        libraries = [found for file in files if (found := _LIBRARY.fullmatch(file.path))]
         self._knows_library = bool(libraries)
         folders = _search_path(index, libraries)
-        for path, (_, entry) in seen.items():
+        for file in files:
             for folder in folders:
-                if path.startswith(folder) and "/__pycache__/" not in path:
-                    self._add(path[len(folder) :], entry, is_code=folder == f"{APP_FOLDER}/")
+                if file.path.startswith(folder) and "/__pycache__/" not in file.path:
+                    self._add(file.path.removeprefix(folder), file, is_code=folder == f"{APP_FOLDER}/")
 
     def missing(self, needed: Import, path: str) -> str:
         """The dotted name that keeps the import in the file `path` from succeeding, as far as files tell; "" if nothing does."""
@@ -66,18 +68,18 @@ class _Found:
             return ""
         if needed.module in self._packages:
             # Only of the code it is known what a package defines.
-            defined = self._packages[needed.module].defines if needed.module in self._code else (ANYTHING,)
+            defined = self._packages[needed.module].content.defines if needed.module in self._code else (ANYTHING,)
             return "" if needed.name in defined or ANYTHING in defined else below
         # A folder without a file of its own defines nothing.
         return below if needed.module in self._folders and needed.module not in self._files else ""
 
-    def _add(self, path: str, entry: FileEntry, *, is_code: bool) -> None:
-        *folders, file = path.split("/")
+    def _add(self, path: str, file: PlacedFile, *, is_code: bool) -> None:
+        *folders, last = path.split("/")
         for count in range(1, len(folders) + 1):
             self._folders.add(".".join(folders[:count]))
-        stem, dot, suffix = file.partition(".")
+        stem, dot, suffix = last.partition(".")
         suffix = dot + suffix
-        if entry.kind == "symlink" and not suffix:
+        if file.kind == "symlink" and not suffix:
             self._links.add(".".join((*folders, stem)))
         if _EXTENSION.fullmatch(suffix):
             self._native.add((*folders, stem)[0])
@@ -89,7 +91,7 @@ class _Found:
         if stem != "__init__":
             self._files.add(name)
         elif is_code or name not in self._packages:
-            self._packages[name] = entry
+            self._packages[name] = file
 
     def _has_module(self, name: str) -> bool:
         top = name.split(".")[0]

@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import pytest
 
+from images.file_system import PlacedFile, file_system
 from images.imports import scan
-from images.index import FileEntry, ImageIndex, LayerIndex
+from images.index import FileEntry, ImageIndex, Import, LayerIndex
 from images.modules import unresolved_imports
 
 STDLIB = "usr/lib/python3.11"
@@ -44,9 +45,13 @@ def image(*layers: tuple[FileEntry, ...], env: tuple[str, ...] = ()) -> ImageInd
     return ImageIndex(digest="", media_type="", config={"config": {"Env": list(env)}}, layers=made)
 
 
+def unresolved(index: ImageIndex, *provided: str) -> list[tuple[PlacedFile, Import, str]]:
+    return list(unresolved_imports(index, file_system(index.layers), frozenset(provided)))
+
+
 def missing(code: dict[str, str], *, base: tuple[str, ...] = BASE, provided: tuple[str, ...] = ()) -> list[str]:
     index = image(tuple(map(entry, base)), tuple(entry(f"app/{path}", source) for path, source in code.items()))
-    return [name for _, _, name in unresolved_imports(index, frozenset(provided))]
+    return [name for _, _, name in unresolved(index, *provided)]
 
 
 @pytest.mark.parametrize(
@@ -102,10 +107,8 @@ def test_modules_that_nothing_provides_are_named(source: str, name: str) -> None
 
 def test_each_missing_module_of_a_file_is_named_once() -> None:
     code = {"a.py": "import torch\nfrom torch import nn\nfrom torch import x", "b.py": "def f():\n  import torch"}
-    found = list(
-        unresolved_imports(image(tuple(entry(f"app/{name}", text) for name, text in code.items())), frozenset())
-    )
-    assert [(placed[1].path, needed.line, needed.deferred) for placed, needed, _ in found] == [
+    found = unresolved(image(tuple(entry(f"app/{name}", text) for name, text in code.items())))
+    assert [(file.path, needed.line, needed.deferred) for file, needed, _ in found] == [
         ("app/a.py", 1, False),
         ("app/b.py", 2, True),
     ]
@@ -128,22 +131,20 @@ def test_library_that_is_nowhere_to_be_seen_is_taken_for_granted() -> None:
 def test_what_a_layer_deletes_is_missed() -> None:
     base = (entry("opt/site/torch/__init__.py"),)
     job = entry("app/job.py", "import torch")
-    assert [name for *_, name in unresolved_imports(image(base, (job,)), frozenset())] == []
-    assert [name for *_, name in unresolved_imports(image(base, (entry("opt/site/.wh.torch"), job)), frozenset())] == [
-        "torch"
-    ]
+    assert [name for *_, name in unresolved(image(base, (job,)))] == []
+    assert [name for *_, name in unresolved(image(base, (entry("opt/site/.wh.torch"), job)))] == ["torch"]
 
 
 def test_folders_of_the_images_own_path_are_searched() -> None:
     layer = (entry("srv/lib/extra.py"), entry("app/job.py", "import extra"))
-    assert len(list(unresolved_imports(image(layer), frozenset()))) == 1
-    assert list(unresolved_imports(image(layer, env=("PYTHONPATH=/app:/srv/lib",)), frozenset())) == []
+    assert len(unresolved(image(layer))) == 1
+    assert unresolved(image(layer, env=("PYTHONPATH=/app:/srv/lib",))) == []
 
 
 def test_linked_packages_hold_whatever_is_asked_of_them() -> None:
     link = entry("opt/site/torch", kind="symlink", link="/elsewhere/torch")
     job = entry("app/job.py", "import torch.nn\nfrom torch.cuda import amp")
-    assert list(unresolved_imports(image((link, job)), frozenset())) == []
+    assert unresolved(image((link, job))) == []
 
 
 def test_scripts_find_what_stands_beside_them_and_modules_of_a_package_do_not() -> None:
