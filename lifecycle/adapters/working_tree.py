@@ -43,7 +43,7 @@ class WorkingTreeCode:
         )
 
     def push(self) -> PushedImage:
-        with image_errors_translated(if_missing="Run `capctl image base`, then `capctl image push`"):
+        with self._registry.errors_translated(if_missing="Run `capctl image base`, then `capctl image push`"):
             pushed = push_code(
                 self._registry.client,
                 self._base,
