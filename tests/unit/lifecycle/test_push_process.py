@@ -1,4 +1,4 @@
-"""`capctl image push` that is told to stop while the registry keeps it waiting."""
+"""`capctl image push` as a process: told to stop while the registry keeps it waiting, and where no cache can be."""
 
 from __future__ import annotations
 
@@ -49,3 +49,11 @@ def test_it_ends_at_once_with_its_code_and_leaves_no_tag_and_the_next_one_succee
     tag = pushed(tmp_path)["tag"]
     assert registry.tags.keys() == {(REPOSITORY, tag)}
     assert registry.is_complete(REPOSITORY, str(tag))
+
+
+def test_it_needs_no_cache(registry: FakeRegistry, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for word in ("one", "two"):
+        (tmp_path / "run.py").write_text(f"print({word!r})\n")
+        tag = pushed(tmp_path, XDG_CACHE_HOME=str(tmp_path / "file"))["tag"]
+        assert registry.is_complete(REPOSITORY, str(tag))
