@@ -50,9 +50,8 @@ _MEANINGS: tuple[tuple[str, type[ImageError], str], ...] = (
 )
 # What is said without such a code: the status, or the words.
 _DENIED = frozenset({401, 403})
-_NO_SPACE = re.compile(
-    r'no space left|disk quota exceeded|"Err":\s*28\b', re.IGNORECASE
-)  # ENOSPC is 28, as Go tells it
+# 28 is ENOSPC, of which the distribution's registry tells the number.
+_NO_SPACE = re.compile(r'no space left|disk quota exceeded|"Err":\s*28\b', re.IGNORECASE)
 _IMMUTABLE = re.compile(r"\bimmutable\b")
 _EXPIRED = re.compile(r"\bexpired\b", re.IGNORECASE)
 
