@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import os
-import resource
-import signal
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from email.message import Message
 from email.utils import formatdate
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
 from images.code_image import push_code
-from images.digests import DigestCache, digest_of, write_if_possible
+from images.digests import digest_of
 from images.errors import (
     BlobMissing,
+    DownloadBroken,
     RegistryDenied,
     RegistryRefused,
     RegistryUnreachable,
@@ -174,6 +172,23 @@ def test_download_that_is_reset_in_the_middle_is_repeated(registry: FakeRegistry
     assert client_of(registry).get_blob(digest) == b"content"
 
 
+def test_stream_that_is_reset_is_read_from_its_start_again(registry: FakeRegistry) -> None:
+    digest = client_of(registry).upload_blob(b"content")
+    begun: list[bytes] = []
+
+    def read(stream: BinaryIO) -> bytes:
+        begun.append(stream.read(3))
+        return begun[-1] + stream.read()
+
+    registry.faults.append(Fault("GET", "blobs", missing_bytes=5, times=4))
+    assert client_of(registry).read_blob(digest, read) == b"content"
+    assert begun == [b"con"] * 5
+    registry.faults.append(Fault("GET", "blobs", missing_bytes=5, times=5))
+    with pytest.raises(DownloadBroken):
+        client_of(registry).read_blob(digest, read)
+    assert len(begun) == 10
+
+
 def test_connection_that_is_cut_at_every_attempt_is_told_as_cut(registry: FakeRegistry) -> None:
     registry.repositories = {"another"}
     with pytest.raises(RegistryUnreachable) as failed:
@@ -275,44 +290,3 @@ def test_tag_that_the_registry_refuses_and_does_not_have_is_told_in_its_words(re
     registry.faults.append(Fault("PUT", "manifests", status=400, code="TAG_INVALID", message="tag is too long"))
     with pytest.raises(TagImmutable, match="tag is too long"):
         client_of(registry).put_manifest("v1", b"{}", "x")
-
-
-# --- caches
-
-
-@contextmanager
-def no_file_may_grow_beyond(size_bytes: int) -> Iterator[None]:
-    """As on a disk that is full."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    former = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-        signal.signal(signal.SIGXFSZ, former)
-
-
-def test_cache_without_room_keeps_nothing_and_is_no_failure(tmp_path: Path) -> None:
-    cache = DigestCache(tmp_path)
-    with no_file_may_grow_beyond(100):
-        digest = cache.write(bytes(1000))
-        small = cache.write(b"small")
-    assert cache.read(digest) is None
-    assert cache.read(small) == b"small"
-    assert len(list((tmp_path / "sha256").iterdir())) == 1
-
-
-def test_push_needs_no_room_for_its_cache(registry: FakeRegistry, tmp_path: Path) -> None:
-    base, tree = base_in(registry), tree_of(tmp_path)
-    with no_file_may_grow_beyond(0):
-        pushed = push(registry, base, tree, tmp_path)
-    assert registry.is_complete(REPO, pushed.tag)
-    assert [path for path in (tmp_path / "cache").rglob("*") if path.is_file()] == []
-
-
-def test_push_needs_no_cache_folder(registry: FakeRegistry, tmp_path: Path) -> None:
-    (tmp_path / "cache").write_text("a file")
-    assert registry.is_complete(REPO, push(registry, base_in(registry), tree_of(tmp_path), tmp_path).tag)
-    write_if_possible(tmp_path / "cache" / "below", b"content")
-    assert (tmp_path / "cache").read_text() == "a file"
