@@ -52,7 +52,7 @@ class WorkingTreeCode:
         return code_index(self._tree, self._settings.environment)
 
     def push(self) -> PushedImage:
-        with image_errors_translated(if_missing="Run `capctl image base`, then `capctl image push`"):
+        with self._registry.errors_translated(if_missing="Run `capctl image base`, then `capctl image push`"):
             pushed = push_code(
                 self._registry.client,
                 self._base,
