@@ -25,7 +25,8 @@ LABEL_ROOT = "dev.capctl.root"
 
 _FOLDER = Path(__file__).parent
 _TEMPLATE = _FOLDER / "Dockerfile.j2"
-_UNPACK = _FOLDER / "unpack.py"
+# What the first build stage runs; standard library only.
+_PROGRAM = ("shared_objects.py", "unpack.py")
 
 
 def render_dockerfile(
@@ -63,13 +64,13 @@ def render_dockerfile(
 
 def base_tag(*, lock_sha256: str, root: str, python: str) -> str:
     """`base-<12 hex>` of everything that determines the base: lock, root filesystem, Python, template and trims."""
-    parts = (lock_sha256, root, python, *(_sha256(path.read_bytes()) for path in (_TEMPLATE, _UNPACK)))
+    parts = (lock_sha256, root, python, _sha256(_TEMPLATE.read_bytes()), *map(_sha256, build_program().values()))
     return TAG_PREFIX + _sha256("\n".join(parts).encode())[:12]
 
 
-def unpack_script() -> bytes:
-    """The program that the first build stage runs."""
-    return _UNPACK.read_bytes()
+def build_program() -> dict[str, bytes]:
+    """The modules that the first build stage runs, by their path in the build context."""
+    return {f"images/base/{name}": (_FOLDER / name).read_bytes() for name in _PROGRAM}
 
 
 def _sha256(content: bytes) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
-from images.base.dockerfile import Builder, base_tag, render_dockerfile, unpack_script
+from images.base.dockerfile import Builder, base_tag, build_program, render_dockerfile
 from images.base.root_filesystem import python_minor, root_filesystem
 from images.base.unpack import FIXED_MTIME_S
 from images.base.wheelhouse import wheelhouse
@@ -99,12 +99,12 @@ def dockerfile_of(recipe: BaseRecipe, builder: Builder, stage_labels: Mapping[st
 def context_tar(target: Path, *, dockerfile: str, requirements_lock: Path, wheels: Path) -> Path:
     """Write the build context: the same inputs give the same bytes, so that an engine's cache recognises them.
 
-    Holds `Dockerfile`, `requirements.lock`, `unpack.py` and `wheelhouse/`. Returns: `target`.
+    Holds `Dockerfile`, `requirements.lock`, the program of the first stage and `wheelhouse/`. Returns: `target`.
     """
     texts = {
         "Dockerfile": dockerfile.encode(),
         "requirements.lock": requirements_lock.read_bytes(),
-        "unpack.py": unpack_script(),
+        **build_program(),
     }
     target.parent.mkdir(parents=True, exist_ok=True)
     with tarfile.open(target, "w", format=tarfile.PAX_FORMAT) as tar:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import tarfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from images.base.dockerfile import base_tag, render_dockerfile
+from images.base.dockerfile import base_tag, build_program, render_dockerfile
 from images.base.recipe import OfficialRoot, context_tar, plan_base
 from images.errors import BaseInvalid
 from tests.unit.images.base_parts import LOCK, make_wheel
@@ -90,7 +92,21 @@ def test_context_is_the_same_for_the_same_inputs(tmp_path: Path) -> None:
         )
     assert paths[0].read_bytes() == paths[1].read_bytes()
     with tarfile.open(paths[0]) as tar:
-        assert tar.getnames() == ["Dockerfile", "requirements.lock", "unpack.py", "wheelhouse/six.whl"]
+        names = tar.getnames()
+    assert [*names[:2], names[-1]] == ["Dockerfile", "requirements.lock", "wheelhouse/six.whl"]
+    assert names[2:-1] == ["images/base/shared_objects.py", "images/base/unpack.py"]
+
+
+def test_program_of_the_build_runs_with_nothing_but_what_the_context_holds(tmp_path: Path) -> None:
+    for path, content in build_program().items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_bytes(content)
+    (tmp_path / "wheelhouse").mkdir()
+    command = [sys.executable, "-S", "-m", "images.base.unpack", "wheelhouse", "no.lock", "layers"]
+    ended = subprocess.run(
+        command, cwd=tmp_path, env={"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True, check=False
+    )
+    assert ended.stderr == "error: [Errno 2] No such file or directory: 'no.lock'\n"
 
 
 def test_official_root_must_be_pinned_and_is_used_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
