@@ -56,20 +56,26 @@ class EngineBaseBuilder:
         from tempfile import TemporaryDirectory
 
         from images.base.recipe import ROOT_CHANGES, context_tar, dockerfile_of
+        from lifecycle.adapters.buildkit import find_buildkit
         from lifecycle.adapters.docker_engine import DockerEngine
 
         engine, recipe, login = DockerEngine(self._ui), self._recipe, self._registry.login
+        buildkit = find_buildkit(self._target.settings.image.base.builder, engine.ping)
+        self._ui.detail(f"building with {buildkit.name if buildkit else 'the classic builder'}")
         if recipe.root_tar and not engine.has(recipe.from_image):
             engine.import_root(recipe.root_tar, recipe.from_image, changes=ROOT_CHANGES)
         name = f"{urlsplit(login.url).netloc}/{self._target.repository_name}:{recipe.tag}"
         with TemporaryDirectory() as folder, image_errors_translated():
             context = context_tar(
                 Path(folder) / "context.tar",
-                dockerfile=dockerfile_of(recipe, "classic"),
+                dockerfile=dockerfile_of(recipe, "buildkit" if buildkit else "classic"),
                 requirements_lock=requirements_lock(self._target),
                 wheels=recipe.wheels,
             )
-            engine.build(context, name)
+            if buildkit:
+                buildkit.build(context, name, self._ui)
+            else:
+                engine.build(context, name)
         engine.push(name, credentials=login.engine_credentials())
         engine.untag(name)
         return self.required()

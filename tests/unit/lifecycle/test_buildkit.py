@@ -1,0 +1,171 @@
+"""Which builder makes the base image, and what BuildKit's command line is asked, by programs in the place of docker."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from pathlib import Path
+
+import pytest
+
+from lifecycle.adapters.buildkit import BuildKit, engine_has_buildkit, find_buildkit
+from lifecycle.errors import CapctlError
+from tests.fakes.ui import FakeUi
+from tests.rehearsal.stage_parts import until
+
+OLD = {"Api-Version": "1.41", "Ostype": "linux", "Server": "Docker/20.10.24 (linux)"}
+NEW = {"Api-Version": "1.51", "Ostype": "linux", "Server": "Docker/28.2.2 (linux)", "Builder-Version": "2"}
+TOLD_CLASSIC = {**OLD, "Builder-Version": "1"}
+PODMAN = {"Api-Version": "1.41", "Ostype": "linux", "Server": "Libpod/4.3.1 (linux)"}
+ANCIENT = {**OLD, "Api-Version": "1.38"}
+
+WITHOUT_BUILDX = 'case "$*" in "--version") echo "Docker version 28.2.2, build e6534b4";; *) exit 1;; esac'
+BUILT_IN = 'case "$*" in "--version") echo "Docker version 20.10.24+dfsg1, build 297e128";; *) exit 1;; esac'
+WITH_BUILDX = 'case "$*" in "buildx version") echo "github.com/docker/buildx v0.12.1";; *) exit 1;; esac'
+
+
+@pytest.mark.parametrize("engine", [OLD, NEW, TOLD_CLASSIC])
+def test_docker_engine_since_1809_has_buildkit(engine: dict[str, str]) -> None:
+    assert engine_has_buildkit(engine)
+
+
+@pytest.mark.parametrize("engine", [PODMAN, ANCIENT, {**OLD, "Ostype": "windows"}, {}])
+def test_other_engine_has_none(engine: dict[str, str]) -> None:
+    assert not engine_has_buildkit(engine)
+
+
+def test_buildx_is_taken_before_a_command_line_with_a_buildkit_of_its_own(on_path: OnPath) -> None:
+    on_path(WITHOUT_BUILDX)
+    old = on_path(BUILT_IN)
+    assert find_buildkit("auto", NEW) == BuildKit(program=old, has_buildx=False)
+    new = on_path(WITH_BUILDX)
+    assert find_buildkit("auto", NEW) == BuildKit(program=new, has_buildx=True)
+
+
+@pytest.mark.parametrize("engine", [PODMAN, TOLD_CLASSIC])
+def test_auto_builds_classically_where_the_engine_lacks_buildkit_or_prefers_the_other(
+    on_path: OnPath, engine: dict[str, str]
+) -> None:
+    on_path(WITH_BUILDX)
+    assert find_buildkit("auto", engine) is None
+
+
+def test_auto_builds_classically_where_no_command_line_has_buildkit(on_path: OnPath) -> None:
+    assert find_buildkit("auto", NEW) is None
+    on_path(WITHOUT_BUILDX)
+    assert find_buildkit("auto", NEW) is None
+
+
+def test_configuration_decides_against_either(on_path: OnPath) -> None:
+    program = on_path(WITH_BUILDX)
+    assert find_buildkit("classic", NEW) is None
+    assert find_buildkit("buildkit", TOLD_CLASSIC) == BuildKit(program=program, has_buildx=True)
+
+
+@pytest.mark.parametrize(
+    ("engine", "who"), [(NEW, "No `docker` on PATH has"), (PODMAN, "The container engine does not")]
+)
+def test_buildkit_that_is_asked_for_and_missing_is_an_error_that_says_on_which_side(
+    on_path: OnPath, engine: dict[str, str], who: str
+) -> None:
+    on_path(WITHOUT_BUILDX)
+    with pytest.raises(CapctlError, match=who) as failed:
+        find_buildkit("buildkit", engine)
+    assert failed.value.code == "buildkit-missing"
+    assert "image.base.builder" in failed.value.hint
+
+
+@pytest.mark.parametrize(
+    ("has_buildx", "words"),
+    [
+        (True, "buildx build --builder default --load --progress plain --tag host/name:tag -"),
+        (False, "build --progress plain --tag host/name:tag -"),
+    ],
+)
+def test_build_gets_the_context_and_its_lines_reach_the_user(
+    on_path: OnPath, context: Path, monkeypatch: pytest.MonkeyPatch, has_buildx: bool, words: str
+) -> None:
+    monkeypatch.delenv("DOCKER_HOST", raising=False)
+    program = on_path('echo "$*"; cat; echo "$DOCKER_HOST $DOCKER_BUILDKIT $SOURCE_DATE_EPOCH" >&2')
+    ui = FakeUi()
+    BuildKit(program=program, has_buildx=has_buildx).build(context, "host/name:tag", ui)
+    assert ui.lines == [
+        f"detail: {words}",
+        "detail: the context",
+        "detail: unix:///var/run/docker.sock 1 315532800",
+    ]
+
+
+def test_failing_step_is_told_with_its_last_lines(on_path: OnPath, context: Path) -> None:
+    program = on_path('seq 100; echo "#5 0.3 error: no such wheel"; echo "failed to solve: exit code: 1"; exit 1')
+    with pytest.raises(CapctlError) as failed:
+        BuildKit(program=program, has_buildx=False).build(context, "name:tag", FakeUi())
+    assert failed.value.code == "engine-failed"
+    assert failed.value.message == "The engine failed building `name:tag`: failed to solve: exit code: 1"
+    assert failed.value.details[0] == "88"
+    assert failed.value.details[-2] == "#5 0.3 error: no such wheel"
+
+
+def test_command_line_that_went_away_is_an_error(context: Path) -> None:
+    with pytest.raises(CapctlError, match="cannot be run") as failed:
+        BuildKit(program="/nowhere/docker", has_buildx=False).build(context, "name:tag", FakeUi())
+    assert failed.value.code == "engine-failed"
+
+
+def test_interruption_ends_the_command_line_and_its_plugin(on_path: OnPath, context: Path, tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
+    program = on_path(f'sleep 600 & echo "$$ $!" > {pids}; echo started; wait')
+
+    def interrupt() -> None:
+        until(lambda: pids.exists() and len(pids.read_text().split()) == 2)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    with pytest.raises(KeyboardInterrupt):
+        BuildKit(program=program, has_buildx=True).build(context, "name:tag", FakeUi())
+    thread.join()
+    until(lambda: not any(_lives(int(pid)) for pid in pids.read_text().split()))
+
+
+class OnPath:
+    """Puts programs named `docker` on a PATH that has no other; later ones come later."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._folder = folder
+        self._folders: list[str] = []
+        self._patch = monkeypatch
+        self._set()
+
+    def __call__(self, body: str) -> str:
+        program = self._folder / str(len(self._folders)) / "docker"
+        program.parent.mkdir()
+        program.write_text(f"#!/bin/sh\nPATH=/usr/bin:/bin\n{body}\n")
+        program.chmod(0o755)
+        self._folders.append(str(program.parent))
+        self._set()
+        return str(program)
+
+    def _set(self) -> None:
+        self._patch.setenv("PATH", os.pathsep.join(self._folders or [str(self._folder / "none")]))
+
+
+@pytest.fixture
+def on_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> OnPath:
+    return OnPath(tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> Path:
+    tar = tmp_path / "context.tar"
+    tar.write_text("the context\n")
+    return tar
+
+
+def _lives(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
