@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from lifecycle.adapters.cache_folder import cache_folder
 from lifecycle.adapters.container_registry import ContainerRegistry
 from lifecycle.adapters.image_errors import image_errors_translated
-from lifecycle.adapters.requirements_lock import requirements_lock
+from lifecycle.adapters.requirements_lock import requirements_lock, runtime_contract
 from lifecycle.config.target import Target
 from lifecycle.domain.image import TaggedImage
 from lifecycle.errors import CapctlError
@@ -29,9 +29,16 @@ class EngineBaseBuilder:
         self._ui = ui
 
     def packages(self) -> frozenset[str]:
+        from images.base.contract import without_contract
         from images.checks import locked_packages
 
-        return locked_packages(requirements_lock(self._target).read_text())
+        lock = requirements_lock(self._target).read_text()
+        with image_errors_translated():
+            return locked_packages(without_contract(lock, runtime_contract(self._target)))
+
+    def runtime_modules(self) -> frozenset[str]:
+        contract = runtime_contract(self._target)
+        return contract.modules if contract else frozenset()
 
     def tag(self) -> str:
         return self._recipe.tag
@@ -69,7 +76,7 @@ class EngineBaseBuilder:
             context = context_tar(
                 Path(folder) / "context.tar",
                 dockerfile=dockerfile_of(recipe, "buildkit" if buildkit else "classic"),
-                requirements_lock=requirements_lock(self._target),
+                requirements_lock=recipe.requirements,
                 wheels=recipe.wheels,
             )
             if buildkit:
@@ -88,5 +95,9 @@ class EngineBaseBuilder:
         root = OfficialRoot(image=base.from_image, python=base.python) if base.from_image else None
         with image_errors_translated():
             return plan_base(
-                requirements_lock(self._target), cache_folder(), official_root=root, progress=self._ui.note
+                requirements_lock(self._target),
+                cache_folder(),
+                official_root=root,
+                contract=runtime_contract(self._target),
+                progress=self._ui.note,
             )

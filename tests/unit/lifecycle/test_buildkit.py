@@ -12,7 +12,6 @@ import pytest
 from lifecycle.adapters.buildkit import BuildKit, engine_has_buildkit, find_buildkit
 from lifecycle.errors import CapctlError
 from tests.fakes.ui import FakeUi
-from tests.rehearsal.stage_parts import until
 
 OLD = {"Api-Version": "1.41", "Ostype": "linux", "Server": "Docker/20.10.24 (linux)"}
 NEW = {"Api-Version": "1.51", "Ostype": "linux", "Server": "Docker/28.2.2 (linux)", "Builder-Version": "2"}
@@ -114,19 +113,24 @@ def test_command_line_that_went_away_is_an_error(context: Path) -> None:
 
 
 def test_interruption_ends_the_command_line_and_its_plugin(on_path: OnPath, context: Path, tmp_path: Path) -> None:
-    pids = tmp_path / "pids"
-    program = on_path(f'sleep 600 & echo "$$ $!" > {pids}; echo started; wait')
+    # The pipe is at its end when nobody has it open any more: neither the command line nor what it started.
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    program = on_path(f"exec 3>{pipe}; sleep 600 & echo started >&3; wait")
+    left: list[str] = []
 
     def interrupt() -> None:
-        until(lambda: pids.exists() and len(pids.read_text().split()) == 2)
-        os.kill(os.getpid(), signal.SIGINT)
+        with pipe.open() as reader:
+            reader.readline()
+            os.kill(os.getpid(), signal.SIGINT)
+            left.append(reader.read())
 
-    thread = threading.Thread(target=interrupt)
+    thread = threading.Thread(target=interrupt, daemon=True)
     thread.start()
     with pytest.raises(KeyboardInterrupt):
         BuildKit(program=program, has_buildx=True).build(context, "name:tag", FakeUi())
-    thread.join()
-    until(lambda: not any(_lives(int(pid)) for pid in pids.read_text().split()))
+    thread.join(timeout=20)
+    assert left == [""]
 
 
 class OnPath:
@@ -161,11 +165,3 @@ def context(tmp_path: Path) -> Path:
     tar = tmp_path / "context.tar"
     tar.write_text("the context\n")
     return tar
-
-
-def _lives(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return False
-    return state != "Z"
