@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,12 +62,9 @@ class BuildKit:
         except OSError as error:
             raise CapctlError("engine-failed", f"`{self.program}` cannot be run: {error.strerror}") from error
         if status:
-            reason = next(
-                (line for line in reversed(tail) if re.match(r"(?i)error\b|failed\b", line)), f"exit {status}"
-            )
             raise CapctlError(
                 "engine-failed",
-                f"The engine failed building `{name}`: {reason}",
+                f"The engine failed building `{name}`: {_reason(tail) or f'exit status {status}'}",
                 hint="Read what the step says, and check the disk; `image.base.builder: classic` builds without BuildKit",
                 details=tuple(tail),
             )
@@ -122,6 +119,13 @@ def _said(*command: str) -> str:
     except (OSError, subprocess.SubprocessError):
         return ""
     return ended.stdout if ended.returncode == 0 else ""
+
+
+def _reason(tail: Iterable[str]) -> str:
+    """What the failing step said of itself, else what BuildKit says of it."""
+    lines = list(tail)[::-1]
+    own = (found[1] for line in lines if (found := re.match(r"(?:#\d+ )?[\d.]+ (error: .+)", line)))
+    return next(own, next((line for line in lines if re.search(r"(?i)\berror\b|\bfailed\b", line)), ""))
 
 
 def _started(command: list[str], context: IO[bytes]) -> subprocess.Popen[str]:

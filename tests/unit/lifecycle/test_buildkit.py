@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import threading
 from pathlib import Path
@@ -96,14 +97,29 @@ def test_build_gets_the_context_and_its_lines_reach_the_user(
     ]
 
 
-def test_failing_step_is_told_with_its_last_lines(on_path: OnPath, context: Path) -> None:
-    program = on_path('seq 100; echo "#5 0.3 error: no such wheel"; echo "failed to solve: exit code: 1"; exit 1')
+@pytest.mark.parametrize(
+    ("last", "reason"),
+    [
+        # As docker 20.10 ends, as buildx does, and both where the step did not say why.
+        (("#5 0.3 error: no such wheel", "executor failed running [x]: exit code: 1"), "error: no such wheel"),
+        (("0.3 error: no such wheel", "------", "ERROR: failed to solve: x"), "error: no such wheel"),
+        (
+            ("ERROR: failed to solve: exit code: 137", "View build details: there"),
+            "ERROR: failed to solve: exit code: 137",
+        ),
+        (("nothing of the kind",), "exit status 1"),
+    ],
+)
+def test_failing_step_is_told_with_its_last_lines(
+    on_path: OnPath, context: Path, last: tuple[str, ...], reason: str
+) -> None:
+    program = on_path(f"seq 100; printf '%s\\n' {' '.join(map(shlex.quote, last))}; exit 1")
     with pytest.raises(CapctlError) as failed:
         BuildKit(program=program, has_buildx=False).build(context, "name:tag", FakeUi())
     assert failed.value.code == "engine-failed"
-    assert failed.value.message == "The engine failed building `name:tag`: failed to solve: exit code: 1"
-    assert failed.value.details[0] == "88"
-    assert failed.value.details[-2] == "#5 0.3 error: no such wheel"
+    assert failed.value.message == f"The engine failed building `name:tag`: {reason}"
+    assert len(failed.value.details) == 15
+    assert failed.value.details[-len(last) :] == last
 
 
 def test_command_line_that_went_away_is_an_error(context: Path) -> None:
