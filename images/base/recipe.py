@@ -46,7 +46,6 @@ class BaseRecipe:
     from_image: str
     root_tar: Path | None
     requirements: Path
-    wheels: Path
     contract: RuntimeContract | None = None
 
 
@@ -58,11 +57,10 @@ def plan_base(
     contract: RuntimeContract | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> BaseRecipe:
-    """Find out what the base is made of, downloading what `cache` lacks. Without `official_root`, makes a root.
+    """Find out what the base is made of, without its wheels. Without `official_root`, makes a root unless `cache` has it.
 
-    Raises: BaseInvalid, WheelhouseFailed, RootFilesystemFailed, ToolMissing.
+    Raises: BaseInvalid, RootFilesystemFailed, ToolMissing.
     """
-    say = progress or (lambda _line: None)
     try:
         locked = requirements_lock.read_bytes()
     except OSError as err:
@@ -95,9 +93,13 @@ def plan_base(
         from_image=from_image,
         root_tar=root_tar,
         requirements=requirements,
-        wheels=wheelhouse(requirements, python, cache, progress=say),
         contract=contract,
     )
+
+
+def wheels_of(recipe: BaseRecipe, cache: Path, *, progress: Callable[[str], None] = lambda _line: None) -> Path:
+    """The folder of the wheels of `recipe`, downloaded unless `cache` has it. Raises: WheelhouseFailed, ToolMissing."""
+    return wheelhouse(recipe.requirements, recipe.python, cache, progress=progress)
 
 
 def _kept(lock: str, cache: Path) -> Path:

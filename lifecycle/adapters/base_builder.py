@@ -62,7 +62,7 @@ class EngineBaseBuilder:
             return present
         from tempfile import TemporaryDirectory
 
-        from images.base.recipe import ROOT_CHANGES, context_tar, dockerfile_of
+        from images.base.recipe import ROOT_CHANGES, context_tar, dockerfile_of, wheels_of
         from lifecycle.adapters.buildkit import find_buildkit
         from lifecycle.adapters.docker_engine import DockerEngine
 
@@ -77,7 +77,7 @@ class EngineBaseBuilder:
                 Path(folder) / "context.tar",
                 dockerfile=dockerfile_of(recipe, "buildkit" if buildkit else "classic"),
                 requirements_lock=recipe.requirements,
-                wheels=recipe.wheels,
+                wheels=wheels_of(recipe, cache_folder(), progress=self._ui.note),
             )
             if buildkit:
                 buildkit.build(context, name, self._ui)

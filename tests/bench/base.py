@@ -12,7 +12,7 @@ from pathlib import Path
 from statistics import median
 
 from images.base.dockerfile import Builder
-from images.base.recipe import context_tar, dockerfile_of, plan_base
+from images.base.recipe import context_tar, dockerfile_of, plan_base, wheels_of
 from lifecycle.adapters.buildkit import find_buildkit
 from lifecycle.adapters.cache_folder import cache_folder
 from lifecycle.adapters.docker_engine import DockerEngine
@@ -114,7 +114,7 @@ def _builder_figures(folder: Path, ui: TerminalUi) -> Iterator[Figure]:
             folder / "context.tar",
             dockerfile=dockerfile_of(recipe, builder, stage_labels={LABEL: name}),
             requirements_lock=lock,
-            wheels=recipe.wheels,
+            wheels=wheels,
         )
         if builder == "buildkit":
             return seconds(lambda: buildkit.build(context, name, ui))
@@ -126,6 +126,7 @@ def _builder_figures(folder: Path, ui: TerminalUi) -> Iterator[Figure]:
         return build("buildkit"), build("classic")
 
     recipe = plan_base(LOCK, cache_folder())
+    wheels = wheels_of(recipe, cache_folder())
     try:
         yield _ratio("base, built anew", [pair(anew=True) for _ in range(BUILDS)])
         yield _ratio("base, built again unchanged", [pair(anew=False) for _ in range(BUILDS_AGAIN)])

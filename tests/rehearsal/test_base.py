@@ -126,11 +126,15 @@ def test_buildkit_and_the_classic_builder_give_the_same_files(project: Project, 
         assert run[0][key] == run[1][key]
 
 
-def test_base_that_the_registry_has_is_not_built_again(
-    project: Project, classic: ImageIndex, monkeypatch: pytest.MonkeyPatch
+def test_base_that_the_registry_has_needs_neither_an_engine_nor_wheels(
+    project: Project, classic: ImageIndex, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    (tmp_path / "capctl").mkdir()
+    (tmp_path / "capctl" / "rootfs").symlink_to(project.folder / "cache" / "capctl" / "rootfs")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
     assert project.built("classic", builder="buildkit").digest == classic.digest
+    assert not (tmp_path / "capctl" / "wheelhouse").exists()
 
 
 def test_base_names_what_it_is_made_of(project: Project, classic: ImageIndex) -> None:

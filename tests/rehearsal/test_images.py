@@ -18,7 +18,7 @@ import pytest
 import requests
 
 from images.base.dockerfile import LABEL_PYTHON, USER_ID
-from images.base.recipe import ROOT_CHANGES, BaseRecipe, context_tar, dockerfile_of, plan_base
+from images.base.recipe import ROOT_CHANGES, BaseRecipe, context_tar, dockerfile_of, plan_base, wheels_of
 from images.checks import Policy, check_image, locked_packages
 from images.code_image import PushResult, push_code
 from images.digests import ImageRef
@@ -125,6 +125,8 @@ def base(engine: Any, registry_address: str, cache: Path) -> Iterator[BuiltBase]
         recipe = plan_base(LOCK, cache)
     with timed(seconds, "plan_warm"):
         assert plan_base(LOCK, cache) == recipe
+    with timed(seconds, "wheels"):
+        wheels = wheels_of(recipe, cache)
     assert recipe.root_tar is not None
     had_root = bool(engine.images.list(name=recipe.from_image))
     name, _, tag = recipe.from_image.partition(":")
@@ -133,7 +135,7 @@ def base(engine: Any, registry_address: str, cache: Path) -> Iterator[BuiltBase]
         cache / "context.tar",
         dockerfile=dockerfile_of(recipe, "classic", stage_labels=LABEL),
         requirements_lock=LOCK,
-        wheels=recipe.wheels,
+        wheels=wheels,
     )
     repository = f"{registry_address}/{REPOSITORY}"
     with timed(seconds, "build_cold"):

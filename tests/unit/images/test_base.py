@@ -13,7 +13,7 @@ import pytest
 
 from images.base.contract import read_contract
 from images.base.dockerfile import base_tag, build_program, render_dockerfile
-from images.base.recipe import OfficialRoot, context_tar, plan_base
+from images.base.recipe import OfficialRoot, context_tar, plan_base, wheels_of
 from images.errors import BaseInvalid
 from tests.unit.images.base_parts import LOCK, make_contract, make_wheel
 
@@ -141,7 +141,7 @@ def test_official_root_must_be_pinned_and_is_used_as_it_is(tmp_path: Path, monke
     pinned = "python@sha256:" + "1" * 64
     recipe = plan_base(lock, tmp_path, official_root=OfficialRoot(image=pinned, python="3.12"))
     assert (recipe.root_tar, recipe.from_image, recipe.python) == (None, pinned, "3.12")
-    assert recipe.wheels == tmp_path / "3.12"
+    assert wheels_of(recipe, tmp_path) == tmp_path / "3.12"
     with pytest.raises(BaseInvalid, match="not pinned by digest"):
         plan_base(lock, tmp_path, official_root=OfficialRoot(image="python:3.12-slim", python="3.12"))
 
@@ -167,6 +167,9 @@ def test_wheels_are_those_of_the_lock_that_the_contract_does_not_bring(
     contract = read_contract(make_contract(tmp_path / "c.json"))
     plain, recipe = (plan_base(lock, tmp_path, official_root=root, contract=each) for each in (None, contract))
     assert "six" not in recipe.requirements.read_text()
+    assert asked == []
+    for each in (plain, recipe):
+        wheels_of(each, tmp_path)
     assert asked == [lock.read_text(), recipe.requirements.read_text()]
     assert plain.requirements == lock
     assert plain.lock_sha256 == recipe.lock_sha256
