@@ -1,14 +1,6 @@
 """The runtime contract: what the host brings, mounted read-only into the container, so that the image must not hold it too.
 
-A JSON file. It lies beside the lock, and byte for byte the same as `contract.json` at the top of the mount:
-
-    {"schema": "capctl.runtime-contract/1", "python": "3.12", "mount": "/opt/dl-models/runtime/2026-11",
-     "packages": {"torch": "2.9.1"}, "modules": ["torch", "torchgen"], "libraries": {"cuda": "12", "cudnn": "9"},
-     "tree_sha256": "…"}
-
-The mount holds `site-packages/` and `lib/`. `packages` are exact versions, `modules` the names that code imports from them,
-`libraries` the major versions of what lies in `lib/`. `tree_sha256` is of the sorted lines `sha256  path  mode` of all files of the mount
-but the contract itself: so the contract's own digest, which the image carries, stands for every byte below it.
+A JSON file, the same byte for byte beside the lock and, as `contract.json`, in the mount; images/README.md tells what it says.
 """
 
 from __future__ import annotations
@@ -28,7 +20,7 @@ ENV_CONTRACT = "CAPCTL_RUNTIME_CONTRACT"
 ENV_MOUNT = "CAPCTL_RUNTIME_MOUNT"
 
 _KEYS = frozenset({"schema", "python", "mount", "packages", "modules", "libraries", "tree_sha256"})
-_HINT = "Write it as the mount of the AMI has it; images/README.md tells the format"
+_HINT = "Take the file that the AMI's mount has; images/README.md tells its format"
 _REQUIREMENT = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?==(?P<version>[^\s;\\]+)")
 
 

@@ -226,6 +226,10 @@ def test_image_of_another_repository_is_refused_even_if_the_targets_has_its_dige
     assert (failed.value.code, failed.value.exit_code) == ("repository-foreign", ExitCode.USAGE)
 
 
+def test_without_a_contract_the_runtime_brings_no_modules(project: Project) -> None:
+    assert project.ports().base_builder.runtime_modules() == frozenset()
+
+
 def test_packages_are_those_of_the_lock(project: Project) -> None:
     assert project.ports().base_builder.packages() == frozenset()
     project.lock("numpy==2\n")
