@@ -24,6 +24,7 @@ from analyzer.contract import (
 )
 from analyzer.errors import AnalyzerError, Interrupted, RequestInvalid
 from analyzer.interrupt import stop_signals_raise
+from analyzer.runtime_contract import require_runtime
 
 if TYPE_CHECKING:
     from analyzer.progress import Progress
@@ -39,6 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         # Before anything else: as process 1 of a container, a signal without a handler is ignored.
         with stop_signals_raise():
+            require_runtime(os.environ)
             options = _parser().parse_args(arguments)
             return int(options.command(options))
     except AnalyzerError as error:

@@ -151,6 +151,7 @@ ERROR_CODES: dict[str, str] = {
     "boot-failed": "an instance of an AMI could not check its own disk",
     "boot-timed-out": "an instance of an AMI did not report within `ami.timeout_s`",
     "bucket-missing": "the bucket does not exist",
+    "buildkit-missing": "BuildKit is to build the base image and is not there",
     "bug": "capctl failed in a way that nobody foresaw; the crash log says where",
     "channel-full": "SSM can keep no other version of a channel",
     "channel-invalid": "the text cannot be the name of a channel",

@@ -11,6 +11,7 @@ from typing import Literal
 
 import jinja2
 
+from images.base.contract import LABEL_CONTRACT, RuntimeContract
 from images.base.unpack import LAYER_ORDER
 from images.errors import BaseInvalid
 
@@ -25,7 +26,8 @@ LABEL_ROOT = "dev.capctl.root"
 
 _FOLDER = Path(__file__).parent
 _TEMPLATE = _FOLDER / "Dockerfile.j2"
-_UNPACK = _FOLDER / "unpack.py"
+# What the first build stage runs; standard library only.
+_PROGRAM = ("shared_objects.py", "unpack.py")
 
 
 def render_dockerfile(
@@ -35,15 +37,19 @@ def render_dockerfile(
     python: str,
     lock_sha256: str,
     root: str,
+    contract: RuntimeContract | None = None,
     stage_labels: Mapping[str, str] | None = None,
 ) -> str:
     """The Dockerfile for one builder; both give the same files.
 
-    `from_image` is what `FROM` names; `root` is its content (a digest), kept as a label. `stage_labels` go on the
+    `from_image` is what `FROM` names; `root` is its content (a digest), kept as a label. With a `contract`, Python finds the packages
+    of the mount after those of the image. `stage_labels` go on the
     first stage only, so that the images which an engine keeps of it can be found; the base does not depend on them.
     Raises: BaseInvalid, if a value cannot stand in a Dockerfile.
     """
-    labels = ((LABEL_LOCK, lock_sha256), (LABEL_PYTHON, python), (LABEL_ROOT, root))
+    labels = [(LABEL_LOCK, lock_sha256), (LABEL_PYTHON, python), (LABEL_ROOT, root)]
+    if contract:
+        labels.append((LABEL_CONTRACT, contract.sha256))
     stage = sorted((stage_labels or {}).items())
     for value in (from_image, *(word for pair in (*labels, *stage) for word in pair)):
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._:/@-]*", value):
@@ -56,20 +62,29 @@ def render_dockerfile(
         layers=LAYER_ORDER,
         labels=labels,
         stage_labels=stage,
+        runtime=contract.environment if contract else {},
+        runtime_site=f":{contract.mount}/site-packages" if contract else "",
         user_id=USER_ID,
         entrypoint=json.dumps(list(ENTRYPOINT)),
     )
 
 
-def base_tag(*, lock_sha256: str, root: str, python: str) -> str:
-    """`base-<12 hex>` of everything that determines the base: lock, root filesystem, Python, template and trims."""
-    parts = (lock_sha256, root, python, *(_sha256(path.read_bytes()) for path in (_TEMPLATE, _UNPACK)))
+def base_tag(*, lock_sha256: str, root: str, python: str, contract_sha256: str = "") -> str:
+    """`base-<12 hex>` of everything that determines the base: lock, root filesystem, Python, contract, template and trims."""
+    parts = (
+        lock_sha256,
+        root,
+        python,
+        contract_sha256,
+        _sha256(_TEMPLATE.read_bytes()),
+        *map(_sha256, build_program().values()),
+    )
     return TAG_PREFIX + _sha256("\n".join(parts).encode())[:12]
 
 
-def unpack_script() -> bytes:
-    """The program that the first build stage runs."""
-    return _UNPACK.read_bytes()
+def build_program() -> dict[str, bytes]:
+    """The modules that the first build stage runs, by their path in the build context."""
+    return {f"images/base/{name}": (_FOLDER / name).read_bytes() for name in _PROGRAM}
 
 
 def _sha256(content: bytes) -> str:

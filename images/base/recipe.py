@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
-from images.base.dockerfile import Builder, base_tag, render_dockerfile, unpack_script
+from images.base.contract import RuntimeContract, without_contract
+from images.base.dockerfile import Builder, base_tag, build_program, render_dockerfile
 from images.base.root_filesystem import python_minor, root_filesystem
 from images.base.unpack import FIXED_MTIME_S
 from images.base.wheelhouse import wheelhouse
+from images.digests import write_atomically
 from images.errors import BaseInvalid
 
 # Name under which an engine imports the root filesystem; local to that engine, never pushed.
@@ -33,7 +35,8 @@ class OfficialRoot:
 class BaseRecipe:
     """What the base is made of. `root_tar` is to be imported as `from_image` first; None where that is an image.
 
-    `tag` names the result; `root` is the digest of the root filesystem's tar or of the official image.
+    `tag` names the result; `root` is the digest of the root filesystem's tar or of the official image; `requirements` is the lock without
+    what the `contract` brings.
     """
 
     tag: str
@@ -42,7 +45,8 @@ class BaseRecipe:
     root: str
     from_image: str
     root_tar: Path | None
-    wheels: Path
+    requirements: Path
+    contract: RuntimeContract | None = None
 
 
 def plan_base(
@@ -50,18 +54,20 @@ def plan_base(
     cache: Path,
     *,
     official_root: OfficialRoot | None = None,
+    contract: RuntimeContract | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> BaseRecipe:
-    """Find out what the base is made of, downloading what `cache` lacks. Without `official_root`, makes a root.
+    """Find out what the base is made of, without its wheels. Without `official_root`, makes a root unless `cache` has it.
 
-    Raises: BaseInvalid, WheelhouseFailed, RootFilesystemFailed, ToolMissing.
+    Raises: BaseInvalid, RootFilesystemFailed, ToolMissing.
     """
-    say = progress or (lambda _line: None)
     try:
-        lock_sha256 = hashlib.sha256(requirements_lock.read_bytes()).hexdigest()
+        locked = requirements_lock.read_bytes()
     except OSError as err:
         message = f"The lock `{requirements_lock}` cannot be read: {err.strerror}"
         raise BaseInvalid(message, hint="Name the lock file of the job's requirements") from err
+    lock, lock_sha256 = locked.decode(errors="surrogateescape"), hashlib.sha256(locked).hexdigest()
+    needed = without_contract(lock, contract)
     if official_root:
         name, _, root = official_root.image.partition("@")
         if not root.startswith("sha256:"):
@@ -73,15 +79,34 @@ def plan_base(
         with root_tar.open("rb") as content:
             root = "sha256:" + hashlib.file_digest(content, "sha256").hexdigest()
         python, from_image = python_minor(root_tar), f"{ROOT_REPOSITORY}:{root[7:19]}"
+    if contract and contract.python != python:
+        message = f"The runtime contract is for Python {contract.python}, and the root of the base has {python}"
+        raise BaseInvalid(message, hint="Choose a root with that Python, or bake the runtime for this one")
+    requirements = _kept(needed, cache) if needed != lock else requirements_lock
     return BaseRecipe(
-        tag=base_tag(lock_sha256=lock_sha256, root=root, python=python),
+        tag=base_tag(
+            lock_sha256=lock_sha256, root=root, python=python, contract_sha256=contract.sha256 if contract else ""
+        ),
         python=python,
         lock_sha256=lock_sha256,
         root=root,
         from_image=from_image,
         root_tar=root_tar,
-        wheels=wheelhouse(requirements_lock, python, cache, progress=say),
+        requirements=requirements,
+        contract=contract,
     )
+
+
+def wheels_of(recipe: BaseRecipe, cache: Path, *, progress: Callable[[str], None] = lambda _line: None) -> Path:
+    """The folder of the wheels of `recipe`, downloaded unless `cache` has it. Raises: WheelhouseFailed, ToolMissing."""
+    return wheelhouse(recipe.requirements, recipe.python, cache, progress=progress)
+
+
+def _kept(lock: str, cache: Path) -> Path:
+    content = lock.encode(errors="surrogateescape")
+    path = cache / "locks" / f"{hashlib.sha256(content).hexdigest()[:16]}.lock"
+    write_atomically(path, content)
+    return path
 
 
 def dockerfile_of(recipe: BaseRecipe, builder: Builder, stage_labels: Mapping[str, str] | None = None) -> str:
@@ -92,6 +117,7 @@ def dockerfile_of(recipe: BaseRecipe, builder: Builder, stage_labels: Mapping[st
         python=recipe.python,
         lock_sha256=recipe.lock_sha256,
         root=recipe.root,
+        contract=recipe.contract,
         stage_labels=stage_labels,
     )
 
@@ -99,12 +125,12 @@ def dockerfile_of(recipe: BaseRecipe, builder: Builder, stage_labels: Mapping[st
 def context_tar(target: Path, *, dockerfile: str, requirements_lock: Path, wheels: Path) -> Path:
     """Write the build context: the same inputs give the same bytes, so that an engine's cache recognises them.
 
-    Holds `Dockerfile`, `requirements.lock`, `unpack.py` and `wheelhouse/`. Returns: `target`.
+    Holds `Dockerfile`, `requirements.lock`, the program of the first stage and `wheelhouse/`. Returns: `target`.
     """
     texts = {
         "Dockerfile": dockerfile.encode(),
         "requirements.lock": requirements_lock.read_bytes(),
-        "unpack.py": unpack_script(),
+        **build_program(),
     }
     target.parent.mkdir(parents=True, exist_ok=True)
     with tarfile.open(target, "w", format=tarfile.PAX_FORMAT) as tar:

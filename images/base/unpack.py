@@ -1,6 +1,6 @@
 """Unpack wheels into layer folders, leave out what a job never needs, and compile. Runs inside the image build.
 
-    python3 unpack.py WHEELHOUSE LOCK OUT
+    python3 -m images.base.unpack WHEELHOUSE LOCK OUT
 
 `OUT/<layer>/opt/site` holds the packages of that layer; `OUT/stdlib` the compiled interpreter library. Standard library
 only, because the root filesystem has nothing else.
@@ -19,6 +19,8 @@ import zipfile
 from fnmatch import fnmatchcase
 from pathlib import Path
 from py_compile import PycInvalidationMode
+
+from images.base.shared_objects import compacted, share_ffmpeg
 
 SITE = "opt/site"
 FIXED_MTIME_S = 315532800
@@ -121,6 +123,16 @@ def check_wheel(wheel: Path, locked_hashes: frozenset[str]) -> None:
         raise UnpackFailed(message)
 
 
+def shrink_libraries(out: Path) -> None:
+    """Leave out of the layers what no process ever reads of a shared library, and the second of two equal copies of FFmpeg."""
+    owner, guest = (out / LAYERS[name] / SITE for name in ("av", "opencv-python-headless"))
+    users = sorted((guest / "cv2").glob("**/*.so"))
+    share_ffmpeg(owner / "av.libs", guest / "opencv_python_headless.libs", users, "../av.libs")
+    for path in out.rglob("*.so*"):
+        if path.is_file() and not path.is_symlink():
+            path.write_bytes(compacted(path.read_bytes()))
+
+
 def compile_tree(folder: Path, strip: Path) -> None:
     """Compile with unchecked hashes, so that no time of a source can make the bytecode stale.
 
@@ -161,6 +173,7 @@ def main(wheelhouse: Path, lock: Path, out: Path) -> None:
     for wheel in sorted(wheelhouse.glob("*.whl")):
         check_wheel(wheel, locked_hashes)
         unpack_wheel(wheel, out / layer_of(wheel.name) / SITE)
+    shrink_libraries(out)
     for name in LAYER_ORDER[1:]:
         compile_tree(out / name / SITE, out / name)
     compile_stdlib(out / STDLIB)

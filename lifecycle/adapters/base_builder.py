@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from lifecycle.adapters.cache_folder import cache_folder
 from lifecycle.adapters.container_registry import ContainerRegistry
 from lifecycle.adapters.image_errors import image_errors_translated
-from lifecycle.adapters.requirements_lock import requirements_lock
+from lifecycle.adapters.requirements_lock import requirements_lock, runtime_contract
 from lifecycle.config.target import Target
 from lifecycle.domain.image import TaggedImage
 from lifecycle.errors import CapctlError
@@ -29,9 +29,16 @@ class EngineBaseBuilder:
         self._ui = ui
 
     def packages(self) -> frozenset[str]:
+        from images.base.contract import without_contract
         from images.checks import locked_packages
 
-        return locked_packages(requirements_lock(self._target).read_text())
+        lock = requirements_lock(self._target).read_text()
+        with image_errors_translated():
+            return locked_packages(without_contract(lock, runtime_contract(self._target)))
+
+    def runtime_modules(self) -> frozenset[str]:
+        contract = runtime_contract(self._target)
+        return contract.modules if contract else frozenset()
 
     def tag(self) -> str:
         return self._recipe.tag
@@ -56,21 +63,27 @@ class EngineBaseBuilder:
         self._registry.require_repository()  # before minutes of building
         from tempfile import TemporaryDirectory
 
-        from images.base.recipe import ROOT_CHANGES, context_tar, dockerfile_of
+        from images.base.recipe import ROOT_CHANGES, context_tar, dockerfile_of, wheels_of
+        from lifecycle.adapters.buildkit import find_buildkit
         from lifecycle.adapters.docker_engine import DockerEngine
 
         engine, recipe, login = DockerEngine(self._ui), self._recipe, self._registry.login
+        buildkit = find_buildkit(self._target.settings.image.base.builder, engine.ping)
+        self._ui.detail(f"building with {buildkit.name if buildkit else 'the classic builder'}")
         if recipe.root_tar and not engine.has(recipe.from_image):
             engine.import_root(recipe.root_tar, recipe.from_image, changes=ROOT_CHANGES)
         name = f"{urlsplit(login.url).netloc}/{self._target.repository_name}:{recipe.tag}"
         with TemporaryDirectory() as folder, image_errors_translated():
             context = context_tar(
                 Path(folder) / "context.tar",
-                dockerfile=dockerfile_of(recipe, "classic"),
-                requirements_lock=requirements_lock(self._target),
-                wheels=recipe.wheels,
+                dockerfile=dockerfile_of(recipe, "buildkit" if buildkit else "classic"),
+                requirements_lock=recipe.requirements,
+                wheels=wheels_of(recipe, cache_folder(), progress=self._ui.note),
             )
-            engine.build(context, name)
+            if buildkit:
+                buildkit.build(context, name, self._ui)
+            else:
+                engine.build(context, name)
         engine.push(name, credentials=login.engine_credentials())
         engine.untag(name)
         return self.required()
@@ -83,5 +96,9 @@ class EngineBaseBuilder:
         root = OfficialRoot(image=base.from_image, python=base.python) if base.from_image else None
         with image_errors_translated():
             return plan_base(
-                requirements_lock(self._target), cache_folder(), official_root=root, progress=self._ui.note
+                requirements_lock(self._target),
+                cache_folder(),
+                official_root=root,
+                contract=runtime_contract(self._target),
+                progress=self._ui.note,
             )

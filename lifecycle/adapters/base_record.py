@@ -9,7 +9,7 @@ from pathlib import Path
 from images.base.fingerprint import fingerprint
 from images.digests import write_if_possible
 from lifecycle.adapters.cache_folder import cache_folder
-from lifecycle.adapters.requirements_lock import requirements_lock
+from lifecycle.adapters.requirements_lock import contract_file, requirements_lock
 from lifecycle.config.target import Target
 from lifecycle.domain.digest import parse_digest
 from lifecycle.domain.image import ImageRef, TaggedImage
@@ -27,6 +27,9 @@ class RecordedBase:
 
     def packages(self) -> frozenset[str]:
         return self._builder.packages()
+
+    def runtime_modules(self) -> frozenset[str]:
+        return self._builder.runtime_modules()
 
     def tag(self) -> str:
         return self._builder.tag()
@@ -63,12 +66,13 @@ class RecordedBase:
 
     @property
     def _inputs(self) -> dict[str, str]:
-        base = self._target.settings.image.base
+        base, contract = self._target.settings.image.base, contract_file(self._target)
         return {
             "registry": self._registry_url,
             "repository": self._target.repository,
             "lock": hashlib.sha256(requirements_lock(self._target).read_bytes()).hexdigest(),
             "from": base.from_image or "",
             "python": base.python,
+            "contract": hashlib.sha256(contract.read_bytes()).hexdigest() if contract else "",
             "recipe": fingerprint(cache_folder()),
         }

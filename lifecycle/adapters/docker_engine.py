@@ -35,6 +35,13 @@ class DockerEngine:
                 hint="Start it (`systemctl start docker`), or name one with DOCKER_HOST; only `capctl image base` needs it",
             ) from error
 
+    @property
+    def ping(self) -> Mapping[str, str]:
+        """Headers of its answer to a ping, which tell its versions."""
+        with _translated("telling its versions"):
+            headers: Mapping[str, str] = self._api.get(f"{self._api.base_url}/_ping", timeout=_TIMEOUT_S).headers
+            return headers
+
     def has(self, image: str) -> bool:
         """Whether the engine knows `image`."""
         with _translated(f"looking for `{image}`"):
@@ -49,7 +56,7 @@ class DockerEngine:
             raise CapctlError("engine-failed", f"The engine cannot import `{tar.name}`: {answer}", hint=_READ_ITS_LOG)
 
     def build(self, context: Path, name: str) -> None:
-        """Build `name` from a context tar that holds its Dockerfile."""
+        """Build `name` with the classic builder, from a context tar that holds its Dockerfile."""
         with _translated(f"building `{name}`"), context.open("rb") as data:
             lines = self._api.build(fileobj=data, custom_context=True, tag=name, rm=True, forcerm=True, decode=True)
             self._follow(lines, f"building `{name}`")

@@ -95,6 +95,16 @@ class ImageBaseSection(Section):
         None,
         "Slim Python image, pinned by digest; absent = a root filesystem bootstrapped from this machine's Debian mirror",
     )
+    runtime_contract: str | None = key(
+        None,
+        "Contract file of the runtime that the AMI brings and the job mounts, relative to capctl.yaml; absent = the image holds all that "
+        "it needs",
+    )
+    builder: Literal["auto", "buildkit", "classic"] = key(
+        "auto",
+        "What of the container engine builds it: BuildKit, which needs docker's plugin buildx (or a docker older than 23), or the classic "
+        "builder; auto = BuildKit where it is; both give the same files",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

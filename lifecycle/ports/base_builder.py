@@ -12,7 +12,10 @@ class BaseBuilder(Protocol):
     """Errors: `CapctlError("requirements-missing" | …)` and those of `ports.Registry`."""
 
     def packages(self) -> frozenset[str]:
-        """`name==version` of what the current lock puts into the image, with normalised names."""
+        """`name==version` of what the current lock puts into the image, with normalised names; the AMI's runtime brings the others."""
+
+    def runtime_modules(self) -> frozenset[str]:
+        """Top-level modules that code may import though the image does not hold them: those of the runtime contract."""
 
     def tag(self) -> str:
         """The tag of the base image that the current lock asks for."""

@@ -17,7 +17,10 @@ def debian_archives() -> tuple[str, list[str]]:
 
 def collect_base_parts(lock: Path, progress: Callable[[str], None]) -> None:
     """Put the root filesystem and the wheels of the base image into the cache, so that a build needs no network."""
-    from images.base.recipe import plan_base  # imports jinja2, which a rehearsal that builds no base does without
+    from images.base.recipe import (
+        plan_base,
+        wheels_of,
+    )  # imports jinja2, which a rehearsal that builds no base does without
 
     with image_errors_translated():
-        plan_base(lock, cache_folder(), progress=progress)
+        wheels_of(plan_base(lock, cache_folder(), progress=progress), cache_folder(), progress=progress)

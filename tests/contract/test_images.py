@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,7 +21,7 @@ from tests.failures import code_of
 from tests.fakes.ports import FakePorts
 from tests.fakes.targets import make_target
 from tests.fakes.ui import FakeUi
-from tests.rehearsal.stage_parts import cache
+from tests.rehearsal.stage_parts import cache, forgetting
 
 BOTH = ["fake", pytest.param("registry", marks=pytest.mark.rehearsal)]
 # Nothing to download; the base holds Python alone.
@@ -97,24 +95,9 @@ def repository(registry: RunningRegistry, tmp_path_factory: pytest.TempPathFacto
     if why := jobs_supported() or (None if shutil.which("apt-get") else "no packages to make a root filesystem from"):
         pytest.skip(why)
     ui = FakeUi()
-    with _forgetting(ui):
+    with forgetting(ui):
         _on_disk(tmp_path_factory.mktemp("base"), registry, "contract", ui).ports().base_builder.build()
     return "contract"
-
-
-@contextmanager
-def _forgetting(ui: FakeUi) -> Iterator[None]:
-    """Remove what the engine makes in the block; what it had is left alone."""
-    import docker
-
-    engine = docker.from_env()
-    had = {image.id for image in engine.images.list(all=True)}
-    yield
-    for short_id in reversed(re.findall(r"---> ([0-9a-f]{12})$", "\n".join(ui.lines), re.MULTILINE)):
-        with suppress(docker.errors.APIError):  # gone with its child
-            if engine.images.get(short_id).id not in had:
-                engine.images.remove(short_id, force=True, noprune=True)
-    engine.close()
 
 
 @pytest.fixture(params=BOTH)
@@ -240,6 +223,10 @@ def test_image_of_another_repository_is_refused_even_if_the_targets_has_its_dige
     with pytest.raises(CapctlError) as failed:
         project.ports().registry.index(foreign)
     assert (failed.value.code, failed.value.exit_code) == ("repository-foreign", ExitCode.USAGE)
+
+
+def test_without_a_contract_the_runtime_brings_no_modules(project: Project) -> None:
+    assert project.ports().base_builder.runtime_modules() == frozenset()
 
 
 def test_packages_are_those_of_the_lock(project: Project) -> None:

@@ -49,6 +49,9 @@ class FakeBaseBuilder:
     def packages(self) -> frozenset[str]:
         return frozenset(line for line in self.lock.splitlines() if not line.startswith("#"))
 
+    def runtime_modules(self) -> frozenset[str]:
+        return frozenset()
+
     def tag(self) -> str:
         return f"base-{short(digest_of(self.lock.encode()))}"
 

@@ -12,7 +12,7 @@ import tarfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -232,3 +232,18 @@ def is_running(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in {"Z", "X"}
     except OSError:
         return False
+
+
+@contextmanager
+def forgetting(ui: FakeUi) -> Iterator[None]:
+    """Remove what the engine's classic builder makes in the block, as it tells `ui`; what the engine had is left alone."""
+    import docker
+
+    engine = docker.from_env()
+    had = {image.id for image in engine.images.list(all=True)}
+    yield
+    for short_id in reversed(re.findall(r"---> ([0-9a-f]{12})$", "\n".join(ui.lines), re.MULTILINE)):
+        with suppress(docker.errors.APIError):  # gone with its child
+            if engine.images.get(short_id).id not in had:
+                engine.images.remove(short_id, force=True, noprune=True)
+    engine.close()

@@ -52,6 +52,9 @@ class StandInBase:
     def packages(self) -> frozenset[str]:
         return locked_packages(requirements_lock(self._target).read_text())
 
+    def runtime_modules(self) -> frozenset[str]:
+        return frozenset()
+
     def tag(self) -> str:
         return "base-stand-in"
 

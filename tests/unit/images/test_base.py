@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import tarfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from images.base.dockerfile import base_tag, render_dockerfile
-from images.base.recipe import OfficialRoot, context_tar, plan_base
+from images.base.contract import read_contract
+from images.base.dockerfile import base_tag, build_program, render_dockerfile
+from images.base.recipe import OfficialRoot, context_tar, plan_base, wheels_of
 from images.errors import BaseInvalid
-from tests.unit.images.base_parts import LOCK, make_wheel
+from tests.unit.images.base_parts import LOCK, make_contract, make_wheel
 
 FACTS: dict[str, Any] = {
     "from_image": "capctl-root:0123456789ab",
@@ -78,6 +81,30 @@ def test_base_tag_depends_on_lock_root_python_and_recipe(monkeypatch: pytest.Mon
     assert len(tags) == 5
 
 
+def test_image_finds_the_runtime_of_its_contract_after_its_own_packages(tmp_path: Path) -> None:
+    contract = read_contract(make_contract(tmp_path / "c.json", libraries={"cuda": "12"}))
+    text = render_dockerfile(builder="classic", contract=contract, **FACTS)
+    for line in (
+        "ENV PYTHONPATH=/app:/opt/site:/opt/dl-models/runtime/1/site-packages \\",
+        f"ENV CAPCTL_RUNTIME_CONTRACT={contract.sha256}",
+        "ENV CAPCTL_RUNTIME_MOUNT=/opt/dl-models/runtime/1",
+        "ENV LD_LIBRARY_PATH=/opt/dl-models/runtime/1/lib",
+        f"LABEL dev.capctl.runtime-contract-sha256={contract.sha256}",
+    ):
+        assert line in text.splitlines()
+
+
+def test_image_without_a_contract_says_nothing_of_a_runtime() -> None:
+    text = render_dockerfile(builder="classic", **FACTS)
+    for word in ("RUNTIME", "runtime-contract", "LD_LIBRARY_PATH"):
+        assert word not in text
+
+
+def test_base_tag_depends_on_the_contract() -> None:
+    facts = {"lock_sha256": "a", "root": "b", "python": "3.11"}
+    assert len({base_tag(**facts), base_tag(**facts, contract_sha256="c"), base_tag(**facts, contract_sha256="d")}) == 3
+
+
 def test_context_is_the_same_for_the_same_inputs(tmp_path: Path) -> None:
     lock, wheels = tmp_path / "x.lock", tmp_path / "wheels"
     lock.write_text(LOCK)
@@ -90,7 +117,21 @@ def test_context_is_the_same_for_the_same_inputs(tmp_path: Path) -> None:
         )
     assert paths[0].read_bytes() == paths[1].read_bytes()
     with tarfile.open(paths[0]) as tar:
-        assert tar.getnames() == ["Dockerfile", "requirements.lock", "unpack.py", "wheelhouse/six.whl"]
+        names = tar.getnames()
+    assert [*names[:2], names[-1]] == ["Dockerfile", "requirements.lock", "wheelhouse/six.whl"]
+    assert names[2:-1] == ["images/base/shared_objects.py", "images/base/unpack.py"]
+
+
+def test_program_of_the_build_runs_with_nothing_but_what_the_context_holds(tmp_path: Path) -> None:
+    for path, content in build_program().items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_bytes(content)
+    (tmp_path / "wheelhouse").mkdir()
+    command = [sys.executable, "-S", "-m", "images.base.unpack", "wheelhouse", "no.lock", "layers"]
+    ended = subprocess.run(
+        command, cwd=tmp_path, env={"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True, check=False
+    )
+    assert ended.stderr == "error: [Errno 2] No such file or directory: 'no.lock'\n"
 
 
 def test_official_root_must_be_pinned_and_is_used_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,7 +141,7 @@ def test_official_root_must_be_pinned_and_is_used_as_it_is(tmp_path: Path, monke
     pinned = "python@sha256:" + "1" * 64
     recipe = plan_base(lock, tmp_path, official_root=OfficialRoot(image=pinned, python="3.12"))
     assert (recipe.root_tar, recipe.from_image, recipe.python) == (None, pinned, "3.12")
-    assert recipe.wheels == tmp_path / "3.12"
+    assert wheels_of(recipe, tmp_path) == tmp_path / "3.12"
     with pytest.raises(BaseInvalid, match="not pinned by digest"):
         plan_base(lock, tmp_path, official_root=OfficialRoot(image="python:3.12-slim", python="3.12"))
 
@@ -108,3 +149,37 @@ def test_official_root_must_be_pinned_and_is_used_as_it_is(tmp_path: Path, monke
 def test_missing_lock_is_named(tmp_path: Path) -> None:
     with pytest.raises(BaseInvalid, match=r"x\.lock"):
         plan_base(tmp_path / "x.lock", tmp_path)
+
+
+def test_wheels_are_those_of_the_lock_that_the_contract_does_not_bring(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = tmp_path / "x.lock"
+    lock.write_text("jmespath==1.1.0 --hash=sha256:" + "1" * 64 + "\n" + LOCK)
+    asked: list[str] = []
+
+    def wheelhouse(lock: Path, *_: object, **__: object) -> Path:
+        asked.append(lock.read_text())
+        return tmp_path
+
+    monkeypatch.setattr("images.base.recipe.wheelhouse", wheelhouse)
+    root = OfficialRoot(image="python@sha256:" + "1" * 64, python="3.12")
+    contract = read_contract(make_contract(tmp_path / "c.json"))
+    plain, recipe = (plan_base(lock, tmp_path, official_root=root, contract=each) for each in (None, contract))
+    assert "six" not in recipe.requirements.read_text()
+    assert asked == []
+    for each in (plain, recipe):
+        wheels_of(each, tmp_path)
+    assert asked == [lock.read_text(), recipe.requirements.read_text()]
+    assert plain.requirements == lock
+    assert plain.lock_sha256 == recipe.lock_sha256
+    assert plain.tag != recipe.tag
+
+
+def test_contract_for_another_python_is_refused(tmp_path: Path) -> None:
+    lock = tmp_path / "x.lock"
+    lock.write_text(LOCK)
+    contract = read_contract(make_contract(tmp_path / "c.json", python="3.13"))
+    root = OfficialRoot(image="python@sha256:" + "1" * 64, python="3.12")
+    with pytest.raises(BaseInvalid, match=r"for Python 3\.13, and the root of the base has 3\.12"):
+        plan_base(lock, tmp_path, official_root=root, contract=contract)

@@ -36,7 +36,7 @@ class Scene:
     folder: Path
     builder: CountingBuilder
     url: str = "https://registry"
-    base: tuple[tuple[str, str], ...] = (FROM_IMAGE, ("python", "3.12"))
+    base: tuple[tuple[str, str], ...] = (FROM_IMAGE, ("python", "3.12"), ("runtime_contract", "contract.json"))
     image: tuple[tuple[str, str], ...] = ()
 
     def recorded(self) -> RecordedBase:
@@ -56,6 +56,7 @@ def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scene:
     (tmp_path / "cache" / "capctl" / "rootfs").mkdir(parents=True)
     root_tar(tmp_path).write_bytes(b"root")
     (tmp_path / "requirements.lock").write_text("numpy==2\n")
+    (tmp_path / "contract.json").write_text("{}")
     made = Scene(tmp_path, CountingBuilder(FakeImageRegistry()))
     made.recorded().build()
     return made
@@ -71,13 +72,15 @@ def test_base_is_not_asked_for_again(scene: Scene) -> None:
 
 
 CHANGES: dict[str, Callable[[Scene], Scene]] = {
-    "image.base.python": lambda scene: replace(scene, base=(FROM_IMAGE, ("python", "3.13"))),
+    "image.base.python": lambda scene: replace(scene, base=(FROM_IMAGE, ("python", "3.13"), scene.base[2])),
     "image.base.from_image": lambda scene: replace(
-        scene, base=(("from_image", "python@sha256:" + "b" * 64), ("python", "3.12"))
+        scene, base=(("from_image", "python@sha256:" + "b" * 64), *scene.base[1:])
     ),
     "image.repository": lambda scene: replace(scene, image=(("repository", "other"),)),
     "registry": lambda scene: replace(scene, url="https://other"),
     "lock": lambda scene: written(scene, scene.folder / "requirements.lock", b"numpy==3\n"),
+    "runtime contract": lambda scene: written(scene, scene.folder / "contract.json", b"{ }"),
+    "image.base.runtime_contract": lambda scene: replace(scene, base=scene.base[:2]),
     "root filesystem": lambda scene: written(scene, root_tar(scene.folder), b"another root"),
     "another root of the same size": lambda scene: touched(scene, root_tar(scene.folder)),
 }

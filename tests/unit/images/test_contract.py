@@ -1,0 +1,102 @@
+"""The runtime contract: what its file may say, and what of a lock it leaves to the image."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+import analyzer.runtime_contract
+from images.base.contract import ENV_CONTRACT, ENV_MOUNT, read_contract, without_contract
+from images.errors import BaseInvalid
+from tests.unit.images.base_parts import make_contract
+
+LOCK = """\
+# made by a resolver
+jmespath==1.1.0 \\
+    --hash=sha256:1111
+    # via boto3
+six==1.17.0 \\
+    --hash=sha256:2222 \\
+    --hash=sha256:3333
+    # via python-dateutil
+--only-binary :all:
+typing_extensions==4.16.0 \\
+    --hash=sha256:4444
+"""
+
+
+def test_contract_is_read_and_named_by_the_digest_of_its_file(tmp_path: Path) -> None:
+    file = make_contract(tmp_path / "c.json", packages={"Six": "1.17.0", "nvidia_cublas_cu12": "12.9.1"})
+    contract = read_contract(file)
+    assert contract.sha256 == hashlib.sha256(file.read_bytes()).hexdigest()
+    assert contract.packages == {"six": "1.17.0", "nvidia-cublas-cu12": "12.9.1"}
+    assert contract.modules == {"six"}
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"schema": "capctl.runtime-contract/2"}, "its schema is not"),
+        ({"schema": None}, "its schema is not"),
+        ({"python": None}, "lacks `python`"),
+        ({"pythons": "3.12"}, "unknown key `pythons`"),
+        ({"python": "3.12.1"}, "`python` is not of the form"),
+        ({"mount": "relative"}, "`mount` is not of the form"),
+        ({"mount": "/opt/../app"}, "`mount` is not of the form"),
+        ({"mount": "/opt/x y"}, "`mount` is not of the form"),
+        ({"mount": "/app"}, "would hide files of the image"),
+        ({"mount": "/opt/site/runtime"}, "would hide files of the image"),
+        ({"packages": {"torch": ">=2"}}, "`packages` does not map"),
+        ({"packages": ["torch"]}, "`packages` does not map"),
+        ({"modules": ["torch.nn"]}, "`modules` is not a list"),
+        ({"modules": "torch"}, "`modules` is not a list"),
+        ({"libraries": {"cuda": "12.9"}}, "`libraries` does not map"),
+        ({"tree_sha256": "abc"}, "`tree_sha256` is not of the form"),
+    ],
+)
+def test_contract_that_is_none_is_refused_with_the_reason(
+    tmp_path: Path, change: dict[str, object], reason: str
+) -> None:
+    with pytest.raises(BaseInvalid, match=reason):
+        read_contract(make_contract(tmp_path / "c.json", **change))
+
+
+def test_file_that_is_missing_or_no_json_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BaseInvalid, match="cannot be read"):
+        read_contract(tmp_path / "nowhere.json")
+    (tmp_path / "c.json").write_text("{")
+    with pytest.raises(BaseInvalid, match="not JSON"):
+        read_contract(tmp_path / "c.json")
+    (tmp_path / "c.json").write_text("[]")
+    with pytest.raises(BaseInvalid, match="schema"):
+        read_contract(tmp_path / "c.json")
+
+
+def test_lock_loses_the_requirements_of_the_contract_with_their_hashes_and_nothing_else(tmp_path: Path) -> None:
+    contract = read_contract(
+        make_contract(tmp_path / "c.json", packages={"six": "1.17.0", "Typing.Extensions": "4.16.0"})
+    )
+    assert without_contract(LOCK, contract) == "".join(
+        line
+        for line in LOCK.splitlines(keepends=True)
+        if not any(word in line for word in ("six", "2222", "3333", "dateutil", "typing", "4444"))
+    )
+    assert without_contract(LOCK, None) == LOCK
+
+
+def test_versions_that_differ_are_refused_by_name(tmp_path: Path) -> None:
+    packages = {"six": "1.16.0", "typing-extensions": "4.0.0", "torch": "2.9.1"}
+    contract = read_contract(make_contract(tmp_path / "c.json", packages=packages))
+    with pytest.raises(BaseInvalid) as refused:
+        without_contract(LOCK, contract)
+    assert refused.value.message == (
+        "The lock and the runtime contract want different versions of "
+        "`six` (1.17.0 and 1.16.0), `typing-extensions` (4.16.0 and 4.0.0)"
+    )
+
+
+def test_job_reads_the_variables_that_the_image_sets() -> None:
+    reader = analyzer.runtime_contract
+    assert (reader.ENV_CONTRACT, reader.ENV_MOUNT) == (ENV_CONTRACT, ENV_MOUNT)
