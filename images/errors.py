@@ -101,6 +101,24 @@ class ManifestUnsupported(ImageError):
     code = "manifest-unsupported"
 
 
+class LayoutForeign(ImageError):
+    """The place of an image layout holds something else, or a layout that cannot be read."""
+
+    code = "layout-foreign"
+
+
+class LayoutBusy(ImageError):
+    """Another run writes into the layout."""
+
+    code = "layout-busy"
+
+
+class DiskFull(ImageError):
+    """The disk has no room for what shall be written."""
+
+    code = "disk-full"
+
+
 class ToolMissing(ImageError):
     """A program that builds the base is not on this machine."""
 

@@ -13,14 +13,16 @@ from urllib.parse import urlencode, urljoin
 
 from images.connections import Answer
 from images.digests import digest_of, is_digest
-from images.errors import DigestMismatch, ImageMissing, RegistryRefused, RegistryUnreachable, TagImmutable
+from images.errors import BlobMissing, DigestMismatch, ImageMissing, RegistryRefused, RegistryUnreachable, TagImmutable
 from images.media_types import ACCEPT
 from images.transport import AttemptFailed, Attempts, Credentials, Transport
 
 _FOUND = frozenset({200})
 _FOUND_OR_NOT = frozenset({200, 404})
+_FOUND_IN_PART = frozenset({200, 206, 404})
 _CREATED = frozenset({201})
 _ACCEPTED = frozenset({202})
+_PIECE_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +129,40 @@ class RegistryClient:
         if received != digest:
             raise _mismatch(digest, received)
 
+    def blob_pieces(self, digest: str, *, size_bytes: int, start: int = 0) -> Iterator[bytes]:
+        """The bytes of a blob from `start` on, in pieces; a download that breaks off goes on where it was.
+
+        Nothing is compared with the digest. Raises: BlobMissing; RegistryUnreachable, if it breaks off at every attempt.
+        """
+        failed = 0
+        while start < size_bytes:
+            headers = {"Range": f"bytes={start}-"} if start else {}
+            answer = self._ask("GET", f"blobs/{digest}", expected=_FOUND_IN_PART, headers=headers, stream=True)
+            with closing(answer):
+                if answer.status == 404:
+                    message = f"Repository `{self.repository}` has no blob `{digest}`"
+                    raise BlobMissing(message, hint="Build and push the image that needs it again", digests=(digest,))
+                # Who does not know ranges answers 200 and begins again.
+                position = start if answer.status == 206 else 0
+                broken: Exception | None = None
+                while start < size_bytes and (piece := _piece_of(answer)):
+                    if isinstance(piece, Exception):
+                        broken = piece
+                        break
+                    fresh = piece[max(0, start - position) : size_bytes - position]
+                    position += len(piece)
+                    start += len(fresh)
+                    if fresh:
+                        yield fresh
+            if broken:
+                failed += 1
+                if failed == self._attempts.count:
+                    raise _broken_off(broken) from broken
+                self._attempts.pause(failed)
+            elif start < size_bytes:
+                message = f"The registry holds {start} of the {size_bytes} bytes of `{digest}`"
+                raise DigestMismatch(message, hint="Push the image that needs it again")
+
     def upload_blob(self, content: bytes) -> str:
         """Upload in one piece: POST for a session, PUT with the whole body. Returns: the digest."""
         digest = digest_of(content)
@@ -199,8 +235,7 @@ class _VerifiedReader:
         try:
             piece = self._answer.read(size)
         except (HTTPException, OSError) as err:
-            message = f"The registry broke off a download: {type(err).__name__}"
-            raise RegistryUnreachable(message, hint="Check the network, then run the command again") from err
+            raise _broken_off(err) from err
         self._hash.update(piece)
         return piece
 
@@ -208,6 +243,18 @@ class _VerifiedReader:
         while self.read(1 << 20):
             pass
         return "sha256:" + self._hash.hexdigest()
+
+
+def _piece_of(answer: Answer) -> bytes | Exception:
+    try:
+        return answer.read(_PIECE_BYTES)
+    except (HTTPException, OSError) as err:
+        return err
+
+
+def _broken_off(err: Exception) -> RegistryUnreachable:
+    message = f"The registry broke off a download: {type(err).__name__}"
+    return RegistryUnreachable(message, hint="Check the network, then run the command again")
 
 
 def _mismatch(expected: str, received: str) -> DigestMismatch:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cached_property
 
-from images.code_image import CodeSettings, code_tag, push_code
+from images.code_image import CodeSettings, append_code, code_tag, push_code, read_base
+from images.content import ImageContent, image_content
+from images.digests import DigestCache
 from images.digests import ImageRef as RegistryRef
 from images.layer import CodeTree, build_layer, read_tree
 from images.selection import DEFAULT_EXCLUDE, select_files
@@ -59,6 +61,18 @@ class WorkingTreeCode:
             requests=pushed.requests,
             bytes_sent=pushed.bytes_sent,
         )
+
+    def image(self) -> ImageContent:
+        with image_errors_translated(if_missing="Run `capctl image base`"):
+            base = read_base(self._registry.client, self._base, DigestCache(cache_folder() / "blobs"))
+            made = append_code(base, build_layer(self._tree), self._code_settings)
+            return image_content(
+                self._registry.client,
+                made.manifest,
+                made.config,
+                media_type=made.family.manifest,
+                held={made.layer.digest: made.layer.blob},
+            )
 
     @cached_property
     def _tree(self) -> CodeTree:
