@@ -46,4 +46,5 @@ def tell_run(invocation: Invocation, run: Sequence[str], *, first: str = "") -> 
     import shlex
 
     without = " (leave `--gpus all` out where there is no GPU)" if "--gpus" in run else ""
-    invocation.terminal.note(f"Run it by hand{f', after {first}' if first else ''}{without}:\n{shlex.join(run)}")
+    invocation.terminal.note(f"Run it by hand{f', after {first}' if first else ''}{without}:")
+    invocation.terminal.note(shlex.join(run))
