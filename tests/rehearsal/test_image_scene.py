@@ -1,0 +1,28 @@
+"""The scene of code images: every row real, up to a container that the printed line starts, and without an engine what needs none."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from lifecycle.rehearsal.emulator.containers import jobs_supported
+from lifecycle.rehearsal.perform import perform
+from tests.fakes.ui import FakeUi
+
+pytestmark = [pytest.mark.rehearsal, pytest.mark.timeout(400)]
+WITH_ENGINE = {"image base", "image verify", "image build --to oci:…"}
+
+
+@pytest.mark.parametrize("without", [frozenset(), frozenset({"engine"})], ids=["real", "without engine"])
+def test_scene_of_images_passes(tmp_path: Path, without: frozenset[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    if why := jobs_supported():
+        pytest.skip(why)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    outcome = perform(FakeUi(), scene="image", without=without | {"machines"}, report_folder=tmp_path / "report")
+    assert outcome.failure is None, outcome.failure
+    steps = json.loads((tmp_path / "report" / "report.json").read_text())["steps"]
+    simulated = {step["name"] for step in steps if step["kind"] == "simulated"}
+    assert simulated == (WITH_ENGINE if without else set())
+    assert ("docker run …" in {step["name"] for step in steps}) is not bool(without)
