@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -75,15 +75,19 @@ class DockerEngine:
             except ImageNotFound:
                 return None
 
-    def layers_by_image(self) -> Iterator[tuple[str, ...]]:
-        """The diff ids of every image, newest first, none of which has to be loaded again.
+    def layers_by_image(self, labels: Sequence[str]) -> Iterator[tuple[str, ...]]:
+        """The diff ids of every image with all of these labels (`name=value`), newest first, none of which has to be loaded again.
 
         Nothing where images are kept in containerd: it has their blobs, whose digests an image does not tell.
         """
         with _translated("listing its images"):
             if [_STORE, _CONTAINERD] in (self._api.info().get("DriverStatus") or []):
                 return
-            listed = sorted(self._api.images(all=True), key=lambda image: image["Created"], reverse=True)
+            listed = sorted(
+                self._api.images(all=True, filters={"label": list(labels)}),
+                key=lambda image: image["Created"],
+                reverse=True,
+            )
             for image in listed:
                 with suppress(ImageNotFound):  # somebody has removed it since
                     yield tuple(self._api.inspect_image(image["Id"])["RootFS"].get("Layers") or ())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Collection, Iterator
 from functools import cached_property
 
@@ -12,6 +13,9 @@ from lifecycle.adapters.image_errors import image_errors_translated
 from lifecycle.errors import CapctlError
 from lifecycle.ports.engine import LoadedImage
 from lifecycle.ports.ui import Ui
+
+# What every base image has, and every image on it: an engine may have hundreds of others, and tells the layers of one at a time.
+_OF_THE_BASE = "dev.capctl."
 
 
 class LocalEngine:
@@ -42,9 +46,11 @@ class LocalEngine:
         return size_bytes
 
     def _known_layers(self, image: ImageContent) -> int:
-        """How many of the lowest layers the engine has."""
+        """How many of the lowest layers the engine has in images of the same base."""
+        told = (json.loads(image.config).get("config") or {}).get("Labels") or {}
+        labels = [f"{name}={value}" for name, value in told.items() if name.startswith(_OF_THE_BASE)]
         most = 0
-        for diff_ids in self._engine.layers_by_image():
+        for diff_ids in self._engine.layers_by_image(labels) if labels else ():
             same = 0
             for ours, theirs in zip(image.diff_ids, diff_ids, strict=False):
                 if ours != theirs:
