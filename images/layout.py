@@ -30,6 +30,7 @@ INDEX_FILE = "index.json"
 INDEX_TYPE = "application/vnd.oci.image.index.v1+json"
 REF_NAME = "org.opencontainers.image.ref.name"
 PARTIAL = ".partial"
+_OF_NO_LAYOUT = {LAYOUT_FILE, PARTIAL}
 
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 # For the index and the file system's own.
@@ -80,14 +81,13 @@ def write_layout(folder: Path, image: ImageContent, name: str, *, advance: Advan
     with _room_watched(folder):
         folder.mkdir(parents=True, exist_ok=True)
         with _alone(folder):
+            index = _read_index(folder)
             (folder / PARTIAL).mkdir(exist_ok=True)
-            _write(folder, LAYOUT_FILE, LAYOUT_DOCUMENT)
             missing = _missing(folder, image, advance)
             _require_room(folder, missing)
             _fetch_all(folder, image, missing, advance)
-            index = _read_index(folder)
             others = [entry for entry in index["manifests"] if _name_of(entry) != name]
-            _write(folder, INDEX_FILE, {**index, "manifests": [*others, descriptor_of(image, **{REF_NAME: name})]})
+            _write_index(folder, {**index, "manifests": [*others, descriptor_of(image, **{REF_NAME: name})]})
             shutil.rmtree(folder / PARTIAL)
 
 
@@ -98,15 +98,21 @@ def _require_layout(folder: Path) -> None:
     if not folder.is_dir():
         what = "a link that leads nowhere" if folder.is_symlink() and not folder.exists() else "not a folder"
         raise _foreign(folder, what)
-    if (folder / LAYOUT_FILE).is_file():
-        try:
-            version = str(json.loads((folder / LAYOUT_FILE).read_bytes())["imageLayoutVersion"])
-        except (ValueError, TypeError, KeyError) as error:
-            raise _foreign(folder, f"a folder whose `{LAYOUT_FILE}` cannot be read") from error
-        if not version.startswith("1."):
-            raise _foreign(folder, f"an image layout of version `{version}`")
-    elif others := sorted(path.name for path in folder.iterdir() if path.name != PARTIAL):
-        raise _foreign(folder, f"a folder that holds `{others[0]}` and is no image layout")
+    try:
+        layout = (folder / LAYOUT_FILE).read_bytes()
+    except FileNotFoundError:
+        layout = b""
+    # An empty one is left by a run that was killed in its first moment.
+    if not layout:
+        if others := sorted(path.name for path in folder.iterdir() if path.name not in _OF_NO_LAYOUT):
+            raise _foreign(folder, f"a folder that holds `{others[0]}` and is no image layout")
+        return
+    try:
+        version = str(json.loads(layout)["imageLayoutVersion"])
+    except (ValueError, TypeError, KeyError) as error:
+        raise _foreign(folder, f"a folder whose `{LAYOUT_FILE}` cannot be read") from error
+    if not version.startswith("1."):
+        raise _foreign(folder, f"an image layout of version `{version}`")
 
 
 def _foreign(folder: Path, what: str) -> LayoutForeign:
@@ -156,11 +162,15 @@ def _is_whole(path: Path, blob: Blob) -> bool:
 
 
 def _require_room(folder: Path, missing: list[Blob]) -> None:
-    begun = sum(path.stat().st_size for path in (folder / PARTIAL).iterdir())
+    begun = sum(path.stat().st_size for blob in missing if (path := _partial(folder, blob)).exists())
     needed = sum(blob.size_bytes for blob in missing) - begun + _MARGIN_BYTES
     free = shutil.disk_usage(folder).free
     if missing and needed > free:
         raise _full(folder, f"needs {needed} bytes more and {free} are free")
+
+
+def _partial(folder: Path, blob: Blob) -> Path:
+    return folder / PARTIAL / blob.digest.removeprefix("sha256:")
 
 
 def _fetch_all(folder: Path, image: ImageContent, missing: list[Blob], advance: Advance) -> None:
@@ -187,7 +197,7 @@ def _fetch_all(folder: Path, image: ImageContent, missing: list[Blob], advance: 
 
 
 def _fetch(folder: Path, image: ImageContent, blob: Blob, advance: Advance, stopped: Event) -> None:
-    begun = folder / PARTIAL / blob.digest.removeprefix("sha256:")
+    begun = _partial(folder, blob)
     with begun.open("a+b") as out:
         out.seek(0)
         hasher = hashlib.file_digest(out, "sha256")
@@ -215,24 +225,24 @@ def _fetch(folder: Path, image: ImageContent, blob: Blob, advance: Advance, stop
     _fetch(folder, image, blob, advance, stopped)
 
 
-def _write(folder: Path, name: str, document: dict[str, Any]) -> None:
-    (folder / PARTIAL / name).write_bytes(canonical_json(document))
-    (folder / PARTIAL / name).replace(folder / name)
+def _write_index(folder: Path, index: dict[str, Any]) -> None:
+    (folder / PARTIAL / INDEX_FILE).write_bytes(canonical_json(index))
+    (folder / PARTIAL / INDEX_FILE).replace(folder / INDEX_FILE)
 
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Two that write at once would each take the other's image out of the index."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
+    """Two that write at once would each take the other's image out of the index. What says that this is a layout is the lock, too."""
+    with (folder / LAYOUT_FILE).open("a+b") as layout:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(layout, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             message = f"Another run writes into `{folder}`"
             raise LayoutBusy(message, hint="Wait until it has ended, then run the command again") from error
+        if not layout.seek(0, os.SEEK_END):
+            layout.write(canonical_json(LAYOUT_DOCUMENT))
+            layout.flush()
         yield
-    finally:
-        os.close(handle)
 
 
 @contextmanager

@@ -41,12 +41,12 @@ class HandRunFolder:
 
 def _sources(root: Path, folder: str, models: ModelSet) -> list[str]:
     """The folder; or its files of the set, if it holds links or anything else, which a container would see too and refuse."""
-    files = [file.path for file in models.files if file.path.startswith(f"{folder}/")]
+    files = dict.fromkeys(file.path for file in models.files if file.path.startswith(f"{folder}/"))
     for base, folders, names in os.walk(root / folder):
         for place in (Path(base, name) for name in (*folders, *names)):
             is_own = place.is_dir() or place.relative_to(root).as_posix() in files
             if place.is_symlink() or not is_own:
-                return files
+                return list(files)
     return [folder]
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from images.code_image import CodeSettings, append_code, code_tag, push_code, read_base
-from images.content import ImageContent, image_content
 from images.digests import DigestCache
 from images.digests import ImageRef as RegistryRef
 from images.layer import CodeTree, build_layer, read_tree
@@ -18,6 +18,9 @@ from lifecycle.config.target import Target
 from lifecycle.domain.digest import Digest
 from lifecycle.domain.image import TaggedImage
 from lifecycle.ports.code import CodeLayer, PushedImage
+
+if TYPE_CHECKING:
+    from images.content import ImageContent
 
 
 class WorkingTreeCode:
@@ -63,6 +66,8 @@ class WorkingTreeCode:
         )
 
     def image(self) -> ImageContent:
+        from images.content import image_content
+
         with image_errors_translated(if_missing="Run `capctl image base`"):
             base = read_base(self._registry.client, self._base, DigestCache(cache_folder() / "blobs"))
             made = append_code(base, build_layer(self._tree), self._code_settings)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from lifecycle.adapters.docker_engine import DockerEngine
 from lifecycle.rehearsal.emulator.containers import jobs_supported
 from lifecycle.rehearsal.perform import perform
 from tests.fakes.ui import FakeUi
@@ -25,4 +26,8 @@ def test_scene_of_images_passes(tmp_path: Path, without: frozenset[str], monkeyp
     steps = json.loads((tmp_path / "report" / "report.json").read_text())["steps"]
     simulated = {step["name"] for step in steps if step["kind"] == "simulated"}
     assert simulated == (WITH_ENGINE if without else set())
+    loaded = [step["result"] for step in steps if step["name"] == "image load"]
+    assert len(loaded) == (0 if without else 1)
+    for name in loaded:
+        assert DockerEngine(FakeUi()).image_id(name) is None
     assert ("docker run …" in {step["name"] for step in steps}) is not bool(without)

@@ -270,6 +270,12 @@ def link_to_nowhere(folder: Path) -> None:
     folder.symlink_to("nowhere")
 
 
+def folder_below_a_killed_run(folder: Path) -> None:
+    folder.mkdir()
+    (folder / "oci-layout").touch()
+    (folder / "mine.txt").write_text("mine")
+
+
 def unreadable_index(folder: Path) -> None:
     folder.mkdir()
     (folder / "oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}')
@@ -287,7 +293,16 @@ def later_layout(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "place", [foreign_file, foreign_folder, link_to_nowhere, unreadable_index, unreadable_layout, later_layout]
+    "place",
+    [
+        foreign_file,
+        foreign_folder,
+        link_to_nowhere,
+        folder_below_a_killed_run,
+        unreadable_index,
+        unreadable_layout,
+        later_layout,
+    ],
 )
 def test_place_of_something_else_is_refused_untouched(registry: Any, tmp_path: Path, place: Any) -> None:
     image, folder = made(registry, tmp_path).image, tmp_path / "layout"
@@ -297,8 +312,23 @@ def test_place_of_something_else_is_refused_untouched(registry: Any, tmp_path: P
         with pytest.raises(LayoutForeign) as failed:
             call(folder, image, "code-1")
         assert str(folder) in failed.value.message
-    after = sorted(path.name for path in folder.iterdir() if path.name != PARTIAL) if folder.is_dir() else []
-    assert [name for name in after if name not in ("blobs",)] == before
+    assert (sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []) == before
+
+
+def test_run_that_was_killed_in_its_first_moment_is_gone_on_with(registry: Any, tmp_path: Path) -> None:
+    image, folder = made(registry, tmp_path).image, tmp_path / "layout"
+    folder.mkdir()
+    (folder / "oci-layout").touch()
+    (folder / PARTIAL).mkdir()
+    write_layout(folder, image, "code-1")
+    assert layout_holds(folder, image, "code-1")
+
+
+def test_folder_that_cannot_be_is_named(registry: Any, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(NotADirectoryError) as failed:
+        write_layout(tmp_path / "file" / "layout", made(registry, tmp_path).image, "code-1")
+    assert str(failed.value.filename).startswith(str(tmp_path / "file"))
 
 
 def test_link_to_a_folder_and_files_of_others_in_a_layout_are_left_alone(registry: Any, tmp_path: Path) -> None:
