@@ -50,10 +50,6 @@ class RegistryUnreachable(ImageError):
         self.is_cut = is_cut
 
 
-class DownloadBroken(RegistryUnreachable):
-    """A stream that had begun ended too early."""
-
-
 class RegistryDenied(ImageError):
     """401 or 403: no credentials, expired credentials, or a missing permission."""
 
@@ -120,6 +116,24 @@ class ManifestUnsupported(ImageError):
     """A manifest or layer of a kind that cannot carry a code layer or be checked: an index, a zstd layer."""
 
     code = "manifest-unsupported"
+
+
+class LayoutForeign(ImageError):
+    """The place of an image layout holds something else, or a layout that cannot be read."""
+
+    code = "layout-foreign"
+
+
+class LayoutBusy(ImageError):
+    """Another run writes into the layout."""
+
+    code = "layout-busy"
+
+
+class DiskFull(ImageError):
+    """The disk has no room for what shall be written."""
+
+    code = "disk-full"
 
 
 class ToolMissing(ImageError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from http.client import HTTPException
@@ -15,10 +15,11 @@ from images.connections import Answer
 from images.digests import digest_of, is_digest
 from images.errors import (
     BlobExists,
+    BlobMissing,
     DigestMismatch,
-    DownloadBroken,
     ImageMissing,
     RegistryRefused,
+    RegistryUnreachable,
     RepositoryMissing,
     TagImmutable,
 )
@@ -28,8 +29,10 @@ from images.transport import AttemptFailed, Attempts, Credentials, Forget, Trans
 T = TypeVar("T")
 
 _FOUND_OR_NOT = frozenset({200, 404})
+_FOUND_IN_PART = frozenset({200, 206, 404})
 _CREATED = frozenset({201})
 _ACCEPTED = frozenset({202})
+_PIECE_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,32 +128,48 @@ class RegistryClient:
         return answer.content
 
     @contextmanager
-    def open_blob(self, digest: str) -> Iterator[BinaryIO]:
-        """Stream a blob; its digest is verified when the `with` block ends.
-
-        Raises: ImageMissing; DownloadBroken, if the stream breaks; DigestMismatch.
-        """
-        answer = self._ask("GET", f"blobs/{digest}", expected=_FOUND_OR_NOT, stream=True)
-        with closing(answer):
-            if answer.status == 404:
-                raise self._blob_missing(digest)
-            reader = _VerifiedReader(answer)
+    def open_blob(self, digest: str, size_bytes: int) -> Iterator[BinaryIO]:
+        """Stream a blob, as `blob_pieces` gives it; its digest is verified when the `with` block ends. Raises: DigestMismatch too."""
+        with closing(self.blob_pieces(digest, size_bytes=size_bytes)) as pieces:
+            reader = _VerifiedReader(pieces)
             yield cast("BinaryIO", reader)
             received = reader.finish()
         if received != digest:
             raise _mismatch(digest, received)
 
-    def read_blob(self, digest: str, read: Callable[[BinaryIO], T]) -> T:
-        """What `read` makes of the blob as a stream, which it gets from the start again where one breaks. Raises like `open_blob`."""
+    def blob_pieces(self, digest: str, *, size_bytes: int, start: int = 0) -> Generator[bytes]:
+        """The bytes of a blob from `start` on, in pieces; a download that breaks off goes on where it was.
 
-        def attempt() -> T:
-            try:
-                with self.open_blob(digest) as stream:
-                    return read(stream)
-            except DownloadBroken as broken:
-                raise AttemptFailed(broken) from broken
-
-        return self._attempts.run(attempt)
+        Nothing is compared with the digest. Raises: BlobMissing; RegistryUnreachable, if it breaks off at every attempt.
+        """
+        failed = 0
+        while start < size_bytes:
+            headers = {"Range": f"bytes={start}-"} if start else {}
+            answer = self._ask("GET", f"blobs/{digest}", expected=_FOUND_IN_PART, headers=headers, stream=True)
+            with closing(answer):
+                if answer.status == 404:
+                    message = f"Repository `{self.repository}` has no blob `{digest}`"
+                    raise BlobMissing(message, hint="Build and push the image that needs it again", digests=(digest,))
+                # Who does not know ranges answers 200 and begins again.
+                position = start if answer.status == 206 else 0
+                broken: Exception | None = None
+                while start < size_bytes and (piece := _piece_of(answer)):
+                    if isinstance(piece, Exception):
+                        broken = piece
+                        break
+                    fresh = piece[max(0, start - position) : size_bytes - position]
+                    position += len(piece)
+                    start += len(fresh)
+                    if fresh:
+                        yield fresh
+            if broken:
+                failed += 1
+                if failed == self._attempts.count:
+                    raise _broken_off(broken) from broken
+                self._attempts.pause(failed)
+            elif start < size_bytes:
+                message = f"The registry holds {start} of the {size_bytes} bytes of `{digest}`"
+                raise DigestMismatch(message, hint="Push the image that needs it again")
 
     def upload_blob(self, content: bytes) -> str:
         """Upload in one piece: POST for a session, PUT with the whole body. Returns: the digest."""
@@ -228,25 +247,39 @@ class RegistryClient:
 
 
 class _VerifiedReader:
-    """A readable stream over an answer's body that hashes what passes through."""
+    """A readable stream over pieces that hashes what passes through."""
 
-    def __init__(self, answer: Answer) -> None:
-        self._answer = answer
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = pieces
         self._hash = hashlib.sha256()
+        self._left = b""
 
     def read(self, size: int = -1) -> bytes:
-        try:
-            piece = self._answer.read(size)
-        except (HTTPException, OSError) as err:
-            message = f"The registry broke off a download: {type(err).__name__}"
-            raise DownloadBroken(message, hint="Check the network, then run the command again") from err
-        self._hash.update(piece)
-        return piece
+        """At most `size` bytes, all that are left if it is negative; none at the end only."""
+        if size < 0:
+            return b"".join(iter(lambda: self.read(_PIECE_BYTES), b""))
+        if not self._left:
+            self._left = next(self._pieces, b"")
+            self._hash.update(self._left)
+        given, self._left = self._left[:size], self._left[size:]
+        return given
 
     def finish(self) -> str:
-        while self.read(1 << 20):
+        while self.read(_PIECE_BYTES):
             pass
         return "sha256:" + self._hash.hexdigest()
+
+
+def _piece_of(answer: Answer) -> bytes | Exception:
+    try:
+        return answer.read(_PIECE_BYTES)
+    except (HTTPException, OSError) as err:
+        return err
+
+
+def _broken_off(err: Exception) -> RegistryUnreachable:
+    message = f"The registry broke off a download: {type(err).__name__}"
+    return RegistryUnreachable(message, hint="Check the network, then run the command again")
 
 
 def _mismatch(expected: str, received: str) -> DigestMismatch:

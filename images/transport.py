@@ -72,8 +72,11 @@ class Attempts:
                 number += 1
                 if number >= self.count:
                     raise failed.failure from failed
-                bound_s = min(BACKOFF_CAP_S, BACKOFF_BASE_S * 2**number)
-                self.sleep(max(failed.wait_s, self.jitter(bound_s)))
+                self.pause(number, at_least_s=failed.wait_s)
+
+    def pause(self, number: int, *, at_least_s: float = 0.0) -> None:
+        """Wait after failure `number`, counted from 1."""
+        self.sleep(max(at_least_s, self.jitter(min(BACKOFF_CAP_S, BACKOFF_BASE_S * 2**number))))
 
 
 def origin_of(url: str) -> tuple[str, str]:

@@ -18,9 +18,12 @@ if TYPE_CHECKING:
     from lifecycle.ports.channels import Channels
     from lifecycle.ports.clock import Clock
     from lifecycle.ports.code import Code
+    from lifecycle.ports.engine import Engine
+    from lifecycle.ports.hand_runs import HandRuns
     from lifecycle.ports.instances import Instances
     from lifecycle.ports.jobs import Jobs
     from lifecycle.ports.journal import Journal
+    from lifecycle.ports.layouts import Layouts
     from lifecycle.ports.leftovers import Leftovers
     from lifecycle.ports.model_lock import ModelLock
     from lifecycle.ports.model_source import ModelSource
@@ -125,6 +128,18 @@ class App:
         return WorkingTreeCode(self.target, self.registry, self.base_builder.required)
 
     @cached_property
+    def engine(self) -> Engine:
+        from lifecycle.adapters.local_engine import LocalEngine
+
+        return LocalEngine(self.ui)
+
+    @cached_property
+    def hand_runs(self) -> HandRuns:
+        from lifecycle.adapters.hand_runs import HandRunFolder
+
+        return HandRunFolder(self.target)
+
+    @cached_property
     def instances(self) -> Instances:
         from lifecycle.adapters.aws.instances import Ec2Instances
 
@@ -141,6 +156,12 @@ class App:
         from lifecycle.adapters.journal_file import FileJournal
 
         return FileJournal(self.target.folder / ".capctl" / f"journal-{self.target.name}.jsonl")
+
+    @cached_property
+    def layouts(self) -> Layouts:
+        from lifecycle.adapters.image_layouts import LayoutFolders
+
+        return LayoutFolders(self.ui)
 
     @cached_property
     def leftovers(self) -> Leftovers:

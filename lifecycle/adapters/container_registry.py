@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from images.digests import DigestCache
 from images.errors import RegistryUnreachable, RepositoryMissing
 from images.registry import RegistryClient
 from lifecycle.adapters.cache_folder import cache_folder
@@ -17,7 +18,10 @@ from lifecycle.errors import UsageError
 
 if TYPE_CHECKING:
     from lifecycle.adapters.aws.registry_login import RegistryLogin
+    from lifecycle.domain.image_content import ImageContent
     from lifecycle.domain.image_report import ImageIndex
+
+_IF_MISSING = "Compare the digest with what `capctl image push` printed, or with `capctl status`"
 
 
 class ContainerRegistry:
@@ -38,16 +42,24 @@ class ContainerRegistry:
     def index(self, ref: ImageRef) -> ImageIndex:
         from images.inspect import image_index
 
+        self._require_own(ref)
+        with self.errors_translated(if_missing=_IF_MISSING):
+            return image_index(self.client, ref.digest, cache_folder() / "layers")
+
+    def content(self, ref: ImageRef) -> ImageContent:
+        from images.content import stored_content
+
+        self._require_own(ref)
+        with self.errors_translated(if_missing=_IF_MISSING):
+            return stored_content(self.client, ref.digest, DigestCache(cache_folder() / "blobs"))
+
+    def _require_own(self, ref: ImageRef) -> None:
         if ref.repository != self._repository:
             raise UsageError(
                 "repository-foreign",
                 f"Image `{ref}` is of another repository than the target's, `{self._repository}`",
                 hint="Name an image as `capctl image push` prints it, or set `image.repository` in capctl.yaml",
             )
-        with self.errors_translated(
-            if_missing="Compare the digest with what `capctl image push` printed, or with `capctl status`"
-        ):
-            return image_index(self.client, ref.digest, cache_folder() / "layers")
 
     @contextmanager
     def errors_translated(self, *, if_missing: str = "") -> Iterator[None]:

@@ -1,8 +1,8 @@
-"""The container engine, for the base image alone; code images never need it."""
+"""The container engine: it builds the base image, and runs images by hand; a push of code never needs it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -17,22 +17,23 @@ from lifecycle.ports.ui import Ui
 
 # A base image holds hundreds of megabytes; the engine answers nothing while it compresses a layer.
 _TIMEOUT_S = 900
+_STORE, _CONTAINERD = "driver-type", "io.containerd.snapshotter.v1"
 _READ_ITS_LOG = "Read the engine's log (`journalctl -u docker`), and check the disk and the registry's address"
 
 
 class DockerEngine:
-    """Import, build and push. Errors: `CapctlError("engine-missing" | "engine-failed")`."""
+    """Import, build, push and load. Errors: `CapctlError("engine-missing" | "engine-failed")`."""
 
     def __init__(self, ui: Ui) -> None:
         self._ui = ui
         try:
-            self._api = docker.from_env(timeout=_TIMEOUT_S).api
+            self._api: Any = docker.from_env(timeout=_TIMEOUT_S).api
             self._api.ping()
         except (DockerException, APIError) as error:
             raise CapctlError(
                 "engine-missing",
                 f"No container engine answers: {error}",
-                hint="Start it (`systemctl start docker`), or name one with DOCKER_HOST; only `capctl image base` needs it",
+                hint="Start it (`systemctl start docker`), or name one with DOCKER_HOST; only `capctl image base` and `image load` need it",
             ) from error
 
     @property
@@ -72,6 +73,36 @@ class DockerEngine:
         """Forget `name`, unless somebody has already; its layers stay in the engine's cache."""
         with _translated(f"forgetting `{name}`"), suppress(ImageNotFound):
             self._api.remove_image(name, noprune=True)
+
+    def image_id(self, name: str) -> str | None:
+        """The engine's id of the image of that name."""
+        with _translated(f"looking for `{name}`"):
+            try:
+                return str(self._api.inspect_image(name)["Id"])
+            except ImageNotFound:
+                return None
+
+    def layers_by_image(self, labels: Sequence[str]) -> Iterator[tuple[str, ...]]:
+        """The diff ids of every image with all of these labels (`name=value`), newest first, none of which has to be loaded again.
+
+        Nothing where images are kept in containerd: it has their blobs, whose digests an image does not tell.
+        """
+        with _translated("listing its images"):
+            if [_STORE, _CONTAINERD] in (self._api.info().get("DriverStatus") or []):
+                return
+            listed = sorted(
+                self._api.images(all=True, filters={"label": list(labels)}),
+                key=lambda image: image["Created"],
+                reverse=True,
+            )
+            for image in listed:
+                with suppress(ImageNotFound):  # somebody has removed it since
+                    yield tuple(self._api.inspect_image(image["Id"])["RootFS"].get("Layers") or ())
+
+    def load(self, pieces: Iterator[bytes], name: str) -> None:
+        """Load a tar of `docker save` in which an image has that name."""
+        with _translated(f"loading `{name}`"):
+            self._follow(self._api.load_image(pieces), f"loading `{name}`")
 
     def _follow(self, lines: Iterable[Mapping[str, Any]], doing: str) -> None:
         # The engine answers 200 and reports failures in the stream.

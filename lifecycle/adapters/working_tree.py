@@ -6,7 +6,8 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from images.code_image import CodeSettings, code_tag, push_code
+from images.code_image import CodeSettings, append_code, code_tag, push_code, read_base
+from images.digests import DigestCache
 from images.digests import ImageRef as RegistryRef
 from images.layer import CodeTree, build_layer, read_tree
 from images.selection import DEFAULT_EXCLUDE, select_files
@@ -19,6 +20,7 @@ from lifecycle.domain.image import TaggedImage
 from lifecycle.ports.code import CodeLayer, PushedImage
 
 if TYPE_CHECKING:
+    from images.content import ImageContent
     from lifecycle.domain.image_report import ImageIndex
 
 
@@ -68,6 +70,20 @@ class WorkingTreeCode:
             requests=pushed.requests,
             bytes_sent=pushed.bytes_sent,
         )
+
+    def image(self) -> ImageContent:
+        from images.content import image_content
+
+        with image_errors_translated(if_missing="Run `capctl image base`"):
+            base = read_base(self._registry.client, self._base, DigestCache(cache_folder() / "blobs"))
+            made = append_code(base, build_layer(self._tree), self._code_settings)
+            return image_content(
+                self._registry.client,
+                made.manifest,
+                made.config,
+                media_type=made.family.manifest,
+                held={made.layer.digest: made.layer.blob},
+            )
 
     @cached_property
     def _tree(self) -> CodeTree:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lifecycle.cli import documents
+from lifecycle.cli import documents, image_build, image_load
 from lifecycle.cli.context import Invocation, NounGroup, dry_run_option, pass_invocation
 from lifecycle.cli.render import table
 
@@ -34,16 +34,6 @@ def base(invocation: Invocation, dry_run: bool) -> None:
         image = base_image(invocation.app)
         document = documents.image_base(image, changed=bool(plan.steps))
         invocation.emit("capctl.image-base/1", document, str(image.ref))
-
-
-@command.command()
-@pass_invocation
-def build(invocation: Invocation) -> None:
-    """Build the code layer of the working tree without pushing it; prints its tag."""
-    from lifecycle.workflows.build_layer import build_layer
-
-    layer = build_layer(invocation.app)
-    invocation.emit("capctl.code-layer/1", documents.code_layer(layer), layer.tag)
 
 
 @command.command()
@@ -89,3 +79,7 @@ def _text(report: ImageReport) -> str:
     ]
     verdict = "passes every rule" if report.ok else broken(report.violations)
     return "\n".join((str(report.ref), table(("", "size", "is", "at most"), rows), verdict))
+
+
+command.add_command(image_build.command, "build")
+command.add_command(image_load.command, "load")

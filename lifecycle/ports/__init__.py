@@ -13,9 +13,12 @@ if TYPE_CHECKING:
     from lifecycle.ports.channels import Channels
     from lifecycle.ports.clock import Clock
     from lifecycle.ports.code import Code
+    from lifecycle.ports.engine import Engine
+    from lifecycle.ports.hand_runs import HandRuns
     from lifecycle.ports.instances import Instances
     from lifecycle.ports.jobs import Jobs
     from lifecycle.ports.journal import Journal
+    from lifecycle.ports.layouts import Layouts
     from lifecycle.ports.leftovers import Leftovers
     from lifecycle.ports.model_lock import ModelLock
     from lifecycle.ports.model_source import ModelSource
@@ -53,11 +56,17 @@ class Ports(Protocol):
     @property
     def code(self) -> Code: ...
     @property
+    def engine(self) -> Engine: ...
+    @property
+    def hand_runs(self) -> HandRuns: ...
+    @property
     def instances(self) -> Instances: ...
     @property
     def jobs(self) -> Jobs: ...
     @property
     def journal(self) -> Journal: ...
+    @property
+    def layouts(self) -> Layouts: ...
     @property
     def leftovers(self) -> Leftovers: ...
     @property

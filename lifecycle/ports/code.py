@@ -10,6 +10,7 @@ from lifecycle.domain.measures import counted, size_text
 if TYPE_CHECKING:
     from lifecycle.domain.digest import Digest
     from lifecycle.domain.image import ImageRef
+    from lifecycle.domain.image_content import ImageContent
     from lifecycle.domain.image_report import ImageIndex
 
 
@@ -50,6 +51,9 @@ class Code(Protocol):
 
     def index(self) -> ImageIndex:
         """What the layer would hold, as an image of nothing else; asks no registry."""
+
+    def image(self) -> ImageContent:
+        """The image that `push` would push, to the byte; the layers of its base come from the registry when they are read."""
 
     def push(self) -> PushedImage:
         """Push base + code layer; one request when nothing changed."""

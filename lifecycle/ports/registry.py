@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from lifecycle.domain.image import ImageRef
+    from lifecycle.domain.image_content import ImageContent
     from lifecycle.domain.image_report import ImageIndex
 
 
@@ -20,3 +21,6 @@ class Registry(Protocol):
 
         `UsageError("repository-foreign")` for an image of another repository.
         """
+
+    def content(self, ref: ImageRef) -> ImageContent:
+        """The image itself; its layers come when they are read. Raises as `index` does."""

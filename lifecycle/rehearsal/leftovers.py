@@ -36,9 +36,10 @@ def find(rehearsal: str, state: Path | None = None, *, registry: str | None = No
     Processes count when they were started with the rehearsal's mark, or live in a pid namespace that such a process made, or hold a
     mount below `state`, the rehearsal's directory. What a person started by hand on a terminal is his own, mark or not.
     Mounts of the host's own namespace below `state` count, and images of capctl whose names begin with `registry`, the `host:port` of
-    the rehearsal's: the port alone may be another registry's by now.
+    the rehearsal's: the port alone may be another registry's by now. So do those that were loaded to be run by hand, whose repository
+    ends with the rehearsal's id.
     """
-    return [*_containers(rehearsal), *_processes(rehearsal, state), *_mounts(state), *_images(registry)]
+    return [*_containers(rehearsal), *_processes(rehearsal, state), *_mounts(state), *_images(rehearsal, registry)]
 
 
 def remove(
@@ -91,17 +92,16 @@ def _containers(rehearsal: str) -> Iterator[Leftover]:
                 )
 
 
-def _images(registry: str | None) -> Iterator[Leftover]:
+def _images(rehearsal: str, registry: str | None) -> Iterator[Leftover]:
     """Every name by tag or digest. What the engine keeps of a build without a name is its cache, and not found here."""
-    if registry is None:
-        return
     with _engine() as engine:
         for image in engine.api.images() if engine else ():
             if not any(label.startswith(_CAPCTL_LABEL) for label in image.get("Labels") or ()):
                 continue
-            names = [*(image.get("RepoTags") or ()), *(image.get("RepoDigests") or ())]
-            for name in sorted(name for name in names if name.startswith(f"{registry}/")):
-                yield Leftover(kind="image", name=name, detail=brief(str(image["Id"])))
+            for name in sorted((*(image.get("RepoTags") or ()), *(image.get("RepoDigests") or ()))):
+                is_pulled = registry is not None and name.startswith(f"{registry}/")
+                if is_pulled or name.partition(":")[0].endswith(f"-{rehearsal}"):
+                    yield Leftover(kind="image", name=name, detail=brief(str(image["Id"])))
 
 
 @contextmanager

@@ -16,12 +16,16 @@ from lifecycle.rehearsal.memory import PeakMemory
 from lifecycle.rehearsal.project import SMOKE_VIDEO
 from lifecycle.rehearsal.recorder import Recorder
 from lifecycle.rehearsal.report import Report
-from lifecycle.rehearsal.scenes import MAIN, ami, release
+from lifecycle.rehearsal.scenes import MAIN, ami, image, release
 from lifecycle.rehearsal.shell import UNSET, enter_lines
 from lifecycle.rehearsal.stage import Stage, end_stage, open_stage
 from lifecycle.rehearsal.stage_folders import abandoned_stages, kept_stages
 
-PLAYS: dict[str, Callable[[Stage, Capctl, Recorder], None]] = {"release": release.play, "ami": ami.play}
+PLAYS: dict[str, Callable[[Stage, Capctl, Recorder], None]] = {
+    "release": release.play,
+    "ami": ami.play,
+    "image": image.play,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -63,7 +63,7 @@ class Project:
     def configure(self, section: str, name: str, value: object) -> None:
         """Set a key of a section of the target in the configuration."""
         document = yaml.safe_load(self.configuration.read_text())
-        document["targets"][TARGET][section][name] = value
+        document["targets"][TARGET].setdefault(section, {})[name] = value
         self.configuration.write_text(yaml.safe_dump(document, sort_keys=False))
 
     def append(self, path: str, text: str, *, message: str) -> None:

@@ -200,6 +200,19 @@ def test_code_image_is_the_base_and_one_layer(project: Project) -> None:
     assert (top.compressed_bytes, top.unpacked_bytes) == (layer.compressed_bytes, layer.unpacked_bytes)
 
 
+def test_image_before_its_push_is_the_one_that_the_registry_has_after_it(project: Project) -> None:
+    before = project.ports().code.image()
+    assert project.ports().registry.find(project.ports().code.tag()) is None
+    ref = project.ports().code.push().ref
+    after = project.ports().registry.content(ref)
+    assert ref.digest == before.digest == after.digest
+    assert (before.manifest, before.config) == (after.manifest, after.config)
+    for blob in after.blobs:
+        for start in (0, blob.size_bytes // 2, blob.size_bytes):
+            assert b"".join(before.pieces(blob, start)) == b"".join(after.pieces(blob, start))
+            assert len(b"".join(after.pieces(blob, start))) == blob.size_bytes - start
+
+
 def test_image_that_breaks_a_rule_can_be_pushed_and_is_judged_by_what_it_holds(project: Project) -> None:
     project.add_model()
     ports = project.ports()
@@ -211,18 +224,20 @@ def test_image_that_breaks_a_rule_can_be_pushed_and_is_judged_by_what_it_holds(p
 def test_image_that_the_registry_lacks_has_no_index(project: Project) -> None:
     base = project.ports().base_builder.build()
     nowhere = replace(base.ref, digest=digest_of(b"nowhere"))
-    with pytest.raises(CapctlError) as failed:
-        project.ports().registry.index(nowhere)
-    assert failed.value.code == "image-missing"
-    assert "image base" not in failed.value.hint
+    for call in (project.ports().registry.index, project.ports().registry.content):
+        with pytest.raises(CapctlError) as failed:
+            call(nowhere)
+        assert failed.value.code == "image-missing"
+        assert "image base" not in failed.value.hint
 
 
 def test_image_of_another_repository_is_refused_even_if_the_targets_has_its_digest(project: Project) -> None:
     base = project.ports().base_builder.build()
     foreign = replace(base.ref, repository="registry.example/other")
-    with pytest.raises(CapctlError) as failed:
-        project.ports().registry.index(foreign)
-    assert (failed.value.code, failed.value.exit_code) == ("repository-foreign", ExitCode.USAGE)
+    for call in (project.ports().registry.index, project.ports().registry.content):
+        with pytest.raises(CapctlError) as failed:
+            call(foreign)
+        assert (failed.value.code, failed.value.exit_code) == ("repository-foreign", ExitCode.USAGE)
 
 
 def test_without_a_contract_the_runtime_brings_no_modules(project: Project) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from images.checks import Violation
-from lifecycle.cli import ami_documents, ami_removal_documents, documents
+from lifecycle.cli import ami_documents, ami_removal_documents, documents, image_documents
 from lifecycle.config.origins import Setting
 from lifecycle.domain import sweep
 from lifecycle.domain.ami import AmiId, AmiRecord, Grant, SnapshotRecord
@@ -16,7 +16,9 @@ from lifecycle.domain.channel import Channel, ChannelEntry, Note
 from lifecycle.domain.check import Check
 from lifecycle.domain.cost import Cost, monthly_usd
 from lifecycle.domain.digest import digest_of
+from lifecycle.domain.hand_run import HandRun, models_elsewhere, run_words
 from lifecycle.domain.image import TaggedImage
+from lifecycle.domain.image_content import Blob, ImageContent, LocalImage
 from lifecycle.domain.image_report import Budgets, ImageReport
 from lifecycle.domain.job import JobRecord, JobState, Purpose, QueueState
 from lifecycle.domain.models import ModelFile, ModelSet
@@ -233,6 +235,25 @@ class _Step:
 
 
 _TAGGED = TaggedImage(ref=_RELEASE.image, tag="base-0123456789ab")
+_LOCAL = LocalImage(
+    name="vision:code-0123456789abcdef",
+    content=ImageContent(
+        media_type="application/vnd.oci.image.manifest.v1+json",
+        manifest=b"manifest",
+        config=b"config",
+        layers=(Blob(digest=digest_of(b"layer"), size_bytes=150_000_000),),
+        diff_ids=(digest_of(b"unpacked"),),
+        platform={"architecture": "amd64", "os": "linux"},
+        read=lambda _blob, _start: iter(()),
+    ),
+)
+_RUN = run_words(
+    _LOCAL.name,
+    HandRun(user="1000:1000", results="/project/.capctl/by-hand/results", models=models_elsewhere()),
+    video="/videos/portrait.mp4",
+    environment=(),
+    gpus=1,
+)
 _LAYER = CodeLayer(
     treehash=digest_of(b"tree"), tag="code-0123456789abcdef", files=3, unpacked_bytes=900, compressed_bytes=300
 )
@@ -308,6 +329,8 @@ SAMPLES: dict[str, dict[str, Any]] = {
     "error": documents.error(_ERROR),
     "image": documents.image(_PUSHED),
     "image-base": documents.image_base(_TAGGED, changed=True),
+    "image-layout": image_documents.image_layout(Path("layout"), _LOCAL, run=_RUN, changed=True),
+    "image-load": image_documents.image_load(_LOCAL, digest_of(b"config"), run=_RUN, changed=True),
     "image-report": documents.image_report(_IMAGE_REPORT),
     "job": documents.job(JOB),
     "job-list": documents.job_list([JOB]),

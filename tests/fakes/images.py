@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from images.index import FileEntry, LayerIndex
 from lifecycle.domain.digest import Digest, canonical_json, digest_of, short
 from lifecycle.domain.image import ImageRef, TaggedImage
+from lifecycle.domain.image_content import Blob, ImageContent
 from lifecycle.domain.image_report import ImageIndex
 from lifecycle.errors import CapctlError, UsageError
 from lifecycle.ports.code import CodeLayer, PushedImage
@@ -29,6 +30,10 @@ class FakeImageRegistry:
         if ref not in self._images:
             raise CapctlError("image-missing", f"The registry does not have `{ref}`", hint="Run `capctl image push`")
         return self._images[ref]
+
+    def content(self, ref: ImageRef) -> ImageContent:
+        layers = self.index(ref).layers
+        return content_of(next(tag for tag, known in self.tags.items() if known == ref), layers)
 
     def store(self, tag: str, layers: Iterable[LayerIndex], *, ref: ImageRef | None = None) -> ImageRef:
         """Put an image under a tag."""
@@ -98,17 +103,35 @@ class FakeCode:
     def index(self) -> ImageIndex:
         return ImageIndex(digest="", media_type="", config={}, layers=(self._layer(),))
 
+    def image(self) -> ImageContent:
+        return content_of(self.tag(), self._layers())
+
     def push(self) -> PushedImage:
         layer = self.layer()
         if known := self._registry.find(layer.tag):
             return PushedImage(ref=known, tag=layer.tag, unchanged=True, requests=1, bytes_sent=0)
-        below = self._registry.index(self._base.required().ref).layers
-        ref = self._registry.store(layer.tag, (*below, self._layer()))
+        ref = self._registry.store(layer.tag, self._layers())
         sent = layer.compressed_bytes + _MANIFEST_BYTES
         return PushedImage(ref=ref, tag=layer.tag, unchanged=False, requests=6, bytes_sent=sent)
 
+    def _layers(self) -> tuple[LayerIndex, ...]:
+        return (*self._registry.index(self._base.required().ref).layers, self._layer())
+
     def _layer(self) -> LayerIndex:
         return _layer({f"app/{path}": len(text.encode()) for path, text in self.files.items()})
+
+
+def content_of(tag: str, layers: tuple[LayerIndex, ...]) -> ImageContent:
+    """The image of that tag, with bytes of no meaning in its layers; the tag is its manifest."""
+    return ImageContent(
+        media_type="",
+        manifest=tag.encode(),
+        config=f"config of {tag}".encode(),
+        layers=tuple(Blob(digest=layer.digest, size_bytes=layer.compressed_bytes) for layer in layers),
+        diff_ids=tuple(layer.digest for layer in layers),
+        platform={"architecture": "amd64", "os": "linux"},
+        read=lambda blob, start: iter((bytes(blob.size_bytes - start),)),
+    )
 
 
 def _layer(files: dict[str, int]) -> LayerIndex:

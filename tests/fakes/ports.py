@@ -14,6 +14,7 @@ from tests.fakes.instances import FakeInstances
 from tests.fakes.jobs import FakeJobs
 from tests.fakes.journal import FakeJournal
 from tests.fakes.leftovers import FakeLeftovers
+from tests.fakes.local_images import FakeEngine, FakeHandRuns, FakeLayouts
 from tests.fakes.model_lock import FakeModelLock
 from tests.fakes.objects import FakeObjects
 from tests.fakes.pointers import FakePointers
@@ -47,7 +48,10 @@ class FakePorts:
         self.channels = FakeChannels()
         self.channels_elsewhere: dict[str, FakeChannels] = {}
         self.clock = FakeClock()
+        self.engine = FakeEngine()
+        self.hand_runs = FakeHandRuns()
         self.journal = FakeJournal()
+        self.layouts = FakeLayouts()
         self.leftovers = FakeLeftovers(self.amis)
         self.model_lock = model_lock or FakeModelLock()
         self.objects = objects or FakeObjects(OUTPUTS.bucket)

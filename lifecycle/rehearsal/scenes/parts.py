@@ -9,6 +9,7 @@ from lifecycle.rehearsal.commands import Capctl
 from lifecycle.rehearsal.project import BUCKET
 from lifecycle.rehearsal.recorder import Recorder
 from lifecycle.rehearsal.stage import Stage
+from lifecycle.rehearsal.standins.base_image import push_standin_base
 
 _ALIVE = ["pending", "running", "stopping", "stopped", "shutting-down"]
 
@@ -40,6 +41,16 @@ def bake_and_verify(stage: Stage, capctl: Capctl, record: Recorder, *options: st
         verified = capctl("ami", "verify", baked["id"], *options).document
         step.result = f"{counted(len(verified['checks']), 'check')} passed"
     return baked
+
+
+def make_base(stage: Stage, capctl: Capctl, record: Recorder, *, meanwhile: str = "") -> None:
+    """Build and push the base image; `meanwhile` says what the time was used for beside it."""
+    with record.step("image base", stage.standins.engine, stage.standins.registry) as step:
+        if stage.standins.engine:
+            base = push_standin_base(stage.project.configuration, stage.environment)
+            step.result = f"{base.tag}, the names of this interpreter's packages without their files"
+        else:
+            step.result = f"{capctl('image', 'base').document['tag']}{meanwhile}"
 
 
 def instances(stage: Stage, *, alive: bool = False) -> int:

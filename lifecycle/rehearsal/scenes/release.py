@@ -9,9 +9,8 @@ from lifecycle.rehearsal.commands import Capctl
 from lifecycle.rehearsal.project import BUCKET, SMOKE_VIDEO
 from lifecycle.rehearsal.recorder import Recorder
 from lifecycle.rehearsal.samples import make_video
-from lifecycle.rehearsal.scenes.parts import bake_and_verify, bootstrap, expect, instances, lock_and_push
+from lifecycle.rehearsal.scenes.parts import bake_and_verify, bootstrap, expect, instances, lock_and_push, make_base
 from lifecycle.rehearsal.stage import Stage
-from lifecycle.rehearsal.standins.base_image import push_standin_base
 
 BROKEN = 'raise SystemExit("this release is broken on purpose")\n'
 
@@ -20,7 +19,9 @@ def play(stage: Stage, capctl: Capctl, record: Recorder) -> None:
     """Every step is a command that a user types; what it printed is checked here."""
     bootstrap(capctl, record)
     # The engine compresses the base with one core; the models and the AMI need none of it.
-    with beside(lambda apart: _base_image(stage, capctl, apart), capctl, record):
+    with beside(
+        lambda apart: make_base(stage, capctl, apart, meanwhile=", while models and AMI were made"), capctl, record
+    ):
         _models(stage, capctl, record)
     _images(stage, capctl, record)
     first = _first_release(stage, capctl, record)
@@ -46,15 +47,6 @@ def _models(stage: Stage, capctl: Capctl, record: Recorder) -> None:
             again["id"] == baked["id"] and not again["changed"] and not started, "an unchanged bake must start nothing"
         )
         step.result = f"skipped, {counted(started, 'instance')} started"
-
-
-def _base_image(stage: Stage, capctl: Capctl, record: Recorder) -> None:
-    with record.step("image base", stage.standins.engine, stage.standins.registry) as step:
-        if stage.standins.engine:
-            base = push_standin_base(stage.project.configuration, stage.environment)
-            step.result = f"{base.tag}, the names of this interpreter's packages without their files"
-        else:
-            step.result = f"{capctl('image', 'base').document['tag']}, while models and AMI were made"
 
 
 def _images(stage: Stage, capctl: Capctl, record: Recorder) -> None:

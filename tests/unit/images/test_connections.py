@@ -55,13 +55,13 @@ def test_requests_in_turn_share_one_connection(registry: FakeRegistry) -> None:
 
 def test_a_streamed_blob_gives_its_connection_back_when_it_was_read_to_the_end(registry: FakeRegistry) -> None:
     client = client_of(registry.url)
-    digest = client.upload_blob(bytes(300_000))
-    with client.open_blob(digest) as stream:
+    digest = client.upload_blob(bytes(3_000_000))
+    with client.open_blob(digest, 3_000_000) as stream:
         stream.read(10)
     client.head_blob(digest)
     assert registry.connections == 1
-    with pytest.raises(KeyError), client.open_blob(digest) as stream:
-        raise KeyError
+    with pytest.raises(KeyError), client.open_blob(digest, 3_000_000) as stream:
+        raise KeyError(stream.read(10))
     client.head_blob(digest)
     assert registry.connections == 2
 
@@ -94,14 +94,14 @@ def test_a_connection_that_the_other_side_closed_meanwhile_is_opened_again() -> 
         connection.close()
 
 
-def test_a_body_that_is_cut_off_is_another_attempt_and_in_a_stream_an_error(registry: FakeRegistry) -> None:
+def test_a_body_that_is_cut_off_is_another_attempt_in_a_stream_too(registry: FakeRegistry) -> None:
     digest = client_of(registry.url).upload_blob(b"content")
     registry.faults.append(Fault("GET", "blobs", missing_bytes=5, times=2))
     patient = RegistryClient(registry.url, REPO, attempts=Attempts(count=3, sleep=lambda _s: None))
     assert patient.get_blob(digest) == b"content"
-    registry.faults.append(Fault("GET", "blobs", missing_bytes=5))
-    with pytest.raises(RegistryUnreachable, match="broke off"), patient.open_blob(digest) as stream:
-        stream.read(3)
+    registry.faults.append(Fault("GET", "blobs", missing_bytes=5, times=3))
+    with pytest.raises(RegistryUnreachable, match="broke off"), patient.open_blob(digest, 12) as stream:
+        stream.read()
 
 
 def test_an_address_that_is_none_is_an_error() -> None:
@@ -121,7 +121,7 @@ def test_a_blob_may_lie_elsewhere_where_no_credentials_go(registry: FakeRegistry
         registry.faults.append(Fault("GET", "blobs", status=307, headers={"Location": location}, times=2))
         client = client_of(registry.url, credentials=lambda: "Basic c2VjcmV0")
         assert client.get_blob(digest) == b"content"
-        with client.open_blob(digest) as stream:
+        with client.open_blob(digest, 7) as stream:
             assert stream.read() == b"content"
         assert client.requests_sent == 4
         assert registry.authorizations == ["Basic c2VjcmV0"] * 2
@@ -298,5 +298,5 @@ def test_a_streamed_blob_with_other_bytes_is_found_out(registry: FakeRegistry) -
     client = client_of(registry.url)
     digest = client.upload_blob(b"content")
     registry.faults.append(Fault("GET", "blobs", body=b"another"))
-    with pytest.raises(DigestMismatch), client.open_blob(digest):
+    with pytest.raises(DigestMismatch), client.open_blob(digest, 7):
         pass

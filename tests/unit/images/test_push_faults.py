@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from email.message import Message
 from email.utils import formatdate
 from pathlib import Path
-from typing import BinaryIO
 
 import pytest
 
@@ -15,7 +14,6 @@ from images.code_image import push_code
 from images.digests import digest_of
 from images.errors import (
     BlobMissing,
-    DownloadBroken,
     RegistryDenied,
     RegistryRefused,
     RegistryUnreachable,
@@ -172,21 +170,14 @@ def test_download_that_is_reset_in_the_middle_is_repeated(registry: FakeRegistry
     assert client_of(registry).get_blob(digest) == b"content"
 
 
-def test_stream_that_is_reset_is_read_from_its_start_again(registry: FakeRegistry) -> None:
+def test_stream_that_is_reset_goes_on_where_it_was(registry: FakeRegistry) -> None:
     digest = client_of(registry).upload_blob(b"content")
-    begun: list[bytes] = []
-
-    def read(stream: BinaryIO) -> bytes:
-        begun.append(stream.read(3))
-        return begun[-1] + stream.read()
-
-    registry.faults.append(Fault("GET", "blobs", missing_bytes=5, times=4))
-    assert client_of(registry).read_blob(digest, read) == b"content"
-    assert begun == [b"con"] * 5
-    registry.faults.append(Fault("GET", "blobs", missing_bytes=5, times=5))
-    with pytest.raises(DownloadBroken):
-        client_of(registry).read_blob(digest, read)
-    assert len(begun) == 10
+    registry.faults.append(Fault("GET", "blobs", reset_after=2, times=4))
+    with client_of(registry).open_blob(digest, 7) as stream:
+        assert stream.read(3) + stream.read() == b"content"
+    registry.faults.append(Fault("GET", "blobs", reset_after=2, times=5))
+    with pytest.raises(RegistryUnreachable, match="broke off"), client_of(registry).open_blob(digest, 7) as stream:
+        stream.read()
 
 
 def test_connection_that_is_cut_at_every_attempt_is_told_as_cut(registry: FakeRegistry) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from images.digests import digest_of
 from images.errors import (
+    BlobMissing,
     DigestMismatch,
     ImageMissing,
     RegistryDenied,
@@ -190,20 +191,20 @@ def test_what_is_no_manifest_is_refused(registry: Any, client: RegistryClient, f
 def test_blobs_are_verified_in_memory_and_in_streams(registry: Any, client: RegistryClient, fault: Any) -> None:
     digest = client.upload_blob(b"content")
     assert client.get_blob(digest) == b"content"
-    with client.open_blob(digest) as stream:
+    with client.open_blob(digest, 7) as stream:
         assert stream.read(3) == b"con"
     registry.faults += [fault("GET", "blobs", body=b"other"), fault("GET", "blobs", body=b"other")]
     with pytest.raises(DigestMismatch):
         client.get_blob(digest)
-    with pytest.raises(DigestMismatch), client.open_blob(digest) as stream:
+    with pytest.raises(DigestMismatch), client.open_blob(digest, 7) as stream:
         stream.read()
 
 
 def test_missing_blob_is_an_error(client: RegistryClient) -> None:
     with pytest.raises(ImageMissing):
         client.get_blob(digest_of(b"x"))
-    with pytest.raises(ImageMissing), client.open_blob(digest_of(b"x")):
-        pass
+    with pytest.raises(BlobMissing), client.open_blob(digest_of(b"x"), 1) as stream:
+        stream.read()
 
 
 def test_registry_that_stores_other_bytes_is_found_out(registry: Any, client: RegistryClient, fault: Any) -> None:
@@ -264,3 +265,27 @@ def test_copy_that_fails_starts_a_new_session(registry: Any, client: RegistryCli
     registry.faults.append(fault("PUT", "uploads", status=500))
     client.mount_blob(digest, source=source)
     assert registry.blobs[(REPO, digest)] == b"content"
+
+
+def test_blob_is_read_from_any_byte_on_of_a_registry_without_ranges(registry: Any, client: RegistryClient) -> None:
+    digest = client.upload_blob(b"0123456789")
+    for start in (0, 3, 9, 10):
+        assert b"".join(client.blob_pieces(digest, size_bytes=10, start=start)) == b"0123456789"[start:]
+
+
+def test_read_that_breaks_off_is_repeated_as_often_as_a_request(
+    registry: Any, client: RegistryClient, fault: Any, waits: list[float]
+) -> None:
+    digest = client.upload_blob(b"0123456789")
+    registry.faults.append(fault("GET", digest, missing_bytes=1, times=5))
+    with pytest.raises(RegistryUnreachable, match="broke off"):
+        list(client.blob_pieces(digest, size_bytes=11))
+    assert len(waits) == 4
+
+
+def test_blob_that_is_not_there_or_shorter_than_told_is_named(registry: Any, client: RegistryClient) -> None:
+    digest = client.upload_blob(b"0123456789")
+    with pytest.raises(DigestMismatch, match="10 of the 11 bytes"):
+        list(client.blob_pieces(digest, size_bytes=11))
+    with pytest.raises(BlobMissing):
+        list(client.blob_pieces(digest_of(b"nothing"), size_bytes=11))

@@ -14,6 +14,7 @@ from images.digests import ImageRef
 from images.inspect import image_index
 from images.layer import read_tree
 from images.selection import select_files
+from lifecycle.adapters.aws.registry_login import RegistryLogin
 from lifecycle.adapters.aws.session import AwsSession
 from lifecycle.adapters.clock import SystemClock
 from lifecycle.adapters.container_registry import ContainerRegistry
@@ -33,7 +34,7 @@ def registry() -> Iterator[FakeRegistry]:
 def test_analyzer_on_it_breaks_no_rule(registry: FakeRegistry, tmp_path: Path) -> None:
     lock = {"base": {"requirements": str(ROOT / "requirements" / "analyzer.lock")}}
     target = replace(make_target(tmp_path, image=lock), registry_url=registry.url)
-    container_registry = ContainerRegistry(target, AwsSession(target), SystemClock())
+    container_registry = ContainerRegistry(target, RegistryLogin(target, AwsSession(target), SystemClock()))
     base = StandInBase(target, container_registry)
     below = ImageRef(repository=target.repository_name, digest=base.build().ref.digest)
     tree = read_tree(ROOT, select_files(ROOT, ["analyzer/**"]))

@@ -1,5 +1,7 @@
 """`capctl image`."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.fakes.ports import FakePorts
@@ -8,7 +10,10 @@ from tests.unit.lifecycle.commands.case import Case, Play, World
 _KNOWN = FakePorts()
 BASE = str(_KNOWN.base_builder.build().ref)
 LAYER = _KNOWN.code.layer()
-CODE = str(_KNOWN.code.push().ref)
+PUSHED = _KNOWN.code.push().ref
+CODE = str(PUSHED)
+LOCAL = f"vision:{LAYER.tag}"
+CONTENT = _KNOWN.code.image()
 _KNOWN.code.files["a.onnx"] = "weights"
 WITH_MODEL = str(_KNOWN.code.push().ref)
 SIZES = """\
@@ -21,6 +26,14 @@ ok  unpacked    1.1 kB  500.0 MB
 def with_a_model(world: World) -> None:
     world.ports.code.files["a.onnx"] = "weights"
     world.ports.code.push()
+
+
+def with_another_of_the_name(world: World) -> None:
+    world.ports.engine.images[LOCAL] = "sha256:other"
+
+
+def with_something_else_in_the_place(world: World) -> None:
+    world.ports.layouts.foreign.add(Path("layout"))
 
 
 CASES = [
@@ -47,6 +60,74 @@ Nothing was changed; run again without `--dry-run` to apply""",
         document={"schema": "capctl.code-layer/1", "tag": LAYER.tag, "treehash": LAYER.treehash, "files": 1},
     ),
     Case(words="image build", code=1, error="base-missing"),
+    Case(
+        words="image build --to oci:layout",
+        given=("image base",),
+        asked=("layouts.write",),
+        text=f"oci:layout:{LAYER.tag}",
+        document={
+            "schema": "capctl.image-layout/1",
+            "layout": "layout",
+            "tag": LAYER.tag,
+            "digest": PUSHED.digest,
+            "changed": True,
+        },
+        said="Run it by hand, after `capctl image load` (leave `--gpus all` out where there is no GPU):",
+    ),
+    Case(
+        words="image build --to oci:layout",
+        given=("image base", "image build --to oci:layout"),
+        text=f"oci:layout:{LAYER.tag}",
+        document={"schema": "capctl.image-layout/1", "changed": False},
+    ),
+    Case(
+        words="image build --to oci:layout",
+        given=("image base",),
+        change=with_something_else_in_the_place,
+        code=1,
+        error="layout-foreign",
+    ),
+    Case(words="image build --to docker:layout", code=2, error="usage"),
+    Case(words="image build --to oci:", code=2, error="usage"),
+    Case(words="image build --video capctl.yaml", code=2, error="usage"),
+    Case(words="image build --to oci:layout --video nowhere.mp4", code=2, error="usage"),
+    Case(
+        words="image load",
+        given=("image base",),
+        asked=("engine.load",),
+        text=LOCAL,
+        document={
+            "schema": "capctl.image-load/1",
+            "name": LOCAL,
+            "id": CONTENT.config_digest,
+            "digest": PUSHED.digest,
+            "changed": True,
+        },
+        said="Run it by hand (leave `--gpus all` out where there is no GPU):",
+    ),
+    Case(
+        words="image load", given=("image base", "image load"), text=LOCAL, document={"name": LOCAL, "changed": False}
+    ),
+    Case(
+        words=f"image load {PUSHED.digest}",
+        given=("image base", "image push"),
+        asked=("engine.load",),
+        text=f"vision:digest-{PUSHED.digest.removeprefix('sha256:')[:16]}",
+        document={"schema": "capctl.image-load/1", "digest": PUSHED.digest},
+    ),
+    Case(
+        words="image load --dry-run",
+        given=("image base",),
+        text=f"""\
+Plan: load {LOCAL}
+  because the engine has no `{LOCAL}`
+  1. load {PUSHED.digest[:19]} as {LOCAL}
+Nothing was changed; run again without `--dry-run` to apply""",
+        document={"schema": "capctl.plan/1"},
+    ),
+    Case(words="image load", given=("image base",), change=with_another_of_the_name, code=1, error="image-name-taken"),
+    Case(words=f"image load {PUSHED.digest}", given=("image base",), code=1, error="image-missing"),
+    Case(words="image load", code=1, error="base-missing"),
     Case(
         words="image push",
         given=("image base",),

@@ -1,0 +1,50 @@
+"""`capctl image load`, and how a person runs what it loads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from lifecycle.cli import image_documents
+from lifecycle.cli.context import Invocation, dry_run_option, pass_invocation
+
+video_option = click.option(
+    "--video",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Video for the `docker run` line that is printed; a placeholder without it.",
+)
+
+
+@click.command()
+@click.argument("image", required=False)
+@video_option
+@dry_run_option
+@pass_invocation
+def command(invocation: Invocation, image: str | None, video: Path | None, dry_run: bool) -> None:
+    """Load IMAGE (`repository@sha256:…` or a digest) into the container engine of this machine; prints its name there.
+
+    Without IMAGE, the code image of the working tree, which need not be pushed. Nothing but the registry's login is asked for. The line
+    that runs it, with the models and the environment of a job, goes to stderr.
+    """
+    from lifecycle.workflows.load_image import image_id, local_code, plan_load, run_by_hand, stored_image
+
+    app, target = invocation.app, invocation.app.target
+    found = stored_image(app, target, image) if image else local_code(app, target)
+    plan = plan_load(app, found)
+    if invocation.execute(plan, dry_run=dry_run):
+        run = run_by_hand(app, target, found.name, video)
+        document = image_documents.image_load(found, image_id(app, found), run=run, changed=bool(plan.steps))
+        invocation.emit("capctl.image-load/1", document, found.name)
+        tell_run(invocation, run)
+
+
+def tell_run(invocation: Invocation, run: Sequence[str], *, first: str = "") -> None:
+    """Say on stderr how to run it."""
+    import shlex
+
+    without = " (leave `--gpus all` out where there is no GPU)" if "--gpus" in run else ""
+    invocation.terminal.note(f"Run it by hand{f', after {first}' if first else ''}{without}:")
+    invocation.terminal.note(shlex.join(run))
