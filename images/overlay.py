@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
+from itertools import takewhile
 
 from images.index import FileEntry, ImageIndex, LayerIndex
 
@@ -17,10 +18,14 @@ def overlay(index: ImageIndex) -> tuple[dict[str, Placed], list[Placed]]:
     """What a container sees, by path, and what layers hold in vain: replaced or deleted by a layer above. Without folders."""
     seen: dict[str, Placed] = {}
     hidden: list[Placed] = []
+    folders: set[str] = set()
     for layer in index.layers:
         own = [entry for entry in layer.entries if entry.kind != "folder" and not _is_whiteout(entry.path)]
-        gone = _gone(seen, replaced={entry.path for entry in own}, layer=layer)
+        gone = _gone(seen, folders, replaced={entry.path for entry in own}, layer=layer)
         hidden += [seen.pop(path) for path in gone]
+        for entry in own:
+            # A folder that is known has known ones above it.
+            folders.update(takewhile(lambda folder: folder not in folders, _parents(entry.path)))
         for entry in own:
             if entry.path in seen:
                 hidden.append(seen[entry.path])
@@ -45,8 +50,8 @@ def duplicates(index: ImageIndex) -> list[tuple[Placed, Placed]]:
     return found
 
 
-def _gone(seen: dict[str, Placed], *, replaced: set[str], layer: LayerIndex) -> list[str]:
-    """Paths that `layer` replaces or deletes."""
+def _gone(seen: dict[str, Placed], folders: set[str], *, replaced: set[str], layer: LayerIndex) -> list[str]:
+    """Paths that `layer` replaces or deletes; `folders` are those of the layers below, and maybe more."""
     deleted, emptied = set[str](), set[str]()
     for entry in layer.entries:
         folder, _, name = entry.path.rpartition("/")
@@ -57,13 +62,9 @@ def _gone(seen: dict[str, Placed], *, replaced: set[str], layer: LayerIndex) -> 
     direct = (deleted | replaced) & seen.keys()
     # A file can stand where lower layers have a folder, which takes all that is in it away.
     above = deleted | replaced | emptied
-    if not deleted and not emptied and not _folders(seen) & replaced:
+    if not deleted and not emptied and not folders & replaced:
         return sorted(direct)
     return [path for path in seen if path in direct or any(parent in above for parent in _parents(path))]
-
-
-def _folders(paths: dict[str, Placed]) -> set[str]:
-    return {parent for path in paths for parent in _parents(path)}
 
 
 def _parents(path: str) -> Iterator[str]:
