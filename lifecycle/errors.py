@@ -188,7 +188,7 @@ ERROR_CODES: dict[str, str] = {
     "image-failed": "an image could not be built, pushed or checked",
     "image-missing": "the registry has no such image",
     "image-not-pinned": "an image is named without its digest",
-    "image-rejected": "an image breaks the rules for images",
+    "image-rejected": "an image, or the code that was to become one, breaks the rules for images",
     "image-unknown": "the beginning of a digest names no image of a release, or several",
     "imds-not-set": "an AMI does not require IMDSv2 after it was set",
     "instance-unreachable": "Packer did not reach the instance of the bake",
