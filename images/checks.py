@@ -144,10 +144,18 @@ _LEFTOVERS = (
 )
 
 
+# Asked first, since hardly any file is one.
+_ANY_LEFTOVER = tuple(glob for _, _, globs in _LEFTOVERS for glob in globs)
+
+
 def _leftovers(index: ImageIndex, _policy: Policy) -> Iterator[Violation]:
     for layer, entry in _files(index):
         # Official Python images carry pip's own wheel here, in a layer that no later layer can shrink.
-        if "/ensurepip/" in entry.path or _name_in_code(entry.path) is not None:
+        if (
+            "/ensurepip/" in entry.path
+            or _name_in_code(entry.path) is not None
+            or not matches(entry.path, _ANY_LEFTOVER)
+        ):
             continue
         for code, what, globs in _LEFTOVERS:
             if matches(entry.path, globs):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -24,7 +25,9 @@ def scan(source: bytes, path: str) -> tuple[tuple[Import, ...], tuple[str, ...]]
     """
     *package, file = path.split("/")
     try:
-        tree = ast.parse(source)
+        # What this interpreter thinks of somebody's source is not for the person who checks an image.
+        with warnings.catch_warnings(action="ignore"):
+            tree = ast.parse(source)
         imports = tuple(dict.fromkeys(_imports(tree.body, _Where(package=tuple(package)))))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return (), (ANYTHING,)

@@ -192,7 +192,7 @@ ERROR_CODES: dict[str, str] = {
     "image-name-taken": "the engine has another image of the name that is needed",
     "image-not-loaded": "the engine does not have an image after it was loaded",
     "image-not-pinned": "an image is named without its digest",
-    "image-rejected": "an image breaks the rules for images",
+    "image-rejected": "an image, or the code that was to become one, breaks the rules for images",
     "image-unknown": "the beginning of a digest names no image of a release, or several",
     "imds-not-set": "an AMI does not require IMDSv2 after it was set",
     "instance-unreachable": "Packer did not reach the instance of the bake",

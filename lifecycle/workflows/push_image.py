@@ -9,7 +9,7 @@ from lifecycle.domain.plan import Plan
 from lifecycle.errors import CapctlError
 from lifecycle.ports import Ports
 from lifecycle.ports.code import PushedImage
-from lifecycle.workflows.image_policy import image_policy
+from lifecycle.workflows.image_rules import image_policy
 
 PERMISSIONS = {"image push": READ_IMAGES}
 

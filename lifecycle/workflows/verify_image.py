@@ -7,7 +7,7 @@ from lifecycle.domain.measures import counted
 from lifecycle.domain.permissions import READ_IMAGES
 from lifecycle.errors import CapctlError
 from lifecycle.ports import Ports
-from lifecycle.workflows.image_policy import image_policy
+from lifecycle.workflows.image_rules import image_policy
 
 PERMISSIONS = {"image verify": READ_IMAGES}
 

@@ -213,6 +213,16 @@ def test_image_before_its_push_is_the_one_that_the_registry_has_after_it(project
             assert len(b"".join(after.pieces(blob, start))) == blob.size_bytes - start
 
 
+def test_code_shows_what_its_layer_would_hold_before_there_is_a_base(bare: Project) -> None:
+    bare.add_model()
+    (layer,) = bare.ports().code.index().layers
+    assert {(entry.path, entry.kind) for entry in layer.entries} == {
+        ("app/job.py", "file"),
+        ("app/weights.onnx", "file"),
+    }
+    assert code_of(bare.ports().code.push) == "base-missing"
+
+
 def test_image_that_breaks_a_rule_can_be_pushed_and_is_judged_by_what_it_holds(project: Project) -> None:
     project.add_model()
     ports = project.ports()

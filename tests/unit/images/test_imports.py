@@ -95,6 +95,11 @@ def test_package_whose_names_cannot_be_told_may_define_anything(source: str) -> 
     assert ANYTHING in names or source.startswith("type X")
 
 
+def test_source_is_read_without_a_word_about_its_style(recwarn: pytest.WarningsRecorder) -> None:
+    assert needed(r"import a; x = '\d' is 1") == [("a", "")]
+    assert not recwarn.list
+
+
 def test_source_that_does_not_parse_needs_nothing() -> None:
     assert scan(b"import a\ndef broken(", "job.py") == ((), (ANYTHING,))
     assert scan(b"x = " + b"(" * 5000, "job.py")[0] == ()

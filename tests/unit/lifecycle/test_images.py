@@ -11,7 +11,7 @@ from lifecycle.domain.plan import Done, Plan
 from lifecycle.errors import CapctlError
 from lifecycle.workflows.build_base import base_image, plan_build_base
 from lifecycle.workflows.execute import execute
-from lifecycle.workflows.image_policy import image_policy
+from lifecycle.workflows.image_rules import image_policy
 from lifecycle.workflows.push_image import PushCode, plan_push_image
 from lifecycle.workflows.verify_image import verify_image
 from tests.fakes.ports import FakePorts

@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 
-from images.checks import Policy, check_image
+from images.checks import Policy, check_image, locked_packages
 from images.code_image import push_code
 from images.digests import ImageRef
 from images.inspect import image_index
 from images.layer import read_tree
+from images.registry import RegistryClient
 from images.selection import select_files
-from lifecycle.adapters.aws.registry_login import RegistryLogin
-from lifecycle.adapters.aws.session import AwsSession
-from lifecycle.adapters.clock import SystemClock
-from lifecycle.adapters.container_registry import ContainerRegistry
-from lifecycle.rehearsal.standins.base_image import StandInBase
+from lifecycle.rehearsal.standins.base_image import push_standin_base
 from tests.fakes.registry import FakeRegistry, serving
-from tests.fakes.targets import make_target
 
 ROOT = Path(__file__).parents[3]
+LOCK = ROOT / "requirements" / "analyzer.lock"
 
 
 @pytest.fixture
@@ -31,14 +28,22 @@ def registry() -> Iterator[FakeRegistry]:
         yield fake
 
 
-def test_analyzer_on_it_breaks_no_rule(registry: FakeRegistry, tmp_path: Path) -> None:
-    lock = {"base": {"requirements": str(ROOT / "requirements" / "analyzer.lock")}}
-    target = replace(make_target(tmp_path, image=lock), registry_url=registry.url)
-    container_registry = ContainerRegistry(target, RegistryLogin(target, AwsSession(target), SystemClock()))
-    base = StandInBase(target, container_registry)
-    below = ImageRef(repository=target.repository_name, digest=base.build().ref.digest)
+def test_analyzer_on_it_breaks_no_rule(registry: FakeRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    target = {
+        "account": "123456789012",
+        "region": "us-west-2",
+        "registry_url": registry.url,
+        "image": {"base": {"requirements": str(LOCK)}},
+    }
+    configuration = tmp_path / "capctl.yaml"
+    configuration.write_text(yaml.safe_dump({"project": "vision", "targets": {"test": target}}))
+    base = push_standin_base(configuration, {})
+
+    client = RegistryClient(registry.url, "vision")
+    below = ImageRef(repository="vision", digest=base.ref.digest)
     tree = read_tree(ROOT, select_files(ROOT, ["analyzer/**"]))
-    pushed = push_code(container_registry.client, below, tree, entrypoint=("python3",), cache=tmp_path)
-    index = image_index(container_registry.client, pushed.digest, tmp_path)
+    pushed = push_code(client, below, tree, entrypoint=("python3",), cache=tmp_path)
+    index = image_index(client, pushed.digest, tmp_path)
     assert sum(len(entry.imports) for entry in index.layers[-1].entries) > 100
-    assert check_image(index, Policy(allowed_packages=base.packages())) == []
+    assert check_image(index, Policy(allowed_packages=locked_packages(LOCK.read_text()))) == []
