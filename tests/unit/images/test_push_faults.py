@@ -14,6 +14,7 @@ from images.code_image import push_code
 from images.digests import digest_of
 from images.errors import (
     BlobMissing,
+    DigestMismatch,
     RegistryDenied,
     RegistryRefused,
     RegistryUnreachable,
@@ -21,7 +22,7 @@ from images.errors import (
     TagImmutable,
 )
 from images.registry import RegistryClient
-from images.transport import Attempts, retry_after_s
+from images.transport import Attempts, Transport, retry_after_s
 from tests.fakes.registry import FakeRegistry, Fault, Hold, serving
 from tests.fakes.registry_calls import EXPIRED
 from tests.unit.images.test_code_image import REPO, base_in, client_of, push, tree_of
@@ -209,6 +210,12 @@ def test_upload_is_never_in_chunks_which_this_registry_damages(registry: FakeReg
     pushed = push(registry, base_in(registry), tree_of(tmp_path), tmp_path)
     assert registry.is_complete(REPO, pushed.tag)
     assert not any(line.startswith("PATCH") for line in registry.log)
+    transport = Transport(registry.url)
+    location = transport.send("POST", f"/v2/{REPO}/blobs/uploads/", expected=frozenset({202})).headers["Location"]
+    for chunk in (b"con", b"tent"):
+        transport.send("PATCH", location, expected=frozenset({201}), body=chunk)
+    with pytest.raises(DigestMismatch):
+        transport.send("PUT", f"{location}&digest={digest_of(b'content')}", expected=frozenset({201}))
 
 
 def test_session_that_lost_count_of_its_bytes_is_not_used_again(registry: FakeRegistry) -> None:
