@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-import signal
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -132,21 +131,19 @@ def test_interruption_ends_the_command_line_and_its_plugin(on_path: OnPath, cont
     # The pipe is at its end when nobody has it open any more: neither the command line nor what it started.
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
-    program = on_path(f"exec 3>{pipe}; sleep 600 & echo started >&3; wait")
-    left: list[str] = []
+    program = on_path(f"exec 3>{pipe}; sleep 600 & echo started; wait")
+    with ThreadPoolExecutor() as threads:
+        said = threads.submit(pipe.read_text)
+        with pytest.raises(KeyboardInterrupt):
+            BuildKit(program=program, has_buildx=True).build(context, "name:tag", InterruptingUi())
+        assert said.result(timeout=30) == ""
 
-    def interrupt() -> None:
-        with pipe.open() as reader:
-            reader.readline()
-            os.kill(os.getpid(), signal.SIGINT)
-            left.append(reader.read())
 
-    thread = threading.Thread(target=interrupt, daemon=True)
-    thread.start()
-    with pytest.raises(KeyboardInterrupt):
-        BuildKit(program=program, has_buildx=True).build(context, "name:tag", FakeUi())
-    thread.join(timeout=20)
-    assert left == [""]
+class InterruptingUi(FakeUi):
+    """Where a signal arrives while a line is shown."""
+
+    def detail(self, message: str) -> None:
+        raise KeyboardInterrupt(message)
 
 
 class OnPath:
