@@ -140,14 +140,12 @@ def _name_of(entry: dict[str, Any]) -> str | None:
 
 
 def _missing(folder: Path, image: ImageContent, advance: Advance) -> list[Blob]:
-    """The blobs that are not there; one that is damaged is removed."""
+    """The blobs that are not there, or damaged: those are replaced, for the index may name them."""
     missing = []
     for blob in image.blobs:
-        path = folder / blob_path(blob.digest)
-        if _is_whole(path, blob):
+        if _is_whole(folder / blob_path(blob.digest), blob):
             advance(blob.size_bytes)
         else:
-            path.unlink(missing_ok=True)
             missing.append(blob)
     return missing
 

@@ -26,8 +26,8 @@ video_option = click.option(
 def command(invocation: Invocation, image: str | None, video: Path | None, dry_run: bool) -> None:
     """Load IMAGE (`repository@sha256:…` or a digest) into the container engine of this machine; prints its name there.
 
-    Without IMAGE, the code image of the working tree, which need not be pushed. Nothing but the registry's login is asked for. The line
-    that runs it, with the models and the environment of a job, goes to stderr.
+    Without IMAGE, the code image of the working tree, which need not be pushed. The line that runs it goes to stderr: the models of this
+    machine, the variables of a job with the values of your shell, no network and no database; results go below `.capctl/by-hand`.
     """
     from lifecycle.workflows.load_image import image_id, local_code, plan_load, run_by_hand, stored_image
 
