@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lifecycle.cli import documents
+from lifecycle.cli import documents, image_diff, image_explain
 from lifecycle.cli.context import Invocation, NounGroup, dry_run_option, pass_invocation
 from lifecycle.cli.render import table
 
@@ -63,9 +63,9 @@ def push(invocation: Invocation, dry_run: bool) -> None:
 @click.argument("image", required=False)
 @pass_invocation
 def verify(invocation: Invocation, image: str | None) -> None:
-    """Check IMAGE (`repository@sha256:…` or a digest): budgets, model files, secrets and whatever must not ship.
+    """Check IMAGE: budgets, model files, secrets and whatever must not ship.
 
-    Without IMAGE, checks the code image of the working tree.
+    IMAGE is a digest, whole or as `status` shows it, or a tag; without it, the pushed image of the working tree's code.
     """
     from lifecycle.workflows.verify_image import image_rejection, verify_image
 
@@ -87,3 +87,7 @@ def _text(report: ImageReport) -> str:
     ]
     verdict = "passes every rule" if report.ok else f"breaks {counted(len(report.violations), 'rule')}"
     return "\n".join((str(report.ref), table(("", "size", "is", "at most"), rows), verdict))
+
+
+command.add_command(image_diff.diff)
+command.add_command(image_explain.explain)

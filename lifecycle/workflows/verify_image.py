@@ -1,22 +1,22 @@
 """Check what an image in the registry holds and costs."""
 
 from lifecycle.config.target import Target
-from lifecycle.domain.image import ImageRef, parse_image_ref
 from lifecycle.domain.image_report import Budgets, ImageReport, report_on
 from lifecycle.domain.measures import counted
-from lifecycle.domain.permissions import READ_IMAGES
+from lifecycle.domain.permissions import READ_IMAGES, READ_STATE
 from lifecycle.errors import CapctlError
 from lifecycle.ports import Ports
+from lifecycle.workflows.lookups import image_of
 
-PERMISSIONS = {"image verify": READ_IMAGES}
+PERMISSIONS = {"image verify": (*READ_IMAGES, *READ_STATE)}
 
 
 def verify_image(ports: Ports, target: Target, image: str | None) -> ImageReport:
     """Read an image from the registry, without an engine, and apply every rule.
 
-    `image` is `repository@sha256:…` or a digest; None means that of the working tree's code. Raises `CapctlError("image-missing")`.
+    `image` is as `lookups.image_of` takes it. Raises `CapctlError("image-missing")`.
     """
-    ref = parse_image_ref(image, default_repository=target.repository) if image else _pushed_code(ports)
+    ref = image_of(ports, target, image)
     settings = target.settings.image
     budgets = Budgets(compressed_bytes=settings.budget_compressed_bytes, unpacked_bytes=settings.budget_unpacked_bytes)
     with ports.ui.step(f"inspect {ref}") as step:
@@ -36,15 +36,3 @@ def image_rejection(report: ImageReport) -> CapctlError | None:
         hint="Leave these files out with `image.exclude`, or change the base image's requirements, then push again",
         details=tuple(f"{violation.code}: {violation.message}" for violation in report.violations),
     )
-
-
-def _pushed_code(ports: Ports) -> ImageRef:
-    tag = ports.code.tag()
-    ref = ports.registry.find(tag)
-    if ref is None:
-        raise CapctlError(
-            "image-missing",
-            f"The registry does not have `{tag}`, the code of the working tree",
-            hint="Run `capctl image push`",
-        )
-    return ref

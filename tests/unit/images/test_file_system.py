@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from images.file_system import file_system
 from images.index import WHITEOUT, FileEntry, LayerIndex
-from tests.unit.images.index_parts import file, folder, hard_link, layer, opaque, symbolic_link, whiteout
+from tests.fakes.image_index import file, folder, hard_link, layer, opaque, symbolic_link, whiteout
 
 
 def seen(*layers: LayerIndex) -> dict[str, int]:
