@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from heapq import nsmallest
 from typing import Literal
 
 from images.checks import MODEL_SUFFIXES
@@ -130,7 +131,7 @@ def explain(index: ImageIndex, *, top: int = 10, depth: int | None = None) -> Ex
         files=len(files),
         layers=_layers(index, wasted, top=top, depth=depth),
         folders=largest_folders(tree, top=top, depth=depth),
-        largest=_largest((file.path, file.size_bytes, file.layer + 1) for file in files)[:top],
+        largest=_largest(((file.path, file.size_bytes, file.layer + 1) for file in files), top),
         packages=package_costs(seen.placed),
         models=_models(index.layers, seen),
         wasted=wasted,
@@ -171,16 +172,16 @@ def _layers(index: ImageIndex, wasted: Sequence[WastedFile], *, top: int, depth:
                 ),
                 main=main_folders(tree),
                 folders=largest_folders(tree, top=top, depth=depth),
-                largest=_largest(brought)[:top],
+                largest=_largest(brought, top),
             )
         )
     return tuple(costs)
 
 
-def _largest(files: Iterable[tuple[str, int, int]]) -> tuple[FileCost, ...]:
+def _largest(files: Iterable[tuple[str, int, int]], top: int) -> tuple[FileCost, ...]:
     """Files by path, bytes and layer, the largest first."""
-    ordered = sorted(files, key=lambda file: (-file[1], file[0]))
-    return tuple(FileCost(path=f"/{path}", size_bytes=size_bytes, layer=layer) for path, size_bytes, layer in ordered)
+    chosen = nsmallest(top, files, key=lambda file: (-file[1], file[0]))
+    return tuple(FileCost(path=f"/{path}", size_bytes=size_bytes, layer=layer) for path, size_bytes, layer in chosen)
 
 
 def _origin(index: ImageIndex, instruction: str) -> Origin:

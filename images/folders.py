@@ -50,7 +50,10 @@ def tree_of(files: Iterable[tuple[str, int, int]]) -> Folder:
         node = root
         _add(node, size_bytes, layer)
         for name in path.split("/")[:-1]:
-            node = node.children.setdefault(name, Folder(path=f"{node.path}/{name}"))
+            below = node.children.get(name)
+            if below is None:
+                below = node.children[name] = Folder(path=f"{node.path}/{name}")
+            node = below
             _add(node, size_bytes, layer)
     return root
 

@@ -135,17 +135,7 @@ def build_with_buildkit(_: Any, context: Path, root: str, name: str) -> None:
     told = ""
     for folder in os.get_exec_path():
         if program := shutil.which("docker", path=folder):
-            command = [
-                program,
-                "build",
-                "--network",
-                "none",
-                "--build-arg",
-                f"ROOT={root}",
-                "--tag",
-                name,
-                str(context),
-            ]
+            command = [program, *f"build --network none --build-arg ROOT={root} --tag {name}".split(), str(context)]
             done = subprocess.run(
                 command, env={**os.environ, "DOCKER_BUILDKIT": "1"}, capture_output=True, text=True, check=False
             )
