@@ -63,7 +63,7 @@ def package_costs(placed: Mapping[str, PlacedFile]) -> tuple[PackageCost, ...]:
 
 def _record(match: re.Match[str], placed: Mapping[str, PlacedFile]) -> tuple[str, ...]:
     record = placed.get(f"{match['info']}/RECORD")
-    return record.owns if record else ()
+    return record.entry.owns if record else ()
 
 
 def _names(match: re.Match[str], placed: Mapping[str, PlacedFile]) -> Iterator[str]:
