@@ -12,6 +12,8 @@ _SPLINTER = 0.01
 # Folders that stand for all that a layer brings hold at least this much of it together, and no one of them alone.
 _BULK = 0.75
 _MOST_MAIN = 3
+# Less of it is not worth a word beside them.
+_CRUMB = 0.02
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +90,7 @@ def main_folders(root: Folder) -> tuple[FolderCost, ...]:
     bulk = _BULK * whole.size_bytes
     is_split = whole is root or all(each.size_bytes < bulk for each in parts)
     if is_split and sum(each.size_bytes for each in parts) >= bulk:
-        return tuple(_descended(each).cost for each in parts if each.size_bytes)
+        return tuple(_descended(each).cost for each in parts if each.size_bytes > _CRUMB * whole.size_bytes)
     return (whole.cost,)
 
 

@@ -81,6 +81,7 @@ def test_folder_tells_how_much_each_layer_brought() -> None:
         ({"w__git__a": 5, "w__src__b": 4, "w__x": 1}, ["/w/git", "/w/src"]),
         ({"usr__a": 3, "opt__site__b": 3, "etc__c": 3, "bin__d": 1}, ["/etc", "/opt/site", "/usr"]),
         ({"usr__lib__a": 9, "root__cache__b": 1}, ["/usr/lib", "/root/cache"]),
+        ({"s__np__a": 60, "s__libs__b": 39, "s__np_info__c": 1}, ["/s/np", "/s/libs"]),
         ({"a": 1}, ["/"]),
         ({"a": 0}, []),
     ],
