@@ -19,6 +19,7 @@ from images.globs import matches
 from images.index import FileEntry, ImageIndex, LayerIndex
 from images.layer import APP_FOLDER, SITE_FOLDER
 from images.never import CREDENTIALS, NEVER_CODE, PACKAGE_CACHES, TOOL_CACHES, VERSION_CONTROL, WHEELS
+from images.packages import normalised
 from images.signatures import secrets_in
 
 MB = 10**6
@@ -84,7 +85,7 @@ def check_image(index: ImageIndex, policy: Policy | None = None) -> list[Violati
 def locked_packages(lock: str) -> frozenset[str]:
     """`name==version` of each requirement in a lock file, with normalised names."""
     pinned = re.findall(r"^([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?==([^\s;\\]+)", lock, re.MULTILINE)
-    return frozenset(f"{_normalised(name)}=={version}" for name, version in pinned)
+    return frozenset(f"{normalised(name)}=={version}" for name, version in pinned)
 
 
 def _over_budget(index: ImageIndex, policy: Policy) -> Iterator[Violation]:
@@ -176,7 +177,7 @@ def _packages(index: ImageIndex, policy: Policy) -> Iterator[Violation]:
     for layer, entry in _files(index):
         inside = re.fullmatch(rf"{SITE_FOLDER}/([^/]+)-([^/-]+)\.dist-info/METADATA", entry.path)
         if inside:
-            found[f"{_normalised(inside[1])}=={inside[2]}"] = (entry.path, layer.digest)
+            found[f"{normalised(inside[1])}=={inside[2]}"] = (entry.path, layer.digest)
     for package in sorted(found.keys() - policy.allowed_packages):
         path, digest = found[package]
         yield Violation(code="package-not-locked", message=f"`{package}` is not in the lock", path=path, layer=digest)
@@ -260,7 +261,7 @@ def _code_layer_bounds(index: ImageIndex, _policy: Policy) -> Iterator[Violation
         if not any(entry.kind == "file" and entry.path.startswith(f"{APP_FOLDER}/") for entry in layer.entries):
             continue
         for entry in layer.entries:
-            if entry.path.rsplit("/", 1)[-1].startswith(".wh."):
+            if entry.is_whiteout:
                 message = f"`{entry.path}` deletes files of the base image"
                 yield Violation(code="whiteout-in-code-layer", message=message, path=entry.path, layer=layer.digest)
             elif entry.path.split("/")[0] != APP_FOLDER:
@@ -270,16 +271,17 @@ def _code_layer_bounds(index: ImageIndex, _policy: Policy) -> Iterator[Violation
 
 def _files(index: ImageIndex, *kinds: str) -> Iterator[tuple[LayerIndex, FileEntry]]:
     wanted = kinds or ("file",)
-    return ((layer, entry) for layer in index.layers for entry in layer.entries if entry.kind in wanted)
+    return (
+        (layer, entry)
+        for layer in index.layers
+        for entry in layer.entries
+        if entry.kind in wanted and not entry.is_whiteout
+    )
 
 
 def _name_in_code(path: str) -> str | None:
     """The path relative to `/app`; None for what is not below it."""
     return path.removeprefix(f"{APP_FOLDER}/") if path.startswith(f"{APP_FOLDER}/") else None
-
-
-def _normalised(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 _Check = Callable[[ImageIndex, Policy], Iterator[Violation]]

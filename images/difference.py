@@ -173,7 +173,7 @@ def _state(file: PlacedFile) -> FileState:
         size_bytes=file.size_bytes,
         mode=file.mode,
         sha256=file.sha256,
-        link="" if is_file else file.link,
+        link="" if is_file else file.entry.link,
     )
 
 

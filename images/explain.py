@@ -6,8 +6,9 @@ Pure: an index in, plain values out. Layers count from 1, the lowest. Sizes are 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from heapq import nsmallest
 from typing import Literal
 
 from images.checks import model_suffix
@@ -30,12 +31,22 @@ class Taken:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FileCost:
+    """A file; `path` is absolute."""
+
+    path: str
+    size_bytes: int
+    layer: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LayerCost:
     """A layer. `origin` is "" in an image that is not of a known base and code.
 
     `instruction` is as the builder wrote it, `made_by` as its author did; both are "" where the image does not tell. `hidden_bytes` of
     its files are out of sight for what later layers do to them, `taken` is what it does so itself. `copied_bytes` are of files whose
-    content a lower layer has at another path. `main` are the folders that tell best what it brought, `folders` the largest.
+    content a lower layer has at another path. `main` are the folders that tell best what it brought, `folders` and `largest` the largest
+    of all.
     """
 
     number: int
@@ -51,15 +62,7 @@ class LayerCost:
     taken: tuple[Taken, ...]
     main: tuple[FolderCost, ...]
     folders: tuple[FolderCost, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileCost:
-    """A file that is seen; `path` is absolute."""
-
-    path: str
-    size_bytes: int
-    layer: int
+    largest: tuple[FileCost, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +119,6 @@ def explain(index: ImageIndex, *, top: int = 10, depth: int | None = None) -> Ex
     seen = file_system(index.layers)
     files = [file for file in seen.placed.values() if file.kind == "file"]
     wasted = tuple(sorted((*_hidden(seen), *_copied(seen)), key=lambda file: (-file.size_bytes, file.path)))
-    heaviest = sorted(files, key=lambda file: (-file.size_bytes, file.path))[:top]
     tree = tree_of(
         (file.path, file.own_bytes, file.layer + 1) for file in seen.placed.values() if file.kind != "folder"
     )
@@ -129,9 +131,7 @@ def explain(index: ImageIndex, *, top: int = 10, depth: int | None = None) -> Ex
         files=len(files),
         layers=_layers(index, wasted, top=top, depth=depth),
         folders=largest_folders(tree, top=top, depth=depth),
-        largest=tuple(
-            FileCost(path=f"/{file.path}", size_bytes=file.size_bytes, layer=file.layer + 1) for file in heaviest
-        ),
+        largest=_largest(((file.path, file.size_bytes, file.layer + 1) for file in files), top),
         packages=package_costs(seen.placed),
         models=_models(index.layers, seen),
         wasted=wasted,
@@ -151,7 +151,8 @@ def _layers(index: ImageIndex, wasted: Sequence[WastedFile], *, top: int, depth:
     costs = []
     for number, (layer, instruction) in enumerate(zip(index.layers, index.instructions, strict=True), start=1):
         files = [entry for entry in layer.entries if entry.kind == "file" and not entry.is_whiteout]
-        tree = tree_of((entry.path, entry.size_bytes, number) for entry in files)
+        brought = [(entry.path, entry.size_bytes, number) for entry in files]
+        tree = tree_of(brought)
         costs.append(
             LayerCost(
                 number=number,
@@ -171,9 +172,16 @@ def _layers(index: ImageIndex, wasted: Sequence[WastedFile], *, top: int, depth:
                 ),
                 main=main_folders(tree),
                 folders=largest_folders(tree, top=top, depth=depth),
+                largest=_largest(brought, top),
             )
         )
     return tuple(costs)
+
+
+def _largest(files: Iterable[tuple[str, int, int]], top: int) -> tuple[FileCost, ...]:
+    """Files by path, bytes and layer, the largest first."""
+    chosen = nsmallest(top, files, key=lambda file: (-file[1], file[0]))
+    return tuple(FileCost(path=f"/{path}", size_bytes=size_bytes, layer=layer) for path, size_bytes, layer in chosen)
 
 
 def _origin(index: ImageIndex, instruction: str) -> Origin:

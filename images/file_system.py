@@ -25,27 +25,26 @@ Fate = Literal["deleted", "replaced", "repeated"]
 class PlacedFile:
     """A path of the file system. `layer` counts from 0, the lowest; it is the one that brought the content, or the folder's mode.
 
-    `content` is the entry that brought the bytes, which for a hard link is that of another path. `own_bytes` is what it adds to the
-    size of the whole: 0 for a further name of content that is counted at another path.
+    `entry` is that of the content, also for a hard link; its path may be another one. `own_bytes` is what the path adds to the size of
+    the whole: 0 for a further name of content that is counted at another path, which alone is told as a hard link.
     """
 
     path: str
     kind: Kind
     mode: int
     layer: int
+    entry: FileEntry
     own_bytes: int
-    link: str
-    content: FileEntry
 
     @property
     def size_bytes(self) -> int:
-        """Of the content."""
-        return self.content.size_bytes
+        """Bytes of the content."""
+        return self.entry.size_bytes
 
     @property
     def sha256(self) -> str:
-        """Of the content."""
-        return self.content.sha256
+        """Of the content, in hex; "" where there is none."""
+        return self.entry.sha256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,22 +144,22 @@ class _Tree:
         siblings[pieces[-1]] = node
 
     def placed(self) -> Iterator[tuple[str, PlacedFile]]:
-        nodes = sorted(self._walk(self._root, ""), key=lambda item: item[0].encode(errors="surrogateescape"))
+        nodes = sorted(self._walk(), key=lambda item: item[0].encode(errors="surrogateescape"))
         # The path under which content came carries its bytes; when it is gone, the first of the links to it.
         carriers = {id(node.content): path for path, node in reversed(nodes) if node.content}
         carriers |= {id(node.content): path for path, node in nodes if node.content and node.entry.kind == "file"}
         for path, node in nodes:
-            held = node.content.entry if node.content else node.entry
+            held, layer = (node.content.entry, node.content.layer) if node.content else (node.entry, node.layer)
+            carries = carriers.get(id(node.content)) == path
             yield (
                 path,
                 PlacedFile(
                     path=path,
-                    kind=node.entry.kind,
+                    kind="file" if carries else node.entry.kind,
                     mode=node.entry.mode,
-                    layer=node.content.layer if node.content else node.layer,
-                    own_bytes=held.size_bytes if carriers.get(id(node.content)) == path else 0,
-                    link=node.entry.link,
-                    content=held,
+                    layer=layer,
+                    entry=held,
+                    own_bytes=held.size_bytes if carries else 0,
                 ),
             )
 
@@ -224,11 +223,13 @@ class _Tree:
                 nodes.append(below)
         return names
 
-    def _walk(self, node: _Node, path: str) -> Iterator[tuple[str, _Node]]:
-        for name, child in node.children.items():
-            below = f"{path}/{name}" if path else name
-            yield below, child
-            yield from self._walk(child, below)
+    def _walk(self) -> Iterator[tuple[str, _Node]]:
+        waiting = [("", self._root)]
+        while waiting:
+            path, node = waiting.pop()
+            below = [(f"{path}/{name}" if path else name, child) for name, child in node.children.items()]
+            yield from below
+            waiting += below
 
 
 def _folder(path: str, layer: int) -> _Node:

@@ -12,6 +12,8 @@ _SPLINTER = 0.01
 # Folders that stand for all that a layer brings hold at least this much of it together, and no one of them alone.
 _BULK = 0.75
 _MOST_MAIN = 3
+# Less of it is not worth a word beside them.
+_CRUMB = 0.02
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +52,10 @@ def tree_of(files: Iterable[tuple[str, int, int]]) -> Folder:
         node = root
         _add(node, size_bytes, layer)
         for name in path.split("/")[:-1]:
-            node = node.children.setdefault(name, Folder(path=f"{node.path}/{name}"))
+            below = node.children.get(name)
+            if below is None:
+                below = node.children[name] = Folder(path=f"{node.path}/{name}")
+            node = below
             _add(node, size_bytes, layer)
     return root
 
@@ -58,7 +63,7 @@ def tree_of(files: Iterable[tuple[str, int, int]]) -> Folder:
 def largest_folders(root: Folder, *, top: int, depth: int | None = None) -> tuple[FolderCost, ...]:
     """The `top` largest folders below `root` at whatever depth, at most `depth` names deep, in the order of a tree.
 
-    A folder whose every byte is in one folder of it is left out for that one.
+    A folder is left out for one in it that holds all but a splinter of its bytes.
     """
     waiting = [(-each.size_bytes, each.path, each) for each in root.children.values()]
     heapify(waiting)
@@ -69,7 +74,7 @@ def largest_folders(root: Folder, *, top: int, depth: int | None = None) -> tupl
         if not folder.size_bytes:
             break
         inside = list(folder.children.values()) if may_go_deeper else []
-        if not any(each.size_bytes == folder.size_bytes for each in inside):
+        if not _heir(folder, inside):
             chosen.append(folder)
         for each in inside:
             heappush(waiting, (-each.size_bytes, each.path, each))
@@ -82,9 +87,10 @@ def main_folders(root: Folder) -> tuple[FolderCost, ...]:
         return ()
     whole = _descended(root)
     parts = sorted(whole.children.values(), key=lambda each: (-each.size_bytes, each.path))[:_MOST_MAIN]
-    is_split = parts and parts[0].size_bytes < _BULK * whole.size_bytes
-    if is_split and sum(each.size_bytes for each in parts) >= _BULK * whole.size_bytes:
-        return tuple(_descended(each).cost for each in parts if each.size_bytes)
+    bulk = _BULK * whole.size_bytes
+    is_split = whole is root or all(each.size_bytes < bulk for each in parts)
+    if is_split and sum(each.size_bytes for each in parts) >= bulk:
+        return tuple(_descended(each).cost for each in parts if each.size_bytes > _CRUMB * whole.size_bytes)
     return (whole.cost,)
 
 
@@ -95,11 +101,14 @@ def _add(folder: Folder, size_bytes: int, layer: int) -> None:
 
 
 def _descended(folder: Folder) -> Folder:
-    while inside := [
-        each for each in folder.children.values() if each.size_bytes >= (1 - _SPLINTER) * folder.size_bytes
-    ]:
-        folder = inside[0]
+    while heir := _heir(folder, folder.children.values()):
+        folder = heir
     return folder
+
+
+def _heir(folder: Folder, inside: Iterable[Folder]) -> Folder | None:
+    """The one that holds all but a splinter of the folder."""
+    return next((each for each in inside if each.size_bytes >= (1 - _SPLINTER) * folder.size_bytes), None)
 
 
 def _only_heavy(layers: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:

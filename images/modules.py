@@ -30,7 +30,7 @@ def unresolved_imports(
     found = _Found(index, files)
     for file in files:
         missed: set[str] = set()
-        for needed in file.content.imports:
+        for needed in file.entry.imports:
             missing = "" if needed.module.split(".")[0] in provided else found.missing(needed, file.path)
             if missing and missing not in missed:
                 missed.add(missing)
@@ -68,7 +68,7 @@ class _Found:
             return ""
         if needed.module in self._packages:
             # Only of the code it is known what a package defines.
-            defined = self._packages[needed.module].content.defines if needed.module in self._code else (ANYTHING,)
+            defined = self._packages[needed.module].entry.defines if needed.module in self._code else (ANYTHING,)
             return "" if needed.name in defined or ANYTHING in defined else below
         # A folder without a file of its own defines nothing.
         return below if needed.module in self._folders and needed.module not in self._files else ""

@@ -45,6 +45,11 @@ def listed_names(record: bytes) -> tuple[str, ...]:
     return tuple(sorted({"/".join(pieces[:-1][:_DEPTH]) or pieces[0] for pieces in inside}))
 
 
+def normalised(name: str) -> str:
+    """The name of a package as PEP 503 compares it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
 def package_costs(placed: Mapping[str, PlacedFile]) -> tuple[PackageCost, ...]:
     """The packages of a file system, the largest first."""
     found = {match["info"]: match for path in placed if (match := _METADATA.fullmatch(path))}
@@ -63,7 +68,7 @@ def package_costs(placed: Mapping[str, PlacedFile]) -> tuple[PackageCost, ...]:
 
 def _record(match: re.Match[str], placed: Mapping[str, PlacedFile]) -> tuple[str, ...]:
     record = placed.get(f"{match['info']}/RECORD")
-    return record.content.owns if record else ()
+    return record.entry.owns if record else ()
 
 
 def _names(match: re.Match[str], placed: Mapping[str, PlacedFile]) -> Iterator[str]:
@@ -92,7 +97,7 @@ def _upwards(path: str) -> Iterable[str]:
 
 def _cost(match: re.Match[str], files: list[PlacedFile], *, recorded: bool) -> PackageCost:
     return PackageCost(
-        name=re.sub(r"[-_.]+", "-", match["name"]).lower(),
+        name=normalised(match["name"]),
         version=match["version"],
         folder=f"/{match['site'] or ''}",
         size_bytes=sum(file.own_bytes for file in files),

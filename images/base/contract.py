@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from images.errors import BaseInvalid
+from images.packages import normalised
 
 SCHEMA = "capctl.runtime-contract/1"
 LABEL_CONTRACT = "dev.capctl.runtime-contract-sha256"
@@ -74,7 +75,7 @@ def read_contract(path: Path) -> RuntimeContract:
         sha256=hashlib.sha256(content).hexdigest(),
         python=document["python"],
         mount=mount,
-        packages={_normalised(name): version for name, version in packages.items()},
+        packages={normalised(name): version for name, version in packages.items()},
         modules=frozenset(modules),
         libraries=_versions(path, document, "libraries", r"[0-9]+"),
         tree_sha256=document["tree_sha256"],
@@ -91,11 +92,11 @@ def without_contract(lock: str, contract: RuntimeContract | None) -> str:
     kept, clashes = [], []
     for requirement in _requirements(lock):
         found = _REQUIREMENT.match(requirement)
-        brought = contract.packages.get(_normalised(found["name"])) if found else None
+        brought = contract.packages.get(normalised(found["name"])) if found else None
         if found is None or brought is None:
             kept.append(requirement)
         elif brought != found["version"]:
-            clashes.append(f"`{_normalised(found['name'])}` ({found['version']} and {brought})")
+            clashes.append(f"`{normalised(found['name'])}` ({found['version']} and {brought})")
     if clashes:
         message = f"The lock and the runtime contract want different versions of {', '.join(clashes)}"
         raise BaseInvalid(
@@ -127,7 +128,3 @@ def _fits(pattern: str, value: object) -> bool:
 
 def _invalid(path: Path, reason: str) -> BaseInvalid:
     return BaseInvalid(f"The runtime contract `{path.name}` is not one: {reason}", hint=_HINT)
-
-
-def _normalised(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lifecycle.cli import documents, image_build, image_load
+from lifecycle.cli import documents, image_build, image_diff, image_explain, image_load
 from lifecycle.cli.context import Invocation, NounGroup, dry_run_option, pass_invocation
 from lifecycle.cli.render import table
 
@@ -53,9 +53,9 @@ def push(invocation: Invocation, dry_run: bool) -> None:
 @click.argument("image", required=False)
 @pass_invocation
 def verify(invocation: Invocation, image: str | None) -> None:
-    """Check IMAGE (`repository@sha256:…` or a digest): budgets, model files, secrets and whatever must not ship.
+    """Check IMAGE: budgets, model files, secrets and whatever must not ship.
 
-    Without IMAGE, checks the code image of the working tree.
+    IMAGE is a digest, whole or as `status` shows it, or a tag; without it, the pushed image of the working tree's code.
     """
     from lifecycle.domain.image_report import image_rejection
     from lifecycle.workflows.verify_image import verify_image
@@ -83,3 +83,5 @@ def _text(report: ImageReport) -> str:
 
 command.add_command(image_build.command, "build")
 command.add_command(image_load.command, "load")
+command.add_command(image_diff.diff)
+command.add_command(image_explain.explain)

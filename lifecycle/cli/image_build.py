@@ -50,7 +50,7 @@ def command(invocation: Invocation, layout: Path | None, video: Path | None) -> 
 
 def _written(
     invocation: Invocation, layout: Path, video: Path | None
-) -> tuple[image_documents.Document, str, tuple[str, ...]]:
+) -> tuple[documents.Document, str, tuple[str, ...]]:
     from lifecycle.workflows.build_layer import plan_layout
     from lifecycle.workflows.load_image import local_code, run_by_hand
 

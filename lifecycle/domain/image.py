@@ -9,6 +9,8 @@ from lifecycle.errors import UsageError
 
 # As `status` prints it, or longer.
 _SHORT = re.compile(r"sha256:[0-9a-f]{12,63}")
+# As the registry API has it.
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +47,11 @@ def parse_image_ref(text: str, *, default_repository: str = "") -> ImageRef:
             hint="Write `repository@sha256:…`, as `capctl image push` prints it",
         )
     return ImageRef(repository=repository, digest=parse_digest(digest))
+
+
+def is_tag(text: str) -> bool:
+    """Whether `text` can be a tag, which no digest and no reference by digest is."""
+    return _TAG.fullmatch(text) is not None
 
 
 def is_short_digest(text: str) -> bool:

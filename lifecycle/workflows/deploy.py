@@ -11,7 +11,7 @@ from lifecycle.domain.ami import AmiId, AmiRecord
 from lifecycle.domain.ami_status import AmiStatus
 from lifecycle.domain.channel import STABLE
 from lifecycle.domain.digest import parse_digest
-from lifecycle.domain.image import ImageRef, image_with_short_digest, is_short_digest
+from lifecycle.domain.image import ImageRef
 from lifecycle.domain.image_report import image_rejection
 from lifecycle.domain.job import Purpose
 from lifecycle.domain.permissions import (
@@ -176,8 +176,6 @@ def _deployable(ports: Ports, level: Level, ami_id: AmiId) -> AmiRecord:
 
 
 def _deployable_image(ports: Ports, target: Target, image: str | None) -> ImageRef:
-    if image and is_short_digest(image):
-        image = str(image_with_short_digest(image, (made.image for made in ports.stack.releases())))
     report = verify_image(ports, target, image)
     if failure := image_rejection(report):
         raise failure

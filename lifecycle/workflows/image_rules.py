@@ -4,8 +4,13 @@ from lifecycle.config.schema import ImageSection
 from lifecycle.domain.image_report import Policy
 
 
-def image_policy(settings: ImageSection, packages: frozenset[str] | None = None) -> Policy:
-    """`packages` (`name==version`) are those that an image must hold, and no others; None leaves them unchecked."""
+def image_policy(
+    settings: ImageSection, *, packages: frozenset[str] | None = None, runtime_modules: frozenset[str] = frozenset()
+) -> Policy:
+    """`packages` (`name==version`) are those that an image must hold, and no others; None leaves them unchecked.
+
+    `runtime_modules` are those of the runtime that hosts mount, beside the configured ones.
+    """
     rules = settings.rules
     return Policy(
         max_compressed_bytes=settings.budget_compressed_bytes,
@@ -18,5 +23,5 @@ def image_policy(settings: ImageSection, packages: frozenset[str] | None = None)
         max_wasted_bytes=rules.max_wasted_bytes,
         max_duplicate_bytes=rules.max_duplicate_bytes,
         allowed_packages=packages,
-        runtime_modules=frozenset(rules.provided_modules),
+        runtime_modules=runtime_modules.union(rules.provided_modules),
     )

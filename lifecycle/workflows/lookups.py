@@ -4,6 +4,9 @@ from lifecycle.config.target import Target
 from lifecycle.domain.ami import AmiId, AmiRecord, is_ami_id
 from lifecycle.domain.ami_status import AmiState
 from lifecycle.domain.channel import NAME_RULE, Channel, ChannelEntry, is_channel
+from lifecycle.domain.image import ImageRef, image_with_short_digest, is_short_digest, is_tag, parse_image_ref
+from lifecycle.domain.image_report import ImageIndex
+from lifecycle.domain.measures import counted
 from lifecycle.domain.models import ModelSet
 from lifecycle.domain.release import DeployedRelease, Pointer
 from lifecycle.domain.tags import Tag
@@ -106,6 +109,42 @@ def ami_of(ports: Ports, text: str) -> AmiId:
         f"`{text}` is neither an AMI id nor the name of a channel",
         hint=f"Pick an id from `capctl ami ls` or a channel from `capctl ami channels`; a channel's name is {NAME_RULE}",
     )
+
+
+def image_of(ports: Ports, target: Target, text: str | None) -> ImageRef:
+    """The image that `text` means on a command line: a digest, alone or after its repository; the beginning of one, as `status` shows
+    those of releases; or a tag of the target's repository. Without it, the pushed image of the working tree's code.
+
+    One by digest may not exist. Raises `CapctlError("image-missing")` for a tag, and `UsageError`.
+    """
+    if not text:
+        return _tagged(
+            ports,
+            tag := ports.code.tag(),
+            missing=f"The registry does not have `{tag}`, the code of the working tree",
+            hint="Run `capctl image push`",
+        )
+    if is_tag(text):
+        hint = f"Write a tag of `{target.repository}`, or a digest as `capctl image push` prints it"
+        return _tagged(ports, text, missing=f"The repository has no image `{text}`", hint=hint)
+    if is_short_digest(text):
+        return image_with_short_digest(text, (made.image for made in ports.stack.releases()))
+    return parse_image_ref(text, default_repository=target.repository)
+
+
+def read_index(ports: Ports, ref: ImageRef) -> ImageIndex:
+    """What the image holds; shows that it is being read, for a layer that this machine has never seen takes seconds."""
+    with ports.ui.step(f"inspect {ref}") as step:
+        index = ports.registry.index(ref)
+        step.done(counted(len(index.layers), "layer"))
+    return index
+
+
+def _tagged(ports: Ports, tag: str, *, missing: str, hint: str) -> ImageRef:
+    ref = ports.registry.find(tag)
+    if ref is None:
+        raise CapctlError("image-missing", missing, hint=hint)
+    return ref
 
 
 def channel_entry(ports: Ports, channel: Channel) -> ChannelEntry:

@@ -19,6 +19,8 @@ from lifecycle.domain.digest import digest_of
 from lifecycle.domain.hand_run import HandRun, models_elsewhere, run_words
 from lifecycle.domain.image import TaggedImage
 from lifecycle.domain.image_content import Blob, ImageContent, LocalImage
+from lifecycle.domain.image_difference import compared
+from lifecycle.domain.image_explanation import explained
 from lifecycle.domain.image_report import Budgets, ImageReport
 from lifecycle.domain.job import JobRecord, JobState, Purpose, QueueState
 from lifecycle.domain.models import ModelFile, ModelSet
@@ -43,6 +45,7 @@ from lifecycle.workflows.status import ReleaseStatus, Status
 from lifecycle.workflows.sweep import Swept
 from lifecycle.workflows.verify_ami import AmiReport
 from lifecycle.workflows.verify_models import ModelsReport
+from tests.fakes.image_index import file, image, layer, whiteout
 from tests.fakes.ports import FakePorts
 from tests.fakes.releases import make_release
 from tests.fakes.stack import OUTPUTS, deployed
@@ -267,6 +270,34 @@ _IMAGE_REPORT = ImageReport(
     files=103,
     violations=(Violation(code="model-file", message="`a.onnx` is a model", path="a.onnx", layer=digest_of(b"code")),),
 )
+_IMAGE = image(
+    layer(
+        file("opt/site/six-1.17.dist-info/METADATA", "Name: six"),
+        file("opt/site/six.py", "import sys"),
+        compressed_bytes=90,
+    ),
+    layer(file("opt/weights.onnx", "weights"), file("opt/table.csv", "a,b"), compressed_bytes=60),
+    layer(file("opt/six.py", "import sys"), whiteout("opt/table.csv"), compressed_bytes=30),
+    layer(file("app/job.py", "print(1)"), compressed_bytes=40),
+    made_by=(
+        "COPY site /opt/site # buildkit",
+        "COPY weights.onnx table.csv /opt/ # buildkit",
+        "RUN /bin/sh -c cp site/six.py . && rm table.csv # buildkit",
+        "capctl image push",
+    ),
+    Labels={"org.opencontainers.image.base.digest": digest_of(b"base")},
+    Env=["LANG=C.UTF-8"],
+)
+_NEXT_IMAGE = image(
+    *_IMAGE.layers[:3],
+    layer(
+        file("app/job.py", "print(22)", 0o755),
+        file("opt/site/six-1.18.dist-info/METADATA", "Name: six"),
+        compressed_bytes=50,
+    ),
+    made_by=_IMAGE.instructions,
+    Env=["LANG=C"],
+)
 _ERROR = CapctlError(
     "smoke-failed", "Smoke job is FAILED", hint="Read `capctl job logs`", details=("a line",), evidence={"job": JOB}
 )
@@ -331,6 +362,10 @@ SAMPLES: dict[str, dict[str, Any]] = {
     "image-base": documents.image_base(_TAGGED, changed=True),
     "image-layout": image_documents.image_layout(Path("layout"), _LOCAL, run=_RUN, changed=True),
     "image-load": image_documents.image_load(_LOCAL, digest_of(b"config"), run=_RUN, changed=True),
+    "image-diff": image_documents.image_diff(
+        compared((_RELEASE.image, _IMAGE), (replace(_RELEASE.image, digest=digest_of(b"next")), _NEXT_IMAGE))
+    ),
+    "image-explanation": image_documents.image_explanation(explained(_RELEASE.image, _IMAGE, top=10, depth=None)),
     "image-report": documents.image_report(_IMAGE_REPORT),
     "job": documents.job(JOB),
     "job-list": documents.job_list([JOB]),

@@ -88,10 +88,10 @@ def ssh(key: Path, address: str, port: int, command: str) -> str:
     return done.stdout
 
 
-def tiny_tar() -> bytes:
-    """A root filesystem of a few programs of this machine with their libraries, a few megabytes."""
+def tiny_tar(*more: str) -> bytes:
+    """A root filesystem of a few programs of this machine, and `more` of them, with their libraries, a few megabytes."""
     files: dict[str, str] = {}
-    for program in _PROGRAMS:
+    for program in (*_PROGRAMS, *more):
         path = shutil.which(program)
         assert path, program
         files[f"bin/{program}"] = str(Path(path).resolve())

@@ -8,13 +8,13 @@ from __future__ import annotations
 import gzip
 import io
 import json
-import re
 import tarfile
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
 
 from images.checks import locked_packages
 from images.media_types import OCI
+from images.packages import normalised
 from lifecycle.adapters.aws.registry_login import RegistryLogin
 from lifecycle.adapters.aws.session import AwsSession
 from lifecycle.adapters.base_record import RecordedBase
@@ -101,7 +101,7 @@ def _packages_layer(names: frozenset[str]) -> bytes:
     """A tar with the METADATA of each named package, and links to what it installed, as this interpreter has them."""
     found: dict[str, Path | bytes] = {}
     for distribution in distributions():
-        name, text = _normalised(distribution.metadata["Name"] or ""), _text(distribution)
+        name, text = normalised(distribution.metadata["Name"] or ""), _text(distribution)
         if name in names and text:
             folder = f"{name.replace('-', '_')}-{distribution.version}.dist-info"
             found |= _links(distribution) | {f"{folder}/METADATA": text.encode()}
@@ -126,7 +126,3 @@ def _links(distribution: Distribution) -> dict[str, Path | bytes]:
 
 def _text(distribution: Distribution) -> str:
     return distribution.read_text("METADATA") or ""
-
-
-def _normalised(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()

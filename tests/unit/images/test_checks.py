@@ -141,6 +141,12 @@ def test_stale_bytecode_is_refused() -> None:
     assert codes(image(layer(file("opt/site/__pycache__/a.pyc", flags=("stale-bytecode",))))) == ["stale-bytecode"]
 
 
+def test_what_deletes_a_file_is_none_itself() -> None:
+    below = layer(file("root/.cache/pip/wheel"), file("opt/tools/.git/index"))
+    gone = layer(file("root/.cache/.wh.pip"), file("opt/tools/.wh..git"))
+    assert codes(image(below)) == codes(image(below, gone)) == ["cache-left-behind", "vcs-left-behind"]
+
+
 def test_whiteouts_are_refused_in_the_code_layer_only() -> None:
     assert codes(image(layer(file("app/run.py"), file("app/.wh.old.py")))) == ["whiteout-in-code-layer"]
     assert codes(image(layer(file("app/run.py"), file("opt/site/.wh..wh..opq")))) == ["whiteout-in-code-layer"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from images.difference import ValueChange, difference
 from images.index import LayerIndex
-from tests.unit.images.index_parts import file, folder, hard_link, image, layer, symbolic_link, whiteout
+from tests.fakes.image_index import file, folder, hard_link, image, layer, symbolic_link, whiteout
 
 BASE = layer(file("usr/a", "aaa"), file("usr/b", "bb"), folder("usr"), compressed_bytes=7)
 

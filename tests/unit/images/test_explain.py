@@ -10,7 +10,7 @@ from images.folders import largest_folders, main_folders, tree_of
 from images.index import FileEntry
 from images.instructions import readable
 from images.packages import listed_names, package_costs
-from tests.unit.images.index_parts import file, hard_link, image, layer, symbolic_link, whiteout
+from tests.fakes.image_index import file, hard_link, image, layer, symbolic_link, whiteout
 
 HASH = "0123456789ab" + "c" * 52
 
@@ -42,7 +42,7 @@ def sizes(**files: int) -> list[tuple[str, int, int]]:
 
 
 def test_folders_are_listed_as_deep_as_their_bytes_are() -> None:
-    tree = tree_of(sizes(opt__site__torch__lib__a=700, opt__site__numpy__b=200, etc__c=1, opt__site__torch__d=1))
+    tree = tree_of(sizes(opt__site__torch__lib__a=700, opt__site__numpy__b=200, etc__c=1, opt__site__torch__d=100))
     assert [each.path for each in largest_folders(tree, top=3)] == [
         "/opt/site",
         "/opt/site/torch",
@@ -80,6 +80,8 @@ def test_folder_tells_how_much_each_layer_brought() -> None:
         ({"w__models__a__b": 95, "w__models__c": 5}, ["/w/models"]),
         ({"w__git__a": 5, "w__src__b": 4, "w__x": 1}, ["/w/git", "/w/src"]),
         ({"usr__a": 3, "opt__site__b": 3, "etc__c": 3, "bin__d": 1}, ["/etc", "/opt/site", "/usr"]),
+        ({"usr__lib__a": 9, "root__cache__b": 1}, ["/usr/lib", "/root/cache"]),
+        ({"s__np__a": 60, "s__libs__b": 39, "s__np_info__c": 1}, ["/s/np", "/s/libs"]),
         ({"a": 1}, ["/"]),
         ({"a": 0}, []),
     ],

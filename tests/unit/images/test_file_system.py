@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from images.file_system import file_system
 from images.index import WHITEOUT, FileEntry, LayerIndex
-from tests.unit.images.index_parts import file, folder, hard_link, layer, opaque, symbolic_link, whiteout
+from tests.fakes.image_index import file, folder, hard_link, layer, opaque, symbolic_link, whiteout
 
 
 def seen(*layers: LayerIndex) -> dict[str, int]:
@@ -82,7 +82,10 @@ def test_content_of_hard_links_counts_once_and_lives_as_long_as_one_of_them() ->
     assert [(each.size_bytes, each.own_bytes) for each in first.values()] == [(3, 3), (3, 0), (3, 0)]
     found = file_system(layers)
     assert found.hidden == ()
-    assert [(path, each.own_bytes, each.layer) for path, each in found.placed.items()] == [("b", 3, 0), ("c", 0, 0)]
+    assert [(path, each.kind, each.own_bytes, each.layer) for path, each in found.placed.items()] == [
+        ("b", "file", 3, 0),
+        ("c", "hardlink", 0, 0),
+    ]
     assert hidden(*layers, layer(whiteout("b"), whiteout("c"))) == [(0, "a", "deleted", 2)]
 
 
@@ -99,6 +102,12 @@ def test_link_over_its_own_target_keeps_the_content() -> None:
 def test_path_through_a_symbolic_link_lies_where_that_leads(link: str) -> None:
     below = layer(file("usr/bin/a"), symbolic_link("bin", link))
     assert seen(below, layer(file("bin/b"), whiteout("bin/a"))) == {"bin": 0, "usr/bin/b": 1}
+
+
+def test_folders_may_be_as_deep_as_a_path_can_be_long() -> None:
+    path = "/".join("a" * 2000)
+    assert seen(layer(file(path))) == {path: 0}
+    assert hidden(layer(file(path)), layer(whiteout("a"))) == [(0, path, "deleted", 1)]
 
 
 def test_link_in_a_circle_ends() -> None:
@@ -122,8 +131,8 @@ ENTRIES = st.one_of(
 )
 
 
-def model(layers: list[list[FileEntry]]) -> dict[str, tuple[str, int]]:
-    """Kind and size of every path but folders, by plain lists of paths."""
+def model(layers: list[list[FileEntry]]) -> dict[str, int]:
+    """The size of every path but folders, by plain lists of paths."""
     sizes: dict[str, int] = {}
     kinds: dict[str, str] = {}
 
@@ -152,7 +161,7 @@ def model(layers: list[list[FileEntry]]) -> dict[str, tuple[str, int]]:
             if not (entry.kind == "folder" and kinds.get(entry.path) == "folder"):
                 remove(entry.path, itself=True)
             kinds[entry.path], sizes[entry.path] = entry.kind, size
-    return {path: (kind, sizes[path]) for path, kind in kinds.items() if kind != "folder"}
+    return {path: sizes[path] for path, kind in kinds.items() if kind != "folder"}
 
 
 @settings(max_examples=300, deadline=None)
@@ -160,9 +169,8 @@ def model(layers: list[list[FileEntry]]) -> dict[str, tuple[str, int]]:
 def test_file_system_is_that_of_a_plain_model_and_no_byte_is_lost(drawn: list[list[FileEntry]]) -> None:
     layers = [layer(*entries) for entries in drawn]
     found = file_system(layers)
-    assert {
-        path: (each.kind, each.size_bytes) for path, each in found.placed.items() if each.kind != "folder"
-    } == model(drawn)
+    assert {path: each.size_bytes for path, each in found.placed.items() if each.kind != "folder"} == model(drawn)
+    assert all(each.own_bytes == each.size_bytes for each in found.placed.values() if each.kind == "file")
     held = sum(each.own_bytes for each in found.placed.values()) + sum(each.entry.size_bytes for each in found.hidden)
     assert held == sum(each.unpacked_bytes for each in layers)
     assert list(found.placed) == sorted(found.placed)

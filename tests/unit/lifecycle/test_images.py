@@ -154,14 +154,16 @@ def test_every_rule_of_the_configuration_reaches_the_policy() -> None:
         max_wasted_bytes=7,
         max_duplicate_bytes=8,
     )
-    policy = image_policy(ImageSection(rules=chosen), frozenset({"nine==9"}))
+    policy = image_policy(
+        ImageSection(rules=chosen), packages=frozenset({"nine==9"}), runtime_modules=frozenset({"torch"})
+    )
     assert policy == Policy(
         max_file_bytes=1,
         large_file_globs=("2",),
         model_globs_allowed=("3",),
         code_globs_forbidden=("4",),
         code_globs_without_secrets=("5",),
-        runtime_modules=frozenset({"six"}),
+        runtime_modules=frozenset({"six", "torch"}),
         max_wasted_bytes=7,
         max_duplicate_bytes=8,
         allowed_packages=frozenset({"nine==9"}),

@@ -82,7 +82,7 @@ Nothing was changed; run again without `--dry-run` to apply""",
     Case(words="deploy --yes --ami nonsense", code=1, error="channel-missing"),
     Case(words="deploy --yes --ami Nonsense", code=2, error="ami-id-invalid"),
     Case(words="deploy --yes --ami ami-00000000000000009", code=1, error="ami-missing"),
-    Case(words="deploy --yes --image v1", given=BAKED, code=2, error="digest-invalid"),
+    Case(words="deploy --yes --image v1", given=BAKED, code=1, error="image-missing"),
 ]
 
 

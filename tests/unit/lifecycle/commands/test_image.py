@@ -16,6 +16,42 @@ LOCAL = f"vision:{LAYER.tag}"
 CONTENT = _KNOWN.code.image()
 _KNOWN.code.files["a.onnx"] = "weights"
 WITH_MODEL = str(_KNOWN.code.push().ref)
+CODE_DIGEST, WITH_MODEL_DIGEST = (name.rpartition("@")[2] for name in (CODE, WITH_MODEL))
+EXPLAINED = f"""\
+{CODE}
+1.1 kB in 3 layers, 1.1 kB compressed
+a container sees 3 files of 1.1 kB; nothing is wasted
+
+layer  size    share  compressed  files  wasted  made by  what
+1      1.0 kB  90%    1.0 kB      1      -       -        /usr/bin/python3 1.0 kB
+2      100 B   9%     100 B       1      -       -        /opt/site/numpy-2.dist-info/METADATA 100 B
+3      9 B     <1%    9 B         1      -       -        /app/job.py 9 B
+
+folder                       size    share  files  layers
+/app                         9 B     <1%    1      3
+/opt/site/numpy-2.dist-info  100 B   9%     1      2
+/usr/bin                     1.0 kB  90%    1      1
+
+largest file                          size    share  layer
+/usr/bin/python3                      1.0 kB  90%    1
+/opt/site/numpy-2.dist-info/METADATA  100 B   9%     2
+/app/job.py                           9 B     <1%    3
+
+package  size   share  files  layers
+numpy 2  100 B  9%     1      2"""
+DIFFERENT = f"""\
+{CODE_DIGEST[:19]} -> {WITH_MODEL_DIGEST[:19]}
+layers 2 shared; a host that has A downloads 16 B of 1.1 kB
+         layer  size  compressed  made by
+removed  3      9 B   9 B         -
+added    3      16 B  16 B        -
+files 1 added (3 files, 1.1 kB -> 4 files, 1.1 kB)
+       path         size
+added  /app/a.onnx  7 B"""
+EQUAL = f"""\
+{CODE_DIGEST[:19]} -> {CODE_DIGEST[:19]}
+layers the same (3)
+files the same (3 files, 1.1 kB -> 3 files, 1.1 kB)"""
 SIZES = """\
     size        is      at most
 ok  compressed  1.1 kB  300.0 MB
@@ -167,6 +203,41 @@ Nothing was changed; run again without `--dry-run` to apply""",
     ),
     Case(words="image verify", given=("image base",), code=1, error="image-missing"),
     Case(words="image verify sha256:05a9", code=2, error="digest-invalid"),
+    Case(
+        words=f"image verify {LAYER.tag}",
+        given=("image base", "image push"),
+        text=f"{CODE}\n{SIZES}passes every rule",
+        document={"image": CODE, "ok": True},
+    ),
+    *(
+        Case(
+            words=f"image explain{name}",
+            given=("image base", "image push"),
+            text=EXPLAINED,
+            document={"schema": "capctl.image-explanation/1", "image": CODE, "bytes": 1109, "models": [], "wasted": []},
+        )
+        for name in ("", f" {CODE}", f" {CODE_DIGEST}", f" {LAYER.tag}", f" {LAYER.tag} --top 3")
+    ),
+    Case(words="image explain", given=("image base",), code=1, error="image-missing"),
+    Case(words="image explain never-pushed", code=1, error="image-missing"),
+    Case(words="image explain sha256:0123456789ab", code=2, error="image-unknown"),
+    Case(words=f"image explain other@{CODE_DIGEST}", code=2, error="repository-foreign"),
+    Case(words="image explain --top 0", code=2, error="usage"),
+    Case(
+        words=f"image diff {CODE}",
+        given=("image base", "image push"),
+        change=with_a_model,
+        text=DIFFERENT,
+        document={"schema": "capctl.image-diff/1", "equal": False, "sums": {"added": 1, "removed": 0, "changed": 0}},
+    ),
+    Case(
+        words=f"image diff {LAYER.tag} {CODE_DIGEST}",
+        given=("image base", "image push"),
+        text=EQUAL,
+        document={"equal": True, "files": [], "packages": [], "settings": []},
+    ),
+    Case(words=f"image diff {CODE}", given=("image base",), code=1, error="image-missing"),
+    Case(words="image diff", code=2, error="usage"),
 ]
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from lifecycle.domain.usage import Use
+from tests.fakes.ports import FakePorts
 from tests.unit.lifecycle.commands.case import World
 from tests.unit.lifecycle.commands.test_ami_channels import BACK, FIRST
 
@@ -21,6 +22,7 @@ from tests.unit.lifecycle.commands.test_ami_channels import BACK, FIRST
         f"ami verify {FIRST}",
         f"ami show {FIRST}",
         f"ami diff {FIRST} candidate",
+        f"image diff {FakePorts().base_builder.tag()}",
         "status",
         "job ls",
     ],

@@ -39,8 +39,9 @@ def opaque(path: str) -> FileEntry:
 
 def layer(*entries: FileEntry, compressed_bytes: int = 1) -> LayerIndex:
     """Its digest is of what it holds."""
+    held = [(entry.path, entry.kind, entry.mode, entry.sha256, entry.link) for entry in entries]
     return LayerIndex(
-        digest="sha256:" + sha256(repr(entries).encode()).hexdigest(),
+        digest="sha256:" + sha256(repr(held).encode()).hexdigest(),
         compressed_bytes=compressed_bytes,
         unpacked_bytes=sum(entry.size_bytes for entry in entries),
         entries=entries,
