@@ -4,18 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from images.code_image import CodeSettings, code_tag, push_code
+from images.code_image import CodeSettings, code_tag, make_code_image, push_code
 from images.digests import ImageRef as RegistryRef
 from images.layer import CodeTree, build_layer, read_tree
 from images.selection import DEFAULT_EXCLUDE, select_files
 from lifecycle.adapters.cache_folder import cache_folder
 from lifecycle.adapters.container_registry import ContainerRegistry
 from lifecycle.adapters.image_errors import image_errors_translated
+from lifecycle.adapters.push_record import PushRecord
 from lifecycle.config.target import Target
 from lifecycle.domain.digest import Digest
 from lifecycle.domain.image import TaggedImage
 from lifecycle.ports.code import CodeLayer, PushedImage
+
+if TYPE_CHECKING:
+    from lifecycle.domain.image import ImageRef
+    from lifecycle.domain.push_preview import FileChanges, PushPreview, SizeToSend
+
+_BASE_MISSING = "Run `capctl image base`, then `capctl image push`"
 
 
 class WorkingTreeCode:
@@ -26,6 +35,7 @@ class WorkingTreeCode:
         self._settings = target.settings.image
         self._registry = registry
         self._required_base = base
+        self._record = PushRecord(target, registry.login.url)
 
     def tag(self) -> str:
         return code_tag(self._tree, self._base, self._code_settings)[0]
@@ -42,18 +52,62 @@ class WorkingTreeCode:
             compressed_bytes=layer.size_bytes,
         )
 
+    def preview(self) -> PushPreview:
+        from lifecycle.domain.push_preview import PushPreview
+
+        tag, treehash = code_tag(self._tree, self._base, self._code_settings)
+        known, digest = self._registry.find(tag), self._record.read()
+        last = self._registry.ref(digest) if digest else None
+        return PushPreview(
+            treehash=Digest(f"sha256:{treehash}"),
+            tag=tag,
+            files=len(self._tree.files),
+            base=self._tagged_base,
+            known=known,
+            last=last,
+            changes=self._changes_since(last) if last else None,
+            to_send=None if known else self._to_send(),
+        )
+
+    def _changes_since(self, last: ImageRef) -> FileChanges | None:
+        from images.changes import changes_since
+        from images.errors import ImageMissing
+        from images.inspect import top_layer_index
+        from lifecycle.domain.push_preview import FileChanges
+
+        with image_errors_translated():
+            try:
+                layer = top_layer_index(self._registry.client, last.digest, cache_folder() / "layers")
+            except ImageMissing:
+                return None
+        found = changes_since(layer, self._tree)
+        return FileChanges(added=found.added, changed=found.changed, removed=found.removed)
+
+    def _to_send(self) -> SizeToSend:
+        from lifecycle.domain.push_preview import SizeToSend
+
+        with image_errors_translated(if_missing=_BASE_MISSING):
+            image = make_code_image(
+                self._registry.client, self._base, self._tree, self._code_settings, cache=_base_cache()
+            )
+        return SizeToSend(
+            layer_bytes=image.layer.size_bytes, config_bytes=len(image.config), manifest_bytes=len(image.manifest)
+        )
+
     def push(self) -> PushedImage:
-        with image_errors_translated(if_missing="Run `capctl image base`, then `capctl image push`"):
+        with image_errors_translated(if_missing=_BASE_MISSING):
             pushed = push_code(
                 self._registry.client,
                 self._base,
                 self._tree,
                 entrypoint=self._settings.entrypoint,
                 env=self._settings.environment,
-                cache=cache_folder() / "blobs",
+                cache=_base_cache(),
             )
+        ref = self._registry.ref(pushed.digest)
+        self._record.write(ref.digest)
         return PushedImage(
-            ref=self._registry.ref(pushed.digest),
+            ref=ref,
             tag=pushed.tag,
             unchanged=pushed.unchanged,
             requests=pushed.requests,
@@ -69,9 +123,17 @@ class WorkingTreeCode:
             )
 
     @cached_property
+    def _tagged_base(self) -> TaggedImage:
+        return self._required_base()
+
+    @property
     def _base(self) -> RegistryRef:
-        return RegistryRef(repository=self._target.repository_name, digest=self._required_base().ref.digest)
+        return RegistryRef(repository=self._target.repository_name, digest=self._tagged_base.ref.digest)
 
     @property
     def _code_settings(self) -> CodeSettings:
         return CodeSettings(entrypoint=self._settings.entrypoint, env=self._settings.environment)
+
+
+def _base_cache() -> Path:
+    return cache_folder() / "blobs"

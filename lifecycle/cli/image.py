@@ -50,11 +50,16 @@ def build(invocation: Invocation) -> None:
 @dry_run_option
 @pass_invocation
 def push(invocation: Invocation, dry_run: bool) -> None:
-    """Push the code of the working tree as one layer on the base image; prints the image by digest."""
-    from lifecycle.workflows.push_image import PushCode, plan_push_image
+    """Push the code of the working tree as one layer on the base image; prints the image by digest.
 
-    plan = plan_push_image(invocation.app)
-    if done := invocation.execute(plan, dry_run=dry_run):
+    With `--dry-run` it tells the tree hash, the files that changed since the last push from here and the bytes to send.
+    """
+    from lifecycle.workflows.push_image import PushCode, plan_push_image, preview_push_image
+
+    if dry_run:
+        plan, preview = preview_push_image(invocation.app)
+        invocation.print_plan(plan, push=preview)
+    elif done := invocation.execute(plan_push_image(invocation.app)):
         pushed = done.of(PushCode)
         invocation.emit("capctl.image/1", documents.image(pushed), str(pushed.ref))
 

@@ -10,6 +10,7 @@ from lifecycle.domain.measures import counted, size_text
 if TYPE_CHECKING:
     from lifecycle.domain.digest import Digest
     from lifecycle.domain.image import ImageRef
+    from lifecycle.domain.push_preview import PushPreview
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +47,9 @@ class Code(Protocol):
 
     def layer(self) -> CodeLayer:
         """The layer that the working tree gives, on the current base."""
+
+    def preview(self) -> PushPreview:
+        """What `push` would do. Sends nothing, and asks no more than a push does."""
 
     def push(self) -> PushedImage:
         """Push base + code layer; one request when nothing changed."""
