@@ -19,6 +19,7 @@ from typing import Literal
 
 from images.digests import canonical_json, digest_of
 from images.errors import LayerRejected, LayerTooLarge
+from images.names import in_image, on_disk
 
 APP_FOLDER = "app"
 # Part of the tree hash: raise it when the layer's bytes or the image config change for the same sources.
@@ -142,11 +143,11 @@ def _member(name: str, file: CodeFile | None) -> tarfile.TarInfo:
 
 def _read_file(root: Path, path: str) -> CodeFile:
     _check_name(path)
-    full = root / path
+    full = root / on_disk(path)
     try:
         status = full.lstat()
         if stat.S_ISLNK(status.st_mode):
-            content = _link_target(path, str(full.readlink())).encode()
+            content = _link_target(path, in_image(str(full.readlink()))).encode()
             mode: Mode = "link"
         elif stat.S_ISREG(status.st_mode):
             content = full.read_bytes()
