@@ -7,7 +7,6 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from http.client import HTTPException
 from typing import Any, BinaryIO, cast
 from urllib.parse import urlencode, urljoin
 
@@ -16,6 +15,7 @@ from images.digests import digest_of, is_digest
 from images.errors import DigestMismatch, ImageMissing, RegistryRefused, RegistryUnreachable, TagImmutable
 from images.media_types import ACCEPT
 from images.transport import AttemptFailed, Attempts, Credentials, Transport
+from images.wire import BadAnswer
 
 _FOUND = frozenset({200})
 _FOUND_OR_NOT = frozenset({200, 404})
@@ -198,7 +198,7 @@ class _VerifiedReader:
     def read(self, size: int = -1) -> bytes:
         try:
             piece = self._answer.read(size)
-        except (HTTPException, OSError) as err:
+        except (BadAnswer, OSError) as err:
             message = f"The registry broke off a download: {type(err).__name__}"
             raise RegistryUnreachable(message, hint="Check the network, then run the command again") from err
         self._hash.update(piece)

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from http.client import HTTPException
 from typing import TypeVar
 from urllib.parse import urljoin, urlsplit
 
@@ -24,6 +23,7 @@ from images.errors import (
     RepositoryMissing,
     TagImmutable,
 )
+from images.wire import BadAnswer
 
 # Returns the value of the `Authorization` header, "" for none; called for each request, so it may renew an expiring token.
 Credentials = Callable[[], str]
@@ -147,7 +147,7 @@ class Transport:
     def _answering(self) -> Iterator[None]:
         try:
             yield
-        except (OSError, HTTPException, ValueError) as err:  # the last for an address that is none
+        except (OSError, BadAnswer, ValueError) as err:  # the last for an address that is none
             raise AttemptFailed(_unreachable(self.base_url, err)) from err
 
     def _authorization(self, url: str) -> dict[str, str]:

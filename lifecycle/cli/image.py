@@ -8,7 +8,6 @@ import click
 
 from lifecycle.cli import documents
 from lifecycle.cli.context import Invocation, NounGroup, dry_run_option, pass_invocation
-from lifecycle.cli.render import table
 
 if TYPE_CHECKING:
     from lifecycle.domain.image_report import ImageReport
@@ -80,6 +79,7 @@ def verify(invocation: Invocation, image: str | None) -> None:
 
 
 def _text(report: ImageReport) -> str:
+    from lifecycle.cli.render import table
     from lifecycle.domain.measures import counted, size_text
 
     sizes = (

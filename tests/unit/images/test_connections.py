@@ -11,7 +11,6 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -19,11 +18,11 @@ from typing import Any
 import pytest
 
 from images.code_image import together
-from images.connections import make_ready
 from images.digests import digest_of
 from images.errors import DigestMismatch, RegistryRefused, RegistryUnreachable
 from images.registry import RegistryClient
 from images.transport import Attempts, Transport
+from images.wire import Connection
 from tests.fakes.registry import FakeRegistry, Fault, QuietServer, serving
 
 REPO = "job"
@@ -82,15 +81,12 @@ def test_requests_at_once_take_a_connection_each_and_keep_it_for_later(registry:
 
 def test_a_connection_that_the_other_side_closed_meanwhile_is_opened_again() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
-        connection = HTTPConnection(*server.getsockname())
-        make_ready(connection)
-        first, (peer, _) = connection.sock, server.accept()
-        make_ready(connection)
-        assert connection.sock is first
+        connection = Connection(*server.getsockname())
+        first, (peer, _) = connection.make_ready(), server.accept()
+        assert connection.make_ready() is first
         peer.close()
         select.select([first], [], [], 10)
-        make_ready(connection)
-        assert connection.sock is not first
+        assert connection.make_ready() is not first
         connection.close()
 
 
