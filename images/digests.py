@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import get_ident
@@ -64,6 +65,12 @@ def write_atomically(path: Path, content: bytes) -> None:
         raise
 
 
+def write_if_possible(path: Path, content: bytes) -> None:
+    """`write_atomically` for what can be had again: a disk that is full or cannot be written is no reason to fail."""
+    with suppress(OSError):
+        write_atomically(path, content)
+
+
 @dataclass(frozen=True, slots=True)
 class DigestCache:
     """Manifests and configs on disk by digest. They never change, so they are fetched once; each read is verified."""
@@ -71,21 +78,17 @@ class DigestCache:
     folder: Path
 
     def read(self, digest: str) -> bytes | None:
-        """The bytes named `digest`, or None if absent. A damaged file is deleted and counts as absent."""
-        path = self._path(digest)
+        """The bytes named `digest`, or None if absent. A damaged file counts as absent, until it is written again."""
         try:
-            content = path.read_bytes()
+            content = self._path(digest).read_bytes()
         except OSError:
             return None
-        if digest_of(content) != digest:
-            path.unlink(missing_ok=True)
-            return None
-        return content
+        return content if digest_of(content) == digest else None
 
     def write(self, content: bytes) -> str:
-        """Keep `content`; return its digest."""
+        """Keep `content`, where there is room for it; return its digest."""
         digest = digest_of(content)
-        write_atomically(self._path(digest), content)
+        write_if_possible(self._path(digest), content)
         return digest
 
     def _path(self, digest: str) -> Path:

@@ -38,9 +38,16 @@ class LayerTooLarge(ImageError):
 
 
 class RegistryUnreachable(ImageError):
-    """No answer after all attempts: refused, reset, timed out, or a 5xx each time."""
+    """No answer after all attempts: refused, reset, timed out, or a 5xx each time.
+
+    `is_cut`: the registry took the request, and ended the connection without an answer.
+    """
 
     code = "registry-unreachable"
+
+    def __init__(self, message: str, *, hint: str, is_cut: bool = False) -> None:
+        super().__init__(message, hint=hint)
+        self.is_cut = is_cut
 
 
 class RegistryDenied(ImageError):
@@ -55,10 +62,20 @@ class RegistryThrottled(ImageError):
     code = "registry-throttled"
 
 
+class RegistryFull(ImageError):
+    """The registry has no space left, or a quota of it is used up."""
+
+    code = "registry-full"
+
+
 class RegistryRefused(ImageError):
     """An answer that the registry API does not foresee for this request."""
 
     code = "registry-refused"
+
+
+class BlobExists(RegistryRefused):
+    """The end of an upload is refused because the repository holds the blob: who uploads it takes that for success."""
 
 
 class RepositoryMissing(ImageError):

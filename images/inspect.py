@@ -17,7 +17,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
 
-from images.digests import canonical_json, write_atomically
+from images.digests import canonical_json, write_if_possible
 from images.errors import ManifestUnsupported
 from images.index import FileEntry, ImageIndex, Kind, LayerIndex
 from images.layer import APP_FOLDER
@@ -66,11 +66,10 @@ def _layer(client: RegistryClient, digest: str, compressed_bytes: int, cache: Pa
     try:
         return _decoded(gzip.decompress(path.read_bytes()))
     except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError):
-        # Absent or damaged: the registry has the truth.
-        path.unlink(missing_ok=True)
+        pass  # absent or damaged: the registry has the truth
     with client.open_blob(digest) as stream:
         index = _scan(stream, digest, compressed_bytes)
-    write_atomically(path, gzip.compress(canonical_json(asdict(index)), compresslevel=1, mtime=0))
+    write_if_possible(path, gzip.compress(canonical_json(asdict(index)), compresslevel=1, mtime=0))
     return index
 
 

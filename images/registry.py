@@ -5,16 +5,24 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, cast
 from urllib.parse import urlencode, urljoin
 
 from images.connections import Answer
 from images.digests import digest_of, is_digest
-from images.errors import DigestMismatch, ImageMissing, RegistryRefused, RegistryUnreachable, TagImmutable
+from images.errors import (
+    BlobExists,
+    DigestMismatch,
+    ImageMissing,
+    RegistryRefused,
+    RegistryUnreachable,
+    RepositoryMissing,
+    TagImmutable,
+)
 from images.media_types import ACCEPT
-from images.transport import AttemptFailed, Attempts, Credentials, Transport
+from images.transport import AttemptFailed, Attempts, Credentials, Forget, Transport
 from images.wire import BadAnswer
 
 _FOUND = frozenset({200})
@@ -40,8 +48,9 @@ class Manifest:
 class RegistryClient:
     """Reads and writes one repository. Safe to share between threads.
 
-    Failed requests are repeated (5 attempts by default) after connection errors, 408, 429 and 5xx. Uploads are
-    monolithic; a failed upload starts again in a new upload session.
+    Failed requests are repeated (5 attempts by default) after connection errors and the answers that `images.refusals` names; once
+    more with new credentials, if the registry calls them expired and `forget` was given. Uploads are monolithic; a failed upload
+    starts again in a new upload session.
     """
 
     def __init__(
@@ -50,12 +59,13 @@ class RegistryClient:
         repository: str,
         *,
         credentials: Credentials | None = None,
+        forget: Forget | None = None,
         attempts: Attempts | None = None,
         transport: Transport | None = None,
     ) -> None:
         self.repository = repository
         self._attempts = attempts or Attempts()
-        self._transport = transport or Transport(base_url, credentials=credentials)
+        self._transport = transport or Transport(base_url, credentials=credentials, forget=forget)
 
     @property
     def requests_sent(self) -> int:
@@ -82,10 +92,12 @@ class RegistryClient:
     def get_manifest(self, reference: str) -> Manifest:
         """Fetch a manifest by tag or digest.
 
-        Raises: ImageMissing; DigestMismatch, if the bytes are not those asked for; RegistryRefused, if they are no manifest.
+        Raises: ImageMissing; RepositoryMissing; DigestMismatch, if the bytes are not those asked for; RegistryRefused, if they are no
+        manifest.
         """
         answer = self._ask("GET", f"manifests/{reference}", expected=_FOUND_OR_NOT, headers={"Accept": ACCEPT})
         if answer.status == 404:
+            self._raise_without_repository(answer)
             message = f"Repository `{self.repository}` has no image `{reference}`"
             raise ImageMissing(message, hint="List the tags of the repository, or push the image first")
         raw = answer.content
@@ -164,6 +176,8 @@ class RegistryClient:
             existing = self.head_manifest(reference)
             if existing == digest:
                 return digest
+            if existing is None:
+                raise
             message = f"Tag `{reference}` of `{self.repository}` is `{existing}` and cannot be moved to `{digest}`"
             raise TagImmutable(message, hint=refused.hint) from refused
         stored = answer.headers.get("Docker-Content-Digest", digest)
@@ -175,11 +189,23 @@ class RegistryClient:
         message = f"Repository `{self.repository}` has no blob `{digest}`"
         return ImageMissing(message, hint="Push the image that needs it again")
 
+    def _raise_without_repository(self, not_found: Answer) -> None:
+        from images.refusals import names_no_repository  # which only a failure needs
+
+        if names_no_repository(not_found):
+            message = f"The registry has no repository `{self.repository}`"
+            raise RepositoryMissing(message, hint="Create the repository first")
+
     def _finish_upload(self, session: Answer, digest: str, content: bytes) -> None:
-        location = urljoin(session.url, session.headers["Location"])
+        named = session.headers.get("Location")
+        if not named:
+            message = f"The registry began an upload to `{self.repository}` without saying where its bytes go"
+            raise RegistryRefused(message, hint="Check that the address is a container registry's")
+        location = urljoin(session.url, named)
         url = location + ("&" if "?" in location else "?") + urlencode({"digest": digest})
         headers = {"Content-Type": "application/octet-stream"}
-        self._transport.send("PUT", url, expected=_CREATED, headers=headers, body=content)
+        with suppress(BlobExists):
+            self._transport.send("PUT", url, expected=_CREATED, headers=headers, body=content)
 
     def _send(self, method: str, path: str, **options: Any) -> Answer:
         return self._transport.send(method, f"/v2/{self.repository}/{path}", **options)

@@ -243,7 +243,8 @@ def _headers(reader: BinaryIO) -> dict[str, str]:
 def _line(reader: BinaryIO) -> str:
     """A line without its end."""
     raw = reader.readline(_MAX_LINE_BYTES)
+    if not raw:
+        raise ConnectionResetError("the connection was closed without a whole answer")
     if not raw.endswith(b"\n"):
-        what = "it is cut off, or a line of it is too long" if raw else "the connection was closed"
-        raise BadAnswer(f"no whole answer came back: {what}")
+        raise BadAnswer("the head of the answer is cut off, or a line of it is too long")
     return raw.decode("latin-1").rstrip("\r\n")

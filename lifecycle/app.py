@@ -177,9 +177,10 @@ class App:
 
     @cached_property
     def registry(self) -> ContainerRegistry:
+        from lifecycle.adapters.aws.registry_login import RegistryLogin
         from lifecycle.adapters.container_registry import ContainerRegistry
 
-        return ContainerRegistry(self.target, self.session, self.clock)
+        return ContainerRegistry(self.target, RegistryLogin(self.target, self.session, self.clock))
 
     @cached_property
     def results(self) -> Results:

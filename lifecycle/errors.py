@@ -238,6 +238,7 @@ ERROR_CODES: dict[str, str] = {
     "quota-reached": "a quota of the AWS account is used up",
     "region-invalid": "the text is not an AWS region, or not one to copy to",
     "registry-denied": "the registry refused the credentials",
+    "registry-full": "the registry has no space left, or a quota of it is used up",
     "registry-refused": "the registry gave an answer that its API does not foresee",
     "registry-throttled": "the registry refused every attempt as one too many",
     "registry-unreachable": "the registry did not answer",

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
-from pathlib import Path
 
 import pytest
 
-TOOLS = Path(__file__).parents[1] / "tools"
+from tests.built_tools import folder_of
+
 PACKERS = ("installed", "modern")
 
 
@@ -19,9 +18,8 @@ def packer_environment(name: str) -> dict[str, str]:
         if shutil.which("packer") is None:
             pytest.skip("`packer` is not installed")
         return {}
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "capctl" / "tools"
-    program = cache / f"packer-{_version('packer')}"
-    plugin = cache / f"packer-plugin-amazon-{_version('packer-plugin-amazon')}"
+    program = folder_of("packer", "github.com/hashicorp/packer")
+    plugin = folder_of("packer-plugin-amazon", "github.com/hashicorp/packer-plugin-amazon")
     if not (program / "packer").exists() or not (plugin / "plugins").exists():
         pytest.skip("no second Packer was built: run `make setup-test`")
     return {
@@ -30,9 +28,3 @@ def packer_environment(name: str) -> dict[str, str]:
         "PACKER_CONFIG_DIR": str(plugin),
         "CHECKPOINT_DISABLE": "1",
     }
-
-
-def _version(tool: str) -> str:
-    found = re.search(rf"^\s*github\.com/hashicorp/{tool} (v\S+)", (TOOLS / tool / "go.mod").read_text(), re.MULTILINE)
-    assert found, tool
-    return found[1]

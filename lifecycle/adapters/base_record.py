@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 from images.base.fingerprint import fingerprint
-from images.digests import write_atomically
+from images.digests import write_if_possible
 from lifecycle.adapters.cache_folder import cache_folder
 from lifecycle.adapters.requirements_lock import requirements_lock
 from lifecycle.config.target import Target
@@ -54,7 +54,7 @@ class RecordedBase:
 
     def _recorded(self, base: TaggedImage) -> TaggedImage:
         record = {"inputs": self._inputs, "tag": base.tag, "digest": base.ref.digest}
-        write_atomically(self._file, json.dumps(record).encode())
+        write_if_possible(self._file, json.dumps(record).encode())
         return base
 
     @property

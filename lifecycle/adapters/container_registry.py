@@ -2,33 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from images.errors import RegistryUnreachable, RepositoryMissing
 from images.registry import RegistryClient
-from lifecycle.adapters.aws.registry_login import RegistryLogin
 from lifecycle.adapters.cache_folder import cache_folder
 from lifecycle.adapters.image_errors import image_errors_translated
 from lifecycle.config.target import Target
 from lifecycle.domain.digest import parse_digest
 from lifecycle.domain.image import ImageRef
 from lifecycle.errors import UsageError
-from lifecycle.ports.clock import Clock
 
 if TYPE_CHECKING:
-    from lifecycle.adapters.aws.session import AwsSession
+    from lifecycle.adapters.aws.registry_login import RegistryLogin
     from lifecycle.domain.image_report import ImageIndex
 
 
 class ContainerRegistry:
     """`ports.Registry`. The target's `registry_url`, or the account's ECR, answers; `client` and `login` are for who pushes there."""
 
-    def __init__(self, target: Target, session: AwsSession, clock: Clock) -> None:
+    def __init__(self, target: Target, login: RegistryLogin) -> None:
         self._repository = target.repository
-        self.login = RegistryLogin(target, session, clock)
-        self.client = RegistryClient(self.login.url, target.repository_name, credentials=self.login.authorization)
+        self.login = login
+        self.client = RegistryClient(
+            login.url, target.repository_name, credentials=login.authorization, forget=login.forget
+        )
 
     def find(self, tag: str) -> ImageRef | None:
-        with image_errors_translated():
+        with self.errors_translated():
             digest = self.client.head_manifest(tag)
         return self.ref(digest) if digest else None
 
@@ -41,10 +44,22 @@ class ContainerRegistry:
                 f"Image `{ref}` is of another repository than the target's, `{self._repository}`",
                 hint="Name an image as `capctl image push` prints it, or set `image.repository` in capctl.yaml",
             )
-        with image_errors_translated(
+        with self.errors_translated(
             if_missing="Compare the digest with what `capctl image push` printed, or with `capctl status`"
         ):
             return image_index(self.client, ref.digest, cache_folder() / "layers")
+
+    @contextmanager
+    def errors_translated(self, *, if_missing: str = "") -> Iterator[None]:
+        """`image_errors_translated`, and where ECR cut the connection, which it does for a repository that does not exist, this is said."""
+        with image_errors_translated(if_missing=if_missing):
+            try:
+                yield
+            except RegistryUnreachable as unreachable:
+                if unreachable.is_cut and self.login.lacks_repository():
+                    message = f"ECR has no repository `{self._repository}`"
+                    raise RepositoryMissing(message, hint="Create the repository first") from unreachable
+                raise
 
     def ref(self, digest: str) -> ImageRef:
         """An image of this repository."""

@@ -3,17 +3,28 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from images.errors import ImageError, ImageMissing, RegistryDenied
-from lifecycle.errors import CapctlError, Denied
+from images.errors import ImageError, ImageMissing, RegistryDenied, RegistryThrottled, RepositoryMissing
+from lifecycle.errors import CapctlError, Denied, Inconclusive
+
+_MAKE_REPOSITORY = (
+    "Run `capctl bootstrap`, which makes it, then `capctl image base`; or correct `image.repository` in capctl.yaml"
+)
 
 
 @contextmanager
 def image_errors_translated(*, if_missing: str = "") -> Iterator[None]:
-    """Raise `Denied` or `CapctlError` for what the image package raises in the block; `if_missing` is the hint for an absent image."""
+    """Raise `Denied`, `Inconclusive` or `CapctlError` for what the image package raises in the block.
+
+    `if_missing` is the hint for an absent image.
+    """
     try:
         yield
     except RegistryDenied as error:
         raise Denied(error.code, error.message, hint=error.hint) from error
+    except RegistryThrottled as error:
+        raise Inconclusive(error.code, error.message, hint=error.hint) from error
+    except RepositoryMissing as error:
+        raise CapctlError(error.code, error.message, hint=_MAKE_REPOSITORY) from error
     except ImageMissing as error:
         raise CapctlError(error.code, error.message, hint=if_missing or error.hint) from error
     except ImageError as error:

@@ -75,7 +75,7 @@ class WorkingTreeCode:
         from images.inspect import top_layer_index
         from lifecycle.domain.push_preview import FileChanges
 
-        with image_errors_translated():
+        with self._registry.errors_translated():
             try:
                 layer = top_layer_index(self._registry.client, last.digest, cache_folder() / "layers")
             except ImageMissing:
@@ -86,7 +86,7 @@ class WorkingTreeCode:
     def _to_send(self) -> SizeToSend:
         from lifecycle.domain.push_preview import SizeToSend
 
-        with image_errors_translated(if_missing=_BASE_MISSING):
+        with self._registry.errors_translated(if_missing=_BASE_MISSING):
             image = make_code_image(
                 self._registry.client, self._base, self._tree, self._code_settings, cache=_base_cache()
             )
@@ -95,7 +95,7 @@ class WorkingTreeCode:
         )
 
     def push(self) -> PushedImage:
-        with image_errors_translated(if_missing=_BASE_MISSING):
+        with self._registry.errors_translated(if_missing=_BASE_MISSING):
             pushed = push_code(
                 self._registry.client,
                 self._base,

@@ -40,9 +40,11 @@ READ_IMAGES = (
     "ecr:GetAuthorizationToken",
     "ecr:GetDownloadUrlForLayer",
 )
+# Beside the upload: ECR only cuts the connection where the repository does not exist.
 PUSH_IMAGES = (
     *READ_IMAGES,
     "ecr:CompleteLayerUpload",
+    "ecr:DescribeRepositories",
     "ecr:InitiateLayerUpload",
     "ecr:PutImage",
     "ecr:UploadLayerPart",

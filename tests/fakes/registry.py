@@ -1,24 +1,29 @@
-"""A container registry in this process: real HTTP, with faults to order."""
+"""A container registry in this process: real HTTP, with ECR's ways to switch on and faults to order."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import parse_qs, urlsplit
+from http.server import ThreadingHTTPServer
+from typing import Any
+
+from tests.fakes.registry_calls import Calls, digest_of
 
 
-def digest_of(content: bytes) -> str:
-    return "sha256:" + hashlib.sha256(content).hexdigest()
+@dataclass(frozen=True)
+class Hold:
+    """A request that waits: `reached` is set when it does, and setting `released` ends the wait."""
+
+    reached: threading.Event = field(default_factory=threading.Event)
+    released: threading.Event = field(default_factory=threading.Event)
 
 
 @dataclass
 class Fault:
-    """Applies to the next `times` requests with this method and path fragment."""
+    """Applies to the next `times` requests with this method and path fragment, of which "" is any, after `skip` others."""
 
     method: str
     path: str
@@ -27,12 +32,24 @@ class Fault:
     message: str = "broken"
     headers: dict[str, str] = field(default_factory=dict)
     times: int = 1
+    skip: int = 0
+    # Keep the request waiting, then serve it.
+    hold: Hold | None = None
+    # The message alone instead of an error document.
+    is_plain: bool = False
     # Serve the request, then cut the connection instead of answering.
     lose_answer: bool = False
+    # Reset the connection after so many bytes of the request's body, which is then not served; of the answer's, if the request has none.
+    reset_after: int | None = None
     # Answer with these bytes instead of the stored ones.
     body: bytes | None = None
     # Announce so many bytes more than come.
     missing_bytes: int = 0
+
+    @property
+    def refuses(self) -> bool:
+        """Whether the request is not served at all."""
+        return not (self.lose_answer or self.missing_bytes or self.hold or self.reset_after is not None)
 
 
 @dataclass
@@ -42,12 +59,28 @@ class FakeRegistry:
     manifests: dict[tuple[str, str], tuple[str, bytes]] = field(default_factory=dict)
     tags: dict[tuple[str, str], str] = field(default_factory=dict)
     log: list[str] = field(default_factory=list)
+    # Path and query of each request.
+    targets: list[str] = field(default_factory=list)
     authorizations: list[str | None] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
     immutable: bool = False
     mounts: bool = True
     names_digest: bool = True
+    # The one value of `Authorization` that is taken; any other has expired.
+    login: str | None = None
+    # Those that exist; None for every one. An upload to another has its connection cut, or is refused with NAME_UNKNOWN.
+    repositories: set[str] | None = None
+    cuts_unknown: bool = True
+    # Where blobs are really read, as ECR's lie in S3.
+    blobs_at: str = ""
+    # Whether an upload's address is a whole one; it has a query either way.
+    absolute_locations: bool = False
+    # Whether a manifest whose blobs are missing is refused, and how.
+    checks_manifests: bool = True
+    says_missing: tuple[str, str] = ("MANIFEST_BLOB_UNKNOWN", "blob unknown")
     sessions: int = 0
+    # What each upload session has received, but for those that ended well.
+    received: dict[str, bytes] = field(default_factory=dict)
     connections: int = 0
     lock: threading.RLock = field(default_factory=threading.RLock)
 
@@ -77,130 +110,32 @@ class FakeRegistry:
         self.manifests[(repository, digest_of(raw))] = (kinds[0], raw)
         return digest_of(raw)
 
-    def manifest(self, repository: str, reference: str) -> dict[str, object]:
+    def manifest(self, repository: str, reference: str) -> dict[str, Any]:
         digest = self.tags.get((repository, reference), reference)
-        document: dict[str, object] = json.loads(self.manifests[(repository, digest)][1])
+        document: dict[str, Any] = json.loads(self.manifests[(repository, digest)][1])
         return document
+
+    def knows(self, repository: str) -> bool:
+        return self.repositories is None or repository in self.repositories
+
+    def is_complete(self, repository: str, tag: str) -> bool:
+        """Whether the repository holds, with the right digests, all that the image of the tag is made of."""
+        digest = self.tags[(repository, tag)]
+        document = self.manifest(repository, tag)
+        parts = [document["config"], *document["layers"]]
+        return digest_of(self.manifests[(repository, digest)][1]) == digest and all(
+            digest_of(self.blobs.get((repository, part["digest"]), b"")) == part["digest"] for part in parts
+        )
 
     def take_fault(self, method: str, path: str) -> Fault | None:
         for fault in self.faults:
-            if fault.times and fault.method == method and fault.path in path:
+            if fault.times and fault.method in ("", method) and fault.path in path:
+                if fault.skip:
+                    fault.skip -= 1
+                    continue
                 fault.times -= 1
                 return fault
         return None
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    registry: FakeRegistry
-
-    def setup(self) -> None:
-        super().setup()
-        with self.registry.lock:
-            self.registry.connections += 1
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Keep test output quiet."""
-
-    def answer(self, status: int, body: bytes = b"", **headers: str) -> None:
-        if self.losing:
-            self.close_connection = True
-            return
-        self.send_response(status)
-        for name, value in headers.items():
-            self.send_header(name.replace("_", "-"), value)
-        self.send_header("Content-Length", str(len(body) + self.missing_bytes))
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
-
-    def refuse(self, status: int, code: str, message: str = "", detail: object = None, **headers: str) -> None:
-        body = json.dumps({"errors": [{"code": code, "message": message, "detail": detail}]}).encode()
-        self.answer(status, body, Content_Type="application/json", **headers)
-
-    def serve(self) -> None:
-        registry = self.registry
-        self.losing, self.missing_bytes = False, 0
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        pieces = urlsplit(self.path)
-        with registry.lock:
-            registry.log.append(f"{self.command} {pieces.path}")
-            registry.authorizations.append(self.headers.get("Authorization"))
-            fault = registry.take_fault(self.command, self.path)
-            self.missing_bytes = fault.missing_bytes if fault else 0
-            self.close_connection |= bool(fault and fault.missing_bytes)
-            if fault and fault.body is not None:
-                self.answer(200, fault.body)
-                return
-            if fault and not (fault.lose_answer or fault.missing_bytes):
-                self.refuse(fault.status, fault.code, fault.message, None, **fault.headers)
-                return
-            self.losing = bool(fault and fault.lose_answer)
-            repository, _, rest = pieces.path.removeprefix("/v2/").rpartition("/")
-            for kind in ("/blobs/uploads", "/blobs", "/manifests", "/tags"):
-                if repository.endswith(kind):
-                    repository = repository.removesuffix(kind)
-                    route: Callable[..., None] = getattr(self, f"{self.command.lower()}_{kind.split('/')[-1]}")
-                    route(repository, rest, {name: each[0] for name, each in parse_qs(pieces.query).items()}, body)
-                    return
-            self.refuse(404, "UNSUPPORTED")
-
-    do_GET = do_HEAD = do_POST = do_PUT = serve  # noqa: N815
-
-    def get_blobs(self, repository: str, rest: str, query: dict[str, str], body: bytes) -> None:
-        blob = self.registry.blobs.get((repository, rest))
-        if blob is None:
-            self.refuse(404, "BLOB_UNKNOWN")
-        else:
-            self.answer(200, blob, Docker_Content_Digest=rest)
-
-    head_blobs = get_blobs
-
-    def post_uploads(self, repository: str, rest: str, query: dict[str, str], body: bytes) -> None:
-        source = self.registry.blobs.get((query.get("from", ""), query.get("mount", "")))
-        if source is not None and self.registry.mounts:
-            self.registry.blobs[(repository, query["mount"])] = source
-            self.answer(201)
-            return
-        self.registry.sessions += 1
-        self.answer(202, Location=f"/v2/{repository}/blobs/uploads/s{self.registry.sessions}?_state=x")
-
-    def put_uploads(self, repository: str, rest: str, query: dict[str, str], body: bytes) -> None:
-        if digest_of(body) != query["digest"]:
-            self.refuse(400, "DIGEST_INVALID", "provided digest did not match uploaded content")
-            return
-        self.registry.blobs[(repository, query["digest"])] = body
-        self.answer(201, Docker_Content_Digest=query["digest"])
-
-    def get_manifests(self, repository: str, rest: str, query: dict[str, str], body: bytes) -> None:
-        digest = self.registry.tags.get((repository, rest), rest)
-        stored = self.registry.manifests.get((repository, digest))
-        if stored is None:
-            self.refuse(404, "MANIFEST_UNKNOWN")
-        else:
-            named = {"Docker_Content_Digest": digest} if self.registry.names_digest else {}
-            self.answer(200, stored[1], Content_Type=stored[0], **named)
-
-    head_manifests = get_manifests
-
-    def put_manifests(self, repository: str, rest: str, query: dict[str, str], body: bytes) -> None:
-        registry, digest, document = self.registry, digest_of(body), json.loads(body)
-        wanted = [document["config"]["digest"], *(layer["digest"] for layer in document["layers"])]
-        missing = [name for name in wanted if (repository, name) not in registry.blobs]
-        if missing:
-            self.refuse(400, "MANIFEST_BLOB_UNKNOWN", "blob unknown", {"digest": missing[0]})
-            return
-        if registry.immutable and (repository, rest) in registry.tags:
-            self.refuse(400, "TAG_INVALID", f"tag {rest} cannot be overwritten because the tag is immutable")
-            return
-        registry.manifests[(repository, digest)] = (self.headers["Content-Type"], body)
-        if not rest.startswith("sha256:"):
-            registry.tags[(repository, rest)] = digest
-        self.answer(201, Docker_Content_Digest=digest)
-
-    def get_tags(self, repository: str, rest: str, query: dict[str, str], body: bytes) -> None:
-        names = sorted(tag for owner, tag in self.registry.tags if owner == repository)
-        self.answer(200, json.dumps({"name": repository, "tags": names}).encode())
 
 
 class QuietServer(ThreadingHTTPServer):
@@ -216,7 +151,7 @@ class QuietServer(ThreadingHTTPServer):
 def serving() -> Iterator[FakeRegistry]:
     """An empty registry that answers at its `url`."""
     fake = FakeRegistry()
-    server = QuietServer(("127.0.0.1", 0), type("Bound", (_Handler,), {"registry": fake}))
+    server = QuietServer(("127.0.0.1", 0), type("Bound", (Calls,), {"registry": fake}))
     fake.url = f"http://127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()

@@ -82,6 +82,7 @@ NOT_SHOWN: Mapping[str, str] = {
         "EC2 asks for them on behalf of who bakes with `ami.kms_key_id`",
     ),
     "batch:TerminateJob": "ends the smoke job of a command that was interrupted or gave up",
+    "ecr:DescribeRepositories": "explains a connection that ECR cut, which it does for a repository that does not exist",
     "ec2:DescribeRegions": "Packer checks the region, but not that of an emulator",
     "ec2:ModifySnapshotAttribute": "an AMI under the default EBS key, as the rehearsal's, is shared with nobody",
     "ec2:DescribeSubnets": "Packer looks `ami.subnet_ids` up, which a rehearsal leaves out",

@@ -5,11 +5,13 @@ from __future__ import annotations
 import base64
 import json
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING
 
-from images.digests import write_atomically
+from images.digests import write_if_possible
 from lifecycle.adapters.cache_folder import cache_folder
 from lifecycle.config.target import Target
+from lifecycle.errors import CapctlError
 from lifecycle.ports.clock import Clock
 
 if TYPE_CHECKING:
@@ -20,17 +22,28 @@ _MARGIN_S = 600
 
 
 class RegistryLogin:
-    """ECR's token, cached until shortly before it expires; a registry with an address of its own (`registry_url`) takes none."""
+    """ECR's token, cached until shortly before it expires; a registry with an address of its own (`registry_url`) takes none.
+
+    Safe to share between threads: one asks for a token, the others wait for it.
+    """
 
     def __init__(self, target: Target, session: AwsSession, clock: Clock) -> None:
         self._target = target
         self._session = session
         self._clock = clock
+        self._held: dict[str, object] = {}
+        self._refused: set[str] = set()
+        self._lock = Lock()
         self.url = target.registry_url or f"https://{target.account}.dkr.ecr.{target.region}.amazonaws.com"
 
     def authorization(self) -> str:
         """The value of the Authorization header; "" for none."""
         return "" if self._target.registry_url else f"Basic {self._token()}"
+
+    def forget(self, authorization: str) -> None:
+        """Never give this value again, which the registry calls expired: it knows better than the date in the cache."""
+        with self._lock:
+            self._refused.add(authorization.removeprefix("Basic "))
 
     def engine_credentials(self) -> dict[str, str] | None:
         """User name and password for a container engine."""
@@ -39,25 +52,58 @@ class RegistryLogin:
         username, _, password = base64.b64decode(self._token()).decode().partition(":")
         return {"username": username, "password": password}
 
+    def lacks_repository(self) -> bool:
+        """Whether ECR says that the target's repository does not exist; False where it cannot be asked, or another registry is meant."""
+        if self._target.registry_url:
+            return False
+        from botocore.exceptions import ClientError
+
+        from lifecycle.adapters.aws.errors import error_code, translated
+
+        try:
+            with translated("asking ECR for the repository"):
+                ecr = self._session.client("ecr")
+                try:
+                    ecr.describe_repositories(repositoryNames=[self._target.repository_name])
+                except ClientError as error:
+                    return error_code(error) == "RepositoryNotFoundException"
+        except CapctlError:
+            return False
+        return False
+
     def _token(self) -> str:
         now_s = self._clock.now().timestamp()
-        if known := self._cached(now_s):
-            return known
+        with self._lock:
+            for known in (self._held, self._cached()):
+                if token := self._lasting(known, now_s):
+                    self._held = known
+                    return token
+            self._held = self._asked()
+            # Without room for it, it lasts as long as this command.
+            write_if_possible(self._file, json.dumps(self._held).encode())
+            return str(self._held["token"])
+
+    def _asked(self) -> dict[str, object]:
         from lifecycle.adapters.aws.errors import translated
 
         with translated("asking ECR for a login token"):
             answer = self._session.client("ecr").get_authorization_token()["authorizationData"][0]
-        kept = {"token": answer["authorizationToken"], "expires_s": answer["expiresAt"].timestamp()}
-        write_atomically(self._file, json.dumps(kept).encode())
-        return str(answer["authorizationToken"])
+        return {"token": str(answer["authorizationToken"]), "expires_s": answer["expiresAt"].timestamp()}
 
-    def _cached(self, now_s: float) -> str:
-        """ "" without a token that lasts; a file that cannot be read holds none."""
-        try:
-            known = json.loads(self._file.read_text())
-            return str(known["token"]) if known["expires_s"] - _MARGIN_S > now_s else ""
-        except (OSError, ValueError, TypeError, KeyError):
+    def _lasting(self, known: dict[str, object], now_s: float) -> str:
+        """ "" without a token that lasts."""
+        token, expires_s = known.get("token"), known.get("expires_s")
+        if not isinstance(token, str) or not isinstance(expires_s, int | float) or token in self._refused:
             return ""
+        return token if expires_s - _MARGIN_S > now_s else ""
+
+    def _cached(self) -> dict[str, object]:
+        """Empty without a file that can be read."""
+        try:
+            known = json.loads(self._file.read_bytes())
+        except (OSError, ValueError):
+            return {}
+        return known if isinstance(known, dict) else {}
 
     @property
     def _file(self) -> Path:

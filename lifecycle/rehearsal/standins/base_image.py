@@ -15,6 +15,7 @@ from pathlib import Path
 
 from images.checks import locked_packages
 from images.media_types import OCI
+from lifecycle.adapters.aws.registry_login import RegistryLogin
 from lifecycle.adapters.aws.session import AwsSession
 from lifecycle.adapters.base_record import RecordedBase
 from lifecycle.adapters.clock import SystemClock
@@ -89,7 +90,7 @@ class StandInBase:
 def push_standin_base(configuration: Path, environment: dict[str, str]) -> TaggedImage:
     """Push the image to the registry of the configured target, and record it as its base, as `image base` does."""
     target = load_target(configuration, None, environment=environment)
-    registry = ContainerRegistry(target, AwsSession(target), SystemClock())
+    registry = ContainerRegistry(target, RegistryLogin(target, AwsSession(target), SystemClock()))
     return RecordedBase(StandInBase(target, registry), target, registry.login.url).build()
 
 

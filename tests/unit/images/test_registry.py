@@ -96,10 +96,22 @@ def test_closed_port_is_unreachable_with_the_address() -> None:
 
 @pytest.mark.parametrize("status", [401, 403])
 def test_denied_is_not_repeated(registry: Any, client: RegistryClient, fault: Any, status: int) -> None:
-    registry.faults.append(fault("HEAD", "manifests", status=status, times=99))
+    registry.faults.append(fault("GET", "manifests", status=status, times=99))
     with pytest.raises(RegistryDenied):
-        client.head_manifest("v1")
+        client.get_manifest("v1")
     assert len(registry.log) == 1
+
+
+def test_reason_of_a_head_that_is_denied_is_asked_for_by_a_get(
+    registry: Any, client: RegistryClient, fault: Any
+) -> None:
+    registry.faults.append(fault("", "manifests", status=403, message="no `ecr:BatchGetImage`", times=99))
+    with pytest.raises(RegistryDenied, match="ecr:BatchGetImage"):
+        client.head_manifest("v1")
+    assert [line.split()[0] for line in registry.log] == ["HEAD", "GET"]
+    registry.faults[:] = [fault("HEAD", "manifests", status=403)]
+    with pytest.raises(RegistryDenied, match="`403` to HEAD"):
+        client.head_manifest("v1")
 
 
 def test_expired_token_is_named_in_the_hint(registry: Any, client: RegistryClient, fault: Any) -> None:

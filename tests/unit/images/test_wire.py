@@ -71,8 +71,13 @@ def test_answer_to_head_has_no_body_whatever_its_length() -> None:
     ],
 )
 def test_what_is_no_whole_answer_is_an_error(raw: bytes) -> None:
-    with pytest.raises(BadAnswer):
+    with pytest.raises((BadAnswer, ConnectionResetError)):
         response_of(raw).read()
+
+
+def test_connection_that_is_closed_without_a_word_counts_as_cut() -> None:
+    with pytest.raises(ConnectionResetError):
+        response_of(b"")
 
 
 def sent(method: str, target: str, headers: dict[str, str], body: bytes) -> bytes:

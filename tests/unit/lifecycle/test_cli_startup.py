@@ -1,6 +1,5 @@
 """What the commands that have to be fast do not import."""
 
-import json
 import os
 import subprocess
 import sys
@@ -9,12 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from lifecycle.adapters.base_record import RecordedBase
-from lifecycle.config.load import load_target
-from lifecycle.domain.digest import parse_digest
-from lifecycle.domain.image import ImageRef
-from tests.fakes.images import FakeBaseBuilder, FakeImageRegistry
-from tests.fakes.registry import FakeRegistry, serving
+from tests.fakes.registry import serving
+from tests.push_project import REPOSITORY, project_on
 
 HEAVY = {
     "asyncio", "boto3", "botocore", "dataclasses", "docker", "importlib.metadata", "jinja2", "json", "logging", "packerpy",
@@ -73,7 +68,9 @@ def test_push_of_changed_code_imports_only_what_it_needs(tmp_path: Path, monkeyp
     monkeypatch.setenv("HOME", str(tmp_path))
     environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "CAPCTL_CONFIG": str(tmp_path / "capctl.yaml")}
     with serving() as registry:
-        _project_on(registry, tmp_path)
+        project_on(
+            registry.url, registry.add_image(REPOSITORY, {"rootfs": {"diff_ids": []}}, [b"base layer"]), tmp_path
+        )
         _imported("-q", "image", "push", environment=environment)
         (tmp_path / "run.py").write_text("print(2)\n")
         imported = _imported("-q", "image", "push", environment=environment)
@@ -81,16 +78,3 @@ def test_push_of_changed_code_imports_only_what_it_needs(tmp_path: Path, monkeyp
         # Where nothing is encrypted; the last is imported by whoever looks a name up as text.
         assert not imported & {"http.client", "email", "ssl", "encodings.idna"}
         assert len(registry.tags) == 2
-
-
-def _project_on(registry: FakeRegistry, folder: Path) -> None:
-    """A project whose base image is in `registry`."""
-    target = {"account": "012345678901", "region": "eu-central-1", "registry_url": registry.url}
-    (folder / "capctl.yaml").write_text(json.dumps({"project": "shop", "targets": {"dev": target}}))
-    (folder / "requirements.txt").write_text("")
-    (folder / "run.py").write_text("print(1)\n")
-    digest = parse_digest(registry.add_image("shop", {"rootfs": {"diff_ids": []}}, [b"base layer"]))
-    images, loaded = FakeImageRegistry(), load_target(folder / "capctl.yaml", None, environment={})
-    builder = FakeBaseBuilder(images)
-    images.tags[builder.tag()] = ImageRef(repository=loaded.repository, digest=digest)
-    RecordedBase(builder, loaded, registry.url).find()

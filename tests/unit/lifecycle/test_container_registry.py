@@ -1,0 +1,86 @@
+"""The account's ECR in its troubles, as a command tells of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from images.registry import RegistryClient
+from images.transport import Attempts
+from lifecycle.adapters.aws.registry_login import RegistryLogin
+from lifecycle.adapters.container_registry import ContainerRegistry
+from lifecycle.errors import ExitCode
+from tests.failures import failure
+from tests.fakes.clock import FakeClock
+from tests.fakes.registry import FakeRegistry, Fault, serving
+from tests.fakes.targets import make_target
+from tests.unit.lifecycle.test_registry_login import Ecr, refusal
+
+
+@pytest.fixture
+def server() -> Iterator[FakeRegistry]:
+    with serving() as fake:
+        yield fake
+
+
+@pytest.fixture
+def ecr() -> Ecr:
+    return Ecr()
+
+
+@pytest.fixture
+def registry(server: FakeRegistry, ecr: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ContainerRegistry:
+    """The target's, whose ECR is that server; it waits for nothing."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    target = make_target(tmp_path)
+    login = RegistryLogin(target, ecr, FakeClock())
+    login.url = server.url
+    made = ContainerRegistry(target, login)
+    made.client = RegistryClient(
+        server.url,
+        target.repository_name,
+        credentials=login.authorization,
+        forget=login.forget,
+        attempts=Attempts(count=2, sleep=lambda _s: None),
+    )
+    return made
+
+
+def test_token_that_ecr_calls_expired_is_renewed(registry: ContainerRegistry, server: FakeRegistry, ecr: Ecr) -> None:
+    server.login = "Basic token-2"
+    assert registry.find("v1") is None
+    assert ecr.asked == 2
+
+
+@pytest.mark.parametrize("has_repository", [True, False])
+def test_cut_connection_is_a_missing_repository_where_ecr_says_so(
+    registry: ContainerRegistry, server: FakeRegistry, ecr: Ecr, has_repository: bool
+) -> None:
+    ecr.failure = None if has_repository else refusal("RepositoryNotFoundException")
+    server.repositories = set()
+
+    def push() -> None:
+        with registry.errors_translated():
+            registry.client.upload_blob(b"content")
+
+    failed = failure(push)
+    assert failed.code == ("registry-unreachable" if has_repository else "repository-missing")
+    assert ("capctl bootstrap" in failed.hint) is not has_repository
+
+
+def test_missing_repository_that_is_named_is_told_with_the_way_to_make_it(
+    registry: ContainerRegistry, server: FakeRegistry
+) -> None:
+    server.repositories, server.cuts_unknown = set(), False
+    failed = failure(lambda: registry.index(registry.ref("sha256:" + "1" * 64)))
+    assert failed.code == "repository-missing"
+    assert "capctl bootstrap" in failed.hint
+
+
+def test_throttling_proves_nothing_either_way(registry: ContainerRegistry, server: FakeRegistry) -> None:
+    server.faults.append(Fault("HEAD", "", status=429, times=9))
+    failed = failure(lambda: registry.find("v1"))
+    assert (failed.code, failed.exit_code) == ("registry-throttled", ExitCode.INCONCLUSIVE)
