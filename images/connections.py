@@ -7,7 +7,6 @@ folder that `REQUESTS_CA_BUNDLE`, `CURL_CA_BUNDLE` or `AWS_CA_BUNDLE` names, els
 from __future__ import annotations
 
 import os
-from base64 import b64encode
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -99,8 +98,7 @@ class Connections:
         port = pieces.port or (_HTTPS_PORT if trust else 80)
         if proxy is None:
             return _Route(Connection(pieces.hostname, port, trust=trust), headers=host)
-        login = f"{unquote(proxy.username or '')}:{unquote(proxy.password or '')}"
-        asked = {"Proxy-Authorization": f"Basic {b64encode(login.encode()).decode()}"} if proxy.username else {}
+        asked = {"Proxy-Authorization": _login_to(proxy)} if proxy.username else {}
         there = (proxy.hostname or "", proxy.port or 80)
         if trust is None:
             return _Route(Connection(*there), names_url=True, headers={**host, **asked})
@@ -117,6 +115,13 @@ class Connections:
             return create_default_context(capath=bundle) if is_folder else create_default_context(cafile=bundle)
         except OSError as error:
             raise BadAnswer(f"the certificates of `{bundle}` cannot be used: {error.strerror}") from error
+
+
+def _login_to(proxy: SplitResult) -> str:
+    from base64 import b64encode  # which only such a proxy needs
+
+    login = f"{unquote(proxy.username or '')}:{unquote(proxy.password or '')}"
+    return f"Basic {b64encode(login.encode()).decode()}"
 
 
 def _proxy_to(pieces: SplitResult) -> SplitResult | None:

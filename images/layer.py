@@ -6,20 +6,21 @@ hash seed, so it would make the layer more than a function of its sources.
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import io
 import posixpath
 import stat
-import tarfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from images.digests import canonical_json, digest_of
 from images.errors import LayerRejected, LayerTooLarge
 from images.names import in_image, on_disk
+
+if TYPE_CHECKING:
+    import tarfile
 
 APP_FOLDER = "app"
 # Part of the tree hash: raise it when the layer's bytes or the image config change for the same sources.
@@ -92,6 +93,9 @@ def treehash(tree: CodeTree, *, base_digest: str, settings: Mapping[str, object]
 
 def build_layer(tree: CodeTree) -> Layer:
     """Pack `tree` below `/app`: sorted PAX tar, root-owned, fixed times and modes, gzip without name or time."""
+    import gzip  # which code that was pushed before does not need, nor tar
+    import tarfile
+
     out = io.BytesIO()
     entries: list[str] = []
     with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as tar:
@@ -130,6 +134,8 @@ def _parents(name: str) -> list[str]:
 
 
 def _member(name: str, file: CodeFile | None) -> tarfile.TarInfo:
+    import tarfile
+
     member = tarfile.TarInfo(name)
     member.mtime = FIXED_MTIME_S
     if file is None:
