@@ -50,6 +50,10 @@ class RegistryUnreachable(ImageError):
         self.is_cut = is_cut
 
 
+class DownloadBroken(RegistryUnreachable):
+    """A stream that had begun ended too early."""
+
+
 class RegistryDenied(ImageError):
     """401 or 403: no credentials, expired credentials, or a missing permission."""
 

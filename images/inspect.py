@@ -67,8 +67,7 @@ def _layer(client: RegistryClient, digest: str, compressed_bytes: int, cache: Pa
         return _decoded(gzip.decompress(path.read_bytes()))
     except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError):
         pass  # absent or damaged: the registry has the truth
-    with client.open_blob(digest) as stream:
-        index = _scan(stream, digest, compressed_bytes)
+    index = client.read_blob(digest, lambda stream: _scan(stream, digest, compressed_bytes))
     write_if_possible(path, gzip.compress(canonical_json(asdict(index)), compresslevel=1, mtime=0))
     return index
 

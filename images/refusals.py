@@ -1,20 +1,4 @@
-"""What a registry's refusals mean: the codes of the registry API, and those of ECR's own API, which it quotes there.
-
-| said by the registry | error | another attempt |
-|---|---|---|
-| 429, `TOOMANYREQUESTS`, `Throttling` | RegistryThrottled | yes |
-| 507, `LimitExceeded`, 500 for want of space | RegistryFull | of the 500 |
-| `KMS` | RegistryRefused | no |
-| 401, 403, `UNAUTHORIZED`, `DENIED`, `AccessDenied`, `ExpiredToken` | RegistryDenied | with a new token, if the old one has expired |
-| `NAME_UNKNOWN`, `RepositoryNotFound` | RepositoryMissing | no |
-| `MANIFEST_BLOB_UNKNOWN`, `BLOB_UNKNOWN`, `LayersNotFound`, `ReferencedImagesNotFound` | BlobMissing | no |
-| `DIGEST_INVALID`, `ImageDigestDoesNotMatch`, `InvalidLayer` | DigestMismatch | no |
-| `TAG_INVALID`, `ImageTagAlreadyExists`, `ImageAlreadyExists` | TagImmutable | no |
-| `LayerAlreadyExists` | BlobExists | no |
-| 416, `BLOB_UPLOAD_INVALID`, `BLOB_UPLOAD_UNKNOWN`, `UploadNotFound`, `InvalidLayerPart` | RegistryRefused | yes, in a new session |
-| another 5xx, 408 | RegistryUnreachable | yes |
-| anything else, such as `MANIFEST_INVALID` | RegistryRefused | no |
-"""
+"""What a registry's refusals mean: the codes of the registry API, and those of ECR's own API, which it quotes there."""
 
 from __future__ import annotations
 
@@ -38,12 +22,43 @@ from images.errors import (
     TagImmutable,
 )
 
-_WORTH_ANOTHER_ATTEMPT = frozenset({408, 416, 429, 500, 502, 503, 504})
+# In one spelling, which stands for `LAYERS_NOT_FOUND`, `LayersNotFound` and `LayersNotFoundException`. The first that fits counts.
+_MEANINGS: tuple[tuple[str, type[ImageError], str], ...] = (
+    ("TOOMANYREQUESTS THROTTLING", RegistryThrottled, "Wait a minute, then run the command again"),
+    ("LIMITEXCEEDED", RegistryFull, "Make room in the registry, or raise its quota, then run the command again"),
+    ("KMS", RegistryRefused, "Check that the key of the repository's encryption is enabled, and that you may use it"),
+    ("UNAUTHORIZED DENIED ACCESSDENIED EXPIREDTOKEN", RegistryDenied, "Check the credentials and their permissions"),
+    ("NAMEUNKNOWN REPOSITORYNOTFOUND", RepositoryMissing, "Create the repository first"),
+    (
+        "MANIFESTBLOBUNKNOWN BLOBUNKNOWN LAYERSNOTFOUND REFERENCEDIMAGESNOTFOUND",
+        BlobMissing,
+        "Push the base image to this repository again",
+    ),
+    (
+        "DIGESTINVALID IMAGEDIGESTDOESNOTMATCH INVALIDLAYER",
+        DigestMismatch,
+        "Run the command again; the upload was damaged",
+    ),
+    # The last says that the tag names these very bytes: who pushes them looks before it believes in a failure.
+    (
+        "TAGINVALID IMAGETAGALREADYEXISTS IMAGEALREADYEXISTS",
+        TagImmutable,
+        "Use another tag: a tag of an immutable repository never moves",
+    ),
+    ("LAYERALREADYEXISTS", BlobExists, "Run the command again"),
+    ("BLOBUPLOADINVALID BLOBUPLOADUNKNOWN UPLOADNOTFOUND INVALIDLAYERPART", RegistryRefused, "Run the command again"),
+)
+# What is said without such a code: the status, or the words.
 _DENIED = frozenset({401, 403})
-_NO_SPACE = re.compile(
-    r'no space left|disk quota exceeded|"Err":\s*28\b', re.IGNORECASE
-)  # the last is ENOSPC in Go's words
+# 28 is ENOSPC, of which the distribution's registry tells the number.
+_NO_SPACE = re.compile(r'no space left|disk quota exceeded|"Err":\s*28\b', re.IGNORECASE)
+_IMMUTABLE = re.compile(r"\bimmutable\b")
 _EXPIRED = re.compile(r"\bexpired\b", re.IGNORECASE)
+
+# Another attempt may mend it: an upload's in a new session.
+_PASSING_STATUSES = frozenset({408, 416, 429, 500, 502, 503, 504})
+_PASSING_CODES = "TOOMANYREQUESTS THROTTLING BLOBUPLOADINVALID BLOBUPLOADUNKNOWN UPLOADNOTFOUND INVALIDLAYERPART"
+
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _MOST_WORDS = 300
 
@@ -59,51 +74,46 @@ class Refusal:
 
 def refusal(method: str, url: str, answer: Answer) -> Refusal:
     """What the loaded `answer` to a request says."""
-    errors = api_errors(answer)
-    said = {_normal(str(error.get("code", ""))) for error in errors}
-    text = answer.content.decode(errors="replace")
+    errors, text = api_errors(answer), answer.content.decode(errors="replace")
     reason = "; ".join(str(error["message"]) for error in errors if error.get("message")) or _plain(text)
-    told = f"The registry answers `{answer.status}` to {method} `{urlsplit(url).path}`" + (
-        f": {reason}" if reason else ""
-    )
-    may_pass = answer.status in _WORTH_ANOTHER_ATTEMPT
-    if answer.status == 429 or said & {"TOOMANYREQUESTS", "THROTTLING"}:
-        return Refusal(failure=RegistryThrottled(told, hint="Wait a minute, then run the command again"), may_pass=True)
-    if answer.status == 507 or "LIMITEXCEEDED" in said or (answer.status >= 500 and _NO_SPACE.search(text)):
-        hint = "Make room in the registry, or raise its quota, then run the command again"
-        return Refusal(failure=RegistryFull(told, hint=hint), may_pass=may_pass)
-    if "KMS" in said:
-        hint = "Check that the key of the repository's encryption is enabled, and that you may use it"
-        return Refusal(failure=RegistryRefused(told, hint=hint))
-    if answer.status in _DENIED or said & {"UNAUTHORIZED", "DENIED", "ACCESSDENIED", "EXPIREDTOKEN"}:
-        is_expired = bool(_EXPIRED.search(text)) or "EXPIREDTOKEN" in said
-        hint = "Log in again: the token has expired" if is_expired else "Check the credentials and their permissions"
-        return Refusal(failure=RegistryDenied(told, hint=hint), is_expired=is_expired)
-    if names_no_repository(answer):
-        return Refusal(failure=RepositoryMissing(told, hint="Create the repository first"))
-    if said & {"MANIFESTBLOBUNKNOWN", "BLOBUNKNOWN", "LAYERSNOTFOUND", "REFERENCEDIMAGESNOTFOUND"}:
-        digests = tuple(sorted(set(_DIGEST.findall(text))))
-        hint = "Push the base image to this repository again"
-        return Refusal(failure=BlobMissing(told, hint=hint, digests=digests))
-    if said & {"DIGESTINVALID", "IMAGEDIGESTDOESNOTMATCH", "INVALIDLAYER"}:
-        return Refusal(failure=DigestMismatch(told, hint="Run the command again; the upload was damaged"))
-    if said & {"TAGINVALID", "IMAGETAGALREADYEXISTS", "IMAGEALREADYEXISTS"} or "immutable" in reason:
-        hint = "Use another tag: a tag of an immutable repository never moves"
-        return Refusal(failure=TagImmutable(told, hint=hint))
-    if "LAYERALREADYEXISTS" in said:
-        return Refusal(failure=BlobExists(told, hint="Run the command again"))
-    if said & {"BLOBUPLOADINVALID", "BLOBUPLOADUNKNOWN", "UPLOADNOTFOUND", "INVALIDLAYERPART"}:
-        return Refusal(failure=RegistryRefused(told, hint="Run the command again"), may_pass=True)
-    if answer.status >= 500:
-        return Refusal(failure=RegistryUnreachable(told, hint="Run the command again later"), may_pass=may_pass)
-    hint = "Check the address and the name of the repository"
-    return Refusal(failure=RegistryRefused(told, hint=hint), may_pass=may_pass)
+    told = f"The registry answers `{answer.status}` to {method} `{urlsplit(url).path}`" + (reason and f": {reason}")
+    said = _codes(errors)
+    meant = said | _unsaid(answer.status, text)
+    is_expired = "EXPIREDTOKEN" in said or bool("DENIED" in meant and _EXPIRED.search(text))
+    may_pass = answer.status in _PASSING_STATUSES or not said.isdisjoint(_PASSING_CODES.split())
+    kind, hint = _meaning(answer.status, meant)
+    failure = kind(told, hint="Log in again: the token has expired" if is_expired else hint)
+    if isinstance(failure, BlobMissing):
+        failure.digests = tuple(sorted(set(_DIGEST.findall(text))))
+    return Refusal(failure=failure, may_pass=may_pass, is_expired=is_expired)
+
+
+def _meaning(status: int, meant: set[str]) -> tuple[type[ImageError], str]:
+    for codes, kind, hint in _MEANINGS:
+        if not meant.isdisjoint(codes.split()):
+            return kind, hint
+    if status >= 500:
+        return RegistryUnreachable, "Run the command again later"
+    return RegistryRefused, "Check the address and the name of the repository"
+
+
+def _unsaid(status: int, text: str) -> set[str]:
+    """The codes that an answer means by its status, or by its words."""
+    meant = set()
+    if status == 429:
+        meant.add("TOOMANYREQUESTS")
+    if status == 507 or (status >= 500 and _NO_SPACE.search(text)):
+        meant.add("LIMITEXCEEDED")
+    if status in _DENIED:
+        meant.add("DENIED")
+    if status < 500 and _IMMUTABLE.search(text):
+        meant.add("TAGINVALID")
+    return meant
 
 
 def names_no_repository(answer: Answer) -> bool:
     """Whether the registry says that the repository does not exist."""
-    said = {_normal(str(error.get("code", ""))) for error in api_errors(answer)}
-    return bool(said & {"NAMEUNKNOWN", "REPOSITORYNOTFOUND"})
+    return not _codes(api_errors(answer)).isdisjoint({"NAMEUNKNOWN", "REPOSITORYNOTFOUND"})
 
 
 def api_errors(answer: Answer) -> list[dict[str, object]]:
@@ -115,9 +125,8 @@ def api_errors(answer: Answer) -> list[dict[str, object]]:
     return [error for error in errors if isinstance(error, dict)] if isinstance(errors, list) else []
 
 
-def _normal(code: str) -> str:
-    """One spelling of `LAYERS_NOT_FOUND`, `LayersNotFound` and `LayersNotFoundException`."""
-    return code.replace("_", "").upper().removesuffix("EXCEPTION")
+def _codes(errors: list[dict[str, object]]) -> set[str]:
+    return {str(error.get("code", "")).replace("_", "").upper().removesuffix("EXCEPTION") for error in errors}
 
 
 def _plain(text: str) -> str:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, TypeVar, cast
 from urllib.parse import urlencode, urljoin
 
 from images.connections import Answer
@@ -15,9 +15,9 @@ from images.digests import digest_of, is_digest
 from images.errors import (
     BlobExists,
     DigestMismatch,
+    DownloadBroken,
     ImageMissing,
     RegistryRefused,
-    RegistryUnreachable,
     RepositoryMissing,
     TagImmutable,
 )
@@ -25,7 +25,8 @@ from images.media_types import ACCEPT
 from images.transport import AttemptFailed, Attempts, Credentials, Forget, Transport
 from images.wire import BadAnswer
 
-_FOUND = frozenset({200})
+T = TypeVar("T")
+
 _FOUND_OR_NOT = frozenset({200, 404})
 _CREATED = frozenset({201})
 _ACCEPTED = frozenset({202})
@@ -127,7 +128,7 @@ class RegistryClient:
     def open_blob(self, digest: str) -> Iterator[BinaryIO]:
         """Stream a blob; its digest is verified when the `with` block ends.
 
-        Raises: ImageMissing; RegistryUnreachable, if the stream breaks; DigestMismatch.
+        Raises: ImageMissing; DownloadBroken, if the stream breaks; DigestMismatch.
         """
         answer = self._ask("GET", f"blobs/{digest}", expected=_FOUND_OR_NOT, stream=True)
         with closing(answer):
@@ -138,6 +139,18 @@ class RegistryClient:
             received = reader.finish()
         if received != digest:
             raise _mismatch(digest, received)
+
+    def read_blob(self, digest: str, read: Callable[[BinaryIO], T]) -> T:
+        """What `read` makes of the blob as a stream, which it gets from the start again where one breaks. Raises like `open_blob`."""
+
+        def attempt() -> T:
+            try:
+                with self.open_blob(digest) as stream:
+                    return read(stream)
+            except DownloadBroken as broken:
+                raise AttemptFailed(broken) from broken
+
+        return self._attempts.run(attempt)
 
     def upload_blob(self, content: bytes) -> str:
         """Upload in one piece: POST for a session, PUT with the whole body. Returns: the digest."""
@@ -226,7 +239,7 @@ class _VerifiedReader:
             piece = self._answer.read(size)
         except (BadAnswer, OSError) as err:
             message = f"The registry broke off a download: {type(err).__name__}"
-            raise RegistryUnreachable(message, hint="Check the network, then run the command again") from err
+            raise DownloadBroken(message, hint="Check the network, then run the command again") from err
         self._hash.update(piece)
         return piece
 

@@ -53,6 +53,7 @@ class EngineBaseBuilder:
     def build(self) -> TaggedImage:
         if present := self.find():
             return present
+        self._registry.require_repository()  # before minutes of building
         from tempfile import TemporaryDirectory
 
         from images.base.recipe import ROOT_CHANGES, context_tar, dockerfile_of

@@ -57,10 +57,18 @@ class ContainerRegistry:
                 yield
             except RegistryUnreachable as unreachable:
                 if unreachable.is_cut and self.login.lacks_repository():
-                    message = f"ECR has no repository `{self._repository}`"
-                    raise RepositoryMissing(message, hint="Create the repository first") from unreachable
+                    raise self._missing() from unreachable
                 raise
+
+    def require_repository(self) -> None:
+        """For who would find out late. Raises `CapctlError("repository-missing")` where ECR says so; other registries make it at a push."""
+        with image_errors_translated():
+            if self.login.lacks_repository():
+                raise self._missing()
 
     def ref(self, digest: str) -> ImageRef:
         """An image of this repository."""
         return ImageRef(repository=self._repository, digest=parse_digest(digest))
+
+    def _missing(self) -> RepositoryMissing:
+        return RepositoryMissing(f"ECR has no repository `{self._repository}`", hint="Create the repository first")

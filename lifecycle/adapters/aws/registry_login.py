@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from images.digests import write_if_possible
 from lifecycle.adapters.cache_folder import cache_folder
 from lifecycle.config.target import Target
-from lifecycle.errors import CapctlError
+from lifecycle.errors import CapctlError, Interrupted
 from lifecycle.ports.clock import Clock
 
 if TYPE_CHECKING:
@@ -67,6 +67,8 @@ class RegistryLogin:
                     ecr.describe_repositories(repositoryNames=[self._target.repository_name])
                 except ClientError as error:
                     return error_code(error) == "RepositoryNotFoundException"
+        except Interrupted:
+            raise
         except CapctlError:
             return False
         return False

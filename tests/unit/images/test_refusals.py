@@ -23,6 +23,7 @@ ANSWERS = [
     (401, "UNAUTHORIZED", errors.RegistryDenied, False),
     (403, "DENIED", errors.RegistryDenied, False),
     (400, "AccessDeniedException", errors.RegistryDenied, False),
+    (503, "NAME_UNKNOWN", errors.RepositoryMissing, True),
     (404, "NAME_UNKNOWN", errors.RepositoryMissing, False),
     (404, "RepositoryNotFoundException", errors.RepositoryMissing, False),
     (400, "MANIFEST_BLOB_UNKNOWN", errors.BlobMissing, False),

@@ -11,12 +11,14 @@ import pytest
 from images.registry import RegistryClient
 from images.transport import Attempts
 from lifecycle.adapters.aws.registry_login import RegistryLogin
+from lifecycle.adapters.base_builder import EngineBaseBuilder
 from lifecycle.adapters.container_registry import ContainerRegistry
 from lifecycle.errors import ExitCode
 from tests.failures import failure
 from tests.fakes.clock import FakeClock
 from tests.fakes.registry import FakeRegistry, Fault, serving
 from tests.fakes.targets import make_target
+from tests.fakes.ui import FakeUi
 from tests.unit.lifecycle.test_registry_login import Ecr, refusal
 
 
@@ -78,6 +80,18 @@ def test_missing_repository_that_is_named_is_told_with_the_way_to_make_it(
     failed = failure(lambda: registry.index(registry.ref("sha256:" + "1" * 64)))
     assert failed.code == "repository-missing"
     assert "capctl bootstrap" in failed.hint
+
+
+def test_base_is_not_built_for_a_repository_that_ecr_does_not_have(
+    registry: ContainerRegistry, ecr: Ecr, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
+    (tmp_path / "requirements.lock").write_text("")
+    root = {"from_image": f"registry.example/python@sha256:{'1' * 64}", "requirements": "requirements.lock"}
+    builder = EngineBaseBuilder(make_target(tmp_path, image={"base": root}), registry, FakeUi())
+    assert failure(builder.build).code == "engine-missing"
+    ecr.failure = refusal("RepositoryNotFoundException")
+    assert failure(builder.build).code == "repository-missing"
 
 
 def test_throttling_proves_nothing_either_way(registry: ContainerRegistry, server: FakeRegistry) -> None:

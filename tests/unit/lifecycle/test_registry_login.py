@@ -13,6 +13,7 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from lifecycle.adapters.aws.registry_login import RegistryLogin
+from lifecycle.errors import Interrupted
 from tests.fakes.clock import FakeClock
 from tests.fakes.targets import make_target
 
@@ -128,3 +129,9 @@ def test_repository_is_missing_only_where_ecr_says_so(tmp_path: Path, failure: E
     assert RegistryLogin(target, ecr, FakeClock()).lacks_repository() is lacks
     elsewhere = replace(target, registry_url="http://registry.example")
     assert not RegistryLogin(elsewhere, ecr, FakeClock()).lacks_repository()
+
+
+def test_signal_is_no_answer_about_a_repository(tmp_path: Path) -> None:
+    ecr: Any = Ecr(Interrupted("interrupted", "The command was interrupted"))
+    with pytest.raises(Interrupted):
+        RegistryLogin(make_target(tmp_path), ecr, FakeClock()).lacks_repository()
