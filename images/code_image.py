@@ -106,8 +106,7 @@ def push_code(
     digest = client.head_manifest(tag)
     unchanged = digest is not None
     if digest is None:
-        image = append_code(read_base(client, base, DigestCache(cache)), build_layer(tree), settings)
-        digest = _upload(client, base, image, tag)
+        digest = _upload(client, base, make_code_image(client, base, tree, settings, cache=cache), tag)
     return PushResult(
         digest=digest,
         tag=tag,
@@ -116,6 +115,13 @@ def push_code(
         bytes_sent=client.bytes_sent - bytes_before,
         unchanged=unchanged,
     )
+
+
+def make_code_image(
+    client: RegistryClient, base: ImageRef, tree: CodeTree, settings: CodeSettings, *, cache: Path
+) -> CodeImage:
+    """The image of `tree` on `base`, which is read from `cache` or else from the registry. Raises like `read_base`."""
+    return append_code(read_base(client, base, DigestCache(cache)), build_layer(tree), settings)
 
 
 def read_base(client: RegistryClient, base: ImageRef, cache: DigestCache) -> BaseImage:

@@ -1,4 +1,4 @@
-"""HTTP/1.1 over the standard library: to import a library for it would take longer than all requests of a push.
+"""Connections to registries, kept open between requests, and the way there.
 
 Proxies are the environment's (`HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`), and so are the certificate authorities: a file or
 folder that `REQUESTS_CA_BUNDLE`, `CURL_CA_BUNDLE` or `AWS_CA_BUNDLE` names, else what OpenSSL trusts (`SSL_CERT_FILE`, the system's).
@@ -7,36 +7,34 @@ folder that `REQUESTS_CA_BUNDLE`, `CURL_CA_BUNDLE` or `AWS_CA_BUNDLE` names, els
 from __future__ import annotations
 
 import os
-import select
-from base64 import b64encode
 from collections.abc import Mapping
-from contextlib import suppress
-from dataclasses import dataclass, field
 from functools import cached_property
-from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection, IncompleteRead
 from pathlib import Path
-from ssl import SSLContext, create_default_context
+from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, unquote, urlsplit
 
-CONNECT_TIMEOUT_S = 5.0
-READ_TIMEOUT_S = 60.0
+from images.wire import BadAnswer, Connection, Response, host_header
+
+if TYPE_CHECKING:
+    from ssl import SSLContext
 
 _CA_BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "AWS_CA_BUNDLE")
+_HTTPS_PORT = 443
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class _Route:
     """A connection to an origin. Through a proxy a plain request names the whole URL, and carries what the proxy asks for."""
 
-    connection: HTTPConnection
-    names_url: bool = False
-    headers: Mapping[str, str] = field(default_factory=dict)
+    def __init__(self, connection: Connection, *, names_url: bool = False, headers: Mapping[str, str]) -> None:
+        self.connection = connection
+        self.names_url = names_url
+        self.headers = headers
 
 
 class Answer:
     """An answer whose head was read. `load` reads its body into `content`; or `read` pieces of it, then `close` the answer."""
 
-    def __init__(self, url: str, response: HTTPResponse, route: _Route, idle: list[_Route]) -> None:
+    def __init__(self, url: str, response: Response, route: _Route, idle: list[_Route]) -> None:
         self.url = url
         self.status = response.status
         self.headers = response.headers
@@ -46,11 +44,8 @@ class Answer:
         self._idle = idle
 
     def read(self, size: int = -1) -> bytes:
-        """Up to `size` bytes, or all. Raises: `OSError` or `HTTPException`, if the body is cut off."""
-        piece = self._response.read(None if size < 0 else size)
-        if not piece and size and self._response.length:
-            raise IncompleteRead(piece, self._response.length)
-        return piece
+        """Up to `size` bytes, or all. Raises: `OSError` or `BadAnswer`, if the body is cut off."""
+        return self._response.read(size)
 
     def load(self) -> None:
         """Read the whole body. Raises like `read`."""
@@ -62,10 +57,9 @@ class Answer:
     def close(self) -> None:
         """Let the next request have the connection, if this body was read to its end."""
         route, self._route = self._route, None
-        if route and self._response.isclosed():
+        if route and self._response.is_done and self._response.stays_open:
             self._idle.append(route)
         elif route:
-            self._response.close()
             route.connection.close()
 
 
@@ -76,24 +70,18 @@ class Connections:
         self._idle: dict[tuple[str, str], list[_Route]] = {}
 
     def exchange(self, method: str, url: str, *, headers: Mapping[str, str], body: bytes) -> Answer:
-        """Send a request and read the head of its answer. Raises: `OSError`, `HTTPException`."""
+        """Send a request and read the head of its answer. Raises: `OSError`, `BadAnswer`, `ValueError`."""
         pieces = urlsplit(url)
         idle = self._idle.setdefault((pieces.scheme, pieces.netloc), [])
         try:
             route = idle.pop()
         except IndexError:
             route = self._route_to(pieces)
-        target = pieces.path + (f"?{pieces.query}" if pieces.query else "")
-        try:
-            make_ready(route.connection)
-            with suppress(BrokenPipeError):  # the answer may say why no more is wanted
-                route.connection.request(
-                    method, url if route.names_url else target, body=body or None, headers={**route.headers, **headers}
-                )
-            return Answer(url, route.connection.getresponse(), route, idle)
-        except BaseException:
-            route.connection.close()
-            raise
+        target = (pieces.path or "/") + (f"?{pieces.query}" if pieces.query else "")
+        response = route.connection.exchange(
+            method, url if route.names_url else target, {**route.headers, **headers}, body
+        )
+        return Answer(url, response, route, idle)
 
     def close(self) -> None:
         """Close every connection that no request has taken."""
@@ -103,43 +91,37 @@ class Connections:
 
     def _route_to(self, pieces: SplitResult) -> _Route:
         if pieces.scheme not in ("http", "https") or not pieces.hostname:
-            raise HTTPException(f"`{pieces.geturl()}` is no address of a web server")
+            raise BadAnswer(f"`{pieces.geturl()}` is no address of a web server")
         proxy = _proxy_to(pieces)
+        host = {"Host": host_header(pieces.scheme, pieces.hostname, pieces.port), "Accept-Encoding": "identity"}
+        trust = self._trust if pieces.scheme == "https" else None
+        port = pieces.port or (_HTTPS_PORT if trust else 80)
         if proxy is None:
-            return _Route(connection=self._connection(pieces.scheme, pieces.hostname, pieces.port))
-        login = f"{unquote(proxy.username or '')}:{unquote(proxy.password or '')}"
-        headers = {"Proxy-Authorization": f"Basic {b64encode(login.encode()).decode()}"} if proxy.username else {}
-        connection = self._connection(pieces.scheme, proxy.hostname or "", proxy.port or 80)
-        if pieces.scheme == "http":
-            return _Route(connection=connection, names_url=True, headers=headers)
-        connection.set_tunnel(pieces.hostname, pieces.port, headers)
-        return _Route(connection=connection)
-
-    def _connection(self, scheme: str, host: str, port: int | None) -> HTTPConnection:
-        if scheme == "http":
-            return HTTPConnection(host, port, timeout=CONNECT_TIMEOUT_S)
-        return HTTPSConnection(host, port, timeout=CONNECT_TIMEOUT_S, context=self._trust)
+            return _Route(Connection(pieces.hostname, port, trust=trust), headers=host)
+        asked = {"Proxy-Authorization": _login_to(proxy)} if proxy.username else {}
+        there = (proxy.hostname or "", proxy.port or 80)
+        if trust is None:
+            return _Route(Connection(*there), names_url=True, headers={**host, **asked})
+        tunnelled = Connection(*there, trust=trust, tunnel=(pieces.hostname, port), tunnel_headers=asked)
+        return _Route(tunnelled, headers=host)
 
     @cached_property
     def _trust(self) -> SSLContext:
+        from ssl import create_default_context
+
         bundle = next((os.environ[name] for name in _CA_BUNDLES if os.environ.get(name)), None)
         is_folder = bundle is not None and Path(bundle).is_dir()
         try:
             return create_default_context(capath=bundle) if is_folder else create_default_context(cafile=bundle)
         except OSError as error:
-            raise HTTPException(f"the certificates of `{bundle}` cannot be used: {error.strerror}") from error
+            raise BadAnswer(f"the certificates of `{bundle}` cannot be used: {error.strerror}") from error
 
 
-def make_ready(connection: HTTPConnection) -> None:
-    """Connect, unless the connection is open, and the other side has not ended it since its last answer."""
-    if connection.sock is not None:
-        waiting = select.poll()
-        waiting.register(connection.sock, select.POLLIN)
-        if not waiting.poll(0):
-            return
-        connection.close()
-    connection.connect()
-    connection.sock.settimeout(READ_TIMEOUT_S)
+def _login_to(proxy: SplitResult) -> str:
+    from base64 import b64encode  # which only such a proxy needs
+
+    login = f"{unquote(proxy.username or '')}:{unquote(proxy.password or '')}"
+    return f"Basic {b64encode(login.encode()).decode()}"
 
 
 def _proxy_to(pieces: SplitResult) -> SplitResult | None:
@@ -153,5 +135,5 @@ def _proxy_to(pieces: SplitResult) -> SplitResult | None:
         return None
     proxy = urlsplit(address if "://" in address else f"http://{address}")
     if proxy.scheme != "http":
-        raise HTTPException(f"a proxy of kind `{proxy.scheme}` cannot be used")
+        raise BadAnswer(f"a proxy of kind `{proxy.scheme}` cannot be used")
     return proxy

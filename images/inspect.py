@@ -24,7 +24,7 @@ from images.index import FileEntry, ImageIndex, Import, Kind, LayerIndex
 from images.layer import APP_FOLDER
 from images.media_types import family_of
 from images.packages import MAX_RECORD_BYTES, RECORD, listed_names
-from images.registry import RegistryClient
+from images.registry import Manifest, RegistryClient
 from images.signatures import HEAD_BYTES, MAX_SECRET_SCAN_BYTES, flags_of
 
 # Part of the cache key: raise it when what is told of a file changes.
@@ -39,17 +39,28 @@ def image_index(client: RegistryClient, digest: str, cache: Path) -> ImageIndex:
 
     Raises: ImageMissing; ManifestUnsupported, for an index or a layer that is neither gzip nor plain tar.
     """
-    manifest = client.get_manifest(digest)
-    document = manifest.document
-    if family_of(manifest.media_type) is None or "layers" not in document:
-        message = f"`{client.repository}@{digest}` is `{manifest.media_type}`, not the manifest of one image"
-        raise ManifestUnsupported(message, hint="Name the digest of the image for one platform")
+    manifest, document = _manifest_of_one(client, digest)
     return ImageIndex(
         digest=manifest.digest,
         media_type=manifest.media_type,
         config=json.loads(client.get_blob(document["config"]["digest"])),
         layers=tuple(_layer(client, item["digest"], item["size"], cache) for item in document["layers"]),
     )
+
+
+def top_layer_index(client: RegistryClient, digest: str, cache: Path) -> LayerIndex:
+    """Index the last layer of the image `digest` alone: of a code image, the code. Raises like `image_index`."""
+    top = _manifest_of_one(client, digest)[1]["layers"][-1]
+    return _layer(client, top["digest"], top["size"], cache)
+
+
+def _manifest_of_one(client: RegistryClient, digest: str) -> tuple[Manifest, dict[str, Any]]:
+    manifest = client.get_manifest(digest)
+    document = manifest.document
+    if family_of(manifest.media_type) is None or "layers" not in document:
+        message = f"`{client.repository}@{digest}` is `{manifest.media_type}`, not the manifest of one image"
+        raise ManifestUnsupported(message, hint="Name the digest of the image for one platform")
+    return manifest, document
 
 
 def _layer(client: RegistryClient, digest: str, compressed_bytes: int, cache: Path) -> LayerIndex:

@@ -6,18 +6,20 @@ hash seed, so it would make the layer more than a function of its sources.
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import io
 import stat
-import tarfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from images.digests import canonical_json, digest_of
 from images.errors import LayerRejected, LayerTooLarge
+from images.names import in_image, on_disk
+
+if TYPE_CHECKING:
+    import tarfile
 
 APP_FOLDER = "app"
 # Where the base image has the packages.
@@ -89,6 +91,9 @@ def treehash(tree: CodeTree, *, base_digest: str, settings: Mapping[str, object]
 
 def build_layer(tree: CodeTree) -> Layer:
     """Pack `tree` below `/app`: sorted PAX tar, root-owned, fixed times and modes, gzip without name or time."""
+    import gzip  # which code that was pushed before does not need, nor tar
+    import tarfile
+
     out = io.BytesIO()
     entries: list[str] = []
     with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as tar:
@@ -127,6 +132,8 @@ def _parents(name: str) -> list[str]:
 
 
 def _member(name: str, file: CodeFile | None) -> tarfile.TarInfo:
+    import tarfile
+
     member = tarfile.TarInfo(name)
     member.mtime = FIXED_MTIME_S
     if file is None:
@@ -140,11 +147,11 @@ def _member(name: str, file: CodeFile | None) -> tarfile.TarInfo:
 
 def _read_file(root: Path, path: str, *, most_bytes: int) -> CodeFile:
     _check_name(path)
-    full = root / path
+    full = root / on_disk(path)
     try:
         status = full.lstat()
         if stat.S_ISLNK(status.st_mode):
-            content = _link_target(path, str(full.readlink())).encode()
+            content = _link_target(path, in_image(str(full.readlink()))).encode()
             mode: Mode = "link"
         elif stat.S_ISREG(status.st_mode):
             # Asked before it is read, since a model may be larger than the memory.

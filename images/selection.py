@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
 from images.errors import CodeUnreadable
 from images.globs import matches
+from images.names import in_image, on_disk
 from images.never import NEVER_CODE
 
 EVERYTHING = ("**",)
@@ -28,10 +30,12 @@ def select_files(
         message = f"`{root}` is not a folder"
         raise CodeUnreadable(message, hint="Name the folder that holds the code of the job")
     if _is_git_checkout(root):
-        names = [name for name in _git_files(root, "--cached") if (root / name).is_symlink() or (root / name).exists()]
+        names = [name for name in _git_files(root, "--cached") if os.path.lexists(root / on_disk(name))]
     else:
         names = [
-            path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_symlink() or not path.is_dir()
+            in_image(path.relative_to(root).as_posix())
+            for path in root.rglob("*")
+            if path.is_symlink() or not path.is_dir()
         ]
     return _filtered(names, include, exclude)
 

@@ -7,14 +7,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from email.message import Message
-from http.client import HTTPException
-from ssl import SSLEOFError
 from typing import TypeVar
 from urllib.parse import urljoin, urlsplit
 
 from images.connections import Answer, Connections
 from images.errors import ImageError, RegistryUnreachable
+from images.wire import BadAnswer, Headers
 
 # Returns the value of the `Authorization` header, "" for none; called for each request, so it may renew an expiring token.
 Credentials = Callable[[], str]
@@ -174,7 +172,7 @@ class Transport:
     def _answering(self) -> Iterator[None]:
         try:
             yield
-        except (OSError, HTTPException, ValueError) as err:  # the last for an address that is none
+        except (OSError, BadAnswer, ValueError) as err:  # the last for an address that is none
             raise AttemptFailed(_unreachable(self.base_url, err)) from err
 
     def _login_for(self, url: str) -> str:
@@ -183,7 +181,7 @@ class Transport:
         return self._credentials()
 
 
-def retry_after_s(headers: Message, *, now_s: float) -> float:
+def retry_after_s(headers: Headers, *, now_s: float) -> float:
     """The seconds that `Retry-After` asks for, in either of its forms, from 0 to 60; a date counts by the registry's own clock."""
     asked = headers.get("Retry-After", "")
     try:
@@ -202,6 +200,8 @@ def retry_after_s(headers: Message, *, now_s: float) -> float:
 
 
 def _unreachable(base_url: str, err: Exception) -> RegistryUnreachable:
+    from ssl import SSLEOFError  # which only a failure needs
+
     # ECR cuts the connection, without an answer, when the repository of an upload does not exist.
     reason = getattr(err, "strerror", None) or str(err) or type(err).__name__
     return RegistryUnreachable(

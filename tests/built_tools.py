@@ -19,9 +19,14 @@ def folder_of(tool: str, module: str) -> Path:
     return cache / "capctl" / "tools" / f"{tool}-{found[1]}"
 
 
+def crane_program() -> Path:
+    """Where another client of registries lies, or would lie."""
+    return folder_of("crane", "github.com/google/go-containerregistry") / "crane"
+
+
 def crane() -> Path:
     """Another client of registries. Skips the test where it was not built."""
-    program = folder_of("crane", "github.com/google/go-containerregistry") / "crane"
+    program = crane_program()
     if not program.exists():
         pytest.skip("`crane` was not built: run `make setup-test`")
     return program

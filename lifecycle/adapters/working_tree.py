@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from images.code_image import CodeSettings, append_code, code_tag, push_code, read_base
-from images.digests import DigestCache
+from images.code_image import CodeImage, CodeSettings, code_tag, make_code_image, push_code
 from images.digests import ImageRef as RegistryRef
 from images.layer import CodeTree, build_layer, read_tree
 from images.selection import DEFAULT_EXCLUDE, select_files
 from lifecycle.adapters.cache_folder import cache_folder
 from lifecycle.adapters.container_registry import ContainerRegistry
 from lifecycle.adapters.image_errors import image_errors_translated
+from lifecycle.adapters.push_record import PushRecord
 from lifecycle.config.target import Target
 from lifecycle.domain.digest import Digest
 from lifecycle.domain.image import TaggedImage
@@ -21,7 +22,11 @@ from lifecycle.ports.code import CodeLayer, PushedImage
 
 if TYPE_CHECKING:
     from images.content import ImageContent
+    from lifecycle.domain.image import ImageRef
     from lifecycle.domain.image_report import ImageIndex
+    from lifecycle.domain.push_preview import FileChanges, PushPreview, SizeToSend
+
+_BASE_MISSING = "Run `capctl image base`, then this command again"
 
 
 class WorkingTreeCode:
@@ -32,6 +37,7 @@ class WorkingTreeCode:
         self._settings = target.settings.image
         self._registry = registry
         self._required_base = base
+        self._record = PushRecord(target, registry.login.url)
 
     def tag(self) -> str:
         return code_tag(self._tree, self._base, self._code_settings)[0]
@@ -53,18 +59,59 @@ class WorkingTreeCode:
 
         return code_index(self._tree, self._settings.environment)
 
+    def preview(self) -> PushPreview:
+        from lifecycle.domain.push_preview import PushPreview
+
+        tag, treehash = code_tag(self._tree, self._base, self._code_settings)
+        known, digest = self._registry.find(tag), self._record.read()
+        last = self._registry.ref(digest) if digest else None
+        return PushPreview(
+            treehash=Digest(f"sha256:{treehash}"),
+            tag=tag,
+            files=len(self._tree.files),
+            base=self._tagged_base,
+            known=known,
+            last=last,
+            changes=self._changes_since(last) if last else None,
+            to_send=None if known else self._to_send(),
+        )
+
+    def _changes_since(self, last: ImageRef) -> FileChanges | None:
+        from images.changes import changes_since
+        from images.errors import ImageMissing
+        from images.inspect import top_layer_index
+        from lifecycle.domain.push_preview import FileChanges
+
+        with self._registry.errors_translated():
+            try:
+                layer = top_layer_index(self._registry.client, last.digest, cache_folder() / "layers")
+            except ImageMissing:
+                return None
+        found = changes_since(layer, self._tree)
+        return FileChanges(added=found.added, changed=found.changed, removed=found.removed)
+
+    def _to_send(self) -> SizeToSend:
+        from lifecycle.domain.push_preview import SizeToSend
+
+        image = self._made()
+        return SizeToSend(
+            layer_bytes=image.layer.size_bytes, config_bytes=len(image.config), manifest_bytes=len(image.manifest)
+        )
+
     def push(self) -> PushedImage:
-        with self._registry.errors_translated(if_missing="Run `capctl image base`, then `capctl image push`"):
+        with self._registry.errors_translated(if_missing=_BASE_MISSING):
             pushed = push_code(
                 self._registry.client,
                 self._base,
                 self._tree,
                 entrypoint=self._settings.entrypoint,
                 env=self._settings.environment,
-                cache=cache_folder() / "blobs",
+                cache=_base_cache(),
             )
+        ref = self._registry.ref(pushed.digest)
+        self._record.write(ref.digest)
         return PushedImage(
-            ref=self._registry.ref(pushed.digest),
+            ref=ref,
             tag=pushed.tag,
             unchanged=pushed.unchanged,
             requests=pushed.requests,
@@ -74,15 +121,20 @@ class WorkingTreeCode:
     def image(self) -> ImageContent:
         from images.content import image_content
 
-        with image_errors_translated(if_missing="Run `capctl image base`"):
-            base = read_base(self._registry.client, self._base, DigestCache(cache_folder() / "blobs"))
-            made = append_code(base, build_layer(self._tree), self._code_settings)
+        made = self._made()
+        with image_errors_translated():
             return image_content(
                 self._registry.client,
                 made.manifest,
                 made.config,
                 media_type=made.family.manifest,
                 held={made.layer.digest: made.layer.blob},
+            )
+
+    def _made(self) -> CodeImage:
+        with self._registry.errors_translated(if_missing=_BASE_MISSING):
+            return make_code_image(
+                self._registry.client, self._base, self._tree, self._code_settings, cache=_base_cache()
             )
 
     @cached_property
@@ -94,9 +146,17 @@ class WorkingTreeCode:
             )
 
     @cached_property
+    def _tagged_base(self) -> TaggedImage:
+        return self._required_base()
+
+    @property
     def _base(self) -> RegistryRef:
-        return RegistryRef(repository=self._target.repository_name, digest=self._required_base().ref.digest)
+        return RegistryRef(repository=self._target.repository_name, digest=self._tagged_base.ref.digest)
 
     @property
     def _code_settings(self) -> CodeSettings:
         return CodeSettings(entrypoint=self._settings.entrypoint, env=self._settings.environment)
+
+
+def _base_cache() -> Path:
+    return cache_folder() / "blobs"

@@ -15,6 +15,7 @@ from lifecycle.errors import CapctlError
 if TYPE_CHECKING:
     from lifecycle.config.target import Target
     from lifecycle.domain.plan import Done, Plan
+    from lifecycle.domain.push_preview import PushPreview
     from lifecycle.domain.run import Run
     from lifecycle.ports import Ports
     from lifecycle.ports.ui import Ui
@@ -121,15 +122,19 @@ class Invocation:
         With `ask` a plan that changes something is shown and agreed to first; raises `Declined`.
         """
         if dry_run:
-            from lifecycle.cli import documents
-
-            self.emit("capctl.plan/1", documents.plan(plan), lambda: _plan_text(plan))
+            self.print_plan(plan)
             return None
         if ask and plan.steps:
             self._require_consent(plan)
         from lifecycle.workflows.execute import execute
 
         return execute(plan, self.app, self.run)
+
+    def print_plan(self, plan: Plan, *, push: PushPreview | None = None) -> None:
+        """What a dry run answers; `push` is what it found out about a push."""
+        from lifecycle.cli import documents
+
+        self.emit("capctl.plan/1", documents.plan(plan, push=push), lambda: _plan_text(plan))
 
     def _require_consent(self, plan: Plan) -> None:
         target = self.app.target

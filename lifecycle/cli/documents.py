@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from lifecycle.domain.job import JobRecord
     from lifecycle.domain.models import ModelSet
     from lifecycle.domain.plan import Done, Plan, Step
+    from lifecycle.domain.push_preview import PushPreview
     from lifecycle.domain.release import Pointer
     from lifecycle.domain.smoke import SmokeReport
     from lifecycle.errors import CapctlError
@@ -52,8 +53,13 @@ def error(failure: CapctlError) -> Document:
     }
 
 
-def plan(planned: Plan) -> Document:
-    """What a command would do, and how it would go back; `permissions` are the IAM actions that all of it takes."""
+def plan(planned: Plan, *, push: PushPreview | None = None) -> Document:
+    """What a command would do, and how it would go back; `permissions` are the IAM actions that all of it takes.
+
+    `push` is there for `capctl image push` alone: what it would send. In it `known` is the image that the registry has under the tag
+    already, `last` the one pushed last from here, `changes` are the files that differ from that one, and `to_send` is `null` where
+    nothing would be sent.
+    """
 
     def listed(steps: tuple[Step[Any], ...]) -> list[Document]:
         return [{"step": step.describe()} for step in steps]
@@ -67,6 +73,27 @@ def plan(planned: Plan) -> Document:
         "after": listed(planned.after),
         "undo": listed(planned.undo),
         "permissions": sorted({action for step in every for action in step.permissions}),
+        **({"push": _push(push)} if push else {}),
+    }
+
+
+def _push(preview: PushPreview) -> Document:
+    changes, size = preview.changes, preview.to_send
+    return {
+        "treehash": preview.treehash,
+        "tag": preview.tag,
+        "base": str(preview.base.ref),
+        "known": str(preview.known) if preview.known else None,
+        "last": str(preview.last) if preview.last else None,
+        "changes": changes
+        and {"added": list(changes.added), "changed": list(changes.changed), "removed": list(changes.removed)},
+        "to_send": size
+        and {
+            "bytes": size.total_bytes,
+            "layer_bytes": size.layer_bytes,
+            "config_bytes": size.config_bytes,
+            "manifest_bytes": size.manifest_bytes,
+        },
     }
 
 

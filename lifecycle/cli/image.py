@@ -8,7 +8,6 @@ import click
 
 from lifecycle.cli import documents, image_build, image_diff, image_explain, image_load
 from lifecycle.cli.context import Invocation, NounGroup, dry_run_option, pass_invocation
-from lifecycle.cli.render import table
 
 if TYPE_CHECKING:
     from lifecycle.domain.image_report import ImageReport
@@ -40,11 +39,16 @@ def base(invocation: Invocation, dry_run: bool) -> None:
 @dry_run_option
 @pass_invocation
 def push(invocation: Invocation, dry_run: bool) -> None:
-    """Push the code of the working tree as one layer on the base image; prints the image by digest."""
-    from lifecycle.workflows.push_image import PushCode, plan_push_image
+    """Push the code of the working tree as one layer on the base image; prints the image by digest.
 
-    plan = plan_push_image(invocation.app, invocation.app.target)
-    if done := invocation.execute(plan, dry_run=dry_run):
+    With `--dry-run` it tells the tree hash, the files that changed since the last push from here and the bytes to send.
+    """
+    from lifecycle.workflows.push_image import PushCode, plan_push_image, preview_push_image
+
+    if dry_run:
+        plan, preview = preview_push_image(invocation.app, invocation.app.target)
+        invocation.print_plan(plan, push=preview)
+    elif done := invocation.execute(plan_push_image(invocation.app, invocation.app.target)):
         pushed = done.of(PushCode)
         invocation.emit("capctl.image/1", documents.image(pushed), str(pushed.ref))
 
@@ -66,6 +70,7 @@ def verify(invocation: Invocation, image: str | None) -> None:
 
 
 def _text(report: ImageReport) -> str:
+    from lifecycle.cli.render import table
     from lifecycle.domain.image_report import broken
     from lifecycle.domain.measures import size_text
 

@@ -1,11 +1,16 @@
 """The target a command acts in: the configuration, resolved."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lifecycle.config.schema import Settings
 from lifecycle.domain.layout import Folder
-from lifecycle.domain.proof import Level
+
+if TYPE_CHECKING:
+    from lifecycle.domain.proof import Level
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +66,8 @@ class Target:
     @property
     def proof_level(self) -> Level:
         """What an AMI must have passed to be given away: to a channel, a release, another region or another account."""
+        from lifecycle.domain.proof import Level
+
         return Level.BOOT if self.settings.ami.verify_boot else Level.PAYLOAD
 
     @property

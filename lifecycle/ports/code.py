@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from lifecycle.domain.image import ImageRef
     from lifecycle.domain.image_content import ImageContent
     from lifecycle.domain.image_report import ImageIndex
+    from lifecycle.domain.push_preview import PushPreview
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +55,9 @@ class Code(Protocol):
 
     def image(self) -> ImageContent:
         """The image that `push` would push, to the byte; the layers of its base come from the registry when they are read."""
+
+    def preview(self) -> PushPreview:
+        """What `push` would do. Sends nothing, and asks no more than a push does."""
 
     def push(self) -> PushedImage:
         """Push base + code layer; one request when nothing changed."""

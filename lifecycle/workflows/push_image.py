@@ -1,6 +1,9 @@
 """Push the code as one layer on the base image."""
 
-from dataclasses import dataclass
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from lifecycle.config.target import Target
 from lifecycle.domain.image_report import code_rejection
@@ -10,6 +13,9 @@ from lifecycle.errors import CapctlError
 from lifecycle.ports import Ports
 from lifecycle.ports.code import PushedImage
 from lifecycle.workflows.image_rules import image_policy
+
+if TYPE_CHECKING:
+    from lifecycle.domain.push_preview import PushPreview
 
 PERMISSIONS = {"image push": READ_IMAGES}
 
@@ -51,3 +57,12 @@ def plan_push_image(ports: Ports, target: Target) -> Plan:
         because=f"the code of the working tree is `{tag}`",
         steps=(PushCode(ports=ports, tag=tag),),
     )
+
+
+def preview_push_image(ports: Ports, target: Target) -> tuple[Plan, PushPreview]:
+    """The plan with what it would send, and against what; it has no step where the registry has the image. Raises as `plan_push_image`."""
+    plan, preview = plan_push_image(ports, target), ports.code.preview()
+    if preview.known:
+        because = f"the registry has the code of the working tree, `{preview.tag}`"
+        plan = replace(plan, because=because, steps=())
+    return replace(plan, details=preview.details()), preview

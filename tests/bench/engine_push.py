@@ -71,9 +71,10 @@ class EnginePush:
         self._docker("image", "prune", "--force", "--filter", f"label={LABEL}={self._name}")
 
     def push(self) -> None:
-        """Build and push, as two commands."""
+        """Build and push, as two commands; the second tells the digest, which a release is pinned by."""
         self._docker("build", "--quiet", "--tag", self._name, "--file", str(self._dockerfile), str(self._code))
-        self._docker("push", "--quiet", self._name)
+        if "digest: sha256:" not in self._docker("push", self._name):
+            raise RuntimeError(f"`docker push {self._name}` tells no digest")
 
     def _docker(self, *words: str) -> str:
         return run(self._builder.program, *words, environment=self._builder.environment)

@@ -24,9 +24,12 @@ Measured on {date} by `make bench`, which writes this page.
   median of the ratios is given, and in brackets the medians of the times. What else loads the machine slows both sides.
 - The rehearsal is played once, by a `capctl rehearse` of its own; seconds and memory are those of its report. Memory is the largest sum of
   the resident memory of all its processes, sampled four times a second.
-- The code push has one stage for both sides: the same registry on loopback, the same base image, the same changed line. The
-  engine has pulled the base and its cache is warm. Its Dockerfile is `FROM` the base, `COPY` of the code, `LABEL`, `ENTRYPOINT`, the
-  order of most Dockerfiles; or the fastest there is, with the `COPY` last, so that a change costs the copy alone.
+- The code push has one stage for all sides: the same registry on loopback, the same base image, the same changed line, and each side
+  tells the digest at its end. The engine has pulled the base and its cache is warm. Its Dockerfile is `FROM` the base, `COPY` of the
+  code, `LABEL`, `ENTRYPOINT`, the order of most Dockerfiles; or the fastest there is, with the `COPY` last, so that a change costs the
+  copy alone.
+- `crane append` takes a tar, so the `git archive` that makes it counts; entry point and environment stay those of the base, for which
+  crane would need another command.
 - The base image holds the packages of `requirements/analyzer.lock`. Its size is the sum of all files of all layers, as the registry has
   them. Imports are timed inside a container that was started for them, from the first import to the last, by nobody's user and without
   bytecode of the job's own code; before the second figure, the kernel is told to forget every file.

@@ -13,6 +13,7 @@ import pytest
 from lifecycle.app import App
 from lifecycle.domain.digest import digest_of
 from lifecycle.domain.image_report import Policy, report_on
+from lifecycle.domain.push_preview import FileChanges
 from lifecycle.errors import CapctlError, ExitCode
 from lifecycle.ports import Ports
 from lifecycle.rehearsal.emulator.containers import jobs_supported
@@ -33,7 +34,7 @@ NO_ENGINE = "unix:///nowhere/docker.sock"
 class Project:
     """A working tree: `ports` gives the three as one more command sees them, `write` and `lock` change code and lock.
 
-    `add_model` puts a model among the code.
+    `add_model` puts a model among the code, and `drop_model` takes it away.
     """
 
     repository: str
@@ -41,6 +42,7 @@ class Project:
     write: Callable[[str], object]
     lock: Callable[[str], object]
     add_model: Callable[[], object]
+    drop_model: Callable[[], object]
 
 
 def _in_memory() -> Project:
@@ -52,6 +54,7 @@ def _in_memory() -> Project:
         write=lambda text: files.update({"job.py": text}),
         lock=lambda text: setattr(ports.base_builder, "lock", text),
         add_model=lambda: files.update({"weights.onnx": "weights"}),
+        drop_model=lambda: files.pop("weights.onnx"),
     )
 
 
@@ -69,6 +72,7 @@ def _on_disk(folder: Path, registry: RunningRegistry, repository: str, ui: FakeU
         write=job.write_text,
         lock=lock.write_text,
         add_model=lambda: (folder / "code" / "weights.onnx").write_bytes(b"weights"),
+        drop_model=(folder / "code" / "weights.onnx").unlink,
     )
 
 
@@ -126,7 +130,7 @@ def project(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.
 def test_before_the_first_build_there_is_no_base_and_no_code(bare: Project) -> None:
     assert bare.ports().base_builder.find() is None
     code = bare.ports().code
-    for call in (code.tag, code.layer, code.push):
+    for call in (code.tag, code.layer, code.preview, code.push):
         assert code_of(call) == "base-missing"
 
 
@@ -182,6 +186,40 @@ def test_push_stores_the_code_under_its_tag_and_the_second_costs_one_request(pro
     assert first.requests >= 6
     assert first.bytes_sent > 0
     assert second == replace(first, unchanged=True, requests=1, bytes_sent=0)
+
+
+def test_preview_tells_the_bytes_that_the_push_sends_and_sends_none(project: Project) -> None:
+    preview = project.ports().code.preview()
+    assert (preview.known, preview.last, preview.changes) == (None, None, None)
+    assert project.ports().registry.find(preview.tag) is None
+    layer, pushed = project.ports().code.layer(), project.ports().code.push()
+    assert (preview.tag, preview.treehash, preview.files) == (pushed.tag, layer.treehash, 1)
+    assert preview.to_send
+    assert preview.to_send.total_bytes == pushed.bytes_sent
+    assert preview.base == project.ports().base_builder.find()
+
+
+def test_preview_of_what_the_registry_has_finds_nothing_to_send(project: Project) -> None:
+    pushed = project.ports().code.push()
+    preview = project.ports().code.preview()
+    assert (preview.known, preview.last, preview.to_send) == (pushed.ref, pushed.ref, None)
+    assert preview.changes == FileChanges()
+
+
+def test_preview_names_the_files_that_changed_since_the_last_push(project: Project) -> None:
+    first = project.ports().code.push()
+    project.add_model()
+    assert project.ports().code.preview().changes == FileChanges(added=("weights.onnx",))
+    project.ports().code.push()
+    project.write(f"print({uuid.uuid4().hex!r})\n")
+    preview = project.ports().code.preview()
+    assert preview.changes == FileChanges(changed=("job.py",))
+    project.ports().code.push()
+    project.drop_model()
+    preview = project.ports().code.preview()
+    assert preview.changes == FileChanges(removed=("weights.onnx",))
+    assert preview.last
+    assert preview.last != first.ref
 
 
 def test_tag_names_the_image_that_was_pushed_under_it(project: Project) -> None:

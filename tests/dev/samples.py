@@ -25,6 +25,7 @@ from lifecycle.domain.image_report import Budgets, ImageReport
 from lifecycle.domain.job import JobRecord, JobState, Purpose, QueueState
 from lifecycle.domain.models import ModelFile, ModelSet
 from lifecycle.domain.plan import Done, Plan
+from lifecycle.domain.push_preview import FileChanges, PushPreview, SizeToSend
 from lifecycle.domain.release import Pointer
 from lifecycle.domain.retention import Fate, SnapshotVerdict, Verdict
 from lifecycle.domain.smoke import SmokeReport
@@ -383,7 +384,17 @@ SAMPLES: dict[str, dict[str, Any]] = {
             after=(_Step(),),
             undo=(_Step(),),
             details=("what was tried is bad",),
-        )
+        ),
+        push=PushPreview(
+            treehash=_LAYER.treehash,
+            tag=_LAYER.tag,
+            files=_LAYER.files,
+            base=_TAGGED,
+            known=None,
+            last=_RELEASE.image,
+            changes=FileChanges(added=("analyzer/ocr.py",), changed=("analyzer/cli.py",), removed=("analyzer/old.py",)),
+            to_send=SizeToSend(layer_bytes=37_483, config_bytes=616, manifest_bytes=588),
+        ),
     ),
     "rollback": documents.rollback(_POINTER, changed=True),
     "smoke": documents.smoke(_SMOKE),

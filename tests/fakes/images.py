@@ -7,6 +7,7 @@ from lifecycle.domain.digest import Digest, canonical_json, digest_of, short
 from lifecycle.domain.image import ImageRef, TaggedImage
 from lifecycle.domain.image_content import Blob, ImageContent
 from lifecycle.domain.image_report import ImageIndex
+from lifecycle.domain.push_preview import FileChanges, PushPreview, SizeToSend
 from lifecycle.errors import CapctlError, UsageError
 from lifecycle.ports.code import CodeLayer, PushedImage
 
@@ -86,6 +87,8 @@ class FakeCode:
         self._registry = registry
         self._base = base
         self.files = {"job.py": "print(1)\n"}
+        # The image that was pushed last, and its files.
+        self._last: tuple[ImageRef, dict[str, str]] | None = None
 
     def tag(self) -> str:
         return self.layer().tag
@@ -106,12 +109,44 @@ class FakeCode:
     def image(self) -> ImageContent:
         return content_of(self.tag(), self._layers())
 
+    def preview(self) -> PushPreview:
+        layer, base = self.layer(), self._base.required()
+        known = self._registry.find(layer.tag)
+        last, files = self._last or (None, {})
+        return PushPreview(
+            treehash=layer.treehash,
+            tag=layer.tag,
+            files=layer.files,
+            base=base,
+            known=known,
+            last=last,
+            changes=self._changes(files) if last in self._registry.tags.values() else None,
+            to_send=None if known else self._to_send(layer),
+        )
+
+    def _changes(self, files: dict[str, str]) -> FileChanges:
+        both = files.keys() & self.files.keys()
+        return FileChanges(
+            added=tuple(sorted(self.files.keys() - files.keys())),
+            changed=tuple(sorted(path for path in both if files[path] != self.files[path])),
+            removed=tuple(sorted(files.keys() - self.files.keys())),
+        )
+
+    @staticmethod
+    def _to_send(layer: CodeLayer) -> SizeToSend:
+        return SizeToSend(layer_bytes=layer.compressed_bytes, config_bytes=0, manifest_bytes=_MANIFEST_BYTES)
+
     def push(self) -> PushedImage:
+        pushed = self._pushed()
+        self._last = pushed.ref, dict(self.files)
+        return pushed
+
+    def _pushed(self) -> PushedImage:
         layer = self.layer()
         if known := self._registry.find(layer.tag):
             return PushedImage(ref=known, tag=layer.tag, unchanged=True, requests=1, bytes_sent=0)
         ref = self._registry.store(layer.tag, self._layers())
-        sent = layer.compressed_bytes + _MANIFEST_BYTES
+        sent = self._to_send(layer).total_bytes
         return PushedImage(ref=ref, tag=layer.tag, unchanged=False, requests=6, bytes_sent=sent)
 
     def _layers(self) -> tuple[LayerIndex, ...]:

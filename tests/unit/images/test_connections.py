@@ -11,7 +11,6 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -19,11 +18,11 @@ from typing import Any
 import pytest
 
 from images.code_image import together
-from images.connections import make_ready
 from images.digests import digest_of
 from images.errors import DigestMismatch, RegistryRefused, RegistryUnreachable
 from images.registry import RegistryClient
 from images.transport import Attempts, Transport
+from images.wire import Connection
 from tests.fakes.registry import FakeRegistry, Fault, QuietServer, serving
 
 REPO = "job"
@@ -82,15 +81,12 @@ def test_requests_at_once_take_a_connection_each_and_keep_it_for_later(registry:
 
 def test_a_connection_that_the_other_side_closed_meanwhile_is_opened_again() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
-        connection = HTTPConnection(*server.getsockname())
-        make_ready(connection)
-        first, (peer, _) = connection.sock, server.accept()
-        make_ready(connection)
-        assert connection.sock is first
+        connection = Connection(*server.getsockname())
+        first, (peer, _) = connection.make_ready(), server.accept()
+        assert connection.make_ready() is first
         peer.close()
         select.select([first], [], [], 10)
-        make_ready(connection)
-        assert connection.sock is not first
+        assert connection.make_ready() is not first
         connection.close()
 
 
@@ -275,6 +271,38 @@ def test_certificates_are_trusted_by_variable(
 ) -> None:
     monkeypatch.setenv(variable, str(certificate.with_name("cert.pem")))
     assert client_of(encrypted).head_manifest("v1") is None
+
+
+def test_an_encrypted_request_goes_through_the_tunnel_that_a_proxy_opens(
+    encrypted: str, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate.with_name("cert.pem")))
+    place = encrypted.removeprefix("https://")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        asked: list[bytes] = []
+        thread = threading.Thread(target=_tunnel, args=(server, place.split(":"), asked))
+        thread.start()
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{server.getsockname()[1]}")
+        assert client_of(encrypted).head_manifest("v1") is None
+        thread.join()
+    assert asked == [f"CONNECT {place} HTTP/1.1\r\nHost: {place}\r\n\r\n".encode()]
+
+
+def _tunnel(server: socket.socket, place: list[str], asked: list[bytes]) -> None:
+    """A proxy for one connection: carries bytes both ways until one side ends."""
+    inner, _ = server.accept()
+    with inner, socket.create_connection((place[0], int(place[1]))) as outer:
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            head += inner.recv(1)
+        asked.append(head)
+        inner.sendall(b"HTTP/1.1 200 Connection established\r\nVia: 1.1 proxy\r\n\r\n")
+        while True:
+            for ready in select.select([inner, outer], [], [], 10)[0]:
+                piece = ready.recv(65536)
+                if not piece:
+                    return
+                (outer if ready is inner else inner).sendall(piece)
 
 
 def test_a_bundle_that_does_not_exist_is_named(encrypted: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -145,7 +145,7 @@ def test_treehash_does_not_depend_on_the_compressor(tmp_path: Path, monkeypatch:
     before = treehash(tree, base_digest=BASE, settings=settings)
     first = build_layer(tree)
     real = gzip.GzipFile
-    monkeypatch.setattr("images.layer.gzip.GzipFile", lambda **options: real(**{**options, "compresslevel": 0}))
+    monkeypatch.setattr(gzip, "GzipFile", lambda **options: real(**{**options, "compresslevel": 0}))
     other = build_layer(tree)
     assert other.digest != first.digest
     assert other.diff_id == first.diff_id

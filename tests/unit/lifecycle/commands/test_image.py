@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from lifecycle.domain.digest import brief
 from tests.fakes.ports import FakePorts
 from tests.unit.lifecycle.commands.case import Case, Play, World
 
@@ -57,6 +58,16 @@ SIZES = """\
 ok  compressed  1.1 kB  300.0 MB
 ok  unpacked    1.1 kB  500.0 MB
 """
+
+
+_OTHER_FILES = {"job.py": "print(2)\n", "ocr.py": ""}
+_KNOWN.code.files = dict(_OTHER_FILES)
+OTHER = _KNOWN.code.preview()
+OTHER_BYTES = OTHER.to_send.total_bytes if OTHER.to_send else 0
+
+
+def with_other_code(world: World) -> None:
+    world.ports.code.files = dict(_OTHER_FILES)
 
 
 def with_a_model(world: World) -> None:
@@ -186,6 +197,37 @@ Nothing was changed; run again without `--dry-run` to apply""",
         error="image-rejected",
         said="  model-file: `app/a.onnx` is a model file (suffix `.onnx`); models belong in the AMI",
     ),
+    Case(
+        words="image push --dry-run",
+        given=("image base", "image push"),
+        change=with_other_code,
+        text=f"""\
+Plan: push the code image
+  because the code of the working tree is `{OTHER.tag}`
+    tree hash {OTHER.treehash.removeprefix("sha256:")}
+    2 files on the base image {OTHER.base.tag}, {brief(OTHER.base.ref.digest)}
+    since the last push from here, {brief(CODE.partition("@")[2])}: 1 added, 1 changed, 0 removed
+      + ocr.py
+      ~ job.py
+    {OTHER_BYTES} bytes to send: layer {OTHER_BYTES - 900}, config 0, manifest 900
+  1. push code image {OTHER.tag}
+Nothing was changed; run again without `--dry-run` to apply""",
+        document={"schema": "capctl.plan/1"},
+    ),
+    Case(
+        words="image push --dry-run",
+        given=("image base", "image push"),
+        text=f"""\
+Plan: push the code image
+  because the registry has the code of the working tree, `{LAYER.tag}`
+    tree hash {LAYER.treehash.removeprefix("sha256:")}
+    1 file on the base image {OTHER.base.tag}, {brief(OTHER.base.ref.digest)}
+    no file changed since the last push from here, {brief(CODE.partition("@")[2])}
+    nothing to send: the registry has it, {brief(CODE.partition("@")[2])}
+Nothing to do""",
+        document={"schema": "capctl.plan/1", "steps": []},
+    ),
+    Case(words="image push --dry-run", code=1, error="base-missing"),
     Case(
         words="image verify",
         given=("image base", "image push"),
