@@ -282,7 +282,7 @@ ERROR_CODES: dict[str, str] = {
     "undo-failed": "what was tried proved bad and the former state could not be restored",
     "uri-invalid": "the text is not an S3 address",
     "usage": "the command line is wrong",
-    "use-unproven": "not everything that may use an AMI could be read, so none is withdrawn or removed",
+    "use-unproven": "not everything that may use an AMI or an image could be read, so none is withdrawn or removed",
     "video-missing": "there is no such video, or the configuration names none for the smoke job",
     "video-out-of-reach": "a video lies where the role of the jobs may not read",
     "wheelhouse-failed": "pip could not download the locked wheels",

@@ -81,7 +81,7 @@ _SNAPSHOT = SnapshotRecord(
 _LISTED = ListedAmi(
     ami=_AMI,
     cost=monthly_usd((_SNAPSHOT,)),
-    uses=(Use(ami_id=_AMI.id, kind="release", name="0123456789ab", detail="active"),),
+    uses=(Use(of=_AMI.id, kind="release", name="0123456789ab", detail="active"),),
 )
 _UNREAD = (Unread(source="releases", why="The state cannot be read"),)
 _CONTENT = AmiContent(
