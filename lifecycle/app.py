@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from lifecycle.ports.channels import Channels
     from lifecycle.ports.clock import Clock
     from lifecycle.ports.code import Code
+    from lifecycle.ports.image_users import ImageUsers
     from lifecycle.ports.instances import Instances
     from lifecycle.ports.jobs import Jobs
     from lifecycle.ports.journal import Journal
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from lifecycle.ports.model_source import ModelSource
     from lifecycle.ports.objects import ObjectStore
     from lifecycle.ports.pointers import Pointers
+    from lifecycle.ports.repository_images import RepositoryImages
     from lifecycle.ports.results import Results
     from lifecycle.ports.stack import Stack
     from lifecycle.ports.ui import Ui
@@ -125,6 +127,12 @@ class App:
         return WorkingTreeCode(self.target, self.registry, self.base_builder.required)
 
     @cached_property
+    def image_users(self) -> ImageUsers:
+        from lifecycle.adapters.aws.image_users import AwsImageUsers
+
+        return AwsImageUsers(self.session, self.target.repository_name)
+
+    @cached_property
     def instances(self) -> Instances:
         from lifecycle.adapters.aws.instances import Ec2Instances
 
@@ -180,6 +188,12 @@ class App:
         from lifecycle.adapters.container_registry import ContainerRegistry
 
         return ContainerRegistry(self.target, self.session, self.clock)
+
+    @cached_property
+    def repository_images(self) -> RepositoryImages:
+        from lifecycle.adapters.aws.repository_images import EcrImages
+
+        return EcrImages(self.target, self.session, self.clock)
 
     @cached_property
     def results(self) -> Results:

@@ -188,6 +188,7 @@ ERROR_CODES: dict[str, str] = {
     "image-failed": "an image could not be built, pushed or checked",
     "image-missing": "the registry has no such image",
     "image-not-pinned": "an image is named without its digest",
+    "image-not-removed": "an image still exists after it was deleted",
     "image-rejected": "an image breaks the rules for images",
     "image-unknown": "the beginning of a digest names no image of a release, or several",
     "imds-not-set": "an AMI does not require IMDSv2 after it was set",
