@@ -31,9 +31,8 @@ class Found:
         self.uses: list[Use] = []
         self._name = name
         # Whatever registry stands before it: ECR answers under several host names, and copies of it under others.
-        self._image = re.compile(
-            rf"(?:^|[/\s\"'=]){re.escape(name)}(?::([A-Za-z0-9_][A-Za-z0-9_.-]{{0,127}}))?(?=$|[\s\"'@,;])"
-        )
+        tag = r":([A-Za-z0-9_][A-Za-z0-9_.-]{0,127})(?=$|[\s\"'@,;])"
+        self._image = re.compile(rf"(?:^|[/\s\"'=]){re.escape(name)}(?:{tag}|(?=$|[\s\"',;]))")
 
     def add(self, document: Any, *, kind: str, name: str, detail: str = "") -> None:
         """Take everything that `document` names, at whatever depth: what AWS adds to its answers counts from the first day."""

@@ -62,20 +62,16 @@ class EcrImages:
             return newest_first([self._image(detail) for page in asked for detail in page["imageDetails"]])
 
     def contents(self, images: Collection[RepositoryImage]) -> Mapping[Digest, ManifestContent]:
-        found, asked = dict[Digest, ManifestContent](), dict[Digest, RepositoryImage]()
-        for image in images:
-            if look := self._look(image.digest):
-                found[image.digest] = _content(image.digest, look.manifest)
-            else:
-                asked[image.digest] = image
-        digests = [*asked]
-        for start in range(0, len(digests), _AT_ONCE):
-            for digest, manifest in self._manifests(digests[start : start + _AT_ONCE]).items():
-                found[digest] = _content(digest, manifest)
-                self._keep(
-                    digest, _Look(manifest=manifest, at=self._clock.now(), pulled_before=asked[digest].pulled_at)
-                )
-        return found
+        known = {image.digest: look.manifest for image in images if (look := self._look(image.digest))}
+        asked = [image for image in images if image.digest not in known]
+        for start in range(0, len(asked), _AT_ONCE):
+            chunk = {image.digest: image for image in asked[start : start + _AT_ONCE]}
+            read = self._manifests([*chunk])
+            for digest, manifest in read.items():
+                pulled_before = chunk[digest].pulled_at
+                self._keep(digest, _Look(manifest=manifest, at=self._clock.now(), pulled_before=pulled_before))
+            known |= read
+        return {digest: _content(digest, manifest) for digest, manifest in known.items()}
 
     def exists(self, digest: Digest) -> bool:
         with self._asking("looking at an image of"):
