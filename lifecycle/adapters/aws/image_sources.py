@@ -18,6 +18,7 @@ from lifecycle.domain.usage import Use
 _DIGEST = re.compile(r"\bsha256:[0-9a-f]{64}\b")
 # capctl's own tags, which are names of content and mean nothing else.
 _OWN_TAG = re.compile(r"\b(?:code|base)-[0-9a-f]{12,64}\b")
+_BATCH = "/AWSServiceRoleForBatch"  # in the ARN of its role, and of a session of that
 _WAITING = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING")
 _AT_ONCE = 100  # the most that DescribeJobs, DescribeJobDefinitions and DescribeTasks take
 _SERVICES_AT_ONCE = 10
@@ -85,7 +86,9 @@ def task_definitions(ecs: Any, found: Found, *, known: dict[str, list[str]]) -> 
     )
 
     def read(arn: str) -> tuple[str, list[str]]:
-        return arn, found.named(ecs.describe_task_definition(taskDefinition=arn)["taskDefinition"])
+        described = ecs.describe_task_definition(taskDefinition=arn)["taskDefinition"]
+        # Batch leaves what it registered for a job; its job definitions and jobs tell what may still run.
+        return arn, [] if _BATCH in str(described.get("registeredBy", "")) else found.named(described)
 
     with ThreadPoolExecutor(max_workers=_READERS) as pool:
         known.update(pool.map(read, [arn for arn in arns if arn not in known]))
