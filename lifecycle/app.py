@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from lifecycle.ports.code import Code
     from lifecycle.ports.engine import Engine
     from lifecycle.ports.hand_runs import HandRuns
+    from lifecycle.ports.image_users import ImageUsers
     from lifecycle.ports.instances import Instances
     from lifecycle.ports.jobs import Jobs
     from lifecycle.ports.journal import Journal
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from lifecycle.ports.model_source import ModelSource
     from lifecycle.ports.objects import ObjectStore
     from lifecycle.ports.pointers import Pointers
+    from lifecycle.ports.repository_images import RepositoryImages
     from lifecycle.ports.results import Results
     from lifecycle.ports.stack import Stack
     from lifecycle.ports.ui import Ui
@@ -140,6 +142,12 @@ class App:
         return HandRunFolder(self.target)
 
     @cached_property
+    def image_users(self) -> ImageUsers:
+        from lifecycle.adapters.aws.image_users import AwsImageUsers
+
+        return AwsImageUsers(self.session, self.target.repository_name)
+
+    @cached_property
     def instances(self) -> Instances:
         from lifecycle.adapters.aws.instances import Ec2Instances
 
@@ -202,6 +210,12 @@ class App:
         from lifecycle.adapters.container_registry import ContainerRegistry
 
         return ContainerRegistry(self.target, RegistryLogin(self.target, self.session, self.clock))
+
+    @cached_property
+    def repository_images(self) -> RepositoryImages:
+        from lifecycle.adapters.aws.repository_images import EcrImages
+
+        return EcrImages(self.target, self.session, self.clock)
 
     @cached_property
     def results(self) -> Results:

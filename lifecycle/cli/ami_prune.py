@@ -9,7 +9,7 @@ import click
 
 from lifecycle.cli import ami_removal_documents
 from lifecycle.cli.context import Invocation, dry_run_option, pass_invocation, reason_option, yes_option
-from lifecycle.cli.render import table
+from lifecycle.cli.render import reasons_text, table
 from lifecycle.domain.measures import age_text, counted, first_few, size_text
 
 if TYPE_CHECKING:
@@ -17,10 +17,8 @@ if TYPE_CHECKING:
 
     from lifecycle.domain.ami import SnapshotRecord
     from lifecycle.domain.plan import Done
-    from lifecycle.domain.retention import SnapshotVerdict, Verdict
     from lifecycle.workflows.prune import Pruning
 
-_REASONS = 3  # reasons for one AMI that are told; the document has all
 _NAMED = 5  # stray snapshots that are named; the document has all
 
 
@@ -74,12 +72,12 @@ def _text(pruning: Pruning, done: Done | None, now: datetime) -> str:
             age_text(one.ami.age(now)),
             one.fate,
             one.cost,
-            outcomes.get(one.ami.id) or _why(one),
+            outcomes.get(one.ami.id) or reasons_text(one.reasons),
         )
         for one in pruning.verdicts
     ]
     rows += [
-        (one.snapshot.id, "-", one.fate, one.cost, outcomes.get(one.snapshot.id) or _why(one))
+        (one.snapshot.id, "-", one.fate, one.cost, outcomes.get(one.snapshot.id) or reasons_text(one.reasons))
         for one in pruning.orphans
     ]
     strays = (_strays(pruning.strays),) if pruning.strays else ()
@@ -90,11 +88,6 @@ def _text(pruning: Pruning, done: Done | None, now: datetime) -> str:
     return "\n".join(
         (table(("ami", "age", "verdict", "per month", "why"), rows, prose=("why",)), saved, *strays, *next_time)
     )
-
-
-def _why(verdict: Verdict | SnapshotVerdict) -> str:
-    reasons, more = verdict.reasons[:_REASONS], len(verdict.reasons) - _REASONS
-    return "; ".join((*reasons, counted(more, "more reason")) if more > 0 else reasons)
 
 
 def _strays(snapshots: tuple[SnapshotRecord, ...]) -> str:

@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lifecycle.cli import documents, image_build, image_diff, image_explain, image_load
+from lifecycle.cli import (
+    documents,
+    image_build,
+    image_diff,
+    image_explain,
+    image_load,
+    image_ls,
+    image_prune,
+)
 from lifecycle.cli.context import Invocation, NounGroup, dry_run_option, pass_invocation
 
 if TYPE_CHECKING:
@@ -88,5 +96,7 @@ def _text(report: ImageReport) -> str:
 
 command.add_command(image_build.command, "build")
 command.add_command(image_load.command, "load")
-command.add_command(image_diff.diff)
-command.add_command(image_explain.explain)
+command.add_command(image_diff.command, "diff")
+command.add_command(image_explain.command, "explain")
+command.add_command(image_ls.command, "ls")
+command.add_command(image_prune.command, "prune")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @click.argument("b", required=False)
 @click.option("--top", type=click.IntRange(min=1), default=20, show_default=True, help="At most N files, the largest.")
 @pass_invocation
-def diff(invocation: Invocation, a: str, b: str | None, top: int) -> None:
+def command(invocation: Invocation, a: str, b: str | None, top: int) -> None:
     """Compare image A with image B: layers, settings, packages, and the files that a container sees.
 
     Each is a digest, whole or as `status` shows it, or a tag; without B, compares A with the pushed image of the working tree's code.

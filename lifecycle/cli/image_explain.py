@@ -15,7 +15,7 @@ from lifecycle.cli.context import Invocation, pass_invocation
 )
 @click.option("--top", type=click.IntRange(min=1), default=10, show_default=True, help="At most N rows of each list.")
 @pass_invocation
-def explain(invocation: Invocation, image: str | None, depth: int | None, top: int) -> None:
+def command(invocation: Invocation, image: str | None, depth: int | None, top: int) -> None:
     """Show what IMAGE costs: its layers with what made them, folders, files, packages, models, and what is wasted.
 
     IMAGE is a digest, whole or as `status` shows it, or a tag; without it, the pushed image of the working tree's code. With `-o json`

@@ -11,6 +11,7 @@ from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from lifecycle.domain.digest import brief
+from lifecycle.domain.measures import counted
 from lifecycle.domain.moments import moment_text
 from lifecycle.domain.visible import visible
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 _URL_FOLDERS = re.compile(r"s3://\S*/")
 # A narrower column would be a stalk of single words.
 _NARROWEST = 20
+_REASONS = 3  # reasons for one thing that are told; its document has all
 _INDENT = "    "
 
 
@@ -80,6 +82,12 @@ def check_table(checks: Iterable[Check], *, not_checked: Iterable[str] = ()) -> 
     rows = [("ok" if check.ok else "failed", check.name, brief(check.expected), brief(check.found)) for check in checks]
     checked = table(("", "check", "expected", "found"), rows, prose=("expected", "found"))
     return "\n".join((checked, *(f"not checked: {name}" for name in not_checked)))
+
+
+def reasons_text(reasons: Sequence[str]) -> str:
+    """Why something stays or goes: the first reasons, and how many more there are."""
+    more = len(reasons) - _REASONS
+    return "; ".join((*reasons[:_REASONS], counted(more, "more reason")) if more > 0 else reasons)
 
 
 def without_folders(text: str) -> str:

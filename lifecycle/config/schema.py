@@ -137,6 +137,16 @@ class ImageRulesSection(Section):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ImageRetentionSection(Section):
+    """Which images `capctl image prune` keeps, whether anything needs them or not."""
+
+    keep_code: int = key(10, "Newest code images that stay", ge=1)
+    keep_bases: int = key(2, "Newest base images that stay", ge=1)
+    min_age_days: int = key(30, "Younger images stay, and those that were pulled so lately, in days", ge=0)
+    untagged_days: int = key(7, "Younger images without a tag stay, in days", ge=0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ImageSection(Section):
     """How the code image is made."""
 
@@ -150,6 +160,7 @@ class ImageSection(Section):
     budget_unpacked_bytes: int = key(500_000_000, "Largest image on disk, in bytes", gt=0)
     rules: ImageRulesSection = key(ImageRulesSection(), "What an image may hold, besides its budgets")
     base: ImageBaseSection = key(ImageBaseSection(), "The base image")
+    retention: ImageRetentionSection = key(ImageRetentionSection(), "What `image prune` keeps")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""What AMIs cost: their snapshots. The rest of an AMI is free."""
+"""What AMIs cost, which is their snapshots, and what images cost, which is their layers. The rest of either is free."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -7,6 +7,8 @@ from lifecycle.domain.ami import SnapshotRecord
 
 # us-east-1 and most other regions, standard tier; AWS bills GiB and calls them GB.
 USD_PER_GIB_MONTH = 0.05
+# Of ECR's storage; a repository pays for each layer once.
+IMAGE_USD_PER_GIB_MONTH = 0.10
 _GIB = 2**30
 
 
@@ -29,3 +31,8 @@ def monthly_usd(snapshots: Iterable[SnapshotRecord]) -> Cost:
         gib = snapshot.size_gib if snapshot.full_bytes is None else snapshot.full_bytes / _GIB
         usd += gib * USD_PER_GIB_MONTH
     return Cost(usd=usd, is_upper_bound=is_upper_bound)
+
+
+def monthly_usd_of_images(size_bytes: int) -> float:
+    """What layers of that many bytes, compressed, cost per month."""
+    return size_bytes / _GIB * IMAGE_USD_PER_GIB_MONTH

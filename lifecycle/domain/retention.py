@@ -16,7 +16,7 @@ from lifecycle.domain.moments import moment_text, told_moment
 from lifecycle.domain.tags import Tag
 from lifecycle.domain.usage import UseReport, shared_text, unread_text, uses_of, uses_text
 
-_BEYOND = "left for a later run: the limit of this one is reached"
+BEYOND = "left for a later run: the limit of this one is reached"
 
 
 class Fate(StrEnum):
@@ -148,7 +148,7 @@ def judge_snapshots(
         if fate in left:
             left[fate] -= 1
             if left[fate] < 0:
-                fate, why, delay = Fate.KEEP, (*why, _BEYOND), Delay.LIMIT
+                fate, why, delay = Fate.KEEP, (*why, BEYOND), Delay.LIMIT
         cost = monthly_usd([snapshot])
         found.append(SnapshotVerdict(snapshot=snapshot, fate=fate, reasons=why, cost=cost, delay=delay))
     return tuple(found)
@@ -230,7 +230,7 @@ def _limited(verdicts: Sequence[Verdict], most: int) -> tuple[Verdict, ...]:
         going = [verdict.ami for verdict in verdicts if verdict.fate is fate]
         spared |= {ami.id for ami in by_age(going)[most:]}
     return tuple(
-        replace(verdict, fate=Fate.KEEP, reasons=(*verdict.reasons, _BEYOND), delay=Delay.LIMIT)
+        replace(verdict, fate=Fate.KEEP, reasons=(*verdict.reasons, BEYOND), delay=Delay.LIMIT)
         if verdict.ami.id in spared
         else verdict
         for verdict in verdicts

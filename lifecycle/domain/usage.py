@@ -1,4 +1,4 @@
-"""Who uses AMIs, and what could not be asked."""
+"""Who uses AMIs and images, and what could not be asked."""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -9,9 +9,9 @@ from lifecycle.domain.measures import counted, first_few
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Use:
-    """Something names an AMI, or a snapshot, whose id is `ami_id` then. `kind` is a noun whose plural takes an s."""
+    """Something names an AMI, a snapshot or an image: `of` is its id, digest or tag. `kind` is a noun whose plural takes an s."""
 
-    ami_id: str
+    of: str
     kind: str
     name: str
     detail: str = ""
@@ -22,7 +22,7 @@ class Use:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unread:
-    """A source of uses that could not be read to its end: of no AMI is it known that nobody uses it."""
+    """A source of uses that could not be read to its end: of nothing is it known that nobody uses it."""
 
     source: str
     why: str
@@ -42,10 +42,10 @@ class UseReport:
         return UseReport(uses=(*self.uses, *other.uses), unread=(*self.unread, *other.unread))
 
     def by_id(self) -> dict[str, list[Use]]:
-        """The uses of each AMI or snapshot that has any."""
+        """The uses of each thing that has any."""
         found: dict[str, list[Use]] = {}
         for use in self.uses:
-            found.setdefault(use.ami_id, []).append(use)
+            found.setdefault(use.of, []).append(use)
         return found
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from lifecycle.ports.code import Code
     from lifecycle.ports.engine import Engine
     from lifecycle.ports.hand_runs import HandRuns
+    from lifecycle.ports.image_users import ImageUsers
     from lifecycle.ports.instances import Instances
     from lifecycle.ports.jobs import Jobs
     from lifecycle.ports.journal import Journal
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from lifecycle.ports.objects import ObjectStore
     from lifecycle.ports.pointers import Pointers
     from lifecycle.ports.registry import Registry
+    from lifecycle.ports.repository_images import RepositoryImages
     from lifecycle.ports.results import Results
     from lifecycle.ports.stack import Stack
     from lifecycle.ports.ui import Ui
@@ -60,6 +62,8 @@ class Ports(Protocol):
     @property
     def hand_runs(self) -> HandRuns: ...
     @property
+    def image_users(self) -> ImageUsers: ...
+    @property
     def instances(self) -> Instances: ...
     @property
     def jobs(self) -> Jobs: ...
@@ -79,6 +83,8 @@ class Ports(Protocol):
     def pointers(self) -> Pointers: ...
     @property
     def registry(self) -> Registry: ...
+    @property
+    def repository_images(self) -> RepositoryImages: ...
     @property
     def results(self) -> Results: ...
     @property

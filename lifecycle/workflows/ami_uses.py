@@ -2,26 +2,21 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
 from functools import partial
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 from lifecycle.config.target import Target
 from lifecycle.domain.ami import AmiId, AmiRecord, Grant
 from lifecycle.domain.channel import Channel
 from lifecycle.domain.permissions import READ_CHANNELS, READ_POINTER, READ_STATE
-from lifecycle.domain.release import Pointer
 from lifecycle.domain.usage import Unread, Use, UseReport, shared_text, unread_text, uses_of, uses_text
-from lifecycle.errors import CapctlError, Inconclusive, Interrupted
+from lifecycle.errors import CapctlError, Interrupted
 from lifecycle.ports import Ports
 from lifecycle.ports.amis import Amis
 from lifecycle.ports.channels import Channels
-from lifecycle.ports.clock import Clock
-from lifecycle.workflows.status import roles_of
+from lifecycle.workflows.uses import Recent, release_uses
 
 T = TypeVar("T")
-
-_LASTS = timedelta(minutes=1)
 
 READ_PROJECT_USES = (*READ_CHANNELS, *READ_POINTER, *READ_STATE)
 READ_USES = (
@@ -39,21 +34,6 @@ READ_USES = (
 )
 
 
-class Recent(Generic[T]):
-    """What `read` gives, read again once it is a minute old; what `is_unread` says could not be read to its end is not tried again."""
-
-    def __init__(self, clock: Clock, read: Callable[[], T], *, is_unread: Callable[[T], bool]) -> None:
-        self._clock, self._read, self._is_unread = clock, read, is_unread
-        self._found: tuple[datetime, T] | None = None
-
-    def get(self) -> T:
-        """What was read last, or now."""
-        now = self._clock.now()
-        if self._found is None or not (self._is_unread(self._found[1]) or now - self._found[0] < _LASTS):
-            self._found = now, self._read()
-        return self._found[1]
-
-
 class UseScan:
     """Everything that uses AMIs, for the steps of one run: the whole account was read less than a minute before."""
 
@@ -66,13 +46,13 @@ class UseScan:
     def uses(self) -> UseReport:
         """What the account names, and what releases and channels do at this moment."""
         project = project_uses(self.ports)
-        named = {use.name: use.ami_id for use in project.uses if use.kind == "channel"}
+        named = {use.name: use.of for use in project.uses if use.kind == "channel"}
         return project + without_channels(self.ports, self._account.get(), named)
 
 
 def project_uses(ports: Ports) -> UseReport:
     """What releases and channels name now, in a few calls. What cannot be read is told in the report, and never raised."""
-    return release_uses(ports) + _channel_uses(ports)
+    return ami_release_uses(ports) + _channel_uses(ports)
 
 
 def all_uses(ports: Ports, target: Target) -> UseReport:
@@ -80,30 +60,9 @@ def all_uses(ports: Ports, target: Target) -> UseReport:
     return UseScan(ports, target).uses()
 
 
-def release_uses(ports: Ports) -> UseReport:
-    """The AMIs of the releases that exist, and each release's role. One that does not tell its AMI counts as unread, as does an active
-    one that is not among them.
-
-    A region without a table for the pointer, as one of copies, has no release that takes jobs.
-    """
-    try:
-        releases, pointer = ports.stack.releases(), _pointer(ports)
-    except Interrupted:
-        raise
-    except CapctlError as error:
-        return UseReport(unread=(Unread(source="releases", why=error.message),))
-    silent = [release.id for release in releases if not release.ami_id]
-    if pointer and pointer.release_id not in {release.id for release in releases}:
-        silent.append(pointer.release_id)
-    roles = roles_of(releases, pointer)
-    return UseReport(
-        uses=tuple(
-            Use(ami_id=release.ami_id, kind="release", name=release.id, detail=roles.get(release.id, ""))
-            for release in releases
-            if release.ami_id
-        ),
-        unread=tuple(Unread(source="releases", why=f"release {one} does not say which AMI it has") for one in silent),
-    )
+def ami_release_uses(ports: Ports) -> UseReport:
+    """The AMIs of the releases that exist."""
+    return release_uses(ports, what="AMI", of=lambda release: release.ami_id)
 
 
 def account_uses(ports: Ports, target: Target) -> UseReport:
@@ -117,7 +76,7 @@ def without_channels(ports: Ports, report: UseReport, named: Mapping[str, str]) 
     One that was read to name another AMI than its channel does was moved meanwhile, and stays a use of both.
     """
     channels = {(ports.channels.parameter(Channel(name)), ami_id) for name, ami_id in named.items()}
-    uses = (use for use in report.uses if use.kind != "parameter" or (use.name, use.ami_id) not in channels)
+    uses = (use for use in report.uses if use.kind != "parameter" or (use.name, use.of) not in channels)
     return replace(report, uses=tuple(uses))
 
 
@@ -170,25 +129,6 @@ def why_kept(ports: Ports, report: UseReport, ami: AmiRecord) -> tuple[str, ...]
     return (*unread_text(report.unread), *uses_text(uses_of(ami, report.by_id())), *shared)
 
 
-def use_unproven(unread: Sequence[Unread], *, command: str, so: str) -> Inconclusive:
-    """The error of a command that needs to know that nobody uses an AMI; `so` says what does not happen therefore."""
-    return Inconclusive(
-        "use-unproven",
-        f"Not everything that may use an AMI could be read ({', '.join(dict.fromkeys(one.source for one in unread))}), so {so}",
-        hint=f"Mend what the details name; where AWS refused, the role needs the row of `capctl {command}` in docs/iam.md",
-        details=tuple(map(str, unread)),
-    )
-
-
-def _pointer(ports: Ports) -> Pointer | None:
-    try:
-        return ports.pointers.read()
-    except CapctlError as error:
-        if error.code != "base-missing":
-            raise
-        return None
-
-
 def _channel_uses(ports: Ports) -> UseReport:
     try:
         entries = ports.channels.list()
@@ -196,4 +136,4 @@ def _channel_uses(ports: Ports) -> UseReport:
         raise
     except CapctlError as error:
         return UseReport(unread=(Unread(source="channels", why=error.message),))
-    return UseReport(uses=tuple(Use(ami_id=entry.ami_id, kind="channel", name=entry.channel) for entry in entries))
+    return UseReport(uses=tuple(Use(of=entry.ami_id, kind="channel", name=entry.channel) for entry in entries))

@@ -15,9 +15,10 @@ from lifecycle.errors import CapctlError
 from lifecycle.ports import Ports
 from lifecycle.ports.amis import Amis
 from lifecycle.workflows.ami_status import require_tags, status_refused
-from lifecycle.workflows.ami_uses import READ_USES, all_uses, grants_on, use_unproven
+from lifecycle.workflows.ami_uses import READ_USES, all_uses, grants_on
 from lifecycle.workflows.bake_steps import ProveAmi
 from lifecycle.workflows.lookups import ami_named, own_ami
+from lifecycle.workflows.uses import use_unproven
 from lifecycle.workflows.verify_ami import asked_level
 from lifecycle.workflows.withdraw import WITHDRAW, Withdrawal, require_withdrawn, told_grants, withdraw
 

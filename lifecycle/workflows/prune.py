@@ -12,8 +12,8 @@ from lifecycle.domain.retention import Delay, Fate, SnapshotVerdict, Verdict
 from lifecycle.domain.usage import Unread
 from lifecycle.errors import Inconclusive
 from lifecycle.ports import Ports
-from lifecycle.workflows.ami_uses import if_readable, use_unproven
-from lifecycle.workflows.prune_steps import DeleteSnapshot, DeregisterAmi, DisableAmi, Kept, MarkSnapshot
+from lifecycle.workflows.ami_uses import if_readable
+from lifecycle.workflows.prune_steps import DeleteSnapshot, DeregisterAmi, DisableAmi, MarkSnapshot
 from lifecycle.workflows.prune_world import (
     READ_WORLD,
     Scan,
@@ -23,6 +23,7 @@ from lifecycle.workflows.prune_world import (
     read_world,
     rules_of,
 )
+from lifecycle.workflows.uses import Kept, use_unproven
 
 PERMISSIONS = {"ami prune": (*READ_WORLD, "ec2:DescribeSnapshots")}
 

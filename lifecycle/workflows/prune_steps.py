@@ -7,23 +7,12 @@ from lifecycle.domain.ami import AmiRecord, SnapshotRecord
 from lifecycle.domain.moments import iso_text
 from lifecycle.domain.retention import Fate
 from lifecycle.domain.tags import Tag
-from lifecycle.domain.usage import Unread
 from lifecycle.errors import CapctlError, PartlyApplied
 from lifecycle.workflows.deregister import REMOVE_AMI, Removal, remove_ami, require_gone
 from lifecycle.workflows.lookups import find_ami
 from lifecycle.workflows.prune_world import READ_WORLD, Scan, decide, decide_snapshots, rules_of
+from lifecycle.workflows.uses import Kept
 from lifecycle.workflows.withdraw import WITHDRAW, Withdrawal, require_withdrawn, withdraw
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kept:
-    """It stays after all; `unread` is what could not be read when it was asked once more."""
-
-    why: str
-    unread: tuple[Unread, ...] = ()
-
-    def __str__(self) -> str:
-        return f"kept: {self.why}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

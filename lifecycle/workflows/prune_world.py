@@ -24,16 +24,16 @@ from lifecycle.errors import CapctlError, Interrupted
 from lifecycle.ports import Ports
 from lifecycle.workflows.ami_uses import (
     READ_USES,
-    Recent,
     account_uses,
+    ami_release_uses,
     channel_histories,
     grants_told,
     if_readable,
-    release_uses,
     without_channels,
 )
 from lifecycle.workflows.bake import wanted_ami
 from lifecycle.workflows.lookups import find_ami
+from lifecycle.workflows.uses import Recent
 
 READ_WORLD = (*READ_AMIS, *READ_GRANTS, *READ_CHANNELS, *READ_USES, "ssm:GetParameter")
 # Without a lock, as beside a checkout, or without the parameter that names the base AMI, as in a region of copies, nothing is baked.
@@ -113,7 +113,7 @@ def read_world(ports: Ports, account: Account, amis: Collection[AmiRecord]) -> W
     """Who uses `amis` at this moment. What cannot be read is told in the report; never raises for that."""
     channels, unread = channel_histories(ports.channels)
     named = {channel: history[0] for channel, history in channels.items() if history}
-    report = without_channels(ports, account.report, named) + release_uses(ports) + UseReport(unread=unread)
+    report = without_channels(ports, account.report, named) + ami_release_uses(ports) + UseReport(unread=unread)
     elsewhere = {}
     for region in sorted({ami.copied_from[0] for ami in amis} - {""}):
         found, missing = channel_histories(ports.channels_in(region))

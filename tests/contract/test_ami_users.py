@@ -53,7 +53,7 @@ def _in_memory() -> Account:
     users = FakeAmiUsers()
     return Account(
         users=users,
-        use=lambda ami_id: users.uses.append(Use(ami_id=ami_id, kind="parameter", name="/somebody/ami")),
+        use=lambda ami_id: users.uses.append(Use(of=ami_id, kind="parameter", name="/somebody/ami")),
     )
 
 

@@ -90,7 +90,7 @@ def test_scan_of_the_account_names_a_channel_as_the_channel_names_itself(emulate
     account = Account(channels=channels, clock=SystemClock(), amis=(ami_id, ami_id))
     account.write(STABLE, ami_id, Note(by="ada"), is_first=True)
     report = AwsAmiUsers(emulated_session).scan(template_versions=1)
-    told = [use.name for use in report.uses if (use.kind, use.ami_id) == ("parameter", ami_id)]
+    told = [use.name for use in report.uses if (use.kind, use.of) == ("parameter", ami_id)]
     assert told == [channels.parameter(STABLE)]
 
 

@@ -14,7 +14,14 @@ from pulumi_stack.components.roles import SESSION_MANAGER_POLICY, instance_state
 
 # Removals whose subjects carry the project's tag, and which AWS can bind to it. Packer's key pairs and security groups have no tag.
 _BOUND = frozenset(
-    {"ec2:DeleteSnapshot", "ec2:DeleteVolume", "ec2:DeregisterImage", "ec2:DisableImage", "ec2:TerminateInstances"}
+    {
+        "ec2:DeleteSnapshot",
+        "ec2:DeleteVolume",
+        "ec2:DeregisterImage",
+        "ec2:DisableImage",
+        "ec2:TerminateInstances",
+        "ecr:BatchDeleteImage",
+    }
 )
 _READ = re.compile(r"\w+:(Get|List|Describe|BatchGet|BatchCheck)")
 
@@ -79,10 +86,11 @@ def iam_page(note: str) -> str:
             ),
             "",
             "The actions of `s3` belong to the target's bucket, to that of `models.source` if it is in S3 and, for `ami bake`,",
-            "`ami disable`, `ami ls`, `ami prune`, `ami show`, `bootstrap`, `deploy`, `rollback`, `smoke` and `status`, to",
-            "the bucket of Pulumi's state (`ami bake` reads it before it removes an AMI, and only then). Those of `ecr`",
-            "fall away with `registry_url`, and those of `iam` and of `ssm` sessions in `ami bake` without Session Manager. What",
-            "`ami verify` changes, it changes for `--boot`. Commands that are not in the table ask AWS nothing.\n",
+            "`ami disable`, `ami ls`, `ami prune`, `ami show`, `bootstrap`, `deploy`, `image ls`, `image prune`, `rollback`,",
+            "`smoke` and `status`, to the bucket of Pulumi's state (`ami bake` reads it before it removes an AMI, and only then).",
+            "Those of `ecr` fall away with `registry_url`, but for `image ls` and `image prune`, and those of `iam` and of `ssm`",
+            "sessions in `ami bake` without Session Manager. What `ami verify` changes,",
+            "it changes for `--boot`. Commands that are not in the table ask AWS nothing.\n",
             "## Roles that `capctl bootstrap` makes\n",
             "They belong to machines and jobs; nobody who runs capctl needs their actions.\n",
             "| role | of | actions |\n|---|---|---|",

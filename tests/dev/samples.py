@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from images.checks import Violation
-from lifecycle.cli import ami_documents, ami_removal_documents, documents, image_documents
+from lifecycle.cli import ami_documents, ami_removal_documents, documents, image_documents, image_repository_documents
 from lifecycle.config.origins import Setting
 from lifecycle.domain import sweep
 from lifecycle.domain.ami import AmiId, AmiRecord, Grant, SnapshotRecord
@@ -22,11 +22,13 @@ from lifecycle.domain.image_content import Blob, ImageContent, LocalImage
 from lifecycle.domain.image_difference import compared
 from lifecycle.domain.image_explanation import explained
 from lifecycle.domain.image_report import Budgets, ImageReport
+from lifecycle.domain.image_retention import Freed, ImageFate, ImageVerdict
 from lifecycle.domain.job import JobRecord, JobState, Purpose, QueueState
 from lifecycle.domain.models import ModelFile, ModelSet
 from lifecycle.domain.plan import Done, Plan
 from lifecycle.domain.push_preview import FileChanges, PushPreview, SizeToSend
 from lifecycle.domain.release import Pointer
+from lifecycle.domain.repository_image import ImageKind, RepositoryImage
 from lifecycle.domain.retention import Fate, SnapshotVerdict, Verdict
 from lifecycle.domain.smoke import SmokeReport
 from lifecycle.domain.tags import Tag
@@ -37,9 +39,12 @@ from lifecycle.ports.jobs import LogLine, QueueStatus
 from lifecycle.ports.journal import JournalEntry
 from lifecycle.workflows.copy_ami import Copy
 from lifecycle.workflows.deregister import Removal
+from lifecycle.workflows.image_world import ImageScan
 from lifecycle.workflows.list_amis import AmiDetails, AmiList, ListedAmi
 from lifecycle.workflows.list_channels import ChannelState
+from lifecycle.workflows.list_images import ImageList, ListedImage
 from lifecycle.workflows.prune import Pruning
+from lifecycle.workflows.prune_images import DeleteImage, ImagePruning
 from lifecycle.workflows.prune_steps import DeregisterAmi
 from lifecycle.workflows.prune_world import Scan
 from lifecycle.workflows.status import ReleaseStatus, Status
@@ -87,7 +92,7 @@ _SNAPSHOT = SnapshotRecord(
 _LISTED = ListedAmi(
     ami=_AMI,
     cost=monthly_usd((_SNAPSHOT,)),
-    uses=(Use(ami_id=_AMI.id, kind="release", name="0123456789ab", detail="active"),),
+    uses=(Use(of=_AMI.id, kind="release", name="0123456789ab", detail="active"),),
 )
 _UNREAD = (Unread(source="releases", why="The state cannot be read"),)
 _CONTENT = AmiContent(
@@ -120,6 +125,38 @@ _CHANNEL = ChannelState(
         note=Note(by="ada", reason="tracks are lost", is_rollback=True),
     ),
     ami=_AMI,
+)
+_LISTED_IMAGE = RepositoryImage(
+    digest=digest_of(b"image"),
+    tags=("code-0123456789abcdef",),
+    pushed_at=datetime.fromisoformat(_AT),
+    pulled_at=datetime.fromisoformat(_AT),
+    size_bytes=131_000_000,
+    media_type="application/vnd.oci.image.manifest.v1+json",
+)
+_OLD_LISTED_IMAGE = RepositoryImage(
+    digest=digest_of(b"old image"), pushed_at=datetime.fromisoformat("2026-08-01T00:00:00+00:00")
+)
+_IMAGE_PRUNING = ImagePruning(
+    verdicts=(
+        ImageVerdict(
+            image=_LISTED_IMAGE,
+            kind=ImageKind.CODE,
+            fate=ImageFate.KEEP,
+            reasons=("used by release 0123456789ab (active)",),
+            freed=Freed(bytes=20_000),
+        ),
+        ImageVerdict(
+            image=_OLD_LISTED_IMAGE,
+            kind=ImageKind.OTHER,
+            fate=ImageFate.DELETE,
+            reasons=("nothing needs it",),
+            freed=Freed(bytes=1_000_000, is_upper_bound=True),
+        ),
+    ),
+    unread=(),
+    plan=Plan(title="prune the images of vision", because="1 image is not needed"),
+    freed=Freed(bytes=1_000_000, is_upper_bound=True),
 )
 _RELEASE = make_release()
 _DEPLOYED = deployed(_RELEASE)
@@ -367,6 +404,31 @@ SAMPLES: dict[str, dict[str, Any]] = {
         compared((_RELEASE.image, _IMAGE), (replace(_RELEASE.image, digest=digest_of(b"next")), _NEXT_IMAGE))
     ),
     "image-explanation": image_documents.image_explanation(explained(_RELEASE.image, _IMAGE, top=10, depth=None)),
+    "image-prune": image_repository_documents.image_prune(
+        _IMAGE_PRUNING,
+        Done(
+            results=(
+                (DeleteImage(scan=ImageScan(FakePorts(), make_target(Path())), image=_OLD_LISTED_IMAGE), "deleted"),
+            )
+        ),
+        now=datetime.fromisoformat(_AT),
+    ),
+    "images": image_repository_documents.images(
+        ImageList(
+            images=(
+                ListedImage(
+                    image=_LISTED_IMAGE,
+                    kind=ImageKind.CODE,
+                    uses=(Use(of=_LISTED_IMAGE.digest, kind="release", name="0123456789ab", detail="active"),),
+                    freed=Freed(bytes=20_000),
+                ),
+            ),
+            others=1,
+            cost=Freed(bytes=131_000_000).cost,
+            unread=_UNREAD,
+            at=datetime.fromisoformat(_AT),
+        )
+    ),
     "image-report": documents.image_report(_IMAGE_REPORT),
     "job": documents.job(JOB),
     "job-list": documents.job_list([JOB]),

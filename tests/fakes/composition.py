@@ -42,6 +42,7 @@ _CHANGES = {
     "model_lock": ("write",),
     "objects": ("put", "remove", "write"),
     "pointers": ("move",),
+    "repository_images": ("delete",),
     "stack": ("add_release", "apply_base", "remove_releases"),
 }
 

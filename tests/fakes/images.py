@@ -1,6 +1,7 @@
 """`ports.Registry`, `ports.BaseBuilder` and `ports.Code` in memory: a registry, and a working tree that is a dictionary."""
 
 from collections.abc import Iterable
+from datetime import datetime
 
 from images.index import FileEntry, LayerIndex
 from lifecycle.domain.digest import Digest, canonical_json, digest_of, short
@@ -9,6 +10,7 @@ from lifecycle.domain.image_content import Blob, ImageContent
 from lifecycle.domain.image_report import ImageIndex
 from lifecycle.domain.push_preview import FileChanges, PushPreview, SizeToSend
 from lifecycle.errors import CapctlError, UsageError
+from lifecycle.ports.clock import Clock
 from lifecycle.ports.code import CodeLayer, PushedImage
 
 REPOSITORY = "123456789012.dkr.ecr.us-west-2.amazonaws.com/vision"
@@ -16,10 +18,12 @@ _MANIFEST_BYTES = 900
 
 
 class FakeImageRegistry:
-    """`tags` maps each tag to its image."""
+    """`tags` maps each tag to its image; `pushed` is when each image came, where a clock was given."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock | None = None) -> None:
         self.tags: dict[str, ImageRef] = {}
+        self.pushed: dict[ImageRef, datetime] = {}
+        self._clock = clock
         self._images: dict[ImageRef, ImageIndex] = {}
 
     def find(self, tag: str) -> ImageRef | None:
@@ -40,8 +44,19 @@ class FakeImageRegistry:
         """Put an image under a tag."""
         ref = ref or ImageRef(repository=REPOSITORY, digest=digest_of(tag.encode()))
         self.tags[tag] = ref
+        if self._clock:
+            self.pushed.setdefault(ref, self._clock.now())
         self._images[ref] = ImageIndex(digest=ref.digest, media_type="", config={}, layers=tuple(layers))
         return ref
+
+    def held(self) -> dict[ImageRef, ImageIndex]:
+        """Every image."""
+        return dict(self._images)
+
+    def forget(self, digest: Digest) -> None:
+        """Delete the image of this digest with its tags."""
+        self.tags = {tag: ref for tag, ref in self.tags.items() if ref.digest != digest}
+        self._images = {ref: index for ref, index in self._images.items() if ref.digest != digest}
 
 
 class FakeBaseBuilder:

@@ -18,6 +18,7 @@ from tests.fakes.local_images import FakeEngine, FakeHandRuns, FakeLayouts
 from tests.fakes.model_lock import FakeModelLock
 from tests.fakes.objects import FakeObjects
 from tests.fakes.pointers import FakePointers
+from tests.fakes.repository_images import FakeImageUsers, FakeRepositoryImages
 from tests.fakes.results import FakeResults
 from tests.fakes.stack import OUTPUTS, FakeStack
 from tests.fakes.ui import FakeUi
@@ -58,7 +59,9 @@ class FakePorts:
         self.model_source = model_source or BucketSource(self.objects, f"s3://{OUTPUTS.bucket}/source", exclude=())
         self.instances = FakeInstances(self.objects)
         self.pointers = FakePointers()
-        self.registry = FakeImageRegistry()
+        self.registry = FakeImageRegistry(self.clock)
+        self.repository_images = FakeRepositoryImages(self.registry, self.clock)
+        self.image_users = FakeImageUsers()
         self.base_builder = FakeBaseBuilder(self.registry)
         self.code = FakeCode(self.registry, self.base_builder)
         self.results = FakeResults()

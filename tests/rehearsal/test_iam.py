@@ -25,6 +25,7 @@ from lifecycle.rehearsal.stage import APP_ID
 from lifecycle.workflows.ami_uses import READ_USES
 from lifecycle.workflows.boot_ami import BOOT_AMI
 from lifecycle.workflows.deregister import REMOVE_AMI
+from lifecycle.workflows.image_world import READ_IMAGE_USES, READ_REPOSITORY
 from tests.contract.test_leftovers import emulated
 from tests.dev.iam import command_actions, is_read, job_actions
 from tests.rehearsal.kept_stage import KeptStage, Project
@@ -107,6 +108,9 @@ NOT_SHOWN_OF: Mapping[str, frozenset[str]] = {
     # The project that it is played in has no channels, as in the line above.
     "ami sweep": frozenset(READ_CHANNEL),
     "ami share": frozenset({"ec2:ModifyImageAttribute"}),  # as in NOT_SHOWN
+    # `test_image_prune_faults.py` plays them in an account of its own, and compares the calls.
+    "image ls": frozenset((*READ_REPOSITORY, *READ_IMAGE_USES)),
+    "image prune": frozenset((*READ_REPOSITORY, *READ_IMAGE_USES, "ecr:BatchDeleteImage")),
     # It tells with whom an AMI is shared whose content is wrong.
     "ami verify": frozenset(READ_GRANTS),
     # The deploy before it has tagged the AMI.

@@ -7,11 +7,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from lifecycle.adapters.aws import scanning
+from lifecycle.adapters.aws.scanning import managed, pages, parameter_values, readable_parameters, texts
 from lifecycle.domain.usage import Use
 
 _ID = re.compile(r"\b(?:ami|snap)-[0-9a-z]{8,32}\b")
 _PARAMETER = re.compile(r"resolve:ssm:([^\s\"']+)")
-_PARAMETERS_AT_ONCE = 10  # the most that GetParameters takes
 _ENDED_FLEETS = {"deleted", "deleted_running", "deleted_terminating"}
 _ENDED_SPOT_FLEETS = {"cancelled", "cancelled_running", "cancelled_terminating", "failed"}
 _ENDED_SPOT_REQUESTS = {"closed", "cancelled", "failed"}
@@ -30,25 +31,25 @@ class Found:
 
     def add(self, document: Any, *, kind: str, name: str, detail: str = "") -> None:
         """Take everything that `document` names, at whatever depth: what AWS adds to its answers counts from the first day."""
-        texts = list(_texts(document))
-        for used in dict.fromkeys(one for text in texts for one in _ID.findall(text)):
-            self.uses.append(Use(ami_id=used, kind=kind, name=name, detail=detail))
-        for alias in dict.fromkeys(one for text in texts for one in _PARAMETER.findall(text)):
-            self.aliases.append((alias, Use(ami_id="", kind=kind, name=name, detail=detail or f"through {alias}")))
+        told = list(texts(document))
+        for used in dict.fromkeys(one for text in told for one in _ID.findall(text)):
+            self.uses.append(Use(of=used, kind=kind, name=name, detail=detail))
+        for alias in dict.fromkeys(one for text in told for one in _PARAMETER.findall(text)):
+            self.aliases.append((alias, Use(of="", kind=kind, name=name, detail=detail or f"through {alias}")))
         self.versions.update(_versions(document))
 
 
 def instances(ec2: Any, found: Found) -> None:
     """Every instance that was not terminated; one that is stopped can start again."""
     wanted = ["pending", "running", "shutting-down", "stopping", "stopped"]
-    pages = _pages(
+    running = pages(
         ec2,
         "describe_instances",
         size=1000,
         Filters=[{"Name": "instance-state-name", "Values": wanted}],
-        **_managed(ec2, "DescribeInstances"),
+        **managed(ec2, "DescribeInstances"),
     )
-    for page in pages:
+    for page in running:
         for instance in (one for group in page["Reservations"] for one in group["Instances"]):
             found.add(
                 instance.get("ImageId"),
@@ -60,7 +61,7 @@ def instances(ec2: Any, found: Found) -> None:
 
 def scaling_groups(autoscaling: Any, found: Found) -> None:
     """Auto Scaling groups and what they name."""
-    for page in _pages(autoscaling, "describe_auto_scaling_groups", size=100):
+    for page in pages(autoscaling, "describe_auto_scaling_groups", size=100):
         for group in page["AutoScalingGroups"]:
             # What its instances were started from is told by the instances.
             asked = {key: value for key, value in group.items() if key != "Instances"}
@@ -69,14 +70,14 @@ def scaling_groups(autoscaling: Any, found: Found) -> None:
 
 def launch_configurations(autoscaling: Any, found: Found) -> None:
     """The predecessors of launch templates; a group can take one up at any time."""
-    for page in _pages(autoscaling, "describe_launch_configurations", size=100):
+    for page in pages(autoscaling, "describe_launch_configurations", size=100):
         for one in page["LaunchConfigurations"]:
             found.add(_without_user_data(one), kind="launch configuration", name=one["LaunchConfigurationName"])
 
 
 def compute_environments(batch: Any, found: Found) -> None:
     """Compute environments of Batch, disabled ones too: they can be enabled, and queued jobs may wait for that."""
-    for page in _pages(batch, "describe_compute_environments", size=100):
+    for page in pages(batch, "describe_compute_environments", size=100):
         for one in page["computeEnvironments"]:
             found.add(
                 one.get("computeResources"),
@@ -88,7 +89,7 @@ def compute_environments(batch: Any, found: Found) -> None:
 
 def fleets(ec2: Any, found: Found) -> None:
     """EC2 fleets that may start instances."""
-    for page in _pages(ec2, "describe_fleets", size=100):
+    for page in pages(ec2, "describe_fleets", size=100):
         for one in page["Fleets"]:
             if one.get("FleetState") not in _ENDED_FLEETS:
                 found.add(one, kind="fleet", name=one["FleetId"])
@@ -96,7 +97,7 @@ def fleets(ec2: Any, found: Found) -> None:
 
 def spot_fleets(ec2: Any, found: Found) -> None:
     """Spot fleets that may start instances."""
-    for page in _pages(ec2, "describe_spot_fleet_requests", size=100):
+    for page in pages(ec2, "describe_spot_fleet_requests", size=100):
         for one in page["SpotFleetRequestConfigs"]:
             if one.get("SpotFleetRequestState") not in _ENDED_SPOT_FLEETS:
                 found.add(
@@ -108,7 +109,7 @@ def spot_fleets(ec2: Any, found: Found) -> None:
 
 def spot_requests(ec2: Any, found: Found) -> None:
     """Requests for Spot instances that are not fulfilled yet, or will be again."""
-    for page in _pages(ec2, "describe_spot_instance_requests", size=1000):
+    for page in pages(ec2, "describe_spot_instance_requests", size=1000):
         for one in page["SpotInstanceRequests"]:
             if one.get("State") not in _ENDED_SPOT_REQUESTS:
                 found.add(
@@ -119,81 +120,28 @@ def spot_requests(ec2: Any, found: Found) -> None:
 
 
 def parameters(ssm: Any, found: Found) -> None:
-    """Parameters whose text holds an id, in JSON too. Secrets are left alone: nothing starts an instance from one."""
-    readable = [{"Key": "Type", "Option": "Equals", "Values": ["String", "StringList"]}]
-    names = [
-        one["Name"]
-        for page in _pages(ssm, "describe_parameters", size=50, ParameterFilters=readable)
-        for one in page["Parameters"]
-    ]
-    for name, value in _values(ssm, names):
+    """Parameters whose text holds an id, in JSON too."""
+    for name, value in readable_parameters(ssm):
         found.add(value, kind="parameter", name=name)
 
 
 def template_versions(ec2: Any, found: Found, *, newest: int, named: Iterable[tuple[str, str]]) -> None:
     """Launch templates: the default and the latest version, the `newest` ones, and those that other sources `named`."""
-    wanted: dict[str, set[int]] = {}
-    for template, version in named:
-        if version.isdigit():
-            wanted.setdefault(template, set()).add(int(version))
-    seen: dict[str, dict[int, dict[str, Any]]] = {}
-    managed = _managed(ec2, "DescribeLaunchTemplateVersions")
-    calls = "describe_launch_template_versions"
-    for page in _pages(ec2, calls, size=200, Versions=["$Latest", "$Default"], **managed):
-        for one in page["LaunchTemplateVersions"]:
-            seen.setdefault(one["LaunchTemplateId"], {})[one["VersionNumber"]] = one
-    for template, versions in seen.items():
-        told = next(iter(versions.values()))
-        chosen = dict(versions)
-        # Numbers count from 1, so these are all of them; one more call for the others tells which there still are.
-        if len(versions) < max(versions):
-            pages = _pages(ec2, calls, size=200, LaunchTemplateId=template, **managed)
-            every = {each["VersionNumber"]: each for page in pages for each in page["LaunchTemplateVersions"]}
-            numbers = (
-                {*sorted(every)[-newest:]}
-                | wanted.get(template, set())
-                | wanted.get(told.get("LaunchTemplateName", ""), set())
-            )
-            chosen |= {number: every[number] for number in numbers & every.keys()}
-        for number, described in chosen.items():
-            found.add(
-                _without_user_data(described.get("LaunchTemplateData")),
-                kind="launch template",
-                name=described.get("LaunchTemplateName", template),
-                detail=f"version {number}",
-            )
+    for described in scanning.template_versions(ec2, newest=newest, named=named):
+        found.add(
+            _without_user_data(described.get("LaunchTemplateData")),
+            kind="launch template",
+            name=described.get("LaunchTemplateName", described["LaunchTemplateId"]),
+            detail=f"version {described['VersionNumber']}",
+        )
 
 
 def resolve(ssm: Any, found: Found, *, aliases: Sequence[tuple[str, Use]]) -> None:
     """What the parameters of `aliases` stand for. One that does not exist stands for nothing: launches with it fail."""
-    values = dict(_values(ssm, list(dict.fromkeys(alias for alias, _ in aliases))))
+    values = dict(parameter_values(ssm, list(dict.fromkeys(alias for alias, _ in aliases))))
     for alias, use in aliases:
         for used in _ID.findall(values.get(alias, "")):
-            found.uses.append(Use(ami_id=used, kind=use.kind, name=use.name, detail=use.detail))
-
-
-def _values(ssm: Any, names: list[str]) -> Iterator[tuple[str, str]]:
-    """The values of parameters by the name that was asked for, its `:version` included."""
-    for start in range(0, len(names), _PARAMETERS_AT_ONCE):
-        asked = names[start : start + _PARAMETERS_AT_ONCE]
-        for one in ssm.get_parameters(Names=asked)["Parameters"]:
-            # One of another account is asked for by its ARN.
-            told = {f"{name}{one.get('Selector', '')}" for name in (one["Name"], one.get("ARN", ""))}
-            yield from ((name, one["Value"]) for name in told.intersection(asked))
-
-
-def _pages(client: Any, call: str, *, size: int, **asked: Any) -> Iterator[dict[str, Any]]:
-    """The pages of a call, as large as AWS gives them."""
-    pages: Iterator[dict[str, Any]] = iter(
-        client.get_paginator(call).paginate(**asked, PaginationConfig={"PageSize": size})
-    )
-    return pages
-
-
-def _managed(ec2: Any, operation: str) -> dict[str, Any]:
-    """Ask for what AWS's services run in the account too, where this botocore knows of it."""
-    known = ec2.meta.service_model.operation_model(operation).input_shape.members
-    return {"IncludeManagedResources": True} if "IncludeManagedResources" in known else {}
+            found.uses.append(Use(of=used, kind=use.kind, name=use.name, detail=use.detail))
 
 
 def _without_user_data(document: Any) -> Any:
@@ -201,17 +149,6 @@ def _without_user_data(document: Any) -> Any:
     if isinstance(document, dict):
         return {key: _without_user_data(value) for key, value in document.items() if key != "UserData"}
     return [_without_user_data(value) for value in document] if isinstance(document, list) else document
-
-
-def _texts(document: Any) -> Iterator[str]:
-    if isinstance(document, str):
-        yield document
-    elif isinstance(document, dict):
-        for value in document.values():
-            yield from _texts(value)
-    elif isinstance(document, list):
-        for value in document:
-            yield from _texts(value)
 
 
 def _versions(document: Any) -> Iterator[tuple[str, str]]:

@@ -9,10 +9,9 @@ from typing import Any
 
 from lifecycle.adapters.aws import ami_sources
 from lifecycle.adapters.aws.ami_sources import Found
-from lifecycle.adapters.aws.errors import translated
+from lifecycle.adapters.aws.scanning import read_source
 from lifecycle.adapters.aws.session import AwsSession
 from lifecycle.domain.usage import Unread, UseReport
-from lifecycle.errors import CapctlError, Interrupted
 
 # What each source is called, which service tells of it, and how it is read.
 _SOURCES: Mapping[str, tuple[str, Callable[[Any, Found], None]]] = {
@@ -47,18 +46,7 @@ class AwsAmiUsers:
         return UseReport(uses=tuple(found.uses), unread=tuple(unread))
 
     def _read(self, name: str, service: str, read: Callable[[Any, Found], None]) -> Found | Unread:
-        into = Found()
-        try:
-            with translated(f"reading {name}"):
-                read(self._session.client(service), into)
-        except Interrupted:
-            raise
-        except CapctlError as error:
-            return Unread(source=name, why=error.message)
-        except (KeyError, TypeError, ValueError) as error:
-            # An answer in a shape that nobody foresaw tells nothing.
-            return Unread(source=name, why=f"AWS's answer is not understood: {error!r}")
-        return into
+        return read_source(name, Found(), lambda into: read(self._session.client(service), into))
 
 
 def _merge(read: Found | Unread, found: Found, unread: list[Unread]) -> None:

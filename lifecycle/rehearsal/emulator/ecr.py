@@ -29,6 +29,8 @@ MANIFEST_TYPES = (
     "application/vnd.docker.distribution.manifest.list.v2+json",
 )
 _TOKEN_LIFETIME = timedelta(hours=12)
+# By which the registry's notifications tell the emulator's own looks from pulls.
+_AGENT = "capctl-emulator"
 
 
 class Registry:
@@ -63,7 +65,9 @@ class Registry:
         self, method: str, path: str, body: bytes | None = None, media_type: str | None = None
     ) -> tuple[int, dict[str, str], bytes]:
         connection = http.client.HTTPConnection(self._address, timeout=10)
-        headers = {"Accept": ", ".join(MANIFEST_TYPES)} | ({"Content-Type": media_type} if media_type else {})
+        headers = {"Accept": ", ".join(MANIFEST_TYPES), "User-Agent": _AGENT} | (
+            {"Content-Type": media_type} if media_type else {}
+        )
         try:
             connection.request(method, path, body, headers)
             answer = connection.getresponse()
@@ -76,7 +80,9 @@ class Registry:
 
 
 class RehearsalImage(Image):  # type: ignore[misc]
-    """An ECR image whose size is that of its layers; moto reports the size of the configuration alone."""
+    """An ECR image whose size is that of its layers, and which knows its last pull; moto reports the size of the configuration alone."""
+
+    last_recorded_pull_time: datetime | None = None
 
     def get_image_size_in_bytes(self) -> int | None:
         manifest = json.loads(self.image_manifest)
@@ -113,13 +119,21 @@ class RehearsalEcr(ECRBackend):  # type: ignore[misc]
 
     def batch_get_image(self, repository_name: str, registry_id: Any = None, image_ids: Any = None) -> Any:
         self._look(repository_name, image_ids or ())
-        return super().batch_get_image(repository_name, registry_id, image_ids)
+        answer = super().batch_get_image(repository_name, registry_id, image_ids)
+        for image in answer["images"]:
+            image.last_recorded_pull_time = datetime.now(UTC)
+        return answer
 
     def batch_delete_image(self, repository_name: str, registry_id: Any = None, image_ids: Any = None) -> Any:
         self._look(repository_name, image_ids or ())
-        answer = super().batch_delete_image(repository_name, registry_id, image_ids)
+        wanted, failures = self._removable(repository_name, image_ids or [])
+        meant = {image.get_image_digest() for image in self._meant(repository_name, wanted)}
+        answer: dict[str, Any] = {"imageIds": [], "failures": []}
+        if wanted or not failures:
+            answer = super().batch_delete_image(repository_name, registry_id, wanted)
+        answer["failures"] += failures
         if registry := self._registry:
-            for digest in {image.image_digest for image in answer["imageIds"]}:
+            for digest in meant:
                 # The registry cannot drop one tag, so the manifest goes with all its tags and comes back under those kept.
                 registry.delete(repository_name, digest)
                 image = self._image(repository_name, digest)
@@ -150,6 +164,39 @@ class RehearsalEcr(ECRBackend):  # type: ignore[misc]
     def _image(self, repository: str, digest: str) -> Any:
         images = self.repositories[repository].images
         return next((image for image in images if image.get_image_digest() == digest), None)
+
+    def _meant(self, repository: str, image_ids: Iterable[dict[str, str]]) -> list[Any]:
+        images = self.repositories[repository].images if repository in self.repositories else []
+        digests = {one.get("imageDigest") for one in image_ids}
+        tags = {one.get("imageTag") for one in image_ids if "imageDigest" not in one}
+        return [image for image in images if image.get_image_digest() in digests or tags & {*image.image_tags}]
+
+    def _removable(
+        self, repository: str, image_ids: list[dict[str, str]]
+    ) -> tuple[list[dict[str, str]], list[dict[str, Any]]]:
+        """Without the images that an index names which stays, and what ECR says of these."""
+        going = {image.get_image_digest() for image in self._meant(repository, image_ids)}
+        images = self.repositories[repository].images if repository in self.repositories else []
+        named = {
+            str(child["digest"])
+            for image in images
+            if image.get_image_digest() not in going
+            for child in json.loads(image.image_manifest).get("manifests", ())
+        }
+        refused = [one for one in image_ids if one.get("imageDigest") in named]
+        return [one for one in image_ids if one not in refused], [
+            {
+                "imageId": one,
+                "failureCode": "ImageReferencedByManifestList",
+                "failureReason": "Requested image referenced by manifest list",
+            }
+            for one in refused
+        ]
+
+    def take_pull(self, repository: str, digest: str) -> None:
+        """Remember that somebody pulled the image."""
+        if image := self._image(repository, digest):
+            image.last_recorded_pull_time = datetime.now(UTC)
 
     def _look(self, repository: str, image_ids: Iterable[dict[str, str]]) -> None:
         """Enter what the registry holds under each of its tags, and under the digests that are asked for."""
@@ -205,13 +252,19 @@ class RehearsalEcrResponse(ECRResponse):  # type: ignore[misc]
 
 
 def take_events(stage: Stage, events: Iterable[dict[str, Any]]) -> None:
-    """Enter the pushes that a registry reports by its notifications."""
+    """Enter the pushes and pulls that a registry reports by its notifications."""
     for event in events:
         target = event.get("target", {})
-        if event.get("action") != "push" or target.get("mediaType") not in MANIFEST_TYPES:
+        if event.get("action") not in ("push", "pull") or target.get("mediaType") not in MANIFEST_TYPES:
             continue
         repository, tag = target["repository"], target.get("tag")
         holders = [backend for _, _, backend in ecr_backends.iter_backends() if repository in backend.repositories]
+        if event["action"] == "pull":
+            request = event.get("request", {})
+            if request.get("method") == "GET" and request.get("useragent") != _AGENT:
+                for backend in holders:
+                    backend.take_pull(repository, target["digest"])
+            continue
         if not holders:
             name = f"{repository}:{tag}" if tag else f"{repository}@{target['digest']}"
             fault(stage, f"push of `{name}`: ECR has no repository `{repository}` and would have refused it")

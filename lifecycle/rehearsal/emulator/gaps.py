@@ -212,6 +212,26 @@ GAPS: tuple[Gap, ...] = (
     ),
     Gap(
         service="ECR",
+        subject="lastRecordedPullTime",
+        moto="not told",
+        emulator="the last GET of the manifest from the registry, and BatchGetImage, to the second; AWS may tell an older one of that day",
+        open=True,
+    ),
+    Gap(
+        service="ECR",
+        subject="BatchDeleteImage",
+        moto="an image goes whatever names it",
+        emulator="one that an index names stays (`ImageReferencedByManifestList`)",
+    ),
+    Gap(
+        service="ECR",
+        subject="pages of images, archived images, referrers that go with their subject",
+        moto="one page, none",
+        emulator="one page, none",
+        open=True,
+    ),
+    Gap(
+        service="ECR",
         subject="token",
         moto="expired in 2015",
         emulator="lasts twelve hours",

@@ -166,6 +166,9 @@ class RegistryCalls(BaseHTTPRequestHandler):
             raise _Refused(HTTPStatus.NOT_FOUND, "MANIFEST_UNKNOWN", f"{name} has no manifest {reference}")
         media_type, body = repository.manifests[digest]
         headers = {"Content-Type": media_type, "Docker-Content-Digest": digest}
+        if self.command == "GET":
+            agent = self.headers.get("User-Agent", "")
+            self.registry.notify("pull", name, reference, digest, media_type, len(body), agent=agent)
         self._send(HTTPStatus.OK, body if self.command == "GET" else b"", headers, len(body))
 
     _head_manifest = _get_manifest
@@ -190,7 +193,7 @@ class RegistryCalls(BaseHTTPRequestHandler):
             repository.manifests[digest] = (media_type, body)
             if reference != digest:
                 repository.tags[reference] = digest
-        self.registry.notify(name, reference, digest, media_type, len(body))
+        self.registry.notify("push", name, reference, digest, media_type, len(body))
         self._send_created(f"/v2/{name}/manifests/{digest}", digest)
 
     def _delete_manifest(self, name: str, reference: str) -> None:

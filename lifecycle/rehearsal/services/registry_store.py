@@ -51,14 +51,18 @@ class RegistryStore:
         with self.lock:
             return self.repositories.setdefault(name, Repository())
 
-    def notify(self, name: str, reference: str, digest: str, media_type: str, size: int) -> None:
-        """Tell `events_url` of a pushed manifest, in the form of the distribution's notifications."""
+    def notify(
+        self, action: str, name: str, reference: str, digest: str, media_type: str, size: int, *, agent: str = ""
+    ) -> None:
+        """Tell `events_url` of the `push` or the `pull` of a manifest, in the form of the distribution's notifications."""
         if self.events_url is None:
             return
         target = {"mediaType": media_type, "digest": digest, "size": size, "repository": name}
         if not DIGEST.match(reference):
             target["tag"] = reference
-        body = json.dumps({"events": [{"id": str(uuid.uuid4()), "action": "push", "target": target}]}).encode()
+        request = {"method": "PUT" if action == "push" else "GET", "useragent": agent}
+        event = {"id": str(uuid.uuid4()), "action": action, "target": target, "request": request}
+        body = json.dumps({"events": [event]}).encode()
         headers = {"Content-Type": "application/vnd.docker.distribution.events.v1+json"}
         try:
             urllib.request.urlopen(urllib.request.Request(self.events_url, body, headers), timeout=5).close()

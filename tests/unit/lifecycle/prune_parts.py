@@ -46,7 +46,7 @@ class Scene:
         return self.ports.amis.get(made.id)
 
     def use(self, ami: AmiRecord) -> Use:
-        return Use(ami_id=ami.id, kind="instance", name="i-1")
+        return Use(of=ami.id, kind="instance", name="i-1")
 
     @property
     def ids(self) -> list[str]:

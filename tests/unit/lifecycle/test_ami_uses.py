@@ -32,11 +32,11 @@ def uses(ports: FakePorts, folder: Path, *, reader: str) -> list[tuple[str, str]
         report = all_uses(ports, make_target(folder))
     else:
         report = read_world(ports, Account(report=ports.ami_users.scan(template_versions=1)), ()).report
-    return [(use.ami_id, f"{use.kind} {use.name}") for use in report.uses if use.kind != "channel"]
+    return [(use.of, f"{use.kind} {use.name}") for use in report.uses if use.kind != "channel"]
 
 
 def tell(ports: FakePorts, ami_id: AmiId, name: str) -> str:
-    ports.ami_users.uses.append(Use(ami_id=ami_id, kind="parameter", name=name))
+    ports.ami_users.uses.append(Use(of=ami_id, kind="parameter", name=name))
     return f"parameter {name}"
 
 

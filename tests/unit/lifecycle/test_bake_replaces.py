@@ -111,7 +111,7 @@ def test_candidate_that_somebody_uses_or_may_use_stays_and_another_is_baked_besi
     if unread:
         scene.ports.ami_users.unread.append(Unread(source="fleets", why="denied"))
     else:
-        scene.ports.ami_users.uses.append(Use(ami_id=left.id, kind="instance", name="i-1"))
+        scene.ports.ami_users.uses.append(Use(of=left.id, kind="instance", name="i-1"))
     plan = scene.plan()
     assert names_of(plan) == ["BakeAmi", *FINISH]
     assert scene.bake().name == f"{left.name}-{RUN.id}"
@@ -148,7 +148,7 @@ def test_ami_that_came_into_use_after_the_plan_is_not_removed(scene: Scene, chan
     elif change == "state":
         scene.amis.change(left.id, state=AmiState.DISABLED)
     elif change == "use":
-        scene.ports.ami_users.uses.append(Use(ami_id=left.id, kind="instance", name="i-1"))
+        scene.ports.ami_users.uses.append(Use(of=left.id, kind="instance", name="i-1"))
     else:
         scene.ports.stack.stand(replace(RELEASE, ami_id=left.id))
     with pytest.raises(CapctlError) as failed:

@@ -49,6 +49,7 @@ def test_what_takes_away_gives_to_others_or_moves_jobs_asks_and_nothing_else_doe
         "capctl ami prune",
         "capctl ami share",
         "capctl ami sweep",
+        "capctl image prune",
         "capctl deploy",
         "capctl rollback",
     ]

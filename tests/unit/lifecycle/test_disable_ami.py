@@ -134,7 +134,7 @@ def test_ami_that_anything_uses_is_not_disabled(scene: Scene, ami: AmiRecord, by
         scene.ports.channels.write(Channel("prod"), ami.id, Note(by="ann"), is_first=True)
     else:
         of = ami.id if by == "instance" else ami.snapshot_ids[0]
-        scene.ports.ami_users.uses.append(Use(ami_id=of, kind="instance", name="i-1"))
+        scene.ports.ami_users.uses.append(Use(of=of, kind="instance", name="i-1"))
     assert code_of(scene, ami) == "ami-in-use"
     assert scene.amis.get(ami.id).state is AmiState.AVAILABLE
 

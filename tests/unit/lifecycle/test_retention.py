@@ -132,8 +132,8 @@ def test_unused_ami_goes_in_two_phases(one: AmiRecord, fate: Fate) -> None:
         (ami(), world(channels={"prod": [ami().id]}), "channel prod names it"),
         (ami(), world(channels={"prod": [ami(2).id, ami(2).id, ami(3).id, ami().id]}), "among the last 3 of channel prod"),
         (ami(), world(unread=[Unread(source="instances", why="no")]), "not known whether it is used: instances could not be read"),
-        (ami(), world(uses=[Use(ami_id=ami().id, kind="instance", name="i-1", detail="stopped")]), "used by instance i-1 (stopped)"),
-        (ami(), world(uses=[Use(ami_id=ami().snapshot_ids[0], kind="launch template", name="lt")]), "used by launch template lt"),
+        (ami(), world(uses=[Use(of=ami().id, kind="instance", name="i-1", detail="stopped")]), "used by instance i-1 (stopped)"),
+        (ami(), world(uses=[Use(of=ami().snapshot_ids[0], kind="launch template", name="lt")]), "used by launch template lt"),
     ],
 )  # fmt: skip
 def test_ami_stays_and_the_reason_is_told(one: AmiRecord, around: World, reason: str) -> None:
@@ -150,7 +150,7 @@ def test_older_ami_of_a_channel_goes() -> None:
 
 
 def test_every_reason_is_told() -> None:
-    used = world(uses=[Use(ami_id=ami().id, kind="instance", name=f"i-{n}") for n in range(5)])
+    used = world(uses=[Use(of=ami().id, kind="instance", name=f"i-{n}") for n in range(5)])
     assert verdict(ami(days=1, is_protected=True), used).reasons == (
         "used by 5 instances: i-0, i-1, i-2, …",
         "newer than 30 days",
@@ -182,7 +182,7 @@ def test_deregistered_ami_gets_no_verdict() -> None:
 def test_snapshot_without_its_ami_goes_in_two_phases(one: SnapshotRecord, fate: Fate) -> None:
     (found,) = judge_snapshots([one], world(), RULES, NOW)
     assert found.fate is fate
-    used = world(uses=[Use(ami_id=one.id, kind="launch template", name="lt")])
+    used = world(uses=[Use(of=one.id, kind="launch template", name="lt")])
     shared, unknown = (replace(world(), grants={one.id: given}) for given in (frozenset({OTHER}), None))
     for around in (used, shared, unknown, world(unread=[Unread(source="fleets", why="no")])):
         assert [each.fate for each in judge_snapshots([one], around, RULES, NOW)] == [Fate.KEEP]
@@ -213,7 +213,7 @@ fleets = st.lists(records, max_size=12, unique_by=lambda one: one.id)
 ids = st.builds(lambda kind, number: f"{kind}-{number:017x}", st.sampled_from(["ami", "snap"]), numbers)
 worlds = st.builds(
     world,
-    uses=st.lists(st.builds(Use, ami_id=ids, kind=st.just("instance"), name=st.just("i-1")), max_size=4),
+    uses=st.lists(st.builds(Use, of=ids, kind=st.just("instance"), name=st.just("i-1")), max_size=4),
     unread=st.lists(st.just(Unread(source="instances", why="no")), max_size=1) | st.just([]),
     channels=st.dictionaries(st.sampled_from(["prod", "test"]), st.lists(st.builds(lambda n: ami(n).id, numbers), max_size=5)),
     grants=st.dictionaries(
@@ -240,7 +240,7 @@ def test_nothing_that_is_used_named_new_shared_or_in_an_unreadable_world_goes(
     gone = going(amis, around, by)
     if around.report.unread:
         assert not gone
-    used = {use.ami_id for use in around.report.uses}
+    used = {use.of for use in around.report.uses}
     named = {one for history in around.channels.values() for one in list(dict.fromkeys(history))[: by.keep_per_channel]}
     for one in amis:
         if one.id in gone:

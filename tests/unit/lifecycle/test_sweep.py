@@ -54,7 +54,7 @@ def test_half_made_ami_that_nothing_uses_goes(scene: Scene) -> None:
 
 def test_half_made_ami_that_something_uses_or_that_cannot_be_proven_unused_stays(scene: Scene) -> None:
     ami, users = half_made(scene), scene.ports.ami_users
-    users.uses.append(Use(ami_id=ami.id, kind="instance", name="i-1"))
+    users.uses.append(Use(of=ami.id, kind="instance", name="i-1"))
     assert [verdict.because for verdict in planned(scene)[0]] == ["used by instance i-1"]
     users.uses.clear()
     users.unread.append(Unread(source="fleets", why="denied"))
@@ -77,7 +77,7 @@ def test_half_made_ami_that_came_into_use_after_the_plan_stays(scene: Scene, com
     ami = half_made(scene)
     _, plan = planned(scene)
     if comes == "use":
-        scene.ports.ami_users.uses.append(Use(ami_id=ami.id, kind="instance", name="i-1"))
+        scene.ports.ami_users.uses.append(Use(of=ami.id, kind="instance", name="i-1"))
     else:
         tags = {"mark": {Tag.RUN_UNTIL.value: "2999-01-01T00:00:00Z"}, "status": {Tag.STATUS.value: "verified"}}
         scene.amis.tag(ami.id, tags[comes])
@@ -178,7 +178,7 @@ def test_orphan_snapshot_is_prunes_and_sweep_takes_only_what_a_run_left_that_die
     assert [verdict.removes for verdict in planned(scene)[0]] == [False]
     scene.ports.bake_runs.add(KnownRun(id=RUN.id, is_held=False))
     assert [verdict.removes for verdict in planned(scene)[0]] == [True]
-    scene.ports.ami_users.uses.append(Use(ami_id=snapshot, kind="launch template", name="data-disk"))
+    scene.ports.ami_users.uses.append(Use(of=snapshot, kind="launch template", name="data-disk"))
     assert [verdict.fate for verdict in plan_prune(scene.ports, scene.target, most=10).orphans] == [Fate.KEEP]
     assert [verdict.removes for verdict in planned(scene)[0]] == [False]
 

@@ -93,7 +93,7 @@ SAME = f"{AMI} -> what a bake would make now\nmodel files the same (1 file, 3 B 
 
 def use_it(world: World) -> None:
     """By what only a scan of the account finds."""
-    world.ports.ami_users.uses.append(Use(ami_id=AMI, kind="instance", name="i-1"))
+    world.ports.ami_users.uses.append(Use(of=AMI, kind="instance", name="i-1"))
     world.ports.ami_users.unread.append(Unread(source="parameters", why="AWS refused reading parameters"))
     world.ports.amis.change_grants(AmiId(AMI), add=[Grant(account="210987654321")])
 

@@ -13,6 +13,8 @@ from tests.unit.lifecycle.commands.case import BAKED, World
         ("ami ls", (), "Project `vision` has no AMIs in us-west-2"),
         ("ami ls --status disabled", BAKED, "Project `vision` has no AMIs that are `disabled` in us-west-2"),
         ("ami prune", (), "Project `vision` has no AMIs in us-west-2"),
+        ("image ls", (), "Repository `vision` has no code or base images"),
+        ("image prune", (), "Repository `vision` has no images"),
         ("ami channels", (), "Project `vision` has no channels in us-west-2"),
     ],
 )

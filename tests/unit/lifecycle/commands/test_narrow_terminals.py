@@ -33,7 +33,7 @@ def test_a_terminal_shows_every_word_of_a_table_in_lines_that_fit(
     world = World(folder, capsys)
     assert [world.run(one)[0] for one in BACK] == [0] * len(BACK)
     world.ports.ami_users.uses += [
-        Use(ami_id=FIRST, kind="instance", name=f"i-0123456789abcdef{number}", detail="running") for number in range(9)
+        Use(of=FIRST, kind="instance", name=f"i-0123456789abcdef{number}", detail="running") for number in range(9)
     ]
     _, piped, _ = world.run(words)
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)

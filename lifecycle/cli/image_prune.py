@@ -1,0 +1,83 @@
+"""`capctl image prune`."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import click
+
+from lifecycle.cli import image_repository_documents
+from lifecycle.cli.context import Invocation, dry_run_option, pass_invocation, reason_option, yes_option
+from lifecycle.cli.image_ls import image_name
+from lifecycle.cli.render import reasons_text, table
+from lifecycle.domain.digest import brief
+from lifecycle.domain.measures import age_text, size_text
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from lifecycle.domain.plan import Done
+    from lifecycle.workflows.prune_images import ImagePruning
+
+
+@click.command()
+@click.option("--apply", "applies", is_flag=True, help="Delete; without it nothing is changed.")
+@click.option(
+    "--max-deletions",
+    type=click.IntRange(min=0),
+    default=10,
+    show_default=True,
+    help="Limit for one run.",
+)
+@reason_option
+@dry_run_option
+@yes_option
+@pass_invocation
+def command(invocation: Invocation, applies: bool, max_deletions: int, dry_run: bool) -> None:
+    """Show which images stay, why, and what they take; with --apply, delete those that nothing needs.
+
+    A deleted image does not come back. While anything that may use an image cannot be read, all images stay; so do the newest ones,
+    what was pushed or pulled lately, and what somebody tagged by hand (`image.retention`). docs/removal.md says what is not seen.
+    """
+    from lifecycle.workflows.prune_images import plan_prune_images, unproven_images
+
+    app = invocation.app
+    with app.ui.step("read the images and everything that may use them"):
+        pruning = plan_prune_images(app, app.target, most=max_deletions)
+    done = None
+    if applies or dry_run:
+        done = invocation.execute(pruning.plan, dry_run=dry_run, ask=True)
+    if not dry_run:
+        now, failure = app.clock.now(), unproven_images(pruning, done)
+        document = image_repository_documents.image_prune(pruning, done, now=now)
+        nothing = f"Repository `{app.target.repository_name}` has no images"
+        invocation.emit(
+            "capctl.image-prune/1", document, partial(_text, pruning, done, now), nothing=nothing, failure=failure
+        )
+
+
+def _text(pruning: ImagePruning, done: Done | None, now: datetime) -> str:
+    from lifecycle.workflows.prune_images import image_outcomes
+
+    outcomes = image_outcomes(done)
+    rows = [
+        (
+            brief(one.image.digest),
+            image_name(one.image, one.kind),
+            age_text(one.image.age(now)),
+            one.fate,
+            f"{'<= ' if one.freed.is_upper_bound else ''}{size_text(one.freed.bytes)}",
+            brief(outcomes.get(one.image.digest) or reasons_text(one.reasons)),
+        )
+        for one in pruning.verdicts
+    ]
+    if not rows:
+        return ""
+    freed = pruning.freed
+    saved = (
+        f"{'<= ' if freed.is_upper_bound else ''}{size_text(freed.bytes)} and {freed.cost} per month saved by what goes"
+    )
+    next_time = () if done or not pruning.plan.steps else ("Nothing was changed; run again with `--apply`",)
+    head = ("digest", "tag", "age", "verdict", "frees", "why")
+    return "\n".join((table(head, rows, prose=("why",)), saved, *next_time))

@@ -1,0 +1,122 @@
+"""Images as a repository holds them, and what their manifests name."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from lifecycle.domain.digest import Digest, brief
+
+CODE_TAGS, BASE_TAGS = "code-", "base-"
+_BASE_DIGEST = "org.opencontainers.image.base.digest"
+# How tools that know no referrers name what is attached to an image: `sha256-<64 hex>`, `sha256-<64 hex>.sig`.
+_ATTACHED = re.compile(r"sha256-([0-9a-f]{64})(?:\.[a-z]+)?")
+
+
+class ImageKind(StrEnum):
+    """What an image is to capctl. `attached` is what describes another image: a signature, an SBOM, an attestation."""
+
+    CODE = "code"
+    BASE = "base"
+    INDEX = "index"
+    ATTACHED = "attached"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepositoryImage:
+    """A manifest of the repository. `pulled_at` is the last pull that the repository recorded, other than by capctl's own look at the
+    manifest; `size_bytes` is what its layers take, compressed, and None where the repository does not tell.
+    """
+
+    digest: Digest
+    tags: tuple[str, ...] = ()
+    pushed_at: datetime | None = None
+    pulled_at: datetime | None = None
+    size_bytes: int | None = None
+    media_type: str = ""
+
+    def __str__(self) -> str:
+        return self.tags[0] if self.tags else brief(self.digest)
+
+    def age(self, now: datetime) -> timedelta | None:
+        """Since its push; None where the repository does not tell."""
+        return now - self.pushed_at if self.pushed_at else None
+
+    @property
+    def foreign_tags(self) -> tuple[str, ...]:
+        """Those that capctl did not set and no signer did."""
+        return tuple(
+            tag for tag in self.tags if not tag.startswith((CODE_TAGS, BASE_TAGS)) and not _ATTACHED.fullmatch(tag)
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ManifestContent:
+    """What a manifest names: its layers from the lowest up, all blobs with their bytes, the manifests of an index, the image that it
+    describes, and the one that it stands on."""
+
+    layers: tuple[Digest, ...] = ()
+    blobs: Mapping[Digest, int] = field(default_factory=dict)
+    children: tuple[Digest, ...] = ()
+    subject: Digest | None = None
+    base: Digest | None = None
+
+    @property
+    def is_told(self) -> bool:
+        """Whether it says what the image takes; an index takes nothing of its own."""
+        return bool(self.blobs or self.children)
+
+
+NOTHING_KNOWN = ManifestContent()
+
+
+def content_of(manifest: Mapping[str, Any]) -> ManifestContent:
+    """What a decoded manifest names; raises `ValueError`, `KeyError` or `TypeError` for one in no known shape.
+
+    The layers of a manifest of Docker's first schema are not told.
+    """
+    layers = tuple(manifest.get("layers") or ())
+    blobs = (*layers, *filter(None, (manifest.get("config"),)))
+    subject, base = manifest.get("subject"), (manifest.get("annotations") or {}).get(_BASE_DIGEST)
+    return ManifestContent(
+        layers=tuple(_digest(layer["digest"]) for layer in layers),
+        blobs={_digest(blob["digest"]): int(blob["size"]) for blob in blobs},
+        children=tuple(_digest(child["digest"]) for child in manifest.get("manifests") or ()),
+        subject=_digest(subject["digest"]) if subject else None,
+        base=_digest(base) if base else None,
+    )
+
+
+def kind_of(image: RepositoryImage, content: ManifestContent) -> ImageKind:
+    """By its tags, and without any by what its manifest names."""
+    if subject_of(image, content):
+        return ImageKind.ATTACHED
+    if any(tag.startswith(CODE_TAGS) for tag in image.tags):
+        return ImageKind.CODE
+    if any(tag.startswith(BASE_TAGS) for tag in image.tags):
+        return ImageKind.BASE
+    if content.children:
+        return ImageKind.INDEX
+    return ImageKind.CODE if content.base and not image.tags else ImageKind.OTHER
+
+
+def subject_of(image: RepositoryImage, content: ManifestContent) -> Digest | None:
+    """The image that it describes, by its manifest or by a tag; None for one that stands for itself."""
+    named = next((found[1] for tag in image.tags if (found := _ATTACHED.fullmatch(tag))), None)
+    return content.subject or (Digest(f"sha256:{named}") if named else None)
+
+
+def stands_on(content: ManifestContent, base: RepositoryImage, below: ManifestContent) -> bool:
+    """Whether an image was made from `base`: it says so, or, as Docker's manifests cannot say it, begins with all its layers."""
+    if content.base:
+        return content.base == base.digest
+    return 0 < len(below.layers) < len(content.layers) and content.layers[: len(below.layers)] == below.layers
+
+
+def _digest(text: Any) -> Digest:
+    if not isinstance(text, str):
+        raise TypeError(f"{text!r} is no digest")
+    return Digest(text)

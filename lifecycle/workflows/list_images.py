@@ -1,0 +1,65 @@
+"""`image ls`: what the repository holds, what it costs and what needs it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from lifecycle.config.target import Target
+from lifecycle.domain.cost import Cost
+from lifecycle.domain.image_needs import needed_images
+from lifecycle.domain.image_retention import Freed, freed_by, freed_by_each
+from lifecycle.domain.repository_image import ImageKind, RepositoryImage
+from lifecycle.domain.usage import Unread, Use
+from lifecycle.ports import Ports
+from lifecycle.workflows.image_world import READ_IMAGE_USES, READ_REPOSITORY, account_image_uses, read_repository
+
+PERMISSIONS = {"image ls": (*READ_REPOSITORY, *READ_IMAGE_USES)}
+
+_OURS = {ImageKind.CODE, ImageKind.BASE}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedImage:
+    """An image, what needs it, and what would be stored no longer if it alone were gone."""
+
+    image: RepositoryImage
+    kind: ImageKind
+    uses: tuple[Use, ...]
+    freed: Freed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageList:
+    """Images as they were `at` that moment, newest first; where something is `unread` they may have more uses. `others` counts those
+    that are left out, and `cost` is of the whole repository, per month."""
+
+    images: tuple[ListedImage, ...]
+    others: int
+    cost: Cost
+    unread: tuple[Unread, ...]
+    at: datetime
+
+
+def list_images(ports: Ports, target: Target, *, every: bool = False) -> ImageList:
+    """The code and base images with a tag, and with `every` all others too; what needs them, but for the working tree.
+
+    Raises `CapctlError("repository-missing")`.
+    """
+    repository = read_repository(ports, account_image_uses(ports, target))
+    needs, freed = needed_images(repository), freed_by_each(repository)
+    listed = tuple(
+        ListedImage(
+            image=image,
+            kind=repository.kind(image),
+            uses=needs.get(image.digest, ()),
+            freed=freed[image.digest],
+        )
+        for image in repository.images
+        if every or (image.tags and repository.kind(image) in _OURS)
+    )
+    return ImageList(
+        images=listed,
+        others=len(repository.images) - len(listed),
+        cost=freed_by(repository, {image.digest for image in repository.images}).cost,
+        unread=repository.unread,
+        at=ports.clock.now(),
+    )
