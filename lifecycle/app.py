@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from lifecycle.ports.channels import Channels
     from lifecycle.ports.clock import Clock
     from lifecycle.ports.code import Code
+    from lifecycle.ports.image_expiry import ImageExpiry
     from lifecycle.ports.instances import Instances
     from lifecycle.ports.jobs import Jobs
     from lifecycle.ports.journal import Journal
@@ -123,6 +124,12 @@ class App:
         from lifecycle.adapters.working_tree import WorkingTreeCode
 
         return WorkingTreeCode(self.target, self.registry, self.base_builder.required)
+
+    @cached_property
+    def image_expiry(self) -> ImageExpiry:
+        from lifecycle.adapters.aws.image_expiry import EcrImageExpiry
+
+        return EcrImageExpiry(self.session, self.clock, repository=self.target.repository_name)
 
     @cached_property
     def instances(self) -> Instances:

@@ -1,6 +1,6 @@
 """The JSON documents of `-o json`, one function per schema: `capctl.job/1` is `job`, `capctl.job-list/1` is `job_list`.
 
-Those of AMIs are in `ami_documents.py` and `ami_removal_documents.py`.
+Those of AMIs are in `ami_documents.py` and `ami_removal_documents.py`, later ones of images in `image_documents.py`.
 
 They are a contract with scripts: a field is added here by hand or not at all, and taken away or given another meaning only with a
 higher version. Sizes are in bytes and times are ISO 8601 in UTC, with `Z` at their end, unless a field's name says otherwise; `null` is

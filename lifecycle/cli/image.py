@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lifecycle.cli import documents
+from lifecycle.cli import documents, image_policy
 from lifecycle.cli.context import Invocation, NounGroup, dry_run_option, pass_invocation
 from lifecycle.cli.render import table
 
@@ -87,3 +87,6 @@ def _text(report: ImageReport) -> str:
     ]
     verdict = "passes every rule" if report.ok else f"breaks {counted(len(report.violations), 'rule')}"
     return "\n".join((str(report.ref), table(("", "size", "is", "at most"), rows), verdict))
+
+
+command.add_command(image_policy.policy)

@@ -7,9 +7,13 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from lifecycle.config.sections import Matches, Section, key, required
+from lifecycle.domain.lifecycle_policy import MOVABLE_TAG
 
 Name = Annotated[str, Matches(r"^[a-z][a-z0-9-]{1,29}$")]
 Url = Annotated[str, Matches(r"^https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(/[^\s?#]*)?$")]
+KmsKeyArn = Annotated[str, Matches(r"^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$")]
+# No tag that capctl gives, or could give: those name content, and never move.
+MovableTag = Annotated[str, Matches(MOVABLE_TAG)]
 VideoUrl = Annotated[str, Matches(r"^s3://[a-z0-9][a-z0-9.-]+/.*[^/]$")]
 AccountId = Annotated[str, Matches(r"^[0-9]{12}$")]
 Region = Annotated[str, Matches(r"^[a-z]{2}(-[a-z]+)+-[0-9]$")]
@@ -98,6 +102,32 @@ class ImageBaseSection(Section):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RegistrySection(Section):
+    """How ECR treats the repository: `capctl bootstrap` sets it, `capctl image policy` shows what would expire."""
+
+    movable_tags: tuple[MovableTag, ...] = key(
+        ("cache-*",),
+        "Patterns of the tags that may be moved to another image; every other tag is immutable",
+        max_length=5,
+    )
+    scan_on_push: bool = key(True, "Whether ECR scans an image when it arrives")
+    kms_key_arn: KmsKeyArn | None = key(
+        None,
+        "KMS key that encrypts the images, as the ARN that ECR tells of it; ECR's own AES256 when absent. A repository keeps its "
+        "encryption for life",
+    )
+    keep_releases: int = key(
+        100,
+        "Newest images of releases (`rel-*`) that stay, which is more than there can be releases: these never expire",
+        ge=50,
+    )
+    keep_bases: int = key(10, "Newest base images (`base-*`) that stay", ge=1)
+    # ECR archives what was not pulled for long, and expires by the age of the push only.
+    code_days: int = key(90, "Days after their push for which code images (`code-*`) stay that no release has", ge=1)
+    untagged_days: int = key(7, "Days after their push for which images without a tag stay", ge=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ImageSection(Section):
     """How the code image is made."""
 
@@ -110,6 +140,7 @@ class ImageSection(Section):
     budget_compressed_bytes: int = key(300_000_000, "Largest image in the registry, in bytes", gt=0)
     budget_unpacked_bytes: int = key(500_000_000, "Largest image on disk, in bytes", gt=0)
     base: ImageBaseSection = key(ImageBaseSection(), "The base image")
+    registry: RegistrySection = key(RegistrySection(), "The ECR repository")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from lifecycle.ports.channels import Channels
     from lifecycle.ports.clock import Clock
     from lifecycle.ports.code import Code
+    from lifecycle.ports.image_expiry import ImageExpiry
     from lifecycle.ports.instances import Instances
     from lifecycle.ports.jobs import Jobs
     from lifecycle.ports.journal import Journal
@@ -52,6 +53,8 @@ class Ports(Protocol):
     def clock(self) -> Clock: ...
     @property
     def code(self) -> Code: ...
+    @property
+    def image_expiry(self) -> ImageExpiry: ...
     @property
     def instances(self) -> Instances: ...
     @property

@@ -34,6 +34,7 @@ from lifecycle.workflows.ami_status import MarkSmokePassed
 from lifecycle.workflows.lookups import ami_of, release_among
 from lifecycle.workflows.move_pointer import MovePointer
 from lifecycle.workflows.release_steps import CreateRelease, PruneReleases, RemoveRelease, WaitValid, needed_ids
+from lifecycle.workflows.release_tags import TagImage
 from lifecycle.workflows.smoke import Smoke, require_video
 from lifecycle.workflows.verify_image import image_rejection, verify_image
 
@@ -79,6 +80,7 @@ def plan_deploy(ports: Ports, target: Target, run: Run, wanted: Wanted) -> Plan:
         _require_room(ports, target)
         protected = {deployed.id for deployed in existing} | needed
         _require_only_creates(ports.stack.preview_release(release, needed=needed), release, protected)
+        steps.append(TagImage(ports=ports, release_id=release.id, image=release.image))
         steps.append(CreateRelease(ports=ports, release=release))
     return Plan(
         title=f"deploy release {release.id}",

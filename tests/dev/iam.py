@@ -16,7 +16,7 @@ from pulumi_stack.components.roles import SESSION_MANAGER_POLICY, instance_state
 _BOUND = frozenset(
     {"ec2:DeleteSnapshot", "ec2:DeleteVolume", "ec2:DeregisterImage", "ec2:DisableImage", "ec2:TerminateInstances"}
 )
-_READ = re.compile(r"\w+:(Get|List|Describe|BatchGet|BatchCheck)")
+_READ = re.compile(r"\w+:(Get|List|Describe|BatchGet|BatchCheck|StartLifecyclePolicyPreview)")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

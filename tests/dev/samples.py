@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from images.checks import Violation
-from lifecycle.cli import ami_documents, ami_removal_documents, documents
+from lifecycle.cli import ami_documents, ami_removal_documents, documents, image_documents
 from lifecycle.config.origins import Setting
 from lifecycle.domain import sweep
 from lifecycle.domain.ami import AmiId, AmiRecord, Grant, SnapshotRecord
@@ -19,6 +19,7 @@ from lifecycle.domain.digest import digest_of
 from lifecycle.domain.image import TaggedImage
 from lifecycle.domain.image_report import Budgets, ImageReport
 from lifecycle.domain.job import JobRecord, JobState, Purpose, QueueState
+from lifecycle.domain.lifecycle_policy import Expiring
 from lifecycle.domain.models import ModelFile, ModelSet
 from lifecycle.domain.plan import Done, Plan
 from lifecycle.domain.release import Pointer
@@ -32,6 +33,7 @@ from lifecycle.ports.jobs import LogLine, QueueStatus
 from lifecycle.ports.journal import JournalEntry
 from lifecycle.workflows.copy_ami import Copy
 from lifecycle.workflows.deregister import Removal
+from lifecycle.workflows.image_policy import PolicyReport
 from lifecycle.workflows.list_amis import AmiDetails, AmiList, ListedAmi
 from lifecycle.workflows.list_channels import ChannelState
 from lifecycle.workflows.prune import Pruning
@@ -249,6 +251,14 @@ _IMAGE_REPORT = ImageReport(
 _ERROR = CapctlError(
     "smoke-failed", "Smoke job is FAILED", hint="Read `capctl job logs`", details=("a line",), evidence={"job": JOB}
 )
+_POLICY = PolicyReport(
+    policy=make_target(Path()).lifecycle_policy,
+    is_in_force=False,
+    expiring=(
+        Expiring(digest=_RELEASE.image.digest, tags=(_LAYER.tag,), pushed_at=datetime.fromisoformat(_AT), rule=3),
+    ),
+    needs={_RELEASE.image.digest: (f"release {_RELEASE.id} (active)",)},
+)
 _SETTING = Setting(name="image.entrypoint", value=("python3", "-m"), origin="capctl.yaml:4:27 targets.dev")
 
 _GRANTS = (
@@ -308,6 +318,7 @@ SAMPLES: dict[str, dict[str, Any]] = {
     "error": documents.error(_ERROR),
     "image": documents.image(_PUSHED),
     "image-base": documents.image_base(_TAGGED, changed=True),
+    "image-policy": image_documents.image_policy(_POLICY),
     "image-report": documents.image_report(_IMAGE_REPORT),
     "job": documents.job(JOB),
     "job-list": documents.job_list([JOB]),

@@ -21,7 +21,8 @@ class FakeImageRegistry:
         self._images: dict[ImageRef, ImageIndex] = {}
 
     def find(self, tag: str) -> ImageRef | None:
-        return self.tags.get(tag)
+        by_digest = {ref.digest: ref for ref in self._images}
+        return self.tags.get(tag) or by_digest.get(Digest(tag))
 
     def index(self, ref: ImageRef) -> ImageIndex:
         if ref not in self._images and ref.repository != REPOSITORY:
@@ -29,6 +30,15 @@ class FakeImageRegistry:
         if ref not in self._images:
             raise CapctlError("image-missing", f"The registry does not have `{ref}`", hint="Run `capctl image push`")
         return self._images[ref]
+
+    def tag(self, ref: ImageRef, tag: str) -> None:
+        self.index(ref)
+        if self.tags.setdefault(tag, ref) != ref:
+            raise CapctlError("tag-immutable", f"Tag `{tag}` is another image's", hint="Choose another tag")
+
+    def refs(self) -> Iterable[ImageRef]:
+        """Every image, with a tag or without."""
+        return self._images.keys()
 
     def store(self, tag: str, layers: Iterable[LayerIndex], *, ref: ImageRef | None = None) -> ImageRef:
         """Put an image under a tag."""

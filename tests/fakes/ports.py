@@ -9,6 +9,7 @@ from tests.fakes.bake_runs import FakeBakeRuns
 from tests.fakes.baker import FakeBaker
 from tests.fakes.channels import FakeChannels
 from tests.fakes.clock import FakeClock
+from tests.fakes.image_expiry import FakeImageExpiry
 from tests.fakes.images import FakeBaseBuilder, FakeCode, FakeImageRegistry
 from tests.fakes.instances import FakeInstances
 from tests.fakes.jobs import FakeJobs
@@ -55,6 +56,7 @@ class FakePorts:
         self.instances = FakeInstances(self.objects)
         self.pointers = FakePointers()
         self.registry = FakeImageRegistry()
+        self.image_expiry = FakeImageExpiry(self.registry, self.clock)
         self.base_builder = FakeBaseBuilder(self.registry)
         self.code = FakeCode(self.registry, self.base_builder)
         self.results = FakeResults()

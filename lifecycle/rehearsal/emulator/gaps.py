@@ -212,6 +212,13 @@ GAPS: tuple[Gap, ...] = (
     ),
     Gap(
         service="ECR",
+        subject="lifecycle policies",
+        moto="half of ECR's rules for them, no previews",
+        emulator="refused as by ECR, and previewed with its evaluation; nobody's pulls are known, and nothing expires by itself",
+        open=True,
+    ),
+    Gap(
+        service="ECR",
         subject="token",
         moto="expired in 2015",
         emulator="lasts twelve hours",

@@ -1,0 +1,65 @@
+"""`ports.ImageExpiry` in memory: the images of the registry, by ECR's own rules."""
+
+from datetime import datetime
+
+from lifecycle.domain.digest import Digest
+from lifecycle.domain.lifecycle_policy import Expiring
+from lifecycle.errors import CapctlError
+from lifecycle.ports.clock import Clock
+from lifecycle.rehearsal.emulator.ecr_lifecycle import StoredImage, marked
+from tests.fakes.images import FakeImageRegistry
+
+
+class FakeImageExpiry:
+    """`current` is the text of the policy; `unreadable` is raised by every preview.
+
+    `pushed_at` tells when an image arrived, by its digest; one that it does not name arrives now. `previews` holds what was previewed.
+    """
+
+    def __init__(self, registry: FakeImageRegistry, clock: Clock, *, exists: bool = True) -> None:
+        self._registry = registry
+        self._clock = clock
+        self.exists = exists
+        self.current: str | None = None
+        self.unreadable: CapctlError | None = None
+        self.pushed_at: dict[str, datetime] = {}
+        self.previews: list[str] = []
+
+    def policy(self) -> str | None:
+        self._require_repository()
+        return self.current
+
+    def preview(self, policy: str) -> tuple[Expiring, ...]:
+        self._require_repository()
+        if self.unreadable:
+            raise self.unreadable
+        self.previews.append(policy)
+        return tuple(
+            Expiring(digest=Digest(one.image.digest), tags=one.image.tags, pushed_at=one.image.pushed_at, rule=one.rule)
+            for one in marked(policy, self._images(), now=self._clock.now())
+        )
+
+    def drop_tag(self, tag: str) -> bool:
+        self._require_repository()
+        ref = self._registry.tags.get(tag)
+        if ref and list(self._registry.tags.values()).count(ref) == 1:
+            return False
+        self._registry.tags.pop(tag, None)
+        return True
+
+    def _images(self) -> list[StoredImage]:
+        tags: dict[str, list[str]] = {ref.digest: [] for ref in self._registry.refs()}
+        for tag, ref in self._registry.tags.items():
+            tags.setdefault(ref.digest, []).append(tag)
+        return [
+            StoredImage(
+                digest=digest, tags=tuple(sorted(names)), pushed_at=self.pushed_at.get(digest, self._clock.now())
+            )
+            for digest, names in tags.items()
+        ]
+
+    def _require_repository(self) -> None:
+        if not self.exists:
+            raise CapctlError(
+                "repository-missing", "ECR has no repository `vision`", hint="Run `capctl bootstrap` once"
+            )
