@@ -34,12 +34,14 @@ _CHANGES = {
     "base_builder": ("build",),
     "channels": ("write",),
     "code": ("push",),
+    "image_expiry": ("drop_tag",),
     "instances": ("launch", "terminate"),
     "jobs": ("cancel", "submit"),
     "leftovers": ("remove",),
     "model_lock": ("write",),
     "objects": ("put", "remove", "write"),
     "pointers": ("move",),
+    "registry": ("tag",),
     "stack": ("add_release", "apply_base", "remove_releases"),
 }
 

@@ -8,18 +8,19 @@ from lifecycle.errors import CapctlError
 from lifecycle.ports.clock import Clock
 from lifecycle.rehearsal.emulator.ecr_lifecycle import StoredImage, marked
 from tests.fakes.images import FakeImageRegistry
+from tests.fakes.stack import FakeStack
 
 
 class FakeImageExpiry:
-    """`current` is the text of the policy; `unreadable` is raised by every preview.
+    """The repository is there once the stack is bootstrapped. `current` is the text of its policy; `unreadable` is raised by every preview.
 
     `pushed_at` tells when an image arrived, by its digest; one that it does not name arrives now. `previews` holds what was previewed.
     """
 
-    def __init__(self, registry: FakeImageRegistry, clock: Clock, *, exists: bool = True) -> None:
+    def __init__(self, registry: FakeImageRegistry, clock: Clock, stack: FakeStack) -> None:
         self._registry = registry
         self._clock = clock
-        self.exists = exists
+        self._stack = stack
         self.current: str | None = None
         self.unreadable: CapctlError | None = None
         self.pushed_at: dict[str, datetime] = {}
@@ -59,7 +60,7 @@ class FakeImageExpiry:
         ]
 
     def _require_repository(self) -> None:
-        if not self.exists:
+        if not self._stack.bootstrapped:
             raise CapctlError(
                 "repository-missing", "ECR has no repository `vision`", hint="Run `capctl bootstrap` once"
             )

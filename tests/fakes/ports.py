@@ -56,11 +56,11 @@ class FakePorts:
         self.instances = FakeInstances(self.objects)
         self.pointers = FakePointers()
         self.registry = FakeImageRegistry()
-        self.image_expiry = FakeImageExpiry(self.registry, self.clock)
         self.base_builder = FakeBaseBuilder(self.registry)
         self.code = FakeCode(self.registry, self.base_builder)
         self.results = FakeResults()
         self.stack = stack or FakeStack()
+        self.image_expiry = FakeImageExpiry(self.registry, self.clock, self.stack)
         self.jobs = FakeJobs(self.stack, self.objects)
         self.ui = ui or FakeUi()
 

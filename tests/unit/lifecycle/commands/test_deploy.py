@@ -8,7 +8,7 @@ from tests.fakes.releases import result_document
 from tests.unit.lifecycle.commands.case import BAKED, DEPLOYED, PUSHED, Case, Play, World
 
 READY = (*BAKED, *PUSHED)
-DONE = ("stack.add_release", "jobs.submit", "pointers.move", "amis.tag")
+DONE = ("registry.tag", "stack.add_release", "jobs.submit", "pointers.move", "amis.tag")
 QUESTION = "Deploy release c3db89e8ed06 on target `test` (account 123456789012, region us-west-2)?"
 
 
@@ -74,7 +74,7 @@ Nothing was changed; run again without `--dry-run` to apply""",
         words="deploy --yes",
         given=READY,
         change=without_tracks,
-        asked=("stack.add_release", "jobs.submit", "stack.remove_releases"),
+        asked=("registry.tag", "stack.add_release", "jobs.submit", "stack.remove_releases", "image_expiry.drop_tag"),
         code=7,
         error="smoke-failed",
     ),

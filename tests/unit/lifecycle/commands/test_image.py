@@ -1,9 +1,14 @@
 """`capctl image`."""
 
+from datetime import timedelta
+from pathlib import Path
+
 import pytest
 
+from lifecycle.domain.digest import brief
 from tests.fakes.ports import FakePorts
-from tests.unit.lifecycle.commands.case import Case, Play, World
+from tests.fakes.targets import make_target
+from tests.unit.lifecycle.commands.case import PUSHED, Case, Play, World
 
 _KNOWN = FakePorts()
 BASE = str(_KNOWN.base_builder.build().ref)
@@ -78,6 +83,55 @@ Nothing was changed; run again without `--dry-run` to apply""",
     ),
     Case(words="image verify", given=("image base",), code=1, error="image-missing"),
     Case(words="image verify sha256:05a9", code=2, error="digest-invalid"),
+]
+
+POLICY = """\
+rule  selects               of which
+1     images tagged rel-*   all but the newest 100 expire
+2     images tagged base-*  all but the newest 10 expire
+3     images tagged code-*  expire 90 days after their push
+4     images without a tag  expire 7 days after their push
+"""
+
+
+def with_the_policy(world: World) -> None:
+    world.ports.image_expiry.current = make_target(Path()).lifecycle_policy.text()
+
+
+def with_an_old_image(world: World) -> None:
+    (digest,) = {ref.digest for tag, ref in world.ports.registry.tags.items() if tag.startswith("code-")}
+    world.ports.image_expiry.pushed_at[digest] = world.ports.clock.now() - timedelta(days=91)
+
+
+CASES += [
+    Case(
+        words="image policy",
+        text=POLICY + "There is no repository yet: `capctl bootstrap` makes it",
+        document={"schema": "capctl.image-policy/1", "in_force": None, "expiring": None},
+    ),
+    Case(
+        words="image policy",
+        given=("bootstrap",),
+        text=POLICY + "The repository has another policy, or none: `capctl bootstrap` sets this one",
+        document={"in_force": False},
+    ),
+    Case(
+        words="image policy --preview",
+        given=PUSHED,
+        change=with_the_policy,
+        text=POLICY + "The repository has this policy\nAt this moment 0 images would expire",
+        document={"in_force": True, "expiring": []},
+    ),
+    Case(
+        words="image policy --preview",
+        given=PUSHED,
+        change=with_an_old_image,
+        text=POLICY
+        + "The repository has another policy, or none: `capctl bootstrap` sets this one\n"
+        + "At this moment 1 image would expire\n"
+        + f"  {brief(CODE.rpartition('@')[2])} ({LAYER.tag}): rule 3",
+    ),
+    Case(words="image policy --preview", code=1, error="repository-missing"),
 ]
 
 
