@@ -13,6 +13,7 @@ from lifecycle.domain.channel import STABLE
 from lifecycle.domain.digest import parse_digest
 from lifecycle.domain.image import ImageRef, image_with_short_digest, is_short_digest
 from lifecycle.domain.job import Purpose
+from lifecycle.domain.lifecycle_policy import release_tag
 from lifecycle.domain.permissions import (
     READ_AMIS,
     READ_CHANNEL,
@@ -76,11 +77,13 @@ def plan_deploy(ports: Ports, target: Target, run: Run, wanted: Wanted) -> Plan:
     else:
         is_ours = release.id not in needed
     steps: list[Step[Any]] = []
+    # Before the release is there, so that there is never one without; an earlier version of capctl may have made it.
+    if not exists or ports.registry.find(release_tag(release.id)) is None:
+        steps.append(TagImage(ports=ports, release_id=release.id, image=release.image))
     if not exists:
         _require_room(ports, target)
         protected = {deployed.id for deployed in existing} | needed
         _require_only_creates(ports.stack.preview_release(release, needed=needed), release, protected)
-        steps.append(TagImage(ports=ports, release_id=release.id, image=release.image))
         steps.append(CreateRelease(ports=ports, release=release))
     return Plan(
         title=f"deploy release {release.id}",

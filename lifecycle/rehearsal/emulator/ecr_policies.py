@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from moto.core.exceptions import ServiceException
 from moto.core.responses import ActionResult
 from moto.ecr.exceptions import InvalidParameterException, LifecyclePolicyNotFoundException
 from moto.ecr.models import ECRBackend
@@ -19,6 +18,7 @@ _REFUSED = (
 )
 
 
+# moto tells the service of an error by the module of its class, so these are codes of one of its own.
 _IN_PROGRESS, _NOT_FOUND = "LifecyclePolicyPreviewInProgressException", "LifecyclePolicyPreviewNotFoundException"
 
 
@@ -38,7 +38,9 @@ class LifecyclePolicies(ECRBackend):  # type: ignore[misc]
         text = text or repository.lifecycle_policy
         _check(text)
         if getattr(repository, "preview", {}).get("status") == "IN_PROGRESS":
-            raise ServiceException(_IN_PROGRESS, f"The preview of repository '{repository_name}' is in progress")
+            raise InvalidParameterException(
+                _IN_PROGRESS, f"The preview of repository '{repository_name}' is in progress"
+            )
         found = marked(text, self._stored(repository_name), now=datetime.now(UTC))
         repository.preview = {"status": "IN_PROGRESS", "text": text, "found": found}
         return _named(repository) | {"lifecyclePolicyText": text, "status": "IN_PROGRESS"}
@@ -49,7 +51,7 @@ class LifecyclePolicies(ECRBackend):  # type: ignore[misc]
         repository = self._get_repository(repository_name, registry_id)
         preview = getattr(repository, "preview", None)
         if preview is None:
-            raise ServiceException(_NOT_FOUND, f"There is no preview of repository '{repository_name}'")
+            raise InvalidParameterException(_NOT_FOUND, f"There is no preview of repository '{repository_name}'")
         status, found = preview["status"], preview["found"]
         preview["status"] = "COMPLETE"
         answer = _named(repository) | {"lifecyclePolicyText": preview["text"], "status": status}

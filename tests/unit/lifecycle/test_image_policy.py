@@ -77,6 +77,18 @@ def test_release_that_exists_is_not_tagged_again(world: DeployWorld) -> None:
     assert plan_deploy(world.ports, world.target, RUN, Wanted()).steps == ()
 
 
+def test_release_that_an_earlier_version_began_is_tagged_and_gone_on_with(world: DeployWorld) -> None:
+    world.jobs.course = ()
+    assert code_of(world.deploy) == "no-capacity"
+
+    def steps() -> set[type]:
+        return {type(step) for step in plan_deploy(world.ports, world.target, RUN, Wanted()).steps}
+
+    assert TagImage not in steps()
+    untag(world)
+    assert TagImage in steps()
+
+
 def test_tag_goes_with_its_release(world: DeployWorld) -> None:
     for _ in range(4):
         world.deploy()
