@@ -116,9 +116,10 @@ class RegistrySection(Section):
         "KMS key that encrypts the images, as the ARN that ECR tells of it; ECR's own AES256 when absent. A repository keeps its "
         "encryption for life",
     )
+    # Batch allows 50 releases. A tag that could not be taken off its image when its release went counts as well.
     keep_releases: int = key(
-        100,
-        "Newest images of releases (`rel-*`) that stay, which is more than there can be releases: these never expire",
+        1000,
+        "Newest images of releases (`rel-*`) that stay, which is far more than there can be releases: these never expire",
         ge=50,
     )
     keep_bases: int = key(10, "Newest base images (`base-*`) that stay", ge=1)

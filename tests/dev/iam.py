@@ -79,7 +79,7 @@ def iam_page(note: str) -> str:
             ),
             "",
             "The actions of `s3` belong to the target's bucket, to that of `models.source` if it is in S3 and, for `ami bake`,",
-            "`ami disable`, `ami ls`, `ami prune`, `ami show`, `bootstrap`, `deploy`, `rollback`, `smoke` and `status`, to",
+            "`ami disable`, `ami ls`, `ami prune`, `ami show`, `bootstrap`, `deploy`, `image policy`, `rollback`, `smoke` and `status`, to",
             "the bucket of Pulumi's state (`ami bake` reads it before it removes an AMI, and only then). Those of `ecr`",
             "fall away with `registry_url`, and those of `iam` and of `ssm` sessions in `ami bake` without Session Manager. What",
             "`ami verify` changes, it changes for `--boot`. Commands that are not in the table ask AWS nothing.\n",

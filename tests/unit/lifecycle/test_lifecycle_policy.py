@@ -104,7 +104,7 @@ def test_oldest_bases_go_first() -> None:
 def test_words_say_what_the_document_does() -> None:
     words = [f"{rule.subject}: {rule.text}" for rule in DEFAULT.rules]
     assert words == [
-        "images tagged `rel-*`: all but the newest 100 expire",
+        "images tagged `rel-*`: all but the newest 1000 expire",
         "images tagged `base-*`: all but the newest 10 expire",
         "images tagged `code-*`: expire 90 days after their push",
         "images without a tag: expire 7 days after their push",

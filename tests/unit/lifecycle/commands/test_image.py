@@ -87,7 +87,7 @@ Nothing was changed; run again without `--dry-run` to apply""",
 
 POLICY = """\
 rule  selects               of which
-1     images tagged rel-*   all but the newest 100 expire
+1     images tagged rel-*   all but the newest 1000 expire
 2     images tagged base-*  all but the newest 10 expire
 3     images tagged code-*  expire 90 days after their push
 4     images without a tag  expire 7 days after their push
