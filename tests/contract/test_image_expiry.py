@@ -6,6 +6,7 @@ import json
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC
 
 import pytest
 
@@ -97,6 +98,7 @@ def test_preview_names_what_would_expire_and_removes_nothing(repository: Reposit
     assert kept not in {image.digest for image in expiring}
     assert {image.digest for image in expiring} < digests | {kept}
     assert all(set(image.tags) == repository.tags(image.digest) for image in expiring)
+    assert {image.pushed_at.tzinfo for image in expiring} == {UTC}
     assert repository.expiry.policy() is None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC
 from functools import cached_property
 from typing import Any
 
@@ -62,7 +63,7 @@ class EcrImageExpiry:
             Expiring(
                 digest=Digest(one["imageDigest"]),
                 tags=tuple(sorted(one.get("imageTags") or ())),
-                pushed_at=one["imagePushedAt"],
+                pushed_at=one["imagePushedAt"].astimezone(UTC),
                 rule=int(one["appliedRulePriority"]),
             )
             for page in self._pages(first)

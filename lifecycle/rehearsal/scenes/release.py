@@ -115,7 +115,8 @@ def _expiry(stage: Stage, capctl: Capctl, record: Recorder, *, releases: Collect
     """What ECR would remove by itself, and the tags that keep it from the images of releases: that of the broken one is gone."""
     with record.step("image policy --preview", stage.standins.registry) as step:
         policy = capctl("image", "policy", "--preview").document
-        expect(policy["in_force"] and not policy["expiring"], f"nothing may expire, found {policy['expiring']}")
+        expect(policy["in_force"], "the repository must have the policy that the configuration makes")
+        expect(not policy["expiring"], f"nothing may expire, found {policy['expiring']}")
         pages = stage.client("ecr").get_paginator("list_images").paginate(repositoryName=PROJECT)
         tags = {image.get("imageTag", "") for page in pages for image in page["imageIds"]}
         kept = {release_tag(release) for release in releases}
