@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from lifecycle.ports.code import Code
     from lifecycle.ports.engine import Engine
     from lifecycle.ports.hand_runs import HandRuns
+    from lifecycle.ports.image_expiry import ImageExpiry
     from lifecycle.ports.image_users import ImageUsers
     from lifecycle.ports.instances import Instances
     from lifecycle.ports.jobs import Jobs
@@ -146,6 +147,12 @@ class App:
         from lifecycle.adapters.aws.image_users import AwsImageUsers
 
         return AwsImageUsers(self.session, self.target.repository_name)
+
+    @cached_property
+    def image_expiry(self) -> ImageExpiry:
+        from lifecycle.adapters.aws.image_expiry import EcrImageExpiry
+
+        return EcrImageExpiry(self.session, self.clock, repository=self.target.repository_name)
 
     @cached_property
     def instances(self) -> Instances:

@@ -13,7 +13,7 @@ def base(config: BaseConfig) -> None:
     """Declare the base stack; its outputs are what releases and jobs refer to."""
     tags = {"capctl:project": config.project}
     bucket = PrivateBucket("data", bucket=config.bucket, tags=tags).bucket
-    repository = image_repository("images", repository=config.repository, tags=tags)
+    repository = image_repository("images", config, tags=tags)
     table = dynamodb.Table(
         "pointers",
         name=config.table,

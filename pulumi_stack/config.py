@@ -1,12 +1,17 @@
 """What the programs are given: plain values, so that a test, a person or capctl can supply them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BaseConfig:
-    """Names of the base stack. `log_retention_days` is one of the values that CloudWatch Logs knows."""
+    """Names of the base stack. `log_retention_days` is one of the values that CloudWatch Logs knows.
+
+    `movable_tags` are the patterns of the image tags that may move; `image_kms_key_arn` None = ECR's own AES256; `image_lifecycle` is the
+    JSON text of ECR's lifecycle policy, None = nothing expires.
+    """
 
     project: str
     bucket: str
@@ -14,6 +19,10 @@ class BaseConfig:
     table: str
     log_group: str
     log_retention_days: int = 30
+    movable_tags: Sequence[str] = ("cache-*",)
+    scan_on_push: bool = True
+    image_kms_key_arn: str | None = None
+    image_lifecycle: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -39,6 +39,11 @@ class ContainerRegistry:
             digest = self.client.head_manifest(tag)
         return self.ref(digest) if digest else None
 
+    def tag(self, ref: ImageRef, tag: str) -> None:
+        with image_errors_translated(if_missing="Push the image again with `capctl image push`"):
+            manifest = self.client.get_manifest(ref.digest)
+            self.client.put_manifest(tag, manifest.raw, manifest.media_type)
+
     def index(self, ref: ImageRef) -> ImageIndex:
         from images.inspect import image_index
 

@@ -21,12 +21,17 @@ RECORD_SCHEMA = "capctl.release/1"
 
 def base_program(target: Target) -> Program:
     """The base stack of a target."""
+    registry = target.settings.image.registry
     config = BaseConfig(
         project=target.project,
         bucket=target.bucket,
         repository=target.repository_name,
         table=target.table,
         log_group=target.log_group,
+        movable_tags=registry.movable_tags,
+        scan_on_push=registry.scan_on_push,
+        image_kms_key_arn=registry.kms_key_arn,
+        image_lifecycle=target.lifecycle_policy.text(),
     )
 
     def program() -> None:

@@ -24,7 +24,7 @@ def command(invocation: Invocation, dry_run: bool) -> None:
     """
     from lifecycle.workflows.bootstrap import ApplyBase, base_outputs, plan_bootstrap
 
-    plan = plan_bootstrap(invocation.app)
+    plan = plan_bootstrap(invocation.app, invocation.app.target)
     if done := invocation.execute(plan, dry_run=dry_run):
         outputs = done.find(ApplyBase) or base_outputs(invocation.app)
         invocation.emit("capctl.base/1", documents.base(outputs, changed=bool(plan.steps)), lambda: _text(outputs))

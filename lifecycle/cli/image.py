@@ -13,6 +13,7 @@ from lifecycle.cli import (
     image_explain,
     image_load,
     image_ls,
+    image_policy,
     image_prune,
 )
 from lifecycle.cli.context import Invocation, NounGroup, dry_run_option, pass_invocation
@@ -100,3 +101,4 @@ command.add_command(image_diff.command, "diff")
 command.add_command(image_explain.command, "explain")
 command.add_command(image_ls.command, "ls")
 command.add_command(image_prune.command, "prune")
+command.add_command(image_policy.command, "policy")

@@ -1,4 +1,4 @@
-"""The JSON documents of `capctl image ls` and `image prune`, under the same rules as those of `documents.py`."""
+"""The JSON documents of `capctl image ls`, `image prune` and `image policy`, under the same rules as those of `documents.py`."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from lifecycle.domain.image_retention import Freed
     from lifecycle.domain.plan import Done
     from lifecycle.domain.repository_image import ImageKind, RepositoryImage
+    from lifecycle.workflows.image_policy import PolicyReport
     from lifecycle.workflows.list_images import ImageList
     from lifecycle.workflows.prune_images import ImagePruning
 
@@ -62,6 +63,32 @@ def image_prune(pruning: ImagePruning, done: Done | None, *, now: datetime) -> D
         ],
         **_freed(pruning.freed),
         "unread": unread(pruning.unread),
+    }
+
+
+def image_policy(report: PolicyReport) -> Document:
+    """What ECR removes by itself. `policy` is the document that ECR takes, `in_force` whether the repository has it.
+
+    `in_force` is `null` before there is a repository, `expiring` without `--preview`.
+    """
+    return {
+        "policy": report.policy.document(),
+        "rules": [
+            {"priority": rule.priority, "selects": rule.subject, "expires": rule.text} for rule in report.policy.rules
+        ],
+        "in_force": report.is_in_force,
+        "expiring": None
+        if report.expiring is None
+        else [
+            {
+                "digest": image.digest,
+                "tags": list(image.tags),
+                "pushed": utc(image.pushed_at.isoformat(timespec="seconds")),
+                "rule": image.rule,
+                "needed_by": list(report.needs.get(image.digest, ())),
+            }
+            for image in report.expiring
+        ],
     }
 
 

@@ -10,6 +10,19 @@ from lifecycle.config.sections import Matches, Section, key, required
 
 Name = Annotated[str, Matches(r"^[a-z][a-z0-9-]{1,29}$")]
 Url = Annotated[str, Matches(r"^https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(/[^\s?#]*)?$")]
+KmsKeyArn = Annotated[str, Matches(r"^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$")]
+# Fits no tag `base-…`, `code-…` or `rel-…`: those name content, and never move. Each beginning differs from theirs in its last character,
+# since pydantic's patterns know no look-ahead; ECR takes two `*` at most.
+MovableTag = Annotated[
+    str,
+    Matches(
+        r"^(([0-9A-Zad-qs-z._-]"
+        r"|b[0-9A-Zb-z._-]|ba[0-9A-Za-rt-z._-]|bas[0-9A-Za-df-z._-]|base[0-9A-Za-z._]"
+        r"|c[0-9A-Za-np-z._-]|co[0-9A-Za-ce-z._-]|cod[0-9A-Za-df-z._-]|code[0-9A-Za-z._]"
+        r"|r[0-9A-Za-df-z._-]|re[0-9A-Za-km-z._-]|rel[0-9A-Za-z._])"
+        r"[0-9A-Za-z._-]*(\*[0-9A-Za-z._-]*){0,2}|b|ba|bas|base|c|co|cod|code|r|re|rel)$"
+    ),
+]
 VideoUrl = Annotated[str, Matches(r"^s3://[a-z0-9][a-z0-9.-]+/.*[^/]$")]
 AccountId = Annotated[str, Matches(r"^[0-9]{12}$")]
 Region = Annotated[str, Matches(r"^[a-z]{2}(-[a-z]+)+-[0-9]$")]
@@ -147,6 +160,38 @@ class ImageRetentionSection(Section):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RegistrySection(Section):
+    """How ECR treats the repository: `capctl bootstrap` sets it, `capctl image policy` shows what would expire."""
+
+    movable_tags: tuple[MovableTag, ...] = key(
+        ("cache-*",),
+        "Patterns of the tags that may be moved to another image; every other tag is immutable",
+        max_length=5,
+    )
+    scan_on_push: bool = key(True, "Whether ECR scans an image when it arrives")
+    kms_key_arn: KmsKeyArn | None = key(
+        None,
+        "KMS key that encrypts the images, as the ARN that ECR tells of it; ECR's own AES256 when absent. A repository keeps its "
+        "encryption for life",
+    )
+    # Batch allows 50 releases. A tag that could not be taken off its image when its release went counts as well.
+    keep_releases: int = key(
+        1000,
+        "Newest images of releases (`rel-*`) that stay, which is far more than there can be releases: these never expire",
+        ge=50,
+    )
+    # ECR asks nobody who needs an image, which `image prune` does.
+    keep_bases: int | None = key(None, "Newest base images (`base-*`) that stay; ECR expires none when absent", ge=1)
+    # ECR archives what was not pulled for long, and expires by the age of the push only.
+    code_days: int | None = key(
+        None,
+        "Days after their push for which code images (`code-*`) stay that no release has; ECR expires none when absent",
+        ge=1,
+    )
+    untagged_days: int = key(7, "Days after their push for which images without a tag stay", ge=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ImageSection(Section):
     """How the code image is made."""
 
@@ -161,6 +206,7 @@ class ImageSection(Section):
     rules: ImageRulesSection = key(ImageRulesSection(), "What an image may hold, besides its budgets")
     base: ImageBaseSection = key(ImageBaseSection(), "The base image")
     retention: ImageRetentionSection = key(ImageRetentionSection(), "What `image prune` keeps")
+    registry: RegistrySection = key(RegistrySection(), "The ECR repository")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ from lifecycle.config.schema import Settings
 from lifecycle.domain.layout import Folder
 
 if TYPE_CHECKING:
+    from lifecycle.domain.lifecycle_policy import LifecyclePolicy
     from lifecycle.domain.proof import Level
 
 
@@ -50,6 +51,19 @@ class Target:
     def repository(self) -> str:
         """The repository as AWS names it; `registry_url` changes the address requests go to, never this name."""
         return f"{self.account}.dkr.ecr.{self.region}.amazonaws.com/{self.repository_name}"
+
+    @property
+    def lifecycle_policy(self) -> LifecyclePolicy:
+        """What ECR removes from the repository by itself."""
+        from lifecycle.domain.lifecycle_policy import lifecycle_policy
+
+        registry = self.settings.image.registry
+        return lifecycle_policy(
+            keep_releases=registry.keep_releases,
+            keep_bases=registry.keep_bases,
+            code_days=registry.code_days,
+            untagged_days=registry.untagged_days,
+        )
 
     @property
     def table(self) -> str:

@@ -17,6 +17,14 @@ from lifecycle.config.suggest import near, one_of
 _PATTERNS = {
     "account": ("the 12 digits of an AWS account id", '"123456789012"'),
     "endpoint_url": ("an address such as `http://127.0.0.1:4566`", "http://127.0.0.1:4566"),
+    "kms_key_arn": (
+        "the ARN of a KMS key",
+        "arn:aws:kms:eu-central-1:123456789012:key/12345678-90ab-cdef-1234-567890abcdef",
+    ),
+    "movable_tags": (
+        "a pattern of at most two `*` that fits no tag `base-*`, `code-*` or `rel-*`, which never move",
+        "cache-*",
+    ),
     "python": ("a version of Python such as `3.12`", '"3.12"'),
     "region": ("an AWS region such as `eu-central-1`", "eu-central-1"),
     "registry_url": ("an address such as `http://127.0.0.1:5000`", "http://127.0.0.1:5000"),
@@ -117,6 +125,8 @@ def _expected(found: dict[str, Any], key: Key | None) -> str:
             return f"must be at most {context['le']}"
         case "too_short":
             return f"must have at least {context['min_length']} entry"
+        case "too_long":
+            return f"must have at most {context['max_length']} entries"
         case _:
             return str(found["msg"]).removeprefix("Input ").removeprefix("Value error, ").lower()
 
@@ -147,14 +157,14 @@ def _instead(found: dict[str, Any], path: KeyPath, key: Key | None, written: str
         return f"Write `{name}[{found['input']}]`"
     if key is None or key.kind is Kind.SECTION:
         return f"Indent its keys below `{name.strip()}`" if path else "Write `project:` and `targets:`"
-    if example := _example(key):
+    if example := _example(key, is_item=not isinstance(path[-1], str)):
         return f"Write for example `{name}{example}`"
     return key.description
 
 
-def _example(key: Key) -> str:
-    """A value that fits, as YAML; "" where none is known."""
-    if key.path[-1] in _PATTERNS:
+def _example(key: Key, *, is_item: bool) -> str:
+    """A value that fits the key, or is an item of its list, as YAML; "" where none is known."""
+    if key.path[-1] in _PATTERNS and is_item == (key.kind is Kind.LIST):
         return _PATTERNS[key.path[-1]][1]
     match key.default:
         case bool() | int():

@@ -9,7 +9,7 @@ from typing import Any
 
 from lifecycle.domain.digest import Digest, brief
 
-CODE_TAGS, BASE_TAGS = "code-", "base-"
+CODE_TAGS, BASE_TAGS, RELEASE_TAGS = "code-", "base-", "rel-"
 _BASE_DIGEST = "org.opencontainers.image.base.digest"
 # How tools that know no referrers name what is attached to an image: `sha256-<64 hex>`, `sha256-<64 hex>.sig`.
 _ATTACHED = re.compile(r"sha256-([0-9a-f]{64})(?:\.[a-z]+)?")
@@ -47,9 +47,11 @@ class RepositoryImage:
 
     @property
     def foreign_tags(self) -> tuple[str, ...]:
-        """Those that capctl did not set and no signer did."""
+        """Those that capctl did not set and no signer did. That of a release keeps nothing: the release does, as long as it exists."""
         return tuple(
-            tag for tag in self.tags if not tag.startswith((CODE_TAGS, BASE_TAGS)) and not _ATTACHED.fullmatch(tag)
+            tag
+            for tag in self.tags
+            if not tag.startswith((CODE_TAGS, BASE_TAGS, RELEASE_TAGS)) and not _ATTACHED.fullmatch(tag)
         )
 
 

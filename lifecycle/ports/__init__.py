@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from lifecycle.ports.code import Code
     from lifecycle.ports.engine import Engine
     from lifecycle.ports.hand_runs import HandRuns
+    from lifecycle.ports.image_expiry import ImageExpiry
     from lifecycle.ports.image_users import ImageUsers
     from lifecycle.ports.instances import Instances
     from lifecycle.ports.jobs import Jobs
@@ -63,6 +64,8 @@ class Ports(Protocol):
     def hand_runs(self) -> HandRuns: ...
     @property
     def image_users(self) -> ImageUsers: ...
+    @property
+    def image_expiry(self) -> ImageExpiry: ...
     @property
     def instances(self) -> Instances: ...
     @property

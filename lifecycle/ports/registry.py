@@ -14,7 +14,13 @@ class Registry(Protocol):
     """Errors: `CapctlError("registry-unreachable" | "registry-refused" | "repository-missing" | …)`, `Denied`."""
 
     def find(self, tag: str) -> ImageRef | None:
-        """What the tag names; None for a tag that does not exist."""
+        """What the tag, or the digest, names; None where the repository has no such image."""
+
+    def tag(self, ref: ImageRef, tag: str) -> None:
+        """Let a tag name an image of the repository, besides those that do; nothing happens where it does.
+
+        Raises `CapctlError("image-missing" | "tag-immutable")`.
+        """
 
     def index(self, ref: ImageRef) -> ImageIndex:
         """What the image holds, read without an engine. Raises `CapctlError("image-missing" | "manifest-unsupported")`.

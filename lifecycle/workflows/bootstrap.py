@@ -3,21 +3,34 @@
 from collections import Counter
 from dataclasses import dataclass
 
+from lifecycle.config.target import Target
+from lifecycle.domain.lifecycle_policy import release_tag
 from lifecycle.domain.permissions import CHANGE_STATE, READ_STATE
 from lifecycle.domain.plan import Plan
+from lifecycle.domain.release import DeployedRelease
 from lifecycle.errors import CapctlError
 from lifecycle.ports import Ports
 from lifecycle.ports.stack import BaseOutputs, Operation, ResourceChange
+from lifecycle.workflows.image_policy import GUARD, require_nothing_needed_expires
+from lifecycle.workflows.release_tags import TagImage
 
-PERMISSIONS = {"bootstrap": READ_STATE}
+PERMISSIONS = {"bootstrap": (*READ_STATE, *GUARD)}
+
+_POLICY, _REPOSITORY = "aws:ecr/lifecyclePolicy:LifecyclePolicy", "aws:ecr/repository:Repository"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApplyBase:
-    """Bring the base stack to what the program declares."""
+    """Bring the base stack to what the program declares.
+
+    `policy` is the text of a lifecycle policy that an existing repository is to get: it is previewed once more, since images may have been
+    pushed and tagged since the plan was made.
+    """
 
     ports: Ports
+    target: Target
     changes: tuple[ResourceChange, ...]
+    policy: str | None
     permissions: tuple[str, ...] = (
         *CHANGE_STATE,
         "dynamodb:CreateTable",
@@ -26,7 +39,13 @@ class ApplyBase:
         "dynamodb:TagResource",
         "dynamodb:UpdateContinuousBackups",
         "ecr:CreateRepository",
+        "ecr:DeleteLifecyclePolicy",
         "ecr:DescribeRepositories",
+        "ecr:GetLifecyclePolicy",
+        "ecr:ListTagsForResource",
+        "ecr:PutImageScanningConfiguration",
+        "ecr:PutImageTagMutability",
+        "ecr:PutLifecyclePolicy",
         "ecr:TagResource",
         "iam:AddRoleToInstanceProfile",
         "iam:AttachRolePolicy",
@@ -61,6 +80,8 @@ class ApplyBase:
         return f"base stack: {_counts(self.changes)}"
 
     def apply(self) -> BaseOutputs:
+        if self.policy:
+            require_nothing_needed_expires(self.ports, self.target, self.policy)
         return self.ports.stack.apply_base()
 
     def verify(self, _: BaseOutputs) -> None:
@@ -73,23 +94,63 @@ class ApplyBase:
             )
 
 
-def plan_bootstrap(ports: Ports) -> Plan:
-    """One step, or none when the base stack is as it should be. Raises `CapctlError` when the update would lose something."""
+def plan_bootstrap(ports: Ports, target: Target) -> Plan:
+    """One step, or none when the base stack is as it should be; before a lifecycle policy that changes, one for each release whose image
+    has no tag yet.
+
+    Raises `CapctlError` when the update would lose something, or let ECR expire an image that somebody needs.
+    """
     changes = _different(ports.stack.preview_base())
-    lost = [change for change in changes if change.operation in {Operation.REPLACE, Operation.DELETE}]
+    _require_nothing_lost(changes)
+    if not changes:
+        return Plan(title="update the base stack", because="it is as it should be")
+    made = {change.type for change in changes if change.operation is Operation.CREATE}
+    # A repository that is made now has no image to expire.
+    is_previewed = _REPOSITORY not in made and any(change.type == _POLICY for change in changes)
+    policy = target.lifecycle_policy.text() if is_previewed else None
+    untagged = _untagged_releases(ports, target) if policy else ()
+    if policy:
+        require_nothing_needed_expires(ports, target, policy, protected={release.image.digest for release in untagged})
+    return Plan(
+        title="update the base stack",
+        because="it differs from what is declared",
+        steps=(
+            *(TagImage(ports=ports, release_id=release.id, image=release.image) for release in untagged),
+            ApplyBase(ports=ports, target=target, changes=changes, policy=policy),
+        ),
+    )
+
+
+def _require_nothing_lost(changes: tuple[ResourceChange, ...]) -> None:
+    """A lifecycle policy holds nothing, and is never changed but replaced."""
+    lost = [
+        change
+        for change in changes
+        if change.operation in {Operation.REPLACE, Operation.DELETE} and change.type != _POLICY
+    ]
     if lost:
         raise CapctlError(
             "base-would-lose",
             f"Updating the base stack would {lost[0].operation} `{lost[0].name}` ({lost[0].type})",
-            hint="Keep the project's name and the repository's; to start over, use another project name",
+            hint="Set `image.repository` and `image.registry.kms_key_arn` back: ECR changes neither name nor encryption of a repository; "
+            "to start over, use another project name"
+            if lost[0].type == _REPOSITORY
+            else "Keep the project's name and the repository's; to start over, use another project name",
             details=tuple(change.line for change in lost),
         )
-    if not changes:
-        return Plan(title="update the base stack", because="it is as it should be")
-    return Plan(
-        title="update the base stack",
-        because="it differs from what is declared",
-        steps=(ApplyBase(ports=ports, changes=changes),),
+
+
+def _untagged_releases(ports: Ports, target: Target) -> tuple[DeployedRelease, ...]:
+    """Those that an earlier version of capctl made, without the tag by which the policy knows their images.
+
+    One whose image is not in the repository any more has nothing to lose.
+    """
+    return tuple(
+        release
+        for release in ports.stack.releases()
+        if release.image.repository == target.repository
+        and ports.registry.find(release_tag(release.id)) is None
+        and ports.registry.find(release.image.digest) is not None
     )
 
 

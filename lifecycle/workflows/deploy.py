@@ -14,6 +14,7 @@ from lifecycle.domain.digest import parse_digest
 from lifecycle.domain.image import ImageRef
 from lifecycle.domain.image_report import image_rejection
 from lifecycle.domain.job import Purpose
+from lifecycle.domain.lifecycle_policy import release_tag
 from lifecycle.domain.permissions import (
     READ_AMIS,
     READ_CHANNEL,
@@ -35,6 +36,7 @@ from lifecycle.workflows.ami_status import MarkSmokePassed
 from lifecycle.workflows.lookups import ami_of, release_among
 from lifecycle.workflows.move_pointer import MovePointer
 from lifecycle.workflows.release_steps import CreateRelease, PruneReleases, RemoveRelease, WaitValid, needed_ids
+from lifecycle.workflows.release_tags import TagImage
 from lifecycle.workflows.smoke import Smoke, require_video
 from lifecycle.workflows.verify_image import verify_image
 
@@ -76,6 +78,9 @@ def plan_deploy(ports: Ports, target: Target, run: Run, wanted: Wanted) -> Plan:
     else:
         is_ours = release.id not in needed
     steps: list[Step[Any]] = []
+    # Before the release is there, so that there is never one without; an earlier version of capctl may have made it.
+    if not exists or ports.registry.find(release_tag(release.id)) is None:
+        steps.append(TagImage(ports=ports, release_id=release.id, image=release.image))
     if not exists:
         _require_room(ports, target)
         protected = {deployed.id for deployed in existing} | needed

@@ -228,6 +228,17 @@ def test_tag_names_the_image_that_was_pushed_under_it(project: Project) -> None:
     assert project.ports().registry.find("code-0123456789abcdef") is None
 
 
+def test_image_has_as_many_tags_as_it_is_given_and_each_but_once(project: Project) -> None:
+    registry, pushed, tag = project.ports().registry, project.ports().code.push(), f"rel-{uuid.uuid4().hex[:12]}"
+    assert registry.find(tag) is None
+    for _ in range(2):
+        registry.tag(pushed.ref, tag)
+        assert registry.find(tag) == registry.find(pushed.tag) == registry.find(pushed.ref.digest) == pushed.ref
+    unknown = replace(pushed.ref, digest=digest_of(b"unknown"))
+    assert code_of(lambda: registry.tag(unknown, tag)) == "image-missing"
+    assert registry.find(unknown.digest) is None
+
+
 def test_code_image_is_the_base_and_one_layer(project: Project) -> None:
     base = project.ports().base_builder.build()
     layer, pushed = project.ports().code.layer(), project.ports().code.push()

@@ -23,7 +23,7 @@ _BOUND = frozenset(
         "ecr:BatchDeleteImage",
     }
 )
-_READ = re.compile(r"\w+:(Get|List|Describe|BatchGet|BatchCheck)")
+_READ = re.compile(r"\w+:(Get|List|Describe|BatchGet|BatchCheck|StartLifecyclePolicyPreview)")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,10 +86,10 @@ def iam_page(note: str) -> str:
             ),
             "",
             "The actions of `s3` belong to the target's bucket, to that of `models.source` if it is in S3 and, for `ami bake`,",
-            "`ami disable`, `ami ls`, `ami prune`, `ami show`, `bootstrap`, `deploy`, `image ls`, `image prune`, `rollback`,",
-            "`smoke` and `status`, to the bucket of Pulumi's state (`ami bake` reads it before it removes an AMI, and only then).",
-            "Those of `ecr` fall away with `registry_url`, but for `image ls` and `image prune`, and those of `iam` and of `ssm`",
-            "sessions in `ami bake` without Session Manager. What `ami verify` changes,",
+            "`ami disable`, `ami ls`, `ami prune`, `ami show`, `bootstrap`, `deploy`, `image ls`, `image policy`, `image prune`,",
+            "`rollback`, `smoke` and `status`, to the bucket of Pulumi's state (`ami bake` reads it before it removes an AMI, and only",
+            "then). Those of `ecr` fall away with `registry_url`, but for `image ls`, `image policy` and `image prune`, and those of `iam`",
+            "and of `ssm` sessions in `ami bake` without Session Manager. What `ami verify` changes,",
             "it changes for `--boot`. Commands that are not in the table ask AWS nothing.\n",
             "## Roles that `capctl bootstrap` makes\n",
             "They belong to machines and jobs; nobody who runs capctl needs their actions.\n",

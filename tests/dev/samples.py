@@ -24,6 +24,7 @@ from lifecycle.domain.image_explanation import explained
 from lifecycle.domain.image_report import Budgets, ImageReport
 from lifecycle.domain.image_retention import Freed, ImageFate, ImageVerdict
 from lifecycle.domain.job import JobRecord, JobState, Purpose, QueueState
+from lifecycle.domain.lifecycle_policy import Expiring
 from lifecycle.domain.models import ModelFile, ModelSet
 from lifecycle.domain.plan import Done, Plan
 from lifecycle.domain.push_preview import FileChanges, PushPreview, SizeToSend
@@ -39,6 +40,7 @@ from lifecycle.ports.jobs import LogLine, QueueStatus
 from lifecycle.ports.journal import JournalEntry
 from lifecycle.workflows.copy_ami import Copy
 from lifecycle.workflows.deregister import Removal
+from lifecycle.workflows.image_policy import PolicyReport
 from lifecycle.workflows.image_world import ImageScan
 from lifecycle.workflows.list_amis import AmiDetails, AmiList, ListedAmi
 from lifecycle.workflows.list_channels import ChannelState
@@ -339,6 +341,14 @@ _NEXT_IMAGE = image(
 _ERROR = CapctlError(
     "smoke-failed", "Smoke job is FAILED", hint="Read `capctl job logs`", details=("a line",), evidence={"job": JOB}
 )
+_POLICY = PolicyReport(
+    policy=make_target(Path()).lifecycle_policy,
+    is_in_force=False,
+    expiring=(
+        Expiring(digest=_RELEASE.image.digest, tags=(_LAYER.tag,), pushed_at=datetime.fromisoformat(_AT), rule=3),
+    ),
+    needs={_RELEASE.image.digest: (f"release {_RELEASE.id} (active)",)},
+)
 _SETTING = Setting(name="image.entrypoint", value=("python3", "-m"), origin="capctl.yaml:4:27 targets.dev")
 
 _GRANTS = (
@@ -429,6 +439,7 @@ SAMPLES: dict[str, dict[str, Any]] = {
             at=datetime.fromisoformat(_AT),
         )
     ),
+    "image-policy": image_repository_documents.image_policy(_POLICY),
     "image-report": documents.image_report(_IMAGE_REPORT),
     "job": documents.job(JOB),
     "job-list": documents.job_list([JOB]),

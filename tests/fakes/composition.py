@@ -35,6 +35,7 @@ _CHANGES = {
     "channels": ("write",),
     "code": ("push",),
     "engine": ("load",),
+    "image_expiry": ("drop_tag",),
     "instances": ("launch", "terminate"),
     "jobs": ("cancel", "submit"),
     "layouts": ("write",),
@@ -43,6 +44,7 @@ _CHANGES = {
     "objects": ("put", "remove", "write"),
     "pointers": ("move",),
     "repository_images": ("delete",),
+    "registry": ("tag",),
     "stack": ("add_release", "apply_base", "remove_releases"),
 }
 

@@ -27,7 +27,8 @@ class FakeImageRegistry:
         self._images: dict[ImageRef, ImageIndex] = {}
 
     def find(self, tag: str) -> ImageRef | None:
-        return self.tags.get(tag)
+        by_digest = {ref.digest: ref for ref in self._images}
+        return self.tags.get(tag) or by_digest.get(Digest(tag))
 
     def index(self, ref: ImageRef) -> ImageIndex:
         if ref not in self._images and ref.repository != REPOSITORY:
@@ -39,6 +40,11 @@ class FakeImageRegistry:
     def content(self, ref: ImageRef) -> ImageContent:
         layers = self.index(ref).layers
         return content_of(next(tag for tag, known in self.tags.items() if known == ref), layers)
+
+    def tag(self, ref: ImageRef, tag: str) -> None:
+        self.index(ref)
+        if self.tags.setdefault(tag, ref) != ref:
+            raise CapctlError("tag-immutable", f"Tag `{tag}` is another image's", hint="Choose another tag")
 
     def store(self, tag: str, layers: Iterable[LayerIndex], *, ref: ImageRef | None = None) -> ImageRef:
         """Put an image under a tag."""

@@ -9,6 +9,7 @@ from tests.fakes.bake_runs import FakeBakeRuns
 from tests.fakes.baker import FakeBaker
 from tests.fakes.channels import FakeChannels
 from tests.fakes.clock import FakeClock
+from tests.fakes.image_expiry import FakeImageExpiry
 from tests.fakes.images import FakeBaseBuilder, FakeCode, FakeImageRegistry
 from tests.fakes.instances import FakeInstances
 from tests.fakes.jobs import FakeJobs
@@ -66,6 +67,7 @@ class FakePorts:
         self.code = FakeCode(self.registry, self.base_builder)
         self.results = FakeResults()
         self.stack = stack or FakeStack()
+        self.image_expiry = FakeImageExpiry(self.registry, self.clock, self.stack)
         self.jobs = FakeJobs(self.stack, self.objects)
         self.ui = ui or FakeUi()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 
 import pytest
@@ -80,6 +81,40 @@ def test_moved_immutable_tag_is_a_fault(aws: Aws, registry: RunningRegistry, emu
 def test_push_without_a_repository_is_a_fault(emulator: Emulator, registry: RunningRegistry) -> None:
     push(registry, "nowhere", "v1", b"x")
     until(lambda: [fault for fault in faults_of(emulator) if "no repository `nowhere`" in fault])
+
+
+def test_preview_is_in_progress_before_it_is_complete_and_tells_what_was_pushed(
+    aws: Aws, registry: RunningRegistry
+) -> None:
+    aws.ecr.create_repository(repositoryName="preview")
+    selection = {
+        "tagStatus": "tagged",
+        "tagPatternList": ["base-*"],
+        "countType": "imageCountMoreThan",
+        "countNumber": 1,
+    }
+    policy = json.dumps({"rules": [{"rulePriority": 5, "selection": selection, "action": {"type": "expire"}}]})
+    named = {"repositoryName": "preview"}
+    assert code(aws.ecr.get_lifecycle_policy_preview, **named) == "LifecyclePolicyPreviewNotFoundException"
+    assert code(aws.ecr.start_lifecycle_policy_preview, **named) == "LifecyclePolicyNotFoundException"
+    digests = {push(registry, "preview", f"base-{number}", bytes([number])) for number in range(2)}
+    started = aws.ecr.start_lifecycle_policy_preview(**named, lifecyclePolicyText=policy)
+    again = code(aws.ecr.start_lifecycle_policy_preview, **named, lifecyclePolicyText=policy)
+    assert (started["status"], again) == ("IN_PROGRESS", "LifecyclePolicyPreviewInProgressException")
+    assert aws.ecr.get_lifecycle_policy_preview(**named)["status"] == "IN_PROGRESS"
+    answer = aws.ecr.get_lifecycle_policy_preview(**named)
+    assert (answer["status"], answer["summary"]) == ("COMPLETE", {"expiringImageTotalCount": 1})
+    (found,) = answer["previewResults"]
+    assert found["imageDigest"] in digests
+    assert (found["action"], found["appliedRulePriority"]) == ({"type": "EXPIRE"}, 5)
+
+
+def test_policy_that_ecr_refuses_is_refused(aws: Aws) -> None:
+    named = {"repositoryName": "refused", "lifecyclePolicyText": '{"rules": []}' + " " * 100}
+    aws.ecr.create_repository(repositoryName="refused")
+    for call in (aws.ecr.put_lifecycle_policy, aws.ecr.start_lifecycle_policy_preview):
+        assert code(call, **named) == "InvalidParameterException"
+    assert code(aws.ecr.get_lifecycle_policy, repositoryName="refused") == "LifecyclePolicyNotFoundException"
 
 
 def test_token_has_not_expired(aws: Aws) -> None:

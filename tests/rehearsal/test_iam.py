@@ -119,6 +119,12 @@ NOT_SHOWN_OF: Mapping[str, frozenset[str]] = {
 
 Shown = dict[str, frozenset[str]]
 PASSPHRASE = {"PULUMI_CONFIG_PASSPHRASE": "rehearsal"}
+# Another policy, another setting of each kind.
+OTHER_REPOSITORY = {
+    "CAPCTL_IMAGE__REGISTRY__CODE_DAYS": "5",
+    "CAPCTL_IMAGE__REGISTRY__MOVABLE_TAGS": "[dev-*]",
+    "CAPCTL_IMAGE__REGISTRY__SCAN_ON_PUSH": "false",
+}
 _APP = re.compile(r"\b(?:app|exec-env)/(\S+)")
 
 
@@ -188,6 +194,7 @@ def shown(kept: KeptStage, with_shared_state: Project, tmp_path_factory: pytest.
     project.done("job", "ls")
     for command in ("bootstrap", "status", "models lock", "models verify"):
         with_shared_state.done(*command.split(), **PASSPHRASE)
+    with_shared_state.done("bootstrap", **PASSPHRASE, **OTHER_REPOSITORY)
     sweep_one_of_each(kept, with_shared_state)
     prune_one(kept, with_shared_state, ami_id=project.done("ami", "ls")["amis"][0]["id"])
     return actions_by_caller(recorded(kept))

@@ -18,7 +18,7 @@ STEPS = [
     "stage up", "bootstrap", "sample video", "models lock", "models push", "ami bake", "ami verify",
     "ami bake, unchanged", "image base", "image push", "image verify", "deploy", "smoke", "ami promote --to stable",
     "one-line change, image push", "deploy the change", "broken change, image push", "deploy the broken image",
-    "status", "rollback", "git revert, image push", "deploy, unchanged",
+    "status", "image policy --preview", "rollback", "git revert, image push", "deploy, unchanged",
 ]  # fmt: skip
 
 
@@ -86,6 +86,7 @@ def test_rehearsal_that_is_interrupted_beside_another_leaves_nothing(rehearsals:
         ("ami verify AMI", "ami-verification"),
         ("image base", "image-base"),
         ("image build", "code-layer"),
+        ("image policy", "image-policy"),
         ("image push", "image"),
         ("image verify", "image-report"),
         ("smoke", "smoke"),

@@ -13,9 +13,12 @@ from typing import Any
 
 import pytest
 
+from lifecycle.adapters.pulumi_auto import PulumiStack
 from lifecycle.app import App
+from lifecycle.config.schema import RegistrySection
 from lifecycle.domain.digest import Digest
 from lifecycle.domain.image import ImageRef
+from lifecycle.domain.lifecycle_policy import is_same_policy
 from lifecycle.domain.tags import Tag
 from lifecycle.errors import RolledBack
 from lifecycle.ports.stack import Operation
@@ -33,6 +36,8 @@ from tests.rehearsal.emulator_parts import push
 from tests.rehearsal.stage_parts import PulumiStage, pulumi_stage, until
 
 pytestmark = pytest.mark.rehearsal
+
+_POLICY, _REPOSITORY = "aws:ecr/lifecyclePolicy:LifecyclePolicy", "aws:ecr/repository:Repository"
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +92,34 @@ def test_release_of_an_earlier_version_is_held_unchanged_while_others_come_and_g
     assert _held(stage, earlier) == before
     stage.run().remove_releases({release.id})
     assert _held(stage, earlier) == before
+
+
+def _with_registry(stage: PulumiStage, **registry: Any) -> PulumiStack:
+    image = replace(stage.target.settings.image, registry=RegistrySection(**registry))
+    target = replace(stage.target, settings=replace(stage.target.settings, image=image))
+    return replace(stage, target=target).run()
+
+
+def _changes(stack: PulumiStack) -> dict[str, Operation]:
+    return {one.type: one.operation for one in stack.preview_base() if one.operation is not Operation.SAME}
+
+
+def test_repository_gets_another_policy_and_other_settings_and_is_never_replaced_for_them(stage: PulumiStage) -> None:
+    ecr, name = stage.session.client("ecr"), stage.target.repository_name
+
+    def policy() -> str:
+        return str(ecr.get_lifecycle_policy(repositoryName=name)["lifecyclePolicyText"])
+
+    assert is_same_policy(policy(), stage.target.lifecycle_policy.text())
+    wanted = {"code_days": 5, "movable_tags": ("dev-*",), "scan_on_push": False}
+    assert _changes(_with_registry(stage, **wanted)) == {_POLICY: Operation.REPLACE, _REPOSITORY: Operation.UPDATE}
+    _with_registry(stage, **wanted).apply_base()
+    assert '"countNumber":5,' in policy()
+    (repository,) = ecr.describe_repositories(repositoryNames=[name])["repositories"]
+    assert [one["filter"] for one in repository["imageTagMutabilityExclusionFilters"]] == ["dev-*"]
+    assert repository["imageScanningConfiguration"] == {"scanOnPush": False}
+    key = "arn:aws:kms:us-west-2:123456789012:key/1"
+    assert _changes(_with_registry(stage, **wanted, kms_key_arn=key))[_REPOSITORY] is Operation.REPLACE
 
 
 @pytest.mark.slow

@@ -16,9 +16,9 @@ import moto.ecr.urls
 from moto.core.exceptions import AWSError, ServiceException
 from moto.core.responses import ActionResult
 from moto.ecr.exceptions import ImageAlreadyExistsException
-from moto.ecr.models import ECRBackend, Image, ecr_backends
-from moto.ecr.responses import ECRResponse
+from moto.ecr.models import Image, ecr_backends
 
+from lifecycle.rehearsal.emulator.ecr_policies import LifecyclePolicies, PolicyCalls
 from lifecycle.rehearsal.emulator.stage import Stage
 
 _log = logging.getLogger(__name__)
@@ -91,7 +91,7 @@ class RehearsalImage(Image):  # type: ignore[misc]
         return sum(int(layer["size"]) for layer in manifest["layers"]) + int(manifest["config"]["size"])
 
 
-class RehearsalEcr(ECRBackend):  # type: ignore[misc]
+class RehearsalEcr(LifecyclePolicies):
     """moto's ECR backend on top of a registry.
 
     Every read first looks at the registry, so that an image is described as soon as its push has returned, as on AWS.
@@ -241,7 +241,7 @@ class RehearsalEcr(ECRBackend):  # type: ignore[misc]
             return image
 
 
-class RehearsalEcrResponse(ECRResponse):  # type: ignore[misc]
+class RehearsalEcrResponse(PolicyCalls):
     """moto's ECR calls with tokens that have not expired in 2015."""
 
     def get_authorization_token(self) -> ActionResult:

@@ -228,6 +228,12 @@ GAPS: tuple[Gap, ...] = (
         subject="pages of images, archived images, referrers that go with their subject",
         moto="one page, none",
         emulator="one page, none",
+    ),
+    Gap(
+        service="ECR",
+        subject="lifecycle policies",
+        moto="half of ECR's rules for them, no previews",
+        emulator="refused as by ECR, and previewed with its evaluation; nobody's pulls are known, and nothing expires by itself",
         open=True,
     ),
     Gap(

@@ -6,7 +6,7 @@ from lifecycle.rehearsal.provider.batch import ComputeEnvironment, JobDefinition
 from lifecycle.rehearsal.provider.clients import Clients
 from lifecycle.rehearsal.provider.dynamodb import Table
 from lifecycle.rehearsal.provider.ec2 import LaunchTemplate
-from lifecycle.rehearsal.provider.ecr import Repository
+from lifecycle.rehearsal.provider.ecr import LifecyclePolicy, Repository
 from lifecycle.rehearsal.provider.iam import InstanceProfile, Role, RolePolicy, RolePolicyAttachment
 from lifecycle.rehearsal.provider.logs import LogGroup
 from lifecycle.rehearsal.provider.resource import Resource
@@ -29,6 +29,7 @@ TYPES: tuple[Callable[[Clients], Resource], ...] = (
     JobDefinition,
     JobQueue,
     LaunchTemplate,
+    LifecyclePolicy,
     LogGroup,
     Repository,
     Role,

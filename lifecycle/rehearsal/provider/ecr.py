@@ -1,12 +1,13 @@
 """Image repositories."""
 
 # ruff: noqa: ARG002 - the protocol `Resource` fixes the arguments.
+import json
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from lifecycle.rehearsal.provider.clients import Clients
-from lifecycle.rehearsal.provider.resource import Properties, changed, tag_list
+from lifecycle.rehearsal.provider.resource import Properties, changed, tag_list, tag_map
 
 
 class Repository:
@@ -18,20 +19,21 @@ class Repository:
         self._clients = clients
 
     def create(self, inputs: Properties) -> tuple[str, Properties]:
-        request: dict[str, Any] = {"imageTagMutability": inputs.get("imageTagMutability", "MUTABLE")}
-        if filters := inputs.get("imageTagMutabilityExclusionFilters"):
-            request["imageTagMutabilityExclusionFilters"] = filters
+        encryption = {"encryptionConfiguration": one} if (one := _encryption(inputs)) else {}
         made = self._clients["ecr"].create_repository(
             repositoryName=inputs["name"],
             imageScanningConfiguration=inputs.get("imageScanningConfiguration", {"scanOnPush": False}),
             tags=tag_list(inputs.get("tags")),
-            **request,
+            **_mutability(inputs),
+            **encryption,
         )["repository"]
         return inputs["name"], _repository_computed(made)
 
     def read(self, resource_id: str) -> Properties | None:
+        ecr = self._clients["ecr"]
         try:
-            found = self._clients["ecr"].describe_repositories(repositoryNames=[resource_id])["repositories"][0]
+            found = ecr.describe_repositories(repositoryNames=[resource_id])["repositories"][0]
+            tags = ecr.list_tags_for_resource(resourceArn=found["repositoryArn"])["tags"]
         except ClientError as error:
             if error.response["Error"]["Code"] == "RepositoryNotFoundException":
                 return None
@@ -39,17 +41,27 @@ class Repository:
         return {
             "name": found["repositoryName"],
             "imageTagMutability": found["imageTagMutability"],
+            "imageTagMutabilityExclusionFilters": found.get("imageTagMutabilityExclusionFilters") or [],
             "imageScanningConfiguration": found["imageScanningConfiguration"],
+            "encryptionConfigurations": [found["encryptionConfiguration"]],
+            "tags": tag_map(tags),
             **_repository_computed(found),
         }
 
     def update(self, resource_id: str, old: Properties, new: Properties) -> Properties:
-        ecr = self._clients["ecr"]
-        ecr.put_image_tag_mutability(repositoryName=resource_id, imageTagMutability=new["imageTagMutability"])
-        ecr.put_image_scanning_configuration(
-            repositoryName=resource_id, imageScanningConfiguration=new["imageScanningConfiguration"]
-        )
-        return _repository_computed(ecr.describe_repositories(repositoryNames=[resource_id])["repositories"][0])
+        ecr, names = self._clients["ecr"], changed(old, new)
+        found = ecr.describe_repositories(repositoryNames=[resource_id])["repositories"][0]
+        if names & {"imageTagMutability", "imageTagMutabilityExclusionFilters"}:
+            ecr.put_image_tag_mutability(repositoryName=resource_id, **_mutability(new))
+        if "imageScanningConfiguration" in names:
+            scanning = new.get("imageScanningConfiguration", {"scanOnPush": False})
+            ecr.put_image_scanning_configuration(repositoryName=resource_id, imageScanningConfiguration=scanning)
+        if "tags" in names:
+            before, after = old.get("tags") or {}, new.get("tags") or {}
+            if gone := sorted(before.keys() - after.keys()):
+                ecr.untag_resource(resourceArn=found["repositoryArn"], tagKeys=gone)
+            ecr.tag_resource(resourceArn=found["repositoryArn"], tags=tag_list(after))
+        return _repository_computed(found)
 
     def delete(self, resource_id: str) -> None:
         try:
@@ -59,7 +71,76 @@ class Repository:
                 raise
 
     def replaced_by(self, old: Properties, new: Properties) -> set[str]:
-        return changed(old, new) & {"name", "encryptionConfigurations"}
+        names = changed(old, new) & {"name"}
+        return names | ({"encryptionConfigurations"} if _encryption(old) != _encryption(new) else set())
+
+
+class LifecyclePolicy:
+    """The lifecycle policy of a repository, whose name is its id; one that changes is replaced.
+
+    ECR gives the rules in the order of their priorities, so a policy reads back as it was written only when it is canonical JSON.
+    """
+
+    token = "aws:ecr/lifecyclePolicy:LifecyclePolicy"
+
+    def __init__(self, clients: Clients) -> None:
+        self._clients = clients
+
+    def create(self, inputs: Properties) -> tuple[str, Properties]:
+        made = self._clients["ecr"].put_lifecycle_policy(
+            repositoryName=inputs["repository"], lifecyclePolicyText=_canonical(inputs["policy"])
+        )
+        return inputs["repository"], {"registryId": made["registryId"]}
+
+    def read(self, resource_id: str) -> Properties | None:
+        try:
+            found = self._clients["ecr"].get_lifecycle_policy(repositoryName=resource_id)
+        except ClientError as error:
+            if error.response["Error"]["Code"] in _NO_POLICY:
+                return None
+            raise
+        return {
+            "repository": resource_id,
+            "policy": _canonical(found["lifecyclePolicyText"]),
+            "registryId": found["registryId"],
+        }
+
+    def update(self, resource_id: str, old: Properties, new: Properties) -> Properties:
+        """Only the writing differs: ECR has the policy already."""
+        return {}
+
+    def delete(self, resource_id: str) -> None:
+        try:
+            self._clients["ecr"].delete_lifecycle_policy(repositoryName=resource_id)
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in _NO_POLICY:
+                raise
+
+    def replaced_by(self, old: Properties, new: Properties) -> set[str]:
+        names = changed(old, new) & {"policy", "repository"}
+        same = "policy" in names and _canonical(old["policy"]) == _canonical(new["policy"])
+        return names - {"policy"} if same else names
+
+
+_NO_POLICY = {"LifecyclePolicyNotFoundException", "RepositoryNotFoundException"}
+
+
+def _canonical(policy: str) -> str:
+    document = json.loads(policy)
+    rules = sorted(document["rules"], key=lambda rule: int(rule["rulePriority"]))
+    return json.dumps({**document, "rules": rules}, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def _mutability(inputs: Properties) -> dict[str, Any]:
+    filters = inputs.get("imageTagMutabilityExclusionFilters")
+    excluded = {"imageTagMutabilityExclusionFilters": filters} if filters else {}
+    return {"imageTagMutability": inputs.get("imageTagMutability", "MUTABLE"), **excluded}
+
+
+def _encryption(inputs: Properties) -> dict[str, str] | None:
+    """None where the repository has ECR's own, which is the same as not to say anything."""
+    configured = next(iter(inputs.get("encryptionConfigurations") or ()), None)
+    return configured if configured and configured.get("encryptionType") != "AES256" else None
 
 
 def _repository_computed(found: dict[str, Any]) -> Properties:

@@ -102,7 +102,8 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):
     def Update(self, request: Any, context: Any) -> Any:
         old, new = _properties(request.old_inputs), _properties(request.news)
         if request.preview:
-            return provider_pb2.UpdateResponse(properties=request.news)
+            # An ARN outlives an update: what refers to it is not changed by it.
+            return provider_pb2.UpdateResponse(properties=_struct({**_properties(request.olds), **new}))
 
         def update() -> Any:
             computed = self._resources[_token(request.urn)].update(request.id, old, new)

@@ -1,12 +1,14 @@
 """The life of a release, from a folder of models to a rollback."""
 
+from collections.abc import Collection
 from typing import Any
 
+from lifecycle.domain.lifecycle_policy import release_tag
 from lifecycle.domain.measures import counted, size_text
 from lifecycle.errors import ExitCode
 from lifecycle.rehearsal.beside import beside
 from lifecycle.rehearsal.commands import Capctl
-from lifecycle.rehearsal.project import BUCKET, SMOKE_VIDEO
+from lifecycle.rehearsal.project import BUCKET, PROJECT, SMOKE_VIDEO
 from lifecycle.rehearsal.recorder import Recorder
 from lifecycle.rehearsal.samples import make_video
 from lifecycle.rehearsal.scenes.parts import bake_and_verify, bootstrap, expect, instances, lock_and_push, make_base
@@ -27,6 +29,7 @@ def play(stage: Stage, capctl: Capctl, record: Recorder) -> None:
     first = _first_release(stage, capctl, record)
     second = _code_change(stage, capctl, record)
     _broken_release(stage, capctl, record, active=second)
+    _expiry(stage, capctl, record, releases=(first, second))
     _rollback(capctl, record, to=first)
     _way_back(stage, capctl, record, active=first)
 
@@ -98,6 +101,22 @@ def _broken_release(stage: Stage, capctl: Capctl, record: Recorder, *, active: s
         expect(status["pointer"]["release_id"] == active, f"the pointer must still name {active}")
         expect(len(releases) == 2, f"the broken release must be gone, found {releases}")
         step.result = f"the pointer still names {active}; {len(releases)} releases exist"
+
+
+def _expiry(stage: Stage, capctl: Capctl, record: Recorder, *, releases: Collection[str]) -> None:
+    """What ECR would remove by itself, and the tags that keep it from the images of releases: that of the broken one is gone."""
+    with record.step("image policy --preview", stage.standins.registry) as step:
+        policy = capctl("image", "policy", "--preview").document
+        expect(policy["in_force"], "the repository must have the policy that the configuration makes")
+        expect(not policy["expiring"], f"nothing may expire, found {policy['expiring']}")
+        pages = stage.client("ecr").get_paginator("list_images").paginate(repositoryName=PROJECT)
+        tags = {image.get("imageTag", "") for page in pages for image in page["imageIds"]}
+        kept = {release_tag(release) for release in releases}
+        expect(
+            {tag for tag in tags if tag.startswith("rel-")} == kept,
+            f"the images of releases must be {kept}, found {tags}",
+        )
+        step.result = f"{counted(len(policy['rules']), 'rule')}; nothing expires, {' and '.join(sorted(kept))} never do"
 
 
 def _rollback(capctl: Capctl, record: Recorder, *, to: str) -> None:

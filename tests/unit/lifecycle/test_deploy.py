@@ -40,7 +40,7 @@ def test_deploy_of_the_active_release_does_nothing(world: DeployWorld) -> None:
 def test_plan_names_every_step_in_order(world: DeployWorld) -> None:
     plan = plan_deploy(world.ports, world.target, RUN, Wanted())
     verbs = [step.describe().split()[0] for step in plan.steps]
-    assert verbs == ["create", "wait", "smoke", "pointer:"]
+    assert verbs == ["tag", "create", "wait", "smoke", "pointer:"]
     assert [step.describe().split()[0] for step in plan.after] == ["tag", "prune"]
     assert [step.describe().split()[0] for step in plan.undo] == ["remove"]
     assert world.ids == []

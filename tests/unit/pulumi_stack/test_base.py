@@ -1,6 +1,7 @@
 """The base program: closed by default, and each role with the least it needs."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -45,6 +46,20 @@ def test_image_tags_are_immutable_except_caches_and_images_are_scanned(declared:
     assert repository["imageTagMutability"] == "IMMUTABLE_WITH_EXCLUSION"
     assert [f["filter"] for f in repository["imageTagMutabilityExclusionFilters"]] == ["cache-*"]
     assert repository["imageScanningConfiguration"] == {"scanOnPush": True}
+    assert "encryptionConfigurations" not in repository
+    assert declared.of("LifecyclePolicy") == []
+
+
+def test_repository_is_set_as_it_is_configured() -> None:
+    key = "arn:aws:kms:eu-west-1:123456789012:key/1"
+    config = replace(CONFIG, movable_tags=(), scan_on_push=False, image_kms_key_arn=key, image_lifecycle="{}")
+    declared = record(lambda: base(config))
+    repository = declared.only("Repository")
+    assert repository["imageTagMutability"] == "IMMUTABLE"
+    assert "imageTagMutabilityExclusionFilters" not in repository
+    assert repository["imageScanningConfiguration"] == {"scanOnPush": False}
+    assert repository["encryptionConfigurations"] == [{"encryptionType": "KMS", "kmsKey": key}]
+    assert declared.only("LifecyclePolicy") == {"policy": "{}", "repository": "vision"}
 
 
 def test_pointer_table_is_keyed_by_id_and_recoverable(declared: Recording) -> None:

@@ -74,11 +74,17 @@ CASES = (
         token="aws:ecr/repository:Repository",
         inputs={
             "name": "vision",
-            "imageTagMutability": "IMMUTABLE",
+            "imageTagMutability": "IMMUTABLE_WITH_EXCLUSION",
+            "imageTagMutabilityExclusionFilters": [{"filter": "cache-*", "filterType": "WILDCARD"}],
             "imageScanningConfiguration": {"scanOnPush": True},
+            "encryptionConfigurations": [{"encryptionType": "AES256"}],
             "tags": TAGS,
         },
-        change={"imageTagMutability": "MUTABLE"},
+        change={
+            "imageTagMutabilityExclusionFilters": [{"filter": "dev-*", "filterType": "WILDCARD"}],
+            "imageScanningConfiguration": {"scanOnPush": False},
+            "tags": {"a": "b"},
+        },
     ),
     Case(
         token="aws:iam/role:Role",
@@ -165,6 +171,79 @@ def test_another_name_is_another_resource(name: str, clients: Clients) -> None:
     key = "bucket" if "bucket" in case.inputs else "name"
     renamed = case.inputs | {key: "other"}
     assert resource(case.token, clients).replaced_by(case.inputs, renamed) == {key}
+
+
+KEY = {"encryptionType": "KMS", "kmsKey": "arn:aws:kms:eu-west-1:123456789012:key/1"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "replaces"),
+    [
+        (None, [{"encryptionType": "AES256"}], set()),
+        (None, [KEY], {"encryptionConfigurations"}),
+        ([KEY], None, {"encryptionConfigurations"}),
+        ([KEY], [KEY | {"kmsKey": "another"}], {"encryptionConfigurations"}),
+    ],
+)
+def test_repository_keeps_its_encryption_for_life(old: Any, new: Any, replaces: set[str], clients: Clients) -> None:
+    subject = resource("aws:ecr/repository:Repository", clients)
+    before, after = ({"name": "vision", "encryptionConfigurations": one} for one in (old, new))
+    assert subject.replaced_by(before, after) == replaces
+
+
+def test_repository_with_a_key_tells_it(clients: Clients) -> None:
+    subject = resource("aws:ecr/repository:Repository", clients)
+    inputs = {"name": "vision", "encryptionConfigurations": [KEY]}
+    resource_id, _ = subject.create(inputs)
+    assert (subject.read(resource_id) or {})["encryptionConfigurations"] == [KEY]
+
+
+def lifecycle_text(*priorities: int) -> str:
+    rules = [
+        {
+            "selection": {"tagStatus": "tagged", "tagPatternList": [f"v{one}*"], "countType": COUNT, "countNumber": 1},
+            "rulePriority": one,
+            "action": {"type": "expire"},
+        }
+        for one in priorities
+    ]
+    return json.dumps({"rules": rules}, indent=2)
+
+
+COUNT = "imageCountMoreThan"
+
+
+def test_lifecycle_policy_reads_back_canonical_until_it_is_deleted(clients: Clients) -> None:
+    resource("aws:ecr/repository:Repository", clients).create({"name": "vision"})
+    subject = resource("aws:ecr/lifecyclePolicy:LifecyclePolicy", clients)
+    assert subject.read("vision") is None
+    resource_id, computed = subject.create({"repository": "vision", "policy": lifecycle_text(2, 1)})
+    found = subject.read(resource_id)
+    assert found == {"repository": "vision", "policy": canonical(lifecycle_text(1, 2)), **computed}
+    subject.delete(resource_id)
+    assert subject.read(resource_id) is None
+    subject.delete(resource_id)
+    subject.delete("unknown")
+
+
+def canonical(text: str) -> str:
+    return json.dumps(json.loads(text), sort_keys=True, separators=(",", ":"))
+
+
+@pytest.mark.parametrize(
+    ("change", "replaces"),
+    [
+        ({"policy": canonical(lifecycle_text(2, 1))}, set()),
+        ({"policy": lifecycle_text(1)}, {"policy"}),
+        ({"repository": "other"}, {"repository"}),
+    ],
+)
+def test_lifecycle_policy_is_replaced_when_it_says_something_else(
+    change: Properties, replaces: set[str], clients: Clients
+) -> None:
+    inputs = {"repository": "vision", "policy": lifecycle_text(1, 2)}
+    subject = resource("aws:ecr/lifecyclePolicy:LifecyclePolicy", clients)
+    assert subject.replaced_by(inputs, inputs | change) == replaces
 
 
 def test_bucket_settings_read_back(clients: Clients) -> None:

@@ -8,7 +8,7 @@ from tests.fakes.releases import result_document
 from tests.unit.lifecycle.commands.case import BAKED, DEPLOYED, PUSHED, Case, Play, World
 
 READY = (*BAKED, *PUSHED)
-DONE = ("stack.add_release", "jobs.submit", "pointers.move", "amis.tag")
+DONE = ("registry.tag", "stack.add_release", "jobs.submit", "pointers.move", "amis.tag")
 QUESTION = "Deploy release c3db89e8ed06 on target `test` (account 123456789012, region us-west-2)?"
 
 
@@ -39,13 +39,14 @@ CASES = [
         text="""\
 Plan: deploy release c3db89e8ed06
   because nothing is active; wanted are AMI ami-00000000000000001 and image sha256:cd4efb609166
-  1. create release c3db89e8ed06: AMI ami-00000000000000001, image sha256:cd4efb609166
-  2. wait until the queue of release c3db89e8ed06 is VALID
-  3. smoke release c3db89e8ed06 with s3://vision-capctl-123456789012-us-west-2/videos/face.mp4
-  4. pointer: none -> c3db89e8ed06
+  1. tag image sha256:cd4efb609166 rel-c3db89e8ed06, so that it never expires
+  2. create release c3db89e8ed06: AMI ami-00000000000000001, image sha256:cd4efb609166
+  3. wait until the queue of release c3db89e8ed06 is VALID
+  4. smoke release c3db89e8ed06 with s3://vision-capctl-123456789012-us-west-2/videos/face.mp4
+  5. pointer: none -> c3db89e8ed06
   then, where a failure is a warning only:
-  5. tag AMI ami-00000000000000001 as smoke-passed
-  6. prune releases beyond 2
+  6. tag AMI ami-00000000000000001 as smoke-passed
+  7. prune releases beyond 2
   if what was tried proves bad:
   - remove release c3db89e8ed06, unless the pointer needs it
 Nothing was changed; run again without `--dry-run` to apply""",
@@ -73,7 +74,7 @@ Nothing was changed; run again without `--dry-run` to apply""",
         words="deploy --yes",
         given=READY,
         change=without_tracks,
-        asked=("stack.add_release", "jobs.submit", "stack.remove_releases"),
+        asked=("registry.tag", "stack.add_release", "jobs.submit", "stack.remove_releases", "image_expiry.drop_tag"),
         code=7,
         error="smoke-failed",
     ),

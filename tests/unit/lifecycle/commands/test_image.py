@@ -1,11 +1,15 @@
 """`capctl image`."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from lifecycle.domain.digest import brief
+from lifecycle.domain.usage import Use
 from tests.fakes.ports import FakePorts
+from tests.fakes.targets import make_target
+from tests.unit.lifecycle.commands.case import PUSHED as PUSHED_BEFORE
 from tests.unit.lifecycle.commands.case import Case, Play, World
 
 _KNOWN = FakePorts()
@@ -280,6 +284,56 @@ Nothing to do""",
     ),
     Case(words=f"image diff {CODE}", given=("image base",), code=1, error="image-missing"),
     Case(words="image diff", code=2, error="usage"),
+]
+
+POLICY = """\
+rule  selects               of which
+1     images tagged rel-*   all but the newest 1000 expire
+2     images without a tag  expire 7 days after their push
+"""
+
+
+def with_the_policy(world: World) -> None:
+    world.ports.image_expiry.current = make_target(Path()).lifecycle_policy.text()
+
+
+def with_an_old_image(world: World) -> None:
+    """One without a tag, which a job runs all the same."""
+    ports, tag = world.ports, LAYER.tag
+    ref = ports.registry.tags.pop(tag)
+    ports.registry.pushed[ref] = ports.clock.now() - timedelta(days=8)
+    ports.image_users.uses.append(Use(of=ref.digest, kind="job definition", name="nightly:3"))
+
+
+CASES += [
+    Case(
+        words="image policy",
+        text=POLICY + "There is no repository yet: `capctl bootstrap` makes it",
+        document={"schema": "capctl.image-policy/1", "in_force": None, "expiring": None},
+    ),
+    Case(
+        words="image policy",
+        given=("bootstrap",),
+        text=POLICY + "The repository has another policy, or none: `capctl bootstrap` sets this one",
+        document={"in_force": False},
+    ),
+    Case(
+        words="image policy --preview",
+        given=PUSHED_BEFORE,
+        change=with_the_policy,
+        text=POLICY + "The repository has this policy\nAt this moment 0 images would expire",
+        document={"in_force": True, "expiring": []},
+    ),
+    Case(
+        words="image policy --preview",
+        given=PUSHED_BEFORE,
+        change=with_an_old_image,
+        text=POLICY
+        + "The repository has another policy, or none: `capctl bootstrap` sets this one\n"
+        + "At this moment 1 image would expire\n"
+        + f"  {brief(CODE.rpartition('@')[2])} (no tag): rule 2, needed by job definition nightly:3",
+    ),
+    Case(words="image policy --preview", code=1, error="repository-missing"),
 ]
 
 

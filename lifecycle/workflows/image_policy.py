@@ -1,0 +1,90 @@
+"""What ECR expires by itself: the policy that the configuration makes, and what it would do to the images that somebody needs."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from lifecycle.config.target import Target
+from lifecycle.domain.digest import Digest
+from lifecycle.domain.image_needs import needed_images
+from lifecycle.domain.lifecycle_policy import (
+    Expiring,
+    LifecyclePolicy,
+    Needs,
+    expiry_text,
+    is_same_policy,
+    needed_among,
+)
+from lifecycle.domain.measures import counted
+from lifecycle.domain.permissions import PREVIEW_POLICY
+from lifecycle.domain.usage import kinds_text
+from lifecycle.errors import CapctlError
+from lifecycle.ports import Ports
+from lifecycle.workflows.image_world import READ_IMAGE_WORLD, account_image_uses, read_repository
+from lifecycle.workflows.uses import use_unproven
+
+# What lies before a policy is applied: its preview, and who needs the images.
+GUARD = (*PREVIEW_POLICY, *READ_IMAGE_WORLD)
+PERMISSIONS = {"image policy": ("ecr:GetLifecyclePolicy", *GUARD)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyReport:
+    """The configured policy, and whether the repository has it: False for another one or none, None before there is a repository.
+
+    `expiring` is what it would expire now, None where nobody asked; `needs` says who needs an image.
+    """
+
+    policy: LifecyclePolicy
+    is_in_force: bool | None
+    expiring: tuple[Expiring, ...] | None
+    needs: Needs
+
+
+def report_on_policy(ports: Ports, target: Target, *, preview: bool) -> PolicyReport:
+    """The policy of the configuration beside that of the repository, and with `preview` what it would expire."""
+    policy = target.lifecycle_policy
+    try:
+        standing = ports.image_expiry.policy()
+    except CapctlError as error:
+        if error.code != "repository-missing" or preview:
+            raise
+        return PolicyReport(policy=policy, is_in_force=None, expiring=None, needs={})
+    return PolicyReport(
+        policy=policy,
+        is_in_force=bool(standing) and is_same_policy(standing or "", policy.text()),
+        expiring=ports.image_expiry.preview(policy.text()) if preview else None,
+        needs=image_needs(ports, target) if preview else {},
+    )
+
+
+def image_needs(ports: Ports, target: Target) -> Needs:
+    """Who needs each image, as `image prune` knows it, but for the working tree, whose image comes back with the next push.
+
+    Raises `Inconclusive("use-unproven")` where something could not be read.
+    """
+    repository = read_repository(ports, account_image_uses(ports, target))
+    if repository.unread:
+        raise use_unproven(
+            repository.unread, command="image policy", what="image", so="what the policy may expire is not known"
+        )
+    return {digest: kinds_text(uses) for digest, uses in needed_images(repository).items()}
+
+
+def require_nothing_needed_expires(
+    ports: Ports, target: Target, policy: str, *, protected: Collection[Digest] = ()
+) -> None:
+    """Refuse a policy that would expire an image which somebody needs and which is not about to be `protected`.
+
+    Raises `CapctlError("lifecycle-would-expire")`, and whatever keeps the preview, or who needs what, from being read: then nothing is
+    known.
+    """
+    expiring, needs = ports.image_expiry.preview(policy), image_needs(ports, target)
+    needed = [image for image in needed_among(expiring, needs) if image.digest not in protected]
+    if needed:
+        first = expiry_text(needed[0], needs)
+        raise CapctlError(
+            "lifecycle-would-expire",
+            f"The lifecycle policy would expire {counted(len(needed), 'image')} that somebody needs, such as {first}",
+            hint="Raise what `image.registry` in capctl.yaml keeps; `capctl image policy --preview` shows what it does",
+            details=tuple(expiry_text(image, needs) for image in needed),
+        )
