@@ -233,7 +233,7 @@ GAPS: tuple[Gap, ...] = (
         service="ECR",
         subject="lifecycle policies",
         moto="half of ECR's rules for them, no previews",
-        emulator="refused as by ECR, and previewed with its evaluation; nobody's pulls are known, and nothing expires by itself",
+        emulator="refused as by ECR, and previewed with its evaluation; nothing expires by itself",
         open=True,
     ),
     Gap(
