@@ -72,6 +72,11 @@ class Project:
             file.write(text)
         self.commit(message)
 
+    def add(self, path: str, data: bytes, *, message: str) -> None:
+        """Write a file of the code and commit."""
+        (self.folder / path).write_bytes(data)
+        self.commit(message)
+
     def commit(self, message: str) -> None:
         """Commit everything that git does not ignore."""
         self._git("add", "--all")

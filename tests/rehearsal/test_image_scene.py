@@ -13,7 +13,7 @@ from lifecycle.rehearsal.perform import perform
 from tests.fakes.ui import FakeUi
 
 pytestmark = [pytest.mark.rehearsal, pytest.mark.timeout(400)]
-WITH_ENGINE = {"image base", "image verify", "image build --to oci:…"}
+WITH_ENGINE = {"image base", "image verify", "image explain", "image build --to oci:…"}
 
 
 @pytest.mark.parametrize("without", [frozenset(), frozenset({"engine"})], ids=["real", "without engine"])

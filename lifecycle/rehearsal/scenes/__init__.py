@@ -4,6 +4,6 @@
 SCENES = {
     "release": "the whole life of a release",
     "ami": "the life of AMIs: bake, boot, copy, share, sweep, prune",
-    "image": "the life of code images: base, push, verify, export, load, run by hand",
+    "image": "the life of code images: push, look, export, run by hand, prune",
 }
 MAIN = "release"

@@ -1,4 +1,4 @@
-"""The life of code images, from the base to a container that a person starts by hand."""
+"""The life of code images, from the base to a container that a person starts by hand, and to the end of what nothing needs."""
 
 import json
 import shlex
@@ -8,6 +8,7 @@ from typing import Any
 
 from lifecycle.domain.job import contract
 from lifecycle.domain.measures import counted, size_text
+from lifecycle.errors import ExitCode
 from lifecycle.rehearsal.commands import Capctl
 from lifecycle.rehearsal.recorder import Recorder
 from lifecycle.rehearsal.samples import make_video
@@ -16,6 +17,8 @@ from lifecycle.rehearsal.stage import Stage
 
 _RUN_TIMEOUT_S = 120
 _CODE = "analyzer/__init__.py"
+_MODEL = "analyzer/weights.txt"
+_NEEDS = [{"type": "VCPU", "value": "1"}, {"type": "MEMORY", "value": "64"}]
 
 
 def play(stage: Stage, capctl: Capctl, record: Recorder) -> None:
@@ -24,12 +27,23 @@ def play(stage: Stage, capctl: Capctl, record: Recorder) -> None:
     stage.project.configure("image", "repository", f"vision-{stage.id}")
     bootstrap(capctl, record)
     make_base(stage, capctl, record)
+    _refusal(stage, capctl, record)
     first = _push(stage, capctl, record, "image push")
     _push_again(stage, capctl, record, first)
     second = _change(stage, capctl, record, first)
-    _verify(stage, capctl, record)
+    _look(stage, capctl, record, first, second)
     _export(stage, capctl, record, first, second)
     _run_by_hand(stage, capctl, record, second)
+    _prune(stage, capctl, record, old=first, new=second)
+
+
+def _refusal(stage: Stage, capctl: Capctl, record: Recorder) -> None:
+    with record.step("a renamed model, image push", stage.standins.registry) as step:
+        stage.project.add(_MODEL, b"PK\x03\x04" + b"\0" * 26 + b"archive/data.pkl", message="Ship a model by mistake")
+        refused = capctl("image", "push", expect=ExitCode.FAILED).document
+        expect(any(_MODEL in line for line in refused["details"]), f"`{_MODEL}` must be named, found {refused}")
+        stage.project.revert(commits=1)
+        step.result = f"`{refused['code']}`: {refused['details'][0]}"
 
 
 def _push(stage: Stage, capctl: Capctl, record: Recorder, name: str) -> dict[str, Any]:
@@ -52,18 +66,30 @@ def _change(stage: Stage, capctl: Capctl, record: Recorder, first: dict[str, Any
     stage.project.append(_CODE, "# a one-line change\n", message="Change one line")
     with record.step("image push --dry-run", stage.standins.registry) as step:
         plan = capctl("image", "push", "--dry-run").document
-        expect(len(plan["steps"]) == 1, "changed code must be planned to be pushed")
-        step.result = str(plan["because"])
+        changes, told = plan["push"]["changes"], plan["push"]["to_send"]["bytes"]
+        expect(changes["changed"] == [_CODE], f"the file that changed must be named, found {changes}")
+        step.result = f"{_CODE} changed, {size_text(told)} to send"
     second = _push(stage, capctl, record, "one-line change, image push")
     expect(second["image"] != first["image"], "changed code must be another image")
+    expect(second["bytes_sent"] == told, f"{told} bytes were told, {second['bytes_sent']} sent")
     return second
 
 
-def _verify(stage: Stage, capctl: Capctl, record: Recorder) -> None:
+def _look(stage: Stage, capctl: Capctl, record: Recorder, first: dict[str, Any], second: dict[str, Any]) -> None:
     with record.step("image verify", stage.standins.engine, stage.standins.registry) as step:
         report = capctl("image", "verify").document
         sizes = f"{size_text(report['compressed_bytes'])} compressed, {size_text(report['unpacked_bytes'])} unpacked"
         step.result = f"{sizes}, no rule broken"
+    with record.step("image explain", stage.standins.engine, stage.standins.registry) as step:
+        told = capctl("image", "explain").document
+        expect(told["bytes"] == report["unpacked_bytes"], "an explanation must add up to what the rules count")
+        expect(told["layers"][-1]["origin"] == "code", "the top layer must be the code")
+        heavy = max(told["packages"], key=lambda package: int(package["bytes"]))
+        step.result = f"{counted(len(told['layers']), 'layer')}; the largest package, {heavy['name']}, is {size_text(heavy['bytes'])}"
+    with record.step("image diff", stage.standins.registry) as step:
+        found = capctl("image", "diff", first["image"], second["image"]).document
+        expect([one["path"] for one in found["files"]] == [f"/app/{_CODE}"], "one file was changed, and no other")
+        step.result = f"{found['files'][0]['path']}; a host must fetch {size_text(found['layers']['download_bytes'])}"
 
 
 def _export(stage: Stage, capctl: Capctl, record: Recorder, first: dict[str, Any], second: dict[str, Any]) -> None:
@@ -101,6 +127,37 @@ def _run(stage: Stage, record: Recorder, words: list[str]) -> None:
         result = json.loads((results / contract.RESULT_NAME).read_bytes())
         expect(result["backend"]["attributes"]["name"] == "dlib", "the models of this machine must have answered")
         step.result = f"{counted(len(result['tracks']), 'track')} in a local video, {counted(len(result['detections']), 'detection')}"
+
+
+def _prune(stage: Stage, capctl: Capctl, record: Recorder, *, old: dict[str, Any], new: dict[str, Any]) -> None:
+    stage.project.configure("image", "retention", {"keep_code": 1, "min_age_days": 0})
+    batch, image = stage.client("batch"), {"image": old["image"], "command": ["true"], "resourceRequirements": _NEEDS}
+    made = batch.register_job_definition(jobDefinitionName="nightly", type="container", containerProperties=image)
+    with record.step("image ls", stage.standins.registry) as step:
+        listed = {one["digest"]: one for one in capctl("image", "ls").document["images"]}
+        uses = {use["kind"] for use in listed[_digest(old)]["uses"]}
+        expect("job definition" in uses, f"the job definition must be known that needs the image, found {uses}")
+        step.result = f"{counted(len(listed), 'image')}; a job definition needs {old['tag']}"
+    with record.step("image prune --apply", stage.standins.registry) as step:
+        kept = _verdicts(capctl("image", "prune", "--apply", "--yes").document)
+        expect(set(kept.values()) == {"keep"}, "what a job definition needs must stay")
+        step.result = f"{counted(len(kept), 'image')} kept"
+    batch.deregister_job_definition(jobDefinition=made["jobDefinitionArn"])
+    with record.step("image prune --apply, needed no more", stage.standins.registry) as step:
+        verdicts = _verdicts(capctl("image", "prune", "--apply", "--yes").document)
+        expect(verdicts[_digest(old)] == "delete", "what nothing needs must go")
+        expect(verdicts[_digest(new)] == "keep", "the image of the working tree must stay")
+        gone = capctl("image", "verify", old["image"], expect=ExitCode.FAILED).document
+        expect(gone["code"] == "image-missing", f"the image must be gone, found `{gone['code']}`")
+        step.result = f"{old['tag']} is deleted, {new['tag']} stays"
+
+
+def _verdicts(document: dict[str, Any]) -> dict[str, str]:
+    return {one["digest"]: one["verdict"] for one in document["images"]}
+
+
+def _digest(pushed: dict[str, Any]) -> str:
+    return str(pushed["image"]).partition("@")[2]
 
 
 def _sent(pushed: dict[str, Any]) -> str:
