@@ -102,7 +102,9 @@ class ImageIndex:
             for step in self.config.get("history") or ()
             if not step.get("empty_layer")
         ]
-        return tuple(told) if len(told) == len(self.layers) else ("",) * len(self.layers)
+        silent = len(self.layers) - len(told)
+        # Who appends to an image without history tells of the top layers only.
+        return (*("",) * silent, *told) if silent >= 0 else ("",) * len(self.layers)
 
     @property
     def labels(self) -> dict[str, str]:

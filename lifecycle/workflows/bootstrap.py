@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from lifecycle.config.target import Target
 from lifecycle.domain.lifecycle_policy import release_tag
-from lifecycle.domain.permissions import CHANGE_STATE, READ_STATE
+from lifecycle.domain.permissions import CHANGE_STATE, READ_IMAGES, READ_STATE
 from lifecycle.domain.plan import Plan
 from lifecycle.domain.release import DeployedRelease
 from lifecycle.errors import CapctlError
@@ -14,7 +14,7 @@ from lifecycle.ports.stack import BaseOutputs, Operation, ResourceChange
 from lifecycle.workflows.image_policy import GUARD, require_nothing_needed_expires
 from lifecycle.workflows.release_tags import TagImage
 
-PERMISSIONS = {"bootstrap": (*READ_STATE, *GUARD)}
+PERMISSIONS = {"bootstrap": (*READ_STATE, *GUARD, *READ_IMAGES)}
 
 _POLICY, _REPOSITORY = "aws:ecr/lifecyclePolicy:LifecyclePolicy", "aws:ecr/repository:Repository"
 

@@ -19,11 +19,11 @@ from lifecycle.domain.permissions import PREVIEW_POLICY
 from lifecycle.domain.usage import kinds_text
 from lifecycle.errors import CapctlError
 from lifecycle.ports import Ports
-from lifecycle.workflows.image_world import READ_IMAGE_WORLD, account_image_uses, read_repository
+from lifecycle.workflows.image_world import READ_IMAGE_USES, READ_REPOSITORY, account_image_uses, read_repository
 from lifecycle.workflows.uses import use_unproven
 
 # What lies before a policy is applied: its preview, and who needs the images.
-GUARD = (*PREVIEW_POLICY, *READ_IMAGE_WORLD)
+GUARD = (*PREVIEW_POLICY, *READ_REPOSITORY, *READ_IMAGE_USES)
 PERMISSIONS = {"image policy": ("ecr:GetLifecyclePolicy", *GUARD)}
 
 

@@ -172,21 +172,16 @@ def test_image_that_is_gone_is_no_failure_to_delete_and_left_out_of_contents(rep
 # What ECR alone does.
 
 
-@pytest.fixture
-def in_ecr(repository: Repository) -> Repository:
-    if isinstance(repository.images, FakeRepositoryImages):
-        pytest.skip("ECR's own")
-    return repository
-
-
-def test_image_that_an_index_names_cannot_go_before_it(in_ecr: Repository) -> None:
-    child = in_ecr.push("", b"one")
-    index = in_ecr.index("v1", child)
-    (why,) = in_ecr.images.delete([child]).values()
+@pytest.mark.rehearsal
+@pytest.mark.parametrize("repository", ["emulator"], indirect=True)
+def test_image_that_an_index_names_cannot_go_before_it(repository: Repository) -> None:
+    child = repository.push("", b"one")
+    index = repository.index("v1", child)
+    (why,) = repository.images.delete([child]).values()
     assert "ImageReferencedByManifestList" in why
-    assert set(in_ecr.digests()) == {child, index}
-    assert in_ecr.images.delete([index]) == in_ecr.images.delete([child]) == {}
-    assert in_ecr.digests() == []
+    assert set(repository.digests()) == {child, index}
+    assert repository.images.delete([index]) == repository.images.delete([child]) == {}
+    assert repository.digests() == []
 
 
 @pytest.mark.rehearsal

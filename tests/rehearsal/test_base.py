@@ -26,9 +26,10 @@ from lifecycle.adapters.buildkit import find_buildkit
 from lifecycle.adapters.cache_folder import cache_folder
 from lifecycle.adapters.docker_engine import DockerEngine
 from lifecycle.app import App
-from lifecycle.domain.image_report import Budgets, ImageIndex, report_on
+from lifecycle.domain.image_report import ImageIndex
 from lifecycle.rehearsal.emulator.containers import jobs_supported
 from lifecycle.rehearsal.services.registry import RunningRegistry, debian_registry, registry_supported
+from lifecycle.workflows.verify_image import verify_image
 from tests.fakes.targets import make_target
 from tests.fakes.ui import FakeUi
 from tests.rehearsal.stage_parts import cache, forgetting
@@ -175,9 +176,8 @@ def test_runtime_of_the_host_is_used_if_it_is_the_one_of_the_contract(
     assert base.labels[LABEL_CONTRACT] == sha256
     assert not [entry.path for layer in base.layers for entry in layer.entries if entry.path.startswith("opt/site/six")]
     assert app.base_builder.runtime_modules() == {"six"}
-    budgets = Budgets(compressed_bytes=300_000_000, unpacked_bytes=500_000_000)
-    packages = app.base_builder.packages()
-    assert report_on(code.ref, app.registry.index(code.ref), budgets=budgets, packages=packages).ok
+    # The short lock of these tests has not all that the analyzer imports.
+    assert {each.code for each in verify_image(app, app.target, code.ref.digest).violations} == {"import-unresolved"}
 
     ask = {"mount": tmp_path / "runtime", "entrypoint": ["python3"]}
     found = run(engine, image, "-c", "import jmespath, six; print(jmespath.__file__, six.__file__)", **ask)

@@ -95,8 +95,14 @@ NOT_SHOWN: Mapping[str, str] = {
 # uses, as `ami prune` does.
 _AFTER_TROUBLE = frozenset((*READ_LEFTOVERS, *REMOVE_LEFTOVERS, *READ_USES, *READ_GRANTS))
 # What only these commands may declare unshown.
+# The stage has no job that waits and no task of ECS, to ask which image it runs.
+_OF_OTHER_IMAGES = frozenset(
+    {"batch:DescribeJobs", "ecs:DescribeServices", "ecs:DescribeTaskDefinition", "ecs:DescribeTasks"}
+)
 NOT_SHOWN_OF: Mapping[str, frozenset[str]] = {
     "ami bake": _AFTER_TROUBLE,
+    "bootstrap": _OF_OTHER_IMAGES,
+    "image policy": _OF_OTHER_IMAGES,
     # For a copy that EC2 gave up.
     "ami copy": frozenset(REMOVE_AMI),
     # Of AMIs from before EC2 said which instance they were made from.

@@ -25,6 +25,7 @@ def play(stage: Stage, capctl: Capctl, record: Recorder) -> None:
     """Every step is a command that a user types; what it printed is checked here."""
     # The engine's names for images that are run by hand begin with it, and are found by it when the stage ends.
     stage.project.configure("image", "repository", f"vision-{stage.id}")
+    stage.project.commit("Name the repository")
     bootstrap(capctl, record)
     make_base(stage, capctl, record)
     _refusal(stage, capctl, record)

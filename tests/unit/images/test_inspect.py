@@ -67,6 +67,16 @@ def test_layers_are_told_by_the_instructions_that_made_them(registry: Any, tmp_p
     assert index.instructions == ("/bin/sh -c #(nop) ADD file:0 in /", "COPY models /models")
 
 
+@pytest.mark.parametrize(("told", "instructions"), [(["COPY b"], ("", "COPY b")), (["a", "b", "c"], ("", ""))])
+def test_history_of_too_few_layers_is_that_of_the_top_ones_and_of_too_many_is_none(
+    registry: Any, tmp_path: Path, told: list[str], instructions: tuple[str, ...]
+) -> None:
+    history = [{"created_by": each} for each in told]
+    layers = [layer_of({"a": b"x"}), layer_of({"b": b"y"})]
+    digest = registry.add_image(REPO, {**CONFIG, "history": history}, layers)
+    assert image_index(RegistryClient(registry.url, REPO), digest, tmp_path).instructions == instructions
+
+
 def test_layers_of_an_image_without_history_have_no_instructions(registry: Any, tmp_path: Path) -> None:
     assert index_of(registry, [layer_of({"a": b"x"}), layer_of({"b": b"y"})], tmp_path).instructions == ("", "")
 
