@@ -10,6 +10,7 @@ import gzip
 import hashlib
 import io
 import json
+import posixpath
 import tarfile
 import zlib
 from collections.abc import Iterator
@@ -145,7 +146,8 @@ def _link(member: tarfile.TarInfo) -> str:
 
 
 def _path(name: str) -> str:
-    return name.removeprefix("./").rstrip("/")
+    """Where an engine unpacks it: whatever the spelling, below the root."""
+    return posixpath.normpath(f"/{name}").lstrip("/")
 
 
 def _kind(member: tarfile.TarInfo) -> Kind:

@@ -80,7 +80,8 @@ class Attempts:
 def origin_of(url: str) -> tuple[str, str]:
     """Scheme and host with port, the scope within which credentials may travel."""
     pieces = urlsplit(url)
-    return pieces.scheme, pieces.netloc
+    default = {"http": ":80", "https": ":443"}.get(pieces.scheme, "")
+    return pieces.scheme, pieces.netloc.lower().removesuffix(default)
 
 
 class Transport:

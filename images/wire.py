@@ -19,9 +19,12 @@ READ_TIMEOUT_S = 60.0
 
 _MAX_LINE_BYTES = 1 << 16
 _MAX_HEADERS = 256
+_MAX_INTERIM = 16
+_PIECE_BYTES = 1 << 17
 # Requests that need not say that they have no body.
 _BODILESS = frozenset({"GET", "HEAD"})
 _WITHOUT_BODY = frozenset({204, 304})
+_HEX = frozenset("0123456789abcdefABCDEF")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -88,7 +91,9 @@ class Connection:
             stream = self.make_ready()
             with suppress(BrokenPipeError):  # the answer may say why no more is wanted
                 stream.sendall(head)
-                stream.sendall(body)
+                # The time limit is that of one call: a large body on a slow line has one for each piece.
+                for start in range(0, len(body), _PIECE_BYTES):
+                    stream.sendall(body[start : start + _PIECE_BYTES])
             return Response(method, self._reading())
         except BaseException:
             self.close()
@@ -142,7 +147,9 @@ class Response:
         self._reader = reader
         version, self.status, self.reason = _status_line(reader)
         values = _headers(reader)
-        while 100 <= self.status < 200:  # an interim answer, such as `100 Continue`
+        for _ in range(_MAX_INTERIM):
+            if not 100 <= self.status < 200:  # an interim answer, such as `100 Continue`
+                break
             version, self.status, self.reason = _status_line(reader)
             values = _headers(reader)
         self.headers = Headers(values)
@@ -178,7 +185,7 @@ class Response:
     def _length(self) -> int | None:
         text = self.headers.get("Content-Length")
         if text:
-            if not text.isdecimal():
+            if not (text.isascii() and text.isdecimal()):
                 raise BadAnswer(f"`{text}` is no length")
             return int(text)
         self.stays_open = False
@@ -186,10 +193,9 @@ class Response:
 
     def _begin_chunk(self) -> None:
         size = _line(self._reader).partition(";")[0].strip()
-        try:
-            self._left = int(size, 16)
-        except ValueError as error:
-            raise BadAnswer(f"`{size}` is no length of a chunk") from error
+        if not size or not _HEX.issuperset(size):
+            raise BadAnswer(f"`{size[:40]}` is no length of a chunk")
+        self._left = int(size, 16)
         if self._left == 0:
             _headers(self._reader)
             self.is_done = True

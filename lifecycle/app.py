@@ -222,7 +222,7 @@ class App:
     def repository_images(self) -> RepositoryImages:
         from lifecycle.adapters.aws.repository_images import EcrImages
 
-        return EcrImages(self.target, self.session, self.clock)
+        return EcrImages(self.target, self.session)
 
     @cached_property
     def results(self) -> Results:

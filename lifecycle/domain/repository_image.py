@@ -9,7 +9,7 @@ from typing import Any
 
 from lifecycle.domain.digest import Digest, brief
 
-CODE_TAGS, BASE_TAGS, RELEASE_TAGS = "code-", "base-", "rel-"
+CODE_TAGS, BASE_TAGS = "code-", "base-"
 _BASE_DIGEST = "org.opencontainers.image.base.digest"
 # How tools that know no referrers name what is attached to an image: `sha256-<64 hex>`, `sha256-<64 hex>.sig`.
 _ATTACHED = re.compile(r"sha256-([0-9a-f]{64})(?:\.[a-z]+)?")
@@ -27,8 +27,8 @@ class ImageKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RepositoryImage:
-    """A manifest of the repository. `pulled_at` is the last pull that the repository recorded, other than by capctl's own look at the
-    manifest; `size_bytes` is what its layers take, compressed, and None where the repository does not tell.
+    """A manifest of the repository. `pulled_at` is the last pull that the repository recorded, which may have been capctl's own look
+    at the manifest; `size_bytes` is what its layers take, compressed, and None where the repository does not tell.
     """
 
     digest: Digest
@@ -47,11 +47,10 @@ class RepositoryImage:
 
     @property
     def foreign_tags(self) -> tuple[str, ...]:
-        """Those that capctl did not set and no signer did. That of a release keeps nothing: the release does, as long as it exists."""
+        """Those that say that somebody wants the image: neither `image push`, `image base` nor a signer set them. That of a release is one:
+        it is set before there is anything else to know the release by."""
         return tuple(
-            tag
-            for tag in self.tags
-            if not tag.startswith((CODE_TAGS, BASE_TAGS, RELEASE_TAGS)) and not _ATTACHED.fullmatch(tag)
+            tag for tag in self.tags if not tag.startswith((CODE_TAGS, BASE_TAGS)) and not _ATTACHED.fullmatch(tag)
         )
 
 

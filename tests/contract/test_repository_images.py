@@ -12,7 +12,6 @@ import pytest
 
 from lifecycle.adapters.aws.repository_images import EcrImages
 from lifecycle.adapters.aws.session import AwsSession
-from lifecycle.adapters.clock import SystemClock
 from lifecycle.domain.digest import Digest, digest_of
 from lifecycle.domain.repository_image import ManifestContent
 from lifecycle.errors import CapctlError
@@ -68,7 +67,7 @@ def repository(request: pytest.FixtureRequest, tmp_path: Any, monkeypatch: pytes
     target = make_target(tmp_path, endpoint_url=emulator.endpoint, image={"repository": name})
     session = AwsSession(target)
     session.client("ecr").create_repository(repositoryName=name)
-    images, pushing = EcrImages(target, session, SystemClock()), Pushing(registry, name)
+    images, pushing = EcrImages(target, session), Pushing(registry, name)
 
     def arrived(digest: Digest) -> Digest:
         # What has no tag is known by the registry's notification.
@@ -135,21 +134,12 @@ def test_manifest_tells_layers_relatives_and_bytes(repository: Repository) -> No
     assert repository.content(index).children == (base, code)
 
 
-def test_look_at_a_manifest_is_no_pull(repository: Repository) -> None:
-    digest = repository.push("code-a", b"one")
-    for _ in range(2):
-        repository.content(digest)
-        assert repository.images.list()[0].pulled_at is None
-
-
-def test_pull_of_somebody_is_told_and_remembered_after_a_look(repository: Repository) -> None:
+def test_pull_is_told(repository: Repository) -> None:
     digest = repository.push("code-a", b"one")
     repository.pull(digest)
     pulled = repository.images.list()[0].pulled_at
     assert pulled is not None
     assert abs(pulled - datetime.now(UTC)) < timedelta(minutes=1)
-    repository.content(digest)
-    assert repository.images.list()[0].pulled_at == pulled
 
 
 def test_deleted_image_is_gone_with_its_tags_and_the_others_stay(repository: Repository) -> None:
@@ -191,7 +181,7 @@ def test_repository_that_does_not_exist_is_told(
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     target = make_target(tmp_path, endpoint_url=stage[1].endpoint, image={"repository": "nowhere"})
-    images = EcrImages(target, AwsSession(target), SystemClock())
+    images = EcrImages(target, AwsSession(target))
     digest = digest_of(b"any")
     asked: Sequence[Callable[[], object]] = (
         images.list,

@@ -50,7 +50,7 @@ class World:
         ports = FakePorts()
         # Images are dated by the emulator's clock, which is this machine's.
         ports.clock = FakeClock(datetime.now(UTC) + timedelta(hours=1))
-        ports.repository_images = EcrImages(target, session, ports.clock)  # type: ignore[assignment]
+        ports.repository_images = EcrImages(target, session)  # type: ignore[assignment]
         ports.image_users = AwsImageUsers(session, target.repository_name)  # type: ignore[assignment]
         self.ports, self.images = cast("Ports", ports), ports.repository_images
         self.pushing = Pushing(registry, target.repository_name)

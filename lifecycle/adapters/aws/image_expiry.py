@@ -81,7 +81,13 @@ class EcrImageExpiry:
                 raise
             if any(len(image["imageTags"]) == 1 for image in found):
                 return False
-            self._ecr.batch_delete_image(repositoryName=self._repository, imageIds=image_ids)
+            answer = self._ecr.batch_delete_image(repositoryName=self._repository, imageIds=image_ids)
+        for failure in answer.get("failures", ()):
+            raise CapctlError(
+                "tag-not-removed",
+                f"ECR did not take tag `{tag}` off its image: {failure.get('failureReason') or failure.get('failureCode')}",
+                hint="Run the command again; if it stays, look at the image in ECR",
+            )
         return True
 
     def _start(self, policy: str) -> bool:

@@ -1,7 +1,7 @@
 """The images of an ECR repository, and what their manifests name.
 
-ECR counts a look at a manifest as a pull. Manifests never change, so each is read once and kept on disk, with the pull that ECR knew
-before: the pull that the look made is then told from those of others.
+ECR counts a look at a manifest as a pull. Manifests never change, so each is read once and kept on disk: that one look may make an image
+seem younger than it is, and never older.
 """
 
 from __future__ import annotations
@@ -9,14 +9,11 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import ClientError
 
-from images.digests import write_atomically
+from images.digests import DigestCache
 from lifecycle.adapters.aws.errors import error_code, translated
 from lifecycle.adapters.aws.scanning import pages
 from lifecycle.adapters.aws.session import AwsSession
@@ -26,12 +23,9 @@ from lifecycle.domain.digest import Digest, digest_of
 from lifecycle.domain.image_needs import newest_first
 from lifecycle.domain.repository_image import ManifestContent, RepositoryImage, content_of
 from lifecycle.errors import CapctlError
-from lifecycle.ports.clock import Clock
 
 _AT_ONCE = 100  # the most that BatchGetImage and BatchDeleteImage take
 _GONE = "ImageNotFound"
-# Between this machine's clock and ECR's; AWS refuses calls that are further off.
-_CLOCKS_DIFFER = timedelta(minutes=5)
 # Without them ECR may give an older form of a manifest, under another digest.
 _MEDIA_TYPES = [
     "application/vnd.oci.image.manifest.v1+json",
@@ -41,20 +35,12 @@ _MEDIA_TYPES = [
 ]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Look:
-    """A manifest as it was read, when, and the last pull by others that was known then."""
-
-    manifest: str
-    at: datetime
-    pulled_before: datetime | None
-
-
 class EcrImages:
     """`ports.RepositoryImages` by ECR's own API."""
 
-    def __init__(self, target: Target, session: AwsSession, clock: Clock) -> None:
-        self._target, self._session, self._clock = target, session, clock
+    def __init__(self, target: Target, session: AwsSession) -> None:
+        self._target, self._session = target, session
+        self._manifests = DigestCache(cache_folder() / "blobs")
 
     def list(self) -> tuple[RepositoryImage, ...]:
         with self._asking("listing the images of"):
@@ -62,15 +48,12 @@ class EcrImages:
             return newest_first([self._image(detail) for page in asked for detail in page["imageDetails"]])
 
     def contents(self, images: Collection[RepositoryImage]) -> Mapping[Digest, ManifestContent]:
-        known = {image.digest: look.manifest for image in images if (look := self._look(image.digest))}
-        asked = [image for image in images if image.digest not in known]
+        known = {image.digest: held for image in images if (held := self._manifests.read(image.digest)) is not None}
+        asked = [image.digest for image in images if image.digest not in known]
         for start in range(0, len(asked), _AT_ONCE):
-            chunk = {image.digest: image for image in asked[start : start + _AT_ONCE]}
-            read = self._manifests([*chunk])
-            for digest, manifest in read.items():
-                pulled_before = chunk[digest].pulled_at
-                self._keep(digest, _Look(manifest=manifest, at=self._clock.now(), pulled_before=pulled_before))
-            known |= read
+            for digest, manifest in self._read(asked[start : start + _AT_ONCE]).items():
+                known[digest] = manifest
+                self._manifests.write(manifest)
         return {digest: _content(digest, manifest) for digest, manifest in known.items()}
 
     def exists(self, digest: Digest) -> bool:
@@ -128,23 +111,19 @@ class EcrImages:
             digest=digest,
             tags=tuple(sorted(detail.get("imageTags", ()))),
             pushed_at=detail.get("imagePushedAt"),
-            pulled_at=self._pulled(digest, detail.get("lastRecordedPullTime")),
+            pulled_at=detail.get("lastRecordedPullTime"),
             size_bytes=detail.get("imageSizeInBytes"),
             media_type=detail.get("imageManifestMediaType", ""),
         )
 
-    def _pulled(self, digest: Digest, at: datetime | None) -> datetime | None:
-        look = self._look(digest) if at else None
-        return look.pulled_before if at and look and abs(at - look.at) <= _CLOCKS_DIFFER else at
-
-    def _manifests(self, digests: Sequence[Digest]) -> dict[Digest, str]:
+    def _read(self, digests: Sequence[Digest]) -> dict[Digest, bytes]:
         with self._asking("reading manifests of"):
             answer = self._ecr.batch_get_image(
                 repositoryName=self._name,
                 imageIds=[{"imageDigest": digest} for digest in digests],
                 acceptedMediaTypes=_MEDIA_TYPES,
             )
-        found = {Digest(one["imageId"]["imageDigest"]): str(one["imageManifest"]) for one in answer["images"]}
+        found = {Digest(one["imageId"]["imageDigest"]): str(one["imageManifest"]).encode() for one in answer["images"]}
         failures = [one for one in answer.get("failures", ()) if one.get("failureCode") != _GONE]
         if failures:
             raise CapctlError(
@@ -154,33 +133,9 @@ class EcrImages:
             )
         return found
 
-    def _look(self, digest: Digest) -> _Look | None:
-        """None without a record; one that is damaged is none, and ECR is asked again."""
-        try:
-            known = json.loads(self._file(digest).read_text())
-            if digest_of(known["manifest"].encode()) != digest:
-                return None
-            before = known["pulled_before"]
-            return _Look(
-                manifest=known["manifest"],
-                at=datetime.fromisoformat(known["at"]),
-                pulled_before=datetime.fromisoformat(before) if before else None,
-            )
-        except (OSError, ValueError, TypeError, KeyError, AttributeError):
-            return None
 
-    def _keep(self, digest: Digest, look: _Look) -> None:
-        before = look.pulled_before.isoformat() if look.pulled_before else None
-        record = {"manifest": look.manifest, "at": look.at.isoformat(), "pulled_before": before}
-        write_atomically(self._file(digest), json.dumps(record).encode())
-
-    def _file(self, digest: Digest) -> Path:
-        place = f"{self._target.account}-{self._target.region}-{self._name.replace('/', '-')}"
-        return cache_folder() / "manifests" / place / digest.replace(":", "-")
-
-
-def _content(digest: Digest, manifest: str) -> ManifestContent:
-    if digest_of(manifest.encode()) != digest:
+def _content(digest: Digest, manifest: bytes) -> ManifestContent:
+    if digest_of(manifest) != digest:
         raise CapctlError(
             "digest-mismatch",
             f"ECR gave another manifest for {digest}",

@@ -218,3 +218,8 @@ def test_index_of_images_is_refused(registry: Any, tmp_path: Path) -> None:
     registry.manifests[(REPO, "many")] = ("application/vnd.oci.image.index.v1+json", raw)
     with pytest.raises(ManifestUnsupported, match="not the manifest of one image"):
         image_index(RegistryClient(registry.url, REPO), "many", tmp_path)
+
+
+@pytest.mark.parametrize("name", ["/app/x.csv", "././app/x.csv", "y/../app/x.csv", "../app//x.csv"])
+def test_path_is_where_an_engine_unpacks_it_however_it_is_spelled(registry: Any, tmp_path: Path, name: str) -> None:
+    assert index_of(registry, [layer_of({name: b"x"})], tmp_path).layers[0].entries[0].path == "app/x.csv"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,7 +16,6 @@ from lifecycle.domain.digest import Digest, digest_of
 from lifecycle.domain.repository_image import RepositoryImage
 from lifecycle.errors import CapctlError
 from tests.failures import code_of
-from tests.fakes.clock import FakeClock
 from tests.fakes.targets import make_target
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -73,8 +72,8 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache"
 
 
-def images(ecr: Ecr, *, at: datetime = NOW) -> EcrImages:
-    return EcrImages(make_target(Path()), cast("AwsSession", ecr), FakeClock(at))
+def images(ecr: Ecr) -> EcrImages:
+    return EcrImages(make_target(Path()), cast("AwsSession", ecr))
 
 
 def of(*names: str) -> list[RepositoryImage]:
@@ -138,16 +137,3 @@ def test_manifest_that_is_another_or_none_is_a_failure(given: str, code: str) ->
         images(ecr).contents([RepositoryImage(digest=name)])
     assert failed.value.code == code
     assert name in failed.value.message
-
-
-def test_pull_of_the_moment_of_the_own_look_is_the_looks_and_a_later_one_is_not() -> None:
-    ecr, earlier = Ecr("a"), NOW - timedelta(days=50)
-    ecr.details[0]["lastRecordedPullTime"] = earlier
-    listed = images(ecr).list()
-    assert listed[0].pulled_at == earlier
-    images(ecr).contents(listed)
-    ecr.details[0]["lastRecordedPullTime"] = NOW + timedelta(seconds=2)
-    assert images(ecr).list()[0].pulled_at == earlier
-    later = NOW + timedelta(minutes=6)
-    ecr.details[0]["lastRecordedPullTime"] = later
-    assert images(ecr).list()[0].pulled_at == later
