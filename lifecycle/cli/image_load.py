@@ -24,15 +24,16 @@ video_option = click.option(
 @dry_run_option
 @pass_invocation
 def command(invocation: Invocation, image: str | None, video: Path | None, dry_run: bool) -> None:
-    """Load IMAGE (`repository@sha256:…` or a digest) into the container engine of this machine; prints its name there.
+    """Load IMAGE into the container engine of this machine; prints its name there.
 
-    Without IMAGE, the code image of the working tree, which need not be pushed. The line that runs it goes to stderr: the models of this
-    machine, the variables of a job with the values of your shell, no network and no database; results go below `.capctl/by-hand`.
+    IMAGE is a digest, whole or as `status` shows it, or a tag; without it, the code image of the working tree, which need not be
+    pushed. The line that runs it goes to stderr: the models of this machine, the variables of a job with the values of your shell, no
+    network and no database; results go below `.capctl/by-hand`.
     """
     from lifecycle.workflows.load_image import image_id, local_code, plan_load, run_by_hand, stored_image
 
     app, target = invocation.app, invocation.app.target
-    found = stored_image(app, target, image) if image else local_code(app, target)
+    found = stored_image(app, target, image) if image is not None else local_code(app, target)
     plan = plan_load(app, found)
     if invocation.execute(plan, dry_run=dry_run):
         run = run_by_hand(app, target, found.name, video)

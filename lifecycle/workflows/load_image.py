@@ -6,15 +6,15 @@ from pathlib import Path
 from lifecycle.config.target import Target
 from lifecycle.domain.digest import Digest, short
 from lifecycle.domain.hand_run import run_words
-from lifecycle.domain.image import parse_image_ref
 from lifecycle.domain.image_content import LocalImage
-from lifecycle.domain.permissions import READ_IMAGES
+from lifecycle.domain.permissions import READ_IMAGES, READ_STATE
 from lifecycle.domain.plan import Plan
 from lifecycle.errors import CapctlError
 from lifecycle.ports import Ports
 from lifecycle.ports.engine import LoadedImage
+from lifecycle.workflows.lookups import image_of
 
-PERMISSIONS = {"image load": READ_IMAGES}
+PERMISSIONS = {"image load": (*READ_IMAGES, *READ_STATE)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,8 +47,8 @@ def local_code(ports: Ports, target: Target) -> LocalImage:
 
 
 def stored_image(ports: Ports, target: Target, text: str) -> LocalImage:
-    """An image of the repository, by `repository@sha256:…` or digest. Raises `CapctlError("image-missing")`."""
-    ref = parse_image_ref(text, default_repository=target.repository)
+    """An image of the repository, named as `lookups.image_of` takes it. Raises `CapctlError("image-missing")`."""
+    ref = image_of(ports, target, text)
     return LocalImage(
         name=f"{target.repository_name}:digest-{short(ref.digest, 16)}", content=ports.registry.content(ref)
     )

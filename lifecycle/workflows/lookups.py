@@ -117,7 +117,7 @@ def image_of(ports: Ports, target: Target, text: str | None) -> ImageRef:
 
     One by digest may not exist. Raises `CapctlError("image-missing")` for a tag, and `UsageError`.
     """
-    if not text:
+    if text is None:
         return _tagged(
             ports,
             tag := ports.code.tag(),

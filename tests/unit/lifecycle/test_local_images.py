@@ -6,7 +6,7 @@ import pytest
 
 from lifecycle.config.target import Target
 from lifecycle.domain.image_content import ImageContent
-from lifecycle.errors import CapctlError
+from lifecycle.errors import CapctlError, UsageError
 from lifecycle.ports.engine import LoadedImage
 from lifecycle.workflows.build_layer import plan_layout
 from lifecycle.workflows.execute import execute
@@ -55,12 +55,18 @@ def test_code_that_nobody_pushed_is_what_a_push_gives(ports: FakePorts, target: 
     assert ports.code.push().ref.digest == image.content.digest
 
 
-def test_pushed_image_is_loaded_by_its_digest(ports: FakePorts, target: Target) -> None:
-    pushed = ports.code.push().ref
-    for text in (str(pushed), pushed.digest):
+def test_pushed_image_is_loaded_by_its_digest_or_tag(ports: FakePorts, target: Target) -> None:
+    pushed, tag = ports.code.push().ref, ports.code.tag()
+    for text in (str(pushed), pushed.digest, tag):
         image = stored_image(ports, target, text)
         assert image.name == f"vision:digest-{pushed.digest.removeprefix('sha256:')[:16]}"
         assert image.content.digest == pushed.digest
+
+
+def test_empty_name_is_no_image_and_not_that_of_the_working_tree(ports: FakePorts, target: Target) -> None:
+    ports.code.push()
+    with pytest.raises(UsageError):
+        stored_image(ports, target, "")
 
 
 def test_engine_of_containerd_names_an_image_by_its_manifest(ports: FakePorts, target: Target) -> None:
