@@ -10,10 +10,11 @@ import hashlib
 import tarfile
 from collections.abc import Collection, Iterator
 
-from images.content import Blob, ImageContent
+from images.content import ImageContent
 from images.digests import canonical_json
 from images.errors import DigestMismatch
 from images.layout import INDEX_FILE, LAYOUT_DOCUMENT, LAYOUT_FILE, REF_NAME, blob_path, descriptor_of, index_of
+from images.manifest import Blob
 
 # containerd's name for the whole name of an image; short names are those of Docker Hub.
 CONTAINERD_NAME = "io.containerd.image.name"

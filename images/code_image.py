@@ -16,10 +16,11 @@ from threading import Thread
 from typing import Any
 
 from images.digests import DigestCache, ImageRef, canonical_json, digest_of
-from images.errors import BlobMissing, ManifestUnsupported
+from images.errors import BlobMissing
 from images.index import BASE_DIGEST, BASE_NAME, CODE_INSTRUCTION
 from images.layer import CodeTree, Layer, build_layer, treehash
-from images.media_types import OCI, Family, family_of
+from images.manifest import ImageManifest, parse_config, parse_manifest, read_stored
+from images.media_types import Family
 from images.registry import RegistryClient
 
 TAG_PREFIX = "code-"
@@ -52,11 +53,10 @@ class CodeSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BaseImage:
-    """Manifest and config of the base, decoded, and its media-type family."""
+    """Manifest and config of the base, decoded."""
 
     ref: ImageRef
-    family: Family
-    manifest: dict[str, Any]
+    manifest: ImageManifest
     config: dict[str, Any]
 
 
@@ -125,44 +125,27 @@ def make_code_image(
 
 
 def read_base(client: RegistryClient, base: ImageRef, cache: DigestCache) -> BaseImage:
-    """Manifest and config of `base`, from the cache where it has them.
-
-    Raises: ManifestUnsupported, if the base is an index or has no config; ImageMissing.
-    """
-    source = _source(client, base)
-    raw = cache.read(base.digest)
-    if raw is None:
-        raw = source.get_manifest(base.digest).raw
-        cache.write(raw)
-    manifest = json.loads(raw)
-    family = family_of(manifest.get("mediaType", OCI.manifest))
-    if family is None or "layers" not in manifest or "config" not in manifest:
-        message = f"The base `{base}` is `{manifest.get('mediaType')}`, not the manifest of one image"
-        raise ManifestUnsupported(message, hint="Pin the digest of the image for one platform, not that of an index")
-    config_digest = manifest["config"]["digest"]
-    raw_config = cache.read(config_digest)
-    if raw_config is None:
-        raw_config = source.get_blob(config_digest)
-        cache.write(raw_config)
-    return BaseImage(ref=base, family=family, manifest=manifest, config=json.loads(raw_config))
+    """Manifest and config of `base`, from the cache where it has them. Raises: ManifestUnsupported; ImageMissing."""
+    manifest, config = read_stored(_source(client, base), base.digest, cache)
+    return BaseImage(ref=base, manifest=parse_manifest(manifest), config=parse_config(config))
 
 
 def append_code(base: BaseImage, layer: Layer, settings: CodeSettings) -> CodeImage:
     """Put `layer` on `base`. Pure: the same three inputs give the same bytes."""
     config = canonical_json(_config_with(base, layer, settings))
-    family = base.family
+    family, below = base.manifest.family, base.manifest.document
     manifest: dict[str, Any] = {
-        **base.manifest,
+        **below,
         "mediaType": family.manifest,
         "config": {"mediaType": family.config, "size": len(config), "digest": digest_of(config)},
         "layers": [
-            *base.manifest["layers"],
+            *below["layers"],
             {"mediaType": family.layer, "size": layer.size_bytes, "digest": layer.digest},
         ],
     }
     if family.takes_annotations:
         named = {BASE_NAME: base.ref.repository, BASE_DIGEST: base.ref.digest}
-        manifest["annotations"] = {**base.manifest.get("annotations", {}), **named}
+        manifest["annotations"] = {**(below.get("annotations") or {}), **named}
     return CodeImage(family=family, layer=layer, config=config, manifest=canonical_json(manifest))
 
 

@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from images.digests import DigestCache, digest_of, is_digest
 from images.errors import ManifestUnsupported
-from images.media_types import OCI, family_of
+from images.manifest import Blob, parse_config, parse_manifest, read_stored
 
 if TYPE_CHECKING:
     from images.registry import RegistryClient
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Blob:
-    """What a manifest names: a config or a layer, as stored."""
-
-    digest: str
-    size_bytes: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,21 +61,15 @@ class ImageContent:
         return self.read(blob, start)
 
 
-def image_content(
-    client: RegistryClient, manifest: bytes, config: bytes, *, media_type: str, held: Mapping[str, bytes]
-) -> ImageContent:
+def image_content(client: RegistryClient, manifest: bytes, config: bytes, *, held: Mapping[str, bytes]) -> ImageContent:
     """The image of a manifest whose layers are in `held` by digest, or else in the repository of `client`.
 
-    Raises: ManifestUnsupported, if the manifest is not that of one image, or names something that is no digest.
+    Raises: ManifestUnsupported, if the manifest is not that of one image, or contradicts its config.
     """
-    document, described = json.loads(manifest), json.loads(config)
-    if family_of(media_type) is None or not isinstance(document.get("layers"), list):
-        message = f"`{digest_of(manifest)}` is `{media_type}`, not the manifest of one image"
-        raise ManifestUnsupported(message, hint="Name the digest of the image for one platform, not that of an index")
-    layers = tuple(Blob(digest=str(each["digest"]), size_bytes=int(each["size"])) for each in document["layers"])
-    diff_ids = tuple(map(str, (described.get("rootfs") or {}).get("diff_ids") or ()))
-    if len(layers) != len(diff_ids) or not all(map(is_digest, (*diff_ids, *(layer.digest for layer in layers)))):
-        message = f"The manifest and the config of `{digest_of(manifest)}` contradict each other"
+    parsed, described = parse_manifest(manifest), parse_config(config)
+    diff_ids = tuple((described.get("rootfs") or {}).get("diff_ids") or ())
+    if len(parsed.layers) != len(diff_ids) or not all(map(is_digest, diff_ids)):
+        message = f"The manifest and the config of `{parsed.digest}` contradict each other"
         raise ManifestUnsupported(message, hint="Build and push the image again")
 
     def read(blob: Blob, start: int) -> Iterator[bytes]:
@@ -93,10 +78,10 @@ def image_content(
         return client.blob_pieces(blob.digest, size_bytes=blob.size_bytes, start=start)
 
     return ImageContent(
-        media_type=media_type,
+        media_type=parsed.family.manifest,
         manifest=manifest,
         config=config,
-        layers=layers,
+        layers=parsed.layers,
         diff_ids=diff_ids,
         platform={name: described[name] for name in ("architecture", "os", "variant") if described.get(name)},
         read=read,
@@ -105,18 +90,5 @@ def image_content(
 
 def stored_content(client: RegistryClient, digest: str, cache: DigestCache) -> ImageContent:
     """An image of the client's repository; its manifest and config are kept in `cache`. Raises: ImageMissing, ManifestUnsupported."""
-    raw = cache.read(digest)
-    if raw is None:
-        raw = client.get_manifest(digest).raw
-        cache.write(raw)
-    document: dict[str, Any] = json.loads(raw)
-    media_type = document.get("mediaType", OCI.manifest)
-    named = (document.get("config") or {}).get("digest", "") if family_of(media_type) else ""
-    if not is_digest(named):
-        message = f"`{digest}` is `{media_type}`, not the manifest of one image"
-        raise ManifestUnsupported(message, hint="Name the digest of the image for one platform, not that of an index")
-    config = cache.read(named)
-    if config is None:
-        config = client.get_blob(named)
-        cache.write(config)
-    return image_content(client, raw, config, media_type=media_type, held={})
+    manifest, config = read_stored(client, digest, cache)
+    return image_content(client, manifest, config, held={})

@@ -23,9 +23,9 @@ from images.errors import ManifestUnsupported
 from images.imports import scan
 from images.index import FileEntry, ImageIndex, Import, Kind, LayerIndex
 from images.layer import APP_FOLDER
-from images.media_types import family_of
+from images.manifest import Blob, parse_config, parse_manifest, read_stored
 from images.packages import MAX_RECORD_BYTES, RECORD, listed_names
-from images.registry import Manifest, RegistryClient
+from images.registry import RegistryClient
 from images.signatures import HEAD_BYTES, MAX_SECRET_SCAN_BYTES, flags_of
 
 # Part of the cache key: raise it when what is told of a file changes.
@@ -40,38 +40,33 @@ def image_index(client: RegistryClient, digest: str, cache: Path) -> ImageIndex:
 
     Raises: ImageMissing; ManifestUnsupported, for an index or a layer that is neither gzip nor plain tar.
     """
-    manifest, document = _manifest_of_one(client, digest)
+    raw, config = read_stored(client, digest)
+    manifest = parse_manifest(raw)
     return ImageIndex(
         digest=manifest.digest,
-        media_type=manifest.media_type,
-        config=json.loads(client.get_blob(document["config"]["digest"])),
-        layers=tuple(_layer(client, item["digest"], item["size"], cache) for item in document["layers"]),
+        media_type=manifest.family.manifest,
+        config=parse_config(config),
+        layers=tuple(_layer(client, layer, cache) for layer in manifest.layers),
     )
 
 
 def top_layer_index(client: RegistryClient, digest: str, cache: Path) -> LayerIndex:
     """Index the last layer of the image `digest` alone: of a code image, the code. Raises like `image_index`."""
-    top = _manifest_of_one(client, digest)[1]["layers"][-1]
-    return _layer(client, top["digest"], top["size"], cache)
+    manifest = parse_manifest(client.get_manifest(digest).raw)
+    if not manifest.layers:
+        message = f"`{digest}` has no layer"
+        raise ManifestUnsupported(message, hint="Name an image that `capctl image push` made")
+    return _layer(client, manifest.layers[-1], cache)
 
 
-def _manifest_of_one(client: RegistryClient, digest: str) -> tuple[Manifest, dict[str, Any]]:
-    manifest = client.get_manifest(digest)
-    document = manifest.document
-    if family_of(manifest.media_type) is None or "layers" not in document:
-        message = f"`{client.repository}@{digest}` is `{manifest.media_type}`, not the manifest of one image"
-        raise ManifestUnsupported(message, hint="Name the digest of the image for one platform")
-    return manifest, document
-
-
-def _layer(client: RegistryClient, digest: str, compressed_bytes: int, cache: Path) -> LayerIndex:
-    path = cache / f"layer-index-{SCAN_VERSION}" / f"{digest.removeprefix('sha256:')}.json.gz"
+def _layer(client: RegistryClient, layer: Blob, cache: Path) -> LayerIndex:
+    path = cache / f"layer-index-{SCAN_VERSION}" / f"{layer.digest.removeprefix('sha256:')}.json.gz"
     try:
         return _decoded(gzip.decompress(path.read_bytes()))
     except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError):
         pass  # absent or damaged: the registry has the truth
-    with client.open_blob(digest, compressed_bytes) as stream:
-        index = _scan(stream, digest, compressed_bytes)
+    with client.open_blob(layer.digest, layer.size_bytes) as stream:
+        index = _scan(stream, layer)
     write_if_possible(path, gzip.compress(canonical_json(asdict(index)), compresslevel=1, mtime=0))
     return index
 
@@ -87,15 +82,15 @@ def _decoded_entry(entry: dict[str, Any]) -> FileEntry:
     return FileEntry(**{**entry, **lists, "imports": imports})
 
 
-def _scan(blob: BinaryIO, digest: str, compressed_bytes: int) -> LayerIndex:
+def _scan(blob: BinaryIO, layer: Blob) -> LayerIndex:
     try:
-        entries = tuple(_entries(_unpacked(blob, digest)))
+        entries = tuple(_entries(_unpacked(blob, layer.digest)))
     except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as err:
-        message = f"Layer `{digest}` cannot be read as a tar archive: {err}"
+        message = f"Layer `{layer.digest}` cannot be read as a tar archive: {err}"
         raise ManifestUnsupported(message, hint="Build the image again with gzip-compressed layers") from err
     return LayerIndex(
-        digest=digest,
-        compressed_bytes=compressed_bytes,
+        digest=layer.digest,
+        compressed_bytes=layer.size_bytes,
         unpacked_bytes=sum(entry.size_bytes for entry in entries),
         entries=entries,
     )

@@ -20,9 +20,10 @@ from threading import Event, Semaphore
 from typing import Any
 
 from images.code_image import together
-from images.content import Blob, ImageContent
+from images.content import ImageContent
 from images.digests import canonical_json
 from images.errors import DigestMismatch, DiskFull, LayoutBusy, LayoutForeign
+from images.manifest import Blob
 
 LAYOUT_FILE = "oci-layout"
 LAYOUT_DOCUMENT = {"imageLayoutVersion": "1.0.0"}

@@ -127,7 +127,6 @@ class WorkingTreeCode:
                 self._registry.client,
                 made.manifest,
                 made.config,
-                media_type=made.family.manifest,
                 held={made.layer.digest: made.layer.blob},
             )
 

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from images.content import Blob as Blob
 from images.content import ImageContent as ImageContent
+from images.manifest import Blob as Blob
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,7 +33,7 @@ def image_of(*texts: str, family: Family = OCI) -> ImageContent:
         "config": {"mediaType": family.config, "digest": digest_of(raw), "size": len(raw)},
         "layers": [{"mediaType": family.layer, "digest": name, "size": len(blob)} for name, blob in held.items()],
     }
-    return image_content(NO_REGISTRY, canonical_json(manifest), raw, media_type=family.manifest, held=held)
+    return image_content(NO_REGISTRY, canonical_json(manifest), raw, held=held)
 
 
 def _tar(text: str) -> bytes:

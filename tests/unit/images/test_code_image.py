@@ -199,9 +199,9 @@ def test_index_as_base_is_refused(registry: Any, tmp_path: Path) -> None:
 def test_append_is_pure(registry: Any, tmp_path: Path) -> None:
     base = read_base(client_of(registry), base_in(registry), DigestCache(tmp_path))
     layer, settings = build_layer(tree_of(tmp_path)), CodeSettings(entrypoint=("x",))
-    before = json.dumps([base.manifest, base.config])
+    before = json.dumps([base.manifest.document, base.config])
     assert append_code(base, layer, settings) == append_code(base, layer, settings)
-    assert json.dumps([base.manifest, base.config]) == before
+    assert json.dumps([base.manifest.document, base.config]) == before
 
 
 @pytest.mark.parametrize("text", ["job", "job:latest", "job@sha256:12"])
