@@ -218,17 +218,20 @@ def _code_names(index: ImageIndex, policy: Policy) -> Iterator[Violation]:
             yield Violation(code="code-not-allowed", message=message, path=entry.path, layer=layer.digest)
 
 
-def _links(index: ImageIndex, _policy: Policy) -> Iterator[Violation]:
+def _links(index: ImageIndex, seen: FileSystem, _policy: Policy) -> Iterator[Violation]:
     for layer, entry in _files(index, "symlink", "hardlink"):
         name = _name_in_code(entry.path)
-        if name is None:
-            continue
-        # A hard link names its target from the root, a symbolic one from where it stands.
-        is_hard = entry.kind == "hardlink"
-        target = _name_in_code(entry.link) or ".." if is_hard else posixpath.join(posixpath.dirname(name), entry.link)
-        if f"{posixpath.normpath(target)}/".startswith(("/", "../")):
+        if name is not None and not _stays(name, entry, seen):
             message = f"`{entry.path}` links to `{entry.link}`, outside the code"
             yield Violation(code="link-outside-code", message=message, path=entry.path, layer=layer.digest)
+
+
+def _stays(name: str, link: FileEntry, seen: FileSystem) -> bool:
+    """Whether a link stays within the code: as it is written, and where it leads through other links."""
+    if link.kind == "hardlink":  # it names its target from the root, a symbolic one from where it stands
+        return _name_in_code(link.link) is not None
+    written = posixpath.normpath(posixpath.join(posixpath.dirname(name), link.link))
+    return not f"{written}/".startswith(("/", "../")) and _name_in_code(f"{seen.leads_to(link.path)}/") is not None
 
 
 def _imports(index: ImageIndex, seen: FileSystem, policy: Policy) -> Iterator[Violation]:
@@ -294,13 +297,13 @@ _CHECKS: tuple[_Check, ...] = (
     _leftovers,
     _stale_bytecode,
     _code_names,
-    _links,
     _secrets,
     _code_layer_bounds,
     _packages,
 )
 _CHECKS_OF_WHAT_IS_SEEN: tuple[_CheckOfWhatIsSeen, ...] = (
     _setuid_files,
+    _links,
     _imports,
     _wasted_bytes,
     _duplicate_bytes,

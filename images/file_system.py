@@ -64,6 +64,27 @@ class FileSystem:
     placed: dict[str, PlacedFile]
     hidden: tuple[HiddenFile, ...]
 
+    def leads_to(self, path: str) -> str:
+        """Where a path leads when each symbolic link on it is followed; "" where that is nowhere, for they lead in circles."""
+        names: list[str] = []
+        waiting, links = list(reversed(_pieces(path))), 0
+        while waiting:
+            piece = waiting.pop()
+            if piece == "..":
+                names = names[:-1]
+                continue
+            file = self.placed.get("/".join((*names, piece)))
+            if file is None or file.kind != "symlink":
+                names.append(piece)
+                continue
+            links += 1
+            if links > _MOST_LINKS:
+                return ""
+            if file.entry.link.startswith("/"):
+                names = []
+            waiting += reversed(_pieces(file.entry.link))
+        return "/".join(names)
+
     def copies(self) -> Iterator[tuple[PlacedFile, PlacedFile]]:
         """Files whose content a lower layer has already, each with the one there; what one layer has twice may be meant so."""
         first: dict[str, PlacedFile] = {}

@@ -177,6 +177,10 @@ def _check_name(path: str) -> None:
     if any(piece.startswith(".wh.") for piece in pieces):
         message = f"`{path}` would delete files of the base image: names that start with `.wh.` are whiteouts"
         raise LayerRejected(message, hint="Rename or exclude the file")
+    # A line of the tree hash is one file.
+    if any(ord(letter) < 32 or ord(letter) == 127 for letter in path):
+        message = f"`{path!a}` holds control characters"
+        raise LayerRejected(message, hint="Rename or exclude the file")
     try:
         path.encode()
     except UnicodeEncodeError as err:

@@ -12,6 +12,7 @@ MAX_SECRET_SCAN_BYTES = 100_000_000
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _GGUF = b"GGUF"
+_TENSORRT = b"ftrt"
 _ZIP = b"PK\x03\x04"
 # A pickled long: the magic number that old PyTorch checkpoints start with.
 _TORCH_PICKLE = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
@@ -73,6 +74,8 @@ def model_format(head: bytes, size_bytes: int) -> str | None:
         return "torch"
     if head[4:8] == b"TFL3":
         return "tflite"
+    if head.startswith(_TENSORRT):
+        return "tensorrt"
     if _is_onnx(head):
         return "onnx"
     return "safetensors" if _is_safetensors(head, size_bytes) else None

@@ -222,6 +222,19 @@ def test_links_out_of_the_code_are_refused(entry: FileEntry) -> None:
     assert (violation.code, violation.path) == ("link-outside-code", entry.path)
 
 
+@pytest.mark.parametrize(
+    "links",
+    [
+        (link("app/x/up", ".."), link("app/out", "x/up/../../etc/shadow")),
+        (link("app/a", "b"), link("app/b", "a")),
+    ],
+    ids=["through another link", "in a circle"],
+)
+def test_link_that_leaves_the_code_through_another_one_is_refused(links: tuple[FileEntry, ...]) -> None:
+    found = [violation for violation in check_image(image(layer(*links))) if violation.path == links[-1].path]
+    assert [violation.code for violation in found] == ["link-outside-code"]
+
+
 def test_links_within_the_code_and_those_of_the_base_are_kept() -> None:
     entries = (
         link("app/a", "pkg/b"),

@@ -114,6 +114,16 @@ def test_link_in_a_circle_ends() -> None:
     assert "a/b" in seen(layer(symbolic_link("a", "a")), layer(file("a/b")))
 
 
+@pytest.mark.parametrize(
+    ("path", "real"),
+    [("app/job.py", "app/job.py"), ("app/up/etc", "etc"), ("run/x", "var/run/x"), ("app/../..", ""), ("a/round", "")],
+)
+def test_path_leads_where_its_links_do(path: str, real: str) -> None:
+    links = (("app/up", ".."), ("run", "/var/run"), ("a/round", "round"))
+    files = file_system((layer(file("app/job.py", ""), *(symbolic_link(*each) for each in links)),))
+    assert files.leads_to(path) == real
+
+
 def test_symbolic_link_is_replaced_by_a_folder_and_not_followed() -> None:
     below = layer(file("usr/a"), symbolic_link("bin", "usr"))
     assert seen(below, layer(folder("bin"), file("bin/b"))) == {"bin/b": 1, "usr/a": 0}

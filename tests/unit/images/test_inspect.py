@@ -132,6 +132,7 @@ SAFETENSORS_HEADER = b'{"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'
         (b"PK\x03\x04" + b"\0" * 26 + b"archive/data.pkl", "model:torch"),
         (b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.", "model:torch"),
         (b"\x1c\0\0\0TFL3", "model:tflite"),
+        (b"ftrt\0\0\0\0", "model:tensorrt"),
         (b"\x08\x07\x12\x07pytorch\x1a\x052.1.0:\x80", "model:onnx"),
     ],
 )

@@ -87,7 +87,7 @@ def test_links_within_the_code_are_kept(tmp_path: Path) -> None:
     assert (link.name, link.linkname) == ("app/pkg/alias.py", "real.py")
 
 
-@pytest.mark.parametrize("name", [".wh.run.py", "pkg/.wh..wh..opq", "/etc/passwd", "../up.py", "a//b", "./a"])
+@pytest.mark.parametrize("name", [".wh.run.py", "pkg/.wh..wh..opq", "/etc/passwd", "../up.py", "a//b", "./a", "a\nb"])
 def test_names_that_would_reach_outside_or_delete_are_rejected(tmp_path: Path, name: str) -> None:
     with pytest.raises(LayerRejected):
         read_tree(tmp_path, [name])
