@@ -12,6 +12,7 @@ from pathlib import Path
 
 _MAGIC = b"\x7fELF\x02\x01"  # 64 bits, little-endian
 _HEADER_BYTES = 64
+_PROGRAM_HEADER_BYTES = 56
 _LOAD = 1
 
 # `libavcodec-57aca189.so.62.28.102`: auditwheel puts a hash of the build into the name of each library that it bundles.
@@ -29,12 +30,16 @@ def compacted(content: bytes) -> bytes:
         return content
     (program_headers,) = struct.unpack_from("<Q", content, 32)
     entry_bytes, entries = struct.unpack_from("<HH", content, 54)
+    if entry_bytes < _PROGRAM_HEADER_BYTES or program_headers + entries * entry_bytes > len(content):
+        return content
     segments = [struct.unpack_from("<IIQQQQQQ", content, program_headers + n * entry_bytes) for n in range(entries)]
     loads = [
         (offset, address, size, align) for kind, _, offset, address, _, size, _, align in segments if kind == _LOAD
     ]
     end_of_headers = program_headers + entries * entry_bytes
     if not loads or loads != sorted(loads) or loads[0][0] != 0 or end_of_headers > loads[0][2]:
+        return content
+    if any(offset + size > len(content) for offset, _, size, _ in loads):
         return content
     out, moved = bytearray(), []
     for offset, address, size, align in loads:
@@ -55,7 +60,9 @@ def compacted(content: bytes) -> bytes:
 
 
 def share_ffmpeg(owner: Path, guest: Path, users: Iterable[Path], link: str) -> None:
-    """Where both folders of bundled libraries hold the very same FFmpeg, keep the owner's and let the guest's names lead to it.
+    """Where both folders of bundled libraries hold the same versions of FFmpeg's, keep the owner's and let the guest's names lead to them.
+
+    They are other builds of one version: equal in what they offer to programs, but configured otherwise.
 
     `users` are the files that load the guest's libraries; what none of them needs then goes too. `link` leads from the guest's folder to
     the owner's. Does nothing unless every FFmpeg library of the guest is the owner's in the same version.

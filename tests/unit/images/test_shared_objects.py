@@ -34,6 +34,17 @@ def test_compacted_library_holds_the_same_segments_at_the_same_addresses_and_loa
     subprocess.run([sys.executable, "-c", f"import ctypes; ctypes.CDLL({str(copy)!r})"], check=True)
 
 
+def test_library_that_is_cut_off_stays_as_it_is() -> None:
+    library = next(
+        content
+        for path in sorted(Path(sysconfig.get_paths()["purelib"]).rglob("*.abi3.so"))
+        if len(compacted(content := path.read_bytes())) < len(content)
+    )
+    (headers,) = struct.unpack_from("<Q", library, 32)
+    for length in (headers + 1, headers + 57, len(library) // 4, len(library) // 2):
+        assert compacted(library[:length]) == library[:length]
+
+
 @pytest.mark.parametrize("content", [b"", b"text", b"\x7fELF\x02\x01" + b"\0" * 8, b"\x7fELF\x02\x01" + b"\0" * 80])
 def test_what_is_no_ordinary_library_stays_as_it_is(content: bytes) -> None:
     assert compacted(content) == content
