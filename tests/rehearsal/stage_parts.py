@@ -240,7 +240,8 @@ def forgetting(ui: FakeUi) -> Iterator[None]:
     import docker
 
     engine = docker.from_env()
-    had = {image.id for image in engine.images.list(all=True)}
+    # One answer: to look at each image anew fails when somebody removes one meanwhile.
+    had = {image["Id"] for image in engine.api.images(all=True)}
     yield
     for short_id in reversed(re.findall(r"---> ([0-9a-f]{12})$", "\n".join(ui.lines), re.MULTILINE)):
         with suppress(docker.errors.APIError):  # gone with its child
