@@ -129,7 +129,10 @@ def _newest(repository: Repository, rules: ImageRules) -> dict[Digest, str]:
     found: dict[Digest, str] = {}
     for kind, keep in ((ImageKind.CODE, rules.keep_code), (ImageKind.BASE, rules.keep_bases)):
         tagged = [image for image in repository.images if image.tags and repository.kind(image) is kind]
-        found |= {image.digest: f"among the newest {keep} {kind} images" for image in tagged[:keep]}
+        # Of those that were pushed in one moment none is newer, so all of them stay.
+        last = {image.pushed_at for image in tagged[max(keep - 1, 0) : keep]}
+        newest = [*tagged[:keep], *(image for image in tagged[keep:] if image.pushed_at in last)]
+        found |= {image.digest: f"among the newest {keep} {kind} images" for image in newest}
     return found
 
 

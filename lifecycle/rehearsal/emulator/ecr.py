@@ -84,6 +84,11 @@ class RehearsalImage(Image):  # type: ignore[misc]
 
     last_recorded_pull_time: datetime | None = None
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # moto cuts it to the second, in which two pushes have no order.
+        self.image_pushed_at = datetime.now(UTC).timestamp()
+
     def get_image_size_in_bytes(self) -> int | None:
         manifest = json.loads(self.image_manifest)
         if "layers" not in manifest:

@@ -100,7 +100,7 @@ WORDS = [
     "key",
     "token",
     "sk-",
-    "hf_",
+    "hf_hub_download",
 ]
 
 

@@ -147,6 +147,18 @@ def test_newest_of_each_kind_stay() -> None:
     assert found[d("c0")].reasons == ("among the newest 2 code images",)
 
 
+def test_images_of_one_moment_are_equally_new() -> None:
+    pairs = [image("c0", "code-0", days=100), *(image(f"c{n}", f"code-{n}", days=101) for n in (1, 2))]
+    pairs += [image("c3", "code-3", days=102)]
+    found = verdicts(repository(*pairs), replace(RULES, keep_code=2))
+    assert {name: found[d(name)].fate for name in ("c0", "c1", "c2", "c3")} == {
+        "c0": ImageFate.KEEP,
+        "c1": ImageFate.KEEP,
+        "c2": ImageFate.KEEP,
+        "c3": ImageFate.DELETE,
+    }
+
+
 def unordered(tags: list[str], found: dict[Digest, ImageVerdict]) -> list[str]:
     """`tags` in the order of the verdicts."""
     return [one.image.tags[0] for one in found.values() if one.image.tags[0] in tags]
