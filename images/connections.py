@@ -7,34 +7,43 @@ folder that `REQUESTS_CA_BUNDLE`, `CURL_CA_BUNDLE` or `AWS_CA_BUNDLE` names, els
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import select
+from base64 import b64encode
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from functools import cached_property
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection, IncompleteRead
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from images.wire import BadAnswer, Connection, Response, host_header
-
 if TYPE_CHECKING:
     from ssl import SSLContext
 
+CONNECT_TIMEOUT_S = 5.0
+READ_TIMEOUT_S = 60.0
+
 _CA_BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "AWS_CA_BUNDLE")
-_HTTPS_PORT = 443
+_PIECE_BYTES = 1 << 17
+# Requests that need not say that they have no body.
+_BODILESS = frozenset({"GET", "HEAD"})
 
 
 class _Route:
     """A connection to an origin. Through a proxy a plain request names the whole URL, and carries what the proxy asks for."""
 
-    def __init__(self, connection: Connection, *, names_url: bool = False, headers: Mapping[str, str]) -> None:
+    def __init__(
+        self, connection: HTTPConnection, *, names_url: bool = False, headers: Mapping[str, str] | None = None
+    ) -> None:
         self.connection = connection
         self.names_url = names_url
-        self.headers = headers
+        self.headers = headers or {}
 
 
 class Answer:
     """An answer whose head was read. `load` reads its body into `content`; or `read` pieces of it, then `close` the answer."""
 
-    def __init__(self, url: str, response: Response, route: _Route, idle: list[_Route]) -> None:
+    def __init__(self, url: str, response: HTTPResponse, route: _Route, idle: list[_Route]) -> None:
         self.url = url
         self.status = response.status
         self.headers = response.headers
@@ -44,8 +53,11 @@ class Answer:
         self._idle = idle
 
     def read(self, size: int = -1) -> bytes:
-        """Up to `size` bytes, or all. Raises: `OSError` or `BadAnswer`, if the body is cut off."""
-        return self._response.read(size)
+        """Up to `size` bytes, or all. Raises: `OSError` or `HTTPException`, if the body is cut off."""
+        piece = self._response.read(None if size < 0 else size)
+        if not piece and size and self._response.length:
+            raise IncompleteRead(piece, self._response.length)
+        return piece
 
     def load(self) -> None:
         """Read the whole body. Raises like `read`."""
@@ -57,9 +69,10 @@ class Answer:
     def close(self) -> None:
         """Let the next request have the connection, if this body was read to its end."""
         route, self._route = self._route, None
-        if route and self._response.is_done and self._response.stays_open:
+        if route and self._response.isclosed():
             self._idle.append(route)
         elif route:
+            self._response.close()
             route.connection.close()
 
 
@@ -70,7 +83,10 @@ class Connections:
         self._idle: dict[tuple[str, str], list[_Route]] = {}
 
     def exchange(self, method: str, url: str, *, headers: Mapping[str, str], body: bytes) -> Answer:
-        """Send a request and read the head of its answer. Raises: `OSError`, `BadAnswer`, `ValueError`."""
+        """Send a request and read the head of its answer.
+
+        Raises: `OSError`, `HTTPException`; `ValueError`, for an address or a header that cannot be sent.
+        """
         pieces = urlsplit(url)
         idle = self._idle.setdefault((pieces.scheme, pieces.netloc), [])
         try:
@@ -78,10 +94,20 @@ class Connections:
         except IndexError:
             route = self._route_to(pieces)
         target = (pieces.path or "/") + (f"?{pieces.query}" if pieces.query else "")
-        response = route.connection.exchange(
-            method, url if route.names_url else target, {**route.headers, **headers}, body
-        )
-        return Answer(url, response, route, idle)
+        length = {"Content-Length": str(len(body))} if body or method not in _BODILESS else {}
+        try:
+            make_ready(route.connection)
+            with suppress(BrokenPipeError):  # the answer may say why no more is wanted
+                route.connection.request(
+                    method,
+                    url if route.names_url else target,
+                    body=_in_pieces(body) if body else None,
+                    headers={**route.headers, **headers, **length},
+                )
+            return Answer(url, route.connection.getresponse(), route, idle)
+        except BaseException:
+            route.connection.close()
+            raise
 
     def close(self) -> None:
         """Close every connection that no request has taken."""
@@ -91,19 +117,21 @@ class Connections:
 
     def _route_to(self, pieces: SplitResult) -> _Route:
         if pieces.scheme not in ("http", "https") or not pieces.hostname:
-            raise BadAnswer(f"`{pieces.geturl()}` is no address of a web server")
+            raise HTTPException(f"`{pieces.geturl()}` is no address of a web server")
         proxy = _proxy_to(pieces)
-        host = {"Host": host_header(pieces.scheme, pieces.hostname, pieces.port), "Accept-Encoding": "identity"}
-        trust = self._trust if pieces.scheme == "https" else None
-        port = pieces.port or (_HTTPS_PORT if trust else 80)
         if proxy is None:
-            return _Route(Connection(pieces.hostname, port, trust=trust), headers=host)
+            return _Route(self._connection(pieces.scheme, pieces.hostname, pieces.port))
         asked = {"Proxy-Authorization": _login_to(proxy)} if proxy.username else {}
-        there = (proxy.hostname or "", proxy.port or 80)
-        if trust is None:
-            return _Route(Connection(*there), names_url=True, headers={**host, **asked})
-        tunnelled = Connection(*there, trust=trust, tunnel=(pieces.hostname, port), tunnel_headers=asked)
-        return _Route(tunnelled, headers=host)
+        connection = self._connection(pieces.scheme, proxy.hostname or "", proxy.port or 80)
+        if pieces.scheme == "http":
+            return _Route(connection, names_url=True, headers=asked)
+        connection.set_tunnel(pieces.hostname, pieces.port, asked)
+        return _Route(connection)
+
+    def _connection(self, scheme: str, host: str, port: int | None) -> HTTPConnection:
+        if scheme == "http":
+            return HTTPConnection(host, port, timeout=CONNECT_TIMEOUT_S)
+        return HTTPSConnection(host, port, timeout=CONNECT_TIMEOUT_S, context=self._trust)
 
     @cached_property
     def _trust(self) -> SSLContext:
@@ -114,12 +142,27 @@ class Connections:
         try:
             return create_default_context(capath=bundle) if is_folder else create_default_context(cafile=bundle)
         except OSError as error:
-            raise BadAnswer(f"the certificates of `{bundle}` cannot be used: {error.strerror}") from error
+            raise HTTPException(f"the certificates of `{bundle}` cannot be used: {error.strerror}") from error
+
+
+def make_ready(connection: HTTPConnection) -> None:
+    """Connect, unless the connection is open, and the other side has not ended it since its last answer."""
+    if connection.sock is not None:
+        waiting = select.poll()
+        waiting.register(connection.sock, select.POLLIN)
+        if not waiting.poll(0):
+            return
+        connection.close()
+    connection.connect()
+    connection.sock.settimeout(READ_TIMEOUT_S)
+
+
+def _in_pieces(body: bytes) -> Iterator[bytes]:
+    """The time limit is that of one call: a large body on a slow line has one for each piece."""
+    return (body[start : start + _PIECE_BYTES] for start in range(0, len(body), _PIECE_BYTES))
 
 
 def _login_to(proxy: SplitResult) -> str:
-    from base64 import b64encode  # which only such a proxy needs
-
     login = f"{unquote(proxy.username or '')}:{unquote(proxy.password or '')}"
     return f"Basic {b64encode(login.encode()).decode()}"
 
@@ -135,5 +178,5 @@ def _proxy_to(pieces: SplitResult) -> SplitResult | None:
         return None
     proxy = urlsplit(address if "://" in address else f"http://{address}")
     if proxy.scheme != "http":
-        raise BadAnswer(f"a proxy of kind `{proxy.scheme}` cannot be used")
+        raise HTTPException(f"a proxy of kind `{proxy.scheme}` cannot be used")
     return proxy

@@ -7,6 +7,7 @@ import json
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
+from http.client import HTTPException
 from typing import Any, BinaryIO, TypeVar, cast
 from urllib.parse import urlencode, urljoin
 
@@ -24,7 +25,6 @@ from images.errors import (
 )
 from images.media_types import ACCEPT
 from images.transport import AttemptFailed, Attempts, Credentials, Forget, Transport
-from images.wire import BadAnswer
 
 T = TypeVar("T")
 
@@ -273,7 +273,7 @@ class _VerifiedReader:
 def _piece_of(answer: Answer) -> bytes | Exception:
     try:
         return answer.read(_PIECE_BYTES)
-    except (BadAnswer, OSError) as err:
+    except (HTTPException, OSError) as err:
         return err
 
 

@@ -7,12 +7,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from http.client import HTTPException, HTTPMessage
 from typing import TypeVar
 from urllib.parse import urljoin, urlsplit
 
 from images.connections import Answer, Connections
 from images.errors import ImageError, RegistryUnreachable
-from images.wire import BadAnswer, Headers
 
 # Returns the value of the `Authorization` header, "" for none; called for each request, so it may renew an expiring token.
 Credentials = Callable[[], str]
@@ -173,7 +173,7 @@ class Transport:
     def _answering(self) -> Iterator[None]:
         try:
             yield
-        except (OSError, BadAnswer, ValueError) as err:  # the last for an address that is none
+        except (OSError, HTTPException, ValueError) as err:  # the last for an address that is none
             raise AttemptFailed(_unreachable(self.base_url, err)) from err
 
     def _login_for(self, url: str) -> str:
@@ -182,7 +182,7 @@ class Transport:
         return self._credentials()
 
 
-def retry_after_s(headers: Headers, *, now_s: float) -> float:
+def retry_after_s(headers: HTTPMessage, *, now_s: float) -> float:
     """The seconds that `Retry-After` asks for, in either of its forms, from 0 to 60; a date counts by the registry's own clock."""
     asked = headers.get("Retry-After", "")
     try:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @click.argument("a")
 @click.argument("b", required=False)
 @pass_invocation
-def diff(invocation: Invocation, a: str, b: str | None) -> None:
+def command(invocation: Invocation, a: str, b: str | None) -> None:
     """Compare AMI A with AMI B, each an id or a channel: the inputs and model files that differ.
 
     Without B, compares A with what a bake would make now of the lock file, the base AMI and the recipe. The exit code is 0 either way.

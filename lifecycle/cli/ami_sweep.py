@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @dry_run_option
 @yes_option
 @pass_invocation
-def sweep(invocation: Invocation, run_id: str, older_than: str, dry_run: bool) -> None:
+def command(invocation: Invocation, run_id: str, older_than: str, dry_run: bool) -> None:
     """Remove what killed bakes left behind: instances, incomplete AMIs, volumes, snapshots, key pairs, security groups, local files.
 
     Never touches what a live bake, a release or another project may need, nor an AMI that `capctl ami bake` can finish, for a day.

@@ -12,6 +12,7 @@ from lifecycle.domain.tags import Tag
 from lifecycle.domain.usage import kinds_text
 
 if TYPE_CHECKING:
+    from lifecycle.cli.context import Invocation
     from lifecycle.domain.ami import AmiRecord, Grant, SnapshotRecord
     from lifecycle.domain.models import ModelFile
     from lifecycle.domain.usage import Unread, Use
@@ -116,3 +117,9 @@ def _files(files: tuple[ModelFile, ...] | None) -> list[str]:
     total = f"model files: {counted(len(files), 'file')}, {size_text(sum(file.bytes for file in files))}"
     rows = [(file.path, size_text(file.bytes), file.mode, file.sha256[:12]) for file in files]
     return ["", total, table(("path", "size", "mode", "sha256"), rows)] if rows else [total]
+
+
+def warn_unread(invocation: Invocation, unread: tuple[Unread, ...]) -> None:
+    """Say on stderr of what it is not known whether it uses an AMI."""
+    for one in unread:
+        invocation.terminal.warn(f"What uses an AMI may be missing: {one}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -229,13 +230,29 @@ def wants_json(words: Iterable[str]) -> bool:
 
 
 class NounGroup(click.Group):
-    """A group that lists its commands with their whole first sentence."""
+    """A group that imports its commands when they are used, and lists them with their whole first sentence.
+
+    `verbs` maps the names of commands to the modules that have them, as `command`.
+    """
+
+    def __init__(self, *args: Any, verbs: Mapping[str, str] | None = None, **attributes: Any) -> None:
+        super().__init__(*args, **attributes)
+        self._verbs = verbs or {}
+
+    def list_commands(self, _ctx: click.Context) -> list[str]:
+        return sorted({*self.commands, *self._verbs})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in self._verbs and cmd_name not in self.commands:
+            command: click.Command = import_module(self._verbs[cmd_name]).command
+            accept_root_options(command)
+            self.add_command(command, cmd_name)
+        return super().get_command(ctx, cmd_name)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl(
-                [(name, self.commands[name].get_short_help_str(200)) for name in self.list_commands(ctx)]
-            )
+            found = {name: self.get_command(ctx, name) for name in self.list_commands(ctx)}
+            formatter.write_dl([(name, command.get_short_help_str(200)) for name, command in found.items() if command])
 
 
 def _invocation(ctx: click.Context) -> Invocation:

@@ -81,7 +81,9 @@ def _unknown_command(name: str) -> UsageError:
     epilog=_EPILOG,
     params=[*root_options(at_root=True)],
 )
-@click.version_option(package_name="capctl", prog_name="capctl", message="%(prog)s %(version)s")
+@click.version_option(
+    package_name="capctl", prog_name="capctl", message="%(prog)s %(version)s", help="Show the version and exit."
+)
 def root() -> None:
     """Ship a GPU job to AWS Batch: models in an AMI, code in an image, releases with proof.
 

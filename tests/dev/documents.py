@@ -60,9 +60,14 @@ def _commands() -> Iterator[tuple[str, click.Command]]:
     for name in COMMANDS:
         command = root.get_command(click.Context(root), name)
         assert command is not None
-        below = command.commands.items() if isinstance(command, click.Group) else ()
         yield f"capctl {name}", command
-        yield from ((f"capctl {name} {verb}", each) for verb, each in below)
+        context = click.Context(command)
+        if not isinstance(command, click.Group):
+            continue
+        for verb in command.list_commands(context):
+            below = command.get_command(context, verb)
+            assert below is not None
+            yield f"capctl {name} {verb}", below
 
 
 def _fields(value: Any, path: str = "") -> Iterator[tuple[str, str]]:

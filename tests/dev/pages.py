@@ -62,8 +62,9 @@ def asking() -> list[str]:
 def _collect(command: click.Command, context: click.Context, helps: dict[str, str]) -> None:
     helps[context.command_path] = command.get_help(context)
     if isinstance(command, click.Group):
-        for name, below in command.commands.items():
-            _collect(below, click.Context(below, info_name=name, parent=context), helps)
+        for name in command.list_commands(context):
+            if below := command.get_command(context, name):
+                _collect(below, click.Context(below, info_name=name, parent=context), helps)
 
 
 def cli_page() -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from concurrent.futures import ThreadPoolExecutor
 from email.utils import formatdate
+from http.client import HTTPMessage
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,6 @@ from images.errors import (
 )
 from images.registry import RegistryClient
 from images.transport import Attempts, Transport, retry_after_s
-from images.wire import Headers
 from tests.fakes.registry import FakeRegistry, Fault, Hold, serving
 from tests.fakes.registry_calls import EXPIRED
 from tests.unit.images.test_code_image import REPO, base_in, client_of, push, tree_of
@@ -135,7 +135,10 @@ def test_missing_permission_costs_neither_a_token_nor_another_attempt(
     ],
 )
 def test_retry_after_is_understood_in_both_forms(asked: str, date: str | None, wait_s: float) -> None:
-    headers = Headers({"retry-after": asked, **({"date": date} if date else {})})
+    headers = HTTPMessage()
+    for name, value in (("Retry-After", asked), ("Date", date)):
+        if value is not None:
+            headers[name] = value
     assert retry_after_s(headers, now_s=NOW_S) == wait_s
 
 

@@ -29,7 +29,10 @@ def test_every_command_and_option_has_help() -> None:
             if isinstance(parameter, click.Option):
                 assert parameter.hidden or parameter.help, f"{path} {parameter.opts}"
         if isinstance(command, click.Group):
-            for name, below in command.commands.items():
+            context = click.Context(command)
+            for name in command.list_commands(context):
+                below = command.get_command(context, name)
+                assert below is not None
                 check(below, f"{path} {name}")
 
     for name in PRESENT:
