@@ -1,13 +1,14 @@
 """Push the code: one layer on a pinned base, without an engine and without the base's bytes.
 
 An unchanged tree costs one request. A changed one costs six: HEAD of the tag, POST and PUT of the layer beside POST
-and PUT of the config, PUT of the manifest.
+and PUT of the config, PUT of the manifest. Who expects the tag to be new need not wait for the first before the second.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -15,8 +16,9 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any
 
+from images.connections import Answer
 from images.digests import DigestCache, ImageRef, canonical_json, digest_of
-from images.errors import BlobMissing
+from images.errors import BlobMissing, ImageError
 from images.index import BASE_DIGEST, BASE_NAME, CODE_INSTRUCTION
 from images.layer import CodeTree, Layer, build_layer, treehash
 from images.manifest import ImageManifest, parse_config, parse_manifest, read_stored
@@ -92,10 +94,12 @@ def push_code(
     env: Mapping[str, str] | None = None,
     labels: Mapping[str, str] | None = None,
     cache: Path,
+    expects_new: bool = False,
 ) -> PushResult:
     """Make sure that the client's repository holds the image of `tree` on `base`, tagged `code-<16 hex>`.
 
-    `cache` keeps the base's manifest and config by digest, so that a later push does not fetch them.
+    `cache` keeps the base's manifest and config by digest, so that a later push does not fetch them. With `expects_new` the layer is
+    packed, and its upload begun, while the registry is asked for the tag: one request too many where it has it after all.
     Raises: TagImmutable, DigestMismatch, BlobMissing, ManifestUnsupported and the registry failures of `images.errors`.
     """
     settings = CodeSettings(
@@ -103,10 +107,11 @@ def push_code(
     )
     tag, full = code_tag(tree, base, settings)
     requests_before, bytes_before = client.requests_sent, client.bytes_sent
-    digest = client.head_manifest(tag)
+    make = partial(make_code_image, client, base, tree, settings, cache=cache)
+    digest, image, begun = _ahead(client, tag, make) if expects_new else (client.head_manifest(tag), None, None)
     unchanged = digest is not None
     if digest is None:
-        digest = _upload(client, base, make_code_image(client, base, tree, settings, cache=cache), tag)
+        digest = _upload(client, base, image or make(), tag, begun)
     return PushResult(
         digest=digest,
         tag=tag,
@@ -115,6 +120,22 @@ def push_code(
         bytes_sent=client.bytes_sent - bytes_before,
         unchanged=unchanged,
     )
+
+
+def _ahead(
+    client: RegistryClient, tag: str, make: Callable[[], CodeImage]
+) -> tuple[str | None, CodeImage, Answer | None]:
+    """The digest of the tag, the image, and a session for its layer; None where it could not be opened: the upload tells why."""
+    asked: list[str | None] = []
+    made: list[CodeImage] = []
+    begun: list[Answer] = []
+
+    def begin() -> None:
+        with suppress(ImageError):
+            begun.append(client.begin_upload())
+
+    together([lambda: asked.append(client.head_manifest(tag)), begin, lambda: made.append(make())])
+    return asked[0], made[0], begun[0] if begun else None
 
 
 def make_code_image(
@@ -172,11 +193,11 @@ def _merged_env(lines: Sequence[str], changes: Mapping[str, str]) -> list[str]:
     return [f"{name}={value}" for name, value in merged.items()]
 
 
-def _upload(client: RegistryClient, base: ImageRef, image: CodeImage, tag: str) -> str:
+def _upload(client: RegistryClient, base: ImageRef, image: CodeImage, tag: str, begun: Answer | None) -> str:
     source = _source(client, base)
     base_layers = [layer["digest"] for layer in json.loads(image.manifest)["layers"][:-1]]
     work: list[Callable[[], object]] = [
-        partial(client.upload_blob, image.layer.blob),
+        partial(client.upload_blob, image.layer.blob, begun=begun),
         partial(client.upload_blob, image.config),
     ]
     if source is not client:

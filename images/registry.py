@@ -171,12 +171,16 @@ class RegistryClient:
                 message = f"The registry holds {start} of the {size_bytes} bytes of `{digest}`"
                 raise DigestMismatch(message, hint="Push the image that needs it again")
 
-    def upload_blob(self, content: bytes) -> str:
-        """Upload in one piece: POST for a session, PUT with the whole body. Returns: the digest."""
-        digest = digest_of(content)
+    def begin_upload(self) -> Answer:
+        """Open a session for one `upload_blob`. Sessions that nobody uses end in the registry."""
+        return self._ask("POST", "blobs/uploads/", expected=_ACCEPTED)
+
+    def upload_blob(self, content: bytes, *, begun: Answer | None = None) -> str:
+        """Upload in one piece: POST for a session, unless one has `begun`, and PUT with the whole body. Returns: the digest."""
+        digest, sessions = digest_of(content), [begun] if begun else []
 
         def attempt() -> None:
-            session = self._send("POST", "blobs/uploads/", expected=_ACCEPTED)
+            session = sessions.pop() if sessions else self._send("POST", "blobs/uploads/", expected=_ACCEPTED)
             self._finish_upload(session, digest, content)
 
         self._attempts.run(attempt)

@@ -12,22 +12,32 @@ from lifecycle.errors import CapctlError
 
 
 class PushRecord:
-    """The digest of the last push from the folder of capctl.yaml, kept in its `.capctl/`; it counts for one registry and repository."""
+    """The last push from the folder of capctl.yaml, kept in its `.capctl/`; it counts for one registry and repository."""
 
     def __init__(self, target: Target, registry_url: str) -> None:
         self._file = target.folder / ".capctl" / f"pushed-{target.name}.json"
         self._place = {"registry": registry_url, "repository": target.repository}
 
     def read(self) -> Digest | None:
-        """None without a record of this repository that can be read."""
+        """The digest; None without a record of this repository that can be read."""
+        known = self._known()
+        return known[1] if known else None
+
+    def read_tag(self) -> str | None:
+        """The tag; None as for `read`."""
+        known = self._known()
+        return known[0] if known else None
+
+    def write(self, tag: str, digest: Digest) -> None:
+        """Remember the image. It is pushed: a record that cannot be written takes nothing from that."""
+        if self._known() != (tag, digest):
+            with suppress(OSError):
+                write_atomically(self._file, json.dumps({**self._place, "tag": tag, "digest": digest}).encode())
+
+    def _known(self) -> tuple[str, Digest] | None:
         try:
             known = json.loads(self._file.read_text())
-            return parse_digest(known.pop("digest")) if known | self._place == known else None
+            tag, digest = str(known.pop("tag")), parse_digest(known.pop("digest"))
+            return (tag, digest) if known | self._place == known else None
         except (OSError, ValueError, TypeError, KeyError, AttributeError, CapctlError):
             return None
-
-    def write(self, digest: Digest) -> None:
-        """Remember `digest`. The image is pushed: a record that cannot be written takes nothing from that."""
-        if self.read() != digest:
-            with suppress(OSError):
-                write_atomically(self._file, json.dumps({**self._place, "digest": digest}).encode())

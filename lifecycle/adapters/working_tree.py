@@ -99,6 +99,7 @@ class WorkingTreeCode:
         )
 
     def push(self) -> PushedImage:
+        last = self._record.read_tag()
         with self._registry.errors_translated(if_missing=_BASE_MISSING):
             pushed = push_code(
                 self._registry.client,
@@ -107,9 +108,10 @@ class WorkingTreeCode:
                 entrypoint=self._settings.entrypoint,
                 env=self._settings.environment,
                 cache=_base_cache(),
+                expects_new=last is not None and last != self.tag(),
             )
         ref = self._registry.ref(pushed.digest)
-        self._record.write(ref.digest)
+        self._record.write(pushed.tag, ref.digest)
         return PushedImage(
             ref=ref,
             tag=pushed.tag,

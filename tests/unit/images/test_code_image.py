@@ -9,11 +9,12 @@ import pytest
 
 from images.code_image import CodeSettings, PushResult, append_code, code_tag, push_code, read_base, together
 from images.digests import DigestCache, ImageRef
-from images.errors import BlobMissing, ManifestUnsupported, RegistryUnreachable
+from images.errors import BlobMissing, ManifestUnsupported, RegistryDenied, RegistryUnreachable
 from images.layer import CodeTree, build_layer, read_tree
 from images.media_types import DOCKER, OCI
 from images.registry import RegistryClient
 from images.transport import Attempts
+from tests.fakes.registry import Fault
 
 REPO = "job"
 BASE_CONFIG: dict[str, Any] = {
@@ -67,6 +68,32 @@ def test_changed_tree_costs_six_requests_once_the_base_is_known(registry: Any, t
     assert registry.log[0].startswith("HEAD")
     assert registry.log[-1] == f"PUT /v2/{REPO}/manifests/{result.tag}"
     assert not any("PATCH" in line for line in registry.log)
+
+
+def test_tag_that_is_expected_to_be_new_costs_the_same_requests_but_fewer_waits(registry: Any, tmp_path: Path) -> None:
+    base = base_in(registry)
+    push(registry, base, tree_of(tmp_path), tmp_path)
+    registry.log.clear()
+    result = push(registry, base, tree_of(tmp_path, "print(2)\n"), tmp_path, expects_new=True)
+    assert result.requests == len(registry.log) == 6
+    assert {line.split()[0] for line in registry.log[:2]} == {"HEAD", "POST"}
+    assert registry.log[-1] == f"PUT /v2/{REPO}/manifests/{result.tag}"
+
+
+def test_tag_that_was_expected_to_be_new_and_is_not_costs_one_request_too_many(registry: Any, tmp_path: Path) -> None:
+    base, tree = base_in(registry), tree_of(tmp_path)
+    first = push(registry, base, tree, tmp_path)
+    again = push(registry, base, tree, tmp_path, expects_new=True)
+    assert (again.requests, again.bytes_sent, again.unchanged, again.digest) == (2, 0, True, first.digest)
+
+
+def test_who_may_not_upload_may_push_what_is_there(registry: Any, tmp_path: Path) -> None:
+    base, tree = base_in(registry), tree_of(tmp_path)
+    push(registry, base, tree, tmp_path)
+    registry.faults.append(Fault("POST", "uploads", status=403, code="DENIED", message="not authorized", times=9))
+    assert push(registry, base, tree, tmp_path, expects_new=True).unchanged
+    with pytest.raises(RegistryDenied):
+        push(registry, base, tree_of(tmp_path, "print(2)\n"), tmp_path, expects_new=True)
 
 
 def test_bytes_sent_are_layer_config_and_manifest(registry: Any, tmp_path: Path) -> None:

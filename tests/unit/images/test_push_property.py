@@ -48,10 +48,11 @@ _UNHEARD = Fault("PUT", "manifests", lose_answer=True, times=9)
 
 
 @settings(max_examples=80, deadline=None)
-@given(faults=_faults, base_repository=st.sampled_from((REPO, "bases")), ways=_ways)
-@example(faults=[_UNHEARD], base_repository=REPO, ways={"immutable": True})
+@given(faults=_faults, base_repository=st.sampled_from((REPO, "bases")), ways=_ways, expects_new=st.booleans())
+@example(faults=[_UNHEARD], base_repository=REPO, ways={"immutable": True}, expects_new=False)
+@example(faults=[_UNHEARD], base_repository=REPO, ways={"immutable": True}, expects_new=True)
 def test_a_tag_names_a_whole_image_or_does_not_exist(
-    faults: list[Fault], base_repository: str, ways: dict[str, bool]
+    faults: list[Fault], base_repository: str, ways: dict[str, bool], expects_new: bool
 ) -> None:
     # Who loses blobs and takes manifests without a look cannot be helped.
     assume(ways.get("checks_manifests", True) or all(one.status != _LOST.status for one in faults))
@@ -72,7 +73,8 @@ def test_a_tag_names_a_whole_image_or_does_not_exist(
                 forget=lambda _: held.__setitem__(0, next(tokens)),
                 attempts=Attempts(sleep=lambda _s: None),
             )
-            return push_code(client, base, tree, entrypoint=("x",), cache=folder / "cache").tag
+            cache = folder / "cache"
+            return push_code(client, base, tree, entrypoint=("x",), cache=cache, expects_new=expects_new).tag
 
         failure: ImageError | None = None
         try:
