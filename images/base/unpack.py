@@ -34,7 +34,7 @@ LAYER_ORDER = (STDLIB, "arrays", "vision", "video", "inference", LIGHT)
 
 # Parts of the interpreter's library that a job does not import; what imports them all the same compiles them in memory.
 STDLIB_UNCOMPILED = re.compile(
-    r"/(?:(?:ensurepip|idlelib|lib2to3|pydoc_data|test|tests|tkinter|turtledemo|site-packages|unittest|wsgiref|xmlrpc)/"
+    r"/(?:(?:ensurepip|idlelib|lib2to3|pydoc_data|test|tests|tkinter|turtledemo|site-packages|wsgiref|xmlrpc)/"
     r"|(?:_pydecimal|_pyio|doctest|imaplib|mailbox|nntplib|optparse|pdb|pickletools|pydoc|smtplib|turtle)\.py$)"
 )
 

@@ -125,7 +125,7 @@ class ImageBaseSection(Section):
     share_ffmpeg: bool = key(
         True,
         "Whether OpenCV uses PyAV's FFmpeg where both bundle the same version and the build proves that it serves; false = each its own, "
-        "33 MB more",
+        "35 MB more",
     )
     builder: Literal["auto", "buildkit", "classic"] = key(
         "auto",
