@@ -14,7 +14,8 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -76,50 +77,59 @@ def share_ffmpeg(owner: Path, guest: Path, users: Sequence[Path]) -> list[str]:
     that load the guest's. Returns: what the guest's FFmpeg offers and the owner's does not, none of it for reading videos.
     Raises: NotShareable, with everything as it was.
     """
+    pairs = _pairs(owner, guest)
+    lost = lost_offers(_offers(owner), _offers(guest))
+    others = [path for path in sorted(guest.glob("*.so*")) if path not in pairs]
+    before = _loaded(users)
+    # By their own names too: the owner's libraries look for each other beside the name by which they were opened.
+    names = {guest / path.name: path for path in sorted(owner.glob("*.so*")) if not (guest / path.name).exists()}
+    with _links_in_place({**pairs, **names}, owner, guest):
+        # With those that nothing loaded before: they may be opened by name while a program runs.
+        after = _loaded([*users, *(path for path in others if _real(path) not in before)])
+    for path in others:
+        if _real(path) in before - after:
+            path.unlink()
+    for path, other in names.items():
+        if _real(other) not in after:
+            path.unlink()
+    return lost
+
+
+def _pairs(owner: Path, guest: Path) -> dict[Path, Path]:
+    """The guest's libraries of FFmpeg, each with the owner's of the same name and version. Raises: NotShareable, if one has none."""
     theirs = {_identity(path): path for path in sorted(owner.glob("*.so*"))}
-    own = [path for path in sorted(guest.glob("*.so*")) if _FFMPEG.match(path.name)]
-    pairs = {path: other for path in own if (other := theirs.get(_identity(path)))}
-    if not own or len(pairs) < len(own):
+    found = {path: theirs.get(_identity(path)) for path in sorted(guest.glob("*.so*")) if _FFMPEG.match(path.name)}
+    pairs = {path: other for path, other in found.items() if other}
+    if not pairs or len(pairs) < len(found):
         message = "the two do not bundle the same version of it"
         raise NotShareable(message)
-    lost = lost_offers(_offers(owner), _offers(guest))
-    loaded = _loaded(users)
-    others = [path for path in sorted(guest.glob("*.so*")) if path not in pairs]
+    return pairs
+
+
+@contextmanager
+def _links_in_place(links: Mapping[Path, Path], owner: Path, guest: Path) -> Iterator[None]:
+    """Puts links to the owner's files in the guest's folder, in place of what has those names; takes them back on an error."""
+    # The layers of the two are folders apart, until the image puts them together.
     beside = guest.parent / owner.name
     with tempfile.TemporaryDirectory(dir=guest.parent) as aside:
-        links = _links(guest, owner, pairs, theirs.values())
-        for path in pairs:
+        replaced = [path for path in links if path.exists()]
+        for path in replaced:
             path.rename(Path(aside) / path.name)
-        for path, target in links.items():
-            path.symlink_to(target)
+        for path, other in links.items():
+            path.symlink_to(f"../{owner.name}/{other.name}")
         if not beside.exists():
             beside.symlink_to(owner.absolute())
         try:
-            # With those that nothing loaded before: they may be opened by name while a program runs.
-            still = _loaded([*users, *(path for path in others if _real(path) not in loaded)])
-        except NotShareable:
+            yield
+        except BaseException:
             for path in links:
                 path.unlink()
-            for path in pairs:
+            for path in replaced:
                 (Path(aside) / path.name).rename(path)
             raise
         finally:
             if beside.is_symlink():
                 beside.unlink()
-    for path in others:
-        if _real(path) in loaded and _real(path) not in still:
-            path.unlink()
-    return lost
-
-
-def _links(guest: Path, owner: Path, pairs: dict[Path, Path], libraries: Any) -> dict[Path, str]:
-    """What leads to the owner's: the guest's names, and the owner's, since its libraries look for each other beside the name by which
-    they were opened."""
-    links = {path: f"../{owner.name}/{other.name}" for path, other in pairs.items()}
-    for other in libraries:
-        if not (guest / other.name).exists():
-            links[guest / other.name] = f"../{owner.name}/{other.name}"
-    return links
 
 
 def _identity(path: Path) -> tuple[str, str]:

@@ -95,7 +95,7 @@ def share_libraries(out: Path) -> str:
         lost = share_ffmpeg(*libraries, sorted((guest / "cv2").glob("**/*.so")))
     except NotShareable as reason:
         return f"OpenCV keeps its own FFmpeg: {reason}"
-    return f"OpenCV uses PyAV's FFmpeg, which lacks of its own: {', '.join(lost) or 'nothing'}"
+    return f"OpenCV uses PyAV's FFmpeg, which lacks {', '.join(lost) or 'nothing'} of its own"
 
 
 def compile_tree(folder: Path, strip: Path) -> None:

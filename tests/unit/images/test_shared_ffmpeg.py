@@ -50,6 +50,8 @@ def test_ffmpeg_of_the_second_leads_to_that_of_the_first_and_what_only_it_needed
     }
     assert all((owner / Path(link).name).exists() for name, link in after.items() if name not in own)
     assert sorted(path.name for path in guest.parent.iterdir()) == ["cv2", GUEST]
+    # What OpenCV does not load has no link.
+    assert not list(guest.glob("libavfilter*"))
     # As in the image, where both lie in one folder.
     owner.rename(guest.parent / owner.name)
     load = [sys.executable, "-c", "import ctypes, sys; ctypes.CDLL(sys.argv[1])", str(user)]

@@ -121,6 +121,31 @@ def test_each_line_of_a_record_is_true_of_the_layers(tmp_path: Path) -> None:
         assert (digest, int(size)) == (hash_of(content), len(content))
 
 
+@pytest.mark.parametrize("share", [True, False])
+def test_ffmpeg_that_is_not_proved_to_serve_stays_and_the_build_says_why(tmp_path: Path, share: bool) -> None:
+    versions = {"libavcodec-{}.so.62.28.102": "codec", "libavformat-{}.so.62.12.102": "format"}
+    wheels = {
+        "av-18.1.0-cp311-abi3-x.whl": {f"av.libs/{name.format('11111111')}": text for name, text in versions.items()},
+        "opencv_python_headless-4.14.0-cp37-abi3-x.whl": {
+            f"opencv_python_headless.libs/{name.format('22222222')}": text for name, text in versions.items()
+        },
+    }
+    hashes = [make_wheel(tmp_path / "w", name, files) for name, files in wheels.items()]
+    (tmp_path / "lock").write_text("".join(f"x==1 --hash=sha256:{each}\n" for each in hashes))
+    (tmp_path / "trims.json").write_bytes(Trims(share_ffmpeg=share).document())
+    done = run_unpack(tmp_path / "w", tmp_path / "lock", tmp_path / "trims.json", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    libraries = sorted((tmp_path / "out" / "vision").rglob("*.so*"))
+    assert [(path.read_text(), path.is_symlink()) for path in libraries] == [("codec", False), ("format", False)]
+    said = done.stdout.splitlines()
+    if share:
+        assert len(said) == 1
+        assert said[0].startswith("OpenCV keeps its own FFmpeg: ")
+        assert "libavcodec-11111111.so.62.28.102" in said[0]
+    else:
+        assert said == []
+
+
 def hash_of(content: bytes) -> str:
     """As a `RECORD` writes it."""
     return "sha256=" + base64.urlsafe_b64encode(hashlib.sha256(content).digest()).decode().rstrip("=")
