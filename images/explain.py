@@ -9,16 +9,20 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from heapq import nsmallest
+from posixpath import dirname, join, normpath
 from typing import Literal
 
 from images.checks import model_suffix
 from images.file_system import Fate, FileSystem, file_system
 from images.folders import FolderCost, largest_folders, main_folders, tree_of
-from images.index import BASE_DIGEST, CODE_INSTRUCTION, FileEntry, ImageIndex, LayerIndex
+from images.index import BASE_DIGEST, BASE_KEPT, BASE_LEFT_OUT, CODE_INSTRUCTION, FileEntry, ImageIndex, LayerIndex
 from images.instructions import readable
 from images.packages import PackageCost, package_costs
 
 Origin = Literal["base", "code", ""]
+
+# How the folders end in which auditwheel puts the libraries that a wheel bundles.
+_LIBRARIES = ".libs"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +95,14 @@ class WastedFile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LibraryLink:
+    """The folder of libraries that a package bundles, some of which lead to those of another package, in the folder `to`."""
+
+    folder: str
+    to: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
     """`base` is the digest of the base image, "" where the image names none. `largest` and `folders` are the largest only; `folders`
     are in the order of a tree, `wasted`, `packages` and `models` are all, the largest first."""
@@ -107,6 +119,9 @@ class Explanation:
     packages: tuple[PackageCost, ...]
     models: tuple[ModelCost, ...]
     wasted: tuple[WastedFile, ...]
+    left_out: tuple[str, ...]
+    kept: tuple[str, ...]
+    library_links: tuple[LibraryLink, ...]
 
     @property
     def wasted_bytes(self) -> int:
@@ -135,6 +150,9 @@ def explain(index: ImageIndex, *, top: int = 10, depth: int | None = None) -> Ex
         packages=package_costs(seen.placed),
         models=_models(index.layers, seen),
         wasted=wasted,
+        left_out=tuple(index.labels.get(BASE_LEFT_OUT, "").split()),
+        kept=tuple(index.labels.get(BASE_KEPT, "").split()),
+        library_links=_library_links(index.layers),
     )
 
 
@@ -212,6 +230,16 @@ def _copied(seen: FileSystem) -> Iterator[WastedFile]:
             by=same.layer + 1,
             of=f"/{same.path}",
         )
+
+
+def _library_links(layers: Sequence[LayerIndex]) -> tuple[LibraryLink, ...]:
+    found = set()
+    for entry in (entry for layer in layers for entry in layer.entries if entry.kind == "symlink"):
+        folder = dirname(f"/{entry.path}")
+        to = dirname(normpath(join(folder, entry.link)))
+        if to != folder and folder.endswith(_LIBRARIES) and to.endswith(_LIBRARIES):
+            found.add((folder, to))
+    return tuple(LibraryLink(folder=folder, to=to) for folder, to in sorted(found))
 
 
 def _models(layers: Sequence[LayerIndex], seen: FileSystem) -> tuple[ModelCost, ...]:

@@ -11,6 +11,9 @@ ANYTHING = "*"
 # Labels, and annotations, of an image that stands on another one.
 BASE_NAME = "org.opencontainers.image.base.name"
 BASE_DIGEST = "org.opencontainers.image.base.digest"
+# Labels of a base: the patterns of files of its packages that were left out, and of those that stayed, separated by spaces.
+BASE_LEFT_OUT = "dev.capctl.left-out"
+BASE_KEPT = "dev.capctl.kept"
 # The instruction of a code layer.
 CODE_INSTRUCTION = "capctl image push"
 

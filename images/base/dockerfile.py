@@ -12,8 +12,10 @@ from typing import Literal
 import jinja2
 
 from images.base.contract import LABEL_CONTRACT, RuntimeContract
+from images.base.trims import KEPT, LEFT_OUT, Trims
 from images.base.unpack import LAYER_ORDER
 from images.errors import BaseInvalid
+from images.index import BASE_KEPT, BASE_LEFT_OUT
 
 Builder = Literal["classic", "buildkit"]
 
@@ -27,7 +29,7 @@ LABEL_ROOT = "dev.capctl.root"
 _FOLDER = Path(__file__).parent
 _TEMPLATE = _FOLDER / "Dockerfile.j2"
 # What the first build stage runs; standard library only.
-_PROGRAM = ("shared_objects.py", "unpack.py")
+_PROGRAM = ("base/records.py", "base/shared_ffmpeg.py", "base/trims.py", "base/unpack.py", "globs.py")
 
 
 def render_dockerfile(
@@ -37,6 +39,7 @@ def render_dockerfile(
     python: str,
     lock_sha256: str,
     root: str,
+    trims: Trims,
     contract: RuntimeContract | None = None,
     stage_labels: Mapping[str, str] | None = None,
 ) -> str:
@@ -55,12 +58,17 @@ def render_dockerfile(
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._:/@-]*", value):
             message = f"`{value}` cannot stand in a Dockerfile"
             raise BaseInvalid(message, hint="Use letters, digits and `.`, `_`, `:`, `/`, `@`, `-`")
+    patterns = {BASE_LEFT_OUT: (*trims.leave_out, *LEFT_OUT), BASE_KEPT: (*trims.keep, *KEPT)}
+    for pattern in (each for group in patterns.values() for each in group):
+        if not re.fullmatch(r"[A-Za-z0-9_.*?/@+-]+", pattern):
+            message = f"The pattern `{pattern}` cannot stand in a Dockerfile"
+            raise BaseInvalid(message, hint="Use letters, digits and `.`, `_`, `/`, `@`, `+`, `-`, `*`, `?`")
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True, autoescape=False)
     return environment.from_string(_TEMPLATE.read_text()).render(
         builder=builder,
         from_image=from_image,
         layers=LAYER_ORDER,
-        labels=labels,
+        labels=[*labels, *((name, f'"{" ".join(group)}"') for name, group in patterns.items())],
         stage_labels=stage,
         runtime=contract.environment if contract else {},
         runtime_site=f":{contract.mount}/site-packages" if contract else "",
@@ -69,13 +77,14 @@ def render_dockerfile(
     )
 
 
-def base_tag(*, lock_sha256: str, root: str, python: str, contract_sha256: str = "") -> str:
-    """`base-<12 hex>` of everything that determines the base: lock, root filesystem, Python, contract, template and trims."""
+def base_tag(*, lock_sha256: str, root: str, python: str, trims: Trims, contract_sha256: str = "") -> str:
+    """`base-<12 hex>` of everything that determines the base: lock, root filesystem, Python, trims, contract, template and program."""
     parts = (
         lock_sha256,
         root,
         python,
         contract_sha256,
+        _sha256(trims.document()),
         _sha256(_TEMPLATE.read_bytes()),
         *map(_sha256, build_program().values()),
     )
@@ -84,7 +93,7 @@ def base_tag(*, lock_sha256: str, root: str, python: str, contract_sha256: str =
 
 def build_program() -> dict[str, bytes]:
     """The modules that the first build stage runs, by their path in the build context."""
-    return {f"images/base/{name}": (_FOLDER / name).read_bytes() for name in _PROGRAM}
+    return {f"images/{name}": (_FOLDER.parent / name).read_bytes() for name in _PROGRAM}
 
 
 def _sha256(content: bytes) -> str:

@@ -6,6 +6,8 @@ import hashlib
 from pathlib import Path
 
 _FOLDER = Path(__file__).parent
+# The build runs it too.
+_GLOBS = _FOLDER.parent / "globs.py"
 
 
 def fingerprint(cache: Path) -> str:
@@ -13,7 +15,7 @@ def fingerprint(cache: Path) -> str:
 
     Of a root filesystem, which is large, its name, size and time count instead of its content.
     """
-    files = (path for path in sorted(_FOLDER.iterdir()) if path.suffix in {".py", ".j2"})
+    files = (path for path in (*sorted(_FOLDER.iterdir()), _GLOBS) if path.suffix in {".py", ".j2"})
     parts = [f"{path.name} {hashlib.sha256(path.read_bytes()).hexdigest()}" for path in files]
     for tar in sorted((cache / "rootfs").glob("*.tar")):
         about = tar.stat()

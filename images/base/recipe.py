@@ -12,6 +12,7 @@ from pathlib import Path
 from images.base.contract import RuntimeContract, without_contract
 from images.base.dockerfile import Builder, base_tag, build_program, render_dockerfile
 from images.base.root_filesystem import python_minor, root_filesystem
+from images.base.trims import Trims
 from images.base.unpack import FIXED_MTIME_S
 from images.base.wheelhouse import wheelhouse
 from images.digests import write_atomically
@@ -46,6 +47,7 @@ class BaseRecipe:
     from_image: str
     root_tar: Path | None
     requirements: Path
+    trims: Trims
     contract: RuntimeContract | None = None
 
 
@@ -55,10 +57,12 @@ def plan_base(
     *,
     official_root: OfficialRoot | None = None,
     contract: RuntimeContract | None = None,
+    trims: Trims | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> BaseRecipe:
     """Find out what the base is made of, without its wheels. Without `official_root`, makes a root unless `cache` has it.
 
+    Without `trims`, those that no configuration changes.
     Raises: BaseInvalid, RootFilesystemFailed, ToolMissing.
     """
     try:
@@ -83,9 +87,14 @@ def plan_base(
         message = f"The runtime contract is for Python {contract.python}, and the root of the base has {python}"
         raise BaseInvalid(message, hint="Choose a root with that Python, or bake the runtime for this one")
     requirements = _kept(needed, cache) if needed != lock else requirements_lock
+    trims = trims or Trims()
     return BaseRecipe(
         tag=base_tag(
-            lock_sha256=lock_sha256, root=root, python=python, contract_sha256=contract.sha256 if contract else ""
+            lock_sha256=lock_sha256,
+            root=root,
+            python=python,
+            trims=trims,
+            contract_sha256=contract.sha256 if contract else "",
         ),
         python=python,
         lock_sha256=lock_sha256,
@@ -93,6 +102,7 @@ def plan_base(
         from_image=from_image,
         root_tar=root_tar,
         requirements=requirements,
+        trims=trims,
         contract=contract,
     )
 
@@ -117,19 +127,21 @@ def dockerfile_of(recipe: BaseRecipe, builder: Builder, stage_labels: Mapping[st
         python=recipe.python,
         lock_sha256=recipe.lock_sha256,
         root=recipe.root,
+        trims=recipe.trims,
         contract=recipe.contract,
         stage_labels=stage_labels,
     )
 
 
-def context_tar(target: Path, *, dockerfile: str, requirements_lock: Path, wheels: Path) -> Path:
+def context_tar(target: Path, *, dockerfile: str, requirements_lock: Path, trims: Trims, wheels: Path) -> Path:
     """Write the build context: the same inputs give the same bytes, so that an engine's cache recognises them.
 
-    Holds `Dockerfile`, `requirements.lock`, the program of the first stage and `wheelhouse/`. Returns: `target`.
+    Holds `Dockerfile`, `requirements.lock`, `trims.json`, the program of the first stage and `wheelhouse/`. Returns: `target`.
     """
     texts = {
         "Dockerfile": dockerfile.encode(),
         "requirements.lock": requirements_lock.read_bytes(),
+        "trims.json": trims.document(),
         **build_program(),
     }
     target.parent.mkdir(parents=True, exist_ok=True)

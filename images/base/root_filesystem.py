@@ -49,6 +49,11 @@ DROPPED = (
     *("usr/lib/python3*/test/**", "usr/lib/python3*/idlelib/**", "usr/lib/python3*/lib2to3/**"),
     *("usr/lib/python3*/pydoc_data/**", "usr/lib/python3*/tkinter/**", "usr/lib/python3*/turtledemo/**"),
     *("usr/lib/python3*/ensurepip/**", "usr/lib/python3*/**/__pycache__/**"),
+    # Modules of Python that a job does not import, and libraries which only those or programs left out above need.
+    *("**/lib-dynload/_dbm.*", "**/libdb-5*", "**/lib-dynload/nis.*", "**/libnsl.so.2*", "**/libtirpc.so*"),
+    *("**/libgssapi_krb5.so*", "**/libkrb5.so*", "**/libkrb5support.so*", "**/libk5crypto.so*", "**/krb5/**"),
+    *("**/libcom_err.so*", "**/libkeyutils.so*", "**/libzstd.so*", "**/libexpatw.so*"),
+    *("**/lib-dynload/_test*", "**/lib-dynload/_ctypes_test*", "**/lib-dynload/_xxtest*"),
 )
 FOLDERS: Mapping[str, int] = {
     **dict.fromkeys(("dev", "etc/ssl/certs", "proc", "root", "run", "sys", "var/cache", "var/log"), 0o755),

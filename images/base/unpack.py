@@ -1,6 +1,6 @@
 """Unpack wheels into layer folders, leave out what a job never needs, and compile. Runs inside the image build.
 
-    python3 -m images.base.unpack WHEELHOUSE LOCK OUT
+    python3 -m images.base.unpack WHEELHOUSE LOCK TRIMS OUT
 
 `OUT/<layer>/opt/site` holds the packages of that layer; `OUT/stdlib` the compiled interpreter library. Standard library
 only, because the root filesystem has nothing else.
@@ -16,11 +16,12 @@ import shutil
 import sys
 import sysconfig
 import zipfile
-from fnmatch import fnmatchcase
 from pathlib import Path
 from py_compile import PycInvalidationMode
 
-from images.base.shared_objects import compacted, share_ffmpeg
+from images.base.records import rewrite_records
+from images.base.shared_ffmpeg import NotShareable, share_ffmpeg
+from images.base.trims import Trims, read_trims
 
 SITE = "opt/site"
 FIXED_MTIME_S = 315532800
@@ -31,54 +32,15 @@ LIGHT = "light"
 STDLIB = "stdlib"
 LAYER_ORDER = (STDLIB, "arrays", "vision", "video", "inference", LIGHT)
 
-# Services that the job talks to; boto3 loads the description of a service when its client is made.
-AWS_SERVICES = ("batch", "dynamodb", "ecr", "ecs", "logs", "s3", "secretsmanager", "sqs", "sts")
-CASCADES = ("frontalface_alt2", "frontalface_default", "fullbody", "profileface", "upperbody")
-
-# First match decides; what no rule names is kept. `*` crosses folders.
-KEPT = (
-    *(f"botocore/data/{service}/*" for service in AWS_SERVICES),
-    *(f"cv2/data/haarcascade_{name}.xml" for name in CASCADES),
-    "cv2/data/__init__.py",
-    # numpy.testing, which other packages import at run time, takes a class from this one file.
-    "numpy/_core/tests/__init__.py",
-    "numpy/_core/tests/_natype.py",
-)
-TRIMMED = (
-    "botocore/data/*/*",
-    "boto3/examples/*",
-    "cv2/data/*",
-    "onnxruntime/datasets/*",
-    "onnxruntime/tools/*",
-    "onnxruntime/transformers/*",
-    # The C library: the Python module holds the whole runtime itself and does not load this one.
-    "onnxruntime/capi/libonnxruntime.so.*",
-    "pip/*",
-    "pip-*",
-    "*/tests/*",
-    "*.pyi",
-    "*.pxd",
-    "*.pyx",
-    "*.h",
-    "*.hpp",
-    "*.a",
-    "*.lib",
-)
-# Parts of the interpreter's library that a job does not import.
+# Parts of the interpreter's library that a job does not import; what imports them all the same compiles them in memory.
 STDLIB_UNCOMPILED = re.compile(
-    r"/(?:ensurepip|idlelib|lib2to3|pydoc_data|test|tests|tkinter|turtledemo|site-packages)/"
+    r"/(?:(?:ensurepip|idlelib|lib2to3|pydoc_data|test|tests|tkinter|turtledemo|site-packages|wsgiref|xmlrpc)/"
+    r"|(?:_pydecimal|_pyio|doctest|imaplib|mailbox|nntplib|optparse|pdb|pickletools|pydoc|smtplib|turtle)\.py$)"
 )
 
 
 class UnpackFailed(Exception):
     """A wheel is not the locked one, or writes outside the site folder."""
-
-
-def is_trimmed(path: str) -> bool:
-    """Whether the file at `path`, relative to the site folder, is left out."""
-    if any(fnmatchcase(path, glob) for glob in KEPT):
-        return False
-    return any(fnmatchcase(path, glob) for glob in TRIMMED)
 
 
 def layer_of(wheel_name: str) -> str:
@@ -100,12 +62,12 @@ def site_path(member: str) -> str | None:
     return "/".join(pieces[2:]) if len(pieces) > 2 and pieces[1] in ("purelib", "platlib") else None
 
 
-def unpack_wheel(wheel: Path, site: Path) -> None:
-    """Extract the kept files of `wheel`, executable where the wheel says so."""
+def unpack_wheel(wheel: Path, site: Path, trims: Trims) -> None:
+    """Extract the files of `wheel` that are not left out, executable where the wheel says so."""
     with zipfile.ZipFile(wheel) as archive:
         for member in archive.infolist():
             path = site_path(member.filename)
-            if member.is_dir() or path is None or is_trimmed(path):
+            if member.is_dir() or path is None or trims.leaves_out(path):
                 continue
             target = site / path
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -123,14 +85,17 @@ def check_wheel(wheel: Path, locked_hashes: frozenset[str]) -> None:
         raise UnpackFailed(message)
 
 
-def shrink_libraries(out: Path) -> None:
-    """Leave out of the layers what no process ever reads of a shared library, and the second of two equal copies of FFmpeg."""
+def share_libraries(out: Path) -> str:
+    """Let OpenCV use PyAV's FFmpeg if it is proved to serve. Returns: what came of it, for the output of the build."""
     owner, guest = (out / LAYERS[name] / SITE for name in ("av", "opencv-python-headless"))
-    users = sorted((guest / "cv2").glob("**/*.so"))
-    share_ffmpeg(owner / "av.libs", guest / "opencv_python_headless.libs", users, "../av.libs")
-    for path in out.rglob("*.so*"):
-        if path.is_file() and not path.is_symlink():
-            path.write_bytes(compacted(path.read_bytes()))
+    libraries = (owner / "av.libs", guest / "opencv_python_headless.libs")
+    if not all(folder.is_dir() for folder in libraries):
+        return "One FFmpeg at most is bundled"
+    try:
+        lost = share_ffmpeg(*libraries, sorted((guest / "cv2").glob("**/*.so")))
+    except NotShareable as reason:
+        return f"OpenCV keeps its own FFmpeg: {reason}"
+    return f"OpenCV uses PyAV's FFmpeg, which lacks {', '.join(lost) or 'nothing'} of its own"
 
 
 def compile_tree(folder: Path, strip: Path) -> None:
@@ -165,16 +130,19 @@ def fix_times(folder: Path) -> None:
         os.utime(path, (FIXED_MTIME_S, FIXED_MTIME_S), follow_symlinks=False)
 
 
-def main(wheelhouse: Path, lock: Path, out: Path) -> None:
+def main(wheelhouse: Path, lock: Path, trims_file: Path, out: Path) -> None:
     """Fill one folder below `out` for each layer, present also when empty."""
+    trims = read_trims(trims_file)
     locked_hashes = frozenset(re.findall(r"--hash=sha256:([0-9a-f]{64})", lock.read_text()))
     for name in LAYER_ORDER:
         (out / name / SITE).mkdir(parents=True, exist_ok=True)
     for wheel in sorted(wheelhouse.glob("*.whl")):
         check_wheel(wheel, locked_hashes)
-        unpack_wheel(wheel, out / layer_of(wheel.name) / SITE)
-    shrink_libraries(out)
+        unpack_wheel(wheel, out / layer_of(wheel.name) / SITE, trims)
+    if trims.share_ffmpeg:
+        print(share_libraries(out), flush=True)
     for name in LAYER_ORDER[1:]:
+        rewrite_records(out / name / SITE, site_path)
         compile_tree(out / name / SITE, out / name)
     compile_stdlib(out / STDLIB)
     # Here, so that the working directory of the image costs no layer with the time of the build.
@@ -184,6 +152,6 @@ def main(wheelhouse: Path, lock: Path, out: Path) -> None:
 
 if __name__ == "__main__":
     try:
-        main(*(Path(argument) for argument in sys.argv[1:4]))
+        main(*(Path(argument) for argument in sys.argv[1:5]))
     except (UnpackFailed, OSError, zipfile.BadZipFile) as err:
         sys.exit(f"error: {err}")

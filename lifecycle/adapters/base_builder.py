@@ -78,6 +78,7 @@ class EngineBaseBuilder:
                 Path(folder) / "context.tar",
                 dockerfile=dockerfile_of(recipe, "buildkit" if buildkit else "classic"),
                 requirements_lock=recipe.requirements,
+                trims=recipe.trims,
                 wheels=wheels_of(recipe, cache_folder(), progress=self._ui.note),
             )
             if buildkit:
@@ -91,6 +92,7 @@ class EngineBaseBuilder:
     @cached_property
     def _recipe(self) -> BaseRecipe:
         from images.base.recipe import OfficialRoot, plan_base
+        from images.base.trims import Trims
 
         base = self._target.settings.image.base
         root = OfficialRoot(image=base.from_image, python=base.python) if base.from_image else None
@@ -100,5 +102,6 @@ class EngineBaseBuilder:
                 cache_folder(),
                 official_root=root,
                 contract=runtime_contract(self._target),
+                trims=Trims(leave_out=base.leave_out, keep=base.keep, share_ffmpeg=base.share_ffmpeg),
                 progress=self._ui.note,
             )

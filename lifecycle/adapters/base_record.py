@@ -65,7 +65,7 @@ class RecordedBase:
         return self._target.folder / ".capctl" / f"base-{self._target.name}.json"
 
     @property
-    def _inputs(self) -> dict[str, str]:
+    def _inputs(self) -> dict[str, object]:
         base, contract = self._target.settings.image.base, contract_file(self._target)
         return {
             "registry": self._registry_url,
@@ -73,6 +73,7 @@ class RecordedBase:
             "lock": hashlib.sha256(requirements_lock(self._target).read_bytes()).hexdigest(),
             "from": base.from_image or "",
             "python": base.python,
+            "trims": [[*base.leave_out], [*base.keep], base.share_ffmpeg],
             "contract": hashlib.sha256(contract.read_bytes()).hexdigest() if contract else "",
             "recipe": fingerprint(cache_folder()),
         }

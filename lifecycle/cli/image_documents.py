@@ -51,6 +51,9 @@ def image_explanation(image: ExplainedImage) -> Document:
     `folders` (in the order of a tree) and `largest` (files) are at most `--top`; `packages`, `models` and `wasted` are all, the largest
     first. A package that is not `recorded` has no `RECORD`, and only what bears its name is counted. `why` is `deleted`, `replaced`,
     `repeated` with the same content, or `copied`: the layer `by` did it, or has the file `of` which it is a copy of.
+
+    `left_out` and `kept` are the patterns by which the build of the base left files of its packages out, relative to their folder, and
+    `kept` those that stayed all the same. `library_links` are folders of bundled libraries some of which lead to another package's.
     """
     cost = image.cost
     return {
@@ -81,6 +84,9 @@ def image_explanation(image: ExplainedImage) -> Document:
             {"path": file.path, "bytes": file.size_bytes, "layer": file.layer, "why": file.why, "by": file.by, "of": file.of or None}
             for file in cost.wasted
         ],
+        "left_out": list(cost.left_out),
+        "kept": list(cost.kept),
+        "library_links": [{"folder": link.folder, "to": link.to} for link in cost.library_links],
     }  # fmt: skip
 
 

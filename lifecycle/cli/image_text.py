@@ -51,6 +51,10 @@ def _sums(image: ExplainedImage) -> str:
     if code and cost.base:
         size = size_text(sum(layer.unpacked_bytes for layer in code))
         lines.append(f"{size} are code, on the base image {brief(cost.base)}")
+    if cost.left_out:
+        patterns = counted(len(cost.left_out), "pattern")
+        lines.append(f"files of packages were left out by {patterns}, all listed by `-o json`")
+    lines += [f"libraries of {link.folder} lead to {link.to}" for link in cost.library_links]
     return "\n".join(lines)
 
 

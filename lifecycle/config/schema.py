@@ -26,6 +26,7 @@ MovableTag = Annotated[
 VideoUrl = Annotated[str, Matches(r"^s3://[a-z0-9][a-z0-9.-]+/.*[^/]$")]
 AccountId = Annotated[str, Matches(r"^[0-9]{12}$")]
 Region = Annotated[str, Matches(r"^[a-z]{2}(-[a-z]+)+-[0-9]$")]
+SitePattern = Annotated[str, Matches(r"^[A-Za-z0-9_.*?@+-][A-Za-z0-9_.*?/@+-]*$")]
 PythonMinor = Annotated[str, Matches(r"^3\.[0-9]+$")]
 
 
@@ -112,6 +113,19 @@ class ImageBaseSection(Section):
         None,
         "Contract file of the runtime that the AMI brings and the job mounts, relative to capctl.yaml; absent = the image holds all that "
         "it needs",
+    )
+    leave_out: tuple[SitePattern, ...] = key(
+        (),
+        "Patterns of files of the packages to leave out, besides those of docs/images.md; relative to the folder of the packages",
+    )
+    keep: tuple[SitePattern, ...] = key(
+        (),
+        "Patterns of files of the packages that stay, whatever leaves them out, such as `botocore/data/kinesis/**`",
+    )
+    share_ffmpeg: bool = key(
+        True,
+        "Whether OpenCV uses PyAV's FFmpeg where both bundle the same version and the build proves that it serves; false = each its own, "
+        "35 MB more",
     )
     builder: Literal["auto", "buildkit", "classic"] = key(
         "auto",

@@ -114,6 +114,7 @@ def _builder_figures(folder: Path, ui: TerminalUi) -> Iterator[Figure]:
             folder / "context.tar",
             dockerfile=dockerfile_of(recipe, builder, stage_labels={LABEL: name}),
             requirements_lock=lock,
+            trims=recipe.trims,
             wheels=wheels,
         )
         if builder == "buildkit":

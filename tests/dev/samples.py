@@ -53,7 +53,7 @@ from lifecycle.workflows.status import ReleaseStatus, Status
 from lifecycle.workflows.sweep import Swept
 from lifecycle.workflows.verify_ami import AmiReport
 from lifecycle.workflows.verify_models import ModelsReport
-from tests.fakes.image_index import file, image, layer, whiteout
+from tests.fakes.image_index import file, image, layer, symbolic_link, whiteout
 from tests.fakes.ports import FakePorts
 from tests.fakes.releases import make_release
 from tests.fakes.stack import OUTPUTS, deployed
@@ -314,6 +314,7 @@ _IMAGE = image(
     layer(
         file("opt/site/six-1.17.dist-info/METADATA", "Name: six"),
         file("opt/site/six.py", "import sys"),
+        symbolic_link("opt/site/cv.libs/libavutil-2.so.60", "../av.libs/libavutil-1.so.60"),
         compressed_bytes=90,
     ),
     layer(file("opt/weights.onnx", "weights"), file("opt/table.csv", "a,b"), compressed_bytes=60),
@@ -325,7 +326,11 @@ _IMAGE = image(
         "RUN /bin/sh -c cp site/six.py . && rm table.csv # buildkit",
         "capctl image push",
     ),
-    Labels={"org.opencontainers.image.base.digest": digest_of(b"base")},
+    Labels={
+        "org.opencontainers.image.base.digest": digest_of(b"base"),
+        "dev.capctl.left-out": "botocore/data/*/** **/tests/**",
+        "dev.capctl.kept": "botocore/data/s3/**",
+    },
     Env=["LANG=C.UTF-8"],
 )
 _NEXT_IMAGE = image(

@@ -14,6 +14,7 @@ import pytest
 from images.base.contract import read_contract
 from images.base.dockerfile import base_tag, build_program, render_dockerfile
 from images.base.recipe import OfficialRoot, context_tar, plan_base, wheels_of
+from images.base.trims import Trims
 from images.errors import BaseInvalid
 from tests.unit.images.base_parts import LOCK, make_contract, make_wheel
 
@@ -22,6 +23,7 @@ FACTS: dict[str, Any] = {
     "python": "3.11",
     "lock_sha256": "f" * 64,
     "root": "sha256:" + "0" * 64,
+    "trims": Trims(),
 }
 
 
@@ -64,21 +66,34 @@ def test_values_that_would_change_the_dockerfile_are_refused(value: str) -> None
         render_dockerfile(builder="classic", **{**FACTS, "from_image": value})
 
 
-def test_base_tag_depends_on_lock_root_python_and_recipe(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    original = base_tag(lock_sha256="a", root="b", python="3.11")
-    assert original == base_tag(lock_sha256="a", root="b", python="3.11")
+def test_base_tag_depends_on_lock_root_python_trims_and_recipe(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    facts: dict[str, Any] = {"lock_sha256": "a", "root": "b", "python": "3.11", "trims": Trims()}
+    original = base_tag(**facts)
+    assert original == base_tag(**facts)
     assert original.startswith("base-")
     assert len(original) == len("base-") + 12
-    tags = {
-        original,
-        base_tag(lock_sha256="x", root="b", python="3.11"),
-        base_tag(lock_sha256="a", root="x", python="3.11"),
-    }
-    tags.add(base_tag(lock_sha256="a", root="b", python="3.12"))
+    changes = (
+        *({"lock_sha256": "x"}, {"root": "x"}, {"python": "3.12"}),
+        *({"trims": Trims(share_ffmpeg=False)}, {"trims": Trims(keep=("x",))}, {"trims": Trims(leave_out=("x",))}),
+    )
+    tags = {original, *(base_tag(**{**facts, **change}) for change in changes)}
     (tmp_path / "other.j2").write_text("FROM x")
     monkeypatch.setattr("images.base.dockerfile._TEMPLATE", tmp_path / "other.j2")
-    tags.add(base_tag(lock_sha256="a", root="b", python="3.11"))
-    assert len(tags) == 5
+    tags.add(base_tag(**facts))
+    assert len(tags) == 8
+
+
+def test_base_tells_which_patterns_were_left_out() -> None:
+    trims = Trims(leave_out=("cv2/data/**",), keep=("botocore/data/kinesis/**",))
+    second = render_dockerfile(builder="classic", **{**FACTS, "trims": trims}).split("\n\n")[1]
+    assert 'LABEL dev.capctl.left-out="cv2/data/** botocore/data/*/** ' in second
+    assert 'LABEL dev.capctl.kept="botocore/data/kinesis/** botocore/data/batch/** ' in second
+
+
+@pytest.mark.parametrize("pattern", ['a"', "a b", "$x", "a\\", ""])
+def test_patterns_that_would_change_the_dockerfile_are_refused(pattern: str) -> None:
+    with pytest.raises(BaseInvalid, match="cannot stand in a Dockerfile"):
+        render_dockerfile(builder="classic", **{**FACTS, "trims": Trims(keep=(pattern,))})
 
 
 def test_image_finds_the_runtime_of_its_contract_after_its_own_packages(tmp_path: Path) -> None:
@@ -101,7 +116,7 @@ def test_image_without_a_contract_says_nothing_of_a_runtime() -> None:
 
 
 def test_base_tag_depends_on_the_contract() -> None:
-    facts = {"lock_sha256": "a", "root": "b", "python": "3.11"}
+    facts: dict[str, Any] = {"lock_sha256": "a", "root": "b", "python": "3.11", "trims": Trims()}
     assert len({base_tag(**facts), base_tag(**facts, contract_sha256="c"), base_tag(**facts, contract_sha256="d")}) == 3
 
 
@@ -113,13 +128,19 @@ def test_context_is_the_same_for_the_same_inputs(tmp_path: Path) -> None:
     for number in (1, 2):
         os.utime(wheels / "six.whl", (number, number))
         paths.append(
-            context_tar(tmp_path / f"{number}.tar", dockerfile="FROM x\n", requirements_lock=lock, wheels=wheels)
+            context_tar(
+                tmp_path / f"{number}.tar",
+                dockerfile="FROM x\n",
+                requirements_lock=lock,
+                trims=Trims(),
+                wheels=wheels,
+            )
         )
     assert paths[0].read_bytes() == paths[1].read_bytes()
     with tarfile.open(paths[0]) as tar:
         names = tar.getnames()
-    assert [*names[:2], names[-1]] == ["Dockerfile", "requirements.lock", "wheelhouse/six.whl"]
-    assert names[2:-1] == ["images/base/shared_objects.py", "images/base/unpack.py"]
+    assert [*names[:3], names[-1]] == ["Dockerfile", "requirements.lock", "trims.json", "wheelhouse/six.whl"]
+    assert names[3:-1] == [*build_program()]
 
 
 def test_program_of_the_build_runs_with_nothing_but_what_the_context_holds(tmp_path: Path) -> None:
@@ -127,7 +148,8 @@ def test_program_of_the_build_runs_with_nothing_but_what_the_context_holds(tmp_p
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_bytes(content)
     (tmp_path / "wheelhouse").mkdir()
-    command = [sys.executable, "-S", "-m", "images.base.unpack", "wheelhouse", "no.lock", "layers"]
+    (tmp_path / "trims.json").write_bytes(Trims().document())
+    command = [sys.executable, "-S", "-m", "images.base.unpack", "wheelhouse", "no.lock", "trims.json", "layers"]
     ended = subprocess.run(
         command, cwd=tmp_path, env={"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True, check=False
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from images.explain import FileCost, Taken, WastedFile, explain
+from images.explain import FileCost, LibraryLink, Taken, WastedFile, explain
 from images.file_system import file_system
 from images.folders import largest_folders, main_folders, tree_of
 from images.index import FileEntry
@@ -211,3 +211,19 @@ def test_package_without_a_record_has_what_bears_its_name() -> None:
     )
     (found,) = package_costs(file_system([layer(*entries)]).placed)
     assert (found.size_bytes, found.files, found.is_recorded, found.layers) == (31, 3, False, (1,))
+
+
+def test_links_from_one_packages_libraries_to_anothers_are_told_once_for_each_folder() -> None:
+    found = explain(
+        image(
+            layer(
+                symbolic_link("opt/site/cv.libs/libavutil-2.so.60", "../av.libs/libavutil-1.so.60"),
+                symbolic_link("opt/site/cv.libs/libavcodec-2.so.62", "../av.libs/libavcodec-1.so.62"),
+                symbolic_link("opt/site/cv.libs/libpng.so", "libpng.so.16"),
+                symbolic_link("usr/lib/libz.so", "../lib64/libz.so"),
+            ),
+            Labels={"dev.capctl.left-out": "**/tests/** **/*.h", "dev.capctl.kept": "a/tests/b"},
+        )
+    )
+    assert found.library_links == (LibraryLink(folder="/opt/site/cv.libs", to="/opt/site/av.libs"),)
+    assert (found.left_out, found.kept) == (("**/tests/**", "**/*.h"), ("a/tests/b",))

@@ -36,7 +36,7 @@ class Scene:
     folder: Path
     builder: CountingBuilder
     url: str = "https://registry"
-    base: tuple[tuple[str, str], ...] = (FROM_IMAGE, ("python", "3.12"), ("runtime_contract", "contract.json"))
+    base: tuple[tuple[str, object], ...] = (FROM_IMAGE, ("python", "3.12"), ("runtime_contract", "contract.json"))
     image: tuple[tuple[str, str], ...] = ()
 
     def recorded(self) -> RecordedBase:
@@ -81,6 +81,9 @@ CHANGES: dict[str, Callable[[Scene], Scene]] = {
     "lock": lambda scene: written(scene, scene.folder / "requirements.lock", b"numpy==3\n"),
     "runtime contract": lambda scene: written(scene, scene.folder / "contract.json", b"{ }"),
     "image.base.runtime_contract": lambda scene: replace(scene, base=scene.base[:2]),
+    "image.base.leave_out": lambda scene: replace(scene, base=(*scene.base, ("leave_out", ("cv2/data/**",)))),
+    "image.base.keep": lambda scene: replace(scene, base=(*scene.base, ("keep", ("cv2/data/**",)))),
+    "image.base.share_ffmpeg": lambda scene: replace(scene, base=(*scene.base, ("share_ffmpeg", False))),
     "root filesystem": lambda scene: written(scene, root_tar(scene.folder), b"another root"),
     "another root of the same size": lambda scene: touched(scene, root_tar(scene.folder)),
 }

@@ -10,7 +10,7 @@ from lifecycle.domain.digest import digest_of
 from lifecycle.domain.image import ImageRef
 from lifecycle.domain.image_difference import PathChange, change_text, sums_text
 from lifecycle.domain.image_explanation import explained
-from tests.fakes.image_index import file, image, layer, whiteout
+from tests.fakes.image_index import file, image, layer, symbolic_link, whiteout
 from tests.golden import assert_golden
 
 REF = ImageRef(repository="registry.example/vision", digest=digest_of(b"image"))
@@ -38,6 +38,16 @@ def text(top: int = 10) -> str:
 
 def test_explanation_tells_of_each_layer_what_made_it_brought_and_hid() -> None:
     assert_golden("image-explain.txt", text() + "\n")
+
+
+def test_explanation_tells_what_the_base_left_out_and_where_libraries_lead() -> None:
+    link = symbolic_link("opt/site/cv.libs/libavutil-2.so.60", "../av.libs/libavutil-1.so.60")
+    labels = {"dev.capctl.left-out": "numpy/f2py/** **/tests/**"}
+    shown = explanation_text(explained(REF, image(layer(link), Labels=labels), top=1, depth=1), top=1)
+    assert shown.splitlines()[3:5] == [
+        "files of packages were left out by 2 patterns, all listed by `-o json`",
+        "libraries of /opt/site/cv.libs lead to /opt/site/av.libs",
+    ]
 
 
 def test_long_lists_end_with_how_much_more_there_is() -> None:
