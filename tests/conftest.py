@@ -1,10 +1,12 @@
-"""What all tests share: nothing may skip where CAPCTL_NO_SKIP is set, and which tests one process runs together."""
+"""What all tests share: nothing may skip, and nothing is drawn by chance, where CAPCTL_NO_SKIP is set; and which tests one process runs
+together."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
@@ -39,6 +41,10 @@ class _Skips:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(_Skips())
+    # An example takes longer where the machine is busy. And what is drawn is drawn anew by whoever works on the code, while a change is
+    # judged by what is the same for every change.
+    hypothesis.settings.register_profile("capctl", deadline=None, derandomize="CAPCTL_NO_SKIP" in os.environ)
+    hypothesis.settings.load_profile("capctl")
 
 
 class _Modules(LoadFileScheduling):

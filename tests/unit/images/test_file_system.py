@@ -174,7 +174,7 @@ def model(layers: list[list[FileEntry]]) -> dict[str, int]:
     return {path: sizes[path] for path, kind in kinds.items() if kind != "folder"}
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(st.lists(ENTRIES, max_size=8), max_size=4))
 def test_file_system_is_that_of_a_plain_model_and_no_byte_is_lost(drawn: list[list[FileEntry]]) -> None:
     layers = [layer(*entries) for entries in drawn]

@@ -47,7 +47,7 @@ _ways = st.fixed_dictionaries({name: st.booleans() for name in ("mounts", "immut
 _UNHEARD = Fault("PUT", "manifests", lose_answer=True, times=9)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(faults=_faults, base_repository=st.sampled_from((REPO, "bases")), ways=_ways, expects_new=st.booleans())
 @example(faults=[_UNHEARD], base_repository=REPO, ways={"immutable": True}, expects_new=False)
 @example(faults=[_UNHEARD], base_repository=REPO, ways={"immutable": True}, expects_new=True)

@@ -83,7 +83,7 @@ def _sections() -> st.SearchStrategy[dict[str, Any]]:
     )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(defaults=_sections(), own=_sections(), profile=st.none() | st.text("abc", max_size=3))
 def test_the_kept_target_is_equal_to_the_one_that_the_file_gives(
     defaults: dict[str, Any], own: dict[str, Any], profile: str | None
