@@ -40,6 +40,11 @@ def select_files(
     return _filtered(names, include, exclude)
 
 
+def would_ship(name: str, include: Sequence[str] = EVERYTHING, exclude: Sequence[str] = DEFAULT_EXCLUDE) -> bool:
+    """Whether a file of that name is code, if git tracks it where it is asked."""
+    return bool(_filtered([name], include, exclude))
+
+
 def _filtered(names: Sequence[str], include: Sequence[str], exclude: Sequence[str]) -> tuple[str, ...]:
     never = (*NEVER_CODE, *exclude)
     chosen = {name for name in names if matches(name, include) and not matches(name, never)}

@@ -12,6 +12,7 @@ from images.digests import ImageRef as RegistryRef
 from images.layer import CodeTree, build_layer, read_tree
 from images.selection import DEFAULT_EXCLUDE, select_files
 from lifecycle.adapters.cache_folder import cache_folder
+from lifecycle.adapters.code_checks import CodeChecks
 from lifecycle.adapters.container_registry import ContainerRegistry
 from lifecycle.adapters.image_errors import image_errors_translated
 from lifecycle.adapters.push_record import PushRecord
@@ -23,7 +24,7 @@ from lifecycle.ports.code import CodeLayer, PushedImage
 if TYPE_CHECKING:
     from images.content import ImageContent
     from lifecycle.domain.image import ImageRef
-    from lifecycle.domain.image_report import ImageIndex
+    from lifecycle.domain.image_report import ImageIndex, Violation
     from lifecycle.domain.push_preview import FileChanges, PushPreview, SizeToSend
 
 _BASE_MISSING = "Run `capctl image base`, then this command again"
@@ -55,9 +56,14 @@ class WorkingTreeCode:
         )
 
     def index(self) -> ImageIndex:
-        from images.code_index import code_index
+        return self._checks.index
 
-        return code_index(self._tree, self._settings.environment)
+    def missing_imports(self, provided: frozenset[str]) -> tuple[Violation, ...]:
+        return self._checks.missing_imports(provided)
+
+    @cached_property
+    def _checks(self) -> CodeChecks:
+        return CodeChecks(self._target, self._tree, self._base.digest)
 
     def preview(self) -> PushPreview:
         from lifecycle.domain.push_preview import PushPreview

@@ -49,7 +49,9 @@ class PushCode:
 
 def plan_push_image(ports: Ports, target: Target) -> Plan:
     """One step. Raises `CapctlError("image-rejected")` for code that must not ship, `"base-missing"` before the first `image base`."""
-    if failure := code_rejection(ports.code.index(), image_policy(target.settings.image)):
+    policy = image_policy(target.settings.image, runtime_modules=ports.base_builder.runtime_modules())
+    missing = ports.code.missing_imports(policy.runtime_modules)
+    if failure := code_rejection(ports.code.index(), policy, missing):
         raise failure
     tag = ports.code.tag()
     return Plan(

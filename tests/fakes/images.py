@@ -7,7 +7,7 @@ from images.index import FileEntry, LayerIndex
 from lifecycle.domain.digest import Digest, canonical_json, digest_of, short
 from lifecycle.domain.image import ImageRef, TaggedImage
 from lifecycle.domain.image_content import Blob, ImageContent
-from lifecycle.domain.image_report import ImageIndex
+from lifecycle.domain.image_report import ImageIndex, Violation
 from lifecycle.domain.push_preview import FileChanges, PushPreview, SizeToSend
 from lifecycle.errors import CapctlError, UsageError
 from lifecycle.ports.clock import Clock
@@ -108,6 +108,8 @@ class FakeCode:
         self._registry = registry
         self._base = base
         self.files = {"job.py": "print(1)\n"}
+        # Files, and modules that they import and nothing has.
+        self.missing: list[tuple[str, str]] = []
         # The image that was pushed last, and its files.
         self._last: tuple[ImageRef, dict[str, str]] | None = None
 
@@ -126,6 +128,10 @@ class FakeCode:
 
     def index(self) -> ImageIndex:
         return ImageIndex(digest="", media_type="", config={}, layers=(self._layer(),))
+
+    def missing_imports(self, provided: frozenset[str]) -> tuple[Violation, ...]:
+        gone = [(path, name) for path, name in self.missing if name not in provided]
+        return tuple(Violation(code="import-unresolved", message=f"`{path}` imports `{name}`") for path, name in gone)
 
     def image(self) -> ImageContent:
         return content_of(self.tag(), self._layers())
