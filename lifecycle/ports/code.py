@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from lifecycle.domain.measures import counted, size_text
 
 if TYPE_CHECKING:
+    from lifecycle.domain.checkout import Checkout
     from lifecycle.domain.digest import Digest
     from lifecycle.domain.image import ImageRef
     from lifecycle.domain.image_content import ImageContent
@@ -64,6 +65,9 @@ class Code(Protocol):
 
     def preview(self) -> PushPreview:
         """What `push` would do. Sends nothing, and asks no more than a push does."""
+
+    def checkout(self) -> Checkout:
+        """From which source the code is."""
 
     def push(self) -> PushedImage:
         """Push base + code layer; one request when nothing changed."""

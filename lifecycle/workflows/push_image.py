@@ -13,6 +13,7 @@ from lifecycle.errors import CapctlError
 from lifecycle.ports import Ports
 from lifecycle.ports.code import PushedImage
 from lifecycle.workflows.image_rules import image_policy
+from lifecycle.workflows.source import told_source
 
 if TYPE_CHECKING:
     from lifecycle.domain.push_preview import PushPreview
@@ -64,6 +65,7 @@ def plan_push_image(ports: Ports, target: Target) -> Plan:
 def preview_push_image(ports: Ports, target: Target) -> tuple[Plan, PushPreview]:
     """The plan with what it would send, and against what; it has no step where the registry has the image. Raises as `plan_push_image`."""
     plan, preview = plan_push_image(ports, target), ports.code.preview()
+    told_source(ports)
     if preview.known:
         because = f"the registry has the code of the working tree, `{preview.tag}`"
         plan = replace(plan, because=because, steps=())

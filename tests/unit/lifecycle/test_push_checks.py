@@ -100,3 +100,21 @@ def test_python_file_that_does_not_compile_is_refused_with_its_line(registry: Fa
     for _ in range(2):
         assert "`app/run.py` (line 2) is no Python 3." in str(refusal(folder)["details"])
     assert registry.tags == {}
+
+
+def test_push_names_the_commit_and_warns_of_what_is_not_in_it(registry: FakeRegistry, folder: Path) -> None:
+    who = ["-c", "user.name=x", "-c", "user.email=x@example.com"]
+    add(folder, "run.py")
+    subprocess.run(["git", "-C", folder, *who, "commit", "--quiet", "--message", "x"], check=True)
+    clean = pushed(folder)
+    commit = subprocess.run(["git", "-C", folder, "rev-parse", "HEAD"], check=True, capture_output=True, text=True)
+    assert (clean["commit"], clean["uncommitted"]) == (commit.stdout.strip(), [])
+
+    (folder / "run.py").write_text("print(2)\n")
+    running = pushing(folder)
+    out, said = running.communicate(timeout=60)
+    assert json.loads(out)["uncommitted"] == ["run.py"]
+    assert f"1 file of the code not as in commit {commit.stdout[:12]}: `run.py`" in said
+    subprocess.run(["git", "-C", folder, *who, "commit", "--quiet", "--all", "--message", "y"], check=True)
+    again = pushed(folder)
+    assert (again["image"], again["uncommitted"]) == (json.loads(out)["image"], [])
