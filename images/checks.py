@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import posixpath
 import re
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from images.digests import canonical_json
 from images.file_system import FileSystem, file_system
 from images.globs import matches
-from images.index import FileEntry, ImageIndex, LayerIndex
+from images.index import FileEntry, ImageIndex, Import, LayerIndex
 from images.layer import APP_FOLDER, SITE_FOLDER
 from images.never import CREDENTIALS, NEVER_CODE, PACKAGE_CACHES, TOOL_CACHES, VERSION_CONTROL, WHEELS
 from images.packages import normalised
@@ -48,6 +49,7 @@ class Policy:
 
     `allowed_packages` are `name==version` with normalised names, as `locked_packages` gives; None leaves packages unchecked, as does
     `allowed_code` for the top-level names below `/app`. `runtime_modules` are the top-level modules that the host mounts.
+    `code_globs_not_compiled` are of Python files that nobody runs, such as templates.
     """
 
     max_compressed_bytes: int = 300 * MB
@@ -63,16 +65,21 @@ class Policy:
     allowed_packages: frozenset[str] | None = None
     allowed_code: frozenset[str] | None = None
     runtime_modules: frozenset[str] = frozenset()
+    code_globs_not_compiled: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Violation:
-    """A broken rule: `path` and `layer` (a digest) say where, and are empty for rules on the whole image."""
+    """A broken rule: `path` and `layer` (a digest) say where, and are empty for rules on the whole image.
+
+    `hint` says what mends this one, where that is more than what mends every other one of its rule.
+    """
 
     code: str
     message: str
     path: str = ""
     layer: str = ""
+    hint: str = ""
 
 
 def check_image(index: ImageIndex, policy: Policy | None = None) -> list[Violation]:
@@ -119,7 +126,9 @@ def _oversized_files(index: ImageIndex, policy: Policy) -> Iterator[Violation]:
     for layer, entry in _files(index):
         if entry.size_bytes > policy.max_file_bytes and not matches(entry.path, policy.large_file_globs):
             limit = f"{policy.max_file_bytes / MB:.0f} MB"
-            message = f"`{entry.path}` is {entry.size_bytes / MB:.1f} MB, above {limit} and not on the list"
+            message = (
+                f"`{entry.path}` is {entry.size_bytes / MB:.1f} MB, above {limit} and not in `image.rules.large_files`"
+            )
             yield Violation(code="oversized-file", message=message, path=entry.path, layer=layer.digest)
 
 
@@ -234,25 +243,42 @@ def _stays(name: str, link: FileEntry, seen: FileSystem) -> bool:
     return not f"{written}/".startswith(("/", "../")) and _name_in_code(f"{seen.leads_to(link.path)}/") is not None
 
 
+def _broken_code(index: ImageIndex, policy: Policy) -> Iterator[Violation]:
+    # An image that does not tell its Python is taken for one of this Python.
+    python = index.python or sys.version_info[:2]
+    for layer, entry in _files(index):
+        broken, name = entry.broken, _name_in_code(entry.path) or ""
+        if broken is None or matches(name, policy.code_globs_not_compiled):
+            continue
+        if not broken.python or python <= tuple(map(int, broken.python.split("."))):
+            where = f" (line {broken.line})" if broken.line else ""
+            message = f"`{entry.path}`{where} is no Python {python[0]}.{python[1]}: {broken.reason}"
+            yield Violation(code="python-invalid", message=message, path=entry.path, layer=layer.digest)
+
+
+def import_unresolved(path: str, needed: Import, missing: str, *, layer: str = "", hint: str = "") -> Violation:
+    """The violation of the file `path` of the image whose import `needed` lacks the module `missing`."""
+    where = f"line {needed.line}" + (", inside a function" if needed.deferred else "")
+    message = f"`{path}` ({where}) imports `{missing}`, which neither the image nor the host's runtime has"
+    return Violation(code="import-unresolved", message=message, path=path, layer=layer, hint=hint)
+
+
 def _imports(index: ImageIndex, seen: FileSystem, policy: Policy) -> Iterator[Violation]:
-    # Code that is only about to be pushed tells no imports, and its push shall not wait for this.
-    if not any(entry.imports for _, entry in _files(index)):
+    # Of code that is in no image yet, `images.code_imports` tells without reading its base.
+    if not index.digest:
         return
     from images.modules import unresolved_imports
 
     for file, needed, missing in unresolved_imports(index, seen, policy.runtime_modules):
-        where = f"line {needed.line}" + (", inside a function" if needed.deferred else "")
-        message = f"`{file.path}` ({where}) imports `{missing}`, which neither the image nor the host's runtime has"
-        layer = index.layers[file.layer].digest
-        yield Violation(code="import-unresolved", message=message, path=file.path, layer=layer)
+        yield import_unresolved(file.path, needed, missing, layer=index.layers[file.layer].digest)
 
 
 def _secrets(index: ImageIndex, policy: Policy) -> Iterator[Violation]:
     for layer, entry in _files(index):
         found = [flag.removeprefix("secret:") for flag in entry.flags if flag.startswith("secret:")]
         if found and not matches(_name_in_code(entry.path) or "", policy.code_globs_without_secrets):
-            for kind in found:
-                message = f"`{entry.path}` seems to hold a secret ({kind})"
+            for kind, _, line in (flag.partition(":") for flag in found):
+                message = f"`{entry.path}` (line {line}) seems to hold a secret ({kind})"
                 yield Violation(code="secret-found", message=message, path=entry.path, layer=layer.digest)
     for kind in secrets_in(canonical_json(index.config)):
         message = f"The run configuration (environment, labels or history) seems to hold a secret ({kind})"
@@ -297,6 +323,7 @@ _CHECKS: tuple[_Check, ...] = (
     _leftovers,
     _stale_bytecode,
     _code_names,
+    _broken_code,
     _secrets,
     _code_layer_bounds,
     _packages,

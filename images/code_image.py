@@ -7,13 +7,13 @@ and PUT of the config, PUT of the manifest. Who expects the tag to be new need n
 from __future__ import annotations
 
 import json
+from _thread import start_new_thread
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from threading import Thread
 from typing import Any
 
 from images.connections import Answer
@@ -211,34 +211,49 @@ def _upload(client: RegistryClient, base: ImageRef, image: CodeImage, tag: str, 
 
 
 def together(work: Sequence[Callable[[], object]]) -> None:
-    """Do all of it in parallel and raise the first failure.
+    """Do all of it in parallel and raise the first failure, after which nothing more of it is begun.
 
-    The threads are daemons, unlike those of an executor: a command that is interrupted shall not wait for a registry that hangs. An
-    upload that is left alone counts for nothing until its last byte.
+    A command that is interrupted shall not wait for a registry that hangs, so nobody waits for the threads at the end of the process,
+    unlike for those of an executor. An upload that is left alone counts for nothing until its last byte.
     """
     waiting: SimpleQueue[Callable[[], object]] = SimpleQueue()
-    ended: SimpleQueue[Exception | None] = SimpleQueue()
+    ended: SimpleQueue[BaseException | None] = SimpleQueue()
 
     def run() -> None:
-        while True:
-            try:
-                one = waiting.get_nowait()
-            except Empty:
-                return
+        while one := _next(waiting):
             try:
                 one()
-            except Exception as failure:
+            # Whatever it is: who waits for the end of all work would wait for ever.
+            except BaseException as failure:
+                _empty(waiting)
                 ended.put(failure)
             else:
                 ended.put(None)
 
     for one in work:
         waiting.put(one)
-    for _ in range(min(PARALLEL_UPLOADS, len(work))):
-        Thread(target=run, name="upload", daemon=True).start()
-    for _ in work:
-        if failure := ended.get():
-            raise failure
+    try:
+        for _ in range(min(PARALLEL_UPLOADS, len(work))):
+            # `Thread.start` keeps books that an interruption in the middle of it puts into disorder: the thread then dies of a KeyError.
+            start_new_thread(run, ())
+        for _ in work:
+            if failure := ended.get():
+                raise failure
+    except BaseException:
+        _empty(waiting)
+        raise
+
+
+def _empty(waiting: SimpleQueue[Callable[[], object]]) -> None:
+    while _next(waiting):
+        pass
+
+
+def _next(waiting: SimpleQueue[Callable[[], object]]) -> Callable[[], object] | None:
+    try:
+        return waiting.get_nowait()
+    except Empty:
+        return None
 
 
 def _complete(client: RegistryClient, source: RegistryClient, image: CodeImage, base_layers: Sequence[str]) -> None:

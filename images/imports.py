@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
+import re
+import sys
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
-from images.index import ANYTHING, Import
+from images.index import ANYTHING, Broken, Import
 
 # Whatever catches one of these does without the module.
 _CATCHES_ABSENCE = {"ImportError", "ModuleNotFoundError", "Exception", "BaseException"}
@@ -17,25 +19,71 @@ _PLATFORM = {"sys": {"platform", "version_info", "implementation"}, "os": {"name
 _WRITES_NAMES = {"__getattr__", "globals", "vars", "exec", "setattr", "modules", "__path__"}
 
 
-def scan(source: bytes, path: str) -> tuple[tuple[Import, ...], tuple[str, ...]]:
-    """The imports of the Python file `path` (relative to the folder it is imported from), and the names that a package's file defines.
+# No base has an older one.
+_OLDEST_MINOR = 9
+# What a newer Python may understand where this one does not: type aliases and parameters, quotes in f-strings, template strings, and an
+# `except` of several without brackets.
+_NEWER = rb"\s*type\s+\w+\s*[=\[]|\s*(?:async\s+)?(?:def|class)\s+\w+\s*\[|\s*except\b[^:(]*,|.*\b[rR]?[fFtT][rR]?['\"]"
+THIS_PYTHON = f"3.{sys.version_info.minor}"
+
+
+class Scan(NamedTuple):
+    """What a Python file tells: fields of its entry."""
+
+    imports: tuple[Import, ...] = ()
+    defines: tuple[str, ...] = ()
+    broken: Broken | None = None
+
+
+def scan(source: bytes, path: str) -> Scan:
+    """The imports of the Python file `path` (relative to the folder it is imported from), the names that a package's file defines, and
+    whether some Python does not compile it.
 
     Left out are imports for type checkers only, those whose absence the code catches, and those under a condition on platform or
-    version. A source that this interpreter cannot parse, but a newer one may, tells neither.
+    version. A source that this interpreter does not compile, but a newer one may, tells neither imports nor names.
     """
     *package, file = path.split("/")
     try:
         # What this interpreter thinks of somebody's source is not for the person who checks an image.
         with warnings.catch_warnings(action="ignore"):
-            tree = ast.parse(source)
-        imports = tuple(dict.fromkeys(_imports(tree.body, _Where(package=tuple(package)))))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return (), (ANYTHING,)
-    return imports, tuple(sorted(_names(tree))) if file == "__init__.py" else ()
+            tree, broken = _parsed(source)
+            if tree is None:
+                return Scan(defines=(ANYTHING,), broken=broken)
+            imports = tuple(dict.fromkeys(_imports(tree.body, _Where(package=tuple(package)))))
+            names = tuple(sorted(_names(tree))) if file == "__init__.py" else ()
+            # Says what parsing does not, such as a `return` outside of a function.
+            compile(tree, path, "exec", dont_inherit=True)
+    except SyntaxError as error:
+        return Scan(imports=imports, defines=names, broken=_broken(error, ""))
+    except (RecursionError, MemoryError):
+        return Scan(defines=(ANYTHING,))
+    return Scan(imports=imports, defines=names, broken=broken)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Where:
+def _parsed(source: bytes) -> tuple[ast.Module | None, Broken | None]:
+    """As the oldest Python that takes the source understands it, and why none before does."""
+    broken: Broken | None = None
+    for minor in range(_OLDEST_MINOR, sys.version_info.minor + 1):
+        try:
+            return ast.parse(source, feature_version=(3, minor)), broken
+        except (SyntaxError, ValueError) as error:
+            broken = _broken(error, f"3.{minor}")
+    if broken and not _may_be_newer(source, broken.line):
+        broken = broken._replace(python="")
+    return None, broken
+
+
+def _may_be_newer(source: bytes, line: int) -> bool:
+    lines = source.splitlines()
+    return 0 < line <= len(lines) and re.match(_NEWER, lines[line - 1]) is not None
+
+
+def _broken(error: SyntaxError | ValueError, python: str) -> Broken:
+    line, reason = (error.lineno, error.msg) if isinstance(error, SyntaxError) else (0, str(error))
+    return Broken(python=python, line=line or 0, reason=reason)
+
+
+class _Where(NamedTuple):
     """The package of the file; whether its code runs later only, and whether an import may fail there."""
 
     package: tuple[str, ...]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 # Among the names that a package defines: there are others, which only running it would tell.
 ANYTHING = "*"
 
+# The label of a base that tells its Python, as `3.12`.
+PYTHON_LABEL = "dev.capctl.python"
 # Labels, and annotations, of an image that stands on another one.
 BASE_NAME = "org.opencontainers.image.base.name"
 BASE_DIGEST = "org.opencontainers.image.base.digest"
@@ -37,13 +40,21 @@ class Import:
     deferred: bool = False
 
 
+class Broken(NamedTuple):
+    """Why no Python up to `python`, a minor version as `3.11`, compiles a file; "" for none at all. `line` is from 1, or 0."""
+
+    python: str
+    line: int
+    reason: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileEntry:
     """One tar member. `sha256` (hex) is of a file's content, `link` is what a link leads to; both are empty for anything else.
 
-    `flags`: `model:<format>`, `secret:<kind>`, `stale-bytecode`, found in the content. `imports` are those of a Python file of the code,
-    `defines` the names that the `__init__.py` of one of its packages binds; `ANYTHING` may be among them. `owns`: of a package's `RECORD`,
-    the folders and modules that it lists, beside which they lie.
+    `flags`: `model:<format>`, `secret:<kind>:<line>`, `stale-bytecode`, found in the content. `imports` are those of a Python file of the
+    code, `defines` the names that the `__init__.py` of one of its packages binds; `ANYTHING` may be among them. `broken`: of such a file
+    that some Python does not compile. `owns`: of a package's `RECORD`, the folders and modules that it lists, beside which they lie.
     """
 
     path: str
@@ -56,6 +67,7 @@ class FileEntry:
     imports: tuple[Import, ...] = ()
     defines: tuple[str, ...] = ()
     owns: tuple[str, ...] = ()
+    broken: Broken | None = None
 
     @property
     def model_format(self) -> str:
@@ -108,6 +120,14 @@ class ImageIndex:
         silent = len(self.layers) - len(told)
         # Who appends to an image without history tells of the top layers only.
         return (*("",) * silent, *told) if silent >= 0 else ("",) * len(self.layers)
+
+    @property
+    def python(self) -> tuple[int, int] | None:
+        """The minor version of the image's Python, by a label of ours or a variable of the official images; None if it tells none."""
+        run = self.config.get("config") or {}
+        variables = dict(line.partition("=")[::2] for line in run.get("Env") or ())
+        told = re.match(r"(\d+)\.(\d+)", self.labels.get(PYTHON_LABEL) or variables.get("PYTHON_VERSION", ""))
+        return (int(told[1]), int(told[2])) if told else None
 
     @property
     def labels(self) -> dict[str, str]:

@@ -18,18 +18,18 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
 
-from images.digests import canonical_json, write_if_possible
+from images.digests import DigestCache, canonical_json, write_if_possible
 from images.errors import ManifestUnsupported
 from images.imports import scan
-from images.index import FileEntry, ImageIndex, Import, Kind, LayerIndex
+from images.index import Broken, FileEntry, ImageIndex, Import, Kind, LayerIndex
 from images.layer import APP_FOLDER
-from images.manifest import Blob, parse_config, parse_manifest, read_stored
+from images.manifest import Blob, known_config, parse_config, parse_manifest, read_stored
 from images.packages import MAX_RECORD_BYTES, RECORD, listed_names
 from images.registry import RegistryClient
 from images.signatures import HEAD_BYTES, MAX_SECRET_SCAN_BYTES, flags_of
 
 # Part of the cache key: raise it when what is told of a file changes.
-SCAN_VERSION = 4
+SCAN_VERSION = 5
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
@@ -59,15 +59,43 @@ def top_layer_index(client: RegistryClient, digest: str, cache: Path) -> LayerIn
     return _layer(client, manifest.layers[-1], cache)
 
 
-def _layer(client: RegistryClient, layer: Blob, cache: Path) -> LayerIndex:
-    path = cache / f"layer-index-{SCAN_VERSION}" / f"{layer.digest.removeprefix('sha256:')}.json.gz"
+def known_index(digest: str, blobs: DigestCache, cache: Path) -> ImageIndex | None:
+    """Index the image `digest` without a registry, if all of it was read before: manifest and config into `blobs`, layers into `cache`."""
+    raw, config = blobs.read(digest), known_config(digest, blobs)
+    if raw is None or config is None:
+        return None
+    manifest = parse_manifest(raw)
+    # Decoded only if all of them are there.
+    if not all(_kept_at(layer, cache).is_file() for layer in manifest.layers):
+        return None
+    layers = [known for layer in manifest.layers if (known := _known_layer(layer, cache))]
+    if len(layers) < len(manifest.layers):
+        return None
+    return ImageIndex(
+        digest=digest,
+        media_type=manifest.family.manifest,
+        config=config,
+        layers=tuple(layers),
+    )
+
+
+def _known_layer(layer: Blob, cache: Path) -> LayerIndex | None:
     try:
-        return _decoded(gzip.decompress(path.read_bytes()))
+        return _decoded(gzip.decompress(_kept_at(layer, cache).read_bytes()))
     except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError):
-        pass  # absent or damaged: the registry has the truth
+        return None  # absent or damaged: the registry has the truth
+
+
+def _kept_at(layer: Blob, cache: Path) -> Path:
+    return cache / f"layer-index-{SCAN_VERSION}" / f"{layer.digest.removeprefix('sha256:')}.json.gz"
+
+
+def _layer(client: RegistryClient, layer: Blob, cache: Path) -> LayerIndex:
+    if known := _known_layer(layer, cache):
+        return known
     with client.open_blob(layer.digest, layer.size_bytes) as stream:
         index = _scan(stream, layer)
-    write_if_possible(path, gzip.compress(canonical_json(asdict(index)), compresslevel=1, mtime=0))
+    write_if_possible(_kept_at(layer, cache), gzip.compress(canonical_json(asdict(index)), compresslevel=1, mtime=0))
     return index
 
 
@@ -79,7 +107,8 @@ def _decoded(raw: bytes) -> LayerIndex:
 def _decoded_entry(entry: dict[str, Any]) -> FileEntry:
     imports = tuple(Import(**each) for each in entry["imports"])
     lists = {name: tuple(entry[name]) for name in ("flags", "defines", "owns")}
-    return FileEntry(**{**entry, **lists, "imports": imports})
+    broken = Broken(*entry["broken"]) if entry["broken"] else None
+    return FileEntry(**{**entry, **lists, "imports": imports, "broken": broken})
 
 
 def _scan(blob: BinaryIO, layer: Blob) -> LayerIndex:
@@ -169,7 +198,7 @@ def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> dict[str, Any]:
         "flags": flags_of(path, head, size_bytes=member.size, is_code=is_code),
     }
     if is_code and path.endswith(".py"):
-        told["imports"], told["defines"] = scan(head, path.removeprefix(f"{APP_FOLDER}/"))
+        told |= scan(head, path.removeprefix(f"{APP_FOLDER}/"))._asdict()
     if is_record:
         told["owns"] = listed_names(head)
     return told

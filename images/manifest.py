@@ -86,6 +86,13 @@ def read_stored(client: RegistryClient, digest: str, cache: DigestCache | None =
     return manifest, config
 
 
+def known_config(digest: str, cache: DigestCache) -> dict[str, Any] | None:
+    """The config of the image `digest` without a registry, if `cache` has it. Raises: ManifestUnsupported."""
+    manifest = cache.read(digest)
+    config = cache.read(parse_manifest(manifest).config.digest) if manifest else None
+    return parse_config(config) if config else None
+
+
 def _blob(digest: str, named: Any) -> Blob:
     if not isinstance(named, dict):
         raise _unsupported(digest, "names no config, or a layer that is none")

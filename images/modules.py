@@ -4,20 +4,50 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 from images.file_system import FileSystem, PlacedFile
 from images.index import ANYTHING, ImageIndex, Import
 from images.layer import APP_FOLDER, SITE_FOLDER
 
 # Modules that some builds of Python carry inside the interpreter and others as files; private ones of the library count too.
-_COMPILED_IN = re.compile(
-    "array|atexit|audioop|binascii|builtins|cmath|errno|faulthandler|fcntl|gc|grp|itertools|marshal|math|mmap|ossaudiodev|posix|pwd|"
-    "pyexpat|readline|resource|select|spwd|sys|syslog|termios|time|unicodedata|zlib"
+_COMPILED_IN = frozenset(
+    (
+        *(
+            "array",
+            "atexit",
+            "audioop",
+            "binascii",
+            "builtins",
+            "cmath",
+            "errno",
+            "faulthandler",
+            "fcntl",
+            "gc",
+            "grp",
+            "itertools",
+        ),
+        *(
+            "marshal",
+            "math",
+            "mmap",
+            "ossaudiodev",
+            "posix",
+            "pwd",
+            "pyexpat",
+            "readline",
+            "resource",
+            "select",
+            "spwd",
+            "sys",
+            "syslog",
+        ),
+        *("termios", "time", "unicodedata", "zlib"),
+    )
 )
-_LIBRARY = re.compile(r"(?P<above>(?:.+/)?)(?P<name>python3(?:\.\d+)?)/os\.pyc?")
-_EXTENSION = re.compile(r"(?:\.[A-Za-z0-9_-]+)?\.so")
-_SOURCE = re.compile(r"\.pyc?")
+_LIBRARY = r"(?P<above>(?:.+/)?)(?P<name>python3(?:\.\d+)?)/os\.pyc?"
+_EXTENSION = r"(?:\.[A-Za-z0-9_-]+)?\.so"
+_SOURCES = frozenset((".py", ".pyc"))
 # What every module has, besides the modules below it.
 _OF_EVERY_MODULE = frozenset(("__doc__", "__file__", "__loader__", "__name__", "__package__", "__path__", "__spec__"))
 
@@ -26,9 +56,8 @@ def unresolved_imports(
     index: ImageIndex, seen: FileSystem, provided: frozenset[str]
 ) -> Iterator[tuple[PlacedFile, Import, str]]:
     """Each file of the code with an import that fails, and the dotted name that is missing, once; `provided` come from elsewhere."""
-    files = [file for file in seen.placed.values() if file.kind != "folder"]
-    found = _Found(index, files)
-    for file in files:
+    found = modules_of(index, seen)
+    for file in seen.placed.values():
         missed: set[str] = set()
         for needed in file.entry.imports:
             missing = "" if needed.module.split(".")[0] in provided else found.missing(needed, file.path)
@@ -37,23 +66,40 @@ def unresolved_imports(
                 yield file, needed, missing
 
 
-class _Found:
-    """The modules of an image by dotted name, wherever the interpreter looks for them."""
+def modules_of(index: ImageIndex, seen: FileSystem) -> Modules:
+    """All modules of an image."""
+    files = [file for file in seen.placed.values() if file.kind != "folder"]
+    libraries = [found for file in files if (found := re.fullmatch(_LIBRARY, file.path))]
+    return Modules(files, search_path(index, libraries), knows_library=bool(libraries))
 
-    def __init__(self, index: ImageIndex, files: Sequence[PlacedFile]) -> None:
+
+class Modules:
+    """The modules of files by dotted name, wherever the interpreter looks for them: in `folders`, each with its last slash.
+
+    `knows_library`: the files tell which modules the interpreter's own library has; else it has all of them.
+    """
+
+    def __init__(self, files: Iterable[PlacedFile], folders: tuple[str, ...], *, knows_library: bool) -> None:
+        self.folders = folders
         self._packages: dict[str, PlacedFile] = {}  # regular ones, by their first file
         self._files: set[str] = set()
         self._folders: set[str] = set()
         self._code: set[str] = set()
         self._native: set[str] = set()  # top-level names with a module in C, which may make further ones
         self._links: set[str] = set()  # folders of which only the target is known
-        libraries = [found for file in files if (found := _LIBRARY.fullmatch(file.path))]
-        self._knows_library = bool(libraries)
-        folders = _search_path(index, libraries)
+        self._knows_library = knows_library
         for file in files:
             for folder in folders:
                 if file.path.startswith(folder) and "/__pycache__/" not in file.path:
                     self._add(file.path.removeprefix(folder), file, is_code=folder == f"{APP_FOLDER}/")
+
+    def has(self, name: str) -> bool:
+        """Whether a file, a folder or a link stands for the module `name`."""
+        return self._is_there(name) or self._is_linked(name)
+
+    def is_whole(self, top: str) -> bool:
+        """Whether all that can be below the top-level module `top` is here: it is no folder to which other places may add."""
+        return top in self._packages or top in self._files
 
     def missing(self, needed: Import, path: str) -> str:
         """The dotted name that keeps the import in the file `path` from succeeding, as far as files tell; "" if nothing does."""
@@ -81,9 +127,9 @@ class _Found:
         suffix = dot + suffix
         if file.kind == "symlink" and not suffix:
             self._links.add(".".join((*folders, stem)))
-        if _EXTENSION.fullmatch(suffix):
+        if suffix.endswith(".so") and re.fullmatch(_EXTENSION, suffix):
             self._native.add((*folders, stem)[0])
-        elif not _SOURCE.fullmatch(suffix):
+        elif suffix not in _SOURCES:
             return
         name = ".".join(folders if stem == "__init__" else (*folders, stem))
         if is_code:
@@ -97,7 +143,7 @@ class _Found:
         top = name.split(".")[0]
         if not top:
             return False  # relative, and out of the code
-        if self._is_there(name) or self._is_linked(name) or _COMPILED_IN.fullmatch(top) or self._is_of_library(top):
+        if self.has(name) or top in _COMPILED_IN or self._is_of_library(top):
             return True
         # `os.path`, `six.moves`: some modules make others that have no file.
         known = next((above for above in _above(name) if self._is_there(above)), "")
@@ -115,7 +161,7 @@ class _Found:
         return top in sys.stdlib_module_names and (top.startswith("_") or not self._knows_library)
 
 
-def _search_path(index: ImageIndex, libraries: Iterable[re.Match[str]]) -> tuple[str, ...]:
+def search_path(index: ImageIndex, libraries: Iterable[re.Match[str]] = ()) -> tuple[str, ...]:
     """Folders in which the interpreter looks, each with its last slash."""
     folders = [APP_FOLDER, SITE_FOLDER]
     for variable in (index.config.get("config") or {}).get("Env") or ():

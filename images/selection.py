@@ -29,7 +29,7 @@ def select_files(
     if not root.is_dir():
         message = f"`{root}` is not a folder"
         raise CodeUnreadable(message, hint="Name the folder that holds the code of the job")
-    if _is_git_checkout(root):
+    if git_top(root):
         names = [name for name in _git_files(root, "--cached") if os.path.lexists(root / on_disk(name))]
     else:
         names = [
@@ -40,15 +40,21 @@ def select_files(
     return _filtered(names, include, exclude)
 
 
+def would_ship(name: str, include: Sequence[str] = EVERYTHING, exclude: Sequence[str] = DEFAULT_EXCLUDE) -> bool:
+    """Whether a file of that name is code, if git tracks it where it is asked."""
+    return bool(_filtered([name], include, exclude))
+
+
 def _filtered(names: Sequence[str], include: Sequence[str], exclude: Sequence[str]) -> tuple[str, ...]:
     never = (*NEVER_CODE, *exclude)
     chosen = {name for name in names if matches(name, include) and not matches(name, never)}
     return tuple(sorted(chosen, key=lambda name: name.encode(errors="surrogateescape")))
 
 
-def _is_git_checkout(root: Path) -> bool:
+def git_top(root: Path) -> Path | None:
+    """The top folder of the git checkout that `root` is in, None where it is in none."""
     resolved = root.resolve()
-    return any((folder / ".git").exists() for folder in (resolved, *resolved.parents))
+    return next((folder for folder in (resolved, *resolved.parents) if (folder / ".git").exists()), None)
 
 
 def _git_files(root: Path, *which: str) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import struct
+from collections.abc import Iterator
 
 # Enough for every magic number below, and for the first entry of a zip file.
 HEAD_BYTES = 4096
@@ -109,9 +110,14 @@ def is_stale_bytecode(head: bytes) -> bool:
 
 def secrets_in(content: bytes) -> tuple[str, ...]:
     """Kinds of secret that `content` seems to hold."""
-    return tuple(
-        kind for kind, words, form in _SECRETS if any(word in content for word in words) and re.search(form, content)
-    )
+    return tuple(kind for kind, _ in _secrets(content))
+
+
+def _secrets(content: bytes) -> Iterator[tuple[str, int]]:
+    """Kinds, and the line, from 1, of the first of each."""
+    for kind, words, form in _SECRETS:
+        if any(word in content for word in words) and (found := re.search(form, content)):
+            yield kind, content.count(b"\n", 0, found.start()) + 1
 
 
 def flags_of(path: str, content: bytes, *, size_bytes: int, is_code: bool) -> tuple[str, ...]:
@@ -124,5 +130,5 @@ def flags_of(path: str, content: bytes, *, size_bytes: int, is_code: bool) -> tu
     return (
         *((f"model:{model}",) if model else ()),
         *(("stale-bytecode",) if stale else ()),
-        *((f"secret:{kind}" for kind in secrets_in(content)) if is_code else ()),
+        *((f"secret:{kind}:{line}" for kind, line in _secrets(content)) if is_code else ()),
     )

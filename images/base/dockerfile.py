@@ -15,14 +15,13 @@ from images.base.contract import LABEL_CONTRACT, RuntimeContract
 from images.base.trims import KEPT, LEFT_OUT, Trims
 from images.base.unpack import LAYER_ORDER
 from images.errors import BaseInvalid
-from images.index import BASE_KEPT, BASE_LEFT_OUT
+from images.index import BASE_KEPT, BASE_LEFT_OUT, PYTHON_LABEL
 
 Builder = Literal["classic", "buildkit"]
 
 TAG_PREFIX = "base-"
 USER_ID = 65532
 ENTRYPOINT = ("python3",)
-LABEL_PYTHON = "dev.capctl.python"
 LABEL_LOCK = "dev.capctl.lock-sha256"
 LABEL_ROOT = "dev.capctl.root"
 
@@ -50,7 +49,7 @@ def render_dockerfile(
     first stage only, so that the images which an engine keeps of it can be found; the base does not depend on them.
     Raises: BaseInvalid, if a value cannot stand in a Dockerfile.
     """
-    labels = [(LABEL_LOCK, lock_sha256), (LABEL_PYTHON, python), (LABEL_ROOT, root)]
+    labels = [(LABEL_LOCK, lock_sha256), (PYTHON_LABEL, python), (LABEL_ROOT, root)]
     if contract:
         labels.append((LABEL_CONTRACT, contract.sha256))
     stage = sorted((stage_labels or {}).items())

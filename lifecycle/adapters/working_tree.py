@@ -7,11 +7,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from images.checkout import CheckoutQuestion
 from images.code_image import CodeImage, CodeSettings, code_tag, make_code_image, push_code
 from images.digests import ImageRef as RegistryRef
 from images.layer import CodeTree, build_layer, read_tree
 from images.selection import DEFAULT_EXCLUDE, select_files
 from lifecycle.adapters.cache_folder import cache_folder
+from lifecycle.adapters.code_checks import CodeChecks
 from lifecycle.adapters.container_registry import ContainerRegistry
 from lifecycle.adapters.image_errors import image_errors_translated
 from lifecycle.adapters.push_record import PushRecord
@@ -22,8 +24,9 @@ from lifecycle.ports.code import CodeLayer, PushedImage
 
 if TYPE_CHECKING:
     from images.content import ImageContent
+    from lifecycle.domain.checkout import Checkout
     from lifecycle.domain.image import ImageRef
-    from lifecycle.domain.image_report import ImageIndex
+    from lifecycle.domain.image_report import ImageIndex, Violation
     from lifecycle.domain.push_preview import FileChanges, PushPreview, SizeToSend
 
 _BASE_MISSING = "Run `capctl image base`, then this command again"
@@ -37,6 +40,7 @@ class WorkingTreeCode:
         self._settings = target.settings.image
         self._registry = registry
         self._required_base = base
+        self._question: CheckoutQuestion | None = None
         self._record = PushRecord(target, registry.login.url)
 
     def tag(self) -> str:
@@ -55,13 +59,19 @@ class WorkingTreeCode:
         )
 
     def index(self) -> ImageIndex:
-        from images.code_index import code_index
+        return self._checks.index
 
-        return code_index(self._tree, self._settings.environment)
+    def missing_imports(self, provided: frozenset[str]) -> tuple[Violation, ...]:
+        return self._checks.missing_imports(provided)
+
+    @cached_property
+    def _checks(self) -> CodeChecks:
+        return CodeChecks(self._target, self._tree, self._base.digest)
 
     def preview(self) -> PushPreview:
         from lifecycle.domain.push_preview import PushPreview
 
+        self._ask_git()
         tag, treehash = code_tag(self._tree, self._base, self._code_settings)
         known, digest = self._registry.find(tag), self._record.read()
         last = self._registry.ref(digest) if digest else None
@@ -74,6 +84,7 @@ class WorkingTreeCode:
             last=last,
             changes=self._changes_since(last) if last else None,
             to_send=None if known else self._to_send(),
+            source=self.checkout(),
         )
 
     def _changes_since(self, last: ImageRef) -> FileChanges | None:
@@ -98,8 +109,24 @@ class WorkingTreeCode:
             layer_bytes=image.layer.size_bytes, config_bytes=len(image.config), manifest_bytes=len(image.manifest)
         )
 
+    def checkout(self) -> Checkout:
+        return self._checkout
+
+    def _ask_git(self) -> None:
+        """Let git work it out while something else is done."""
+        self._question = self._question or CheckoutQuestion(self._root)
+
+    @cached_property
+    def _checkout(self) -> Checkout:
+        from lifecycle.domain.checkout import Checkout
+
+        question = self._question or CheckoutQuestion(self._root)
+        found = question.answer(self._settings.include, self._excluded)
+        return Checkout(commit=found.commit or None, uncommitted=found.uncommitted)
+
     def push(self) -> PushedImage:
         last = self._record.read_tag()
+        self._ask_git()
         with self._registry.errors_translated(if_missing=_BASE_MISSING):
             pushed = push_code(
                 self._registry.client,
@@ -140,11 +167,16 @@ class WorkingTreeCode:
 
     @cached_property
     def _tree(self) -> CodeTree:
-        root = self._target.path(self._settings.root)
         with image_errors_translated():
-            return read_tree(
-                root, select_files(root, self._settings.include, (*DEFAULT_EXCLUDE, *self._settings.exclude))
-            )
+            return read_tree(self._root, select_files(self._root, self._settings.include, self._excluded))
+
+    @property
+    def _root(self) -> Path:
+        return self._target.path(self._settings.root)
+
+    @property
+    def _excluded(self) -> tuple[str, ...]:
+        return (*DEFAULT_EXCLUDE, *self._settings.exclude)
 
     @cached_property
     def _tagged_base(self) -> TaggedImage:

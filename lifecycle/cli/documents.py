@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lifecycle.config.origins import Setting
     from lifecycle.domain.check import Check
+    from lifecycle.domain.checkout import Checkout
     from lifecycle.domain.image import TaggedImage
     from lifecycle.domain.image_report import ImageReport
     from lifecycle.domain.job import JobRecord
@@ -59,7 +60,7 @@ def plan(planned: Plan, *, push: PushPreview | None = None) -> Document:
 
     `push` is there for `capctl image push` alone: what it would send. In it `known` is the image that the registry has under the tag
     already, `last` the one pushed last from here, `changes` are the files that differ from that one, and `to_send` is `null` where
-    nothing would be sent.
+    nothing would be sent; `uncommitted` are files that are not as in `commit`, git's HEAD.
     """
 
     def listed(steps: tuple[Step[Any], ...]) -> list[Document]:
@@ -95,6 +96,8 @@ def _push(preview: PushPreview) -> Document:
             "config_bytes": size.config_bytes,
             "manifest_bytes": size.manifest_bytes,
         },
+        "commit": preview.source.commit,
+        "uncommitted": list(preview.source.uncommitted),
     }
 
 
@@ -145,25 +148,29 @@ def image_base(image: TaggedImage, *, changed: bool) -> Document:
     return {"image": str(image.ref), "tag": image.tag, "changed": changed}
 
 
-def code_layer(layer: CodeLayer) -> Document:
-    """The code of the working tree as one layer."""
+def code_layer(layer: CodeLayer, source: Checkout) -> Document:
+    """The code of the working tree as one layer; `uncommitted` are its files that are not as in `commit`."""
     return {
         "tag": layer.tag,
         "treehash": layer.treehash,
         "files": layer.files,
         "unpacked_bytes": layer.unpacked_bytes,
         "compressed_bytes": layer.compressed_bytes,
+        "commit": source.commit,
+        "uncommitted": list(source.uncommitted),
     }
 
 
-def image(pushed: PushedImage) -> Document:
-    """The code image of the working tree, and what its push cost."""
+def image(pushed: PushedImage, source: Checkout) -> Document:
+    """The code image of the working tree, and what its push cost; `uncommitted` are its files that are not as in `commit`, git's HEAD."""
     return {
         "image": str(pushed.ref),
         "tag": pushed.tag,
         "changed": not pushed.unchanged,
         "requests": pushed.requests,
         "bytes_sent": pushed.bytes_sent,
+        "commit": source.commit,
+        "uncommitted": list(source.uncommitted),
     }
 
 

@@ -36,6 +36,7 @@ def command(invocation: Invocation, layout: Path | None, video: Path | None) -> 
     With `--to`, the image that a push would give, to the byte: prints the layout's name for it, which other programs take.
     """
     from lifecycle.workflows.build_layer import build_layer
+    from lifecycle.workflows.source import told_source
 
     if layout:
         document, name, run = _written(invocation, layout, video)
@@ -45,7 +46,7 @@ def command(invocation: Invocation, layout: Path | None, video: Path | None) -> 
     if video:
         raise click.UsageError("`--video` is for the line that `--to` prints")
     layer = build_layer(invocation.app)
-    invocation.emit("capctl.code-layer/1", documents.code_layer(layer), layer.tag)
+    invocation.emit("capctl.code-layer/1", documents.code_layer(layer, told_source(invocation.app)), layer.tag)
 
 
 def _written(
@@ -53,11 +54,12 @@ def _written(
 ) -> tuple[documents.Document, str, tuple[str, ...]]:
     from lifecycle.workflows.build_layer import plan_layout
     from lifecycle.workflows.load_image import local_code, run_by_hand
+    from lifecycle.workflows.source import told_source
 
     app = invocation.app
     image = local_code(app, app.target)
     plan = plan_layout(app, layout, image)
     invocation.execute(plan)
     run = run_by_hand(app, app.target, image.name, video)
-    document = image_documents.image_layout(layout, image, run=run, changed=bool(plan.steps))
+    document = image_documents.image_layout(layout, image, source=told_source(app), run=run, changed=bool(plan.steps))
     return document, f"oci:{layout}:{image.tag}", run

@@ -10,13 +10,14 @@ from lifecycle.cli.documents import Document
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from lifecycle.domain.checkout import Checkout
     from lifecycle.domain.image import ImageRef
     from lifecycle.domain.image_content import LocalImage
     from lifecycle.domain.image_difference import ComparedImages, FileState, LayerOf, Side, ValueChange
     from lifecycle.domain.image_explanation import ExplainedImage, FolderCost, LayerCost
 
 
-def image_layout(folder: Path, image: LocalImage, *, run: Sequence[str], changed: bool) -> Document:
+def image_layout(folder: Path, image: LocalImage, *, source: Checkout, run: Sequence[str], changed: bool) -> Document:
     """An image in a layout; `digest` is the one that a push would give it, `run` the command line once it is loaded, as words."""
     return {
         "layout": str(folder),
@@ -24,6 +25,8 @@ def image_layout(folder: Path, image: LocalImage, *, run: Sequence[str], changed
         "digest": image.content.digest,
         "bytes": image.content.size_bytes,
         "changed": changed,
+        "commit": source.commit,
+        "uncommitted": list(source.uncommitted),
         "run": list(run),
     }
 

@@ -17,10 +17,11 @@ def command(invocation: Invocation, dry_run: bool) -> None:
     With `--dry-run` it tells the tree hash, the files that changed since the last push from here and the bytes to send.
     """
     from lifecycle.workflows.push_image import PushCode, plan_push_image, preview_push_image
+    from lifecycle.workflows.source import told_source
 
     if dry_run:
         plan, preview = preview_push_image(invocation.app, invocation.app.target)
         invocation.print_plan(plan, push=preview)
     elif done := invocation.execute(plan_push_image(invocation.app, invocation.app.target)):
         pushed = done.of(PushCode)
-        invocation.emit("capctl.image/1", documents.image(pushed), str(pushed.ref))
+        invocation.emit("capctl.image/1", documents.image(pushed, told_source(invocation.app)), str(pushed.ref))

@@ -153,6 +153,9 @@ class ImageRulesSection(Section):
     not_secret: tuple[str, ...] = key(
         (), "Patterns of code in which nothing counts as a secret, such as examples of keys; relative to `root`"
     )
+    not_compiled: tuple[str, ...] = key(
+        (), "Patterns of Python files of the code that need not compile, such as templates; relative to `root`"
+    )
     provided_modules: tuple[str, ...] = key(
         (),
         "Top-level modules that the code may import although the image lacks them, as the host mounts them or the code does without",

@@ -1,12 +1,13 @@
 """Whether an image may ship: what it holds and what is allowed in, a report out."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from images.checks import Policy as Policy
 from images.checks import Violation as Violation
 from images.checks import check_image
+from images.hints import hint_for
 from images.index import ImageIndex as ImageIndex
 from lifecycle.domain.digest import short
 from lifecycle.domain.image import ImageRef
@@ -64,20 +65,21 @@ def image_rejection(report: ImageReport) -> CapctlError | None:
     return CapctlError(
         "image-rejected",
         f"Image `{report.ref}` {broken(report.violations)}",
-        hint="Leave these files out with `image.exclude`, change the requirements of the base or `image.rules`, then push again",
+        hint=hint_for(report.violations),
         details=tuple(_shown(report.violations, names)),
     )
 
 
-def code_rejection(index: ImageIndex, policy: Policy) -> CapctlError | None:
-    """The error for code that breaks rules, naming each place; None for clean code. `index` is that of the code alone."""
-    found = check_image(index, replace(policy, allowed_packages=None))
+def code_rejection(index: ImageIndex, policy: Policy, missing: Iterable[Violation] = ()) -> CapctlError | None:
+    """The error for code that breaks rules, naming each place; None for clean code. `index` is that of the code alone, `missing` are its
+    imports that fail."""
+    found = [*check_image(index, replace(policy, allowed_packages=None)), *missing]
     if not found:
         return None
     return CapctlError(
         "image-rejected",
         f"The code {broken(found)}, so nothing was pushed",
-        hint="Leave these files out with `image.exclude`, or allow them with `image.rules`; models belong in the AMI",
+        hint=hint_for(found),
         details=tuple(f"{violation.code}: {violation.message}" for violation in found),
     )
 

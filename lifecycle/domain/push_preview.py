@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from lifecycle.domain.checkout import Checkout
 from lifecycle.domain.digest import Digest
 from lifecycle.domain.image import ImageRef, TaggedImage
 from lifecycle.domain.measures import counted
@@ -49,7 +50,7 @@ class PushPreview:
     """`known` is what the registry has under the tag; then nothing would be sent.
 
     `last` is the image of the last push from here, None where none is known. `changes` are those since it, None also where the registry
-    does not have it any more.
+    does not have it any more. `source` is what the code is.
     """
 
     treehash: Digest
@@ -60,6 +61,7 @@ class PushPreview:
     last: ImageRef | None
     changes: FileChanges | None
     to_send: SizeToSend | None
+    source: Checkout
 
     def details(self) -> tuple[str, ...]:
         """Line by line, for people."""

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Protocol
 from lifecycle.domain.measures import counted, size_text
 
 if TYPE_CHECKING:
+    from lifecycle.domain.checkout import Checkout
     from lifecycle.domain.digest import Digest
     from lifecycle.domain.image import ImageRef
     from lifecycle.domain.image_content import ImageContent
-    from lifecycle.domain.image_report import ImageIndex
+    from lifecycle.domain.image_report import ImageIndex, Violation
     from lifecycle.domain.push_preview import PushPreview
 
 
@@ -51,13 +52,22 @@ class Code(Protocol):
         """The layer that the working tree gives, on the current base."""
 
     def index(self) -> ImageIndex:
-        """What the layer would hold, as an image of nothing else; asks no registry."""
+        """What the layer would hold, as an image of nothing else."""
+
+    def missing_imports(self, provided: frozenset[str]) -> tuple[Violation, ...]:
+        """The imports of the code that will fail, beside top-level modules that are `provided` elsewhere; asks no registry.
+
+        What only the base could tell is judged where its layers were read here before.
+        """
 
     def image(self) -> ImageContent:
         """The image that `push` would push, to the byte; the layers of its base come from the registry when they are read."""
 
     def preview(self) -> PushPreview:
         """What `push` would do. Sends nothing, and asks no more than a push does."""
+
+    def checkout(self) -> Checkout:
+        """From which source the code is."""
 
     def push(self) -> PushedImage:
         """Push base + code layer; one request when nothing changed."""

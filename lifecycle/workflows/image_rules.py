@@ -20,6 +20,7 @@ def image_policy(
         model_globs_allowed=rules.model_files,
         code_globs_forbidden=rules.forbidden,
         code_globs_without_secrets=rules.not_secret,
+        code_globs_not_compiled=rules.not_compiled,
         max_wasted_bytes=rules.max_wasted_bytes,
         max_duplicate_bytes=rules.max_duplicate_bytes,
         allowed_packages=packages,

@@ -13,6 +13,7 @@ from lifecycle.errors import CapctlError
 from lifecycle.ports import Ports
 from lifecycle.ports.code import PushedImage
 from lifecycle.workflows.image_rules import image_policy
+from lifecycle.workflows.source import told_source
 
 if TYPE_CHECKING:
     from lifecycle.domain.push_preview import PushPreview
@@ -49,7 +50,9 @@ class PushCode:
 
 def plan_push_image(ports: Ports, target: Target) -> Plan:
     """One step. Raises `CapctlError("image-rejected")` for code that must not ship, `"base-missing"` before the first `image base`."""
-    if failure := code_rejection(ports.code.index(), image_policy(target.settings.image)):
+    policy = image_policy(target.settings.image, runtime_modules=ports.base_builder.runtime_modules())
+    missing = ports.code.missing_imports(policy.runtime_modules)
+    if failure := code_rejection(ports.code.index(), policy, missing):
         raise failure
     tag = ports.code.tag()
     return Plan(
@@ -62,6 +65,7 @@ def plan_push_image(ports: Ports, target: Target) -> Plan:
 def preview_push_image(ports: Ports, target: Target) -> tuple[Plan, PushPreview]:
     """The plan with what it would send, and against what; it has no step where the registry has the image. Raises as `plan_push_image`."""
     plan, preview = plan_push_image(ports, target), ports.code.preview()
+    told_source(ports)
     if preview.known:
         because = f"the registry has the code of the working tree, `{preview.tag}`"
         plan = replace(plan, because=because, steps=())

@@ -14,6 +14,7 @@ from lifecycle.domain.ami_difference import AmiContent, difference
 from lifecycle.domain.ami_status import AmiState, AmiStatus
 from lifecycle.domain.channel import Channel, ChannelEntry, Note
 from lifecycle.domain.check import Check
+from lifecycle.domain.checkout import Checkout
 from lifecycle.domain.cost import Cost, monthly_usd
 from lifecycle.domain.digest import digest_of
 from lifecycle.domain.hand_run import HandRun, models_elsewhere, run_words
@@ -300,6 +301,7 @@ _RUN = run_words(
 _LAYER = CodeLayer(
     treehash=digest_of(b"tree"), tag="code-0123456789abcdef", files=3, unpacked_bytes=900, compressed_bytes=300
 )
+_SOURCE = Checkout(commit="0123456789abcdef0123456789abcdef01234567", uncommitted=("analyzer/cli.py",))
 _PUSHED = PushedImage(ref=_RELEASE.image, tag=_LAYER.tag, unchanged=False, requests=6, bytes_sent=1200)
 _IMAGE_REPORT = ImageReport(
     ref=_RELEASE.image,
@@ -406,14 +408,14 @@ SAMPLES: dict[str, dict[str, Any]] = {
         AmiReport(ami=_AMI, checks=_CHECKS), not_checked=("a boot of the AMI",)
     ),
     "base": documents.base(OUTPUTS, changed=True),
-    "code-layer": documents.code_layer(_LAYER),
+    "code-layer": documents.code_layer(_LAYER, _SOURCE),
     "config-check": documents.config_check(Path("capctl.yaml"), targets=["dev"], warnings=["A warning"]),
     "config-values": documents.config_values("dev", [_SETTING]),
     "deployment": documents.deployment(_POINTER, _DONE, report=_SMOKE),
     "error": documents.error(_ERROR),
-    "image": documents.image(_PUSHED),
+    "image": documents.image(_PUSHED, _SOURCE),
     "image-base": documents.image_base(_TAGGED, changed=True),
-    "image-layout": image_documents.image_layout(Path("layout"), _LOCAL, run=_RUN, changed=True),
+    "image-layout": image_documents.image_layout(Path("layout"), _LOCAL, source=_SOURCE, run=_RUN, changed=True),
     "image-load": image_documents.image_load(_LOCAL, digest_of(b"config"), run=_RUN, changed=True),
     "image-diff": image_documents.image_diff(
         compared((_RELEASE.image, _IMAGE), (replace(_RELEASE.image, digest=digest_of(b"next")), _NEXT_IMAGE))
@@ -472,6 +474,7 @@ SAMPLES: dict[str, dict[str, Any]] = {
             last=_RELEASE.image,
             changes=FileChanges(added=("analyzer/ocr.py",), changed=("analyzer/cli.py",), removed=("analyzer/old.py",)),
             to_send=SizeToSend(layer_bytes=37_483, config_bytes=616, manifest_bytes=588),
+            source=_SOURCE,
         ),
     ),
     "rollback": documents.rollback(_POINTER, changed=True),

@@ -4,10 +4,11 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from images.index import FileEntry, LayerIndex
+from lifecycle.domain.checkout import Checkout
 from lifecycle.domain.digest import Digest, canonical_json, digest_of, short
 from lifecycle.domain.image import ImageRef, TaggedImage
 from lifecycle.domain.image_content import Blob, ImageContent
-from lifecycle.domain.image_report import ImageIndex
+from lifecycle.domain.image_report import ImageIndex, Violation
 from lifecycle.domain.push_preview import FileChanges, PushPreview, SizeToSend
 from lifecycle.errors import CapctlError, UsageError
 from lifecycle.ports.clock import Clock
@@ -108,6 +109,9 @@ class FakeCode:
         self._registry = registry
         self._base = base
         self.files = {"job.py": "print(1)\n"}
+        # Files, and modules that they import and nothing has.
+        self.missing: list[tuple[str, str]] = []
+        self.source = Checkout(commit="c0ffee" + "0" * 34)
         # The image that was pushed last, and its files.
         self._last: tuple[ImageRef, dict[str, str]] | None = None
 
@@ -127,6 +131,10 @@ class FakeCode:
     def index(self) -> ImageIndex:
         return ImageIndex(digest="", media_type="", config={}, layers=(self._layer(),))
 
+    def missing_imports(self, provided: frozenset[str]) -> tuple[Violation, ...]:
+        gone = [(path, name) for path, name in self.missing if name not in provided]
+        return tuple(Violation(code="import-unresolved", message=f"`{path}` imports `{name}`") for path, name in gone)
+
     def image(self) -> ImageContent:
         return content_of(self.tag(), self._layers())
 
@@ -143,6 +151,7 @@ class FakeCode:
             last=last,
             changes=self._changes(files) if last in self._registry.tags.values() else None,
             to_send=None if known else self._to_send(layer),
+            source=self.source,
         )
 
     def _changes(self, files: dict[str, str]) -> FileChanges:
@@ -156,6 +165,9 @@ class FakeCode:
     @staticmethod
     def _to_send(layer: CodeLayer) -> SizeToSend:
         return SizeToSend(layer_bytes=layer.compressed_bytes, config_bytes=0, manifest_bytes=_MANIFEST_BYTES)
+
+    def checkout(self) -> Checkout:
+        return self.source
 
     def push(self) -> PushedImage:
         pushed = self._pushed()

@@ -19,9 +19,10 @@ from typing import Any
 import pytest
 
 from images.base.contract import LABEL_CONTRACT
-from images.base.dockerfile import LABEL_LOCK, LABEL_PYTHON, LABEL_ROOT, USER_ID
+from images.base.dockerfile import LABEL_LOCK, LABEL_ROOT, USER_ID
 from images.base.recipe import ROOT_CHANGES
 from images.base.root_filesystem import python_minor, root_filesystem
+from images.index import PYTHON_LABEL
 from lifecycle.adapters.buildkit import find_buildkit
 from lifecycle.adapters.cache_folder import cache_folder
 from lifecycle.adapters.docker_engine import DockerEngine
@@ -141,7 +142,7 @@ def test_base_that_the_registry_has_needs_neither_an_engine_nor_wheels(
 def test_base_names_what_it_is_made_of(project: Project, classic: ImageIndex) -> None:
     lock = hashlib.sha256((project.folder / "requirements.lock").read_bytes()).hexdigest()
     assert classic.labels[LABEL_LOCK] == lock
-    assert re.fullmatch(r"3\.\d+", classic.labels[LABEL_PYTHON])
+    assert re.fullmatch(r"3\.\d+", classic.labels[PYTHON_LABEL])
     assert re.fullmatch("sha256:[0-9a-f]{64}", classic.labels[LABEL_ROOT])
     assert LABEL_CONTRACT not in classic.labels
 

@@ -17,12 +17,12 @@ from typing import Any
 import pytest
 import requests
 
-from images.base.dockerfile import LABEL_PYTHON, USER_ID
+from images.base.dockerfile import USER_ID
 from images.base.recipe import ROOT_CHANGES, BaseRecipe, context_tar, dockerfile_of, plan_base, wheels_of
 from images.checks import Policy, check_image, locked_packages
 from images.code_image import PushResult, push_code
 from images.digests import ImageRef
-from images.index import ImageIndex
+from images.index import PYTHON_LABEL, ImageIndex
 from images.inspect import image_index
 from images.layer import read_tree
 from images.registry import RegistryClient
@@ -193,7 +193,7 @@ def test_code_is_pushed_on_the_base_and_runs_without_network_as_an_ordinary_user
     policy = Policy(allowed_packages=locked_packages(LOCK.read_text()), allowed_code=frozenset({"job.py"}))
     report(index, seconds, second)
     assert check_image(index, policy) == []
-    assert index.labels[LABEL_PYTHON] == base.recipe.python
+    assert index.labels[PYTHON_LABEL] == base.recipe.python
 
 
 def test_base_is_small_enough_and_each_of_its_libraries_loads(

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import inspect
+import re
 from typing import Any, Literal
 
 import pytest
 
-from images.checks import Policy, check_image, locked_packages
-from images.index import FileEntry, ImageIndex, Import, LayerIndex
+from images import checks
+from images.checks import Policy, Violation, check_image, locked_packages
+from images.hints import _HINTS, hint_for
+from images.index import PYTHON_LABEL, Broken, FileEntry, ImageIndex, Import, LayerIndex
 
 MB = 10**6
 
@@ -132,7 +136,7 @@ def test_code_outside_the_allowed_packages_is_refused() -> None:
 
 
 def test_secrets_are_refused_and_not_repeated() -> None:
-    (violation,) = check_image(image(layer(file("app/settings.py", flags=("secret:aws-access-key-id",)))))
+    (violation,) = check_image(image(layer(file("app/settings.py", flags=("secret:aws-access-key-id:1",)))))
     assert violation.code == "secret-found"
     assert "aws-access-key-id" in violation.message
 
@@ -254,7 +258,7 @@ def test_names_of_the_project_can_be_forbidden_too() -> None:
 
 
 def test_secrets_can_be_allowed_by_glob() -> None:
-    entry = file("app/examples/keys.py", flags=("secret:aws-access-key-id",))
+    entry = file("app/examples/keys.py", flags=("secret:aws-access-key-id:1",))
     assert codes(image(layer(entry)), Policy(code_globs_without_secrets=("examples/**",))) == []
 
 
@@ -271,3 +275,50 @@ def test_imports_that_nothing_provides_are_refused_with_their_place() -> None:
     found = check_image(image(layer(code)), Policy(runtime_modules=frozenset({"torch"})))
     assert [(violation.code, violation.path) for violation in found] == [("import-unresolved", "app/job.py")]
     assert "(line 9, inside a function) imports `numba`" in found[0].message
+
+
+def broken_file(python: str, path: str = "app/pkg/job.py") -> FileEntry:
+    return FileEntry(path=path, kind="file", size_bytes=1, mode=0o644, broken=Broken(python, 3, "invalid syntax"))
+
+
+def of_python(version: str, *entries: FileEntry) -> ImageIndex:
+    return image(layer(*entries), config={"config": {"Labels": {PYTHON_LABEL: version}}})
+
+
+@pytest.mark.parametrize(
+    ("image_python", "not_by", "is_refused"),
+    [("3.9", "3.9", True), ("3.8", "3.9", True), ("3.10", "3.9", False), ("3.9", "3.10", True), ("3.13", "", True)],
+)
+def test_code_that_the_python_of_the_image_does_not_compile_is_refused(
+    image_python: str, not_by: str, is_refused: bool
+) -> None:
+    found = check_image(of_python(image_python, broken_file(not_by)))
+    assert [violation.code for violation in found] == ["python-invalid"] * is_refused
+    if found:
+        assert found[0].message == f"`app/pkg/job.py` (line 3) is no Python {image_python}: invalid syntax"
+
+
+def test_python_of_an_official_image_is_that_of_its_variable() -> None:
+    index = image(layer(broken_file("3.9")), config={"config": {"Env": ["PATH=/bin", "PYTHON_VERSION=3.9.18"]}})
+    assert codes(index) == ["python-invalid"]
+
+
+def test_templates_of_python_files_may_be_allowed() -> None:
+    index = of_python("3.11", broken_file("", "app/templates/job.py"))
+    assert codes(index, Policy(code_globs_not_compiled=("templates/**",))) == []
+    assert codes(index) == ["python-invalid"]
+
+
+def test_every_rule_has_a_hint_of_its_own() -> None:
+    source = inspect.getsource(checks)
+    rules = {*re.findall(r'code="([a-z-]+)"', source), *re.findall(r'\("([a-z-]+-left-behind)"', source)}
+    assert {*rules, "compressed-size-over-budget", "unpacked-size-over-budget"} <= _HINTS.keys()
+
+
+def test_hints_are_told_once_each_and_the_own_one_of_a_place_first() -> None:
+    secret, other = Violation(code="secret-found", message="a"), Violation(code="secret-found", message="b")
+    own = Violation(code="import-unresolved", message="c", hint="`x.py` is not tracked by git: `git add` it")
+    text = hint_for([own, secret, other])
+    assert text.startswith("`x.py` is not tracked by git: `git add` it; rotate the key")
+    assert text.count("rotate") == 1
+    assert hint_for([secret]).startswith("Rotate the key")

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import sys
 import textwrap
 
 import pytest
 
-from images.imports import scan
+from images.imports import THIS_PYTHON, scan
 from images.index import ANYTHING, Import
 
 
@@ -63,7 +64,7 @@ def test_code_for_type_checkers_ends_where_its_else_begins() -> None:
 
 
 def test_imports_inside_functions_are_told_apart() -> None:
-    found, _ = scan(b"import a\ndef f():\n  if x:\n    from b import c\n", "job.py")
+    found, *_ = scan(b"import a\ndef f():\n  if x:\n    from b import c\n", "job.py")
     assert found == (Import(module="a", line=1), Import(module="b", line=4, name="c", deferred=True))
 
 
@@ -71,7 +72,7 @@ def test_package_tells_the_names_that_it_defines() -> None:
     source = (
         b"import a.b\nfrom c import d as e\nx: int = 1\nfor y in z: pass\ndef f(): global g; g = 1\nclass K: pass\n"
     )
-    _, names = scan(source, "pkg/__init__.py")
+    _, names, _ = scan(source, "pkg/__init__.py")
     assert {"a", "e", "x", "y", "f", "g", "K"} <= set(names)
     assert not {"b", "c", "d", ANYTHING} & set(names)
     assert scan(source, "pkg/job.py")[1] == ()
@@ -101,5 +102,43 @@ def test_source_is_read_without_a_word_about_its_style(recwarn: pytest.WarningsR
 
 
 def test_source_that_does_not_parse_needs_nothing() -> None:
-    assert scan(b"import a\ndef broken(", "job.py") == ((), (ANYTHING,))
+    assert scan(b"import a\ndef broken(", "job.py")[:2] == ((), (ANYTHING,))
     assert scan(b"x = " + b"(" * 5000, "job.py")[0] == ()
+
+
+@pytest.mark.parametrize(
+    ("source", "line", "python"),
+    [
+        (b"x = 1\ndef (\n", 2, ""),
+        (b"x = 1\nreturn\n", 2, ""),  # which parses
+        (b"from __future__ import nothing\n", 1, ""),
+        (b"x = '\xe9'\n", 1, ""),
+        (b"# coding: nothing\n", 0, ""),
+        (b"x\0", 0, ""),
+        (b"x = 1\nmatch x:\n  case 1: pass\n", 3, "3.9"),
+        (b"try: pass\nexcept* ValueError: pass\n", 2, "3.10"),
+    ],
+)
+def test_file_that_no_python_or_no_older_one_compiles_is_broken_at_its_line(
+    source: bytes, line: int, python: str
+) -> None:
+    broken = scan(source, "job.py").broken
+    assert broken is not None
+    assert (broken.line, broken.python) == (line, python)
+    assert broken.reason
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="this Python understands it")
+@pytest.mark.parametrize(
+    "source", [b"type X = int\n", b"def f[T](): pass\n", b"class K[T]: pass\n", b"x = f'{d['a']}'\n", b"f'{\n1}'\n"]
+)
+def test_what_a_newer_python_understands_is_broken_for_those_until_this_one(source: bytes) -> None:
+    broken = scan(source, "job.py").broken
+    assert broken is not None
+    assert broken.python == THIS_PYTHON
+
+
+def test_code_of_a_future_python_still_tells_what_it_imports() -> None:
+    found = scan(b"import a\nmatch a:\n  case 1: import b\n", "job.py")
+    assert [each.module for each in found.imports] == ["a", "b"]
+    assert scan(b"import a\nx = 1\n", "job.py").broken is None

@@ -167,7 +167,7 @@ def test_bytecode_bound_to_a_time_is_flagged(registry: Any, tmp_path: Path, word
 KEY_ID = "AKIA" + "IOSFODNN7EXAMPLQ"
 
 
-@pytest.mark.parametrize(("before", "flags"), [("X" * 5000, ()), ("#" * 5000 + " ", ("secret:aws-access-key-id",))])
+@pytest.mark.parametrize(("before", "flags"), [("X" * 5000, ()), ("#" * 5000 + " ", ("secret:aws-access-key-id:1",))])
 def test_secrets_are_found_in_the_code(registry: Any, tmp_path: Path, before: str, flags: Any) -> None:
     (tmp_path / "settings.txt").write_text(before + KEY_ID)
     layer = build_layer(read_tree(tmp_path, ["settings.txt"]))

@@ -33,8 +33,8 @@ BASE = (
 
 
 def entry(path: str, source: str = "", kind: str = "file", link: str = "") -> FileEntry:
-    imports, defines = scan(source.encode(), path.removeprefix("app/")) if path.startswith("app/") else ((), ())
-    return FileEntry(path=path, kind=kind, size_bytes=1, mode=0o644, link=link, imports=imports, defines=defines)  # type: ignore[arg-type]
+    told = scan(source.encode(), path.removeprefix("app/"))._asdict() if path.startswith("app/") else {}
+    return FileEntry(path=path, kind=kind, size_bytes=1, mode=0o644, link=link, **told)  # type: ignore[arg-type]
 
 
 def image(*layers: tuple[FileEntry, ...], env: tuple[str, ...] = ()) -> ImageIndex:

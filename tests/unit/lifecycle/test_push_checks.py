@@ -1,0 +1,120 @@
+"""`capctl image push` as a process: code that would fail once it runs is not sent."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import subprocess
+import sys
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from images.digests import digest_of
+from tests.fakes.registry import FakeRegistry, serving
+from tests.push_project import REPOSITORY, ROOT, project_on, pushed, pushing
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "project"
+    folder.mkdir()
+    subprocess.run(["git", "init", "--quiet", folder], check=True)
+    return folder
+
+
+@pytest.fixture
+def registry(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeRegistry]:
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setenv("HOME", str(folder))
+    tar = io.BytesIO()
+    with tarfile.open(fileobj=tar, mode="w") as archive:
+        for name in ("usr/lib/python3.11/os.py", "opt/site/numpy/__init__.py"):
+            archive.addfile(tarfile.TarInfo(name))
+    config = {"rootfs": {"diff_ids": [digest_of(tar.getvalue())]}, "config": {"Labels": {"dev.capctl.python": "3.11"}}}
+    with serving() as fake:
+        project_on(fake.url, fake.add_image(REPOSITORY, config, [gzip.compress(tar.getvalue())]), folder)
+        add(folder, "requirements.txt")
+        yield fake
+
+
+def add(folder: Path, *names: str) -> None:
+    subprocess.run(["git", "-C", folder, "add", "--", *names], check=True)
+
+
+def refusal(folder: Path) -> dict[str, object]:
+    running = pushing(folder)
+    out, said = running.communicate(timeout=60)
+    document = dict(json.loads(out))
+    assert (running.returncode, document["code"]) == (1, "image-rejected"), said
+    return document
+
+
+def verify(folder: Path) -> None:
+    command = [sys.executable, "-m", "lifecycle", "image", "verify"]
+    environment = {"PATH": "/usr/bin:/bin", "HOME": str(folder), "PYTHONPATH": str(ROOT)}
+    subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True)
+
+
+def test_import_of_a_file_that_git_does_not_track_is_refused_with_the_command_that_mends_it(
+    registry: FakeRegistry, folder: Path
+) -> None:
+    (folder / "run.py").write_text("import os\nimport helper_new\n")
+    (folder / "helper_new.py").write_text("")
+    add(folder, "run.py")
+    document = refusal(folder)
+    assert document["hint"] == "`helper_new.py` is not tracked by git: `git add` it"
+    assert "`app/run.py` (line 2) imports `helper_new`" in str(document["details"])
+    assert registry.tags == {}
+    add(folder, "helper_new.py")
+    pushed(folder)
+
+
+def test_import_of_a_file_that_never_ships_is_told_as_that(registry: FakeRegistry, folder: Path) -> None:
+    (folder / "tests").mkdir()
+    (folder / "tests" / "data.py").write_text("")
+    (folder / "run.py").write_text("from tests import data\nimport tests.data\n")
+    add(folder, ".")
+    assert "`tests/data.py` is left out of the code" in str(refusal(folder)["hint"])
+
+
+def test_import_that_only_the_base_could_provide_is_refused_once_the_base_was_read(
+    registry: FakeRegistry, folder: Path
+) -> None:
+    (folder / "run.py").write_text("import numpy\n")
+    add(folder, "run.py")
+    pushed(folder)
+    verify(folder)
+    (folder / "run.py").write_text("import numpy, torchvision\n")
+    assert "imports `torchvision`" in str(refusal(folder)["details"])
+    (folder / "run.py").write_text("import numpy\nprint(2)\n")
+    pushed(folder)
+
+
+def test_python_file_that_does_not_compile_is_refused_with_its_line(registry: FakeRegistry, folder: Path) -> None:
+    (folder / "run.py").write_text("print(1)\ndef (\n")
+    add(folder, "run.py")
+    for _ in range(2):
+        assert "`app/run.py` (line 2) is no Python 3." in str(refusal(folder)["details"])
+    assert registry.tags == {}
+
+
+def test_push_names_the_commit_and_warns_of_what_is_not_in_it(registry: FakeRegistry, folder: Path) -> None:
+    who = ["-c", "user.name=x", "-c", "user.email=x@example.com"]
+    add(folder, "run.py")
+    subprocess.run(["git", "-C", folder, *who, "commit", "--quiet", "--message", "x"], check=True)
+    clean = pushed(folder)
+    commit = subprocess.run(["git", "-C", folder, "rev-parse", "HEAD"], check=True, capture_output=True, text=True)
+    assert (clean["commit"], clean["uncommitted"]) == (commit.stdout.strip(), [])
+
+    (folder / "run.py").write_text("print(2)\n")
+    running = pushing(folder)
+    out, said = running.communicate(timeout=60)
+    assert json.loads(out)["uncommitted"] == ["run.py"]
+    assert f"1 file of the code not as in commit {commit.stdout[:12]}: `run.py`" in said
+    subprocess.run(["git", "-C", folder, *who, "commit", "--quiet", "--all", "--message", "y"], check=True)
+    again = pushed(folder)
+    assert (again["image"], again["uncommitted"]) == (json.loads(out)["image"], [])
