@@ -151,7 +151,7 @@ class ImageRulesSection(Section):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageRetentionSection(Section):
-    """Which images `capctl image prune` keeps, whether anything needs them or not."""
+    """Which images `capctl image prune` keeps, whether anything needs them or not; what anything needs it keeps anyway."""
 
     keep_code: int = key(10, "Newest code images that stay", ge=1)
     keep_bases: int = key(2, "Newest base images that stay", ge=1)
@@ -161,7 +161,7 @@ class ImageRetentionSection(Section):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegistrySection(Section):
-    """How ECR treats the repository: `capctl bootstrap` sets it, `capctl image policy` shows what would expire."""
+    """How ECR treats the repository, and what it expires by itself: `capctl bootstrap` sets it, `capctl image policy` shows it."""
 
     movable_tags: tuple[MovableTag, ...] = key(
         ("cache-*",),
@@ -174,21 +174,25 @@ class RegistrySection(Section):
         "KMS key that encrypts the images, as the ARN that ECR tells of it; ECR's own AES256 when absent. A repository keeps its "
         "encryption for life",
     )
-    # Batch allows 50 releases. A tag that could not be taken off its image when its release went counts as well.
-    keep_releases: int = key(
-        1000,
-        "Newest images of releases (`rel-*`) that stay, which is far more than there can be releases: these never expire",
-        ge=50,
-    )
-    # ECR asks nobody who needs an image, which `image prune` does.
-    keep_bases: int | None = key(None, "Newest base images (`base-*`) that stay; ECR expires none when absent", ge=1)
-    # ECR archives what was not pulled for long, and expires by the age of the push only.
-    code_days: int | None = key(
+    # ECR asks nobody who needs an image, which `image prune` does. So by default it expires nothing, not even what has no tag: a job
+    # definition keeps the digest that a movable tag has left.
+    expire_bases_beyond: int | None = key(
         None,
-        "Days after their push for which code images (`code-*`) stay that no release has; ECR expires none when absent",
+        "ECR itself expires base images (`base-*`) beyond so many newest, whoever needs them; none when absent",
         ge=1,
     )
-    untagged_days: int = key(7, "Days after their push for which images without a tag stay", ge=1)
+    # ECR archives what was not pulled for long, and expires by the age of the push only.
+    expire_code_days: int | None = key(
+        None,
+        "ECR itself expires code images (`code-*`) that no release ever had so many days after their push, whoever needs them; none when "
+        "absent",
+        ge=1,
+    )
+    expire_untagged_days: int | None = key(
+        None,
+        "ECR itself expires images without a tag so many days after their push, whoever needs them by digest; none when absent",
+        ge=1,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -59,10 +59,9 @@ class Target:
 
         registry = self.settings.image.registry
         return lifecycle_policy(
-            keep_releases=registry.keep_releases,
-            keep_bases=registry.keep_bases,
-            code_days=registry.code_days,
-            untagged_days=registry.untagged_days,
+            bases_beyond=registry.expire_bases_beyond,
+            code_days=registry.expire_code_days,
+            untagged_days=registry.expire_untagged_days,
         )
 
     @property

@@ -1,7 +1,7 @@
 """What ECR removes by itself: the repository's lifecycle policy.
 
 ECR expires an image by one rule at most, and never by a rule below one whose tags the image has: what the first rule selects is safe from
-all others. So the first rule is that of the tags of releases, and keeps far more of them than there can be releases.
+all others. So the first rule is that of the tags of releases, and keeps as many of them as a repository can have images.
 """
 
 import json
@@ -16,6 +16,9 @@ from lifecycle.domain.measures import counted
 # Of the tags that capctl gives; what a person tags otherwise is expired by no rule.
 BASE_TAGS, CODE_TAGS, RELEASE_TAGS = "base-*", "code-*", "rel-*"
 
+
+# ECR's quota. A rule has to name a number.
+MOST_IMAGES = 100_000
 
 Needs = Mapping[Digest, Sequence[str]]
 
@@ -40,6 +43,8 @@ class LifecycleRule:
     @property
     def text(self) -> str:
         """What becomes of them, in words."""
+        if self.keep == MOST_IMAGES:
+            return "none expires"
         return (
             f"all but the newest {self.keep} expire"
             if self.keep
@@ -91,15 +96,19 @@ class Expiring:
 
 
 def lifecycle_policy(
-    *, keep_releases: int, keep_bases: int | None, code_days: int | None, untagged_days: int
+    *, bases_beyond: int | None = None, code_days: int | None = None, untagged_days: int | None = None
 ) -> LifecyclePolicy:
-    """The policy of a repository of capctl's; numbers are at least 1, None means that there is no such rule."""
-    wanted: list[tuple[str | None, int | None, int | None]] = [(RELEASE_TAGS, keep_releases, None)]
-    if keep_bases is not None:
-        wanted.append((BASE_TAGS, keep_bases, None))
+    """The policy of a repository of capctl's; numbers are at least 1, None means that there is no such rule.
+
+    Without any it expires nothing, and is all the same the repository's: what somebody set by hand does not stay beside it.
+    """
+    wanted: list[tuple[str | None, int | None, int | None]] = [(RELEASE_TAGS, MOST_IMAGES, None)]
+    if bases_beyond is not None:
+        wanted.append((BASE_TAGS, bases_beyond, None))
     if code_days is not None:
         wanted.append((CODE_TAGS, None, code_days))
-    wanted.append((None, None, untagged_days))
+    if untagged_days is not None:
+        wanted.append((None, None, untagged_days))
     return LifecyclePolicy(
         rules=tuple(
             LifecycleRule(priority=priority, tags=tags, keep=keep, days=days)

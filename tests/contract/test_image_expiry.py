@@ -22,7 +22,7 @@ from tests.fakes.image_expiry import FakeImageExpiry
 from tests.fakes.images import REPOSITORY, FakeImageRegistry
 from tests.fakes.stack import FakeStack
 
-KEEP_ONE = lifecycle_policy(keep_releases=100, keep_bases=1, code_days=1, untagged_days=1).text()
+KEEP_ONE = lifecycle_policy(bases_beyond=1, code_days=1, untagged_days=1).text()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +106,7 @@ def test_preview_tells_all_of_many_images_and_each_policy_has_its_own(repository
     for number in range(103):
         repository.push(f"base-{number}")
     assert len({image.digest for image in repository.expiry.preview(KEEP_ONE)}) == 102
-    keep_all = lifecycle_policy(keep_releases=100, keep_bases=103, code_days=1, untagged_days=1)
+    keep_all = lifecycle_policy(bases_beyond=103, code_days=1, untagged_days=1)
     assert repository.expiry.preview(keep_all.text()) == ()
 
 

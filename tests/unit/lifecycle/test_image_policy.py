@@ -30,7 +30,7 @@ POLICY = "aws:ecr/lifecyclePolicy:LifecyclePolicy"
 def world(tmp_path: Path) -> DeployWorld:
     """Its policy expires code that is old and has no release."""
     made = DeployWorld(tmp_path)
-    image = replace(made.target.settings.image, registry=RegistrySection(code_days=90))
+    image = replace(made.target.settings.image, registry=RegistrySection(expire_code_days=90))
     made.target = replace(made.target, settings=replace(made.target.settings, image=image))
     return made
 

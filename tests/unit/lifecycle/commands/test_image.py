@@ -287,8 +287,12 @@ Nothing to do""",
 ]
 
 POLICY = """\
+rule  selects              of which
+1     images tagged rel-*  none expires
+"""
+EXPIRES_UNTAGGED = """\
 rule  selects               of which
-1     images tagged rel-*   all but the newest 1000 expire
+1     images tagged rel-*   none expires
 2     images without a tag  expire 7 days after their push
 """
 
@@ -298,7 +302,9 @@ def with_the_policy(world: World) -> None:
 
 
 def with_an_old_image(world: World) -> None:
-    """One without a tag, which a job runs all the same."""
+    """One without a tag, which a job runs all the same, and a policy that would expire it."""
+    config = Path("capctl.yaml")
+    config.write_text(f"{config.read_text()}    image: {{registry: {{expire_untagged_days: 7}}}}\n")
     ports, tag = world.ports, LAYER.tag
     ref = ports.registry.tags.pop(tag)
     ports.registry.pushed[ref] = ports.clock.now() - timedelta(days=8)
@@ -328,7 +334,7 @@ CASES += [
         words="image policy --preview",
         given=PUSHED_BEFORE,
         change=with_an_old_image,
-        text=POLICY
+        text=EXPIRES_UNTAGGED
         + "The repository has another policy, or none: `capctl bootstrap` sets this one\n"
         + "At this moment 1 image would expire\n"
         + f"  {brief(CODE.rpartition('@')[2])} (no tag): rule 2, needed by job definition nightly:3",
