@@ -285,7 +285,6 @@ ERROR_CODES: dict[str, str] = {
     "stack-locked": "another run, or a dead one, holds the lock of the stack",
     "state-unknown": "`stack.state` is no place for Pulumi's state",
     "tag-immutable": "a tag exists with another digest and cannot be moved",
-    "tag-not-removed": "a tag still names an image after it was taken off",
     "tag-not-set": "a tag does not name the image that it was given to",
     "tags-not-set": "an AMI does not carry its tags after they were set",
     "target-unclear": "there are several targets and none was chosen",

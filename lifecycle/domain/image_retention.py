@@ -15,6 +15,7 @@ from lifecycle.domain.digest import Digest
 from lifecycle.domain.image_needs import Repository, merged, needed_by_images, removal_order, uses_by_digest
 from lifecycle.domain.measures import counted, first_few
 from lifecycle.domain.moments import moment_text
+from lifecycle.domain.release_tag import DEPLOY_LASTS
 from lifecycle.domain.repository_image import ImageKind, RepositoryImage
 from lifecycle.domain.retention import BEYOND, Delay
 from lifecycle.domain.usage import unread_text, uses_text
@@ -31,7 +32,7 @@ class ImageFate(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageRules:
-    """`min_age` counts from the push and from the last pull, `untagged_age` for what has no tag, and `most` is how many go in one run."""
+    """`min_age` counts from the push, the last pull and the last release, `untagged_age` for what has no tag; `most` go in one run."""
 
     keep_code: int
     keep_bases: int
@@ -140,6 +141,9 @@ def _of_the_image(image: RepositoryImage, rules: ImageRules, now: datetime) -> I
     """Why the image stays by what ECR says of it."""
     if foreign := image.foreign_tags:
         yield f"somebody tagged it {first_few(foreign, most=_TAGS)}"
+    # Whatever its release, which may be another project's, still needs is told by job definitions and by releases.
+    if (last := image.last_released) and last.age(now) < max(rules.min_age, DEPLOY_LASTS):
+        yield f"tagged for release {last.release_id} on {last.day:%Y-%m-%d}"
     age, least = image.age(now), rules.min_age if image.tags else rules.untagged_age
     if age is None:
         yield "its age is not known"

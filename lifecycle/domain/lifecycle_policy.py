@@ -127,11 +127,6 @@ def _rules(text: str) -> list[Any]:
     return sorted(rules, key=lambda rule: int(rule["rulePriority"]))
 
 
-def release_tag(release_id: str) -> str:
-    """The tag by which the policy knows the image of a release."""
-    return RELEASE_TAGS.replace("*", release_id)
-
-
 def needed_among(expiring: Iterable[Expiring], needs: Needs) -> tuple[Expiring, ...]:
     """Those of `expiring` that somebody needs."""
     return tuple(image for image in expiring if needs.get(image.digest))

@@ -52,7 +52,6 @@ PUSH_IMAGES = (
 # The repository's lifecycle policy, and what one would expire.
 PREVIEW_POLICY = ("ecr:GetLifecyclePolicyPreview", "ecr:StartLifecyclePolicyPreview")
 TAG_IMAGES = (*READ_IMAGES, "ecr:PutImage")
-DROP_TAGS = ("ecr:BatchDeleteImage", "ecr:DescribeImages")
 
 READ_POINTER = ("dynamodb:GetItem",)
 READ_QUEUES = ("batch:DescribeComputeEnvironments", "batch:DescribeJobQueues")

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from lifecycle.domain.digest import Digest, brief
+from lifecycle.domain.release_tag import ReleaseTag, parse_release_tag
 
 CODE_TAGS, BASE_TAGS = "code-", "base-"
 _BASE_DIGEST = "org.opencontainers.image.base.digest"
@@ -47,11 +48,17 @@ class RepositoryImage:
 
     @property
     def foreign_tags(self) -> tuple[str, ...]:
-        """Those that say that somebody wants the image: neither `image push`, `image base` nor a signer set them. That of a release is one:
-        it is set before there is anything else to know the release by."""
+        """Those that say that somebody wants the image: none of capctl's commands set them, nor did a signer."""
         return tuple(
-            tag for tag in self.tags if not tag.startswith((CODE_TAGS, BASE_TAGS)) and not _ATTACHED.fullmatch(tag)
+            tag
+            for tag in self.tags
+            if not (tag.startswith((CODE_TAGS, BASE_TAGS)) or _ATTACHED.fullmatch(tag) or parse_release_tag(tag))
         )
+
+    @property
+    def last_released(self) -> ReleaseTag | None:
+        """The latest of its tags of releases, whoever's they are and whether they exist or not."""
+        return max(filter(None, map(parse_release_tag, self.tags)), key=lambda tag: tag.day, default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -110,21 +110,7 @@ def test_preview_tells_all_of_many_images_and_each_policy_has_its_own(repository
     assert repository.expiry.preview(keep_all.text()) == ()
 
 
-def test_tag_is_dropped_and_the_image_keeps_its_others(repository: Repository) -> None:
-    digest = repository.push("code-1", "rel-1")
-    assert repository.expiry.drop_tag("rel-1")
-    assert repository.tags(digest) == {"code-1"}
-    assert repository.expiry.drop_tag("rel-1")
-
-
-def test_only_tag_of_an_image_stays(repository: Repository) -> None:
-    digest = repository.push("rel-1")
-    assert not repository.expiry.drop_tag("rel-1")
-    assert repository.tags(digest) == {"rel-1"}
-
-
 def test_missing_repository_is_told(repository: Repository) -> None:
     missing = repository.missing
     assert code_of(missing.policy) == "repository-missing"
     assert code_of(lambda: missing.preview(KEEP_ONE)) == "repository-missing"
-    assert code_of(lambda: missing.drop_tag("rel-1")) == "repository-missing"

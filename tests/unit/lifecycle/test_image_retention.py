@@ -103,6 +103,14 @@ def test_old_image_that_nothing_needs_goes() -> None:
         ([image("old", pulled_days=20)], [], "pulled at 2026-11-01 00:00:00Z"),
         ([image("old", "code-a", "prod")], [], "somebody tagged it prod"),
         ([image("old", "cache-main")], [], "somebody tagged it cache-main"),
+        # Between this tag and the release a deploy takes minutes, and ECR tells of no tag when it was given.
+        (
+            [image("old", "code-a", "rel-0123456789ab-20240101", "rel-cdef01234567-20261101")],
+            [],
+            "tagged for release cdef01234567 on 2026-11-01",
+        ),
+        ([image("old", "rel-0123456789ab")], [], "somebody tagged it rel-0123456789ab"),
+        ([image("old", "rel-0123456789ab-20269901")], [], "somebody tagged it rel-0123456789ab-20269901"),
         ([image("old", "base-a"), image("code", "code-b", days=1, base="old")], [], "used by code image code-b"),
         # Docker's manifests name no base; the layers do.
         (
@@ -135,6 +143,24 @@ def test_old_image_that_nothing_needs_goes() -> None:
 )
 def test_image_that_is_needed_or_new_stays_and_says_why(pairs: list[Pair], uses: list[Use], why: str) -> None:
     assert (fate(*pairs, uses=uses).fate, fate(*pairs, uses=uses).reasons) == (ImageFate.KEEP, (why,))
+
+
+@pytest.mark.parametrize(
+    ("min_age_days", "day", "fate"),
+    [
+        (30, "20261020", ImageFate.DELETE),
+        (30, "20261022", ImageFate.KEEP),
+        (0, "20261118", ImageFate.DELETE),
+        # A deploy that gave it late that day may still be making the release.
+        (0, "20261119", ImageFate.KEEP),
+        (0, "20261122", ImageFate.KEEP),
+    ],
+)
+def test_tag_of_a_release_that_exists_no_longer_keeps_its_image_for_a_while(
+    min_age_days: int, day: str, fate: ImageFate
+) -> None:
+    held = repository(image("old", "code-a", f"rel-0123456789ab-{day}"), *NEWEST)
+    assert verdicts(held, replace(RULES, min_age=timedelta(days=min_age_days)))[d("old")].fate is fate
 
 
 def test_newest_of_each_kind_stay() -> None:

@@ -18,8 +18,8 @@ from lifecycle.domain.lifecycle_policy import (
     LifecyclePolicy,
     is_same_policy,
     lifecycle_policy,
-    release_tag,
 )
+from lifecycle.domain.release_tag import release_tag
 from lifecycle.rehearsal.emulator.ecr_lifecycle import StoredImage, checked, marked
 from tests.fakes.targets import make_target
 
@@ -53,7 +53,7 @@ def repositories(draw: st.DrawFn) -> list[StoredImage]:
     return [
         StoredImage(
             digest=f"sha256:{number:064x}",
-            tags=(*tags, *((release_tag(f"{number:012x}"),) if is_released else ())),
+            tags=(*tags, *((release_tag(f"{number:012x}", NOW),) if is_released else ())),
             pushed_at=NOW - timedelta(days=days),
         )
         for number, (tags, days, is_released) in enumerate(found)

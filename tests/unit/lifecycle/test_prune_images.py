@@ -12,6 +12,7 @@ from lifecycle.domain.image import ImageRef
 from lifecycle.domain.image_retention import ImageFate
 from lifecycle.domain.plan import Done
 from lifecycle.domain.release import Pointer
+from lifecycle.domain.release_tag import release_tag
 from lifecycle.domain.repository_image import ManifestContent, RepositoryImage
 from lifecycle.domain.usage import Unread, Use
 from lifecycle.errors import CapctlError, Denied
@@ -111,6 +112,14 @@ def test_release_that_is_made_after_the_plan_keeps_its_image_within_the_minute_o
     assert scene.ports.image_users.scans == scans + 1
     assert scene.ports.repository_images.exists(second.digest)
     assert not scene.ports.repository_images.exists(first.digest)
+
+
+def test_deploy_of_the_image_after_the_plan_keeps_it_before_anything_names_it(scene: Scene) -> None:
+    old = scene.image()
+    scene.tree()
+    pruning, tag = scene.plan(), release_tag("0123456789ab", scene.ports.clock.now())
+    scene.ports.repository_images.add("old", *old.tags, tag)
+    assert "tagged for release 0123456789ab on " in outcomes(scene.run(pruning))[0]
 
 
 def test_image_of_the_pointers_release_that_does_not_exist_is_not_known_and_nothing_goes(scene: Scene) -> None:
