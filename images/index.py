@@ -11,6 +11,8 @@ ANYTHING = "*"
 # Labels, and annotations, of an image that stands on another one.
 BASE_NAME = "org.opencontainers.image.base.name"
 BASE_DIGEST = "org.opencontainers.image.base.digest"
+# How the tags begin that name content.
+BASE_TAG, CODE_TAG = "base-", "code-"
 # The instruction of a code layer.
 CODE_INSTRUCTION = "capctl image push"
 

@@ -14,10 +14,10 @@ import jinja2
 from images.base.contract import LABEL_CONTRACT, RuntimeContract
 from images.base.unpack import LAYER_ORDER
 from images.errors import BaseInvalid
+from images.index import BASE_TAG
 
 Builder = Literal["classic", "buildkit"]
 
-TAG_PREFIX = "base-"
 USER_ID = 65532
 ENTRYPOINT = ("python3",)
 LABEL_PYTHON = "dev.capctl.python"
@@ -79,7 +79,7 @@ def base_tag(*, lock_sha256: str, root: str, python: str, contract_sha256: str =
         _sha256(_TEMPLATE.read_bytes()),
         *map(_sha256, build_program().values()),
     )
-    return TAG_PREFIX + _sha256("\n".join(parts).encode())[:12]
+    return BASE_TAG + _sha256("\n".join(parts).encode())[:12]
 
 
 def build_program() -> dict[str, bytes]:

@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from images.index import BASE_TAG, CODE_TAG
 from lifecycle.domain.digest import Digest, canonical_json
 from lifecycle.domain.measures import counted
+from lifecycle.domain.release_tag import RELEASE_TAG
 
 # Of the tags that capctl gives; what a person tags otherwise is expired by no rule.
-BASE_TAGS, CODE_TAGS, RELEASE_TAGS = "base-*", "code-*", "rel-*"
+_BASES, _CODE, _RELEASES = (f"{tag}*" for tag in (BASE_TAG, CODE_TAG, RELEASE_TAG))
 
 
 # ECR's quota. A rule has to name a number.
@@ -102,11 +104,11 @@ def lifecycle_policy(
 
     Without any it expires nothing, and is all the same the repository's: what somebody set by hand does not stay beside it.
     """
-    wanted: list[tuple[str | None, int | None, int | None]] = [(RELEASE_TAGS, MOST_IMAGES, None)]
+    wanted: list[tuple[str | None, int | None, int | None]] = [(_RELEASES, MOST_IMAGES, None)]
     if bases_beyond is not None:
-        wanted.append((BASE_TAGS, bases_beyond, None))
+        wanted.append((_BASES, bases_beyond, None))
     if code_days is not None:
-        wanted.append((CODE_TAGS, None, code_days))
+        wanted.append((_CODE, None, code_days))
     if untagged_days is not None:
         wanted.append((None, None, untagged_days))
     return LifecyclePolicy(

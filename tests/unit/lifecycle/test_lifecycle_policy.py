@@ -9,17 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from images.index import BASE_TAG, CODE_TAG
 from lifecycle.config.schema import Config, MovableTag
 from lifecycle.config.validate import complaints
 from lifecycle.domain.lifecycle_policy import (
-    BASE_TAGS,
-    CODE_TAGS,
-    RELEASE_TAGS,
     LifecyclePolicy,
     is_same_policy,
     lifecycle_policy,
 )
-from lifecycle.domain.release_tag import release_tag
+from lifecycle.domain.release_tag import RELEASE_TAG, release_tag
 from lifecycle.rehearsal.emulator.ecr_lifecycle import StoredImage, checked, marked
 from tests.fakes.targets import make_target
 
@@ -72,7 +70,7 @@ def test_ecr_takes_every_policy_that_can_be_configured(policy: LifecyclePolicy) 
 
 
 def test_rule_of_releases_is_the_first() -> None:
-    assert DEFAULT.rules[0].tags == RELEASE_TAGS
+    assert DEFAULT.rules[0].tags == "rel-*"
     assert DEFAULT.rules[0].priority == min(rule.priority for rule in DEFAULT.rules)
 
 
@@ -136,7 +134,7 @@ _MOVABLE = get_args(MovableTag)[1]
 def _may_be_ours(pattern: str) -> bool:
     """Whether a tag of capctl's could fit the pattern."""
     head, star, _ = pattern.partition("*")
-    own = [tags.removesuffix("*") for tags in (BASE_TAGS, CODE_TAGS, RELEASE_TAGS)]
+    own = (BASE_TAG, CODE_TAG, RELEASE_TAG)
     return any(head.startswith(tag) or (star and tag.startswith(head)) for tag in own)
 
 
