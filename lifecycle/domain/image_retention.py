@@ -31,7 +31,7 @@ class ImageFate(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ImageRules:
+class ImageRetention:
     """`min_age` counts from the push, the last pull and the last release, `untagged_age` for what has no tag; `most` go in one run."""
 
     keep_code: int
@@ -67,7 +67,7 @@ class ImageVerdict:
     delay: Delay | None = None
 
 
-def judge_images(repository: Repository, rules: ImageRules, now: datetime) -> tuple[ImageVerdict, ...]:
+def judge_images(repository: Repository, rules: ImageRetention, now: datetime) -> tuple[ImageVerdict, ...]:
     """The verdict on each image, newest first. Of those that go, the first `rules.most` in the order of removal go now."""
     newest = _newest(repository, rules)
     own = {
@@ -125,7 +125,7 @@ def _freed(told: int, silent: Sequence[RepositoryImage]) -> Freed:
     return Freed(bytes=told + unknown, is_upper_bound=unknown > 0)
 
 
-def _newest(repository: Repository, rules: ImageRules) -> dict[Digest, str]:
+def _newest(repository: Repository, rules: ImageRetention) -> dict[Digest, str]:
     """The images that stay because they are among the newest, and why."""
     found: dict[Digest, str] = {}
     for kind, keep in ((ImageKind.CODE, rules.keep_code), (ImageKind.BASE, rules.keep_bases)):
@@ -137,7 +137,7 @@ def _newest(repository: Repository, rules: ImageRules) -> dict[Digest, str]:
     return found
 
 
-def _of_the_image(image: RepositoryImage, rules: ImageRules, now: datetime) -> Iterator[str]:
+def _of_the_image(image: RepositoryImage, rules: ImageRetention, now: datetime) -> Iterator[str]:
     """Why the image stays by what ECR says of it."""
     if foreign := image.foreign_tags:
         yield f"somebody tagged it {first_few(foreign, most=_TAGS)}"

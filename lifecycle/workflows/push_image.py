@@ -12,7 +12,7 @@ from lifecycle.domain.plan import Plan
 from lifecycle.errors import CapctlError
 from lifecycle.ports import Ports
 from lifecycle.ports.code import PushedImage
-from lifecycle.workflows.image_rules import image_policy
+from lifecycle.workflows.image_rules import image_rules
 
 if TYPE_CHECKING:
     from lifecycle.domain.push_preview import PushPreview
@@ -49,7 +49,7 @@ class PushCode:
 
 def plan_push_image(ports: Ports, target: Target) -> Plan:
     """One step. Raises `CapctlError("image-rejected")` for code that must not ship, `"base-missing"` before the first `image base`."""
-    if failure := code_rejection(ports.code.index(), image_policy(target.settings.image)):
+    if failure := code_rejection(ports.code.index(), image_rules(target.settings.image)):
         raise failure
     tag = ports.code.tag()
     return Plan(
