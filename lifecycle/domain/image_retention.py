@@ -18,7 +18,7 @@ from lifecycle.domain.moments import moment_text
 from lifecycle.domain.release_tag import DEPLOY_LASTS
 from lifecycle.domain.repository_image import ImageKind, RepositoryImage
 from lifecycle.domain.retention import BEYOND, Delay
-from lifecycle.domain.usage import unread_text, uses_text
+from lifecycle.domain.usage import Use, unread_text, uses_text
 
 _TAGS = 3  # tags that are told
 
@@ -56,13 +56,14 @@ class Freed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageVerdict:
-    """What becomes of an image, and every reason. `freed` are the layers that no image has which stays; `delay` is why one stays that is
-    not needed."""
+    """What becomes of an image, and every reason; `uses` are what needs it, which the reasons tell shorter. `freed` are the layers that no
+    image has which stays; `delay` is why one stays that is not needed."""
 
     image: RepositoryImage
     kind: ImageKind
     fate: ImageFate
     reasons: tuple[str, ...]
+    uses: tuple[Use, ...]
     freed: Freed
     delay: Delay | None = None
 
@@ -86,6 +87,7 @@ def judge_images(repository: Repository, rules: ImageRetention, now: datetime) -
             kind=repository.kind(image),
             fate=ImageFate.KEEP if why[image.digest] or image.digest in spared else ImageFate.DELETE,
             reasons=why[image.digest] or ("nothing needs it", *((BEYOND,) if image.digest in spared else ())),
+            uses=needs.get(image.digest, ()),
             freed=freed[image.digest],
             delay=Delay.LIMIT if image.digest in spared else None,
         )

@@ -88,8 +88,8 @@ def read_account(ports: Ports, target: Target) -> Account:
     try:
         base = ports.base_builder.required()
         tree = (
-            Use(of=base.ref.digest, kind="working tree", name="its base"),
-            Use(of=ports.code.tag(), kind="working tree", name="its code"),
+            Use(of=base.ref.digest, kind="this working tree", name="", detail="its base"),
+            Use(of=ports.code.tag(), kind="this working tree", name="", detail="its code"),
         )
     except Interrupted:
         raise

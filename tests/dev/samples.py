@@ -146,6 +146,7 @@ _IMAGE_PRUNING = ImagePruning(
             kind=ImageKind.CODE,
             fate=ImageFate.KEEP,
             reasons=("used by release 0123456789ab (active)",),
+            uses=(),
             freed=Freed(bytes=20_000),
         ),
         ImageVerdict(
@@ -153,6 +154,7 @@ _IMAGE_PRUNING = ImagePruning(
             kind=ImageKind.OTHER,
             fate=ImageFate.DELETE,
             reasons=("nothing needs it",),
+            uses=(),
             freed=Freed(bytes=1_000_000, is_upper_bound=True),
         ),
     ),

@@ -127,7 +127,7 @@ Shown = dict[str, frozenset[str]]
 PASSPHRASE = {"PULUMI_CONFIG_PASSPHRASE": "rehearsal"}
 # Another policy, another setting of each kind.
 OTHER_REPOSITORY = {
-    "CAPCTL_IMAGE__REGISTRY__CODE_DAYS": "5",
+    "CAPCTL_IMAGE__REGISTRY__EXPIRE_CODE_DAYS": "5",
     "CAPCTL_IMAGE__REGISTRY__MOVABLE_TAGS": "[dev-*]",
     "CAPCTL_IMAGE__REGISTRY__SCAN_ON_PUSH": "false",
 }

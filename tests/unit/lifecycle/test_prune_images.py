@@ -14,7 +14,7 @@ from lifecycle.domain.plan import Done
 from lifecycle.domain.release import Pointer
 from lifecycle.domain.release_tag import release_tag
 from lifecycle.domain.repository_image import ManifestContent, RepositoryImage
-from lifecycle.domain.usage import Unread, Use
+from lifecycle.domain.usage import Unread, Use, kinds_text
 from lifecycle.errors import CapctlError, Denied
 from lifecycle.ports import Ports
 from lifecycle.workflows.execute import execute
@@ -238,6 +238,21 @@ def test_run_that_was_killed_is_finished_by_the_next(scene: Scene) -> None:
     plan = scene.plan().plan
     plan.steps[0].apply()
     assert outcomes(scene.run(scene.plan())) == ["deleted"]
+
+
+def test_list_and_prune_tell_the_same_needs(scene: Scene) -> None:
+    """Those of the working tree too, and those of images that only their age keeps."""
+    base = scene.image("base", "base-old")
+    scene.tree()
+    scene.image("young", content=ManifestContent(layers=(), base=base.digest))
+    verdicts = scene.plan().verdicts
+    listed = list_images(cast("Ports", scene.ports), scene.target, every=True).images
+    assert [(one.image, one.uses) for one in listed] == [(one.image, one.uses) for one in verdicts]
+    assert {phrase for one in listed for phrase in kinds_text(one.uses)} >= {
+        "this working tree (its code)",
+        "this working tree (its base)",
+        "code image code-young",
+    }
 
 
 def test_list_tells_what_needs_an_image_and_leaves_out_what_is_not_capctls(scene: Scene) -> None:

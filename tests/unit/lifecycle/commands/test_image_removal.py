@@ -15,6 +15,7 @@ CODE = _KNOWN.code.push()
 PUSHED = ("image base", "image push")
 LISTED = ("digest", "tag", "pushed", "pulled", "size", "per month", "needed by")
 HEAD = ("digest", "tag", "age", "verdict", "frees", "why")
+BASE_NEEDS = f"this working tree (its base); code image {CODE.tag}"
 AGAIN = "Nothing was changed; run again with `--apply`"
 
 
@@ -86,8 +87,16 @@ CASES = [
                 columns(
                     (
                         LISTED,
-                        (brief(BASE.ref.digest), BASE.tag, "0m", "-", "1.1 kB", "$0.00", "-"),
-                        (brief(CODE.ref.digest), CODE.tag, "0m", "-", "1.1 kB", "$0.00", "-"),
+                        (brief(BASE.ref.digest), BASE.tag, "0m", "-", "1.1 kB", "$0.00", BASE_NEEDS),
+                        (
+                            brief(CODE.ref.digest),
+                            CODE.tag,
+                            "0m",
+                            "-",
+                            "1.1 kB",
+                            "$0.00",
+                            "this working tree (its code)",
+                        ),
                     )
                 ),
                 "$0.00 per month for the whole repository",
