@@ -40,6 +40,8 @@ READ_IMAGES = (
     "ecr:GetAuthorizationToken",
     "ecr:GetDownloadUrlForLayer",
 )
+# One that is named by the beginning of its digest, which is looked for among those of the repository, else among those of releases.
+FIND_IMAGES = (*READ_IMAGES, *READ_OBJECTS, "ecr:DescribeImages")
 # Beside the upload: ECR only cuts the connection where the repository does not exist.
 PUSH_IMAGES = (
     *READ_IMAGES,

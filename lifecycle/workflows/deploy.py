@@ -15,9 +15,9 @@ from lifecycle.domain.image import ImageRef
 from lifecycle.domain.image_report import image_rejection
 from lifecycle.domain.job import Purpose
 from lifecycle.domain.permissions import (
+    FIND_IMAGES,
     READ_AMIS,
     READ_CHANNEL,
-    READ_IMAGES,
     READ_JOBS,
     READ_POINTER,
     READ_QUEUES,
@@ -41,7 +41,7 @@ from lifecycle.workflows.smoke import Smoke, require_video
 from lifecycle.workflows.verify_image import verify_image
 
 PERMISSIONS = {
-    "deploy": (*READ_AMIS, *READ_CHANNEL, *READ_IMAGES, *READ_JOBS, *READ_POINTER, *READ_QUEUES, *READ_STATE)
+    "deploy": (*READ_AMIS, *READ_CHANNEL, *FIND_IMAGES, *READ_JOBS, *READ_POINTER, *READ_QUEUES, *READ_STATE)
 }
 
 # Batch allows 50 compute environments in a region; two are left for a person in a hurry.

@@ -3,12 +3,12 @@
 from lifecycle.config.target import Target
 from lifecycle.domain.image_report import ImageReport, report_on
 from lifecycle.domain.measures import counted
-from lifecycle.domain.permissions import READ_IMAGES, READ_STATE
+from lifecycle.domain.permissions import FIND_IMAGES
 from lifecycle.ports import Ports
 from lifecycle.workflows.image_rules import image_rules
 from lifecycle.workflows.lookups import image_of
 
-PERMISSIONS = {"image verify": (*READ_IMAGES, *READ_STATE)}
+PERMISSIONS = {"image verify": FIND_IMAGES}
 
 
 def verify_image(ports: Ports, target: Target, image: str | None) -> ImageReport:

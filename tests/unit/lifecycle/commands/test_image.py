@@ -262,11 +262,18 @@ Nothing to do""",
             text=EXPLAINED,
             document={"schema": "capctl.image-explanation/1", "image": CODE, "bytes": 1109, "models": [], "wasted": []},
         )
-        for name in ("", f" {CODE}", f" {CODE_DIGEST}", f" {LAYER.tag}", f" {LAYER.tag} --top 3")
+        for name in (
+            "",
+            f" {CODE}",
+            f" {CODE_DIGEST}",
+            f" {CODE_DIGEST[7:19]}",
+            f" {LAYER.tag}",
+            f" {LAYER.tag} --top 3",
+        )
     ),
     Case(words="image explain", given=("image base",), code=1, error="image-missing"),
     Case(words="image explain never-pushed", code=1, error="image-missing"),
-    Case(words="image explain sha256:0123456789ab", code=2, error="image-unknown"),
+    Case(words="image explain sha256:0123456789ab", code=1, error="image-missing"),
     Case(words=f"image explain other@{CODE_DIGEST}", code=2, error="repository-foreign"),
     Case(words="image explain --top 0", code=2, error="usage"),
     Case(
