@@ -9,6 +9,8 @@ from typing import Annotated, Literal
 from lifecycle.config.sections import Matches, Section, key, required
 
 Name = Annotated[str, Matches(r"^[a-z][a-z0-9-]{1,29}$")]
+# As ECR has it, with namespaces; ECR refuses one of more than 256 characters.
+RepositoryName = Annotated[str, Matches(r"^[a-z0-9]([a-z0-9]|[._/-][a-z0-9])+$")]
 Url = Annotated[str, Matches(r"^https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(/[^\s?#]*)?$")]
 KmsKeyArn = Annotated[str, Matches(r"^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$")]
 # Fits no tag `base-…`, `code-…` or `rel-…`: those name content, and never move. Each beginning differs from theirs in its last character,
@@ -25,7 +27,7 @@ MovableTag = Annotated[
 ]
 VideoUrl = Annotated[str, Matches(r"^s3://[a-z0-9][a-z0-9.-]+/.*[^/]$")]
 AccountId = Annotated[str, Matches(r"^[0-9]{12}$")]
-Region = Annotated[str, Matches(r"^[a-z]{2}(-[a-z]+)+-[0-9]$")]
+Region = Annotated[str, Matches(r"^[a-z]{2,4}(-[a-z]+)+-[0-9]$")]
 PythonMinor = Annotated[str, Matches(r"^3\.[0-9]+$")]
 
 
@@ -199,7 +201,7 @@ class RegistrySection(Section):
 class ImageSection(Section):
     """How the code image is made."""
 
-    repository: Name | None = key(None, "ECR repository; the project's name when absent")
+    repository: RepositoryName | None = key(None, "ECR repository, such as `team/job`; the project's name when absent")
     root: str = key(".", "Folder that holds the code, relative to capctl.yaml")
     include: tuple[str, ...] = key(("**/*.py",), "Patterns of the git-tracked files that ship")
     exclude: tuple[str, ...] = key((), "Patterns to leave out of `include`")

@@ -56,7 +56,7 @@ def _in_memory() -> Repository:
 
 
 def _emulated(session: AwsSession) -> Repository:
-    ecr, name = session.client("ecr"), f"expiry-{uuid.uuid4().hex[:8]}"
+    ecr, name = session.client("ecr"), f"team/expiry-{uuid.uuid4().hex[:8]}"
     ecr.create_repository(repositoryName=name)
 
     def push(*tags: str) -> str:

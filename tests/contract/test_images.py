@@ -100,8 +100,8 @@ def repository(registry: RunningRegistry, tmp_path_factory: pytest.TempPathFacto
         pytest.skip(why)
     ui = FakeUi()
     with forgetting(ui):
-        _on_disk(tmp_path_factory.mktemp("base"), registry, "contract", ui).ports().base_builder.build()
-    return "contract"
+        _on_disk(tmp_path_factory.mktemp("base"), registry, "team/contract", ui).ports().base_builder.build()
+    return "team/contract"
 
 
 @pytest.fixture(params=BOTH)
