@@ -1,4 +1,4 @@
-"""Rules that an image must keep before it is released. Pure: an index and a policy in, violations out.
+"""Rules that an image must keep before it is released. Pure: an index and rules in, violations out.
 
 Where each rule looks: budgets, model files, oversized files, setuid and bytes that layers hold twice or in vain look at the whole
 image; leftovers (caches, version control, credentials, tests of packages) at everything but the code and the interpreter's own
@@ -44,7 +44,7 @@ MODEL_SUFFIXES = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
+class Rules:
     """What an image may be; globs are of paths in the image, those of the code relative to `/app`.
 
     `allowed_packages` are `name==version` with normalised names, as `locked_packages` gives; None leaves packages unchecked, as does
@@ -82,9 +82,9 @@ class Violation:
     hint: str = ""
 
 
-def check_image(index: ImageIndex, policy: Policy | None = None) -> list[Violation]:
+def check_image(index: ImageIndex, rules: Rules | None = None) -> list[Violation]:
     """All violations, in the order of the rules, then of the layers. An empty list means that the image is fit."""
-    rules, seen = policy or Policy(), file_system(index.layers)
+    rules, seen = rules or Rules(), file_system(index.layers)
     found = [violation for check in _CHECKS for violation in check(index, rules)]
     return found + [violation for check in _CHECKS_OF_WHAT_IS_SEEN for violation in check(index, seen, rules)]
 
@@ -95,10 +95,10 @@ def locked_packages(lock: str) -> frozenset[str]:
     return frozenset(f"{normalised(name)}=={version}" for name, version in pinned)
 
 
-def _over_budget(index: ImageIndex, policy: Policy) -> Iterator[Violation]:
+def _over_budget(index: ImageIndex, rules: Rules) -> Iterator[Violation]:
     for what, size_bytes, limit_bytes in (
-        ("compressed", index.compressed_bytes, policy.max_compressed_bytes),
-        ("unpacked", index.unpacked_bytes, policy.max_unpacked_bytes),
+        ("compressed", index.compressed_bytes, rules.max_compressed_bytes),
+        ("unpacked", index.unpacked_bytes, rules.max_unpacked_bytes),
     ):
         if size_bytes > limit_bytes:
             largest = max(index.layers, key=lambda layer: getattr(layer, f"{what}_bytes"))
@@ -106,9 +106,9 @@ def _over_budget(index: ImageIndex, policy: Policy) -> Iterator[Violation]:
             yield Violation(code=f"{what}-size-over-budget", message=message, layer=largest.digest)
 
 
-def _model_files(index: ImageIndex, policy: Policy) -> Iterator[Violation]:
+def _model_files(index: ImageIndex, rules: Rules) -> Iterator[Violation]:
     for layer, entry in _files(index):
-        if matches(entry.path, policy.model_globs_allowed):
+        if matches(entry.path, rules.model_globs_allowed):
             continue
         suffix = model_suffix(entry.path)
         if entry.model_format or suffix:
@@ -122,17 +122,17 @@ def model_suffix(path: str) -> str:
     return next((suffix for suffix in MODEL_SUFFIXES if path.lower().endswith(suffix)), "")
 
 
-def _oversized_files(index: ImageIndex, policy: Policy) -> Iterator[Violation]:
+def _oversized_files(index: ImageIndex, rules: Rules) -> Iterator[Violation]:
     for layer, entry in _files(index):
-        if entry.size_bytes > policy.max_file_bytes and not matches(entry.path, policy.large_file_globs):
-            limit = f"{policy.max_file_bytes / MB:.0f} MB"
+        if entry.size_bytes > rules.max_file_bytes and not matches(entry.path, rules.large_file_globs):
+            limit = f"{rules.max_file_bytes / MB:.0f} MB"
             message = (
                 f"`{entry.path}` is {entry.size_bytes / MB:.1f} MB, above {limit} and not in `image.rules.large_files`"
             )
             yield Violation(code="oversized-file", message=message, path=entry.path, layer=layer.digest)
 
 
-def _setuid_files(index: ImageIndex, seen: FileSystem, _policy: Policy) -> Iterator[Violation]:
+def _setuid_files(index: ImageIndex, seen: FileSystem, _rules: Rules) -> Iterator[Violation]:
     # Only those that a container sees: an upper layer can take the right from what an official image ships.
     for file in seen.placed.values():
         if file.kind == "file" and file.mode & 0o6000:
@@ -158,7 +158,7 @@ _LEFTOVERS = (
 _ANY_LEFTOVER = tuple(glob for _, _, globs in _LEFTOVERS for glob in globs)
 
 
-def _leftovers(index: ImageIndex, _policy: Policy) -> Iterator[Violation]:
+def _leftovers(index: ImageIndex, _rules: Rules) -> Iterator[Violation]:
     for layer, entry in _files(index):
         # Official Python images carry pip's own wheel here, in a layer that no later layer can shrink.
         if (
@@ -172,41 +172,41 @@ def _leftovers(index: ImageIndex, _policy: Policy) -> Iterator[Violation]:
                 yield Violation(code=code, message=f"`{entry.path}` is {what}", path=entry.path, layer=layer.digest)
 
 
-def _stale_bytecode(index: ImageIndex, _policy: Policy) -> Iterator[Violation]:
+def _stale_bytecode(index: ImageIndex, _rules: Rules) -> Iterator[Violation]:
     for layer, entry in _files(index):
         if "stale-bytecode" in entry.flags:
             message = f"`{entry.path}` is bound to its source's time; compile with unchecked hashes"
             yield Violation(code="stale-bytecode", message=message, path=entry.path, layer=layer.digest)
 
 
-def _packages(index: ImageIndex, policy: Policy) -> Iterator[Violation]:
-    if policy.allowed_packages is None:
+def _packages(index: ImageIndex, rules: Rules) -> Iterator[Violation]:
+    if rules.allowed_packages is None:
         return
     found: dict[str, tuple[str, str]] = {}
     for layer, entry in _files(index):
         inside = re.fullmatch(rf"{SITE_FOLDER}/([^/]+)-([^/-]+)\.dist-info/METADATA", entry.path)
         if inside:
             found[f"{normalised(inside[1])}=={inside[2]}"] = (entry.path, layer.digest)
-    for package in sorted(found.keys() - policy.allowed_packages):
+    for package in sorted(found.keys() - rules.allowed_packages):
         path, digest = found[package]
         yield Violation(code="package-not-locked", message=f"`{package}` is not in the lock", path=path, layer=digest)
-    for package in sorted(policy.allowed_packages - found.keys()):
+    for package in sorted(rules.allowed_packages - found.keys()):
         yield Violation(code="package-missing", message=f"`{package}` is in the lock but not in the image")
 
 
-def _wasted_bytes(index: ImageIndex, seen: FileSystem, policy: Policy) -> Iterator[Violation]:
+def _wasted_bytes(index: ImageIndex, seen: FileSystem, rules: Rules) -> Iterator[Violation]:
     wasted_bytes = sum(file.entry.size_bytes for file in seen.hidden)
-    if wasted_bytes > policy.max_wasted_bytes:
+    if wasted_bytes > rules.max_wasted_bytes:
         file = max(seen.hidden, key=lambda file: file.entry.size_bytes)
         path, layer = file.entry.path, index.layers[file.layer].digest
         message = f"{wasted_bytes / MB:.1f} MB are replaced or deleted by upper layers, most in `{path}`"
         yield Violation(code="wasted-bytes", message=message, path=path, layer=layer)
 
 
-def _duplicate_bytes(index: ImageIndex, seen: FileSystem, policy: Policy) -> Iterator[Violation]:
+def _duplicate_bytes(index: ImageIndex, seen: FileSystem, rules: Rules) -> Iterator[Violation]:
     copies = list(seen.copies())
     duplicate_bytes = sum(file.own_bytes for file, _ in copies)
-    if duplicate_bytes > policy.max_duplicate_bytes:
+    if duplicate_bytes > rules.max_duplicate_bytes:
         file, same = max(copies, key=lambda copy: copy[0].own_bytes)
         message = (
             f"{duplicate_bytes / MB:.1f} MB are in several layers, most in `{file.path}`, which is `{same.path}` again"
@@ -214,20 +214,20 @@ def _duplicate_bytes(index: ImageIndex, seen: FileSystem, policy: Policy) -> Ite
         yield Violation(code="duplicate-bytes", message=message, path=file.path, layer=index.layers[file.layer].digest)
 
 
-def _code_names(index: ImageIndex, policy: Policy) -> Iterator[Violation]:
+def _code_names(index: ImageIndex, rules: Rules) -> Iterator[Violation]:
     for layer, entry in _files(index, "file", "symlink", "hardlink"):
         name = _name_in_code(entry.path)
         if name is None:
             continue
-        if matches(name, NEVER_CODE) or matches(name, policy.code_globs_forbidden):
+        if matches(name, NEVER_CODE) or matches(name, rules.code_globs_forbidden):
             message = f"`{entry.path}` is not code of the job"
             yield Violation(code="forbidden-path", message=message, path=entry.path, layer=layer.digest)
-        if policy.allowed_code is not None and name.split("/")[0] not in policy.allowed_code:
+        if rules.allowed_code is not None and name.split("/")[0] not in rules.allowed_code:
             message = f"`{entry.path}` is below none of the allowed packages"
             yield Violation(code="code-not-allowed", message=message, path=entry.path, layer=layer.digest)
 
 
-def _links(index: ImageIndex, seen: FileSystem, _policy: Policy) -> Iterator[Violation]:
+def _links(index: ImageIndex, seen: FileSystem, _rules: Rules) -> Iterator[Violation]:
     for layer, entry in _files(index, "symlink", "hardlink"):
         name = _name_in_code(entry.path)
         if name is not None and not _stays(name, entry, seen):
@@ -243,12 +243,12 @@ def _stays(name: str, link: FileEntry, seen: FileSystem) -> bool:
     return not f"{written}/".startswith(("/", "../")) and _name_in_code(f"{seen.leads_to(link.path)}/") is not None
 
 
-def _broken_code(index: ImageIndex, policy: Policy) -> Iterator[Violation]:
+def _broken_code(index: ImageIndex, rules: Rules) -> Iterator[Violation]:
     # An image that does not tell its Python is taken for one of this Python.
     python = index.python or sys.version_info[:2]
     for layer, entry in _files(index):
         broken, name = entry.broken, _name_in_code(entry.path) or ""
-        if broken is None or matches(name, policy.code_globs_not_compiled):
+        if broken is None or matches(name, rules.code_globs_not_compiled):
             continue
         if not broken.python or python <= tuple(map(int, broken.python.split("."))):
             where = f" (line {broken.line})" if broken.line else ""
@@ -263,20 +263,20 @@ def import_unresolved(path: str, needed: Import, missing: str, *, layer: str = "
     return Violation(code="import-unresolved", message=message, path=path, layer=layer, hint=hint)
 
 
-def _imports(index: ImageIndex, seen: FileSystem, policy: Policy) -> Iterator[Violation]:
+def _imports(index: ImageIndex, seen: FileSystem, rules: Rules) -> Iterator[Violation]:
     # Of code that is in no image yet, `images.code_imports` tells without reading its base.
     if not index.digest:
         return
     from images.modules import unresolved_imports
 
-    for file, needed, missing in unresolved_imports(index, seen, policy.runtime_modules):
+    for file, needed, missing in unresolved_imports(index, seen, rules.runtime_modules):
         yield import_unresolved(file.path, needed, missing, layer=index.layers[file.layer].digest)
 
 
-def _secrets(index: ImageIndex, policy: Policy) -> Iterator[Violation]:
+def _secrets(index: ImageIndex, rules: Rules) -> Iterator[Violation]:
     for layer, entry in _files(index):
         found = [flag.removeprefix("secret:") for flag in entry.flags if flag.startswith("secret:")]
-        if found and not matches(_name_in_code(entry.path) or "", policy.code_globs_without_secrets):
+        if found and not matches(_name_in_code(entry.path) or "", rules.code_globs_without_secrets):
             for kind, _, line in (flag.partition(":") for flag in found):
                 message = f"`{entry.path}` (line {line}) seems to hold a secret ({kind})"
                 yield Violation(code="secret-found", message=message, path=entry.path, layer=layer.digest)
@@ -285,7 +285,7 @@ def _secrets(index: ImageIndex, policy: Policy) -> Iterator[Violation]:
         yield Violation(code="secret-found", message=message)
 
 
-def _code_layer_bounds(index: ImageIndex, _policy: Policy) -> Iterator[Violation]:
+def _code_layer_bounds(index: ImageIndex, _rules: Rules) -> Iterator[Violation]:
     for layer in index.layers:
         if not any(entry.kind == "file" and entry.path.startswith(f"{APP_FOLDER}/") for entry in layer.entries):
             continue
@@ -313,8 +313,8 @@ def _name_in_code(path: str) -> str | None:
     return path.removeprefix(f"{APP_FOLDER}/") if path.startswith(f"{APP_FOLDER}/") else None
 
 
-_Check = Callable[[ImageIndex, Policy], Iterator[Violation]]
-_CheckOfWhatIsSeen = Callable[[ImageIndex, FileSystem, Policy], Iterator[Violation]]
+_Check = Callable[[ImageIndex, Rules], Iterator[Violation]]
+_CheckOfWhatIsSeen = Callable[[ImageIndex, FileSystem, Rules], Iterator[Violation]]
 
 _CHECKS: tuple[_Check, ...] = (
     _over_budget,

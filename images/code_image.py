@@ -19,13 +19,12 @@ from typing import Any
 from images.connections import Answer
 from images.digests import DigestCache, ImageRef, canonical_json, digest_of
 from images.errors import BlobMissing, ImageError
-from images.index import BASE_DIGEST, BASE_NAME, CODE_INSTRUCTION
+from images.index import BASE_DIGEST, BASE_NAME, CODE_INSTRUCTION, CODE_TAG
 from images.layer import CodeTree, Layer, build_layer, treehash
 from images.manifest import ImageManifest, parse_config, parse_manifest, read_stored
 from images.media_types import Family
 from images.registry import RegistryClient
 
-TAG_PREFIX = "code-"
 FIXED_CREATED = "1980-01-01T00:00:00Z"
 # A registry may throttle more; the critical path is two uploads wide anyway.
 PARALLEL_UPLOADS = 3
@@ -81,7 +80,7 @@ def code_tag(tree: CodeTree, base: ImageRef, settings: CodeSettings) -> tuple[st
         "labels": dict(settings.labels),
     }
     full = treehash(tree, base_digest=base.digest, settings=document)
-    return TAG_PREFIX + full[:16], full
+    return CODE_TAG + full[:16], full
 
 
 def push_code(

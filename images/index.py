@@ -14,6 +14,8 @@ PYTHON_LABEL = "dev.capctl.python"
 # Labels, and annotations, of an image that stands on another one.
 BASE_NAME = "org.opencontainers.image.base.name"
 BASE_DIGEST = "org.opencontainers.image.base.digest"
+# How the tags begin that name content.
+BASE_TAG, CODE_TAG = "base-", "code-"
 # Labels of a base: the patterns of files of its packages that were left out, and of those that stayed, separated by spaces.
 BASE_LEFT_OUT = "dev.capctl.left-out"
 BASE_KEPT = "dev.capctl.kept"

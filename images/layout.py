@@ -24,11 +24,11 @@ from images.content import ImageContent
 from images.digests import canonical_json
 from images.errors import DigestMismatch, DiskFull, LayoutBusy, LayoutForeign
 from images.manifest import Blob
+from images.media_types import OCI
 
 LAYOUT_FILE = "oci-layout"
 LAYOUT_DOCUMENT = {"imageLayoutVersion": "1.0.0"}
 INDEX_FILE = "index.json"
-INDEX_TYPE = "application/vnd.oci.image.index.v1+json"
 REF_NAME = "org.opencontainers.image.ref.name"
 PARTIAL = ".partial"
 _OF_NO_LAYOUT = {LAYOUT_FILE, PARTIAL}
@@ -60,7 +60,7 @@ def descriptor_of(image: ImageContent, **annotations: str) -> dict[str, Any]:
 
 def index_of(descriptors: list[dict[str, Any]]) -> dict[str, Any]:
     """An index of images."""
-    return {"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": descriptors}
+    return {"schemaVersion": 2, "mediaType": OCI.index, "manifests": descriptors}
 
 
 def layout_holds(folder: Path, image: ImageContent, name: str) -> bool:

@@ -28,7 +28,7 @@ def base(config: BaseConfig) -> None:
     )
     instance_role = role(
         f"{config.project}-instance",
-        service="ec2.amazonaws.com",
+        service=f"ec2.{config.domain}",
         statements=pulumi.Output.all(repository.arn, log_group.arn).apply(lambda arns: instance_statements(*arns)),
         tags=tags,
     )
@@ -42,8 +42,12 @@ def base(config: BaseConfig) -> None:
     profile = iam.InstanceProfile(
         f"{config.project}-instance", name=f"{config.project}-instance", role=instance_role.name, tags=tags
     )
-    bake_role = role(f"{config.project}-bake", service="ec2.amazonaws.com", statements=None, tags=tags)
-    iam.RolePolicyAttachment(f"{config.project}-bake", role=bake_role.name, policy_arn=SESSION_MANAGER_POLICY)
+    bake_role = role(f"{config.project}-bake", service=f"ec2.{config.domain}", statements=None, tags=tags)
+    iam.RolePolicyAttachment(
+        f"{config.project}-bake",
+        role=bake_role.name,
+        policy_arn=f"arn:{config.partition}:iam::aws:policy/{SESSION_MANAGER_POLICY}",
+    )
     iam.InstanceProfile(f"{config.project}-bake", name=f"{config.project}-bake", role=bake_role.name, tags=tags)
     pulumi.export("bucket", bucket.bucket)
     pulumi.export("repository", repository.repository_url)

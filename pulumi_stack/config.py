@@ -7,7 +7,8 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BaseConfig:
-    """Names of the base stack. `log_retention_days` is one of the values that CloudWatch Logs knows.
+    """Names of the base stack. `partition` is that of ARNs, `domain` the end of AWS's host names in it. `log_retention_days` is one of the
+    values that CloudWatch Logs knows.
 
     `movable_tags` are the patterns of the image tags that may move; `image_kms_key_arn` None = ECR's own AES256; `image_lifecycle` is the
     JSON text of ECR's lifecycle policy, None = nothing expires.
@@ -18,6 +19,8 @@ class BaseConfig:
     repository: str
     table: str
     log_group: str
+    partition: str = "aws"
+    domain: str = "amazonaws.com"
     log_retention_days: int = 30
     movable_tags: Sequence[str] = ("cache-*",)
     scan_on_push: bool = True

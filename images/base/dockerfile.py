@@ -15,11 +15,10 @@ from images.base.contract import LABEL_CONTRACT, RuntimeContract
 from images.base.trims import KEPT, LEFT_OUT, Trims
 from images.base.unpack import LAYER_ORDER
 from images.errors import BaseInvalid
-from images.index import BASE_KEPT, BASE_LEFT_OUT, PYTHON_LABEL
+from images.index import BASE_KEPT, BASE_LEFT_OUT, BASE_TAG, PYTHON_LABEL
 
 Builder = Literal["classic", "buildkit"]
 
-TAG_PREFIX = "base-"
 USER_ID = 65532
 ENTRYPOINT = ("python3",)
 LABEL_LOCK = "dev.capctl.lock-sha256"
@@ -87,7 +86,7 @@ def base_tag(*, lock_sha256: str, root: str, python: str, trims: Trims, contract
         _sha256(_TEMPLATE.read_bytes()),
         *map(_sha256, build_program().values()),
     )
-    return TAG_PREFIX + _sha256("\n".join(parts).encode())[:12]
+    return BASE_TAG + _sha256("\n".join(parts).encode())[:12]
 
 
 def build_program() -> dict[str, bytes]:

@@ -9,6 +9,7 @@ from lifecycle.config.target import Target
 from lifecycle.domain.ami import AmiId
 from lifecycle.domain.digest import Digest, canonical_json
 from lifecycle.domain.image import ImageRef
+from lifecycle.domain.partition import partition_of
 from lifecycle.domain.release import DeployedRelease, Release
 from lifecycle.ports.stack import BaseOutputs
 from pulumi_stack.config import BaseConfig, ReleasesConfig, ReleaseSpec, StandingRelease
@@ -21,13 +22,15 @@ RECORD_SCHEMA = "capctl.release/1"
 
 def base_program(target: Target) -> Program:
     """The base stack of a target."""
-    registry = target.settings.image.registry
+    registry, partition = target.settings.image.registry, partition_of(target.region)
     config = BaseConfig(
         project=target.project,
         bucket=target.bucket,
         repository=target.repository_name,
         table=target.table,
         log_group=target.log_group,
+        partition=partition.name,
+        domain=partition.domain,
         movable_tags=registry.movable_tags,
         scan_on_push=registry.scan_on_push,
         image_kms_key_arn=registry.kms_key_arn,

@@ -9,6 +9,7 @@ import click
 
 from lifecycle.cli import ami_removal_documents
 from lifecycle.cli.context import Invocation, dry_run_option, pass_invocation, reason_option, yes_option
+from lifecycle.cli.pruning import carry_out, ending
 from lifecycle.cli.render import reasons_text, table
 from lifecycle.domain.measures import age_text, counted, first_few, size_text
 
@@ -51,9 +52,7 @@ def command(invocation: Invocation, applies: bool, max_deletions: int, dry_run: 
     app = invocation.app
     with app.ui.step("read the AMIs and everything that may use them"):
         pruning = plan_prune(app, app.target, most=max_deletions)
-    done = None
-    if applies or dry_run:
-        done = invocation.execute(pruning.plan, dry_run=dry_run, ask=True)
+    done = carry_out(invocation, pruning.plan, applies=applies, dry_run=dry_run)
     if not dry_run:
         now, failure = app.clock.now(), unproven(pruning, done)
         document = ami_removal_documents.ami_prune(pruning, done, now=now)
@@ -80,14 +79,13 @@ def _text(pruning: Pruning, done: Done | None, now: datetime) -> str:
         (one.snapshot.id, "-", one.fate, one.cost, outcomes.get(one.snapshot.id) or reasons_text(one.reasons))
         for one in pruning.orphans
     ]
-    strays = (_strays(pruning.strays),) if pruning.strays else ()
+    strays = _strays(pruning.strays) if pruning.strays else ""
     if not rows:
-        return "\n".join(strays)
+        return strays
+    shown = table(("ami", "age", "verdict", "per month", "why"), rows, prose=("why",))
     saved = f"{pruning.saved} per month saved by what goes now, {pruning.saved_later} by what goes after the grace"
-    next_time = () if done or not pruning.plan.steps else ("Nothing was changed; run again with `--apply`",)
-    return "\n".join(
-        (table(("ami", "age", "verdict", "per month", "why"), rows, prose=("why",)), saved, *strays, *next_time)
-    )
+    goes = pruning.saved.usd or pruning.saved_later.usd
+    return "\n".join(filter(None, (shown, saved if goes else "", strays, ending(pruning.plan, done))))
 
 
 def _strays(snapshots: tuple[SnapshotRecord, ...]) -> str:

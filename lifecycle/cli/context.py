@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         def target(self) -> Target: ...
 
 
+_AGAIN = "Nothing was changed; run again without `--dry-run` to apply"
 _CONFIG, _OUTPUT = "capctl.yaml", "text"
 
 
@@ -117,13 +118,13 @@ class Invocation:
             failure.is_answered = True
             raise failure
 
-    def execute(self, plan: Plan, *, dry_run: bool = False, ask: bool = False) -> Done | None:
-        """Run `plan`, or print it. Returns None for a dry run, after which the command has nothing more to say.
+    def execute(self, plan: Plan, *, dry_run: bool = False, ask: bool = False, again: str = _AGAIN) -> Done | None:
+        """Run `plan`, or print it. Returns None for a dry run, after which the command has nothing more to say; `again` ends it.
 
         With `ask` a plan that changes something is shown and agreed to first; raises `Declined`.
         """
         if dry_run:
-            self.print_plan(plan)
+            self.print_plan(plan, again=again)
             return None
         if ask and plan.steps:
             self._require_consent(plan)
@@ -131,11 +132,11 @@ class Invocation:
 
         return execute(plan, self.app, self.run)
 
-    def print_plan(self, plan: Plan, *, push: PushPreview | None = None) -> None:
+    def print_plan(self, plan: Plan, *, push: PushPreview | None = None, again: str = _AGAIN) -> None:
         """What a dry run answers; `push` is what it found out about a push."""
         from lifecycle.cli import documents
 
-        self.emit("capctl.plan/1", documents.plan(plan, push=push), lambda: _plan_text(plan))
+        self.emit("capctl.plan/1", documents.plan(plan, push=push), lambda: _plan_text(plan, again))
 
     def _require_consent(self, plan: Plan) -> None:
         target = self.app.target
@@ -147,12 +148,11 @@ class Invocation:
             raise Declined("declined", f"Nothing was changed on target `{target.name}`")
 
 
-def _plan_text(plan: Plan) -> str:
+def _plan_text(plan: Plan, again: str) -> str:
     from lifecycle.domain.digest import brief
 
     is_idle = not plan.steps and not plan.after
-    next_time = "Nothing to do" if is_idle else "Nothing was changed; run again without `--dry-run` to apply"
-    return f"{brief(plan.render())}\n{next_time}"
+    return f"{brief(plan.render())}\n{'Nothing to do' if is_idle else again}"
 
 
 def root_options(*, at_root: bool) -> list[click.Option]:

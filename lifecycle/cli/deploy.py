@@ -12,7 +12,7 @@ from lifecycle.cli.context import Invocation, dry_run_option, pass_invocation, r
 @click.option("--ami", help="AMI id or channel; the newest verified one that is not superseded when absent.")
 @click.option(
     "--image",
-    help="Image by digest, whole or as `status` shows it, or by tag; the pushed image of the working tree's code when absent.",
+    help="Image by tag, or by digest, of which the first 12 digits are enough; the pushed image of the working tree's code when absent.",
 )
 @reason_option
 @dry_run_option

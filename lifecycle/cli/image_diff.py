@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 def command(invocation: Invocation, a: str, b: str | None, top: int) -> None:
     """Compare image A with image B: layers, settings, packages, and the files that a container sees.
 
-    Each is a digest, whole or as `status` shows it, or a tag; without B, compares A with the pushed image of the working tree's code.
-    With `-o json` all files are told whatever `--top` is. The exit code is 0 either way.
+    Each is a tag, or a digest, of which the first 12 digits are enough; without B, compares A with the pushed image of the working tree's
+    code. With `-o json` all files are told whatever `--top` is. The exit code is 0 either way.
     """
     from lifecycle.workflows.diff_images import diff_images
 

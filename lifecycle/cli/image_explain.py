@@ -18,8 +18,8 @@ from lifecycle.cli.context import Invocation, pass_invocation
 def command(invocation: Invocation, image: str | None, depth: int | None, top: int) -> None:
     """Show what IMAGE costs: its layers with what made them, folders, files, packages, models, and what is wasted.
 
-    IMAGE is a digest, whole or as `status` shows it, or a tag; without it, the pushed image of the working tree's code. With `-o json`
-    packages, models and waste are whole whatever `--top` is.
+    IMAGE is a tag, or a digest, of which the first 12 digits are enough; without it, the pushed image of the working tree's code. With
+    `-o json` packages, models and waste are whole whatever `--top` is.
     """
     from lifecycle.cli.image_text import explanation_text
     from lifecycle.workflows.explain_image import explain_image

@@ -26,7 +26,7 @@ video_option = click.option(
 def command(invocation: Invocation, image: str | None, video: Path | None, dry_run: bool) -> None:
     """Load IMAGE into the container engine of this machine; prints its name there.
 
-    IMAGE is a digest, whole or as `status` shows it, or a tag; without it, the code image of the working tree, which need not be
+    IMAGE is a tag, or a digest, of which the first 12 digits are enough; without it, the code image of the working tree, which need not be
     pushed. The line that runs it goes to stderr: the models of this machine, the variables of a job with the values of your shell, no
     network and no database; results go below `.capctl/by-hand`.
     """

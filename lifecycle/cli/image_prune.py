@@ -10,6 +10,7 @@ import click
 from lifecycle.cli import image_repository_documents
 from lifecycle.cli.context import Invocation, dry_run_option, pass_invocation, reason_option, yes_option
 from lifecycle.cli.image_ls import image_name
+from lifecycle.cli.pruning import carry_out, ending
 from lifecycle.cli.render import reasons_text, table
 from lifecycle.domain.digest import brief
 from lifecycle.domain.measures import age_text, size_text
@@ -45,9 +46,7 @@ def command(invocation: Invocation, applies: bool, max_deletions: int, dry_run: 
     app = invocation.app
     with app.ui.step("read the images and everything that may use them"):
         pruning = plan_prune_images(app, app.target, most=max_deletions)
-    done = None
-    if applies or dry_run:
-        done = invocation.execute(pruning.plan, dry_run=dry_run, ask=True)
+    done = carry_out(invocation, pruning.plan, applies=applies, dry_run=dry_run)
     if not dry_run:
         now, failure = app.clock.now(), unproven_images(pruning, done)
         document = image_repository_documents.image_prune(pruning, done, now=now)
@@ -75,9 +74,9 @@ def _text(pruning: ImagePruning, done: Done | None, now: datetime) -> str:
     if not rows:
         return ""
     freed = pruning.freed
+    most = "<= " if freed.is_upper_bound else ""
     saved = (
-        f"{'<= ' if freed.is_upper_bound else ''}{size_text(freed.bytes)} and {freed.cost} per month saved by what goes"
+        f"{most}{size_text(freed.bytes)} and {freed.cost} per month saved by what goes" if pruning.plan.steps else ""
     )
-    next_time = () if done or not pruning.plan.steps else ("Nothing was changed; run again with `--apply`",)
-    head = ("digest", "tag", "age", "verdict", "frees", "why")
-    return "\n".join((table(head, rows, prose=("why",)), saved, *next_time))
+    shown = table(("digest", "tag", "age", "verdict", "frees", "why"), rows, prose=("why",))
+    return "\n".join(filter(None, (shown, saved, ending(pruning.plan, done))))

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def command(invocation: Invocation, image: str | None) -> None:
     """Check IMAGE: budgets, model files, secrets and whatever must not ship.
 
-    IMAGE is a digest, whole or as `status` shows it, or a tag; without it, the pushed image of the working tree's code.
+    IMAGE is a tag, or a digest, of which the first 12 digits are enough; without it, the pushed image of the working tree's code.
     """
     from lifecycle.domain.image_report import image_rejection
     from lifecycle.workflows.verify_image import verify_image

@@ -9,6 +9,8 @@ from typing import Annotated, Literal
 from lifecycle.config.sections import Matches, Section, key, required
 
 Name = Annotated[str, Matches(r"^[a-z][a-z0-9-]{1,29}$")]
+# As ECR has it, with namespaces; ECR refuses one of more than 256 characters.
+RepositoryName = Annotated[str, Matches(r"^[a-z0-9]([a-z0-9]|[._/-][a-z0-9])+$")]
 Url = Annotated[str, Matches(r"^https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(/[^\s?#]*)?$")]
 KmsKeyArn = Annotated[str, Matches(r"^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$")]
 # Fits no tag `base-…`, `code-…` or `rel-…`: those name content, and never move. Each beginning differs from theirs in its last character,
@@ -25,7 +27,7 @@ MovableTag = Annotated[
 ]
 VideoUrl = Annotated[str, Matches(r"^s3://[a-z0-9][a-z0-9.-]+/.*[^/]$")]
 AccountId = Annotated[str, Matches(r"^[0-9]{12}$")]
-Region = Annotated[str, Matches(r"^[a-z]{2}(-[a-z]+)+-[0-9]$")]
+Region = Annotated[str, Matches(r"^[a-z]{2,4}(-[a-z]+)+-[0-9]$")]
 SitePattern = Annotated[str, Matches(r"^[A-Za-z0-9_.*?@+-][A-Za-z0-9_.*?/@+-]*$")]
 PythonMinor = Annotated[str, Matches(r"^3\.[0-9]+$")]
 
@@ -168,7 +170,7 @@ class ImageRulesSection(Section):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageRetentionSection(Section):
-    """Which images `capctl image prune` keeps, whether anything needs them or not."""
+    """Which images `capctl image prune` keeps, whether anything needs them or not; what anything needs it keeps anyway."""
 
     keep_code: int = key(10, "Newest code images that stay", ge=1)
     keep_bases: int = key(2, "Newest base images that stay", ge=1)
@@ -178,7 +180,7 @@ class ImageRetentionSection(Section):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegistrySection(Section):
-    """How ECR treats the repository: `capctl bootstrap` sets it, `capctl image policy` shows what would expire."""
+    """How ECR treats the repository, and what it expires by itself: `capctl bootstrap` sets it, `capctl image policy` shows it."""
 
     movable_tags: tuple[MovableTag, ...] = key(
         ("cache-*",),
@@ -191,28 +193,32 @@ class RegistrySection(Section):
         "KMS key that encrypts the images, as the ARN that ECR tells of it; ECR's own AES256 when absent. A repository keeps its "
         "encryption for life",
     )
-    # Batch allows 50 releases. A tag that could not be taken off its image when its release went counts as well.
-    keep_releases: int = key(
-        1000,
-        "Newest images of releases (`rel-*`) that stay, which is far more than there can be releases: these never expire",
-        ge=50,
-    )
-    # ECR asks nobody who needs an image, which `image prune` does.
-    keep_bases: int | None = key(None, "Newest base images (`base-*`) that stay; ECR expires none when absent", ge=1)
-    # ECR archives what was not pulled for long, and expires by the age of the push only.
-    code_days: int | None = key(
+    # ECR asks nobody who needs an image, which `image prune` does. So by default it expires nothing, not even what has no tag: a job
+    # definition keeps the digest that a movable tag has left.
+    expire_bases_beyond: int | None = key(
         None,
-        "Days after their push for which code images (`code-*`) stay that no release has; ECR expires none when absent",
+        "ECR itself expires base images (`base-*`) beyond so many newest, whoever needs them; none when absent",
         ge=1,
     )
-    untagged_days: int = key(7, "Days after their push for which images without a tag stay", ge=1)
+    # ECR archives what was not pulled for long, and expires by the age of the push only.
+    expire_code_days: int | None = key(
+        None,
+        "ECR itself expires code images (`code-*`) that no release ever had so many days after their push, whoever needs them; none when "
+        "absent",
+        ge=1,
+    )
+    expire_untagged_days: int | None = key(
+        None,
+        "ECR itself expires images without a tag so many days after their push, whoever needs them by digest; none when absent",
+        ge=1,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageSection(Section):
     """How the code image is made."""
 
-    repository: Name | None = key(None, "ECR repository; the project's name when absent")
+    repository: RepositoryName | None = key(None, "ECR repository, such as `team/job`; the project's name when absent")
     root: str = key(".", "Folder that holds the code, relative to capctl.yaml")
     include: tuple[str, ...] = key(("**/*.py",), "Patterns of the git-tracked files that ship")
     exclude: tuple[str, ...] = key((), "Patterns to leave out of `include`")

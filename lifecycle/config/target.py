@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from lifecycle.config.schema import Settings
 from lifecycle.domain.layout import Folder
+from lifecycle.domain.partition import partition_of
 
 if TYPE_CHECKING:
     from lifecycle.domain.lifecycle_policy import LifecyclePolicy
@@ -50,7 +51,12 @@ class Target:
     @property
     def repository(self) -> str:
         """The repository as AWS names it; `registry_url` changes the address requests go to, never this name."""
-        return f"{self.account}.dkr.ecr.{self.region}.amazonaws.com/{self.repository_name}"
+        return f"{self.ecr_host}/{self.repository_name}"
+
+    @property
+    def ecr_host(self) -> str:
+        """Host of the account's ECR."""
+        return f"{self.account}.dkr.ecr.{self.region}.{partition_of(self.region).domain}"
 
     @property
     def lifecycle_policy(self) -> LifecyclePolicy:
@@ -59,10 +65,9 @@ class Target:
 
         registry = self.settings.image.registry
         return lifecycle_policy(
-            keep_releases=registry.keep_releases,
-            keep_bases=registry.keep_bases,
-            code_days=registry.code_days,
-            untagged_days=registry.untagged_days,
+            bases_beyond=registry.expire_bases_beyond,
+            code_days=registry.expire_code_days,
+            untagged_days=registry.expire_untagged_days,
         )
 
     @property

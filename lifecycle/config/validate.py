@@ -28,6 +28,7 @@ _PATTERNS = {
     "python": ("a version of Python such as `3.12`", '"3.12"'),
     "region": ("an AWS region such as `eu-central-1`", "eu-central-1"),
     "registry_url": ("an address such as `http://127.0.0.1:5000`", "http://127.0.0.1:5000"),
+    "repository": ("the name of an ECR repository, such as `team/job`", "team/job"),
     "video_url": (
         "the address of a video in S3, such as `s3://bucket/samples/portrait.mp4`",
         "s3://bucket/samples/portrait.mp4",

@@ -20,6 +20,8 @@ class Cost:
     is_upper_bound: bool
 
     def __str__(self) -> str:
+        if 0 < self.usd < 0.01:
+            return "< $0.01"
         return f"{'<= ' if self.is_upper_bound else ''}${self.usd:.2f}"
 
 

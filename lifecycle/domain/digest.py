@@ -15,13 +15,18 @@ _PLACE_OF_DIGEST = re.compile(r"(sha256:[0-9a-f]{12})[0-9a-f]{52}\b")
 
 def parse_digest(text: str) -> Digest:
     """Raises `UsageError` unless `text` is `sha256:` and 64 lower-case hex digits."""
-    if not _DIGEST.fullmatch(text):
+    if not is_digest(text):
         raise UsageError(
             "digest-invalid",
             f"`{text}` is not a digest",
-            hint="Write `sha256:` and 64 hex digits, as `capctl image push` prints them",
+            hint="Write `sha256:` and 64 hex digits, as `capctl image push` prints them; on a command line the first 12 digits are enough",
         )
     return Digest(text)
+
+
+def is_digest(text: str) -> bool:
+    """Whether `text` is a whole digest."""
+    return _DIGEST.fullmatch(text) is not None
 
 
 def digest_of(data: bytes) -> Digest:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from lifecycle.domain.digest import Digest, parse_digest
 from lifecycle.errors import UsageError
 
-# As `status` prints it, or longer.
-_SHORT = re.compile(r"sha256:[0-9a-f]{12,63}")
+# Of a digest; tables and progress show as many.
+FEWEST_DIGITS = 12
+_BEGINNING = re.compile(rf"(?:sha256:)?([0-9a-f]{{{FEWEST_DIGITS},64}})")
 # As the registry API has it.
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 
@@ -54,19 +55,20 @@ def is_tag(text: str) -> bool:
     return _TAG.fullmatch(text) is not None
 
 
-def is_short_digest(text: str) -> bool:
-    """Whether `text` is the beginning of a digest, as `capctl status` prints it."""
-    return _SHORT.fullmatch(text) is not None
+def digest_beginning(text: str) -> str:
+    """`sha256:` and the digits of a digest that `text` gives, no fewer than `FEWEST_DIGITS`; "" for other text."""
+    found = _BEGINNING.fullmatch(text)
+    return f"sha256:{found[1]}" if found else ""
 
 
-def image_with_short_digest(text: str, known: Iterable[ImageRef]) -> ImageRef:
-    """The one image whose digest begins with `text`. Raises `UsageError("image-unknown")` for none or several."""
-    found = sorted({str(ref): ref for ref in known if ref.digest.startswith(text)}.items())
-    if len(found) != 1:
+def image_beginning_with(beginning: str, known: Iterable[ImageRef]) -> ImageRef | None:
+    """The one image whose digest begins so; None where there is none. Raises `UsageError("image-ambiguous")` for several."""
+    found = sorted({str(ref): ref for ref in known if ref.digest.startswith(beginning)}.items())
+    if len(found) > 1:
         raise UsageError(
-            "image-unknown",
-            f"{'No release has' if not found else f'{len(found)} images of releases have'} a digest that begins with `{text}`",
-            hint="Write `sha256:` and all 64 hex digits, as `capctl image push` prints them",
+            "image-ambiguous",
+            f"{len(found)} images have a digest that begins with `{beginning}`",
+            hint="Write more of its digits",
             details=tuple(name for name, _ in found),
         )
-    return found[0][1]
+    return found[0][1] if found else None

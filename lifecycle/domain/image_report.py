@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from images.checks import Policy as Policy
+from images.checks import Rules as Rules
 from images.checks import Violation as Violation
 from images.checks import check_image
 from images.hints import hint_for
@@ -44,16 +44,16 @@ class ImageReport:
         return not self.violations
 
 
-def report_on(ref: ImageRef, index: ImageIndex, policy: Policy) -> ImageReport:
-    """Apply every rule of `policy`."""
+def report_on(ref: ImageRef, index: ImageIndex, rules: Rules) -> ImageReport:
+    """Apply every rule of `rules`."""
     return ImageReport(
         ref=ref,
-        budgets=Budgets(compressed_bytes=policy.max_compressed_bytes, unpacked_bytes=policy.max_unpacked_bytes),
+        budgets=Budgets(compressed_bytes=rules.max_compressed_bytes, unpacked_bytes=rules.max_unpacked_bytes),
         compressed_bytes=index.compressed_bytes,
         unpacked_bytes=index.unpacked_bytes,
         layers=tuple(layer.digest for layer in index.layers),
         files=sum(entry.kind == "file" for layer in index.layers for entry in layer.entries),
-        violations=tuple(check_image(index, policy)),
+        violations=tuple(check_image(index, rules)),
     )
 
 
@@ -70,10 +70,10 @@ def image_rejection(report: ImageReport) -> CapctlError | None:
     )
 
 
-def code_rejection(index: ImageIndex, policy: Policy, missing: Iterable[Violation] = ()) -> CapctlError | None:
+def code_rejection(index: ImageIndex, rules: Rules, missing: Iterable[Violation] = ()) -> CapctlError | None:
     """The error for code that breaks rules, naming each place; None for clean code. `index` is that of the code alone, `missing` are its
     imports that fail."""
-    found = [*check_image(index, replace(policy, allowed_packages=None)), *missing]
+    found = [*check_image(index, replace(rules, allowed_packages=None)), *missing]
     if not found:
         return None
     return CapctlError(

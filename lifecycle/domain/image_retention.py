@@ -15,9 +15,10 @@ from lifecycle.domain.digest import Digest
 from lifecycle.domain.image_needs import Repository, merged, needed_by_images, removal_order, uses_by_digest
 from lifecycle.domain.measures import counted, first_few
 from lifecycle.domain.moments import moment_text
+from lifecycle.domain.release_tag import DEPLOY_LASTS
 from lifecycle.domain.repository_image import ImageKind, RepositoryImage
 from lifecycle.domain.retention import BEYOND, Delay
-from lifecycle.domain.usage import unread_text, uses_text
+from lifecycle.domain.usage import Use, unread_text, uses_text
 
 _TAGS = 3  # tags that are told
 
@@ -30,8 +31,8 @@ class ImageFate(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ImageRules:
-    """`min_age` counts from the push and from the last pull, `untagged_age` for what has no tag, and `most` is how many go in one run."""
+class ImageRetention:
+    """`min_age` counts from the push, the last pull and the last release, `untagged_age` for what has no tag; `most` go in one run."""
 
     keep_code: int
     keep_bases: int
@@ -55,18 +56,19 @@ class Freed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageVerdict:
-    """What becomes of an image, and every reason. `freed` are the layers that no image has which stays; `delay` is why one stays that is
-    not needed."""
+    """What becomes of an image, and every reason; `uses` are what needs it, which the reasons tell shorter. `freed` are the layers that no
+    image has which stays; `delay` is why one stays that is not needed."""
 
     image: RepositoryImage
     kind: ImageKind
     fate: ImageFate
     reasons: tuple[str, ...]
+    uses: tuple[Use, ...]
     freed: Freed
     delay: Delay | None = None
 
 
-def judge_images(repository: Repository, rules: ImageRules, now: datetime) -> tuple[ImageVerdict, ...]:
+def judge_images(repository: Repository, rules: ImageRetention, now: datetime) -> tuple[ImageVerdict, ...]:
     """The verdict on each image, newest first. Of those that go, the first `rules.most` in the order of removal go now."""
     newest = _newest(repository, rules)
     own = {
@@ -85,6 +87,7 @@ def judge_images(repository: Repository, rules: ImageRules, now: datetime) -> tu
             kind=repository.kind(image),
             fate=ImageFate.KEEP if why[image.digest] or image.digest in spared else ImageFate.DELETE,
             reasons=why[image.digest] or ("nothing needs it", *((BEYOND,) if image.digest in spared else ())),
+            uses=needs.get(image.digest, ()),
             freed=freed[image.digest],
             delay=Delay.LIMIT if image.digest in spared else None,
         )
@@ -124,7 +127,7 @@ def _freed(told: int, silent: Sequence[RepositoryImage]) -> Freed:
     return Freed(bytes=told + unknown, is_upper_bound=unknown > 0)
 
 
-def _newest(repository: Repository, rules: ImageRules) -> dict[Digest, str]:
+def _newest(repository: Repository, rules: ImageRetention) -> dict[Digest, str]:
     """The images that stay because they are among the newest, and why."""
     found: dict[Digest, str] = {}
     for kind, keep in ((ImageKind.CODE, rules.keep_code), (ImageKind.BASE, rules.keep_bases)):
@@ -136,10 +139,13 @@ def _newest(repository: Repository, rules: ImageRules) -> dict[Digest, str]:
     return found
 
 
-def _of_the_image(image: RepositoryImage, rules: ImageRules, now: datetime) -> Iterator[str]:
+def _of_the_image(image: RepositoryImage, rules: ImageRetention, now: datetime) -> Iterator[str]:
     """Why the image stays by what ECR says of it."""
     if foreign := image.foreign_tags:
         yield f"somebody tagged it {first_few(foreign, most=_TAGS)}"
+    # Whatever its release, which may be another project's, still needs is told by job definitions and by releases.
+    if (last := image.last_released) and last.age(now) < max(rules.min_age, DEPLOY_LASTS):
+        yield f"tagged for release {last.release_id} on {last.day:%Y-%m-%d}"
     age, least = image.age(now), rules.min_age if image.tags else rules.untagged_age
     if age is None:
         yield "its age is not known"

@@ -1,7 +1,7 @@
 """What ECR removes by itself: the repository's lifecycle policy.
 
 ECR expires an image by one rule at most, and never by a rule below one whose tags the image has: what the first rule selects is safe from
-all others. So the first rule is that of the tags of releases, and keeps far more of them than there can be releases.
+all others. So the first rule is that of the tags of releases, and keeps as many of them as a repository can have images.
 """
 
 import json
@@ -10,12 +10,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from images.index import BASE_TAG, CODE_TAG
 from lifecycle.domain.digest import Digest, canonical_json
 from lifecycle.domain.measures import counted
+from lifecycle.domain.release_tag import RELEASE_TAG
 
 # Of the tags that capctl gives; what a person tags otherwise is expired by no rule.
-BASE_TAGS, CODE_TAGS, RELEASE_TAGS = "base-*", "code-*", "rel-*"
+_BASES, _CODE, _RELEASES = (f"{tag}*" for tag in (BASE_TAG, CODE_TAG, RELEASE_TAG))
 
+
+# ECR's quota. A rule has to name a number.
+MOST_IMAGES = 100_000
 
 Needs = Mapping[Digest, Sequence[str]]
 
@@ -40,6 +45,8 @@ class LifecycleRule:
     @property
     def text(self) -> str:
         """What becomes of them, in words."""
+        if self.keep == MOST_IMAGES:
+            return "none expires"
         return (
             f"all but the newest {self.keep} expire"
             if self.keep
@@ -91,15 +98,19 @@ class Expiring:
 
 
 def lifecycle_policy(
-    *, keep_releases: int, keep_bases: int | None, code_days: int | None, untagged_days: int
+    *, bases_beyond: int | None = None, code_days: int | None = None, untagged_days: int | None = None
 ) -> LifecyclePolicy:
-    """The policy of a repository of capctl's; numbers are at least 1, None means that there is no such rule."""
-    wanted: list[tuple[str | None, int | None, int | None]] = [(RELEASE_TAGS, keep_releases, None)]
-    if keep_bases is not None:
-        wanted.append((BASE_TAGS, keep_bases, None))
+    """The policy of a repository of capctl's; numbers are at least 1, None means that there is no such rule.
+
+    Without any it expires nothing, and is all the same the repository's: what somebody set by hand does not stay beside it.
+    """
+    wanted: list[tuple[str | None, int | None, int | None]] = [(_RELEASES, MOST_IMAGES, None)]
+    if bases_beyond is not None:
+        wanted.append((_BASES, bases_beyond, None))
     if code_days is not None:
-        wanted.append((CODE_TAGS, None, code_days))
-    wanted.append((None, None, untagged_days))
+        wanted.append((_CODE, None, code_days))
+    if untagged_days is not None:
+        wanted.append((None, None, untagged_days))
     return LifecyclePolicy(
         rules=tuple(
             LifecycleRule(priority=priority, tags=tags, keep=keep, days=days)
@@ -116,11 +127,6 @@ def is_same_policy(one: str, other: str) -> bool:
 def _rules(text: str) -> list[Any]:
     rules: list[Any] = json.loads(text)["rules"]
     return sorted(rules, key=lambda rule: int(rule["rulePriority"]))
-
-
-def release_tag(release_id: str) -> str:
-    """The tag by which the policy knows the image of a release."""
-    return RELEASE_TAGS.replace("*", release_id)
 
 
 def needed_among(expiring: Iterable[Expiring], needs: Needs) -> tuple[Expiring, ...]:

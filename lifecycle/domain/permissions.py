@@ -40,6 +40,8 @@ READ_IMAGES = (
     "ecr:GetAuthorizationToken",
     "ecr:GetDownloadUrlForLayer",
 )
+# One that is named by the beginning of its digest, which is looked for among those of the repository, else among those of releases.
+FIND_IMAGES = (*READ_IMAGES, *READ_OBJECTS, "ecr:DescribeImages")
 # Beside the upload: ECR only cuts the connection where the repository does not exist.
 PUSH_IMAGES = (
     *READ_IMAGES,
@@ -52,7 +54,6 @@ PUSH_IMAGES = (
 # The repository's lifecycle policy, and what one would expire.
 PREVIEW_POLICY = ("ecr:GetLifecyclePolicyPreview", "ecr:StartLifecyclePolicyPreview")
 TAG_IMAGES = (*READ_IMAGES, "ecr:PutImage")
-DROP_TAGS = ("ecr:BatchDeleteImage", "ecr:DescribeImages")
 
 READ_POINTER = ("dynamodb:GetItem",)
 READ_QUEUES = ("batch:DescribeComputeEnvironments", "batch:DescribeJobQueues")

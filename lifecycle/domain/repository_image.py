@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+from images.index import BASE_DIGEST, BASE_TAG, CODE_TAG
 from lifecycle.domain.digest import Digest, brief
+from lifecycle.domain.release_tag import ReleaseTag, parse_release_tag
 
-CODE_TAGS, BASE_TAGS = "code-", "base-"
-_BASE_DIGEST = "org.opencontainers.image.base.digest"
 # How tools that know no referrers name what is attached to an image: `sha256-<64 hex>`, `sha256-<64 hex>.sig`.
 _ATTACHED = re.compile(r"sha256-([0-9a-f]{64})(?:\.[a-z]+)?")
 
@@ -47,11 +47,17 @@ class RepositoryImage:
 
     @property
     def foreign_tags(self) -> tuple[str, ...]:
-        """Those that say that somebody wants the image: neither `image push`, `image base` nor a signer set them. That of a release is one:
-        it is set before there is anything else to know the release by."""
+        """Those that say that somebody wants the image: none of capctl's commands set them, nor did a signer."""
         return tuple(
-            tag for tag in self.tags if not tag.startswith((CODE_TAGS, BASE_TAGS)) and not _ATTACHED.fullmatch(tag)
+            tag
+            for tag in self.tags
+            if not (tag.startswith((CODE_TAG, BASE_TAG)) or _ATTACHED.fullmatch(tag) or parse_release_tag(tag))
         )
+
+    @property
+    def last_released(self) -> ReleaseTag | None:
+        """The latest of its tags of releases, whoever's they are and whether they exist or not."""
+        return max(filter(None, map(parse_release_tag, self.tags)), key=lambda tag: tag.day, default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +87,7 @@ def content_of(manifest: Mapping[str, Any]) -> ManifestContent:
     """
     layers = tuple(manifest.get("layers") or ())
     blobs = (*layers, *filter(None, (manifest.get("config"),)))
-    subject, base = manifest.get("subject"), (manifest.get("annotations") or {}).get(_BASE_DIGEST)
+    subject, base = manifest.get("subject"), (manifest.get("annotations") or {}).get(BASE_DIGEST)
     return ManifestContent(
         layers=tuple(_digest(layer["digest"]) for layer in layers),
         blobs={_digest(blob["digest"]): int(blob["size"]) for blob in blobs},
@@ -95,9 +101,9 @@ def kind_of(image: RepositoryImage, content: ManifestContent) -> ImageKind:
     """By its tags, and without any by what its manifest names."""
     if subject_of(image, content):
         return ImageKind.ATTACHED
-    if any(tag.startswith(CODE_TAGS) for tag in image.tags):
+    if any(tag.startswith(CODE_TAG) for tag in image.tags):
         return ImageKind.CODE
-    if any(tag.startswith(BASE_TAGS) for tag in image.tags):
+    if any(tag.startswith(BASE_TAG) for tag in image.tags):
         return ImageKind.BASE
     if content.children:
         return ImageKind.INDEX

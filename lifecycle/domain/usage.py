@@ -9,7 +9,8 @@ from lifecycle.domain.measures import counted, first_few
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Use:
-    """Something names an AMI, a snapshot or an image: `of` is its id, digest or tag. `kind` is a noun whose plural takes an s."""
+    """Something names an AMI, a snapshot or an image: `of` is its id, digest or tag. `kind` is a noun whose plural takes an s; where
+    there can be one only, `name` is empty."""
 
     of: str
     kind: str
@@ -17,7 +18,7 @@ class Use:
     detail: str = ""
 
     def __str__(self) -> str:
-        return f"{self.name} ({self.detail})" if self.detail else self.name
+        return f"{self.name} ({self.detail})".lstrip() if self.detail else self.name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

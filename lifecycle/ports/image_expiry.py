@@ -1,4 +1,4 @@
-"""What ECR removes from the repository by itself, and the tags that keep it from that."""
+"""What ECR removes from the repository by itself."""
 
 from __future__ import annotations
 
@@ -21,10 +21,4 @@ class ImageExpiry(Protocol):
         """What the text of a policy would expire at this moment, whether the repository has that policy or not; takes ECR some seconds.
 
         Raises `CapctlError("repository-missing" | "preview-failed")`, `TimedOut("preview-pending")`.
-        """
-
-    def drop_tag(self, tag: str) -> bool:
-        """Take a tag off its image; False where it is the image's only one, which ECR would delete with it, so it stays.
-
-        A tag that does not exist is dropped.
         """

@@ -4,17 +4,14 @@ from collections import Counter
 from dataclasses import dataclass
 
 from lifecycle.config.target import Target
-from lifecycle.domain.lifecycle_policy import release_tag
-from lifecycle.domain.permissions import CHANGE_STATE, READ_IMAGES, READ_STATE
+from lifecycle.domain.permissions import CHANGE_STATE, READ_STATE
 from lifecycle.domain.plan import Plan
-from lifecycle.domain.release import DeployedRelease
 from lifecycle.errors import CapctlError
 from lifecycle.ports import Ports
 from lifecycle.ports.stack import BaseOutputs, Operation, ResourceChange
 from lifecycle.workflows.image_policy import GUARD, require_nothing_needed_expires
-from lifecycle.workflows.release_tags import TagImage
 
-PERMISSIONS = {"bootstrap": (*READ_STATE, *GUARD, *READ_IMAGES)}
+PERMISSIONS = {"bootstrap": (*READ_STATE, *GUARD)}
 
 _POLICY, _REPOSITORY = "aws:ecr/lifecyclePolicy:LifecyclePolicy", "aws:ecr/repository:Repository"
 
@@ -95,8 +92,7 @@ class ApplyBase:
 
 
 def plan_bootstrap(ports: Ports, target: Target) -> Plan:
-    """One step, or none when the base stack is as it should be; before a lifecycle policy that changes, one for each release whose image
-    has no tag yet.
+    """One step, or none when the base stack is as it should be.
 
     Raises `CapctlError` when the update would lose something, or let ECR expire an image that somebody needs.
     """
@@ -108,16 +104,12 @@ def plan_bootstrap(ports: Ports, target: Target) -> Plan:
     # A repository that is made now has no image to expire.
     is_previewed = _REPOSITORY not in made and any(change.type == _POLICY for change in changes)
     policy = target.lifecycle_policy.text() if is_previewed else None
-    untagged = _untagged_releases(ports, target) if policy else ()
     if policy:
-        require_nothing_needed_expires(ports, target, policy, protected={release.image.digest for release in untagged})
+        require_nothing_needed_expires(ports, target, policy)
     return Plan(
         title="update the base stack",
         because="it differs from what is declared",
-        steps=(
-            *(TagImage(ports=ports, release_id=release.id, image=release.image) for release in untagged),
-            ApplyBase(ports=ports, target=target, changes=changes, policy=policy),
-        ),
+        steps=(ApplyBase(ports=ports, target=target, changes=changes, policy=policy),),
     )
 
 
@@ -138,20 +130,6 @@ def _require_nothing_lost(changes: tuple[ResourceChange, ...]) -> None:
             else "Keep the project's name and the repository's; to start over, use another project name",
             details=tuple(change.line for change in lost),
         )
-
-
-def _untagged_releases(ports: Ports, target: Target) -> tuple[DeployedRelease, ...]:
-    """Those that an earlier version of capctl made, without the tag by which the policy knows their images.
-
-    One whose image is not in the repository any more has nothing to lose.
-    """
-    return tuple(
-        release
-        for release in ports.stack.releases()
-        if release.image.repository == target.repository
-        and ports.registry.find(release_tag(release.id)) is None
-        and ports.registry.find(release.image.digest) is not None
-    )
 
 
 def base_outputs(ports: Ports) -> BaseOutputs:

@@ -14,11 +14,10 @@ from lifecycle.domain.digest import parse_digest
 from lifecycle.domain.image import ImageRef
 from lifecycle.domain.image_report import image_rejection
 from lifecycle.domain.job import Purpose
-from lifecycle.domain.lifecycle_policy import release_tag
 from lifecycle.domain.permissions import (
+    FIND_IMAGES,
     READ_AMIS,
     READ_CHANNEL,
-    READ_IMAGES,
     READ_JOBS,
     READ_POINTER,
     READ_QUEUES,
@@ -27,6 +26,7 @@ from lifecycle.domain.permissions import (
 from lifecycle.domain.plan import Plan, Step
 from lifecycle.domain.proof import Level
 from lifecycle.domain.release import DeployedRelease, Parameters, Pointer, Release, promoted_ids
+from lifecycle.domain.release_tag import release_tag
 from lifecycle.domain.run import Run
 from lifecycle.domain.tags import Tag
 from lifecycle.errors import CapctlError, UsageError
@@ -41,7 +41,7 @@ from lifecycle.workflows.smoke import Smoke, require_video
 from lifecycle.workflows.verify_image import verify_image
 
 PERMISSIONS = {
-    "deploy": (*READ_AMIS, *READ_CHANNEL, *READ_IMAGES, *READ_JOBS, *READ_POINTER, *READ_QUEUES, *READ_STATE)
+    "deploy": (*READ_AMIS, *READ_CHANNEL, *FIND_IMAGES, *READ_JOBS, *READ_POINTER, *READ_QUEUES, *READ_STATE)
 }
 
 # Batch allows 50 compute environments in a region; two are left for a person in a hurry.
@@ -78,10 +78,9 @@ def plan_deploy(ports: Ports, target: Target, run: Run, wanted: Wanted) -> Plan:
     else:
         is_ours = release.id not in needed
     steps: list[Step[Any]] = []
-    # Before the release is there, so that there is never one without; an earlier version of capctl may have made it.
-    if not exists or ports.registry.find(release_tag(release.id)) is None:
-        steps.append(TagImage(ports=ports, release_id=release.id, image=release.image))
     if not exists:
+        # Before the release is there, so that there is never one without.
+        steps.append(TagImage(ports=ports, tag=release_tag(release.id, ports.clock.now()), image=release.image))
         _require_room(ports, target)
         protected = {deployed.id for deployed in existing} | needed
         _require_only_creates(ports.stack.preview_release(release, needed=needed), release, protected)

@@ -2,11 +2,11 @@
 
 from lifecycle.config.target import Target
 from lifecycle.domain.image_difference import ComparedImages, compared
-from lifecycle.domain.permissions import READ_IMAGES, READ_STATE
+from lifecycle.domain.permissions import FIND_IMAGES
 from lifecycle.ports import Ports
 from lifecycle.workflows.lookups import image_of, read_index
 
-PERMISSIONS = {"image diff": (*READ_IMAGES, *READ_STATE)}
+PERMISSIONS = {"image diff": FIND_IMAGES}
 
 
 def diff_images(ports: Ports, target: Target, before: str, after: str | None) -> ComparedImages:

@@ -2,11 +2,11 @@
 
 from lifecycle.config.target import Target
 from lifecycle.domain.image_explanation import ExplainedImage, explained
-from lifecycle.domain.permissions import READ_IMAGES, READ_STATE
+from lifecycle.domain.permissions import FIND_IMAGES
 from lifecycle.ports import Ports
 from lifecycle.workflows.lookups import image_of, read_index
 
-PERMISSIONS = {"image explain": (*READ_IMAGES, *READ_STATE)}
+PERMISSIONS = {"image explain": FIND_IMAGES}
 
 
 def explain_image(ports: Ports, target: Target, image: str | None, *, top: int, depth: int | None) -> ExplainedImage:

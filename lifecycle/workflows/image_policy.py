@@ -1,10 +1,8 @@
 """What ECR expires by itself: the policy that the configuration makes, and what it would do to the images that somebody needs."""
 
-from collections.abc import Collection
 from dataclasses import dataclass
 
 from lifecycle.config.target import Target
-from lifecycle.domain.digest import Digest
 from lifecycle.domain.image_needs import needed_images
 from lifecycle.domain.lifecycle_policy import (
     Expiring,
@@ -70,16 +68,14 @@ def image_needs(ports: Ports, target: Target) -> Needs:
     return {digest: kinds_text(uses) for digest, uses in needed_images(repository).items()}
 
 
-def require_nothing_needed_expires(
-    ports: Ports, target: Target, policy: str, *, protected: Collection[Digest] = ()
-) -> None:
-    """Refuse a policy that would expire an image which somebody needs and which is not about to be `protected`.
+def require_nothing_needed_expires(ports: Ports, target: Target, policy: str) -> None:
+    """Refuse a policy that would expire an image which somebody needs.
 
     Raises `CapctlError("lifecycle-would-expire")`, and whatever keeps the preview, or who needs what, from being read: then nothing is
     known.
     """
     expiring, needs = ports.image_expiry.preview(policy), image_needs(ports, target)
-    needed = [image for image in needed_among(expiring, needs) if image.digest not in protected]
+    needed = needed_among(expiring, needs)
     if needed:
         first = expiry_text(needed[0], needs)
         raise CapctlError(

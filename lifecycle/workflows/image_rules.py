@@ -1,18 +1,18 @@
 """The rules for images as a target is configured."""
 
 from lifecycle.config.schema import ImageSection
-from lifecycle.domain.image_report import Policy
+from lifecycle.domain.image_report import Rules
 
 
-def image_policy(
+def image_rules(
     settings: ImageSection, *, packages: frozenset[str] | None = None, runtime_modules: frozenset[str] = frozenset()
-) -> Policy:
+) -> Rules:
     """`packages` (`name==version`) are those that an image must hold, and no others; None leaves them unchecked.
 
     `runtime_modules` are those of the runtime that hosts mount, beside the configured ones.
     """
     rules = settings.rules
-    return Policy(
+    return Rules(
         max_compressed_bytes=settings.budget_compressed_bytes,
         max_unpacked_bytes=settings.budget_unpacked_bytes,
         max_file_bytes=rules.max_file_bytes,

@@ -6,7 +6,7 @@ from functools import partial
 
 from lifecycle.config.target import Target
 from lifecycle.domain.image_needs import Repository
-from lifecycle.domain.image_retention import ImageRules
+from lifecycle.domain.image_retention import ImageRetention
 from lifecycle.domain.permissions import READ_IMAGES, READ_POINTER, READ_STATE
 from lifecycle.domain.usage import Unread, Use, UseReport
 from lifecycle.errors import CapctlError, Interrupted
@@ -65,10 +65,10 @@ class ImageScan:
         return read_repository(self.ports, self._account.get().report)
 
 
-def image_rules(target: Target, *, most: int) -> ImageRules:
+def image_retention(target: Target, *, most: int) -> ImageRetention:
     """The configured rules."""
     retention = target.settings.image.retention
-    return ImageRules(
+    return ImageRetention(
         keep_code=retention.keep_code,
         keep_bases=retention.keep_bases,
         min_age=timedelta(days=retention.min_age_days),
@@ -88,8 +88,8 @@ def read_account(ports: Ports, target: Target) -> Account:
     try:
         base = ports.base_builder.required()
         tree = (
-            Use(of=base.ref.digest, kind="working tree", name="its base"),
-            Use(of=ports.code.tag(), kind="working tree", name="its code"),
+            Use(of=base.ref.digest, kind="this working tree", name="", detail="its base"),
+            Use(of=ports.code.tag(), kind="this working tree", name="", detail="its code"),
         )
     except Interrupted:
         raise

@@ -5,14 +5,13 @@ from datetime import datetime
 
 from lifecycle.config.target import Target
 from lifecycle.domain.cost import Cost
-from lifecycle.domain.image_needs import needed_images
-from lifecycle.domain.image_retention import Freed, freed_by, freed_by_each
+from lifecycle.domain.image_retention import Freed, freed_by, freed_by_each, judge_images
 from lifecycle.domain.repository_image import ImageKind, RepositoryImage
 from lifecycle.domain.usage import Unread, Use
 from lifecycle.ports import Ports
-from lifecycle.workflows.image_world import READ_IMAGE_USES, READ_REPOSITORY, account_image_uses, read_repository
+from lifecycle.workflows.image_world import READ_IMAGE_WORLD, image_retention, read_account, read_repository
 
-PERMISSIONS = {"image ls": (*READ_REPOSITORY, *READ_IMAGE_USES)}
+PERMISSIONS = {"image ls": READ_IMAGE_WORLD}
 
 _OURS = {ImageKind.CODE, ImageKind.BASE}
 
@@ -40,26 +39,21 @@ class ImageList:
 
 
 def list_images(ports: Ports, target: Target, *, every: bool = False) -> ImageList:
-    """The code and base images with a tag, and with `every` all others too; what needs them, but for the working tree.
+    """The code and base images with a tag, and with `every` all others too; what needs them is what `image prune` says.
 
     Raises `CapctlError("repository-missing")`.
     """
-    repository = read_repository(ports, account_image_uses(ports, target))
-    needs, freed = needed_images(repository), freed_by_each(repository)
+    repository, now = read_repository(ports, read_account(ports, target).report), ports.clock.now()
+    freed = freed_by_each(repository)
     listed = tuple(
-        ListedImage(
-            image=image,
-            kind=repository.kind(image),
-            uses=needs.get(image.digest, ()),
-            freed=freed[image.digest],
-        )
-        for image in repository.images
-        if every or (image.tags and repository.kind(image) in _OURS)
+        ListedImage(image=one.image, kind=one.kind, uses=one.uses, freed=freed[one.image.digest])
+        for one in judge_images(repository, image_retention(target, most=0), now)
+        if every or (one.image.tags and one.kind in _OURS)
     )
     return ImageList(
         images=listed,
         others=len(repository.images) - len(listed),
         cost=freed_by(repository, {image.digest for image in repository.images}).cost,
         unread=repository.unread,
-        at=ports.clock.now(),
+        at=now,
     )

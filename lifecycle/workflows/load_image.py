@@ -7,14 +7,14 @@ from lifecycle.config.target import Target
 from lifecycle.domain.digest import Digest, short
 from lifecycle.domain.hand_run import run_words
 from lifecycle.domain.image_content import LocalImage
-from lifecycle.domain.permissions import READ_IMAGES, READ_STATE
+from lifecycle.domain.permissions import FIND_IMAGES, READ_IMAGES
 from lifecycle.domain.plan import Plan
 from lifecycle.errors import CapctlError
 from lifecycle.ports import Ports
 from lifecycle.ports.engine import LoadedImage
 from lifecycle.workflows.lookups import image_of
 
-PERMISSIONS = {"image load": (*READ_IMAGES, *READ_STATE)}
+PERMISSIONS = {"image load": FIND_IMAGES}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

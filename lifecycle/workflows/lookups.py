@@ -1,10 +1,20 @@
 """What there is: the pointer, releases, AMIs by name, the lock."""
 
+from collections.abc import Iterator
+
 from lifecycle.config.target import Target
 from lifecycle.domain.ami import AmiId, AmiRecord, is_ami_id
 from lifecycle.domain.ami_status import AmiState
 from lifecycle.domain.channel import NAME_RULE, Channel, ChannelEntry, is_channel
-from lifecycle.domain.image import ImageRef, image_with_short_digest, is_short_digest, is_tag, parse_image_ref
+from lifecycle.domain.digest import Digest, is_digest
+from lifecycle.domain.image import (
+    FEWEST_DIGITS,
+    ImageRef,
+    digest_beginning,
+    image_beginning_with,
+    is_tag,
+    parse_image_ref,
+)
 from lifecycle.domain.image_report import ImageIndex
 from lifecycle.domain.measures import counted
 from lifecycle.domain.models import ModelSet
@@ -112,10 +122,10 @@ def ami_of(ports: Ports, text: str) -> AmiId:
 
 
 def image_of(ports: Ports, target: Target, text: str | None) -> ImageRef:
-    """The image that `text` means on a command line: a digest, alone or after its repository; the beginning of one, as `status` shows
-    those of releases; or a tag of the target's repository. Without it, the pushed image of the working tree's code.
+    """The image that `text` means on a command line: a tag of the target's repository, or a digest, alone or after its repository, of which
+    the first digits are enough, twelve at least, with or without `sha256:`. Without it, the pushed image of the working tree's code.
 
-    One by digest may not exist. Raises `CapctlError("image-missing")` for a tag, and `UsageError`.
+    One by its whole digest may not exist. Raises `CapctlError("image-missing")` for any other, and `UsageError`.
     """
     if text is None:
         return _tagged(
@@ -124,12 +134,23 @@ def image_of(ports: Ports, target: Target, text: str | None) -> ImageRef:
             missing=f"The registry does not have `{tag}`, the code of the working tree",
             hint="Run `capctl image push`",
         )
-    if is_tag(text):
-        hint = f"Write a tag of `{target.repository}`, or a digest as `capctl image push` prints it"
-        return _tagged(ports, text, missing=f"The repository has no image `{text}`", hint=hint)
-    if is_short_digest(text):
-        return image_with_short_digest(text, (made.image for made in ports.stack.releases()))
-    return parse_image_ref(text, default_repository=target.repository)
+    beginning = digest_beginning(text.removeprefix(f"{target.repository}@"))
+    if not is_tag(text) and not beginning:
+        return parse_image_ref(text, default_repository=target.repository)
+    # A tag may be made of hex digits alone, as one that names a commit.
+    found = ports.registry.find(text) if is_tag(text) else None
+    if not found and is_digest(beginning):
+        found = ImageRef(repository=target.repository, digest=Digest(beginning))
+    if not found and beginning:
+        found = image_beginning_with(beginning, _known_images(ports, target))
+    if not found:
+        raise CapctlError(
+            "image-missing",
+            f"The repository has no image `{text}`",
+            hint=f"Write a tag of `{target.repository}`, or a digest, of which the first {FEWEST_DIGITS} digits are enough: "
+            "`capctl image ls --all` shows them",
+        )
+    return found
 
 
 def read_index(ports: Ports, ref: ImageRef) -> ImageIndex:
@@ -138,6 +159,18 @@ def read_index(ports: Ports, ref: ImageRef) -> ImageIndex:
         index = ports.registry.index(ref)
         step.done(counted(len(index.layers), "layer"))
     return index
+
+
+def _known_images(ports: Ports, target: Target) -> Iterator[ImageRef]:
+    """All that ECR lists; those of releases where the registry is another one, or the role may not list."""
+    try:
+        held = ports.repository_images.list()
+    except CapctlError as error:
+        if error.code not in {"repository-missing", "permission-denied"}:
+            raise
+        yield from (made.image for made in ports.stack.releases())
+        return
+    yield from (ImageRef(repository=target.repository, digest=image.digest) for image in held)
 
 
 def _tagged(ports: Ports, tag: str, *, missing: str, hint: str) -> ImageRef:

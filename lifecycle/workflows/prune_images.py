@@ -11,7 +11,7 @@ from lifecycle.domain.retention import Delay
 from lifecycle.domain.usage import Unread
 from lifecycle.errors import CapctlError, Inconclusive
 from lifecycle.ports import Ports
-from lifecycle.workflows.image_world import READ_IMAGE_WORLD, ImageScan, image_rules, read_account, read_repository
+from lifecycle.workflows.image_world import READ_IMAGE_WORLD, ImageScan, image_retention, read_account, read_repository
 from lifecycle.workflows.uses import Kept, use_unproven
 
 PERMISSIONS = {"image prune": READ_IMAGE_WORLD}
@@ -65,7 +65,7 @@ def plan_prune_images(ports: Ports, target: Target, *, most: int) -> ImagePrunin
     if account.no_tree:
         ports.ui.warn(f"The images of the working tree are kept only by the other rules: {account.no_tree}")
     repository = read_repository(ports, account.report)
-    verdicts = judge_images(repository, image_rules(target, most=most), ports.clock.now())
+    verdicts = judge_images(repository, image_retention(target, most=most), ports.clock.now())
     going = {one.image.digest for one in verdicts if one.fate is ImageFate.DELETE}
     images, scan = {one.digest: one for one in repository.images}, ImageScan(ports, target)
     return ImagePruning(
@@ -99,7 +99,7 @@ def image_outcomes(done: Done | None) -> dict[str, str]:
 def _kept(scan: ImageScan, image: RepositoryImage) -> Kept | None:
     """Why the image stays, or None when it may go as it could when the plan was made."""
     repository = scan.repository()
-    rules = image_rules(scan.target, most=len(repository.images))
+    rules = image_retention(scan.target, most=len(repository.images))
     for verdict in judge_images(repository, rules, scan.ports.clock.now()):
         if verdict.image.digest == image.digest:
             why = "; ".join(verdict.reasons)

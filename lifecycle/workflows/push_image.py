@@ -12,7 +12,7 @@ from lifecycle.domain.plan import Plan
 from lifecycle.errors import CapctlError
 from lifecycle.ports import Ports
 from lifecycle.ports.code import PushedImage
-from lifecycle.workflows.image_rules import image_policy
+from lifecycle.workflows.image_rules import image_rules
 from lifecycle.workflows.source import told_source
 
 if TYPE_CHECKING:
@@ -50,9 +50,9 @@ class PushCode:
 
 def plan_push_image(ports: Ports, target: Target) -> Plan:
     """One step. Raises `CapctlError("image-rejected")` for code that must not ship, `"base-missing"` before the first `image base`."""
-    policy = image_policy(target.settings.image, runtime_modules=ports.base_builder.runtime_modules())
-    missing = ports.code.missing_imports(policy.runtime_modules)
-    if failure := code_rejection(ports.code.index(), policy, missing):
+    rules = image_rules(target.settings.image, runtime_modules=ports.base_builder.runtime_modules())
+    missing = ports.code.missing_imports(rules.runtime_modules)
+    if failure := code_rejection(ports.code.index(), rules, missing):
         raise failure
     tag = ports.code.tag()
     return Plan(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from lifecycle.domain.job import QueueState
 from lifecycle.domain.measures import counted
-from lifecycle.domain.permissions import CHANGE_STATE, DROP_TAGS, READ_JOBS, READ_POINTER, READ_QUEUES, READ_STATE
+from lifecycle.domain.permissions import CHANGE_STATE, READ_JOBS, READ_POINTER, READ_QUEUES, READ_STATE
 from lifecycle.domain.release import DeployedRelease, Pointer, Release
 from lifecycle.domain.waiting import Wait
 from lifecycle.errors import CapctlError, PartlyApplied, TimedOut
@@ -13,7 +13,6 @@ from lifecycle.ports import Ports
 from lifecycle.ports.jobs import QueueStatus
 from lifecycle.ports.wait import wait_for
 from lifecycle.workflows.lookups import deployed_release
-from lifecycle.workflows.release_tags import drop_release_tags
 
 # Compute environments are valid within a minute or not at all; ten minutes is what Batch's own console waits. One that cannot start
 # its hosts may be VALID for a moment before it is INVALID.
@@ -40,7 +39,6 @@ _CREATE = (
 )
 _DELETE = (
     *CHANGE_STATE,
-    *DROP_TAGS,
     *_READ_RELEASES,
     "batch:DeleteComputeEnvironment",
     "batch:DeleteJobQueue",
@@ -151,8 +149,7 @@ class RemoveRelease:
                 hint="Look at `capctl status`: `capctl rollback` without `--to` would go back to it",
             )
         # Asked for even when the release is not listed: what a failed creation left belongs to no list.
-        left = self.ports.stack.remove_releases({self.release_id}, needed=needed)
-        drop_release_tags(self.ports, {self.release_id} - _ids(left))
+        self.ports.stack.remove_releases({self.release_id}, needed=needed)
         return "removed"
 
     def verify(self, _: str) -> None:
@@ -193,8 +190,7 @@ class PruneReleases:
         busy = {d.id for d in surplus if any(not j.state.is_final for j in jobs.list(d.job_queue_arn))}
         removed = _ids(surplus) - busy
         if removed:
-            left = stack.remove_releases(removed, needed=needed_ids(pointer))
-            drop_release_tags(self.ports, removed - _ids(left))
+            stack.remove_releases(removed, needed=needed_ids(pointer))
         return Pruned(removed=frozenset(removed), busy=frozenset(busy))
 
     def verify(self, result: Pruned) -> None:

@@ -3,12 +3,12 @@
 from lifecycle.config.target import Target
 from lifecycle.domain.image_report import ImageReport, report_on
 from lifecycle.domain.measures import counted
-from lifecycle.domain.permissions import READ_IMAGES, READ_STATE
+from lifecycle.domain.permissions import FIND_IMAGES
 from lifecycle.ports import Ports
-from lifecycle.workflows.image_rules import image_policy
+from lifecycle.workflows.image_rules import image_rules
 from lifecycle.workflows.lookups import image_of
 
-PERMISSIONS = {"image verify": (*READ_IMAGES, *READ_STATE)}
+PERMISSIONS = {"image verify": FIND_IMAGES}
 
 
 def verify_image(ports: Ports, target: Target, image: str | None) -> ImageReport:
@@ -19,7 +19,7 @@ def verify_image(ports: Ports, target: Target, image: str | None) -> ImageReport
     ref = image_of(ports, target, image)
     with ports.ui.step(f"inspect {ref}") as step:
         base = ports.base_builder
-        policy = image_policy(target.settings.image, packages=base.packages(), runtime_modules=base.runtime_modules())
-        report = report_on(ref, ports.registry.index(ref), policy)
+        rules = image_rules(target.settings.image, packages=base.packages(), runtime_modules=base.runtime_modules())
+        report = report_on(ref, ports.registry.index(ref), rules)
         step.done(f"{counted(report.files, 'file')} in {counted(len(report.layers), 'layer')}")
     return report

@@ -8,7 +8,7 @@ import pulumi
 from pulumi_aws import iam
 
 # What an instance needs to be reached through Session Manager, kept up to date by AWS.
-SESSION_MANAGER_POLICY = "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore"
+SESSION_MANAGER_POLICY = "AmazonSSMManagedInstanceCore"
 
 _ECS_AGENT = [
     "ecs:DeregisterContainerInstance",

@@ -22,7 +22,7 @@ from tests.fakes.image_expiry import FakeImageExpiry
 from tests.fakes.images import REPOSITORY, FakeImageRegistry
 from tests.fakes.stack import FakeStack
 
-KEEP_ONE = lifecycle_policy(keep_releases=100, keep_bases=1, code_days=1, untagged_days=1).text()
+KEEP_ONE = lifecycle_policy(bases_beyond=1, code_days=1, untagged_days=1).text()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +56,7 @@ def _in_memory() -> Repository:
 
 
 def _emulated(session: AwsSession) -> Repository:
-    ecr, name = session.client("ecr"), f"expiry-{uuid.uuid4().hex[:8]}"
+    ecr, name = session.client("ecr"), f"team/expiry-{uuid.uuid4().hex[:8]}"
     ecr.create_repository(repositoryName=name)
 
     def push(*tags: str) -> str:
@@ -106,25 +106,11 @@ def test_preview_tells_all_of_many_images_and_each_policy_has_its_own(repository
     for number in range(103):
         repository.push(f"base-{number}")
     assert len({image.digest for image in repository.expiry.preview(KEEP_ONE)}) == 102
-    keep_all = lifecycle_policy(keep_releases=100, keep_bases=103, code_days=1, untagged_days=1)
+    keep_all = lifecycle_policy(bases_beyond=103, code_days=1, untagged_days=1)
     assert repository.expiry.preview(keep_all.text()) == ()
-
-
-def test_tag_is_dropped_and_the_image_keeps_its_others(repository: Repository) -> None:
-    digest = repository.push("code-1", "rel-1")
-    assert repository.expiry.drop_tag("rel-1")
-    assert repository.tags(digest) == {"code-1"}
-    assert repository.expiry.drop_tag("rel-1")
-
-
-def test_only_tag_of_an_image_stays(repository: Repository) -> None:
-    digest = repository.push("rel-1")
-    assert not repository.expiry.drop_tag("rel-1")
-    assert repository.tags(digest) == {"rel-1"}
 
 
 def test_missing_repository_is_told(repository: Repository) -> None:
     missing = repository.missing
     assert code_of(missing.policy) == "repository-missing"
     assert code_of(lambda: missing.preview(KEEP_ONE)) == "repository-missing"
-    assert code_of(lambda: missing.drop_tag("rel-1")) == "repository-missing"

@@ -173,7 +173,7 @@ class TestSources:
         digest = new_digest()
         instance = aws.ec2.run_instances(ImageId=aws.base_ami, MinCount=1, MaxCount=1)["Instances"][0]["InstanceId"]
         image = aws.ec2.create_image(InstanceId=instance, Name=f"warm-{uuid.uuid4().hex}")["ImageId"]
-        aws.ec2.create_tags(Resources=[image], Tags=[{"Key": "capctl:image", "Value": f"{HOST}/{REPOSITORY}@{digest}"}])
+        aws.ec2.create_tags(Resources=[image], Tags=[{"Key": "image", "Value": f"{HOST}/{REPOSITORY}@{digest}"}])
         assert aws.kinds(digest) == ["AMI"]
         aws.ec2.disable_image(ImageId=image)
         assert aws.kinds(digest) == ["AMI"]

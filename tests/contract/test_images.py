@@ -12,7 +12,7 @@ import pytest
 
 from lifecycle.app import App
 from lifecycle.domain.digest import digest_of
-from lifecycle.domain.image_report import Policy, report_on
+from lifecycle.domain.image_report import Rules, report_on
 from lifecycle.domain.push_preview import FileChanges
 from lifecycle.errors import CapctlError, ExitCode
 from lifecycle.ports import Ports
@@ -100,8 +100,8 @@ def repository(registry: RunningRegistry, tmp_path_factory: pytest.TempPathFacto
         pytest.skip(why)
     ui = FakeUi()
     with forgetting(ui):
-        _on_disk(tmp_path_factory.mktemp("base"), registry, "contract", ui).ports().base_builder.build()
-    return "contract"
+        _on_disk(tmp_path_factory.mktemp("base"), registry, "team/contract", ui).ports().base_builder.build()
+    return "team/contract"
 
 
 @pytest.fixture(params=BOTH)
@@ -276,7 +276,7 @@ def test_image_that_breaks_a_rule_can_be_pushed_and_is_judged_by_what_it_holds(p
     project.add_model()
     ports = project.ports()
     ref = ports.code.push().ref
-    report = report_on(ref, ports.registry.index(ref), Policy(allowed_packages=ports.base_builder.packages()))
+    report = report_on(ref, ports.registry.index(ref), Rules(allowed_packages=ports.base_builder.packages()))
     assert [(one.code, one.path) for one in report.violations] == [("model-file", "app/weights.onnx")]
 
 

@@ -63,7 +63,7 @@ def repository(request: pytest.FixtureRequest, tmp_path: Any, monkeypatch: pytes
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-    name = f"contract-{uuid.uuid4().hex[:8]}"
+    name = f"team/contract-{uuid.uuid4().hex[:8]}"
     target = make_target(tmp_path, endpoint_url=emulator.endpoint, image={"repository": name})
     session = AwsSession(target)
     session.client("ecr").create_repository(repositoryName=name)

@@ -94,7 +94,7 @@ def iam_page(note: str) -> str:
             "## Roles that `capctl bootstrap` makes\n",
             "They belong to machines and jobs; nobody who runs capctl needs their actions.\n",
             "| role | of | actions |\n|---|---|---|",
-            f"| `<project>-bake` | the instance of a bake | the managed policy `{SESSION_MANAGER_POLICY.rpartition('/')[2]}` |",
+            f"| `<project>-bake` | the instance of a bake | the managed policy `{SESSION_MANAGER_POLICY}` |",
             f"| `<project>-instance` | hosts of jobs | {_listed(_of(instance_statements('*', '*')))} |",
             f"| `<project>-job` | jobs | {_listed(job_actions())} |",
             "| `<project>-execution` | the start of a job | none |",

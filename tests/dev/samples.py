@@ -25,7 +25,7 @@ from lifecycle.domain.image_explanation import explained
 from lifecycle.domain.image_report import Budgets, ImageReport
 from lifecycle.domain.image_retention import Freed, ImageFate, ImageVerdict
 from lifecycle.domain.job import JobRecord, JobState, Purpose, QueueState
-from lifecycle.domain.lifecycle_policy import Expiring
+from lifecycle.domain.lifecycle_policy import Expiring, lifecycle_policy
 from lifecycle.domain.models import ModelFile, ModelSet
 from lifecycle.domain.plan import Done, Plan
 from lifecycle.domain.push_preview import FileChanges, PushPreview, SizeToSend
@@ -147,6 +147,7 @@ _IMAGE_PRUNING = ImagePruning(
             kind=ImageKind.CODE,
             fate=ImageFate.KEEP,
             reasons=("used by release 0123456789ab (active)",),
+            uses=(),
             freed=Freed(bytes=20_000),
         ),
         ImageVerdict(
@@ -154,6 +155,7 @@ _IMAGE_PRUNING = ImagePruning(
             kind=ImageKind.OTHER,
             fate=ImageFate.DELETE,
             reasons=("nothing needs it",),
+            uses=(),
             freed=Freed(bytes=1_000_000, is_upper_bound=True),
         ),
     ),
@@ -349,7 +351,7 @@ _ERROR = CapctlError(
     "smoke-failed", "Smoke job is FAILED", hint="Read `capctl job logs`", details=("a line",), evidence={"job": JOB}
 )
 _POLICY = PolicyReport(
-    policy=make_target(Path()).lifecycle_policy,
+    policy=lifecycle_policy(bases_beyond=20, code_days=365, untagged_days=90),
     is_in_force=False,
     expiring=(
         Expiring(digest=_RELEASE.image.digest, tags=(_LAYER.tag,), pushed_at=datetime.fromisoformat(_AT), rule=3),

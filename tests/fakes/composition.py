@@ -35,7 +35,6 @@ _CHANGES = {
     "channels": ("write",),
     "code": ("push",),
     "engine": ("load",),
-    "image_expiry": ("drop_tag",),
     "instances": ("launch", "terminate"),
     "jobs": ("cancel", "submit"),
     "layouts": ("write",),

@@ -37,14 +37,6 @@ class FakeImageExpiry:
             for one in marked(policy, self._images(), now=self._clock.now())
         )
 
-    def drop_tag(self, tag: str) -> bool:
-        self._require_repository()
-        ref = self._registry.tags.get(tag)
-        if ref and list(self._registry.tags.values()).count(ref) == 1:
-            return False
-        self._registry.tags.pop(tag, None)
-        return True
-
     def _images(self) -> list[StoredImage]:
         tags = self._registry.tags.items()
         return [

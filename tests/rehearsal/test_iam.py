@@ -114,6 +114,10 @@ NOT_SHOWN_OF: Mapping[str, frozenset[str]] = {
     # The project that it is played in has no channels, as in the line above.
     "ami sweep": frozenset(READ_CHANNEL),
     "ami share": frozenset({"ec2:ModifyImageAttribute"}),  # as in NOT_SHOWN
+    # For an image that is named by the beginning of its digest.
+    **dict.fromkeys(
+        ("deploy", "image diff", "image explain", "image load", "image verify"), frozenset({"ecr:DescribeImages"})
+    ),
     # `test_image_prune_faults.py` plays them in an account of its own, and compares the calls.
     "image ls": frozenset((*READ_REPOSITORY, *READ_IMAGE_USES)),
     "image prune": frozenset((*READ_REPOSITORY, *READ_IMAGE_USES, "ecr:BatchDeleteImage")),
@@ -127,7 +131,7 @@ Shown = dict[str, frozenset[str]]
 PASSPHRASE = {"PULUMI_CONFIG_PASSPHRASE": "rehearsal"}
 # Another policy, another setting of each kind.
 OTHER_REPOSITORY = {
-    "CAPCTL_IMAGE__REGISTRY__CODE_DAYS": "5",
+    "CAPCTL_IMAGE__REGISTRY__EXPIRE_CODE_DAYS": "5",
     "CAPCTL_IMAGE__REGISTRY__MOVABLE_TAGS": "[dev-*]",
     "CAPCTL_IMAGE__REGISTRY__SCAN_ON_PUSH": "false",
 }

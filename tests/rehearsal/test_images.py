@@ -19,7 +19,7 @@ import requests
 
 from images.base.dockerfile import USER_ID
 from images.base.recipe import ROOT_CHANGES, BaseRecipe, context_tar, dockerfile_of, plan_base, wheels_of
-from images.checks import Policy, check_image, locked_packages
+from images.checks import Rules, check_image, locked_packages
 from images.code_image import PushResult, push_code
 from images.digests import ImageRef
 from images.index import PYTHON_LABEL, ImageIndex
@@ -190,9 +190,9 @@ def test_code_is_pushed_on_the_base_and_runs_without_network_as_an_ordinary_user
         index = image_index(client, second.digest, cache)
     with timed(seconds, "index_warm"):
         assert image_index(client, second.digest, cache) == index
-    policy = Policy(allowed_packages=locked_packages(LOCK.read_text()), allowed_code=frozenset({"job.py"}))
+    rules = Rules(allowed_packages=locked_packages(LOCK.read_text()), allowed_code=frozenset({"job.py"}))
     report(index, seconds, second)
-    assert check_image(index, policy) == []
+    assert check_image(index, rules) == []
     assert index.labels[PYTHON_LABEL] == base.recipe.python
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from images.checks import Policy, check_image
+from images.checks import Rules, check_image
 from images.explain import Explanation, LayerCost
 from images.index import ImageIndex
 from lifecycle.app import App
@@ -246,7 +246,7 @@ def test_models_are_found_in_every_layer_that_carries_them(seed: Seed) -> None:
 
 
 def test_verification_names_what_must_not_ship(seed: Seed) -> None:
-    violations = check_image(seed.index, Policy(max_wasted_bytes=1 * KB))
+    violations = check_image(seed.index, Rules(max_wasted_bytes=1 * KB))
     found = {(violation.code, violation.path) for violation in violations}
     assert found >= {
         ("model-file", "app/models/yolov8x_person_face.pt"),

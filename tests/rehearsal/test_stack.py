@@ -111,7 +111,7 @@ def test_repository_gets_another_policy_and_other_settings_and_is_never_replaced
         return str(ecr.get_lifecycle_policy(repositoryName=name)["lifecyclePolicyText"])
 
     assert is_same_policy(policy(), stage.target.lifecycle_policy.text())
-    wanted = {"code_days": 5, "movable_tags": ("dev-*",), "scan_on_push": False}
+    wanted = {"expire_code_days": 5, "movable_tags": ("dev-*",), "scan_on_push": False}
     assert _changes(_with_registry(stage, **wanted)) == {_POLICY: Operation.REPLACE, _REPOSITORY: Operation.UPDATE}
     _with_registry(stage, **wanted).apply_base()
     assert '"countNumber":5,' in policy()

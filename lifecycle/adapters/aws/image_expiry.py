@@ -1,4 +1,4 @@
-"""ECR's lifecycle policy of the repository, its preview, and the tags of releases."""
+"""ECR's lifecycle policy of the repository, and its preview."""
 
 from __future__ import annotations
 
@@ -69,26 +69,6 @@ class EcrImageExpiry:
             for page in self._pages(first)
             for one in page["previewResults"]
         )
-
-    def drop_tag(self, tag: str) -> bool:
-        image_ids = [{"imageTag": tag}]
-        with self._asking(f"taking tag `{tag}` off its image in repository `{{}}`"):
-            try:
-                found = self._ecr.describe_images(repositoryName=self._repository, imageIds=image_ids)["imageDetails"]
-            except ClientError as error:
-                if error_code(error) == "ImageNotFoundException":
-                    return True
-                raise
-            if any(len(image["imageTags"]) == 1 for image in found):
-                return False
-            answer = self._ecr.batch_delete_image(repositoryName=self._repository, imageIds=image_ids)
-        for failure in answer.get("failures", ()):
-            raise CapctlError(
-                "tag-not-removed",
-                f"ECR did not take tag `{tag}` off its image: {failure.get('failureReason') or failure.get('failureCode')}",
-                hint="Run the command again; if it stays, look at the image in ECR",
-            )
-        return True
 
     def _start(self, policy: str) -> bool:
         """Whether the preview began: while that of somebody else is in progress, none does."""

@@ -107,7 +107,7 @@ def tasks(ecs: Any, found: Found) -> None:
 
 
 def amis(ec2: Any, found: Found) -> None:
-    """The account's own AMIs, disabled ones too, whose tags or description name an image, such as one that was pulled into them."""
+    """The account's own AMIs, disabled ones too, whose tags or description name an image, as somebody pulled it into them."""
     for page in pages(ec2, "describe_images", size=500, Owners=["self"], IncludeDisabled=True):
         for one in page["Images"]:
             told = [one.get("Description", ""), [tag.get("Value", "") for tag in one.get("Tags", ())]]

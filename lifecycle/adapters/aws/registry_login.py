@@ -34,7 +34,7 @@ class RegistryLogin:
         self._held: dict[str, object] = {}
         self._refused: set[str] = set()
         self._lock = Lock()
-        self.url = target.registry_url or f"https://{target.account}.dkr.ecr.{target.region}.amazonaws.com"
+        self.url = target.registry_url or f"https://{target.ecr_host}"
 
     def authorization(self) -> str:
         """The value of the Authorization header; "" for none."""

@@ -14,6 +14,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from images.digests import DigestCache
+from images.media_types import MANIFEST_TYPES
 from lifecycle.adapters.aws.errors import error_code, translated
 from lifecycle.adapters.aws.scanning import pages
 from lifecycle.adapters.aws.session import AwsSession
@@ -26,13 +27,6 @@ from lifecycle.errors import CapctlError
 
 _AT_ONCE = 100  # the most that BatchGetImage and BatchDeleteImage take
 _GONE = "ImageNotFound"
-# Without them ECR may give an older form of a manifest, under another digest.
-_MEDIA_TYPES = [
-    "application/vnd.oci.image.manifest.v1+json",
-    "application/vnd.oci.image.index.v1+json",
-    "application/vnd.docker.distribution.manifest.v2+json",
-    "application/vnd.docker.distribution.manifest.list.v2+json",
-]
 
 
 class EcrImages:
@@ -121,7 +115,8 @@ class EcrImages:
             answer = self._ecr.batch_get_image(
                 repositoryName=self._name,
                 imageIds=[{"imageDigest": digest} for digest in digests],
-                acceptedMediaTypes=_MEDIA_TYPES,
+                # Without them ECR may give an older form of a manifest, under another digest.
+                acceptedMediaTypes=list(MANIFEST_TYPES),
             )
         found = {Digest(one["imageId"]["imageDigest"]): str(one["imageManifest"]).encode() for one in answer["images"]}
         failures = [one for one in answer.get("failures", ()) if one.get("failureCode") != _GONE]

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from images.media_types import MANIFEST_TYPES
 from lifecycle.rehearsal.emulator.containers import CannotPull
-from lifecycle.rehearsal.emulator.ecr import MANIFEST_TYPES
 
 APP_FOLDER = "app"
 _TIMEOUT_S = 30

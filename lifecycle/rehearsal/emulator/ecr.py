@@ -18,16 +18,11 @@ from moto.core.responses import ActionResult
 from moto.ecr.exceptions import ImageAlreadyExistsException
 from moto.ecr.models import Image, ecr_backends
 
+from images.media_types import MANIFEST_TYPES
 from lifecycle.rehearsal.emulator.ecr_policies import LifecyclePolicies, PolicyCalls
 from lifecycle.rehearsal.emulator.stage import Stage
 
 _log = logging.getLogger(__name__)
-MANIFEST_TYPES = (
-    "application/vnd.oci.image.manifest.v1+json",
-    "application/vnd.oci.image.index.v1+json",
-    "application/vnd.docker.distribution.manifest.v2+json",
-    "application/vnd.docker.distribution.manifest.list.v2+json",
-)
 _TOKEN_LIFETIME = timedelta(hours=12)
 # By which the registry's notifications tell the emulator's own looks from pulls.
 _AGENT = "capctl-emulator"

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import pytest
 
 from images import checks
-from images.checks import Policy, Violation, check_image, locked_packages
+from images.checks import Rules, Violation, check_image, locked_packages
 from images.hints import _HINTS, hint_for
 from images.index import PYTHON_LABEL, Broken, FileEntry, ImageIndex, Import, LayerIndex
 
@@ -35,8 +35,8 @@ def image(*layers: LayerIndex, config: dict[str, Any] | None = None) -> ImageInd
     return ImageIndex(digest="sha256:image", media_type="", config=config or {}, layers=layers)
 
 
-def codes(index: ImageIndex, policy: Policy | None = None) -> list[str]:
-    return [violation.code for violation in check_image(index, policy)]
+def codes(index: ImageIndex, rules: Rules | None = None) -> list[str]:
+    return [violation.code for violation in check_image(index, rules)]
 
 
 def test_clean_image_has_no_violations() -> None:
@@ -73,8 +73,8 @@ def test_model_files_are_refused_by_content_under_any_name() -> None:
 
 
 def test_model_files_can_be_allowed_by_glob() -> None:
-    policy = Policy(model_globs_allowed=("opt/site/silero/**",))
-    assert codes(image(layer(file("opt/site/silero/data/vad.onnx"))), policy) == []
+    rules = Rules(model_globs_allowed=("opt/site/silero/**",))
+    assert codes(image(layer(file("opt/site/silero/data/vad.onnx"))), rules) == []
 
 
 def test_large_files_must_be_shared_libraries() -> None:
@@ -131,8 +131,8 @@ def test_development_files_are_refused_in_the_code_only(path: str) -> None:
 
 
 def test_code_outside_the_allowed_packages_is_refused() -> None:
-    policy = Policy(allowed_code=frozenset({"analyzer"}))
-    assert codes(image(layer(file("app/analyzer/cli.py"), file("app/scratch.py"))), policy) == ["code-not-allowed"]
+    rules = Rules(allowed_code=frozenset({"analyzer"}))
+    assert codes(image(layer(file("app/analyzer/cli.py"), file("app/scratch.py"))), rules) == ["code-not-allowed"]
 
 
 def test_secrets_are_refused_and_not_repeated() -> None:
@@ -165,8 +165,8 @@ def test_packages_must_be_those_of_the_lock() -> None:
     site = [
         f"opt/site/{name}.dist-info/METADATA" for name in ("numpy-2.4.6", "opencv_python_headless-4.14.0", "six-1.16")
     ]
-    policy = Policy(allowed_packages=frozenset({"numpy==2.4.6", "opencv-python-headless==4.14.0", "six==1.17.0"}))
-    violations = check_image(image(layer(*(file(path) for path in site))), policy)
+    rules = Rules(allowed_packages=frozenset({"numpy==2.4.6", "opencv-python-headless==4.14.0", "six==1.17.0"}))
+    violations = check_image(image(layer(*(file(path) for path in site))), rules)
     assert [(violation.code, violation.message.split("`")[1]) for violation in violations] == [
         ("package-not-locked", "six==1.16"),
         ("package-missing", "six==1.17.0"),
@@ -203,7 +203,7 @@ def test_copies_in_several_layers_are_counted_above_a_floor_and_named_with_their
     (violation,) = check_image(image(lower, upper))
     assert (violation.code, violation.path, violation.layer) == ("duplicate-bytes", "srv/a", "sha256:upper")
     assert "`opt/a`" in violation.message
-    assert codes(image(lower, upper), Policy(max_duplicate_bytes=2 * MB)) == []
+    assert codes(image(lower, upper), Rules(max_duplicate_bytes=2 * MB)) == []
 
 
 def test_copy_at_the_same_path_is_wasted_and_not_counted_again() -> None:
@@ -250,8 +250,8 @@ def test_links_within_the_code_and_those_of_the_base_are_kept() -> None:
 
 
 def test_names_of_the_project_can_be_forbidden_too() -> None:
-    policy = Policy(code_globs_forbidden=("notebooks/**",))
-    assert codes(image(layer(file("app/notebooks/x.py"), file("opt/site/notebooks/x.py"))), policy) == [
+    rules = Rules(code_globs_forbidden=("notebooks/**",))
+    assert codes(image(layer(file("app/notebooks/x.py"), file("opt/site/notebooks/x.py"))), rules) == [
         "forbidden-path",
         "code-layer-outside-app",
     ]
@@ -259,7 +259,7 @@ def test_names_of_the_project_can_be_forbidden_too() -> None:
 
 def test_secrets_can_be_allowed_by_glob() -> None:
     entry = file("app/examples/keys.py", flags=("secret:aws-access-key-id:1",))
-    assert codes(image(layer(entry)), Policy(code_globs_without_secrets=("examples/**",))) == []
+    assert codes(image(layer(entry)), Rules(code_globs_without_secrets=("examples/**",))) == []
 
 
 def test_secrets_in_the_run_configuration_are_refused() -> None:
@@ -272,7 +272,7 @@ def test_secrets_in_the_run_configuration_are_refused() -> None:
 def test_imports_that_nothing_provides_are_refused_with_their_place() -> None:
     imports = (Import(module="torch", line=3), Import(module="numba", line=9, deferred=True))
     code = FileEntry(path="app/job.py", kind="file", size_bytes=1, mode=0o644, imports=imports)
-    found = check_image(image(layer(code)), Policy(runtime_modules=frozenset({"torch"})))
+    found = check_image(image(layer(code)), Rules(runtime_modules=frozenset({"torch"})))
     assert [(violation.code, violation.path) for violation in found] == [("import-unresolved", "app/job.py")]
     assert "(line 9, inside a function) imports `numba`" in found[0].message
 
@@ -305,7 +305,7 @@ def test_python_of_an_official_image_is_that_of_its_variable() -> None:
 
 def test_templates_of_python_files_may_be_allowed() -> None:
     index = of_python("3.11", broken_file("", "app/templates/job.py"))
-    assert codes(index, Policy(code_globs_not_compiled=("templates/**",))) == []
+    assert codes(index, Rules(code_globs_not_compiled=("templates/**",))) == []
     assert codes(index) == ["python-invalid"]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from images.checks import Policy, check_image
+from images.checks import Rules, check_image
 from images.code_index import code_index
 from images.errors import ManifestUnsupported
 from images.index import FileEntry, Import
@@ -195,7 +195,7 @@ def test_code_before_its_push_is_judged_as_the_registry_shows_it(registry: Any, 
     before = code_index(tree, {})
     assert before.layers[0].entries == tuple(entry for entry in pushed.layers[0].entries if entry.kind != "folder")
     found = [
-        [(one.code, one.path) for one in check_image(index, Policy(max_file_bytes=1000))] for index in (before, pushed)
+        [(one.code, one.path) for one in check_image(index, Rules(max_file_bytes=1000))] for index in (before, pushed)
     ]
     assert found[0] == found[1]
     assert {code for code, _ in found[0]} == {"model-file", "oversized-file", "secret-found", "link-outside-code"}

@@ -194,6 +194,20 @@ def test_an_unknown_target_gets_a_near_name() -> None:
     assert "did you mean `prod`?" in failure.message
 
 
+@pytest.mark.parametrize("name", ["job", "team/job", "a.team/my_job-2/x1", "0" + "1" * 255])
+def test_repository_may_stand_in_namespaces(name: str) -> None:
+    found = _resolve(f'{SMALL}    image: {{repository: "{name}"}}\n').target
+    assert found.repository == f"012345678901.dkr.ecr.eu-central-1.amazonaws.com/{name}"
+
+
+@pytest.mark.parametrize(
+    "name", ["x", "/job", "job/", "team//job", "Team/job", "job-", "a/../b", "job:1", "job@sha256"]
+)
+def test_repository_that_ecr_would_not_take_is_refused(name: str) -> None:
+    failure = _failure(f'{SMALL}    image: {{repository: "{name}"}}\n')
+    assert "must be the name of an ECR repository, such as `team/job`" in failure.message
+
+
 def test_passwords_are_masked_where_settings_are_shown() -> None:
     found = _resolve(SMALL, CAPCTL_SMOKE__DATABASE_URL="postgresql://me:secret@db/x")
     shown = {setting.name: setting.shown for setting in found.settings}

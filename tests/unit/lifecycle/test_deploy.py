@@ -7,8 +7,8 @@ import pytest
 
 from lifecycle.domain.ami import AmiId
 from lifecycle.domain.channel import STABLE, Note
-from lifecycle.domain.digest import Digest, digest_of
-from lifecycle.domain.image import ImageRef, image_with_short_digest
+from lifecycle.domain.digest import digest_of
+from lifecycle.domain.image import ImageRef
 from lifecycle.domain.job import JobState, Purpose
 from lifecycle.domain.release import Pointer, Release
 from lifecycle.domain.tags import Tag
@@ -210,30 +210,6 @@ def test_ami_with_the_status_of_a_newer_version_is_not_deployed_and_told_as_that
     with pytest.raises(CapctlError, match="quarantined") as failed:
         world.deploy(ami=quarantined.id)
     assert failed.value.code == "ami-status-unknown"
-
-
-def test_image_of_a_release_may_be_named_as_status_shows_it(world: DeployWorld) -> None:
-    world.deploy()
-    image = world.stack.releases()[0].image
-    world.change_code()
-    world.deploy()
-    assert wanted_release(world.ports, world.target, Wanted(image=image.digest[:19])).image == image
-
-
-def test_short_digest_of_no_release_is_refused(world: DeployWorld) -> None:
-    world.deploy()
-    world.change_code()
-    pushed = world.ports.code.push().ref.digest[:19]
-    with pytest.raises(UsageError, match=pushed) as failed:
-        world.deploy(image=pushed)
-    assert failed.value.code == "image-unknown"
-
-
-def test_short_digest_of_two_images_is_refused_and_names_both() -> None:
-    both = tuple(ImageRef(repository="vision", digest=Digest(f"sha256:{12 * 'a'}{52 * end}")) for end in "bc")
-    with pytest.raises(UsageError) as failed:
-        image_with_short_digest(f"sha256:{12 * 'a'}", (*both, both[0]))
-    assert (failed.value.code, failed.value.details) == ("image-unknown", tuple(str(ref) for ref in both))
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.targets import make_target
 
 POLICY = make_target(Path()).lifecycle_policy.text()
-OTHER = make_target(Path(), image={"registry": {"code_days": 1}}).lifecycle_policy.text()
+OTHER = make_target(Path(), image={"registry": {"expire_code_days": 1}}).lifecycle_policy.text()
 BUSY = ClientError({"Error": {"Code": "LifecyclePolicyPreviewInProgressException", "Message": "busy"}}, "Start")
 REFUSED = ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, "Start")
 IMAGE = {

@@ -17,7 +17,7 @@ from lifecycle.domain.image_needs import Repository, needed_images, newest_first
 from lifecycle.domain.image_retention import (
     Freed,
     ImageFate,
-    ImageRules,
+    ImageRetention,
     ImageVerdict,
     freed_by,
     freed_by_each,
@@ -27,7 +27,7 @@ from lifecycle.domain.repository_image import ImageKind, ManifestContent, Reposi
 from lifecycle.domain.usage import Unread, Use, UseReport
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
-RULES = ImageRules(keep_code=1, keep_bases=1, min_age=timedelta(days=30), untagged_age=timedelta(days=7), most=100)
+RULES = ImageRetention(keep_code=1, keep_bases=1, min_age=timedelta(days=30), untagged_age=timedelta(days=7), most=100)
 UNREAD = Unread(source="jobs", why="AWS refused reading jobs")
 Pair = tuple[RepositoryImage, ManifestContent]
 
@@ -75,7 +75,7 @@ def use(of: str, kind: str = "release", name: str = "r-1") -> Use:
     return Use(of=of, kind=kind, name=name)
 
 
-def verdicts(held: Repository, rules: ImageRules = RULES) -> dict[Digest, ImageVerdict]:
+def verdicts(held: Repository, rules: ImageRetention = RULES) -> dict[Digest, ImageVerdict]:
     return {one.image.digest: one for one in judge_images(held, rules, NOW)}
 
 
@@ -103,6 +103,14 @@ def test_old_image_that_nothing_needs_goes() -> None:
         ([image("old", pulled_days=20)], [], "pulled at 2026-11-01 00:00:00Z"),
         ([image("old", "code-a", "prod")], [], "somebody tagged it prod"),
         ([image("old", "cache-main")], [], "somebody tagged it cache-main"),
+        # Between this tag and the release a deploy takes minutes, and ECR tells of no tag when it was given.
+        (
+            [image("old", "code-a", "rel-0123456789ab-20240101", "rel-cdef01234567-20261101")],
+            [],
+            "tagged for release cdef01234567 on 2026-11-01",
+        ),
+        ([image("old", "rel-0123456789ab")], [], "somebody tagged it rel-0123456789ab"),
+        ([image("old", "rel-0123456789ab-20269901")], [], "somebody tagged it rel-0123456789ab-20269901"),
         ([image("old", "base-a"), image("code", "code-b", days=1, base="old")], [], "used by code image code-b"),
         # Docker's manifests name no base; the layers do.
         (
@@ -135,6 +143,24 @@ def test_old_image_that_nothing_needs_goes() -> None:
 )
 def test_image_that_is_needed_or_new_stays_and_says_why(pairs: list[Pair], uses: list[Use], why: str) -> None:
     assert (fate(*pairs, uses=uses).fate, fate(*pairs, uses=uses).reasons) == (ImageFate.KEEP, (why,))
+
+
+@pytest.mark.parametrize(
+    ("min_age_days", "day", "fate"),
+    [
+        (30, "20261020", ImageFate.DELETE),
+        (30, "20261022", ImageFate.KEEP),
+        (0, "20261118", ImageFate.DELETE),
+        # A deploy that gave it late that day may still be making the release.
+        (0, "20261119", ImageFate.KEEP),
+        (0, "20261122", ImageFate.KEEP),
+    ],
+)
+def test_tag_of_a_release_that_exists_no_longer_keeps_its_image_for_a_while(
+    min_age_days: int, day: str, fate: ImageFate
+) -> None:
+    held = repository(image("old", "code-a", f"rel-0123456789ab-{day}"), *NEWEST)
+    assert verdicts(held, replace(RULES, min_age=timedelta(days=min_age_days)))[d("old")].fate is fate
 
 
 def test_newest_of_each_kind_stay() -> None:
@@ -283,7 +309,7 @@ def repositories(draw: st.DrawFn) -> Repository:
 
 
 limits = st.builds(
-    ImageRules,
+    ImageRetention,
     keep_code=st.integers(min_value=1, max_value=3),
     keep_bases=st.integers(min_value=1, max_value=3),
     min_age=st.builds(timedelta, days=st.sampled_from([0, 30])),
@@ -292,13 +318,13 @@ limits = st.builds(
 )
 
 
-def going(held: Repository, rules: ImageRules) -> set[Digest]:
+def going(held: Repository, rules: ImageRetention) -> set[Digest]:
     return {digest for digest, one in verdicts(held, rules).items() if one.fate is ImageFate.DELETE}
 
 
 @given(repositories(), limits)
 def test_nothing_goes_that_anything_needs_or_is_new_or_in_an_unreadable_world(
-    held: Repository, rules: ImageRules
+    held: Repository, rules: ImageRetention
 ) -> None:
     gone = going(held, rules)
     assert not gone & needed_images(held).keys()
@@ -315,7 +341,7 @@ def test_nothing_goes_that_anything_needs_or_is_new_or_in_an_unreadable_world(
 
 
 @given(repositories(), limits)
-def test_what_stays_lacks_nothing_that_it_had(held: Repository, rules: ImageRules) -> None:
+def test_what_stays_lacks_nothing_that_it_had(held: Repository, rules: ImageRetention) -> None:
     gone = going(held, rules)
     for one in held.images:
         content = held.content(one)
@@ -325,7 +351,7 @@ def test_what_stays_lacks_nothing_that_it_had(held: Repository, rules: ImageRule
 
 
 @given(repositories(), limits)
-def test_every_image_can_go_in_its_turn(held: Repository, rules: ImageRules) -> None:
+def test_every_image_can_go_in_its_turn(held: Repository, rules: ImageRetention) -> None:
     """No image goes before an index that names it, unless they name each other."""
     order = removal_order(held, going(held, rules))
     after = set(order)
@@ -351,7 +377,7 @@ def _reaches(held: Repository, start: Digest, end: Digest) -> bool:
 
 
 @given(repositories(), limits.filter(lambda rules: rules.most > 0))
-def test_limited_runs_come_to_the_same_end(held: Repository, rules: ImageRules) -> None:
+def test_limited_runs_come_to_the_same_end(held: Repository, rules: ImageRetention) -> None:
     whole = going(held, replace(rules, most=len(held.images)))
     gone: set[Digest] = set()
     for _ in range(len(held.images) + 1):

@@ -6,12 +6,12 @@ import pytest
 
 from lifecycle.config.schema import ImageRulesSection, ImageSection
 from lifecycle.config.target import Target
-from lifecycle.domain.image_report import Policy, image_rejection
+from lifecycle.domain.image_report import Rules, image_rejection
 from lifecycle.domain.plan import Done, Plan
 from lifecycle.errors import CapctlError
 from lifecycle.workflows.build_base import base_image, plan_build_base
 from lifecycle.workflows.execute import execute
-from lifecycle.workflows.image_rules import image_policy
+from lifecycle.workflows.image_rules import image_rules
 from lifecycle.workflows.push_image import PushCode, plan_push_image
 from lifecycle.workflows.verify_image import verify_image
 from tests.fakes.ports import FakePorts
@@ -143,7 +143,7 @@ def test_rules_are_those_of_the_target(ports: FakePorts, tmp_path: Path) -> None
     ]
 
 
-def test_every_rule_of_the_configuration_reaches_the_policy() -> None:
+def test_every_rule_of_the_configuration_reaches_the_rules() -> None:
     chosen = ImageRulesSection(
         max_file_bytes=1,
         large_files=("2",),
@@ -154,10 +154,10 @@ def test_every_rule_of_the_configuration_reaches_the_policy() -> None:
         max_wasted_bytes=7,
         max_duplicate_bytes=8,
     )
-    policy = image_policy(
+    found = image_rules(
         ImageSection(rules=chosen), packages=frozenset({"nine==9"}), runtime_modules=frozenset({"torch"})
     )
-    assert policy == Policy(
+    assert found == Rules(
         max_file_bytes=1,
         large_file_globs=("2",),
         model_globs_allowed=("3",),
@@ -169,7 +169,7 @@ def test_every_rule_of_the_configuration_reaches_the_policy() -> None:
         allowed_packages=frozenset({"nine==9"}),
     )
     # Without a word in the file the rules are those of the package.
-    assert image_policy(ImageSection()) == Policy()
+    assert image_rules(ImageSection()) == Rules()
 
 
 def test_budgets_are_those_of_the_target(ports: FakePorts, tmp_path: Path) -> None:

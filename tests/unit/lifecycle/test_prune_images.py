@@ -12,8 +12,9 @@ from lifecycle.domain.image import ImageRef
 from lifecycle.domain.image_retention import ImageFate
 from lifecycle.domain.plan import Done
 from lifecycle.domain.release import Pointer
+from lifecycle.domain.release_tag import release_tag
 from lifecycle.domain.repository_image import ManifestContent, RepositoryImage
-from lifecycle.domain.usage import Unread, Use
+from lifecycle.domain.usage import Unread, Use, kinds_text
 from lifecycle.errors import CapctlError, Denied
 from lifecycle.ports import Ports
 from lifecycle.workflows.execute import execute
@@ -111,6 +112,14 @@ def test_release_that_is_made_after_the_plan_keeps_its_image_within_the_minute_o
     assert scene.ports.image_users.scans == scans + 1
     assert scene.ports.repository_images.exists(second.digest)
     assert not scene.ports.repository_images.exists(first.digest)
+
+
+def test_deploy_of_the_image_after_the_plan_keeps_it_before_anything_names_it(scene: Scene) -> None:
+    old = scene.image()
+    scene.tree()
+    pruning, tag = scene.plan(), release_tag("0123456789ab", scene.ports.clock.now())
+    scene.ports.repository_images.add("old", *old.tags, tag)
+    assert "tagged for release 0123456789ab on " in outcomes(scene.run(pruning))[0]
 
 
 def test_image_of_the_pointers_release_that_does_not_exist_is_not_known_and_nothing_goes(scene: Scene) -> None:
@@ -229,6 +238,21 @@ def test_run_that_was_killed_is_finished_by_the_next(scene: Scene) -> None:
     plan = scene.plan().plan
     plan.steps[0].apply()
     assert outcomes(scene.run(scene.plan())) == ["deleted"]
+
+
+def test_list_and_prune_tell_the_same_needs(scene: Scene) -> None:
+    """Those of the working tree too, and those of images that only their age keeps."""
+    base = scene.image("base", "base-old")
+    scene.tree()
+    scene.image("young", content=ManifestContent(layers=(), base=base.digest))
+    verdicts = scene.plan().verdicts
+    listed = list_images(cast("Ports", scene.ports), scene.target, every=True).images
+    assert [(one.image, one.uses) for one in listed] == [(one.image, one.uses) for one in verdicts]
+    assert {phrase for one in listed for phrase in kinds_text(one.uses)} >= {
+        "this working tree (its code)",
+        "this working tree (its base)",
+        "code image code-young",
+    }
 
 
 def test_list_tells_what_needs_an_image_and_leaves_out_what_is_not_capctls(scene: Scene) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from images.checks import Policy, check_image, locked_packages
+from images.checks import Rules, check_image, locked_packages
 from images.code_image import push_code
 from images.digests import ImageRef
 from images.inspect import image_index
@@ -46,4 +46,4 @@ def test_analyzer_on_it_breaks_no_rule(registry: FakeRegistry, tmp_path: Path, m
     pushed = push_code(client, below, tree, entrypoint=("python3",), cache=tmp_path)
     index = image_index(client, pushed.digest, tmp_path)
     assert sum(len(entry.imports) for entry in index.layers[-1].entries) > 100
-    assert check_image(index, Policy(allowed_packages=locked_packages(LOCK.read_text()))) == []
+    assert check_image(index, Rules(allowed_packages=locked_packages(LOCK.read_text()))) == []

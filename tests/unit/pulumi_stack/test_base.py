@@ -110,6 +110,14 @@ def test_roles_trust_one_service_each(declared: Recording) -> None:
     }
 
 
+def test_roles_of_another_partition_name_what_is_of_it() -> None:
+    declared = record(lambda: base(replace(CONFIG, partition="aws-cn", domain="amazonaws.com.cn")))
+    bake = next(role.inputs for role in declared.of("Role") if role.inputs["name"] == "vision-bake")
+    assert statements(bake["assumeRolePolicy"])[0]["Principal"] == {"Service": "ec2.amazonaws.com.cn"}
+    attached = declared.only("RolePolicyAttachment")["policyArn"]
+    assert attached == "arn:aws-cn:iam::aws:policy/AmazonSSMManagedInstanceCore"
+
+
 def test_bake_profile_lets_session_manager_in_and_nothing_else(declared: Recording) -> None:
     (profile,) = [each.inputs for each in declared.of("InstanceProfile") if each.inputs["name"] == "vision-bake"]
     assert profile["role"] == "vision-bake"

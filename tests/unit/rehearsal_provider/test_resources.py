@@ -214,12 +214,12 @@ COUNT = "imageCountMoreThan"
 
 
 def test_lifecycle_policy_reads_back_canonical_until_it_is_deleted(clients: Clients) -> None:
-    resource("aws:ecr/repository:Repository", clients).create({"name": "vision"})
+    resource("aws:ecr/repository:Repository", clients).create({"name": "team/vision"})
     subject = resource("aws:ecr/lifecyclePolicy:LifecyclePolicy", clients)
-    assert subject.read("vision") is None
-    resource_id, computed = subject.create({"repository": "vision", "policy": lifecycle_text(2, 1)})
+    assert subject.read("team/vision") is None
+    resource_id, computed = subject.create({"repository": "team/vision", "policy": lifecycle_text(2, 1)})
     found = subject.read(resource_id)
-    assert found == {"repository": "vision", "policy": canonical(lifecycle_text(1, 2)), **computed}
+    assert found == {"repository": "team/vision", "policy": canonical(lifecycle_text(1, 2)), **computed}
     subject.delete(resource_id)
     assert subject.read(resource_id) is None
     subject.delete(resource_id)

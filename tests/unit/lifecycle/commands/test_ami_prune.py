@@ -35,9 +35,9 @@ def unread(world: World) -> None:
     world.ports.ami_users.unread.append(Unread(source="instances", why="AWS refused reading instances"))
 
 
-def shown(*rows: tuple[str, ...], now: str = "$0.00", after: str = "$0.00", again: bool = False) -> str:
+def shown(*rows: tuple[str, ...], now: str = "$0.00", after: str = "$0.00", end: str = "") -> str:
     saved = f"{now} per month saved by what goes now, {after} by what goes after the grace"
-    return "\n".join((columns((HEAD, *rows)), saved, *((AGAIN,) if again else ())))
+    return "\n".join(filter(None, (columns((HEAD, *rows)), saved if {now, after} != {"$0.00"} else "", end)))
 
 
 def unknown(row: tuple[str, ...]) -> tuple[str, ...]:
@@ -49,6 +49,10 @@ def stray(world: World) -> None:
     """A snapshot of an AMI that is gone, of which nothing tells whose it is."""
     world.ports.amis.orphan(world.ports.amis.add("anybodys").id)
 
+
+NOTHING_KNOWN = (
+    "Nothing goes now: not everything that may use an AMI could be read: instances: AWS refused reading instances"
+)
 
 CASES = [
     Case(
@@ -78,7 +82,7 @@ Nobody's: 1 snapshot without tags, of AMIs that are gone, <= 32.2 GB, <= $1.50 p
         words="ami prune",
         given=GIVEN,
         change=later,
-        text=shown(UNUSED, USED, after="<= $1.50", again=True),
+        text=shown(UNUSED, USED, after="<= $1.50", end=AGAIN),
         document={"changed": False, "saved_usd_per_month": 0, "saved_later_usd_per_month": 1.5},
     ),
     Case(
@@ -114,8 +118,19 @@ Nobody's: 1 snapshot without tags, of AMIs that are gone, <= 32.2 GB, <= $1.50 p
                 "nothing uses it; left for a later run: the limit of this one is reached",
             ),
             USED,
+            end="Nothing goes now: 1 AMI or snapshot is not needed, 1 of which a later run takes, since `--max-deletions` is reached",
         ),
         document={"changed": False},
+    ),
+    Case(
+        words="ami prune --dry-run",
+        given=GIVEN,
+        change=later,
+        text=f"""\
+Plan: prune the AMIs of vision
+  because 1 AMI or snapshot is not needed
+  1. disable {SECOND}, which nobody uses
+{AGAIN}""",
     ),
     Case(words="ami prune --apply", given=GIVEN, change=later, code=2, error="confirmation-needed"),
     Case(
@@ -124,7 +139,7 @@ Nobody's: 1 snapshot without tags, of AMIs that are gone, <= 32.2 GB, <= $1.50 p
         change=unread,
         code=3,
         error="use-unproven",
-        text=shown(unknown(UNUSED), unknown(USED)),
+        text=shown(unknown(UNUSED), unknown(USED), end=NOTHING_KNOWN),
         document={
             "schema": "capctl.ami-prune/1",
             "unread": [{"source": "instances", "why": "AWS refused reading instances"}],
@@ -136,7 +151,7 @@ Nobody's: 1 snapshot without tags, of AMIs that are gone, <= 32.2 GB, <= $1.50 p
         change=unread,
         code=3,
         error="use-unproven",
-        text=shown(unknown(UNUSED), unknown(USED)),
+        text=shown(unknown(UNUSED), unknown(USED), end=NOTHING_KNOWN),
         document={"schema": "capctl.ami-prune/1", "changed": False},
     ),
 ]

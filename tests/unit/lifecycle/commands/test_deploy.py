@@ -39,7 +39,7 @@ CASES = [
         text="""\
 Plan: deploy release c3db89e8ed06
   because nothing is active; wanted are AMI ami-00000000000000001 and image sha256:cd4efb609166
-  1. tag image sha256:cd4efb609166 rel-c3db89e8ed06, so that it never expires
+  1. tag image sha256:cd4efb609166 rel-c3db89e8ed06-20260101, so that it never expires
   2. create release c3db89e8ed06: AMI ami-00000000000000001, image sha256:cd4efb609166
   3. wait until the queue of release c3db89e8ed06 is VALID
   4. smoke release c3db89e8ed06 with s3://vision-capctl-123456789012-us-west-2/videos/face.mp4
@@ -74,7 +74,7 @@ Nothing was changed; run again without `--dry-run` to apply""",
         words="deploy --yes",
         given=READY,
         change=without_tracks,
-        asked=("registry.tag", "stack.add_release", "jobs.submit", "stack.remove_releases", "image_expiry.drop_tag"),
+        asked=("registry.tag", "stack.add_release", "jobs.submit", "stack.remove_releases"),
         code=7,
         error="smoke-failed",
     ),

@@ -262,11 +262,18 @@ Nothing to do""",
             text=EXPLAINED,
             document={"schema": "capctl.image-explanation/1", "image": CODE, "bytes": 1109, "models": [], "wasted": []},
         )
-        for name in ("", f" {CODE}", f" {CODE_DIGEST}", f" {LAYER.tag}", f" {LAYER.tag} --top 3")
+        for name in (
+            "",
+            f" {CODE}",
+            f" {CODE_DIGEST}",
+            f" {CODE_DIGEST[7:19]}",
+            f" {LAYER.tag}",
+            f" {LAYER.tag} --top 3",
+        )
     ),
     Case(words="image explain", given=("image base",), code=1, error="image-missing"),
     Case(words="image explain never-pushed", code=1, error="image-missing"),
-    Case(words="image explain sha256:0123456789ab", code=2, error="image-unknown"),
+    Case(words="image explain sha256:0123456789ab", code=1, error="image-missing"),
     Case(words=f"image explain other@{CODE_DIGEST}", code=2, error="repository-foreign"),
     Case(words="image explain --top 0", code=2, error="usage"),
     Case(
@@ -287,8 +294,12 @@ Nothing to do""",
 ]
 
 POLICY = """\
+rule  selects              of which
+1     images tagged rel-*  none expires
+"""
+EXPIRES_UNTAGGED = """\
 rule  selects               of which
-1     images tagged rel-*   all but the newest 1000 expire
+1     images tagged rel-*   none expires
 2     images without a tag  expire 7 days after their push
 """
 
@@ -298,7 +309,9 @@ def with_the_policy(world: World) -> None:
 
 
 def with_an_old_image(world: World) -> None:
-    """One without a tag, which a job runs all the same."""
+    """One without a tag, which a job runs all the same, and a policy that would expire it."""
+    config = Path("capctl.yaml")
+    config.write_text(f"{config.read_text()}    image: {{registry: {{expire_untagged_days: 7}}}}\n")
     ports, tag = world.ports, LAYER.tag
     ref = ports.registry.tags.pop(tag)
     ports.registry.pushed[ref] = ports.clock.now() - timedelta(days=8)
@@ -328,7 +341,7 @@ CASES += [
         words="image policy --preview",
         given=PUSHED_BEFORE,
         change=with_an_old_image,
-        text=POLICY
+        text=EXPIRES_UNTAGGED
         + "The repository has another policy, or none: `capctl bootstrap` sets this one\n"
         + "At this moment 1 image would expire\n"
         + f"  {brief(CODE.rpartition('@')[2])} (no tag): rule 2, needed by job definition nightly:3",

@@ -15,6 +15,7 @@ CODE = _KNOWN.code.push()
 PUSHED = ("image base", "image push")
 LISTED = ("digest", "tag", "pushed", "pulled", "size", "per month", "needed by")
 HEAD = ("digest", "tag", "age", "verdict", "frees", "why")
+BASE_NEEDS = f"this working tree (its base); code image {CODE.tag}"
 AGAIN = "Nothing was changed; run again with `--apply`"
 
 
@@ -31,6 +32,11 @@ def old(world: World) -> None:
     world.ports.clock.sleep(100 * 86_400)
 
 
+def old_and_used(world: World) -> None:
+    old(world)
+    world.ports.repository_images.delete([FakePorts().repository_images.add("old").digest])
+
+
 def unread(world: World) -> None:
     old(world)
     world.ports.image_users.unread.append(Unread(source="jobs", why="AWS refused reading jobs"))
@@ -43,9 +49,9 @@ def no_repository(world: World) -> None:
     world.ports.repository_images.list = fail  # type: ignore[method-assign, assignment]
 
 
-def pruned(*rows: tuple[str, ...], saved: str, again: bool = False) -> str:
-    total = f"{saved} and $0.00 per month saved by what goes"
-    return "\n".join((columns((HEAD, *rows)), total, *((AGAIN,) if again else ())))
+def pruned(*rows: tuple[str, ...], end: str = "", goes: bool = True) -> str:
+    total = "1.0 MB and < $0.01 per month saved by what goes" if goes else ""
+    return "\n".join(filter(None, (columns((HEAD, *rows)), total, end)))
 
 
 USED = (image("used"), "v1", "100d", "keep", "1.0 MB", "used by job definition vision:3; somebody tagged it v1")
@@ -53,6 +59,8 @@ OLD = (image("old"), "(other)", "100d", "delete", "1.0 MB", "nothing needs it")
 GONE = (*OLD[:5], "deleted")
 UNKNOWN = "not known whether it is used: jobs could not be read"
 KEPT = tuple((*row[:3], "keep", row[4], f"{UNKNOWN}; {row[5]}" if row is USED else UNKNOWN) for row in (USED, OLD))
+
+NOTHING_KNOWN = "Nothing goes now: not everything that may use an image could be read: jobs: AWS refused reading jobs"
 
 CASES = [
     Case(
@@ -69,11 +77,11 @@ CASES = [
                 columns(
                     (
                         LISTED,
-                        (USED[0], "v1", "100d", "-", "1.0 MB", "$0.00", "job definition vision:3"),
-                        (OLD[0], "(other)", "100d", "-", "1.0 MB", "$0.00", "-"),
+                        (USED[0], "v1", "100d", "-", "1.0 MB", "< $0.01", "job definition vision:3"),
+                        (OLD[0], "(other)", "100d", "-", "1.0 MB", "< $0.01", "-"),
                     )
                 ),
-                "$0.00 per month for the whole repository",
+                "< $0.01 per month for the whole repository",
             )
         ),
         document={"schema": "capctl.images/1", "others": 0, "unread": []},
@@ -86,11 +94,19 @@ CASES = [
                 columns(
                     (
                         LISTED,
-                        (brief(BASE.ref.digest), BASE.tag, "0m", "-", "1.1 kB", "$0.00", "-"),
-                        (brief(CODE.ref.digest), CODE.tag, "0m", "-", "1.1 kB", "$0.00", "-"),
+                        (brief(BASE.ref.digest), BASE.tag, "0m", "-", "1.1 kB", "$0.00", BASE_NEEDS),
+                        (
+                            brief(CODE.ref.digest),
+                            CODE.tag,
+                            "0m",
+                            "-",
+                            "1.1 kB",
+                            "< $0.01",
+                            "this working tree (its code)",
+                        ),
                     )
                 ),
-                "$0.00 per month for the whole repository",
+                "< $0.01 per month for the whole repository",
             )
         ),
         document={"others": 0},
@@ -102,14 +118,14 @@ CASES = [
     Case(
         words="image prune",
         change=old,
-        text=pruned(USED, OLD, saved="1.0 MB", again=True),
+        text=pruned(USED, OLD, end=AGAIN),
         document={"schema": "capctl.image-prune/1", "changed": False, "frees_bytes": 1_000_000},
     ),
     Case(
         words="image prune --apply --yes",
         change=old,
         asked=("repository_images.delete",),
-        text=pruned(USED, GONE, saved="1.0 MB"),
+        text=pruned(USED, GONE),
         document={"changed": True},
     ),
     Case(
@@ -118,8 +134,15 @@ CASES = [
         text=pruned(
             USED,
             (*OLD[:3], "keep", "1.0 MB", "nothing needs it; left for a later run: the limit of this one is reached"),
-            saved="0 B",
+            goes=False,
+            end="Nothing goes now: 1 image is not needed, 1 of which a later run takes, since `--max-deletions` is reached",
         ),
+        document={"changed": False},
+    ),
+    Case(
+        words="image prune",
+        change=old_and_used,
+        text=pruned(USED, goes=False, end="Nothing goes now: every image is needed, or not old enough"),
         document={"changed": False},
     ),
     Case(words="image prune --apply", change=old, code=2, error="confirmation-needed"),
@@ -130,15 +153,24 @@ CASES = [
 Plan: prune the images of vision
   because 1 image is not needed
   1. delete {OLD[0]}, which nothing needs
-Nothing was changed; run again without `--dry-run` to apply""",
+{AGAIN}""",
         document={"schema": "capctl.plan/1"},
+    ),
+    Case(
+        words="image prune --apply --dry-run",
+        change=old,
+        text=f"""\
+Plan: prune the images of vision
+  because 1 image is not needed
+  1. delete {OLD[0]}, which nothing needs
+Nothing was changed; run again without `--dry-run` to apply""",
     ),
     Case(
         words="image prune --apply --yes",
         change=unread,
         code=3,
         error="use-unproven",
-        text=pruned(*KEPT, saved="0 B"),
+        text=pruned(*KEPT, goes=False, end=NOTHING_KNOWN),
         document={"schema": "capctl.image-prune/1", "unread": [{"source": "jobs", "why": "AWS refused reading jobs"}]},
     ),
     Case(words="image prune", change=no_repository, code=1, error="repository-missing"),
