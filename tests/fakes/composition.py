@@ -34,6 +34,7 @@ _CHANGES = {
     "base_builder": ("build",),
     "channels": ("write",),
     "code": ("push",),
+    "contract_file": ("write",),
     "engine": ("load",),
     "image_expiry": ("drop_tag",),
     "instances": ("launch", "terminate"),
