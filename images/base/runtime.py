@@ -15,7 +15,8 @@ SITE, LIBRARIES = "site-packages", "lib"
 _PACKAGE = re.compile(rf"{SITE}/(?P<name>[^/]+)-(?P<version>[^/-]+)\.dist-info/METADATA")
 # A module, or a folder that holds one at any depth; `pip install --target` puts scripts into `bin`.
 _MODULE = re.compile(rf"{SITE}/(?!bin/)(?P<name>[A-Za-z_]\w*)(?:/.*)?\.(?:py|so|[A-Za-z0-9_-]+\.so)", re.ASCII)
-_PYTHON = re.compile(r".*\.cpython-3(?P<minor>\d+)(?:\.opt-\d)?[-.][^/]*")
+_BYTECODE = re.compile(r".*\.cpython-3(?P<minor>\d+)(?:\.opt-\d)?\.pyc")
+_EXTENSION = re.compile(r".*\.cpython-3(?P<minor>\d+)-[^/]*\.so")
 _LIBRARY = re.compile(rf"{LIBRARIES}/lib(?P<name>[^/]+?)\.so\.(?P<major>\d+)(?:\.[^/]*)?")
 
 
@@ -25,10 +26,11 @@ def contract_of(paths: Iterable[str], *, mount: str, tree_sha256: str) -> bytes:
     Raises: BaseInvalid, for files of no Python or of several, and for what is there in two versions.
     """
     names = sorted(paths)
-    pythons = {f"3.{found['minor']}" for path in names if (found := _PYTHON.fullmatch(path))}
+    # There are packages with an extension for each Python.
+    pythons = _pythons(names, _BYTECODE) or _pythons(names, _EXTENSION)
     if len(pythons) != 1:
-        said = f"of Python {' and '.join(sorted(pythons))}" if pythons else "of no Python: it is not compiled"
-        raise BaseInvalid(f"The runtime holds extensions or bytecode {said}", hint=_COMPILE)
+        said = f"bytecode or extensions of Python {' and '.join(sorted(pythons))}" if pythons else "no bytecode"
+        raise BaseInvalid(f"The runtime holds {said}", hint=_COMPILE)
     document = {
         "schema": SCHEMA,
         "python": pythons.pop(),
@@ -45,6 +47,10 @@ _COMPILE = (
     f"Install it anew with the base's Python: `pip install --target …/{SITE}`, then "
     f"`python3 -m compileall -q --invalidation-mode unchecked-hash …/{SITE}`"
 )
+
+
+def _pythons(names: Iterable[str], pattern: re.Pattern[str]) -> set[str]:
+    return {f"3.{match['minor']}" for match in filter(None, map(pattern.fullmatch, names))}
 
 
 def _versions(names: Iterable[str], pattern: re.Pattern[str], version: str) -> Mapping[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 
 import pytest
@@ -154,10 +155,15 @@ def test_contract_is_told_by_the_files_of_the_runtime(tmp_path: Path) -> None:
     assert contract.libraries == {"cudart": "12"}
 
 
+def test_bytecode_tells_the_python_where_a_package_has_an_extension_for_each() -> None:
+    files = (*FILES, "site-packages/dali/impl.cpython-312-x86_64-linux-gnu.so")
+    assert json.loads(contract_of(files, mount="/opt/runtime", tree_sha256="a" * 64))["python"] == "3.11"
+
+
 @pytest.mark.parametrize(
     ("files", "reason"),
     [
-        (("site-packages/six.py",), "of no Python"),
+        (("site-packages/six.py",), "holds no bytecode"),
         ((*FILES, "site-packages/__pycache__/six.cpython-312.pyc"), "of Python 3.11 and 3.12"),
         ((*FILES, "site-packages/six-1.16.0.dist-info/METADATA"), "holds `six` twice, 1.16.0 and 1.17.0"),
         ((*FILES, "lib/libcudart.so.11"), "holds `cudart` twice, 11 and 12"),
