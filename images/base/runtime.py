@@ -11,6 +11,10 @@ from images.errors import BaseInvalid
 from images.packages import normalised
 
 SITE, LIBRARIES = "site-packages", "lib"
+HOW_TO_COMPILE = (
+    f"Install it anew with the base's Python: `pip install --no-compile --target …/{SITE} …`, then "
+    f"`python3 -m compileall -q --invalidation-mode unchecked-hash …/{SITE}`"
+)
 
 _PACKAGE = re.compile(rf"{SITE}/(?P<name>[^/]+)-(?P<version>[^/-]+)\.dist-info/METADATA")
 # A module, or a folder that holds one at any depth; `pip install --target` puts scripts into `bin`.
@@ -30,7 +34,7 @@ def contract_of(paths: Iterable[str], *, mount: str, tree_sha256: str) -> bytes:
     pythons = _pythons(names, _BYTECODE) or _pythons(names, _EXTENSION)
     if len(pythons) != 1:
         said = f"bytecode or extensions of Python {' and '.join(sorted(pythons))}" if pythons else "no bytecode"
-        raise BaseInvalid(f"The runtime holds {said}", hint=_COMPILE)
+        raise BaseInvalid(f"The runtime holds {said}", hint=HOW_TO_COMPILE)
     document = {
         "schema": SCHEMA,
         "python": pythons.pop(),
@@ -41,12 +45,6 @@ def contract_of(paths: Iterable[str], *, mount: str, tree_sha256: str) -> bytes:
         "tree_sha256": tree_sha256,
     }
     return json.dumps(document, indent=2).encode() + b"\n"
-
-
-_COMPILE = (
-    f"Install it anew with the base's Python: `pip install --target …/{SITE}`, then "
-    f"`python3 -m compileall -q --invalidation-mode unchecked-hash …/{SITE}`"
-)
 
 
 def _pythons(names: Iterable[str], pattern: re.Pattern[str]) -> set[str]:

@@ -5,8 +5,9 @@ from collections.abc import Iterable
 from images.base.contract import ENV_MOUNT, parse_contract
 from images.base.contract import WantedRuntime as WantedRuntime
 from images.base.contract import wanted_runtime as wanted_runtime
-from images.base.runtime import contract_of
+from images.base.runtime import HOW_TO_COMPILE, contract_of
 from images.errors import BaseInvalid
+from images.signatures import is_stale_bytecode
 from lifecycle.domain.ami import AmiRecord
 from lifecycle.domain.digest import short
 from lifecycle.domain.image import ImageRef
@@ -64,10 +65,21 @@ def contract_text(models: ModelSet, mount: str) -> bytes:
         )
     try:
         text = contract_of(paths, mount=mount, tree_sha256=models.runtime_tree)
-        parse_contract(text, name=CONTRACT)
     except BaseInvalid as error:
         raise CapctlError("runtime-invalid", error.message, hint=error.hint) from error
+    try:
+        parse_contract(text, name=CONTRACT)
+    except BaseInvalid as error:
+        raise CapctlError("runtime-invalid", error.message, hint="Name another folder with `--mount`") from error
     return text
+
+
+def require_lasting_bytecode(path: str, content: bytes) -> None:
+    """Raise `CapctlError("runtime-invalid")` for bytecode that is good for its source's time alone, which no AMI keeps."""
+    if is_stale_bytecode(content[:16]):
+        raise CapctlError(
+            "runtime-invalid", f"`{path}` would be compiled anew at every start of a job", hint=HOW_TO_COMPILE
+        )
 
 
 def require_described(models: ModelSet, contract: bytes | None) -> None:

@@ -103,6 +103,13 @@ def test_contract_keeps_the_mount_that_it_had(source: Source) -> None:
     assert written_contract(source.ports).document["mount"] == "/srv/runtime"
 
 
+def test_bytecode_that_an_ami_makes_stale_is_refused(source: Source) -> None:
+    source.write({"runtime/site-packages/__pycache__/six.cpython-311.pyc": b"\xa7\r\r\n" + bytes(12)})
+    refused = failure(source.describe)
+    assert (refused.code, "unchecked-hash" in refused.hint) == ("runtime-invalid", True)
+    assert source.ports.contract_file.read() is None
+
+
 def test_mount_that_would_hide_the_image_is_refused_before_anything_is_written(source: Source) -> None:
     refused = failure(lambda: source.describe(mount="/app/runtime"))
     assert (refused.code, source.ports.contract_file.read()) == ("runtime-invalid", None)
