@@ -271,3 +271,18 @@ def test_imports_that_nothing_provides_are_refused_with_their_place() -> None:
     found = check_image(image(layer(code)), Policy(runtime_modules=frozenset({"torch"})))
     assert [(violation.code, violation.path) for violation in found] == [("import-unresolved", "app/job.py")]
     assert "(line 9, inside a function) imports `numba`" in found[0].message
+
+
+def test_module_of_the_image_that_hides_one_of_the_hosts_runtime_is_refused() -> None:
+    def found(*paths: str, **policy: frozenset[str]) -> list[tuple[str, str]]:
+        files = [FileEntry(path=path, kind="file", size_bytes=1, mode=0o644) for path in paths]
+        return [(each.code, each.path) for each in check_image(image(layer(*files)), Policy(**policy))]
+
+    mounted = frozenset({"onnxruntime", "six", "_cffi", "nvidia"})
+    package = "opt/site/onnxruntime/__init__.py"
+    assert found(package, "opt/site/onnxruntime/capi.py", mounted_modules=mounted) == [("module-hidden", package)]
+    for path in ("opt/site/six.py", "opt/site/_cffi.cpython-312-x86_64-linux-gnu.so", "app/six.py"):
+        assert found(path, mounted_modules=mounted) == [("module-hidden", path)]
+    # Of a namespace each place has its part.
+    assert found("opt/site/nvidia/cublas/__init__.py", "opt/site/sixty.py", mounted_modules=mounted) == []
+    assert found(package, runtime_modules=mounted) == []
