@@ -24,6 +24,7 @@ __all__ = [
     "MODEL_FOLDERS",
     "RESULT_NAME",
     "RESULT_SCHEMA",
+    "RUNTIME_FOLDER",
     "THUMBNAIL_FOLDER",
     "Env",
     "ExitCode",
@@ -40,6 +41,8 @@ THUMBNAIL_FOLDER = "thumbnails"
 MARKER_SCHEMA = "capctl.model-set/1"
 MARKER_NAME = ".model-set.json"
 MODEL_FOLDERS = ("models", "checkpoints", "experiments")
+# What a model set may hold besides: packages that are mounted elsewhere, and checked by their contract.
+RUNTIME_FOLDER = "runtime"
 
 BATCH_COMMAND = ("python3", "-m", "analyzer", "batch")
 DEFAULT_MODEL_ROOT = "/workspace"

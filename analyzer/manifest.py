@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from analyzer.contract import MARKER_NAME, MARKER_SCHEMA, MODEL_FOLDERS
+from analyzer.contract import MARKER_NAME, MARKER_SCHEMA, MODEL_FOLDERS, RUNTIME_FOLDER
 from analyzer.errors import Mismatch
 
 REBUILD_HINT = "Bake the machine image again, or point the job at the release that belongs to this model set"
@@ -40,7 +40,7 @@ class ModelSet:
     """What was found and hashed.
 
     `digest` is computed from the hashed files; it is None when no model folder holds anything.
-    `absent_folders` names folders of the set that are not mounted: their files enter the digest as the marker lists them.
+    `absent_folders` names model folders of the set that are not mounted: their files enter the digest as the marker lists them.
     `read_only` says of each mounted folder whether a file could not be created in it.
     """
 
@@ -103,7 +103,7 @@ def check_model_set(
         root=root,
         digest=computed,
         files=tuple(sorted(checked, key=lambda file: file.path.encode())),
-        absent_folders=tuple(sorted({PurePosixPath(file.path).parts[0] for file in rest})),
+        absent_folders=tuple(sorted({PurePosixPath(file.path).parts[0] for file in rest} - {RUNTIME_FOLDER})),
         read_only=tuple((name, is_read_only(root / name)) for name in mounted),
     )
 
@@ -207,7 +207,7 @@ def _parse_marker(path: Path, content: bytes) -> tuple[str, list[ModelFile]]:
         raise _mismatch("model-marker-invalid", detail) from error
     for file in files:
         parts = PurePosixPath(file.path).parts
-        if len(parts) < 2 or parts[0] not in MODEL_FOLDERS or ".." in parts or "\0" in file.path:
+        if len(parts) < 2 or parts[0] not in (*MODEL_FOLDERS, RUNTIME_FOLDER) or ".." in parts or "\0" in file.path:
             raise _mismatch("model-marker-invalid", f"`{path}` lists `{file.path}`, which is outside the model folders")
     if len({file.path for file in files}) != len(files):
         raise _mismatch("model-marker-invalid", f"`{path}` lists a file twice")

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from images.digests import canonical_json
-from images.file_system import FileSystem, file_system
+from images.file_system import FileSystem, PlacedFile, file_system
 from images.globs import matches
 from images.index import FileEntry, ImageIndex, Import, LayerIndex
 from images.layer import APP_FOLDER, SITE_FOLDER
@@ -43,12 +43,19 @@ MODEL_SUFFIXES = (
 )
 
 
+# A module, or a package of its own; what is none of both, several places may share.
+_TOP_MODULE = re.compile(
+    rf"(?:{APP_FOLDER}|{SITE_FOLDER})/(?P<name>[A-Za-z_]\w*)(?:/__init__\.pyc?|\.py|(?:\.[A-Za-z0-9_-]+)?\.so)"
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
     """What an image may be; globs are of paths in the image, those of the code relative to `/app`.
 
     `allowed_packages` are `name==version` with normalised names, as `locked_packages` gives; None leaves packages unchecked, as does
-    `allowed_code` for the top-level names below `/app`. `runtime_modules` are the top-level modules that the host mounts.
+    `allowed_code` for the top-level names below `/app`. `runtime_modules` are the top-level modules that are not missed,
+    as the host has them or the code does without; `mounted_modules` those of them that the host mounts, behind the image's own.
     `code_globs_not_compiled` are of Python files that nobody runs, such as templates.
     """
 
@@ -66,6 +73,7 @@ class Rules:
     allowed_code: frozenset[str] | None = None
     runtime_modules: frozenset[str] = frozenset()
     code_globs_not_compiled: tuple[str, ...] = ()
+    mounted_modules: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -273,6 +281,21 @@ def _imports(index: ImageIndex, seen: FileSystem, rules: Rules) -> Iterator[Viol
         yield import_unresolved(file.path, needed, missing, layer=index.layers[file.layer].digest)
 
 
+def _hidden_modules(index: ImageIndex, seen: FileSystem, rules: Rules) -> Iterator[Violation]:
+    """Python takes the first that it finds, and says nothing of the other: a CPU build in the image for the GPU build of the host."""
+    found: dict[str, PlacedFile] = {}
+    for file in seen.placed.values():
+        if (
+            file.kind != "folder"
+            and (match := _TOP_MODULE.fullmatch(file.path))
+            and match["name"] in rules.mounted_modules
+        ):
+            found.setdefault(match["name"], file)
+    for name, file in found.items():
+        message = f"`{file.path}` hides the module `{name}` of the host's runtime; only one of the two may have it"
+        yield Violation(code="module-hidden", message=message, path=file.path, layer=index.layers[file.layer].digest)
+
+
 def _secrets(index: ImageIndex, rules: Rules) -> Iterator[Violation]:
     for layer, entry in _files(index):
         found = [flag.removeprefix("secret:") for flag in entry.flags if flag.startswith("secret:")]
@@ -332,6 +355,7 @@ _CHECKS_OF_WHAT_IS_SEEN: tuple[_CheckOfWhatIsSeen, ...] = (
     _setuid_files,
     _links,
     _imports,
+    _hidden_modules,
     _wasted_bytes,
     _duplicate_bytes,
 )

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from lifecycle.ports.channels import Channels
     from lifecycle.ports.clock import Clock
     from lifecycle.ports.code import Code
+    from lifecycle.ports.contract_file import ContractFile
     from lifecycle.ports.engine import Engine
     from lifecycle.ports.hand_runs import HandRuns
     from lifecycle.ports.image_expiry import ImageExpiry
@@ -183,6 +184,12 @@ class App:
         from lifecycle.adapters.aws.leftovers import Ec2Leftovers
 
         return Ec2Leftovers(self.session, self.target.project)
+
+    @cached_property
+    def contract_file(self) -> ContractFile:
+        from lifecycle.adapters.contract_file import ProjectContract
+
+        return ProjectContract(self.target)
 
     @cached_property
     def model_lock(self) -> ModelLock:

@@ -42,7 +42,8 @@ class ReleasesConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReleaseSpec:
-    """One release. `image` is pinned by digest, `record` any text that shall be found again beside the resources.
+    """One release. `image` is pinned by digest, `record` any text that shall be found again beside the resources, `runtime_mount` the
+    place in the container for the runtime that the AMI brings, "" for an image that needs none.
 
     Memory in MiB, times in seconds, volume in GiB.
     """
@@ -64,6 +65,7 @@ class ReleaseSpec:
     timeout_s: int
     attempts: int
     environment: dict[str, str] = field(default_factory=dict)
+    runtime_mount: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

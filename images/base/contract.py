@@ -8,8 +8,10 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from images.errors import BaseInvalid
 from images.packages import normalised
@@ -20,9 +22,34 @@ LABEL_CONTRACT = "dev.capctl.runtime-contract-sha256"
 ENV_CONTRACT = "CAPCTL_RUNTIME_CONTRACT"
 ENV_MOUNT = "CAPCTL_RUNTIME_MOUNT"
 
+_MOUNT = r"(?:/[A-Za-z0-9_-][A-Za-z0-9._-]*)+"
+# Folders of the image, and of its container, that a mount on them, above them or below them would hide or be hidden by.
+_TAKEN = (
+    "/app",
+    "/bin",
+    "/dev",
+    "/etc",
+    "/lib",
+    "/lib64",
+    "/opt/site",
+    "/proc",
+    "/sbin",
+    "/sys",
+    "/tmp",
+    "/usr",
+    "/workspace",
+)
 _KEYS = frozenset({"schema", "python", "mount", "packages", "modules", "libraries", "tree_sha256"})
-_HINT = "Take the file that the AMI's mount has; images/README.md tells its format"
+_HINT = "Take the file that the AMI's mount has, or write one with `capctl models contract`; images/README.md tells its format"
 _REQUIREMENT = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?==(?P<version>[^\s;\\]+)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WantedRuntime:
+    """What an image needs its host to mount: a folder whose contract has this digest (hex), at `mount`; "" where it names no place."""
+
+    sha256: str
+    mount: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,40 +71,49 @@ class RuntimeContract:
         return {**found, "LD_LIBRARY_PATH": f"{self.mount}/lib"} if self.libraries else found
 
 
+def wanted_runtime(config: Mapping[str, Any]) -> WantedRuntime | None:
+    """What an image with this `config` needs its host to mount, by the variables that its job will look at; None for nothing."""
+    told = dict(line.partition("=")[::2] for line in (config.get("config") or {}).get("Env") or ())
+    sha256, mount = told.get(ENV_CONTRACT), told.get(ENV_MOUNT, "")
+    return WantedRuntime(sha256=sha256, mount=mount if _fits(_MOUNT, mount) else "") if sha256 else None
+
+
 def read_contract(path: Path) -> RuntimeContract:
     """The contract in a file. Raises: BaseInvalid, naming what is wrong."""
     try:
         content = path.read_bytes()
-        document = json.loads(content)
     except OSError as error:
         message = f"The runtime contract `{path}` cannot be read: {error.strerror}"
         raise BaseInvalid(message, hint="Correct `image.base.runtime_contract` in capctl.yaml") from error
+    return parse_contract(content, name=path.name)
+
+
+def parse_contract(content: bytes, *, name: str) -> RuntimeContract:
+    """The contract that the file `name` holds. Raises: BaseInvalid, naming what is wrong."""
+    try:
+        document = json.loads(content)
     except ValueError as error:
-        raise _invalid(path, f"it is not JSON: {error}") from error
+        raise _invalid(name, f"it is not JSON: {error}") from error
     if not isinstance(document, dict) or document.get("schema") != SCHEMA:
-        raise _invalid(path, f"its schema is not `{SCHEMA}`")
+        raise _invalid(name, f"its schema is not `{SCHEMA}`")
     if odd := sorted(_KEYS ^ document.keys()):
-        raise _invalid(path, f"it {'lacks' if odd[0] in _KEYS else 'has an unknown key'} `{odd[0]}`")
+        raise _invalid(name, f"it {'lacks' if odd[0] in _KEYS else 'has an unknown key'} `{odd[0]}`")
     mount, modules = document["mount"], document["modules"]
-    if not isinstance(modules, list) or not all(_fits(r"[A-Za-z_]\w*", name) for name in modules):
-        raise _invalid(path, "`modules` is not a list of module names")
-    for key, pattern in (
-        ("python", r"3\.\d+"),
-        ("mount", r"(?:/[A-Za-z0-9_-][A-Za-z0-9._-]*)+"),
-        ("tree_sha256", r"[0-9a-f]{64}"),
-    ):
+    if not isinstance(modules, list) or not all(_fits(r"[A-Za-z_]\w*", module) for module in modules):
+        raise _invalid(name, "`modules` is not a list of module names")
+    for key, pattern in (("python", r"3\.\d+"), ("mount", _MOUNT), ("tree_sha256", r"[0-9a-f]{64}")):
         if not _fits(pattern, document[key]):
-            raise _invalid(path, f"`{key}` is not of the form `{pattern}`")
-    if any(f"{mount}/".startswith(own) for own in ("/app/", "/opt/site/", "/usr/")):
-        raise _invalid(path, f"the mount `{mount}` would hide files of the image")
-    packages = _versions(path, document, "packages", r"[0-9][A-Za-z0-9.+!_-]*")
+            raise _invalid(name, f"`{key}` is not of the form `{pattern}`")
+    if any(f"{mount}/".startswith(f"{own}/") or f"{own}/".startswith(f"{mount}/") for own in _TAKEN):
+        raise _invalid(name, f"the mount `{mount}` would hide files of the image")
+    packages = _versions(name, document, "packages", r"[0-9][A-Za-z0-9.+!_-]*")
     return RuntimeContract(
         sha256=hashlib.sha256(content).hexdigest(),
         python=document["python"],
         mount=mount,
         packages={normalised(name): version for name, version in packages.items()},
         modules=frozenset(modules),
-        libraries=_versions(path, document, "libraries", r"[0-9]+"),
+        libraries=_versions(name, document, "libraries", r"[0-9]+"),
         tree_sha256=document["tree_sha256"],
     )
 
@@ -115,10 +151,10 @@ def _requirements(lock: str) -> list[str]:
     return parts
 
 
-def _versions(path: Path, document: dict[str, object], key: str, pattern: str) -> dict[str, str]:
+def _versions(name: str, document: dict[str, object], key: str, pattern: str) -> dict[str, str]:
     value = document[key]
     if not isinstance(value, dict) or not all(_fits(pattern, version) for version in value.values()):
-        raise _invalid(path, f"`{key}` does not map each name to a version of the form `{pattern}`")
+        raise _invalid(name, f"`{key}` does not map each name to a version of the form `{pattern}`")
     return value
 
 
@@ -126,5 +162,5 @@ def _fits(pattern: str, value: object) -> bool:
     return isinstance(value, str) and re.fullmatch(pattern, value, re.ASCII) is not None
 
 
-def _invalid(path: Path, reason: str) -> BaseInvalid:
-    return BaseInvalid(f"The runtime contract `{path.name}` is not one: {reason}", hint=_HINT)
+def _invalid(name: str, reason: str) -> BaseInvalid:
+    return BaseInvalid(f"The runtime contract `{name}` is not one: {reason}", hint=_HINT)

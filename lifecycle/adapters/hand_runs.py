@@ -7,9 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from lifecycle.config.target import Target
-from lifecycle.domain.hand_run import HandRun, Mount, models_elsewhere
+from lifecycle.domain.hand_run import HandRun, Mount, models_elsewhere, runtime_elsewhere
 from lifecycle.domain.job import contract
-from lifecycle.domain.models import MARKER, ModelFile, ModelSet
+from lifecycle.domain.models import MARKER, RUNTIME, ModelFile, ModelSet
 
 
 class HandRunFolder:
@@ -25,14 +25,21 @@ class HandRunFolder:
         results.mkdir(parents=True, exist_ok=True)
         root = self._models
         mounts = self._mounted(models, root) if models and root and root.is_dir() else models_elsewhere()
-        return HandRun(user=f"{os.getuid()}:{os.getgid()}", results=str(results), models=mounts)
+        runtime = root / RUNTIME if root else None
+        return HandRun(
+            user=f"{os.getuid()}:{os.getgid()}",
+            results=str(results),
+            models=mounts,
+            runtime=str(runtime) if runtime and runtime.is_dir() else runtime_elsewhere(),
+        )
 
     def _mounted(self, models: ModelSet, root: Path) -> tuple[Mount, ...]:
         # A bake gives the files their mode; these have the one that their owner gave them.
         as_here = ModelSet(files=tuple(replace(file, mode=_mode(root, file)) for file in models.files))
         marker = self._folder / "model-set.json"
         marker.write_bytes(as_here.marker())
-        sources = [source for folder in models.folders for source in _sources(root, folder, models)]
+        folders = [folder for folder in models.folders if folder != RUNTIME]
+        sources = [source for folder in folders for source in _sources(root, folder, models)]
         return (
             *(_mount(root / source, source) for source in sources),
             _mount(marker, MARKER),

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict, astuple
+from dataclasses import astuple
 from typing import Any
 
 from lifecycle.config.target import Target
@@ -73,7 +73,7 @@ def release_spec(release: Release) -> ReleaseSpec:
     parameters = release.parameters
     return ReleaseSpec(
         id=release.id,
-        record=canonical_json({"schema": RECORD_SCHEMA, **asdict(release)}).decode(),
+        record=canonical_json({"schema": RECORD_SCHEMA, **release.record}).decode(),
         ami_id=release.ami_id,
         model_set=release.model_set,
         image=str(release.image),
@@ -89,6 +89,7 @@ def release_spec(release: Release) -> ReleaseSpec:
         timeout_s=parameters.timeout_s,
         attempts=parameters.attempts,
         environment=parameters.environment,
+        runtime_mount=release.runtime_mount,
     )
 
 

@@ -119,6 +119,7 @@ def _record(record: AmiRecord) -> Document:
         "last_launched": utc(record.last_launched) or None,
         "bake_digest": record.tags.get(Tag.BAKE_DIGEST),
         "model_set": record.tags.get(Tag.MODEL_SET),
+        "runtime_contract": record.tags.get(Tag.RUNTIME_CONTRACT),
         "base_ami": record.tags.get(Tag.BASE_AMI),
         "recipe": record.tags.get(Tag.RECIPE),
         "evidence": record.tags.get(Tag.EVIDENCE),

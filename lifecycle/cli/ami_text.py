@@ -55,6 +55,7 @@ def ami_details(found: AmiDetails) -> str:
         ("run", tag(Tag.RUN)),
         ("base AMI", tag(Tag.BASE_AMI)),
         ("model set", tag(Tag.MODEL_SET)),
+        *((("runtime contract", tag(Tag.RUNTIME_CONTRACT)),) if tag(Tag.RUNTIME_CONTRACT) else ()),
         ("recipe", tag(Tag.RECIPE)),
         ("git commit", tag(Tag.GIT)),
         ("bake digest", tag(Tag.BAKE_DIGEST)),

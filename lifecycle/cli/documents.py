@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from lifecycle.ports.stack import BaseOutputs
     from lifecycle.workflows.status import ReleaseStatus, Status
     from lifecycle.workflows.verify_models import ModelsReport
+    from lifecycle.workflows.write_contract import WrittenContract
 
 Document = dict[str, Any]
 
@@ -131,6 +132,11 @@ def base(outputs: BaseOutputs, *, changed: bool) -> Document:
 def models_lock(models: ModelSet, *, changed: bool) -> Document:
     """The locked model set; `changed` says whether the lock file was written."""
     return {"digest": models.digest, "files": len(models.files), "bytes": models.total_bytes, "changed": changed}
+
+
+def models_contract(written: WrittenContract, *, changed: bool) -> Document:
+    """The contract of a runtime, and the digest of its file; `changed` says whether it was written."""
+    return {"digest": written.digest, "contract": written.document, "changed": changed}
 
 
 def models_push(models: ModelSet, *, changed: bool) -> Document:

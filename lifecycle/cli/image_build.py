@@ -60,6 +60,6 @@ def _written(
     image = local_code(app, app.target)
     plan = plan_layout(app, layout, image)
     invocation.execute(plan)
-    run = run_by_hand(app, app.target, image.name, video)
+    run = run_by_hand(app, app.target, image, video)
     document = image_documents.image_layout(layout, image, source=told_source(app), run=run, changed=bool(plan.steps))
     return document, f"oci:{layout}:{image.tag}", run

@@ -36,7 +36,7 @@ def command(invocation: Invocation, image: str | None, video: Path | None, dry_r
     found = stored_image(app, target, image) if image is not None else local_code(app, target)
     plan = plan_load(app, found)
     if invocation.execute(plan, dry_run=dry_run):
-        run = run_by_hand(app, target, found.name, video)
+        run = run_by_hand(app, target, found, video)
         document = image_documents.image_load(found, image_id(app, found), run=run, changed=bool(plan.steps))
         invocation.emit("capctl.image-load/1", document, found.name)
         tell_run(invocation, run)

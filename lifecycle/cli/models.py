@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from lifecycle.cli import documents
+from lifecycle.cli import documents, models_contract
 from lifecycle.cli.context import Invocation, NounGroup, dry_run_option, pass_invocation
 
 
@@ -62,3 +62,6 @@ def push(invocation: Invocation, dry_run: bool) -> None:
     if invocation.execute(plan, dry_run=dry_run):
         models = locked(app)
         invocation.emit("capctl.models-push/1", documents.models_push(models, changed=bool(plan.steps)), models.digest)
+
+
+command.add_command(models_contract.command, "contract")

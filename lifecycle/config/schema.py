@@ -38,12 +38,13 @@ class ModelsSection(Section):
 
     source: str = key(
         "models",
-        "Folder, or `s3://bucket/prefix`, that holds models/, checkpoints/ and experiments/; a link in it counts as the file of "
-        "it that it leads to",
+        "Folder, or `s3://bucket/prefix`, that holds models/, checkpoints/ and experiments/, and runtime/ where jobs use one; a link in "
+        "it counts as the file of it that it leads to",
     )
     lock: str = key("models.lock.yaml", "The lock file, relative to capctl.yaml")
     exclude: tuple[str, ...] = key((), "Patterns to leave out besides src/, tools/, *.csv and caches")
-    budget_bytes: int = key(3_000_000_000, "Largest payload under /opt/dl-models, in bytes", gt=0)
+    budget_bytes: int = key(3_000_000_000, "Largest payload under /opt/dl-models, in bytes, without runtime/", gt=0)
+    runtime_budget_bytes: int = key(5_000_000_000, "Largest runtime/ under /opt/dl-models, in bytes", gt=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,8 +114,8 @@ class ImageBaseSection(Section):
     )
     runtime_contract: str | None = key(
         None,
-        "Contract file of the runtime that the AMI brings and the job mounts, relative to capctl.yaml; absent = the image holds all that "
-        "it needs",
+        "Contract file of the runtime that the AMI brings and the job mounts, relative to capctl.yaml, such as "
+        "models/runtime/contract.json; absent = the image holds all that it needs",
     )
     leave_out: tuple[SitePattern, ...] = key(
         (),

@@ -30,11 +30,15 @@ class Mount:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HandRun:
-    """`user` is `uid:gid`, `results` the folder for what the container finds; both are of the person who runs it."""
+    """`user` is `uid:gid`, `results` the folder for what the container finds; both are of the person who runs it.
+
+    `runtime` is the folder with what an AMI brings besides models, for an image that wants it.
+    """
 
     user: str
     results: str
     models: tuple[Mount, ...]
+    runtime: str
 
 
 def models_elsewhere() -> tuple[Mount, ...]:
@@ -45,13 +49,21 @@ def models_elsewhere() -> tuple[Mount, ...]:
     )
 
 
-def run_words(image: str, run: HandRun, *, video: str | None, environment: Iterable[str], gpus: int) -> tuple[str, ...]:
-    """`docker run …` for one local video, with no network.
+def runtime_elsewhere() -> str:
+    """The runtime of an AMI, in a place that the reader has to name."""
+    return f"{PLACEHOLDER}/MODELS/{contract.RUNTIME_FOLDER}"
+
+
+def run_words(
+    image: str, run: HandRun, *, video: str | None, environment: Iterable[str], gpus: int, runtime_mount: str = ""
+) -> tuple[str, ...]:
+    """`docker run …` for one local video, with no network; `runtime_mount` is where the image wants its runtime.
 
     `environment` are names of variables that a job has: their values, which may be secrets, are those of the shell.
     """
     mounts = (
         *run.models,
+        *((Mount(source=run.runtime, target=runtime_mount),) if runtime_mount else ()),
         Mount(source=video or f"{PLACEHOLDER}/VIDEO.mp4", target=_VIDEO),
         Mount(source=run.results, target=_RESULTS, read_only=False),
     )

@@ -1,9 +1,11 @@
 """An image with the way to its bytes, as it goes from the working tree or the registry to a folder or an engine."""
 
+import json
 from dataclasses import dataclass
 
 from images.content import ImageContent as ImageContent
 from images.manifest import Blob as Blob
+from lifecycle.domain.runtime import WantedRuntime, wanted_runtime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,6 +19,11 @@ class LocalImage:
     def tag(self) -> str:
         """What follows the repository."""
         return self.name.rpartition(":")[2]
+
+    @property
+    def runtime(self) -> WantedRuntime | None:
+        """What the image wants its host to mount."""
+        return wanted_runtime(json.loads(self.content.config))
 
     @property
     def ids(self) -> tuple[str, ...]:

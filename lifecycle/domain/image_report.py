@@ -12,6 +12,7 @@ from images.index import ImageIndex as ImageIndex
 from lifecycle.domain.digest import short
 from lifecycle.domain.image import ImageRef
 from lifecycle.domain.measures import counted
+from lifecycle.domain.runtime import WantedRuntime, wanted_runtime
 from lifecycle.errors import CapctlError
 
 # Of each rule, in the lines for people: an image that was built without any rule breaks one thousands of times.
@@ -28,7 +29,8 @@ class Budgets:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageReport:
-    """What an image costs and which rules it breaks. Sizes in bytes; `layers` are digests from the lowest up."""
+    """What an image costs, which rules it breaks, and the runtime that it wants of its host. Sizes in bytes; `layers` are digests from
+    the lowest up."""
 
     ref: ImageRef
     budgets: Budgets
@@ -37,6 +39,7 @@ class ImageReport:
     layers: tuple[str, ...]
     files: int
     violations: tuple[Violation, ...]
+    runtime: WantedRuntime | None = None
 
     @property
     def ok(self) -> bool:
@@ -54,6 +57,7 @@ def report_on(ref: ImageRef, index: ImageIndex, rules: Rules) -> ImageReport:
         layers=tuple(layer.digest for layer in index.layers),
         files=sum(entry.kind == "file" for layer in index.layers for entry in layer.entries),
         violations=tuple(check_image(index, rules)),
+        runtime=wanted_runtime(index.config),
     )
 
 

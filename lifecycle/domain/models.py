@@ -1,7 +1,7 @@
-"""The model set: which files, byte for byte, a bake puts under `/opt/dl-models`."""
+"""The model set: which files, byte for byte, a bake puts under `/opt/dl-models`: models, and perhaps a runtime for their jobs."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from fnmatch import fnmatch
 from pathlib import PurePosixPath
@@ -10,13 +10,18 @@ from lifecycle.domain.digest import Digest, canonical_json, digest_of
 from lifecycle.errors import UsageError
 
 ROOT = PurePosixPath("/opt/dl-models")
-FOLDERS = ("checkpoints", "experiments", "models")
+# Packages and libraries that lie on the AMI instead of in the image, and the file that tells which; images/README.md has its format.
+RUNTIME = "runtime"
+CONTRACT = f"{RUNTIME}/contract.json"
+FOLDERS = ("checkpoints", "experiments", "models", RUNTIME)
 MARKER = ".model-set.json"
 MODE = "0444"
 
 # The ~15 GB of training sources, tools and result tables that must reach neither AMI nor image, and what tools leave behind.
 EXCLUDED = ("src/*", "*/src/*", "tools/*", "*/tools/*", "*.csv", "__pycache__/*", "*/__pycache__/*", ".cache/*", "*/.cache/*",
             "*.pyc", ".git/*", "*/.git/*", ".DS_Store", "*/.DS_Store", MARKER, f"*/{MARKER}")  # fmt: skip
+# A package may well hold a folder `tools`, and needs its bytecode, which nobody can write into a read-only mount.
+_EXCLUDED_IN_RUNTIME = ("*/.cache/*", "*/.git/*", "*/.DS_Store", f"*/{MARKER}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +41,11 @@ class ModelFile:
         """The line that enters the set's digest."""
         return f"{self.sha256}  {self.path}  {self.mode}\n"
 
+    @property
+    def is_of_runtime(self) -> bool:
+        """Whether it is no model, but of the packages and libraries that jobs use."""
+        return self.path.startswith(f"{RUNTIME}/")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSet:
@@ -52,6 +62,29 @@ class ModelSet:
     def total_bytes(self) -> int:
         """Payload size."""
         return sum(file.bytes for file in self.files)
+
+    @property
+    def runtime(self) -> tuple[ModelFile, ...]:
+        """The files of the runtime, its contract included."""
+        return tuple(file for file in self.files if file.is_of_runtime)
+
+    @property
+    def models(self) -> tuple[ModelFile, ...]:
+        """The files that are not of the runtime."""
+        return tuple(file for file in self.files if not file.is_of_runtime)
+
+    @property
+    def runtime_contract(self) -> str:
+        """SHA-256, in hex, of the runtime's contract; "" where there is none."""
+        return next((file.sha256 for file in self.files if file.path == CONTRACT), "")
+
+    @property
+    def runtime_tree(self) -> str:
+        """SHA-256, in hex, of the sorted lines `sha256  path  mode` of all files of the runtime but the contract."""
+        files = (
+            replace(file, path=file.path.removeprefix(f"{RUNTIME}/")) for file in self.runtime if file.path != CONTRACT
+        )
+        return digest_of("".join(sorted(file.line for file in files)).encode()).removeprefix("sha256:")
 
     @property
     def folders(self) -> tuple[str, ...]:
@@ -93,10 +126,10 @@ class FileChange:
 
 
 def model_set(files: tuple[ModelFile, ...]) -> ModelSet:
-    """A set from files in any order. Raises `UsageError` for a path that cannot lie on the AMI, twice the same path, or no file."""
-    if not files:
+    """A set from files in any order. Raises `UsageError` for a path that cannot lie on the AMI, twice the same path, or no model."""
+    if all(file.is_of_runtime for file in files):
         raise UsageError(
-            "models-empty", "The model set has no files", hint="Point `models.source` at a folder with models/"
+            "models-empty", "The model set has no models", hint="Point `models.source` at a folder with models/"
         )
     for file in files:
         parts = PurePosixPath(file.path).parts
@@ -123,7 +156,8 @@ def model_set(files: tuple[ModelFile, ...]) -> ModelSet:
 
 def is_excluded(path: str, patterns: tuple[str, ...] = ()) -> bool:
     """Whether `path` is kept out of every model set, by the built-in patterns or by `patterns`."""
-    return any(fnmatch(path, pattern) for pattern in (*EXCLUDED, *patterns))
+    built_in = _EXCLUDED_IN_RUNTIME if path.startswith(f"{RUNTIME}/") else EXCLUDED
+    return any(fnmatch(path, pattern) for pattern in (*built_in, *patterns))
 
 
 def changed_files(before: Iterable[ModelFile], after: Iterable[ModelFile]) -> tuple[FileChange, ...]:

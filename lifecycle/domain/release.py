@@ -1,6 +1,7 @@
 """A release: the pair (AMI, image) and its parameters, immutable and named by its hash."""
 
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from lifecycle.domain.ami import AmiId
 from lifecycle.domain.digest import Digest, canonical_json, digest_of, short
@@ -27,17 +28,26 @@ class Parameters:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Release:
-    """What shall run together. Equal content gives an equal id."""
+    """What shall run together. Equal content gives an equal id.
+
+    `runtime_mount` is where the image wants the runtime of the AMI, "" for an image that needs none.
+    """
 
     ami_id: AmiId
     image: ImageRef
     model_set: Digest
     parameters: Parameters
+    runtime_mount: str = ""
 
     @property
     def id(self) -> str:
         """12 hex digits."""
-        return short(digest_of(canonical_json(asdict(self))))
+        return short(digest_of(canonical_json(self.record)))
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """All that makes it, for a document; what it needs no place for is not in it."""
+        return {name: value for name, value in asdict(self).items() if name != "runtime_mount" or value}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

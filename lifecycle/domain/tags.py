@@ -8,6 +8,7 @@ class Tag(StrEnum):
 
     BAKE_DIGEST = "capctl:bake-digest"
     MODEL_SET = "capctl:model-set"
+    RUNTIME_CONTRACT = "capctl:runtime-contract"
     BASE_AMI = "capctl:base-ami"
     RECIPE = "capctl:recipe"
     GIT = "capctl:git"

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from lifecycle.ports.channels import Channels
     from lifecycle.ports.clock import Clock
     from lifecycle.ports.code import Code
+    from lifecycle.ports.contract_file import ContractFile
     from lifecycle.ports.engine import Engine
     from lifecycle.ports.hand_runs import HandRuns
     from lifecycle.ports.image_expiry import ImageExpiry
@@ -58,6 +59,8 @@ class Ports(Protocol):
     def clock(self) -> Clock: ...
     @property
     def code(self) -> Code: ...
+    @property
+    def contract_file(self) -> ContractFile: ...
     @property
     def engine(self) -> Engine: ...
     @property

@@ -11,7 +11,7 @@ from lifecycle.domain.check import Check
 from lifecycle.domain.digest import Digest
 from lifecycle.domain.evidence import Evidence, differences
 from lifecycle.domain.measures import counted, size_text
-from lifecycle.domain.models import ModelSet
+from lifecycle.domain.models import RUNTIME, ModelFile, ModelSet
 from lifecycle.domain.tags import REQUIRED_TAGS, Tag
 from lifecycle.errors import CapctlError
 from lifecycle.ports import Ports
@@ -103,13 +103,10 @@ def checks_of_evidence(
             ),
         )
     evidence, digest = found
-    recorded, budget = ami.tags.get(Tag.EVIDENCE, ""), target.settings.models.budget_bytes
-    models = set_of(evidence)
+    recorded, models = ami.tags.get(Tag.EVIDENCE, ""), set_of(evidence)
     wrong_markers = differences(replace(evidence, files=models.files), models)
     # Another report, and an AMI without its tags, tell nothing of the AMI's content.
     is_finding = recorded == digest and bool(ami.tags.get(Tag.MODEL_SET))
-    largest = max(evidence.files, key=lambda file: file.bytes, default=None)
-    size = size_text(evidence.total_bytes)
     return (
         Check(
             name="payload evidence",
@@ -131,14 +128,43 @@ def checks_of_evidence(
             found="; ".join(wrong_markers) or f"{len(evidence.markers)} of the set",
             is_finding=is_finding,
         ),
-        Check(
-            name="payload size",
-            ok=evidence.total_bytes <= budget,
-            expected=f"at most {size_text(budget)}",
-            found=size if evidence.total_bytes <= budget or not largest else f"{size}, the largest is `{largest.path}`",
-            hint="Raise `models.budget_bytes`, or leave files out with `models.exclude`, lock the models and bake again",
+        *_checks_of_runtime(ami, models),
+        *(
+            _check_of_size(f"{'runtime' if name == RUNTIME else 'payload'} size", key, files, budget)
+            for name, key, files, budget in payload_budgets(target, models)
         ),
     )
+
+
+def payload_budgets(target: Target, models: ModelSet) -> tuple[tuple[str, str, tuple[ModelFile, ...], int], ...]:
+    """What of a set has a budget of its own: its name, the key of the configuration, the files, and the most bytes that they may have."""
+    section = target.settings.models
+    budgets = [("model set", "models.budget_bytes", models.models, section.budget_bytes)]
+    if models.runtime:
+        budgets.append((RUNTIME, "models.runtime_budget_bytes", models.runtime, section.runtime_budget_bytes))
+    return tuple(budgets)
+
+
+def _check_of_size(name: str, key: str, files: tuple[ModelFile, ...], budget: int) -> Check:
+    largest = max(files, key=lambda file: file.bytes, default=None)
+    total = sum(file.bytes for file in files)
+    size = size_text(total)
+    return Check(
+        name=name,
+        ok=total <= budget,
+        expected=f"at most {size_text(budget)}",
+        found=size if total <= budget or not largest else f"{size}, the largest is `{largest.path}`",
+        hint=f"Raise `{key}`, or leave files out with `models.exclude`, lock the models and bake again",
+    )
+
+
+def _checks_of_runtime(ami: AmiRecord, models: ModelSet) -> tuple[Check, ...]:
+    """That the tag by which images and AMIs are paired tells what lies there, where there is either."""
+    told, found = ami.tags.get(Tag.RUNTIME_CONTRACT, ""), models.runtime_contract
+    if not told and not found:
+        return ()
+    check = Check(name="runtime contract", ok=told == found, expected=found or "none", found=told or "no tag")
+    return (check,)
 
 
 def check_of_finding(ami: AmiRecord) -> Check:

@@ -10,13 +10,15 @@ from lifecycle.domain.ami_status import AmiStatus
 from lifecycle.domain.bake_inputs import BakeInputs
 from lifecycle.domain.channel import CANDIDATE
 from lifecycle.domain.evidence import differences
-from lifecycle.domain.models import ModelSet
+from lifecycle.domain.models import CONTRACT, ModelSet
 from lifecycle.domain.permissions import READ_AMIS, READ_CHANNEL, READ_EVIDENCE, READ_GRANTS, READ_OBJECTS, READ_SOURCE
 from lifecycle.domain.plan import Done, Plan, Step
 from lifecycle.domain.run import Run
+from lifecycle.domain.runtime import require_described
 from lifecycle.domain.tags import Tag
 from lifecycle.errors import CapctlError, UsageError
 from lifecycle.ports import Ports
+from lifecycle.workflows.ami_checks import payload_budgets
 from lifecycle.workflows.ami_uses import READ_USES
 from lifecycle.workflows.bake_evidence import read_evidence
 from lifecycle.workflows.bake_inputs import base_record, present_inputs
@@ -24,7 +26,7 @@ from lifecycle.workflows.bake_reason import inputs_told, why_bake
 from lifecycle.workflows.bake_steps import FINISH, BakeAmi, ProveAmi, bake_tags, finish_steps
 from lifecycle.workflows.deregister import Deregister, require_unfinished, why_not_removed
 from lifecycle.workflows.lookups import ami_named, tell_of_dead_runs
-from lifecycle.workflows.model_objects import distinct, missing_objects
+from lifecycle.workflows.model_objects import distinct, missing_objects, object_uri
 from lifecycle.workflows.move_channel import NameCandidate
 from lifecycle.workflows.source_models import tell_of_other_names
 
@@ -158,7 +160,14 @@ def plan_bake(ports: Ports, target: Target, run: Run, wanted: WantedAmi) -> Plan
             because += f"; channel {CANDIDATE} names {named.ami_id if named else 'nothing'}"
             steps += (name_candidate,)
         return Plan(title=f"bake {name}", because=because, details=details, steps=steps)
-    tags = bake_tags(wanted.inputs, project=target.project, name=name, commit=ports.baker.commit(), run=run)
+    tags = bake_tags(
+        wanted.inputs,
+        project=target.project,
+        name=name,
+        commit=ports.baker.commit(),
+        run=run,
+        runtime_contract=wanted.models.runtime_contract,
+    )
     if existing:
         require_unfinished(existing)
     if existing and _can_be_verified(ports, target, existing, wanted.models):
@@ -223,15 +232,7 @@ def _require_not_found_wrong(ami: AmiRecord) -> None:
 def _checked_base(ports: Ports, target: Target, wanted: WantedAmi) -> AmiRecord:
     """The base AMI, after all that can be known before an instance costs money."""
     ports.baker.require_programs()
-    budget = target.settings.models.budget_bytes
-    if wanted.models.total_bytes > budget:
-        largest = sorted(wanted.models.files, key=lambda file: file.bytes, reverse=True)[:_LARGEST]
-        raise CapctlError(
-            "payload-over-budget",
-            f"The model set has {wanted.models.total_bytes} bytes, the budget is {budget}; its largest file is `{largest[0].path}`",
-            hint="Leave files out with `models.exclude`, or raise `models.budget_bytes`",
-            details=tuple(f"{file.path}: {file.bytes} bytes" for file in largest),
-        )
+    _require_within_budgets(target, wanted.models)
     base = base_record(ports, target, wanted.inputs.base_ami)
     if base.architecture != wanted.inputs.architecture:
         raise UsageError(
@@ -246,4 +247,24 @@ def _checked_base(ports: Ports, target: Target, wanted: WantedAmi) -> AmiRecord:
             hint="Run `capctl models push`, then bake again",
             details=tuple(f"{one.why}: {one.file.path}" for one in missing),
         )
+    if wanted.models.runtime:
+        require_described(wanted.models, _contract(ports, target, wanted.models))
     return base
+
+
+def _require_within_budgets(target: Target, models: ModelSet) -> None:
+    for name, key, files, budget in payload_budgets(target, models):
+        if (size := sum(file.bytes for file in files)) > budget:
+            largest = sorted(files, key=lambda file: file.bytes, reverse=True)[:_LARGEST]
+            raise CapctlError(
+                "payload-over-budget",
+                f"The {name} has {size} bytes, the budget is {budget}; its largest file is `{largest[0].path}`",
+                hint=f"Leave files out with `models.exclude`, or raise `{key}`",
+                details=tuple(f"{file.path}: {file.bytes} bytes" for file in largest),
+            )
+
+
+def _contract(ports: Ports, target: Target, models: ModelSet) -> bytes | None:
+    """The contract of the runtime, as the bucket has it."""
+    file = next((file for file in models.runtime if file.path == CONTRACT), None)
+    return b"".join(ports.objects.chunks(object_uri(target, file))) if file else None

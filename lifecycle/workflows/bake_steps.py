@@ -264,13 +264,16 @@ def _going_on(ports: Ports, target: Target, run: Run, amis: Amis, ami: AmiRecord
         yield
 
 
-def bake_tags(inputs: BakeInputs, *, project: str, name: str, commit: str, run: Run) -> dict[str, str]:
-    """The tags of everything a bake makes."""
+def bake_tags(
+    inputs: BakeInputs, *, project: str, name: str, commit: str, run: Run, runtime_contract: str = ""
+) -> dict[str, str]:
+    """The tags of everything a bake makes; `runtime_contract` is the digest (hex) of that of the set's runtime, "" without one."""
     tags = {
         "Name": name,
         Tag.PROJECT.value: project,
         Tag.BAKE_DIGEST.value: inputs.digest,
         Tag.MODEL_SET.value: inputs.model_set,
+        Tag.RUNTIME_CONTRACT.value: runtime_contract,
         Tag.BASE_AMI.value: inputs.base_ami,
         Tag.RECIPE.value: inputs.recipe,
         Tag.GIT.value: commit,

@@ -11,8 +11,7 @@ from lifecycle.domain.ami import AmiId, AmiRecord
 from lifecycle.domain.ami_status import AmiStatus
 from lifecycle.domain.channel import STABLE
 from lifecycle.domain.digest import parse_digest
-from lifecycle.domain.image import ImageRef
-from lifecycle.domain.image_report import image_rejection
+from lifecycle.domain.image_report import ImageReport, image_rejection
 from lifecycle.domain.job import Purpose
 from lifecycle.domain.permissions import (
     FIND_IMAGES,
@@ -28,6 +27,7 @@ from lifecycle.domain.proof import Level
 from lifecycle.domain.release import DeployedRelease, Parameters, Pointer, Release, promoted_ids
 from lifecycle.domain.release_tag import release_tag
 from lifecycle.domain.run import Run
+from lifecycle.domain.runtime import mount_place, require_pair
 from lifecycle.domain.tags import Tag
 from lifecycle.errors import CapctlError, UsageError
 from lifecycle.ports import Ports
@@ -114,7 +114,10 @@ def _lacks_mark(ports: Ports, target: Target, release: Release) -> bool:
 
 
 def wanted_release(ports: Ports, target: Target, wanted: Wanted) -> Release:
-    """The release that the AMI, the image and the configuration make."""
+    """The release that the AMI, the image and the configuration make.
+
+    Raises `CapctlError("runtime-unsuited")` where the image was built for another runtime than the AMI has.
+    """
     settings = target.settings.release
     for name, given in (("subnet_ids", settings.subnet_ids), ("security_group_ids", settings.security_group_ids)):
         if not given:
@@ -124,11 +127,16 @@ def wanted_release(ports: Ports, target: Target, wanted: Wanted) -> Release:
                 hint=f"Set `release.{name}` in capctl.yaml",
             )
     ami = _deployable_ami(ports, target, wanted.ami)
+    image = _deployable_image(ports, target, wanted.image)
+    if image.runtime:
+        usable = (other for other in ports.amis.list(target.project) if other.is_deployable_by(target.proof_level))
+        require_pair(image.ref, image.runtime, ami, usable)
     return Release(
         ami_id=ami.id,
-        image=_deployable_image(ports, target, wanted.image),
+        image=image.ref,
         model_set=parse_digest(ami.tags[Tag.MODEL_SET]),
         parameters=_parameters(settings),
+        runtime_mount=mount_place(image.runtime, str(image.ref)),
     )
 
 
@@ -179,11 +187,11 @@ def _deployable(ports: Ports, level: Level, ami_id: AmiId) -> AmiRecord:
     return record
 
 
-def _deployable_image(ports: Ports, target: Target, image: str | None) -> ImageRef:
+def _deployable_image(ports: Ports, target: Target, image: str | None) -> ImageReport:
     report = verify_image(ports, target, image)
     if failure := image_rejection(report):
         raise failure
-    return report.ref
+    return report
 
 
 def _require_room(ports: Ports, target: Target) -> None:

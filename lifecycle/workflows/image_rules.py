@@ -25,4 +25,5 @@ def image_rules(
         max_duplicate_bytes=rules.max_duplicate_bytes,
         allowed_packages=packages,
         runtime_modules=runtime_modules.union(rules.provided_modules),
+        mounted_modules=runtime_modules,
     )

@@ -9,6 +9,7 @@ from lifecycle.domain.hand_run import run_words
 from lifecycle.domain.image_content import LocalImage
 from lifecycle.domain.permissions import FIND_IMAGES, READ_IMAGES
 from lifecycle.domain.plan import Plan
+from lifecycle.domain.runtime import mount_place
 from lifecycle.errors import CapctlError
 from lifecycle.ports import Ports
 from lifecycle.ports.engine import LoadedImage
@@ -70,15 +71,16 @@ def plan_load(ports: Ports, image: LocalImage) -> Plan:
     return Plan(title=title, because=f"the engine has no `{image.name}`", steps=(step,))
 
 
-def run_by_hand(ports: Ports, target: Target, name: str, video: Path | None) -> tuple[str, ...]:
-    """The words of the command line that analyses a video in the image of that name as a job would."""
+def run_by_hand(ports: Ports, target: Target, image: LocalImage, video: Path | None) -> tuple[str, ...]:
+    """The words of the command line that analyses a video in the image as a job would."""
     release = target.settings.release
     return run_words(
-        name,
+        image.name,
         ports.hand_runs.prepare(ports.model_lock.read()),
         video=str(video.resolve()) if video else None,
         environment=release.environment,
         gpus=release.gpus,
+        runtime_mount=mount_place(image.runtime, image.name),
     )
 
 

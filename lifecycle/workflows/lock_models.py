@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 from lifecycle.domain.digest import Digest, brief
 from lifecycle.domain.measures import counted
-from lifecycle.domain.models import ModelSet, changed_paths
+from lifecycle.domain.models import CONTRACT, ModelSet, changed_paths
 from lifecycle.domain.permissions import READ_SOURCE
 from lifecycle.domain.plan import Plan
+from lifecycle.domain.runtime import require_described
 from lifecycle.errors import CapctlError
 from lifecycle.ports import Ports
 from lifecycle.workflows.lookups import locked
@@ -44,7 +45,7 @@ class WriteLock:
 def plan_lock(ports: Ports) -> Plan:
     """A plan that makes the lock file say what the source holds; empty when it does already."""
     former = ports.model_lock.read()
-    models = from_source(ports, former)
+    models = _described(ports, from_source(ports, former))
     name = ports.model_lock.name
     if models == former:
         return Plan(
@@ -58,7 +59,7 @@ def plan_lock(ports: Ports) -> Plan:
 def require_up_to_date(ports: Ports) -> Digest:
     """The digest of the lock, if it says what the source holds. Raises `CapctlError("lock-outdated")`."""
     former = locked(ports)
-    models = from_source(ports, former)
+    models = _described(ports, from_source(ports, former))
     if models != former:
         raise CapctlError(
             "lock-outdated",
@@ -67,6 +68,16 @@ def require_up_to_date(ports: Ports) -> Digest:
             details=changed_paths(former, models) or _other_sources(former, models),
         )
     return models.digest
+
+
+def _described(ports: Ports, models: ModelSet) -> ModelSet:
+    """The set, if the contract of its runtime is there and of these files. Raises `CapctlError("runtime-invalid")`."""
+    if models.runtime_contract:
+        with ports.model_source.local_copy(CONTRACT) as copy:
+            require_described(models, copy.read_bytes())
+    elif models.runtime:
+        require_described(models, None)
+    return models
 
 
 def _other_sources(former: ModelSet, models: ModelSet) -> tuple[str, ...]:

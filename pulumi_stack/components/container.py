@@ -7,10 +7,11 @@ from pulumi_aws import batch
 
 from pulumi_stack.config import ReleasesConfig, ReleaseSpec
 
-# Where the AMI holds the model set, and where the container sees it.
+# Where the AMI holds the model set, and where the container sees it; the image says where it wants the runtime.
 HOST_ROOT = "/opt/dl-models"
 CONTAINER_ROOT = "/workspace"
 MODEL_FOLDERS = ("models", "checkpoints", "experiments")
+RUNTIME_FOLDER = "runtime"
 
 # The container's own word for "temporary, try again" (EX_TEMPFAIL of sysexits.h).
 TEMPORARY_FAILURE = "75"
@@ -19,6 +20,9 @@ TEMPORARY_FAILURE = "75"
 def container_properties(config: ReleasesConfig, spec: ReleaseSpec) -> str:
     """Batch's container properties as JSON with sorted keys, so that equal releases give equal text."""
     resources = {"VCPU": spec.vcpus, "MEMORY": spec.memory_mib, **({"GPU": spec.gpus} if spec.gpus else {})}
+    mounts = {name: f"{CONTAINER_ROOT}/{name}" for name in MODEL_FOLDERS}
+    if spec.runtime_mount:
+        mounts[RUNTIME_FOLDER] = spec.runtime_mount
     environment = {"AWS_REGION": config.region, "MODEL_SET": spec.model_set, **spec.environment}
     properties: dict[str, Any] = {
         "image": spec.image,
@@ -26,10 +30,9 @@ def container_properties(config: ReleasesConfig, spec: ReleaseSpec) -> str:
         "executionRoleArn": config.execution_role_arn,
         "environment": [{"name": name, "value": value} for name, value in sorted(environment.items())],
         "resourceRequirements": [{"type": name, "value": str(amount)} for name, amount in resources.items()],
-        "volumes": [{"name": name, "host": {"sourcePath": f"{HOST_ROOT}/{name}"}} for name in MODEL_FOLDERS],
+        "volumes": [{"name": name, "host": {"sourcePath": f"{HOST_ROOT}/{name}"}} for name in mounts],
         "mountPoints": [
-            {"sourceVolume": name, "containerPath": f"{CONTAINER_ROOT}/{name}", "readOnly": True}
-            for name in MODEL_FOLDERS
+            {"sourceVolume": name, "containerPath": path, "readOnly": True} for name, path in mounts.items()
         ],
         "logConfiguration": {
             "logDriver": "awslogs",

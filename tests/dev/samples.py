@@ -17,7 +17,7 @@ from lifecycle.domain.check import Check
 from lifecycle.domain.checkout import Checkout
 from lifecycle.domain.cost import Cost, monthly_usd
 from lifecycle.domain.digest import digest_of
-from lifecycle.domain.hand_run import HandRun, models_elsewhere, run_words
+from lifecycle.domain.hand_run import HandRun, models_elsewhere, run_words, runtime_elsewhere
 from lifecycle.domain.image import TaggedImage
 from lifecycle.domain.image_content import Blob, ImageContent, LocalImage
 from lifecycle.domain.image_difference import compared
@@ -54,6 +54,7 @@ from lifecycle.workflows.status import ReleaseStatus, Status
 from lifecycle.workflows.sweep import Swept
 from lifecycle.workflows.verify_ami import AmiReport
 from lifecycle.workflows.verify_models import ModelsReport
+from lifecycle.workflows.write_contract import WrittenContract
 from tests.fakes.image_index import file, image, layer, symbolic_link, whiteout
 from tests.fakes.ports import FakePorts
 from tests.fakes.releases import make_release
@@ -286,7 +287,7 @@ _LOCAL = LocalImage(
     content=ImageContent(
         media_type="application/vnd.oci.image.manifest.v1+json",
         manifest=b"manifest",
-        config=b"config",
+        config=b"{}",
         layers=(Blob(digest=digest_of(b"layer"), size_bytes=150_000_000),),
         diff_ids=(digest_of(b"unpacked"),),
         platform={"architecture": "amd64", "os": "linux"},
@@ -295,7 +296,12 @@ _LOCAL = LocalImage(
 )
 _RUN = run_words(
     _LOCAL.name,
-    HandRun(user="1000:1000", results="/project/.capctl/by-hand/results", models=models_elsewhere()),
+    HandRun(
+        user="1000:1000",
+        results="/project/.capctl/by-hand/results",
+        models=models_elsewhere(),
+        runtime=runtime_elsewhere(),
+    ),
     video="/videos/portrait.mp4",
     environment=(),
     gpus=1,
@@ -453,6 +459,21 @@ SAMPLES: dict[str, dict[str, Any]] = {
     "job": documents.job(JOB),
     "job-list": documents.job_list([JOB]),
     "job-log": documents.job_log(JOB, [LogLine(at_ms=1_795_273_624_125, message='{"event":"failed"}')]),
+    "models-contract": documents.models_contract(
+        WrittenContract(
+            digest=digest_of(b"contract"),
+            document={
+                "schema": "capctl.runtime-contract/1",
+                "python": "3.11",
+                "mount": "/opt/runtime",
+                "packages": {"onnxruntime-gpu": "1.24.1"},
+                "modules": ["onnxruntime"],
+                "libraries": {"cudnn": "9"},
+                "tree_sha256": "0" * 64,
+            },
+        ),
+        changed=True,
+    ),
     "models-lock": documents.models_lock(_MODELS, changed=True),
     "models-push": documents.models_push(_MODELS, changed=True),
     "models-verification": documents.models_verification(

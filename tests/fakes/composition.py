@@ -34,6 +34,7 @@ _CHANGES = {
     "base_builder": ("build",),
     "channels": ("write",),
     "code": ("push",),
+    "contract_file": ("write",),
     "engine": ("load",),
     "instances": ("launch", "terminate"),
     "jobs": ("cancel", "submit"),

@@ -1,7 +1,8 @@
 """`ports.Registry`, `ports.BaseBuilder` and `ports.Code` in memory: a registry, and a working tree that is a dictionary."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
+from typing import Any
 
 from images.index import FileEntry, LayerIndex
 from lifecycle.domain.checkout import Checkout
@@ -40,20 +41,30 @@ class FakeImageRegistry:
 
     def content(self, ref: ImageRef) -> ImageContent:
         layers = self.index(ref).layers
-        return content_of(next(tag for tag, known in self.tags.items() if known == ref), layers)
+        tag = next(tag for tag, known in self.tags.items() if known == ref)
+        return content_of(tag, layers, config=self.index(ref).config)
 
     def tag(self, ref: ImageRef, tag: str) -> None:
         self.index(ref)
         if self.tags.setdefault(tag, ref) != ref:
             raise CapctlError("tag-immutable", f"Tag `{tag}` is another image's", hint="Choose another tag")
 
-    def store(self, tag: str, layers: Iterable[LayerIndex], *, ref: ImageRef | None = None) -> ImageRef:
+    def store(
+        self,
+        tag: str,
+        layers: Iterable[LayerIndex],
+        *,
+        ref: ImageRef | None = None,
+        config: Mapping[str, Any] | None = None,
+    ) -> ImageRef:
         """Put an image under a tag."""
         ref = ref or ImageRef(repository=REPOSITORY, digest=digest_of(tag.encode()))
         self.tags[tag] = ref
         if self._clock:
             self.pushed.setdefault(ref, self._clock.now())
-        self._images[ref] = ImageIndex(digest=ref.digest, media_type="", config={}, layers=tuple(layers))
+        self._images[ref] = ImageIndex(
+            digest=ref.digest, media_type="", config=dict(config or {}), layers=tuple(layers)
+        )
         return ref
 
     def held(self) -> dict[ImageRef, ImageIndex]:
@@ -67,11 +78,12 @@ class FakeImageRegistry:
 
 
 class FakeBaseBuilder:
-    """Builds into `registry` what `lock` asks for, one package a line; `builds` counts."""
+    """Builds into `registry` what `lock` asks for, one package a line, with variables from `environment`; `builds` counts."""
 
     def __init__(self, registry: FakeImageRegistry, *, lock: str = "numpy==2") -> None:
         self._registry = registry
         self.lock = lock
+        self.environment: dict[str, str] = {}
         self.builds = 0
 
     def packages(self) -> frozenset[str]:
@@ -136,7 +148,7 @@ class FakeCode:
         return tuple(Violation(code="import-unresolved", message=f"`{path}` imports `{name}`") for path, name in gone)
 
     def image(self) -> ImageContent:
-        return content_of(self.tag(), self._layers())
+        return content_of(self.tag(), self._layers(), config=self._config)
 
     def preview(self) -> PushPreview:
         layer, base = self.layer(), self._base.required()
@@ -178,9 +190,13 @@ class FakeCode:
         layer = self.layer()
         if known := self._registry.find(layer.tag):
             return PushedImage(ref=known, tag=layer.tag, unchanged=True, requests=1, bytes_sent=0)
-        ref = self._registry.store(layer.tag, self._layers())
+        ref = self._registry.store(layer.tag, self._layers(), config=self._config)
         sent = self._to_send(layer).total_bytes
         return PushedImage(ref=ref, tag=layer.tag, unchanged=False, requests=6, bytes_sent=sent)
+
+    @property
+    def _config(self) -> dict[str, Any]:
+        return {"config": {"Env": [f"{name}={value}" for name, value in self._base.environment.items()]}}
 
     def _layers(self) -> tuple[LayerIndex, ...]:
         return (*self._registry.index(self._base.required().ref).layers, self._layer())
@@ -189,12 +205,12 @@ class FakeCode:
         return _layer({f"app/{path}": len(text.encode()) for path, text in self.files.items()})
 
 
-def content_of(tag: str, layers: tuple[LayerIndex, ...]) -> ImageContent:
+def content_of(tag: str, layers: tuple[LayerIndex, ...], *, config: Mapping[str, Any]) -> ImageContent:
     """The image of that tag, with bytes of no meaning in its layers; the tag is its manifest."""
     return ImageContent(
         media_type="",
         manifest=tag.encode(),
-        config=f"config of {tag}".encode(),
+        config=canonical_json({**config, "author": tag}),
         layers=tuple(Blob(digest=layer.digest, size_bytes=layer.compressed_bytes) for layer in layers),
         diff_ids=tuple(layer.digest for layer in layers),
         platform={"architecture": "amd64", "os": "linux"},

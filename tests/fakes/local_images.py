@@ -61,5 +61,8 @@ class FakeHandRuns:
             else ()
         )
         return HandRun(
-            user="1000:1000", results="/project/.capctl/by-hand/results", models=mounts or models_elsewhere()
+            user="1000:1000",
+            results="/project/.capctl/by-hand/results",
+            models=mounts or models_elsewhere(),
+            runtime="/models/runtime",
         )

@@ -9,6 +9,7 @@ from tests.fakes.bake_runs import FakeBakeRuns
 from tests.fakes.baker import FakeBaker
 from tests.fakes.channels import FakeChannels
 from tests.fakes.clock import FakeClock
+from tests.fakes.contract_file import FakeContractFile
 from tests.fakes.image_expiry import FakeImageExpiry
 from tests.fakes.images import FakeBaseBuilder, FakeCode, FakeImageRegistry
 from tests.fakes.instances import FakeInstances
@@ -50,6 +51,7 @@ class FakePorts:
         self.channels = FakeChannels()
         self.channels_elsewhere: dict[str, FakeChannels] = {}
         self.clock = FakeClock()
+        self.contract_file = FakeContractFile()
         self.engine = FakeEngine()
         self.hand_runs = FakeHandRuns()
         self.journal = FakeJournal()

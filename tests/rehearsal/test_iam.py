@@ -204,6 +204,9 @@ def shown(kept: KeptStage, with_shared_state: Project, tmp_path_factory: pytest.
     project.done("job", "ls")
     for command in ("bootstrap", "status", "models lock", "models verify"):
         with_shared_state.done(*command.split(), **PASSPHRASE)
+    # It reads the models, finds that there is no runtime beside them, and ends.
+    contract = {"CAPCTL_IMAGE__BASE__RUNTIME_CONTRACT": "contract.json"}
+    with_shared_state.fails("runtime-invalid", 1, "models", "contract", **contract)
     with_shared_state.done("bootstrap", **PASSPHRASE, **OTHER_REPOSITORY)
     sweep_one_of_each(kept, with_shared_state)
     prune_one(kept, with_shared_state, ami_id=project.done("ami", "ls")["amis"][0]["id"])

@@ -44,6 +44,17 @@ def test_every_file_is_hashed_and_the_digest_recomputed(root: Path, mark_set: Se
     assert found.find(root / "models" / "sub" / ".." / "a.onnx") == found.files[1]
 
 
+def test_runtime_of_the_set_is_no_model_and_missed_nowhere(root: Path, mark_set: SetMaker) -> None:
+    (root / "runtime").mkdir()
+    (root / "runtime" / "contract.json").write_bytes(b"{}")
+    digest = mark_set(root)
+    for path in (root / "runtime").iterdir():
+        path.unlink()
+    found = check_model_set(root, expected=digest)
+    assert (found.digest, found.absent_folders) == (digest, ())
+    assert [name for name, _ in found.read_only] == ["models", "checkpoints"]
+
+
 def test_no_models_at_all_is_an_empty_set(tmp_path: Path) -> None:
     (tmp_path / "models").mkdir()
     found = check_model_set(tmp_path)

@@ -322,3 +322,18 @@ def test_hints_are_told_once_each_and_the_own_one_of_a_place_first() -> None:
     assert text.startswith("`x.py` is not tracked by git: `git add` it; rotate the key")
     assert text.count("rotate") == 1
     assert hint_for([secret]).startswith("Rotate the key")
+
+
+def test_module_of_the_image_that_hides_one_of_the_hosts_runtime_is_refused() -> None:
+    def found(*paths: str, **rules: frozenset[str]) -> list[tuple[str, str]]:
+        files = [FileEntry(path=path, kind="file", size_bytes=1, mode=0o644) for path in paths]
+        return [(each.code, each.path) for each in check_image(image(layer(*files)), Rules(**rules))]
+
+    mounted = frozenset({"onnxruntime", "six", "_cffi", "nvidia"})
+    package = "opt/site/onnxruntime/__init__.py"
+    assert found(package, "opt/site/onnxruntime/capi.py", mounted_modules=mounted) == [("module-hidden", package)]
+    for path in ("opt/site/six.py", "opt/site/_cffi.cpython-312-x86_64-linux-gnu.so", "app/six.py"):
+        assert found(path, mounted_modules=mounted) == [("module-hidden", path)]
+    # Of a namespace each place has its part.
+    assert found("opt/site/nvidia/cublas/__init__.py", "opt/site/sixty.py", mounted_modules=mounted) == []
+    assert found(package, runtime_modules=mounted) == []

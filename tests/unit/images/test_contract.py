@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 
 import pytest
 
 import analyzer.runtime_contract
-from images.base.contract import ENV_CONTRACT, ENV_MOUNT, read_contract, without_contract
+from images.base.contract import ENV_CONTRACT, ENV_MOUNT, read_contract, wanted_runtime, without_contract
+from images.base.runtime import contract_of
 from images.errors import BaseInvalid
 from tests.unit.images.base_parts import make_contract
 
@@ -100,3 +102,73 @@ def test_versions_that_differ_are_refused_by_name(tmp_path: Path) -> None:
 def test_job_reads_the_variables_that_the_image_sets() -> None:
     reader = analyzer.runtime_contract
     assert (reader.ENV_CONTRACT, reader.ENV_MOUNT) == (ENV_CONTRACT, ENV_MOUNT)
+
+
+@pytest.mark.parametrize("mount", ["/opt", "/usr/lib", "/etc/runtime", "/workspace", "/workspace/runtime"])
+def test_mount_over_or_under_folders_of_the_image_is_refused(tmp_path: Path, mount: str) -> None:
+    with pytest.raises(BaseInvalid, match="would hide files of the image"):
+        read_contract(make_contract(tmp_path / "c.json", mount=mount))
+
+
+@pytest.mark.parametrize(
+    ("variables", "wanted"),
+    [
+        ([], None),
+        (["PATH=/bin", "CAPCTL_RUNTIME_CONTRACT="], None),
+        (["CAPCTL_RUNTIME_CONTRACT=ab", "CAPCTL_RUNTIME_MOUNT=/opt/runtime"], ("ab", "/opt/runtime")),
+        (["CAPCTL_RUNTIME_CONTRACT=ab"], ("ab", "")),
+        (["CAPCTL_RUNTIME_CONTRACT=ab", "CAPCTL_RUNTIME_MOUNT=../x"], ("ab", "")),
+    ],
+)
+def test_image_tells_what_it_wants_of_its_host_by_what_the_job_reads(
+    variables: list[str], wanted: tuple[str, str] | None
+) -> None:
+    found = wanted_runtime({"config": {"Env": variables}})
+    assert (found and (found.sha256, found.mount)) == wanted
+    assert wanted_runtime({}) is None
+
+
+FILES = (
+    "site-packages/six.py",
+    "site-packages/__pycache__/six.cpython-311.pyc",
+    "site-packages/six-1.17.0.dist-info/METADATA",
+    "site-packages/six-1.17.0.dist-info/RECORD",
+    "site-packages/_cffi_backend.cpython-311-x86_64-linux-gnu.so",
+    "site-packages/nvidia/cudnn/lib/libcudnn.so.9",
+    "site-packages/nvidia/cudnn/__init__.py",
+    "site-packages/nvidia_cudnn_cu12-9.14.0.64.dist-info/METADATA",
+    "site-packages/numpy.libs/libopenblas.so",
+    "site-packages/bin/tool.py",
+    "site-packages/share/readme.txt",
+    "lib/libcudart.so.12",
+    "lib/libcudart.so.12.9.79",
+    "lib/libplain.so",
+)
+
+
+def test_contract_is_told_by_the_files_of_the_runtime(tmp_path: Path) -> None:
+    (tmp_path / "c.json").write_bytes(contract_of(FILES, mount="/opt/runtime", tree_sha256="a" * 64))
+    contract = read_contract(tmp_path / "c.json")
+    assert (contract.python, contract.mount, contract.tree_sha256) == ("3.11", "/opt/runtime", "a" * 64)
+    assert contract.packages == {"six": "1.17.0", "nvidia-cudnn-cu12": "9.14.0.64"}
+    assert contract.modules == {"six", "_cffi_backend", "nvidia"}
+    assert contract.libraries == {"cudart": "12"}
+
+
+def test_bytecode_tells_the_python_where_a_package_has_an_extension_for_each() -> None:
+    files = (*FILES, "site-packages/dali/impl.cpython-312-x86_64-linux-gnu.so")
+    assert json.loads(contract_of(files, mount="/opt/runtime", tree_sha256="a" * 64))["python"] == "3.11"
+
+
+@pytest.mark.parametrize(
+    ("files", "reason"),
+    [
+        (("site-packages/six.py",), "holds no bytecode"),
+        ((*FILES, "site-packages/__pycache__/six.cpython-312.pyc"), "of Python 3.11 and 3.12"),
+        ((*FILES, "site-packages/six-1.16.0.dist-info/METADATA"), "holds `six` twice, 1.16.0 and 1.17.0"),
+        ((*FILES, "lib/libcudart.so.11"), "holds `cudart` twice, 11 and 12"),
+    ],
+)
+def test_runtime_that_no_contract_can_tell_is_refused(files: tuple[str, ...], reason: str) -> None:
+    with pytest.raises(BaseInvalid, match=reason):
+        contract_of(files, mount="/opt/runtime", tree_sha256="a" * 64)

@@ -10,13 +10,13 @@ import pytest
 from analyzer.manifest import check_model_set
 from lifecycle.adapters.hand_runs import HandRunFolder
 from lifecycle.domain.digest import digest_of
-from lifecycle.domain.hand_run import HandRun, Mount, models_elsewhere, run_words
+from lifecycle.domain.hand_run import HandRun, Mount, models_elsewhere, run_words, runtime_elsewhere
 from lifecycle.domain.models import ModelFile, ModelSet
 from tests.fakes.targets import make_target
 
 AGE, GENDER, CHECKPOINT = "models/age.onnx", "models/more/gender.onnx", "checkpoints/last.bin"
 NAME = "vision:code-1"
-RUN = HandRun(user="1000:100", results="/project/results", models=models_elsewhere())
+RUN = HandRun(user="1000:100", results="/project/results", models=models_elsewhere(), runtime=runtime_elsewhere())
 
 
 def words(**changes: object) -> tuple[str, ...]:
@@ -133,3 +133,16 @@ def test_models_that_were_never_locked_are_for_the_reader_to_name(tmp_path: Path
     run = HandRunFolder(make_target(tmp_path)).prepare(None)
     assert (run.models, run.user) == (models_elsewhere(), f"{os.getuid()}:{os.getgid()}")
     assert Path(run.results).is_dir()
+
+
+def test_runtime_is_no_model_and_is_found_beside_the_models(tmp_path: Path) -> None:
+    models = make_models(tmp_path / "models")
+    elsewhere = HandRunFolder(make_target(tmp_path)).prepare(models)
+    assert elsewhere.runtime == runtime_elsewhere()
+    (tmp_path / "models" / "runtime").mkdir()
+    (tmp_path / "models" / "runtime" / "contract.json").write_text("{}")
+    contract = ModelFile(path="runtime/contract.json", bytes=2, sha256=digest_of(b"{}").removeprefix("sha256:"))
+    run = HandRunFolder(make_target(tmp_path)).prepare(ModelSet(files=(*models.files, contract)))
+    assert run.runtime == str(tmp_path / "models" / "runtime")
+    assert not any("runtime" in mount.target for mount in run.models)
+    assert len(check_model_set(as_container(run, tmp_path / "container")).files) == 3

@@ -164,6 +164,7 @@ def test_every_rule_of_the_configuration_reaches_the_rules() -> None:
         code_globs_forbidden=("4",),
         code_globs_without_secrets=("5",),
         runtime_modules=frozenset({"six", "torch"}),
+        mounted_modules=frozenset({"torch"}),
         max_wasted_bytes=7,
         max_duplicate_bytes=8,
         allowed_packages=frozenset({"nine==9"}),

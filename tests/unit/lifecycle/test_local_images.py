@@ -126,6 +126,6 @@ def test_line_has_what_the_release_asks_for_and_the_video_by_its_whole_path(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     target = make_target(tmp_path, release={"gpus": 1, "environment": {"SAMPLE_FPS": "1"}})
-    words = run_by_hand(ports, target, "vision:code-1", Path("a.mp4"))
+    words = run_by_hand(ports, target, local_code(ports, target), Path("a.mp4"))
     assert f"type=bind,source={tmp_path}/a.mp4,target=/video,readonly" in words
     assert {"SAMPLE_FPS", "--gpus"} <= {*words}

@@ -24,7 +24,7 @@ WITHOUT_CALL = {
 }
 # The rehearsal's commands ask an emulator.
 ASK_AWS_NOTHING = {"init", "config show", "config check", "config schema", "rehearse"}
-LOCAL_STEPS = {"EndRun", "RemoveFolder", "WriteLock"}
+LOCAL_STEPS = {"EndRun", "RemoveFolder", "WriteContract", "WriteLock"}
 
 
 @pytest.mark.parametrize("step", step_actions(), ids=lambda step: step.name)

@@ -27,6 +27,8 @@ CONTENTS = {
     "models/age v1.onnx": b"age" * 1000,
     'checkpoints/llava/quoted".bin': b"weights" * 1000,
     "experiments/coco/segm.yaml": b"a: 1\n",
+    # Packages may be empty, and hold folders that no model may.
+    "runtime/site-packages/pack/tools/__init__.py": b"",
 }
 
 
@@ -123,6 +125,7 @@ def test_install_places_files_modes_and_markers(instance: Instance) -> None:
         "models/.model-set.json",
         "checkpoints/.model-set.json",
         "experiments/.model-set.json",
+        "runtime/.model-set.json",
     }
     assert set(files) == set(CONTENTS) | markers
     assert {stat.S_IMODE(path.stat().st_mode) for path in files.values()} == {0o444}
@@ -172,7 +175,7 @@ def test_validate_reports_what_it_read(instance: Instance) -> None:
     assert {file["path"]: (file["bytes"], file["sha256"], file["mode"]) for file in evidence["files"]} == {
         path: (len(data), hashlib.sha256(data).hexdigest(), "0444") for path, data in CONTENTS.items()
     }
-    assert len(evidence["markers"]) == 4
+    assert len(evidence["markers"]) == 5
 
 
 @pytest.mark.parametrize(

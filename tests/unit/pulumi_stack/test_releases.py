@@ -99,6 +99,14 @@ def test_compute_environment_pins_template_version_and_image_type(one: Recording
     assert "serviceRole" not in inputs
 
 
+def test_runtime_of_the_ami_is_mounted_read_only_where_the_image_wants_it_and_nowhere_else(one: Recording) -> None:
+    found = container(declare(replace(SPEC, runtime_mount="/opt/runtime")))
+    assert {"name": "runtime", "host": {"sourcePath": "/opt/dl-models/runtime"}} in found["volumes"]
+    assert {"sourceVolume": "runtime", "containerPath": "/opt/runtime", "readOnly": True} in found["mountPoints"]
+    assert len(found["volumes"]) == len(found["mountPoints"]) == len(container(one)["volumes"]) + 1
+    assert "runtime" not in json.dumps(container(one))
+
+
 @pytest.mark.parametrize(
     ("spot", "kind", "strategy"),
     [(True, "SPOT", "SPOT_PRICE_CAPACITY_OPTIMIZED"), (False, "EC2", "BEST_FIT_PROGRESSIVE")],
