@@ -52,8 +52,8 @@ class EngineBaseBuilder:
         if base is None:
             raise CapctlError(
                 "base-missing",
-                f"The registry does not have the base image `{self.tag()}`",
-                hint="Run `capctl image base`",
+                f"Repository `{self._target.repository_name}` does not have the base image `{self.tag()}`",
+                hint="Run `capctl image base`, or correct `image.repository` in capctl.yaml",
             )
         return base
 

@@ -28,7 +28,10 @@ class Budgets:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageReport:
-    """What an image costs and which rules it breaks. Sizes in bytes; `layers` are digests from the lowest up."""
+    """What an image costs and which rules it breaks. Sizes in bytes; `layers` are digests from the lowest up.
+
+    Without a lock no packages are compared.
+    """
 
     ref: ImageRef
     budgets: Budgets
@@ -37,6 +40,7 @@ class ImageReport:
     layers: tuple[str, ...]
     files: int
     violations: tuple[Violation, ...]
+    packages_compared: bool = True
 
     @property
     def ok(self) -> bool:
@@ -54,6 +58,7 @@ def report_on(ref: ImageRef, index: ImageIndex, policy: Policy) -> ImageReport:
         layers=tuple(layer.digest for layer in index.layers),
         files=sum(entry.kind == "file" for layer in index.layers for entry in layer.entries),
         violations=tuple(check_image(index, policy)),
+        packages_compared=policy.allowed_packages is not None,
     )
 
 
