@@ -18,6 +18,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
 
+from images.bounded import remove_older, trim, used
 from images.digests import DigestCache, canonical_json, write_if_possible
 from images.errors import ManifestUnsupported
 from images.imports import scan
@@ -30,6 +31,8 @@ from images.signatures import HEAD_BYTES, MAX_SECRET_SCAN_BYTES, flags_of
 
 # Part of the cache key: raise it when what is told of a file changes.
 SCAN_VERSION = 5
+# The index of a base takes less than one of them, that of code a hundredth.
+MOST_KEPT_BYTES = 100_000_000
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
@@ -81,9 +84,12 @@ def known_index(digest: str, blobs: DigestCache, cache: Path) -> ImageIndex | No
 
 def _known_layer(layer: Blob, cache: Path) -> LayerIndex | None:
     try:
-        return _decoded(gzip.decompress(_kept_at(layer, cache).read_bytes()))
+        path = _kept_at(layer, cache)
+        known = _decoded(gzip.decompress(path.read_bytes()))
     except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError):
         return None  # absent or damaged: the registry has the truth
+    used(path)
+    return known
 
 
 def _kept_at(layer: Blob, cache: Path) -> Path:
@@ -95,7 +101,10 @@ def _layer(client: RegistryClient, layer: Blob, cache: Path) -> LayerIndex:
         return known
     with client.open_blob(layer.digest, layer.size_bytes) as stream:
         index = _scan(stream, layer)
-    write_if_possible(_kept_at(layer, cache), gzip.compress(canonical_json(asdict(index)), compresslevel=1, mtime=0))
+    path = _kept_at(layer, cache)
+    write_if_possible(path, gzip.compress(canonical_json(asdict(index)), compresslevel=1, mtime=0))
+    trim(path.parent, most_bytes=MOST_KEPT_BYTES)
+    remove_older(path.parent)
     return index
 
 

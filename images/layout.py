@@ -175,8 +175,10 @@ def _partial(folder: Path, blob: Blob) -> Path:
 def _fetch_all(folder: Path, image: ImageContent, missing: list[Blob], advance: Advance) -> None:
     (folder / "blobs" / "sha256").mkdir(parents=True, exist_ok=True)
     stopped, ended = Event(), Semaphore(0)
+    begun: list[Blob] = []
 
     def fetch(blob: Blob) -> None:
+        begun.append(blob)
         try:
             if not stopped.is_set():
                 _fetch(folder, image, blob, advance, stopped)
@@ -190,7 +192,7 @@ def _fetch_all(folder: Path, image: ImageContent, missing: list[Blob], advance: 
     finally:
         # What still runs after a failure has the lock's protection until it sees that it shall stop.
         stopped.set()
-        for _ in work:
+        for _ in tuple(begun):
             if not ended.acquire(timeout=_STOP_S):
                 break
 

@@ -30,16 +30,25 @@ def project_on(registry_url: str, base_digest: str, folder: Path) -> None:
     RecordedBase(builder, loaded, registry_url).find()
 
 
-def pushing(folder: Path, **environment: str) -> subprocess.Popen[str]:
-    """The command in that folder, which is its home too."""
+def running(folder: Path, *words: str, **environment: str) -> subprocess.Popen[str]:
+    """`capctl -o json image WORDS` in that folder, which is its home too."""
     given = {"PATH": os.environ["PATH"], "HOME": str(folder), "PYTHONPATH": str(ROOT), **environment}
-    command = [sys.executable, "-m", "lifecycle", "-o", "json", "image", "push"]
+    command = [sys.executable, "-m", "lifecycle", "-o", "json", "image", *words]
     return subprocess.Popen(command, cwd=folder, env=given, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def pushing(folder: Path, **environment: str) -> subprocess.Popen[str]:
+    """`capctl image push`."""
+    return running(folder, "push", **environment)
 
 
 def pushed(folder: Path, **environment: str) -> dict[str, object]:
     """The document of a push that succeeds."""
-    running = pushing(folder, **environment)
+    return document_of(pushing(folder, **environment))
+
+
+def document_of(running: subprocess.Popen[str]) -> dict[str, object]:
+    """What a command answers that succeeds."""
     out, said = running.communicate(timeout=60)
     assert running.returncode == 0, said
     return dict(json.loads(out))

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from images.base.contract import RuntimeContract, without_contract
 from images.base.dockerfile import Builder, base_tag, build_program, render_dockerfile
+from images.base.lock import require_lock
 from images.base.root_filesystem import python_minor, root_filesystem
 from images.base.trims import Trims
 from images.base.unpack import FIXED_MTIME_S
@@ -71,6 +72,7 @@ def plan_base(
         message = f"The lock `{requirements_lock}` cannot be read: {err.strerror}"
         raise BaseInvalid(message, hint="Name the lock file of the job's requirements") from err
     lock, lock_sha256 = locked.decode(errors="surrogateescape"), hashlib.sha256(locked).hexdigest()
+    require_lock(lock, requirements_lock.name)
     needed = without_contract(lock, contract)
     if official_root:
         name, _, root = official_root.image.partition("@")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import platform
 import re
 import shutil
@@ -22,7 +23,10 @@ Runner = Callable[[list[str]], "subprocess.CompletedProcess[str]"]
 
 
 def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    # An interrupted pip leaves its folders where it made them.
+    with tempfile.TemporaryDirectory(prefix="capctl-pip-") as scratch:
+        environment = {**os.environ, "TMPDIR": scratch}
+        return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
 
 
 def wheelhouse(

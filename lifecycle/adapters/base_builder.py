@@ -18,6 +18,7 @@ from lifecycle.ports.ui import Ui
 
 if TYPE_CHECKING:
     from images.base.recipe import BaseRecipe
+    from lifecycle.adapters.docker_engine import DockerEngine
 
 
 class EngineBaseBuilder:
@@ -52,8 +53,8 @@ class EngineBaseBuilder:
         if base is None:
             raise CapctlError(
                 "base-missing",
-                f"The registry does not have the base image `{self.tag()}`",
-                hint="Run `capctl image base`",
+                f"Repository `{self._target.repository_name}` does not have the base image `{self.tag()}`",
+                hint="Run `capctl image base`, or correct `image.repository` in capctl.yaml",
             )
         return base
 
@@ -85,8 +86,23 @@ class EngineBaseBuilder:
                 buildkit.build(context, name, self._ui)
             else:
                 engine.build(context, name)
-        engine.push(name, credentials=login.engine_credentials())
+        base = self._pushed(engine, name)
         engine.untag(name)
+        return base
+
+    def _pushed(self, engine: DockerEngine, name: str) -> TaggedImage:
+        # Another run, here or elsewhere, may have pushed the same base while this one built it: its tag never moves, and on one engine
+        # that run takes the name away.
+        if there := self.find():
+            return there
+        try:
+            engine.push(name, credentials=self._registry.login.engine_credentials())
+        except CapctlError as error:
+            there = self.find() if error.code == "engine-failed" else None
+            if there is None:
+                raise
+            self._ui.note(f"Another run has pushed `{there.tag}` meanwhile, as {there.ref.digest}: it is taken")
+            return there
         return self.required()
 
     @cached_property

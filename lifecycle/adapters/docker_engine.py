@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,6 +16,7 @@ from urllib3.exceptions import HTTPError
 from lifecycle.errors import CapctlError
 from lifecycle.ports.ui import Ui
 
+_SOCKET = "unix:///var/run/docker.sock"
 # A base image holds hundreds of megabytes; the engine answers nothing while it compresses a layer.
 _TIMEOUT_S = 900
 _STORE, _CONTAINERD = "driver-type", "io.containerd.snapshotter.v1"
@@ -30,10 +32,11 @@ class DockerEngine:
             self._api: Any = docker.from_env(timeout=_TIMEOUT_S).api
             self._api.ping()
         except (DockerException, APIError) as error:
+            where = os.environ.get("DOCKER_HOST") or _SOCKET
             raise CapctlError(
                 "engine-missing",
-                f"No container engine answers: {error}",
-                hint="Start it (`systemctl start docker`), or name one with DOCKER_HOST; only `capctl image base` and `image load` need it",
+                f"No container engine answers at `{where}`: {_reason(error)}",
+                hint=_way_to_engine(error),
             ) from error
 
     @property
@@ -120,6 +123,27 @@ class DockerEngine:
             if text and "progress" not in line:
                 tail.append(text)
                 self._ui.detail(text)
+
+
+def _system_error(error: BaseException) -> OSError | None:
+    """What the operating system said, which the layers of libraries above it wrap up into one another's words."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, OSError) and seen.errno and seen.strerror:
+            return seen
+        seen = seen.__cause__ or seen.__context__
+    return None
+
+
+def _way_to_engine(error: BaseException) -> str:
+    if isinstance(_system_error(error), PermissionError):
+        return "Join the group that may use it (`usermod -aG docker`), or name another one with DOCKER_HOST"
+    return "Start it (`systemctl start docker`), or name one with DOCKER_HOST; only `capctl image base` and `image load` need it"
+
+
+def _reason(error: BaseException) -> str:
+    known = _system_error(error)
+    return known.strerror.lower() if known and known.strerror else str(error)
 
 
 @contextmanager

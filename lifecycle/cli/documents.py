@@ -181,10 +181,14 @@ def image(pushed: PushedImage, source: Checkout) -> Document:
 
 
 def image_report(report: ImageReport) -> Document:
-    """What an image holds and costs, and the rules that it breaks; `path` and `layer` are "" for a rule about the whole image."""
+    """What an image holds and costs, and the rules that it breaks; `path` and `layer` are "" for a rule about the whole image.
+
+    `packages_compared` is false where there was no lock to compare them with.
+    """
     return {
         "image": str(report.ref),
         "ok": not report.violations,
+        "packages_compared": report.packages_compared,
         "compressed_bytes": report.compressed_bytes,
         "unpacked_bytes": report.unpacked_bytes,
         "layers": len(report.layers),

@@ -24,7 +24,7 @@ def command(invocation: Invocation, image: str | None) -> None:
     from lifecycle.domain.image_report import image_rejection
     from lifecycle.workflows.verify_image import verify_image
 
-    report = verify_image(invocation.app, invocation.app.target, image)
+    report = verify_image(invocation.app, invocation.app.target, image, needs_lock=False)
     document = documents.image_report(report)
     invocation.emit("capctl.image-report/1", document, lambda: _text(report), failure=image_rejection(report))
 

@@ -30,7 +30,7 @@ class Budgets:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageReport:
     """What an image costs, which rules it breaks, and the runtime that it wants of its host. Sizes in bytes; `layers` are digests from
-    the lowest up."""
+    the lowest up. Without a lock no packages are compared."""
 
     ref: ImageRef
     budgets: Budgets
@@ -40,6 +40,7 @@ class ImageReport:
     files: int
     violations: tuple[Violation, ...]
     runtime: WantedRuntime | None = None
+    packages_compared: bool = True
 
     @property
     def ok(self) -> bool:
@@ -58,6 +59,7 @@ def report_on(ref: ImageRef, index: ImageIndex, rules: Rules) -> ImageReport:
         files=sum(entry.kind == "file" for layer in index.layers for entry in layer.entries),
         violations=tuple(check_image(index, rules)),
         runtime=wanted_runtime(index.config),
+        packages_compared=rules.allowed_packages is not None,
     )
 
 

@@ -19,7 +19,7 @@ from lifecycle.rehearsal.report import Report
 from lifecycle.rehearsal.scenes import MAIN, ami, image, release
 from lifecycle.rehearsal.shell import UNSET, enter_lines
 from lifecycle.rehearsal.stage import Stage, end_stage, open_stage
-from lifecycle.rehearsal.stage_folders import abandoned_stages, kept_stages
+from lifecycle.rehearsal.stage_folders import abandoned_stages, kept_stages, log_of
 
 PLAYS: dict[str, Callable[[Stage, Capctl, Recorder], None]] = {
     "release": release.play,
@@ -68,7 +68,7 @@ def perform(
         try:
             with open_stage(ui, recorder=recorder, keep=keep, without=without) as stage:
                 memory.watch(f"{REHEARSAL_VARIABLE}={stage.id}")
-                capctl = Capctl(stage.environment, log=stage.folder / "commands.log", unset=UNSET)
+                capctl = Capctl(stage.environment, log=log_of(stage.id), unset=UNSET)
                 PLAYS[scene](stage, capctl, recorder)
                 environment = stage.environment if keep else None
         except Interrupted:

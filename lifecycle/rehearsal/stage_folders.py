@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+_MOST_LOGS = 10
 _KEPT = "kept"
 _OWNER = "owner"
 _REGISTRY = "registry-address"
@@ -17,6 +18,19 @@ _REGISTRY = "registry-address"
 def stages_folder() -> Path:
     """Where stages keep their files: `$XDG_STATE_HOME/capctl/rehearsals`, or below `~/.local/state`."""
     return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "capctl" / "rehearsals"
+
+
+def log_of(identifier: str) -> Path:
+    """What the commands of a rehearsal said; beside the stages, since a rehearsal that failed is read after its stage has gone.
+
+    Those of the last ten rehearsals are kept.
+    """
+    folder = stages_folder().with_name("rehearsal-logs")
+    folder.mkdir(parents=True, exist_ok=True)
+    written = sorted(folder.glob("*.log"), key=lambda log: log.stat().st_mtime_ns, reverse=True)
+    for old in written[_MOST_LOGS - 1 :]:
+        old.unlink(missing_ok=True)
+    return folder / f"{identifier}.log"
 
 
 def make_stage_folder() -> Path:

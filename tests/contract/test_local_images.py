@@ -155,7 +155,9 @@ def test_image_that_the_engine_refuses_is_told_with_its_words(docker_engine: Loc
 
 def test_engine_that_does_not_answer_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
-    with pytest.raises(CapctlError, match="No container engine answers") as failed:
+    with pytest.raises(
+        CapctlError, match=r"No container engine answers at `unix:///nowhere/docker\.sock`: no such file or directory$"
+    ) as failed:
         LocalEngine(FakeUi()).find("vision:code-1")
     assert failed.value.code == "engine-missing"
     assert "image load" in failed.value.hint

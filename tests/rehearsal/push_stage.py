@@ -12,6 +12,7 @@ import struct
 import tarfile
 import threading
 from contextlib import suppress
+from pathlib import Path
 
 from images.digests import digest_of
 from images.media_types import DOCKER, OCI
@@ -44,6 +45,16 @@ def base_image(client: RegistryClient, family: str, *, layer_bytes: int = 1000) 
         "layers": [{"mediaType": kinds.layer, "size": len(layer), "digest": client.upload_blob(layer)}],
     }
     return client.put_manifest(f"base-{family}", json.dumps(manifest).encode(), kinds.manifest)
+
+
+def is_waiting_for(pid: int, port: int) -> bool:
+    """Whether the process has a connection to that port of loopback."""
+    try:
+        rows = [row.split() for row in Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]]
+        sockets = {str(entry.readlink()) for entry in Path(f"/proc/{pid}/fd").iterdir()}
+    except OSError:
+        return False
+    return any(row[2] == f"0100007F:{port:04X}" and f"socket:[{row[9]}]" in sockets for row in rows)
 
 
 class CuttingDoor:

@@ -28,7 +28,7 @@ from lifecycle.rehearsal.services.registry import RunningRegistry, debian_regist
 from tests.built_tools import crane
 from tests.fakes.targets import make_target
 from tests.push_project import REPOSITORY, project_on, pushed, pushing
-from tests.rehearsal.push_stage import CuttingDoor, base_image
+from tests.rehearsal.push_stage import CuttingDoor, base_image, is_waiting_for
 from tests.rehearsal.stage_parts import Aws, emulated_credentials, until
 
 pytestmark = [pytest.mark.rehearsal, pytest.mark.timeout(120)]
@@ -168,7 +168,7 @@ def test_push_to_a_registry_that_stands_still_ends_at_once_when_it_is_told_to(
     os.kill(real.pid, signal.SIGSTOP)
     try:
         running = pushing(own_home)
-        until(lambda: _is_waiting_for(running.pid, real.port), 30)
+        until(lambda: is_waiting_for(running.pid, real.port), 30)
         running.send_signal(number)
         sent = time.monotonic()
         out, said = running.communicate(timeout=30)
@@ -180,16 +180,6 @@ def test_push_to_a_registry_that_stands_still_ends_at_once_when_it_is_told_to(
     document = pushed(own_home)
     assert document["changed"]
     assert_complete(url, str(document["tag"]))
-
-
-def _is_waiting_for(pid: int, port: int) -> bool:
-    """Whether the process has a connection to that port of loopback."""
-    try:
-        rows = [row.split() for row in Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]]
-        sockets = {str(entry.readlink()) for entry in Path(f"/proc/{pid}/fd").iterdir()}
-    except OSError:
-        return False
-    return any(row[2] == f"0100007F:{port:04X}" and f"socket:[{row[9]}]" in sockets for row in rows)
 
 
 def test_registry_whose_disk_is_full_is_named_as_full_and_has_no_tag(own_home: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from images.base.contract import read_contract
 from images.base.dockerfile import base_tag, build_program, render_dockerfile
+from images.base.lock import require_lock
 from images.base.recipe import OfficialRoot, context_tar, plan_base, wheels_of
 from images.base.trims import Trims
 from images.errors import BaseInvalid
@@ -205,3 +206,33 @@ def test_contract_for_another_python_is_refused(tmp_path: Path) -> None:
     root = OfficialRoot(image="python@sha256:" + "1" * 64, python="3.12")
     with pytest.raises(BaseInvalid, match=r"for Python 3\.13, and the root of the base has 3\.12"):
         plan_base(lock, tmp_path, official_root=root, contract=contract)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("garbage\n", "line 1 is no requirement with its version, `garbage`"),
+        ("# x\n\n<html>\n", "line 3 is no requirement"),
+        ("six>=1\n", "line 1 is no requirement"),
+        (LOCK + "numpy==9.9.9\n", r"`numpy==9\.9\.9` has no hash in the lock `x\.lock`, line 2"),
+        ("numpy==9.9.9 \\\n  # via x\n", "has no hash"),
+    ],
+)
+def test_file_that_is_no_lock_is_told_before_anybody_asks_an_index(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "x.lock").write_text(text)
+    with pytest.raises(BaseInvalid, match=said) as caught:
+        plan_base(tmp_path / "x.lock", tmp_path)
+    assert "--generate-hashes" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "--index-url https://example.com/simple\n" + LOCK,
+        "# about\nsix[extra]==1.17.0 ; python_version >= '3.9' \\\n    --hash=sha256:aa \\\n    --hash=sha256:bb\n    # via y\n",
+        "six @ https://example.com/six.whl --hash=sha256:aa\n",
+    ],
+)
+def test_what_pip_takes_for_a_lock_with_hashes_is_one(text: str) -> None:
+    require_lock(text, "x.lock")

@@ -1,6 +1,8 @@
 """Wheels of a lock are downloaded once, and nothing but what is locked."""
 
 import subprocess
+import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -60,3 +62,18 @@ def test_pip_checks_hashes_and_takes_wheels_only(tmp_path: Path) -> None:
 def test_python_must_be_a_minor_version(tmp_path: Path, python: str) -> None:
     with pytest.raises(BaseInvalid, match="not a Python minor"):
         wheelhouse(tmp_path / "x.lock", python, tmp_path)
+
+
+def test_interrupted_pip_leaves_none_of_its_folders(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As pip, which makes folders and is stopped before it removes them.
+    pip = "import pathlib, tempfile; pathlib.Path(tempfile.mkdtemp(prefix='pip-'), 'x').touch(); raise SystemExit(1)"
+    monkeypatch.setattr("images.base.wheelhouse.pip_command", lambda *_: [sys.executable, "-c", pip])
+    scratch = tmp_path_factory.mktemp("tmp")
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+    monkeypatch.setenv("TMPDIR", str(scratch))
+    (tmp_path / "x.lock").write_text(LOCK)
+    with pytest.raises(WheelhouseFailed):
+        wheelhouse(tmp_path / "x.lock", "3.11", tmp_path / "cache")
+    assert list(scratch.iterdir()) == []

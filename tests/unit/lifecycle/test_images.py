@@ -184,3 +184,30 @@ def test_packages_are_those_of_the_lock(ports: FakePorts, target: Target) -> Non
     ports.base_builder.lock = "numpy==3"
     violations = verify_image(ports, target, str(pushed.ref)).violations
     assert [violation.code for violation in violations] == ["package-not-locked", "package-missing"]
+
+
+def test_without_a_lock_a_named_image_is_verified_but_for_its_packages_and_a_release_is_not(
+    ports: FakePorts, target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ports.code.files["a.onnx"] = "weights"
+    pushed = ports.code.push()
+
+    def missing() -> frozenset[str]:
+        raise CapctlError("requirements-missing", "The locked requirements `x` do not exist")
+
+    monkeypatch.setattr(ports.base_builder, "packages", missing)
+    report = verify_image(ports, target, str(pushed.ref), needs_lock=False)
+    assert [violation.code for violation in report.violations] == ["model-file"]
+    assert not report.packages_compared
+    assert "warning: The packages of the image are compared with nothing" in "\n".join(ports.ui.lines)
+    with pytest.raises(CapctlError, match="do not exist"):
+        verify_image(ports, target, str(pushed.ref))
+
+
+def test_code_whose_imports_fail_is_refused_before_its_push(ports: FakePorts, target: Target) -> None:
+    ports.code.missing = [("app/job.py", "helper")]
+    with pytest.raises(CapctlError) as caught:
+        plan_push_image(ports, target)
+    assert caught.value.details == ("import-unresolved: `app/job.py` imports `helper`",)
+    rules = make_target(target.folder, image={"rules": {"provided_modules": ("helper",)}})
+    assert plan_push_image(ports, rules).steps
