@@ -81,6 +81,6 @@ def require_nothing_needed_expires(ports: Ports, target: Target, policy: str) ->
         raise CapctlError(
             "lifecycle-would-expire",
             f"The lifecycle policy would expire {counted(len(needed), 'image')} that somebody needs, such as {first}",
-            hint="Raise what `image.registry` in capctl.yaml keeps; `capctl image policy --preview` shows what it does",
+            hint="Let `image.registry` in capctl.yaml expire less; `capctl image policy --preview` shows what it does",
             details=tuple(expiry_text(image, needs) for image in needed),
         )
