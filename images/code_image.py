@@ -95,7 +95,7 @@ def push_code(
     cache: Path,
     expects_new: bool = False,
 ) -> PushResult:
-    """Make sure that the client's repository holds the image of `tree` on `base`, tagged `code-<16 hex>`.
+    """Make sure that the client's repository, which has `base`, holds the image of `tree` on it, tagged `code-<16 hex>`.
 
     `cache` keeps the base's manifest and config by digest, so that a later push does not fetch them. With `expects_new` the layer is
     packed, and its upload begun, while the registry is asked for the tag: one request too many where it has it after all.
@@ -110,7 +110,7 @@ def push_code(
     digest, image, begun = _ahead(client, tag, make) if expects_new else (client.head_manifest(tag), None, None)
     unchanged = digest is not None
     if digest is None:
-        digest = _upload(client, base, image or make(), tag, begun)
+        digest = _upload(client, image or make(), tag, begun)
     return PushResult(
         digest=digest,
         tag=tag,
@@ -146,7 +146,7 @@ def make_code_image(
 
 def read_base(client: RegistryClient, base: ImageRef, cache: DigestCache) -> BaseImage:
     """Manifest and config of `base`, from the cache where it has them. Raises: ManifestUnsupported; ImageMissing."""
-    manifest, config = read_stored(_source(client, base), base.digest, cache)
+    manifest, config = read_stored(client, base.digest, cache)
     return BaseImage(ref=base, manifest=parse_manifest(manifest), config=parse_config(config))
 
 
@@ -192,20 +192,13 @@ def _merged_env(lines: Sequence[str], changes: Mapping[str, str]) -> list[str]:
     return [f"{name}={value}" for name, value in merged.items()]
 
 
-def _upload(client: RegistryClient, base: ImageRef, image: CodeImage, tag: str, begun: Answer | None) -> str:
-    source = _source(client, base)
+def _upload(client: RegistryClient, image: CodeImage, tag: str, begun: Answer | None) -> str:
     base_layers = [layer["digest"] for layer in json.loads(image.manifest)["layers"][:-1]]
-    work: list[Callable[[], object]] = [
-        partial(client.upload_blob, image.layer.blob, begun=begun),
-        partial(client.upload_blob, image.config),
-    ]
-    if source is not client:
-        work += [partial(client.mount_blob, digest, source=source) for digest in base_layers]
-    together(work)
+    together([partial(client.upload_blob, image.layer.blob, begun=begun), partial(client.upload_blob, image.config)])
     try:
         return client.put_manifest(tag, image.manifest, image.family.manifest)
     except BlobMissing:
-        _complete(client, source, image, base_layers)
+        _complete(client, image, base_layers)
         return client.put_manifest(tag, image.manifest, image.family.manifest)
 
 
@@ -255,20 +248,14 @@ def _next(waiting: SimpleQueue[Callable[[], object]]) -> Callable[[], object] | 
         return None
 
 
-def _complete(client: RegistryClient, source: RegistryClient, image: CodeImage, base_layers: Sequence[str]) -> None:
-    """Bring each blob that the repository lacks after all: the code's from memory, the base's from its repository."""
+def _complete(client: RegistryClient, image: CodeImage, base_layers: Sequence[str]) -> None:
+    """Upload what the repository lacks of the code after all. Raises: BlobMissing, if it is a layer of the base."""
     own = {image.layer.digest: image.layer.blob, digest_of(image.config): image.config}
     for digest in (*own, *base_layers):
         if client.head_blob(digest):
             continue
         if digest in own:
             client.upload_blob(own[digest])
-        elif source is client:
+        else:
             message = f"Repository `{client.repository}` lacks layer `{digest}` of the base image"
             raise BlobMissing(message, hint="Build and push the base image again", digests=(digest,))
-        else:
-            client.mount_blob(digest, source=source)
-
-
-def _source(client: RegistryClient, base: ImageRef) -> RegistryClient:
-    return client if base.repository == client.repository else client.for_repository(base.repository)

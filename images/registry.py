@@ -24,7 +24,7 @@ from images.errors import (
     TagImmutable,
 )
 from images.media_types import ACCEPT
-from images.transport import AttemptFailed, Attempts, Credentials, Forget, Transport
+from images.transport import Attempts, Credentials, Forget, Transport
 
 T = TypeVar("T")
 
@@ -65,11 +65,10 @@ class RegistryClient:
         credentials: Credentials | None = None,
         forget: Forget | None = None,
         attempts: Attempts | None = None,
-        transport: Transport | None = None,
     ) -> None:
         self.repository = repository
         self._attempts = attempts or Attempts()
-        self._transport = transport or Transport(base_url, credentials=credentials, forget=forget)
+        self._transport = Transport(base_url, credentials=credentials, forget=forget)
 
     @property
     def requests_sent(self) -> int:
@@ -80,10 +79,6 @@ class RegistryClient:
     def bytes_sent(self) -> int:
         """Bytes of request bodies so far."""
         return self._transport.bytes_sent
-
-    def for_repository(self, repository: str) -> RegistryClient:
-        """The same registry, connections and counters, another repository."""
-        return RegistryClient("", repository, attempts=self._attempts, transport=self._transport)
 
     def head_manifest(self, reference: str) -> str | None:
         """Digest of the manifest that a tag or digest names, or None if there is none."""
@@ -185,17 +180,6 @@ class RegistryClient:
 
         self._attempts.run(attempt)
         return digest
-
-    def mount_blob(self, digest: str, *, source: RegistryClient) -> None:
-        """Make a blob of another repository of this registry available here, by mount or else by copy."""
-        query = urlencode({"mount": digest, "from": source.repository})
-        answer = self._ask("POST", f"blobs/uploads/?{query}", expected=_CREATED | _ACCEPTED)
-        if answer.status == 202:
-            content = source.get_blob(digest)
-            try:
-                self._finish_upload(answer, digest, content)
-            except AttemptFailed:
-                self.upload_blob(content)
 
     def put_manifest(self, reference: str, raw: bytes, media_type: str) -> str:
         """Store a manifest under a tag or digest. Returns: its digest.

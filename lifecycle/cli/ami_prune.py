@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from lifecycle.cli import ami_removal_documents
-from lifecycle.cli.context import Invocation, dry_run_option, pass_invocation, reason_option, yes_option
-from lifecycle.cli.pruning import carry_out, ending
+from lifecycle.cli.context import Invocation, pass_invocation
+from lifecycle.cli.pruning import carry_out, ending, prune_options
 from lifecycle.cli.render import reasons_text, table
 from lifecycle.domain.measures import age_text, counted, first_few, size_text
 
@@ -24,17 +24,10 @@ _NAMED = 5  # stray snapshots that are named; the document has all
 
 
 @click.command()
-@click.option("--apply", "applies", is_flag=True, help="Disable and remove; without it nothing is changed.")
-@click.option(
-    "--max-deletions",
-    type=click.IntRange(min=0),
-    default=10,
-    show_default=True,
-    help="Limit for one run: as many AMIs are disabled, and as many AMIs and snapshots removed.",
+@prune_options(
+    applies="Disable and remove; without it nothing is changed.",
+    limit=": as many AMIs are disabled, and as many AMIs and snapshots removed",
 )
-@reason_option
-@dry_run_option
-@yes_option
 @pass_invocation
 def command(invocation: Invocation, applies: bool, max_deletions: int, dry_run: bool) -> None:
     """Show which AMIs stay, why, and what they cost; with --apply, remove those that nobody needs.

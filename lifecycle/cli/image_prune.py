@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import click
 
 from lifecycle.cli import image_repository_documents
-from lifecycle.cli.context import Invocation, dry_run_option, pass_invocation, reason_option, yes_option
+from lifecycle.cli.context import Invocation, pass_invocation
 from lifecycle.cli.image_ls import image_name
-from lifecycle.cli.pruning import carry_out, ending
+from lifecycle.cli.pruning import carry_out, ending, prune_options
 from lifecycle.cli.render import reasons_text, table
 from lifecycle.domain.digest import brief
 from lifecycle.domain.measures import age_text, size_text
@@ -23,17 +23,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--apply", "applies", is_flag=True, help="Delete; without it nothing is changed.")
-@click.option(
-    "--max-deletions",
-    type=click.IntRange(min=0),
-    default=10,
-    show_default=True,
-    help="Limit for one run.",
-)
-@reason_option
-@dry_run_option
-@yes_option
+@prune_options(applies="Delete; without it nothing is changed.", limit="")
 @pass_invocation
 def command(invocation: Invocation, applies: bool, max_deletions: int, dry_run: bool) -> None:
     """Show which images stay, why, and what they take; with --apply, delete those that nothing needs.

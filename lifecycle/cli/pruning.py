@@ -2,13 +2,35 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
+
+import click
+
+from lifecycle.cli.context import dry_run_option, reason_option, yes_option
 
 if TYPE_CHECKING:
     from lifecycle.cli.context import Invocation
     from lifecycle.domain.plan import Done, Plan
 
+F = TypeVar("F", bound=Callable[..., object])
+
 _AGAIN = "Nothing was changed; run again with `--apply`"
+
+
+def prune_options(*, applies: str, limit: str) -> Callable[[F], F]:
+    """`--apply` and `--max-deletions` with these words of help, `--reason`, `--dry-run` and `--yes`."""
+    most = click.option(
+        "--max-deletions", type=click.IntRange(min=0), default=10, show_default=True, help=f"Limit for one run{limit}."
+    )
+    options = (click.option("--apply", "applies", is_flag=True, help=applies), most)
+
+    def decorated(command: F) -> F:
+        for option in reversed((*options, reason_option, dry_run_option, yes_option)):
+            command = option(command)
+        return command
+
+    return decorated
 
 
 def carry_out(invocation: Invocation, plan: Plan, *, applies: bool, dry_run: bool) -> Done | None:

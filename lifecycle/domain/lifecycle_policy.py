@@ -22,7 +22,7 @@ _BASES, _CODE, _RELEASES = (f"{tag}*" for tag in (BASE_TAG, CODE_TAG, RELEASE_TA
 # ECR's quota. A rule has to name a number.
 MOST_IMAGES = 100_000
 
-Needs = Mapping[Digest, Sequence[str]]
+NeededBy = Mapping[Digest, Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,12 +129,12 @@ def _rules(text: str) -> list[Any]:
     return sorted(rules, key=lambda rule: int(rule["rulePriority"]))
 
 
-def needed_among(expiring: Iterable[Expiring], needs: Needs) -> tuple[Expiring, ...]:
+def needed_among(expiring: Iterable[Expiring], needs: NeededBy) -> tuple[Expiring, ...]:
     """Those of `expiring` that somebody needs."""
     return tuple(image for image in expiring if needs.get(image.digest))
 
 
-def expiry_text(image: Expiring, needs: Needs) -> str:
+def expiry_text(image: Expiring, needs: NeededBy) -> str:
     """An image that would expire, by which rule, and who needs it."""
     who = ", ".join(needs.get(image.digest, ()))
     return f"{image}: rule {image.rule}" + (f", needed by {who}" if who else "")

@@ -7,7 +7,7 @@ from lifecycle.domain.image_needs import needed_images
 from lifecycle.domain.lifecycle_policy import (
     Expiring,
     LifecyclePolicy,
-    Needs,
+    NeededBy,
     expiry_text,
     is_same_policy,
     needed_among,
@@ -35,7 +35,7 @@ class PolicyReport:
     policy: LifecyclePolicy
     is_in_force: bool | None
     expiring: tuple[Expiring, ...] | None
-    needs: Needs
+    needs: NeededBy
 
 
 def report_on_policy(ports: Ports, target: Target, *, preview: bool) -> PolicyReport:
@@ -55,7 +55,7 @@ def report_on_policy(ports: Ports, target: Target, *, preview: bool) -> PolicyRe
     )
 
 
-def image_needs(ports: Ports, target: Target) -> Needs:
+def image_needs(ports: Ports, target: Target) -> NeededBy:
     """Who needs each image, as `image prune` knows it, but for the working tree, whose image comes back with the next push.
 
     Raises `Inconclusive("use-unproven")` where something could not be read.
@@ -81,6 +81,6 @@ def require_nothing_needed_expires(ports: Ports, target: Target, policy: str) ->
         raise CapctlError(
             "lifecycle-would-expire",
             f"The lifecycle policy would expire {counted(len(needed), 'image')} that somebody needs, such as {first}",
-            hint="Raise what `image.registry` in capctl.yaml keeps; `capctl image policy --preview` shows what it does",
+            hint="Let `image.registry` in capctl.yaml expire less; `capctl image policy --preview` shows what it does",
             details=tuple(expiry_text(image, needs) for image in needed),
         )

@@ -105,8 +105,9 @@ def read_repository(ports: Ports, report: UseReport) -> Repository:
 
     Raises as `RepositoryImages.list`; everything else that cannot be read is told.
     """
-    images = ports.repository_images.list()
     report += release_uses(ports, what="image", of=lambda release: release.image.digest)
+    # After the releases: one that is made meanwhile has tagged its image long before.
+    images = ports.repository_images.list()
     try:
         contents = ports.repository_images.contents(images)
     except Interrupted:

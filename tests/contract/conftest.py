@@ -23,6 +23,16 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
 @pytest.fixture
 def emulated_session(emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AwsSession]:
     """A session in the emulator's account."""
+    yield from _session(emulator, tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
+def lasting_session(emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AwsSession]:
+    """One for all tests of a module, where its clients take longer to make than they are used."""
+    yield from _session(emulator, tmp_path_factory)
+
+
+def _session(emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AwsSession]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
         patch.setenv("AWS_SECRET_ACCESS_KEY", "secret")

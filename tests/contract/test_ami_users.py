@@ -4,76 +4,32 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any
 
 import pytest
-from botocore.exceptions import EndpointConnectionError
 
 from lifecycle.adapters.aws.ami_users import AwsAmiUsers
 from lifecycle.adapters.aws.session import AwsSession
-from lifecycle.domain.usage import Use, UseReport
-from lifecycle.ports.ami_users import AmiUsers
-from tests.fakes.ami_users import FakeAmiUsers
-from tests.fakes.targets import make_target
-
-PROJECT = "contract"
+from lifecycle.rehearsal.emulator.launch import Emulator
+from tests.contract.users_parts import Account, Aws, in_memory, require_trouble_told, require_use_told
 
 
 def new_ami() -> str:
     return f"ami-{uuid.uuid4().hex[:17]}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Account:
-    """`use` lets a parameter of the account name an AMI."""
-
-    users: AmiUsers
-    use: Callable[[str], None]
-
-
 @pytest.fixture(params=["fake", pytest.param("emulator", marks=pytest.mark.rehearsal)])
 def account(request: pytest.FixtureRequest) -> Account:
     if request.param == "fake":
-        return _in_memory()
-    session = request.getfixturevalue("emulated_session")
-    ssm = session.client("ssm")
-
-    def put(name: str, ami_id: str) -> None:
-        ssm.put_parameter(Name=name, Value=ami_id, Type="String", Overwrite=True)
-
-    return Account(
-        users=AwsAmiUsers(session),
-        use=lambda ami_id: put(f"/somebody/{uuid.uuid4().hex}", ami_id),
-    )
-
-
-def _in_memory() -> Account:
-    users = FakeAmiUsers()
-    return Account(
-        users=users,
-        use=lambda ami_id: users.uses.append(Use(of=ami_id, kind="parameter", name="/somebody/ami")),
-    )
+        return in_memory()
+    aws: Templates = request.getfixturevalue("aws")
+    return Account(users=aws.users, use=aws.parameter)
 
 
 def test_use_is_told_with_its_kind(account: Account) -> None:
-    used, unused = new_ami(), new_ami()
-    account.use(used)
-    found = account.users.scan(template_versions=3)
-    assert found.unread == ()
-    assert [use.kind for use in found.by_id()[used]] == ["parameter"]
-    assert unused not in found.by_id()
+    require_use_told(account, used=new_ami(), unused=new_ami())
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Aws:
-    session: AwsSession
-    base_ami: str
-
-    def __getattr__(self, service: str) -> Any:
-        return self.session.client(service)
-
+class Templates(Aws):
     def template(self, *images: str) -> str:
         """The id of a launch template with a version for each image."""
         name = f"template-{uuid.uuid4().hex[:8]}"
@@ -82,30 +38,17 @@ class Aws:
             self.ec2.create_launch_template_version(LaunchTemplateName=name, LaunchTemplateData={"ImageId": image})
         return str(made["LaunchTemplate"]["LaunchTemplateId"])
 
-    def scan(self, *, template_versions: int = 1) -> UseReport:
-        return AwsAmiUsers(self.session).scan(template_versions=template_versions)
-
-    def kinds(self, ami_id: str, *, template_versions: int = 1) -> set[str]:
-        report = self.scan(template_versions=template_versions)
-        assert report.unread == ()
-        return {use.kind for use in report.by_id().get(ami_id, ())}
-
 
 @pytest.fixture(scope="module")
-def aws(emulator: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
-    """One session for all, since its clients take longer to make than a scan."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
-        patch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-        target = make_target(tmp_path_factory.mktemp("project"), endpoint_url=emulator.endpoint)
-        yield Aws(session=AwsSession(target), base_ami=emulator.facts["base_ami"])
+def aws(emulator: Emulator, lasting_session: AwsSession) -> Templates:
+    return Templates(lasting_session, AwsAmiUsers(lasting_session), base_ami=emulator.facts["base_ami"])
 
 
 @pytest.mark.rehearsal
 class TestSources:
     """Everything of an account that may use an AMI."""
 
-    def test_instance_uses_its_ami_until_it_is_terminated(self, aws: Aws) -> None:
+    def test_instance_uses_its_ami_until_it_is_terminated(self, aws: Templates) -> None:
         started = aws.ec2.run_instances(ImageId=aws.base_ami, MinCount=1, MaxCount=1)["Instances"][0]["InstanceId"]
         image = aws.ec2.create_image(InstanceId=started, Name=f"used-{uuid.uuid4().hex}")["ImageId"]
         user = aws.ec2.run_instances(ImageId=image, MinCount=1, MaxCount=1)["Instances"][0]["InstanceId"]
@@ -115,19 +58,19 @@ class TestSources:
         aws.ec2.terminate_instances(InstanceIds=[user, started])
         assert aws.kinds(image) == set()
 
-    def test_default_latest_and_newest_template_versions_use_their_amis(self, aws: Aws) -> None:
+    def test_default_latest_and_newest_template_versions_use_their_amis(self, aws: Templates) -> None:
         images = [new_ami() for _ in range(6)]
         aws.template(*images)
         uses = aws.scan(template_versions=2).by_id()
         assert [image in uses for image in images] == [True, False, False, False, True, True]
 
-    def test_latest_template_versions_are_found_beyond_the_first_page(self, aws: Aws) -> None:
+    def test_latest_template_versions_are_found_beyond_the_first_page(self, aws: Templates) -> None:
         images = [new_ami() for _ in range(20)]
         for image in images:
             aws.template(image)
         assert set(images) <= aws.scan().by_id().keys()
 
-    def test_template_version_that_a_scaling_group_names_uses_its_ami(self, aws: Aws) -> None:
+    def test_template_version_that_a_scaling_group_names_uses_its_ami(self, aws: Templates) -> None:
         images = [new_ami() for _ in range(4)]
         template = aws.template(*images)
         aws.autoscaling.create_auto_scaling_group(
@@ -140,14 +83,14 @@ class TestSources:
         uses = aws.scan().by_id()
         assert [image in uses for image in images] == [True, True, False, True]
 
-    def test_launch_configuration_uses_its_ami(self, aws: Aws) -> None:
+    def test_launch_configuration_uses_its_ami(self, aws: Templates) -> None:
         image = new_ami()
         aws.autoscaling.create_launch_configuration(
             LaunchConfigurationName=f"configuration-{uuid.uuid4().hex[:8]}", ImageId=image, InstanceType="m5.large"
         )
         assert aws.kinds(image) == {"launch configuration"}
 
-    def test_compute_environment_uses_its_override_also_while_it_is_disabled(self, aws: Aws) -> None:
+    def test_compute_environment_uses_its_override_also_while_it_is_disabled(self, aws: Templates) -> None:
         image, named = new_ami(), [new_ami() for _ in range(4)]
         template = aws.template(*named)
         if not aws.iam.list_instance_profiles()["InstanceProfiles"]:
@@ -173,7 +116,7 @@ class TestSources:
         uses = aws.scan().by_id()
         assert [one in uses for one in named] == [True, False, True, True]
 
-    def test_fleet_uses_the_template_version_that_it_names_until_it_is_deleted(self, aws: Aws) -> None:
+    def test_fleet_uses_the_template_version_that_it_names_until_it_is_deleted(self, aws: Templates) -> None:
         images = [aws.base_ami, new_ami(), aws.base_ami, aws.base_ami]
         template = aws.template(*images)
         fleet = aws.ec2.create_fleet(
@@ -189,7 +132,7 @@ class TestSources:
         aws.ec2.delete_fleets(FleetIds=[fleet], TerminateInstances=False)
         assert aws.kinds(images[1]) == set()
 
-    def test_alias_in_a_template_is_resolved(self, aws: Aws) -> None:
+    def test_alias_in_a_template_is_resolved(self, aws: Templates) -> None:
         image, older = new_ami(), new_ami()
         name = f"/images/{uuid.uuid4().hex}"
         for value in (older, image):
@@ -198,18 +141,18 @@ class TestSources:
         assert aws.kinds(image) == {"parameter", "launch template"}
         assert aws.kinds(older) == {"launch template"}
 
-    def test_alias_that_does_not_exist_is_no_use_and_no_trouble(self, aws: Aws) -> None:
+    def test_alias_that_does_not_exist_is_no_use_and_no_trouble(self, aws: Templates) -> None:
         aws.template(f"resolve:ssm:/nobody/{uuid.uuid4().hex}")
         assert aws.scan().unread == ()
 
-    def test_ids_in_the_json_of_a_parameter_count(self, aws: Aws) -> None:
+    def test_ids_in_the_json_of_a_parameter_count(self, aws: Templates) -> None:
         images = [new_ami() for _ in range(15)]
         for image in images:
             document = json.dumps({"images": {"gpu": [image]}})
             aws.ssm.put_parameter(Name=f"/json/{uuid.uuid4().hex}", Value=document, Type="String")
         assert set(images) <= aws.scan().by_id().keys()
 
-    def test_snapshot_that_a_template_attaches_is_in_use(self, aws: Aws) -> None:
+    def test_snapshot_that_a_template_attaches_is_in_use(self, aws: Templates) -> None:
         snapshot = f"snap-{uuid.uuid4().hex[:17]}"
         volumes = [{"DeviceName": "/dev/sdm", "Ebs": {"SnapshotId": snapshot}}]
         aws.ec2.create_launch_template(
@@ -233,18 +176,7 @@ class TestSources:
         ],
     )
     def test_source_that_cannot_be_read_is_told_and_nothing_is_raised(
-        self, aws: Aws, service: str, operation: str, source: str
+        self, aws: Templates, service: str, operation: str, source: str
     ) -> None:
         aws.ssm.put_parameter(Name=f"/any/{uuid.uuid4().hex}", Value="text", Type="String")
-        client = aws.session.client(service)
-
-        def fail(**_: Any) -> None:
-            raise EndpointConnectionError(endpoint_url="http://nowhere")
-
-        client.meta.events.register(f"before-call.{service}.{operation}", fail)
-        try:
-            report = aws.scan()
-        finally:
-            client.meta.events.unregister(f"before-call.{service}.{operation}", fail)
-        assert report.unread[0].source == source
-        assert "did not answer" in report.unread[0].why
+        require_trouble_told(aws, service, operation, source)

@@ -5,21 +5,16 @@ from __future__ import annotations
 import base64
 import gzip
 import uuid
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable
 
 import pytest
-from botocore.exceptions import EndpointConnectionError
 
 from lifecycle.adapters.aws.image_sources import Found
 from lifecycle.adapters.aws.image_users import AwsImageUsers
 from lifecycle.adapters.aws.session import AwsSession
 from lifecycle.domain.digest import digest_of
-from lifecycle.domain.usage import Use, UseReport
-from lifecycle.ports.image_users import ImageUsers
-from tests.fakes.repository_images import FakeImageUsers
-from tests.fakes.targets import make_target
+from lifecycle.rehearsal.emulator.launch import Emulator
+from tests.contract.users_parts import Account, Aws, in_memory, require_trouble_told, require_use_told
 from tests.rehearsal.stage_parts import until
 
 REPOSITORY = "team/vision"
@@ -30,45 +25,19 @@ def new_digest() -> str:
     return digest_of(uuid.uuid4().bytes)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Account:
-    """`use` lets a parameter of the account name an image."""
-
-    users: ImageUsers
-    use: Callable[[str], object]
-
-
 @pytest.fixture(params=["fake", pytest.param("emulator", marks=pytest.mark.rehearsal)])
 def account(request: pytest.FixtureRequest) -> Account:
     if request.param == "fake":
-        users = FakeImageUsers()
-        return Account(
-            users=users, use=lambda digest: users.uses.append(Use(of=digest, kind="parameter", name="/somebody/image"))
-        )
-    aws: Aws = request.getfixturevalue("aws")
-    return Account(users=AwsImageUsers(aws.session, REPOSITORY), use=aws.parameter)
+        return in_memory()
+    aws: Batch = request.getfixturevalue("aws")
+    return Account(users=aws.users, use=aws.parameter)
 
 
 def test_use_is_told_with_its_kind(account: Account) -> None:
-    used, unused = new_digest(), new_digest()
-    account.use(used)
-    found = account.users.scan(template_versions=3)
-    assert found.unread == ()
-    assert [use.kind for use in found.by_id()[used]] == ["parameter"]
-    assert unused not in found.by_id()
+    require_use_told(account, used=new_digest(), unused=new_digest())
 
 
-class Aws:
-    def __init__(self, session: AwsSession, base_ami: str) -> None:
-        self.session, self.base_ami = session, base_ami
-        self.users = AwsImageUsers(session, REPOSITORY)
-
-    def __getattr__(self, service: str) -> Any:
-        return self.session.client(service)
-
-    def parameter(self, value: str) -> None:
-        self.ssm.put_parameter(Name=f"/somebody/{uuid.uuid4().hex}", Value=value, Type="String")
-
+class Batch(Aws):
     def define(self, image: str) -> str:
         needs = [{"type": "VCPU", "value": "1"}, {"type": "MEMORY", "value": "64"}]
         return str(
@@ -96,27 +65,15 @@ class Aws:
         data = {"UserData": base64.b64encode(user_data).decode()}
         self.ec2.create_launch_template(LaunchTemplateName=f"template-{uuid.uuid4().hex}", LaunchTemplateData=data)
 
-    def scan(self) -> UseReport:
-        return self.users.scan(template_versions=1)
 
-    def kinds(self, of: str) -> list[str]:
-        report = self.scan()
-        assert report.unread == ()
-        return [use.kind for use in report.by_id().get(of, ())]
+@pytest.fixture(scope="module")
+def aws(emulator: Emulator, lasting_session: AwsSession) -> Batch:
+    users = AwsImageUsers(lasting_session, REPOSITORY)
+    return Batch(lasting_session, users, base_ami=emulator.facts["base_ami"])
 
 
 @pytest.fixture(scope="module")
-def aws(emulator: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
-    """One session for all, since its clients take longer to make than a scan."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
-        patch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-        target = make_target(tmp_path_factory.mktemp("project"), endpoint_url=emulator.endpoint)
-        yield Aws(AwsSession(target), emulator.facts["base_ami"])
-
-
-@pytest.fixture(scope="module")
-def queue(aws: Aws) -> str:
+def queue(aws: Batch) -> str:
     """A queue none of whose jobs can start."""
     name = f"waits-{uuid.uuid4().hex[:8]}"
 
@@ -136,60 +93,60 @@ def queue(aws: Aws) -> str:
 class TestSources:
     """Everything of an account that may use an image."""
 
-    def test_job_definition_uses_its_image_until_it_is_deregistered(self, aws: Aws) -> None:
+    def test_job_definition_uses_its_image_until_it_is_deregistered(self, aws: Batch) -> None:
         digest = new_digest()
         definition = aws.define(f"{HOST}/{REPOSITORY}@{digest}")
-        assert aws.kinds(digest) == ["job definition"]
+        assert aws.kinds(digest) == {"job definition"}
         aws.batch.deregister_job_definition(jobDefinition=definition)
-        assert aws.kinds(digest) == []
+        assert aws.kinds(digest) == set()
 
-    def test_job_definition_uses_the_image_of_a_tag(self, aws: Aws) -> None:
+    def test_job_definition_uses_the_image_of_a_tag(self, aws: Batch) -> None:
         tag = f"code-{uuid.uuid4().hex[:16]}"
         aws.define(f"{HOST}/{REPOSITORY}:{tag}")
-        assert aws.kinds(tag) == ["job definition"]
+        assert aws.kinds(tag) == {"job definition"}
 
-    def test_job_that_waits_uses_its_image_when_its_definition_is_gone(self, aws: Aws, queue: str) -> None:
+    def test_job_that_waits_uses_its_image_when_its_definition_is_gone(self, aws: Batch, queue: str) -> None:
         digest = new_digest()
         definition = aws.define(f"{HOST}/{REPOSITORY}@{digest}")
         job = aws.batch.submit_job(jobName="waits", jobQueue=queue, jobDefinition=definition)["jobId"]
         aws.batch.deregister_job_definition(jobDefinition=definition)
-        assert aws.kinds(digest) == ["job"]
+        assert aws.kinds(digest) == {"job"}
         aws.batch.terminate_job(jobId=job, reason="the test is over")
 
-    def test_task_definition_uses_its_image_until_it_is_deregistered(self, aws: Aws) -> None:
+    def test_task_definition_uses_its_image_until_it_is_deregistered(self, aws: Batch) -> None:
         digest = new_digest()
         definition = aws.task_definition(f"{HOST}/{REPOSITORY}@{digest}")
-        assert aws.kinds(digest) == ["task definition"]
+        assert aws.kinds(digest) == {"task definition"}
         aws.ecs.deregister_task_definition(taskDefinition=definition)
-        assert aws.kinds(digest) == []
+        assert aws.kinds(digest) == set()
 
-    def test_service_uses_the_image_of_its_task_definition_when_that_is_deregistered(self, aws: Aws) -> None:
+    def test_service_uses_the_image_of_its_task_definition_when_that_is_deregistered(self, aws: Batch) -> None:
         digest = new_digest()
         definition = aws.service(f"{HOST}/{REPOSITORY}@{digest}")
         aws.ecs.deregister_task_definition(taskDefinition=definition)
-        assert aws.kinds(digest) == ["task definition"]
+        assert aws.kinds(digest) == {"task definition"}
 
-    def test_ami_uses_the_image_that_its_tag_names(self, aws: Aws) -> None:
+    def test_ami_uses_the_image_that_its_tag_names(self, aws: Batch) -> None:
         digest = new_digest()
         instance = aws.ec2.run_instances(ImageId=aws.base_ami, MinCount=1, MaxCount=1)["Instances"][0]["InstanceId"]
         image = aws.ec2.create_image(InstanceId=instance, Name=f"warm-{uuid.uuid4().hex}")["ImageId"]
         aws.ec2.create_tags(Resources=[image], Tags=[{"Key": "image", "Value": f"{HOST}/{REPOSITORY}@{digest}"}])
-        assert aws.kinds(digest) == ["AMI"]
+        assert aws.kinds(digest) == {"AMI"}
         aws.ec2.disable_image(ImageId=image)
-        assert aws.kinds(digest) == ["AMI"]
+        assert aws.kinds(digest) == {"AMI"}
 
     @pytest.mark.parametrize("pack", [bytes, gzip.compress])
     def test_launch_template_uses_the_image_that_its_user_data_pulls(
-        self, aws: Aws, pack: Callable[[bytes], bytes]
+        self, aws: Batch, pack: Callable[[bytes], bytes]
     ) -> None:
         digest = new_digest()
         aws.template(pack(f"#!/bin/sh\ndocker pull {HOST}/{REPOSITORY}@{digest}\n".encode()))
-        assert aws.kinds(digest) == ["launch template"]
+        assert aws.kinds(digest) == {"launch template"}
 
-    def test_parameter_uses_what_its_json_names(self, aws: Aws) -> None:
+    def test_parameter_uses_what_its_json_names(self, aws: Batch) -> None:
         digest = new_digest()
         aws.parameter(f'{{"image": "{HOST}/{REPOSITORY}@{digest}"}}')
-        assert aws.kinds(digest) == ["parameter"]
+        assert aws.kinds(digest) == {"parameter"}
 
     @pytest.mark.parametrize(
         ("service", "operation", "source"),
@@ -207,21 +164,10 @@ class TestSources:
         ],
     )
     def test_source_that_cannot_be_read_is_told_and_nothing_is_raised(
-        self, aws: Aws, queue: str, service: str, operation: str, source: str
+        self, aws: Batch, queue: str, service: str, operation: str, source: str
     ) -> None:
         aws.service(f"{HOST}/{REPOSITORY}:any")
-        client = aws.session.client(service)
-
-        def fail(**_: Any) -> None:
-            raise EndpointConnectionError(endpoint_url="http://nowhere")
-
-        client.meta.events.register(f"before-call.{service}.{operation}", fail)
-        try:
-            report = aws.scan()
-        finally:
-            client.meta.events.unregister(f"before-call.{service}.{operation}", fail)
-        assert report.unread[0].source == source
-        assert "did not answer" in report.unread[0].why
+        require_trouble_told(aws, service, operation, source)
 
 
 DIGEST = digest_of(b"an image")

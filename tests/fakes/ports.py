@@ -3,7 +3,6 @@
 from lifecycle.adapters.model_files import BucketSource
 from lifecycle.ports.model_lock import ModelLock
 from lifecycle.ports.model_source import ModelSource
-from tests.fakes.ami_users import FakeAmiUsers
 from tests.fakes.amis import FakeAmis
 from tests.fakes.bake_runs import FakeBakeRuns
 from tests.fakes.baker import FakeBaker
@@ -20,10 +19,11 @@ from tests.fakes.local_images import FakeEngine, FakeHandRuns, FakeLayouts
 from tests.fakes.model_lock import FakeModelLock
 from tests.fakes.objects import FakeObjects
 from tests.fakes.pointers import FakePointers
-from tests.fakes.repository_images import FakeImageUsers, FakeRepositoryImages
+from tests.fakes.repository_images import FakeRepositoryImages
 from tests.fakes.results import FakeResults
 from tests.fakes.stack import OUTPUTS, FakeStack
 from tests.fakes.ui import FakeUi
+from tests.fakes.users import FakeUsers
 
 
 class FakePorts:
@@ -43,7 +43,7 @@ class FakePorts:
         stack: FakeStack | None = None,
         ui: FakeUi | None = None,
     ) -> None:
-        self.ami_users = FakeAmiUsers()
+        self.ami_users = FakeUsers()
         self.amis = amis or FakeAmis()
         self.bake_runs = FakeBakeRuns()
         self.baker = baker or FakeBaker(self.amis)
@@ -64,7 +64,7 @@ class FakePorts:
         self.pointers = FakePointers()
         self.registry = FakeImageRegistry(self.clock)
         self.repository_images = FakeRepositoryImages(self.registry, self.clock)
-        self.image_users = FakeImageUsers()
+        self.image_users = FakeUsers()
         self.base_builder = FakeBaseBuilder(self.registry)
         self.code = FakeCode(self.registry, self.base_builder)
         self.results = FakeResults()

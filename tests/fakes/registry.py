@@ -64,7 +64,6 @@ class FakeRegistry:
     authorizations: list[str | None] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
     immutable: bool = False
-    mounts: bool = True
     names_digest: bool = True
     # The one value of `Authorization` that is taken; any other has expired.
     login: str | None = None

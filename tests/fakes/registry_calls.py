@@ -127,11 +127,6 @@ class Calls(BaseHTTPRequestHandler):
 
     def post_uploads(self, repository: str, rest: str, query: dict[str, str], body: bytes) -> None:
         registry = self.registry
-        source = registry.blobs.get((query.get("from", ""), query.get("mount", "")))
-        if source is not None and registry.mounts:
-            registry.blobs[(repository, query["mount"])] = source
-            self.answer(201)
-            return
         registry.sessions += 1
         session = f"s{registry.sessions}"
         registry.received[session] = b""

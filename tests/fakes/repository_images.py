@@ -9,7 +9,6 @@ from datetime import datetime
 from lifecycle.domain.digest import Digest, digest_of
 from lifecycle.domain.image_needs import newest_first
 from lifecycle.domain.repository_image import ManifestContent, RepositoryImage
-from lifecycle.domain.usage import Unread, Use, UseReport
 from lifecycle.errors import CapctlError
 from lifecycle.ports.clock import Clock
 from tests.fakes.images import FakeImageRegistry
@@ -72,18 +71,3 @@ class FakeRepositoryImages:
             )
             found[ref.digest] = (image, ManifestContent(layers=tuple(blobs), blobs=blobs))
         return found
-
-
-class FakeImageUsers:
-    """What tests put there. `scans` counts; `later` are uses that the scan of that number finds for the first time."""
-
-    def __init__(self) -> None:
-        self.uses: list[Use] = []
-        self.unread: list[Unread] = []
-        self.later: dict[int, Use] = {}
-        self.scans = 0
-
-    def scan(self, *, template_versions: int) -> UseReport:
-        self.scans += 1
-        self.uses += [use for number, use in self.later.items() if number == self.scans]
-        return UseReport(uses=tuple(self.uses), unread=tuple(self.unread))

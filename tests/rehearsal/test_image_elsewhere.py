@@ -14,8 +14,9 @@ from images.archive import archive_pieces
 from images.layout import write_layout
 from images.media_types import DOCKER, OCI, Family
 from lifecycle.rehearsal.services.registry import debian_registry, registry_supported
+from tests.built_tools import crane
 from tests.fakes.tiny_images import image_of
-from tests.rehearsal.stage_parts import cache, until
+from tests.rehearsal.stage_parts import until
 
 pytestmark = [pytest.mark.rehearsal, pytest.mark.timeout(120)]
 # containerd by itself, and the one that an engine starts.
@@ -26,12 +27,6 @@ def said(*command: str) -> str:
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
-
-
-@pytest.fixture
-def crane() -> str:
-    found = shutil.which("crane") or next(map(str, sorted((cache() / "tools").glob("crane-*/crane"))), None)
-    return found or pytest.skip("`crane` is not installed")
 
 
 @pytest.fixture
@@ -52,16 +47,17 @@ def ctr() -> Iterator[tuple[str, ...]]:
 
 
 @pytest.mark.parametrize("family", [OCI, DOCKER])
-def test_crane_pushes_a_layout_under_its_digest_and_finds_it_valid(tmp_path: Path, crane: str, family: Family) -> None:
+def test_crane_pushes_a_layout_under_its_digest_and_finds_it_valid(tmp_path: Path, family: Family) -> None:
+    program = str(crane())
     if why := registry_supported():
         pytest.skip(why)
     image, layout = image_of("base", "code", family=family), tmp_path / "a läyout"
     write_layout(layout, image, "code-1")
     with debian_registry(tmp_path, f"test-{uuid.uuid4().hex[:8]}") as registry:
         name = f"{registry.address}/copied:code-1"
-        assert said(crane, "push", str(layout), name).endswith(f"@{image.digest}")
-        assert said(crane, "digest", name) == image.digest
-        said(crane, "validate", "--remote", name)
+        assert said(program, "push", str(layout), name).endswith(f"@{image.digest}")
+        assert said(program, "digest", name) == image.digest
+        said(program, "validate", "--remote", name)
 
 
 @pytest.mark.parametrize("family", [OCI, DOCKER])

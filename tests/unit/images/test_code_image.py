@@ -43,8 +43,8 @@ def client_of(registry: Any, repository: str = REPO) -> RegistryClient:
     return RegistryClient(registry.url, repository, attempts=Attempts(sleep=lambda _s: None))
 
 
-def base_in(registry: Any, repository: str = REPO, family: str = "docker") -> ImageRef:
-    return ImageRef(repository=repository, digest=registry.add_image(repository, BASE_CONFIG, [b"base layer"], family))
+def base_in(registry: Any, family: str = "docker") -> ImageRef:
+    return ImageRef(repository=REPO, digest=registry.add_image(REPO, BASE_CONFIG, [b"base layer"], family))
 
 
 def push(registry: Any, base: ImageRef, tree: CodeTree, folder: Path, **options: Any) -> PushResult:
@@ -160,21 +160,6 @@ def test_tag_depends_on_settings_and_base_but_not_on_the_order_of_variables(tmp_
     tags.add(code_tag(tree, ImageRef(repository=REPO, digest="sha256:" + "2" * 64), one)[0])
     assert len(tags) == 3
     assert all(len(tag) == len("code-") + 16 for tag in tags)
-
-
-def test_base_in_another_repository_is_mounted(registry: Any, tmp_path: Path) -> None:
-    base = base_in(registry, "bases")
-    result = push(registry, base, tree_of(tmp_path), tmp_path)
-    assert (REPO, result.digest) in registry.manifests
-    assert result.requests == 9
-
-
-def test_base_layer_that_is_missing_is_brought_from_its_repository(registry: Any, tmp_path: Path, fault: Any) -> None:
-    base = base_in(registry, "bases")
-    tree = tree_of(tmp_path)
-    registry.faults.append(fault("PUT", "manifests", status=400, code="MANIFEST_BLOB_UNKNOWN"))
-    result = push(registry, base, tree, tmp_path)
-    assert (REPO, result.digest) in registry.manifests
 
 
 def test_base_layer_that_is_nowhere_is_an_error_that_names_it(registry: Any, tmp_path: Path) -> None:

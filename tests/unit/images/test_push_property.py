@@ -43,22 +43,22 @@ _faults = st.lists(
     ),
     max_size=6,
 )
-_ways = st.fixed_dictionaries({name: st.booleans() for name in ("mounts", "immutable", "checks_manifests")})
+_ways = st.fixed_dictionaries({name: st.booleans() for name in ("immutable", "checks_manifests")})
 _UNHEARD = Fault("PUT", "manifests", lose_answer=True, times=9)
 
 
 @settings(max_examples=80)
-@given(faults=_faults, base_repository=st.sampled_from((REPO, "bases")), ways=_ways, expects_new=st.booleans())
-@example(faults=[_UNHEARD], base_repository=REPO, ways={"immutable": True}, expects_new=False)
-@example(faults=[_UNHEARD], base_repository=REPO, ways={"immutable": True}, expects_new=True)
+@given(faults=_faults, ways=_ways, expects_new=st.booleans())
+@example(faults=[_UNHEARD], ways={"immutable": True}, expects_new=False)
+@example(faults=[_UNHEARD], ways={"immutable": True}, expects_new=True)
 def test_a_tag_names_a_whole_image_or_does_not_exist(
-    faults: list[Fault], base_repository: str, ways: dict[str, bool], expects_new: bool
+    faults: list[Fault], ways: dict[str, bool], expects_new: bool
 ) -> None:
     # Who loses blobs and takes manifests without a look cannot be helped.
     assume(ways.get("checks_manifests", True) or all(one.status != _LOST.status for one in faults))
     with serving() as registry, tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        base, tree = base_in(registry, base_repository), tree_of(folder)
+        base, tree = base_in(registry), tree_of(folder)
         registry.faults = [replace(one) for one in faults]
         for way, is_on in ways.items():
             setattr(registry, way, is_on)

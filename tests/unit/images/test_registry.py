@@ -239,34 +239,6 @@ def test_immutable_tag_with_other_bytes_is_an_error_that_names_both(registry: An
     assert digest_of(raw) in caught.value.message
 
 
-def test_mount_costs_one_request(registry: Any, client: RegistryClient) -> None:
-    source = client.for_repository("base")
-    digest = source.upload_blob(b"content")
-    before = client.requests_sent
-    client.mount_blob(digest, source=source)
-    assert registry.blobs[(REPO, digest)] == b"content"
-    assert client.requests_sent - before == 1
-
-
-def test_mount_that_is_not_granted_becomes_a_copy_in_the_same_session(registry: Any, client: RegistryClient) -> None:
-    registry.mounts = False
-    source = client.for_repository("base")
-    digest = source.upload_blob(b"content")
-    registry.sessions = 0
-    client.mount_blob(digest, source=source)
-    assert registry.blobs[(REPO, digest)] == b"content"
-    assert registry.sessions == 1
-
-
-def test_copy_that_fails_starts_a_new_session(registry: Any, client: RegistryClient, fault: Any) -> None:
-    registry.mounts = False
-    source = client.for_repository("base")
-    digest = source.upload_blob(b"content")
-    registry.faults.append(fault("PUT", "uploads", status=500))
-    client.mount_blob(digest, source=source)
-    assert registry.blobs[(REPO, digest)] == b"content"
-
-
 def test_blob_is_read_from_any_byte_on_of_a_registry_without_ranges(registry: Any, client: RegistryClient) -> None:
     digest = client.upload_blob(b"0123456789")
     for start in (0, 3, 9, 10):

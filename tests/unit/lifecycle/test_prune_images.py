@@ -11,7 +11,7 @@ import pytest
 from lifecycle.domain.image import ImageRef
 from lifecycle.domain.image_retention import ImageFate
 from lifecycle.domain.plan import Done
-from lifecycle.domain.release import Pointer
+from lifecycle.domain.release import DeployedRelease, Pointer
 from lifecycle.domain.release_tag import release_tag
 from lifecycle.domain.repository_image import ManifestContent, RepositoryImage
 from lifecycle.domain.usage import Unread, Use, kinds_text
@@ -119,6 +119,21 @@ def test_deploy_of_the_image_after_the_plan_keeps_it_before_anything_names_it(sc
     scene.tree()
     pruning, tag = scene.plan(), release_tag("0123456789ab", scene.ports.clock.now())
     scene.ports.repository_images.add("old", *old.tags, tag)
+    assert "tagged for release 0123456789ab on " in outcomes(scene.run(pruning))[0]
+
+
+def test_deploy_that_begins_while_the_releases_are_read_keeps_its_image(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = scene.image()
+    scene.tree()
+    pruning, tag = scene.plan(), release_tag("0123456789ab", scene.ports.clock.now())
+
+    def releases() -> tuple[DeployedRelease, ...]:
+        scene.ports.repository_images.add("old", *old.tags, tag)
+        return ()
+
+    monkeypatch.setattr(scene.ports.stack, "releases", releases)
     assert "tagged for release 0123456789ab on " in outcomes(scene.run(pruning))[0]
 
 

@@ -1,9 +1,9 @@
-"""`ports.AmiUsers` in memory."""
+"""`ports.AmiUsers` and `ports.ImageUsers` in memory."""
 
 from lifecycle.domain.usage import Unread, Use, UseReport
 
 
-class FakeAmiUsers:
+class FakeUsers:
     """What tests put there. `scans` counts; `later` are uses that the scan of that number finds for the first time."""
 
     def __init__(self) -> None:
