@@ -7,20 +7,20 @@ answer is remembered: a push does not fetch the base's bytes, and leaves what it
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from images.digests import digest_of, write_if_possible
 from images.file_system import PlacedFile, file_system
-from images.imports import THIS_PYTHON, scan
 from images.index import Broken, FileEntry, ImageIndex, Import, LayerIndex
 from images.layer import APP_FOLDER, CodeFile, CodeTree
 from images.modules import Modules, modules_of, search_path
 from images.signatures import MAX_SECRET_SCAN_BYTES
 
 # Of the file's form, and of what is told of a source.
-_VERSION = f"1-{THIS_PYTHON}"
+_VERSION = f"1-3.{sys.version_info.minor}"
 
 
 class Missing(NamedTuple):
@@ -234,6 +234,8 @@ def _sources(tree: CodeTree) -> Iterator[CodeFile]:
 
 
 def _read_source(file: CodeFile) -> tuple[str, list[Any], list[str], list[Any] | None]:
+    from images.imports import scan  # which code that did not change does without
+
     told = scan(file.content, file.path)
     imports: list[Any] = [(one.module, one.line, one.name, one.deferred) for one in told.imports]
     return file.sha256, imports, list(told.defines), list(told.broken) if told.broken else None

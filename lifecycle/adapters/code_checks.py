@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 
 
 class CodeChecks:
-    """Of one tree on the base image `base`, a digest. Reads only the files that changed since the last time, and asks no registry."""
+    """Of one tree on the base image `base`, a digest, or "" where there is none yet.
+
+    Reads only the files that changed since the last time, and asks no registry.
+    """
 
     def __init__(self, target: Target, tree: CodeTree, base: str) -> None:
         self._target = target

@@ -20,6 +20,7 @@ from lifecycle.adapters.push_record import PushRecord
 from lifecycle.config.target import Target
 from lifecycle.domain.digest import Digest
 from lifecycle.domain.image import TaggedImage
+from lifecycle.errors import CapctlError
 from lifecycle.ports.code import CodeLayer, PushedImage
 
 if TYPE_CHECKING:
@@ -66,7 +67,13 @@ class WorkingTreeCode:
 
     @cached_property
     def _checks(self) -> CodeChecks:
-        return CodeChecks(self._target, self._tree, self._base.digest)
+        try:
+            base = self._base.digest
+        except CapctlError as error:
+            if error.code != "base-missing":
+                raise
+            base = ""  # the code itself can be judged, and who needs the base is told then
+        return CodeChecks(self._target, self._tree, base)
 
     def preview(self) -> PushPreview:
         from lifecycle.domain.push_preview import PushPreview

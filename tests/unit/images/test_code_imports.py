@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-import images.code_imports
 from images.code_imports import ImportMemory, Missing, missing_imports
 from images.imports import Scan, scan
 from images.index import ImageIndex
@@ -40,7 +39,7 @@ class Project:
         self.base, self.key = base, "base 1"
         self.asked = 0
         self.scanned: list[str] = []
-        monkeypatch.setattr(images.code_imports, "scan", self._scan)
+        monkeypatch.setattr("images.imports.scan", self._scan)
 
     def look(self, files: dict[str, str], *provided: str, env: dict[str, str] | None = None) -> list[Missing]:
         self.asked, self.scanned = 0, []
