@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from images.checks import Violation
+from images.rules import Violation
 
 _SIZE = "take packages out of the requirements of the base, or raise the budget in `image`"
 _OF_THE_BASE = "change the requirements or the root of the base, then run `capctl image base`"

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from images.checks import import_unresolved
 from images.code_imports import ImportMemory, missing_imports
 from images.code_index import code_index
+from images.code_rules import import_unresolved
 from images.digests import DigestCache, canonical_json
 from images.index import PYTHON_LABEL
 from images.layer import APP_FOLDER, CodeTree

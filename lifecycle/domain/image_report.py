@@ -4,11 +4,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from images.checks import Rules as Rules
-from images.checks import Violation as Violation
 from images.checks import check_image
 from images.hints import hint_for
 from images.index import ImageIndex as ImageIndex
+from images.rules import Rules as Rules
+from images.rules import Violation as Violation
 from lifecycle.domain.digest import short
 from lifecycle.domain.image import ImageRef
 from lifecycle.domain.measures import counted

@@ -5,7 +5,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from images.checks import Violation
+from images.rules import Violation
 from lifecycle.cli import ami_documents, ami_removal_documents, documents, image_documents, image_repository_documents
 from lifecycle.config.origins import Setting
 from lifecycle.domain import sweep

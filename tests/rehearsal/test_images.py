@@ -19,13 +19,14 @@ import requests
 
 from images.base.dockerfile import USER_ID
 from images.base.recipe import ROOT_CHANGES, BaseRecipe, context_tar, dockerfile_of, plan_base, wheels_of
-from images.checks import Rules, check_image, locked_packages
+from images.checks import check_image, locked_packages
 from images.code_image import PushResult, push_code
 from images.digests import ImageRef
 from images.index import PYTHON_LABEL, ImageIndex
 from images.inspect import image_index
 from images.layer import read_tree
 from images.registry import RegistryClient
+from images.rules import Rules
 from images.selection import select_files
 from lifecycle.adapters.docker_engine import DockerEngine
 from tests.fakes.ui import FakeUi

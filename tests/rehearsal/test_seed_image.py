@@ -16,9 +16,10 @@ from typing import Any
 
 import pytest
 
-from images.checks import Rules, check_image
+from images.checks import check_image
 from images.explain import Explanation, LayerCost
 from images.index import ImageIndex
+from images.rules import Rules
 from lifecycle.app import App
 from lifecycle.rehearsal.emulator.containers import jobs_supported
 from lifecycle.rehearsal.services.registry import debian_registry, registry_supported

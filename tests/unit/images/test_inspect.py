@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 
-from images.checks import Rules, check_image
+from images.checks import check_image
 from images.code_index import code_index
 from images.errors import ManifestUnsupported
 from images.index import FileEntry, Import
 from images.inspect import image_index
 from images.layer import build_layer, read_tree
 from images.registry import RegistryClient
+from images.rules import Rules
 
 REPO = "job"
 CONFIG = {"config": {"Labels": {"a": "b"}}, "rootfs": {"diff_ids": []}}
