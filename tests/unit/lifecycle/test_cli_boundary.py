@@ -16,7 +16,7 @@ from lifecycle.cli import documents
 from lifecycle.cli.boundary import _give_up, render_error, run_command_line
 from lifecycle.cli.crash import record_crash
 from lifecycle.errors import CapctlError, Denied, ExitCode, Inconclusive, Interrupted, RolledBack, TimedOut, UsageError
-from tests.dev.samples import JOB
+from tests.dev.samples.releases import JOB
 from tests.golden import assert_golden
 from tests.unit.lifecycle.conftest import on_a_terminal
 

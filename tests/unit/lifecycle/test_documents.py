@@ -44,7 +44,7 @@ def test_error_leaves_out_evidence_that_has_no_document() -> None:
 
 
 def test_what_did_not_happen_yet_has_no_time() -> None:
-    from tests.dev.samples import JOB
+    from tests.dev.samples.releases import JOB
 
     document = documents.job(replace(JOB, created_ms=0))
     assert (document["created"], document["stopped"]) == (None, None)

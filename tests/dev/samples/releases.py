@@ -1,0 +1,157 @@
+"""Documents about models, releases, jobs and the configuration."""
+
+from pathlib import Path
+from typing import Any
+
+from lifecycle.cli import documents
+from lifecycle.config.origins import Setting
+from lifecycle.domain.digest import digest_of
+from lifecycle.domain.job import JobRecord, JobState, Purpose, QueueState
+from lifecycle.domain.plan import Done, Plan
+from lifecycle.domain.push_preview import FileChanges, PushPreview, SizeToSend
+from lifecycle.domain.release import Pointer
+from lifecycle.domain.smoke import SmokeReport
+from lifecycle.errors import CapctlError
+from lifecycle.ports.jobs import LogLine, QueueStatus
+from lifecycle.ports.journal import JournalEntry
+from lifecycle.workflows.status import ReleaseStatus, Status
+from lifecycle.workflows.verify_models import ModelsReport
+from lifecycle.workflows.write_contract import WrittenContract
+from tests.dev.samples.common import AT, CHECKS, LAYER, MODELS, RELEASE, SOURCE, TAGGED
+from tests.fakes.stack import OUTPUTS, deployed
+
+_DEPLOYED = deployed(RELEASE)
+
+_POINTER = Pointer(
+    version=2,
+    release_id=RELEASE.id,
+    previous_release_id="0123456789ab",
+    job_queue_arn=_DEPLOYED.job_queue_arn,
+    job_definition_arn=_DEPLOYED.job_definition_arn,
+    moved_at=AT,
+    moved_by="ada",
+    reason="tracks are lost",
+)
+
+JOB = JobRecord(
+    id="85d22ea7-0000-4000-8000-000000000000",
+    name="vision-by-hand",
+    purpose=Purpose.WORK,
+    state=JobState.FAILED,
+    obstacle=None,
+    status_reason="Essential container in task exited",
+    exit_code=65,
+    reason="",
+    queue_arn=_DEPLOYED.job_queue_arn,
+    definition_arn=_DEPLOYED.job_definition_arn,
+    image=str(RELEASE.image),
+    log_group="/vision/jobs",
+    log_stream="vision/default/0",
+    cluster_instance_arn="arn:aws:ecs:us-west-2:123456789012:container-instance/vision/1",
+    attempts=1,
+    created_ms=1_795_273_622_000,
+    started_ms=1_795_273_623_500,
+    stopped_ms=0,
+)
+
+_SMOKE = SmokeReport(
+    release_id=RELEASE.id,
+    job_id=JOB.id,
+    session_id="smoke-1",
+    result_uri="s3://vision-capctl-123456789012-us-west-2/smoke/smoke-1/result.json",
+    seconds=2.5,
+    checks=CHECKS,
+)
+
+_STATUS = Status(
+    pointer=_POINTER,
+    releases=(ReleaseStatus(deployed=_DEPLOYED, role="active", queue=QueueStatus(state=QueueState.VALID, reason="")),),
+    journal=(
+        JournalEntry(
+            at=AT,
+            run_id="20261121-150702-abcdef",
+            user="ada",
+            command="capctl deploy",
+            step=f"smoke release {RELEASE.id} with s3://vision-capctl-123456789012-us-west-2/samples/portrait.mp4",
+            outcome="failed: smoke-failed",
+            why="a test asks",
+        ),
+    ),
+)
+
+
+class _Step:
+    permissions = ("dynamodb:PutItem", "dynamodb:GetItem")
+
+    def describe(self) -> str:
+        return "pointer: none -> 0123456789ab"
+
+    def apply(self) -> str:
+        return "done"
+
+    def verify(self, _: str) -> None:
+        """There is nothing to read back."""
+
+
+_ERROR = CapctlError(
+    "smoke-failed", "Smoke job is FAILED", hint="Read `capctl job logs`", details=("a line",), evidence={"job": JOB}
+)
+
+_SETTING = Setting(name="image.entrypoint", value=("python3", "-m"), origin="capctl.yaml:4:27 targets.dev")
+
+_DONE = Done(results=((_Step(), "done"),), failures=((_Step(), CapctlError("aws-failed", "AWS call failed")),))
+
+SAMPLES: dict[str, dict[str, Any]] = {
+    "base": documents.base(OUTPUTS, changed=True),
+    "config-check": documents.config_check(Path("capctl.yaml"), targets=["dev"], warnings=["A warning"]),
+    "config-values": documents.config_values("dev", [_SETTING]),
+    "deployment": documents.deployment(_POINTER, _DONE, report=_SMOKE),
+    "error": documents.error(_ERROR),
+    "job": documents.job(JOB),
+    "job-list": documents.job_list([JOB]),
+    "job-log": documents.job_log(JOB, [LogLine(at_ms=1_795_273_624_125, message='{"event":"failed"}')]),
+    "models-contract": documents.models_contract(
+        WrittenContract(
+            digest=digest_of(b"contract"),
+            document={
+                "schema": "capctl.runtime-contract/1",
+                "python": "3.11",
+                "mount": "/opt/runtime",
+                "packages": {"onnxruntime-gpu": "1.24.1"},
+                "modules": ["onnxruntime"],
+                "libraries": {"cudnn": "9"},
+                "tree_sha256": "0" * 64,
+            },
+        ),
+        changed=True,
+    ),
+    "models-lock": documents.models_lock(MODELS, changed=True),
+    "models-push": documents.models_push(MODELS, changed=True),
+    "models-verification": documents.models_verification(
+        ModelsReport(models=MODELS, problems=("missing: models/age.onnx",))
+    ),
+    "plan": documents.plan(
+        Plan(
+            title="roll back to release 0123456789ab",
+            because="it was asked for",
+            steps=(_Step(),),
+            after=(_Step(),),
+            undo=(_Step(),),
+            details=("what was tried is bad",),
+        ),
+        push=PushPreview(
+            treehash=LAYER.treehash,
+            tag=LAYER.tag,
+            files=LAYER.files,
+            base=TAGGED,
+            known=None,
+            last=RELEASE.image,
+            changes=FileChanges(added=("analyzer/ocr.py",), changed=("analyzer/cli.py",), removed=("analyzer/old.py",)),
+            to_send=SizeToSend(layer_bytes=37_483, config_bytes=616, manifest_bytes=588),
+            source=SOURCE,
+        ),
+    ),
+    "rollback": documents.rollback(_POINTER, changed=True),
+    "smoke": documents.smoke(_SMOKE),
+    "status": documents.status(_STATUS),
+}
