@@ -123,18 +123,24 @@ def push_code(
 
 def _ahead(
     client: RegistryClient, tag: str, make: Callable[[], CodeImage]
-) -> tuple[str | None, CodeImage, Answer | None]:
-    """The digest of the tag, the image, and a session for its layer; None where it could not be opened: the upload tells why."""
+) -> tuple[str | None, CodeImage | None, Answer | None]:
+    """The digest of the tag; the image, and a session for its layer, unless they failed, of which whoever needs them tells the reason."""
     asked: list[str | None] = []
     made: list[CodeImage] = []
-    begun: list[Answer] = []
+    begun: list[Answer | None] = []
 
-    def begin() -> None:
+    def begin_to_make() -> None:
         with suppress(ImageError):
-            begun.append(client.begin_upload())
+            made.append(make())
 
-    together([lambda: asked.append(client.head_manifest(tag)), begin, lambda: made.append(make())])
-    return asked[0], made[0], begun[0] if begun else None
+    together(
+        [
+            lambda: asked.append(client.head_manifest(tag)),
+            lambda: begun.append(client.begin_upload()),
+            begin_to_make,
+        ]
+    )
+    return asked[0], made[0] if made else None, begun[0]
 
 
 def make_code_image(

@@ -17,11 +17,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, unquote, urlsplit
 
+from images.errors import RegistryRefused
+
 if TYPE_CHECKING:
     from ssl import SSLContext
 
 CONNECT_TIMEOUT_S = 5.0
 READ_TIMEOUT_S = 60.0
+
+# Manifests have 4 MB in ECR at most, and configs less.
+MAX_LOADED_BYTES = 64_000_000
 
 _CA_BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "AWS_CA_BUNDLE")
 _PIECE_BYTES = 1 << 17
@@ -60,9 +65,15 @@ class Answer:
         return piece
 
     def load(self) -> None:
-        """Read the whole body. Raises like `read`."""
+        """Read the whole body. Raises like `read`; RegistryRefused above 64 MB, which no document is."""
+        content = bytearray()
         try:
-            self.content = self.read()
+            while piece := self.read(_PIECE_BYTES):
+                content += piece
+                if len(content) > MAX_LOADED_BYTES:
+                    message = f"The registry answers more than {MAX_LOADED_BYTES // 10**6} MB to {self.url}"
+                    raise RegistryRefused(message, hint="Check that the address is a container registry's")
+            self.content = bytes(content)
         finally:
             self.close()
 

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import get_ident
-from typing import Self
+from typing import Any, Self
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
@@ -28,6 +28,19 @@ def is_digest(text: str) -> bool:
 def canonical_json(document: object) -> bytes:
     """The one byte string for `document`: sorted keys, no spaces, UTF-8."""
     return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def read_json(raw: bytes) -> Any:
+    """The value of a JSON text that anybody may have written; None for one that is none, that nests too deeply, or that holds what is no
+    text in UTF-8."""
+    try:
+        value = json.loads(raw)
+        # Half a surrogate pair, which only an escape can bring.
+        if b"\\u" in raw:
+            canonical_json(value)
+    except (ValueError, RecursionError):
+        return None
+    return value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from images.digests import DigestCache, digest_of, is_digest
+from images.digests import DigestCache, digest_of, is_digest, read_json
 from images.errors import ManifestUnsupported
 from images.media_types import OCI, Family, family_of
 
@@ -38,7 +37,7 @@ def parse_manifest(raw: bytes, *, media_type: str = OCI.manifest) -> ImageManife
 
     Raises: ManifestUnsupported, for an index, and for what names no config, or layers without digest and size.
     """
-    digest, document = digest_of(raw), _json(raw)
+    digest, document = digest_of(raw), read_json(raw)
     if not isinstance(document, dict):
         raise _unsupported(digest, "is no manifest")
     told = document.get("mediaType", media_type)
@@ -57,12 +56,13 @@ def parse_manifest(raw: bytes, *, media_type: str = OCI.manifest) -> ImageManife
 
 def parse_config(raw: bytes) -> dict[str, Any]:
     """The config of an image. Raises: ManifestUnsupported, for one whose fields are not of the kinds that the OCI specification gives."""
-    config = _json(raw)
+    config = read_json(raw)
     run, rootfs = _part(config, "config"), _part(config, "rootfs")
-    parts = (run, rootfs, _part(run, "Labels"))
+    labels = _part(run, "Labels")
+    parts = (run, rootfs, labels)
     lists = ((config, "history", dict), (rootfs, "diff_ids", str), (run, "Env", str))
     is_sound = isinstance(config, dict) and None not in parts and all(_are(*each) for each in lists)
-    if not is_sound:
+    if not is_sound or not all(isinstance(value, str) for value in (labels or {}).values()):
         raise _unsupported(digest_of(raw), "is no config of an image")
     return dict(config)
 
@@ -114,13 +114,6 @@ def _part(whole: Any, name: str) -> dict[str, Any] | None:
 def _are(whole: Any, name: str, kind: type) -> bool:
     values = whole.get(name) if isinstance(whole, dict) else None
     return values is None or (isinstance(values, list) and all(isinstance(value, kind) for value in values))
-
-
-def _json(raw: bytes) -> Any:
-    try:
-        return json.loads(raw)
-    except (ValueError, RecursionError):
-        return None
 
 
 def _unsupported(digest: str, what: str) -> ManifestUnsupported:

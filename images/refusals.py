@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from images.connections import Answer
+from images.digests import read_json
 from images.errors import (
     BlobExists,
     BlobMissing,
@@ -118,10 +118,8 @@ def names_no_repository(answer: Answer) -> bool:
 
 def api_errors(answer: Answer) -> list[dict[str, object]]:
     """The `errors` list of a registry answer; empty when the body is something else."""
-    try:
-        errors = json.loads(answer.content)["errors"]
-    except (ValueError, KeyError, TypeError):
-        return []
+    document = read_json(answer.content)
+    errors = document.get("errors") if isinstance(document, dict) else None
     return [error for error in errors if isinstance(error, dict)] if isinstance(errors, list) else []
 
 

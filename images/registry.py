@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from http.client import HTTPException
@@ -12,11 +12,12 @@ from typing import Any, BinaryIO, TypeVar, cast
 from urllib.parse import urlencode, urljoin
 
 from images.connections import Answer
-from images.digests import digest_of, is_digest
+from images.digests import digest_of, is_digest, read_json
 from images.errors import (
     BlobExists,
     BlobMissing,
     DigestMismatch,
+    ImageError,
     ImageMissing,
     RegistryRefused,
     RegistryUnreachable,
@@ -24,7 +25,7 @@ from images.errors import (
     TagImmutable,
 )
 from images.media_types import ACCEPT
-from images.transport import Attempts, Credentials, Forget, Transport
+from images.transport import AttemptFailed, Attempts, Credentials, Forget, Transport
 
 T = TypeVar("T")
 
@@ -166,9 +167,11 @@ class RegistryClient:
                 message = f"The registry holds {start} of the {size_bytes} bytes of `{digest}`"
                 raise DigestMismatch(message, hint="Push the image that needs it again")
 
-    def begin_upload(self) -> Answer:
-        """Open a session for one `upload_blob`. Sessions that nobody uses end in the registry."""
-        return self._ask("POST", "blobs/uploads/", expected=_ACCEPTED)
+    def begin_upload(self) -> Answer | None:
+        """Open a session for one `upload_blob`, in one attempt; None if that fails. Sessions that nobody uses end in the registry."""
+        with suppress(AttemptFailed, ImageError):
+            return self._send("POST", "blobs/uploads/", expected=_ACCEPTED)
+        return None
 
     def upload_blob(self, content: bytes, *, begun: Answer | None = None) -> str:
         """Upload in one piece: POST for a session, unless one has `begun`, and PUT with the whole body. Returns: the digest."""
@@ -217,11 +220,14 @@ class RegistryClient:
             raise RepositoryMissing(message, hint="Create the repository first")
 
     def _finish_upload(self, session: Answer, digest: str, content: bytes) -> None:
-        named = session.headers.get("Location")
+        named = session.headers.get("Location", "")
+        try:
+            location = urljoin(session.url, named)
+        except ValueError:
+            named = ""
         if not named:
             message = f"The registry began an upload to `{self.repository}` without saying where its bytes go"
             raise RegistryRefused(message, hint="Check that the address is a container registry's")
-        location = urljoin(session.url, named)
         url = location + ("&" if "?" in location else "?") + urlencode({"digest": digest})
         headers = {"Content-Type": "application/octet-stream"}
         with suppress(BlobExists):
@@ -276,16 +282,10 @@ def _mismatch(expected: str, received: str) -> DigestMismatch:
 
 
 def _is_manifest(raw: bytes) -> bool:
-    try:
-        document = json.loads(raw)
-    except ValueError:
-        return False
+    document = read_json(raw)
     return isinstance(document, dict) and bool({"schemaVersion", "mediaType"} & document.keys())
 
 
 def _media_type(raw: bytes) -> str | None:
-    try:
-        document: Mapping[str, Any] = json.loads(raw)
-        return document.get("mediaType")
-    except (ValueError, AttributeError):
-        return None
+    document = read_json(raw)
+    return document.get("mediaType") if isinstance(document, dict) else None

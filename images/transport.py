@@ -174,7 +174,7 @@ class Transport:
         try:
             yield
         except (OSError, HTTPException, ValueError) as err:  # the last for an address that is none
-            raise AttemptFailed(_unreachable(self.base_url, err)) from err
+            raise _failed(self.base_url, err) from err
 
     def _login_for(self, url: str) -> str:
         if self._credentials is None or origin_of(url) != origin_of(self.base_url):
@@ -200,13 +200,20 @@ def retry_after_s(headers: HTTPMessage, *, now_s: float) -> float:
     return min(RETRY_AFTER_CAP_S, wait_s) if wait_s > 0 else 0.0
 
 
-def _unreachable(base_url: str, err: Exception) -> RegistryUnreachable:
-    from ssl import SSLEOFError  # which only a failure needs
+def _failed(base_url: str, err: Exception) -> Exception:
+    from ssl import SSLCertVerificationError, SSLEOFError  # which only a failure needs
 
+    if isinstance(err, SSLCertVerificationError):
+        return RegistryUnreachable(
+            f"The certificate of `{base_url}` is not trusted: {err.verify_message}",
+            hint="Name a file with the certificate of its authority in `SSL_CERT_FILE`, or correct the address",
+        )
     # ECR cuts the connection, without an answer, when the repository of an upload does not exist.
     reason = getattr(err, "strerror", None) or str(err) or type(err).__name__
-    return RegistryUnreachable(
-        f"The registry at `{base_url}` does not answer: {reason}",
-        hint="Check the address and the network, and that the repository exists, then run the command again",
-        is_cut=isinstance(err, (ConnectionResetError, BrokenPipeError, SSLEOFError)),
+    return AttemptFailed(
+        RegistryUnreachable(
+            f"The registry at `{base_url}` does not answer: {reason}",
+            hint="Check the address and the network, and that the repository exists, then run the command again",
+            is_cut=isinstance(err, (ConnectionResetError, BrokenPipeError, SSLEOFError)),
+        )
     )

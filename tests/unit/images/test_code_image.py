@@ -91,6 +91,21 @@ def test_tag_that_was_expected_to_be_new_and_is_not_costs_one_request_too_many(r
     assert (again.requests, again.bytes_sent, again.unchanged, again.digest) == (2, 0, True, first.digest)
 
 
+def test_image_that_is_there_needs_no_base(registry: Any, tmp_path: Path) -> None:
+    base, tree = base_in(registry), tree_of(tmp_path)
+    push(registry, base, tree, tmp_path)
+    del registry.manifests[(REPO, base.digest)]
+    (tmp_path / "other").mkdir()
+    assert push(registry, base, tree, tmp_path / "other", expects_new=True).unchanged
+
+
+def test_upload_that_cannot_begin_ahead_costs_one_request(registry: Any) -> None:
+    registry.faults.append(Fault("POST", "uploads", status=503, times=99))
+    client = client_of(registry)
+    assert client.begin_upload() is None
+    assert client.requests_sent == 1
+
+
 def test_who_may_not_upload_may_push_what_is_there(registry: Any, tmp_path: Path) -> None:
     base, tree = base_in(registry), tree_of(tmp_path)
     push(registry, base, tree, tmp_path)

@@ -90,6 +90,12 @@ def test_config_of_other_kinds_is_refused(config: dict[str, Any]) -> None:
         parse_config(json.dumps(config).encode())
 
 
+@pytest.mark.parametrize("raw", [b'{"author": "\\ud800"}', b'{"config": {"Labels": {"a": 1}}}', b"[" * 100_000])
+def test_config_that_is_no_text_is_refused(raw: bytes) -> None:
+    with pytest.raises(ManifestUnsupported):
+        parse_config(raw)
+
+
 @pytest.mark.parametrize(
     "config", [{}, {"config": None, "history": None, "rootfs": None}, {"config": {"Env": None, "Labels": None}}]
 )
