@@ -1,8 +1,11 @@
 """Whether an image may ship: what it holds and what is allowed in, a report out."""
 
+from __future__ import annotations
+
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from images.checks import check_image
 from images.hints import hint_for
@@ -12,8 +15,10 @@ from images.rules import Violation as Violation
 from lifecycle.domain.digest import short
 from lifecycle.domain.image import ImageRef
 from lifecycle.domain.measures import counted
-from lifecycle.domain.runtime import WantedRuntime, wanted_runtime
 from lifecycle.errors import CapctlError
+
+if TYPE_CHECKING:
+    from lifecycle.domain.runtime import WantedRuntime
 
 # Of each rule, in the lines for people: an image that was built without any rule breaks one thousands of times.
 _MOST_SHOWN = 10
@@ -50,6 +55,8 @@ class ImageReport:
 
 def report_on(ref: ImageRef, index: ImageIndex, rules: Rules) -> ImageReport:
     """Apply every rule of `rules`."""
+    from lifecycle.domain.runtime import wanted_runtime  # which a push does without
+
     return ImageReport(
         ref=ref,
         budgets=Budgets(compressed_bytes=rules.max_compressed_bytes, unpacked_bytes=rules.max_unpacked_bytes),
