@@ -5,7 +5,8 @@ from datetime import datetime
 
 from lifecycle.config.target import Target
 from lifecycle.domain.cost import Cost
-from lifecycle.domain.image_retention import Freed, freed_by, freed_by_each, judge_images
+from lifecycle.domain.image_needs import deciding_manifests
+from lifecycle.domain.image_retention import Freed, freed_by, freed_by_each, judge_images, staying
 from lifecycle.domain.repository_image import ImageKind, RepositoryImage
 from lifecycle.domain.usage import Unread, Use
 from lifecycle.ports import Ports
@@ -43,11 +44,17 @@ def list_images(ports: Ports, target: Target, *, every: bool = False) -> ImageLi
 
     Raises `CapctlError("repository-missing")`.
     """
-    repository, now = read_repository(ports, read_account(ports, target).report), ports.clock.now()
+    rules = image_retention(target, most=0)
+    repository = read_repository(
+        ports,
+        read_account(ports, target).report,
+        lambda found: deciding_manifests(found, staying(judge_images(found, rules, ports.clock.now()))),
+    )
+    now = ports.clock.now()
     freed = freed_by_each(repository)
     listed = tuple(
         ListedImage(image=one.image, kind=one.kind, uses=one.uses, freed=freed[one.image.digest])
-        for one in judge_images(repository, image_retention(target, most=0), now)
+        for one in judge_images(repository, rules, now)
         if every or (one.image.tags and one.kind in _OURS)
     )
     return ImageList(
