@@ -258,6 +258,16 @@ def test_nothing_is_looked_at_while_nothing_could_go(scene: Scene) -> None:
     assert scene.ports.repository_images.looks == []
 
 
+@pytest.mark.parametrize("unread", [(), (Unread(source="jobs", why="throttled"),)])
+def test_list_looks_at_what_stays_and_not_at_what_may_go(scene: Scene, unread: tuple[Unread, ...]) -> None:
+    scene.image()
+    scene.tree()
+    young = scene.image("young")
+    scene.ports.image_users.unread.extend(unread)
+    list_images(cast("Ports", scene.ports), scene.target, every=True)
+    assert scene.ports.repository_images.looks == [young.digest]
+
+
 def test_base_stays_by_the_manifest_of_code_that_stays(scene: Scene) -> None:
     base, other = scene.image("below", "base-below"), scene.image("other", "base-other")
     scene.tree()
