@@ -11,7 +11,7 @@ from lifecycle.domain.image_needs import Repository, deciding_manifests
 from lifecycle.domain.image_retention import ImageFate, ImageRetention, judge_images, staying
 from lifecycle.domain.measures import counted
 from lifecycle.domain.permissions import READ_IMAGES, READ_POINTER, READ_STATE
-from lifecycle.domain.repository_image import RepositoryImage
+from lifecycle.domain.repository_image import ManifestContent, RepositoryImage
 from lifecycle.domain.usage import Unread, Use, UseReport
 from lifecycle.errors import CapctlError, Interrupted
 from lifecycle.ports import Ports
@@ -127,11 +127,12 @@ def read_repository(ports: Ports, report: UseReport, deciding: Deciding) -> Repo
     """
     report += release_uses(ports, what="image", of=lambda release: release.image.digest)
     # After the releases: one that is made meanwhile has tagged its image long before.
-    held, gone = ports.repository_images, set[Digest]()
+    # What was read is kept here, too: a cache without room keeps nothing.
+    held, gone, read = ports.repository_images, set[Digest](), dict[Digest, ManifestContent]()
     while True:
         images = tuple(one for one in held.list() if one.digest not in gone)
         try:
-            repository = Repository(images=images, contents=held.known(images), report=report)
+            repository = Repository(images=images, contents={**held.known(images), **read}, report=report)
             asked = deciding(repository)
             if asked:
                 many = counted(len(asked), "manifest")
@@ -144,5 +145,6 @@ def read_repository(ports: Ports, report: UseReport, deciding: Deciding) -> Repo
             return Repository(images=images, contents={}, report=report + unread)
         if not asked:
             return repository
-        # Another run deleted them meanwhile.
+        read |= found
+        # Another run deleted the others meanwhile.
         gone |= {one.digest for one in asked if one.digest not in found}

@@ -250,6 +250,14 @@ def test_prune_of_a_machine_that_knows_no_manifest_deletes_what_its_plan_says(sc
     assert outcomes(scene.run(pruning)) == ["deleted", "deleted"]
 
 
+def test_cache_that_keeps_nothing_is_not_needed(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene.image("old")
+    scene.tree()
+    scene.image("young")
+    monkeypatch.setattr(scene.ports.repository_images, "known", lambda _: {})
+    assert outcomes(scene.run(scene.plan())) == ["deleted"]
+
+
 def test_nothing_is_looked_at_while_nothing_could_go(scene: Scene) -> None:
     """Else a machine without a cache that lasts would look every day, and nothing would ever grow old."""
     scene.tree()

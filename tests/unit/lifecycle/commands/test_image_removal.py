@@ -49,6 +49,14 @@ def refused(world: World) -> None:
     world.ports.repository_images.refused[FakePorts().repository_images.add("old").digest] = "`Locked`"
 
 
+def one_refused(world: World) -> None:
+    refused(world)
+    world.ports.clock.sleep(-100 * 86_400)
+    world.ports.repository_images.add("other")
+    world.ports.repository_images.contents(world.ports.repository_images.list())
+    world.ports.clock.sleep(100 * 86_400)
+
+
 def no_repository(world: World) -> None:
     def fail() -> None:
         raise CapctlError("repository-missing", "ECR has no repository `vision` in us-west-2")
@@ -146,6 +154,19 @@ CASES = [
             end="Nothing was deleted after all: the rows say why",
         ),
         document={"changed": False, "frees_bytes": 0},
+    ),
+    Case(
+        words="image prune --apply --yes",
+        change=one_refused,
+        asked=("repository_images.delete",) * 2,
+        text=pruned(
+            (image("other"), "(other)", "100d", "delete", "1.0 MB", "deleted"),
+            USED,
+            (*OLD[:3], "keep", "1.0 MB", "kept: ECR refused it: `Locked`"),
+            goes="went",
+            end="1 image stayed after all: the rows say why",
+        ),
+        document={"changed": True, "frees_bytes": 1_000_000},
     ),
     Case(
         words="image prune --apply --yes --max-deletions 0",
