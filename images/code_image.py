@@ -97,8 +97,9 @@ def push_code(
 ) -> PushResult:
     """Make sure that the client's repository, which has `base`, holds the image of `tree` on it, tagged `code-<16 hex>`.
 
-    `cache` keeps the base's manifest and config by digest, so that a later push does not fetch them. With `expects_new` the layer is
-    packed, and its upload begun, while the registry is asked for the tag: one request too many where it has it after all.
+    `cache` keeps the base's manifest and config by digest, so that a later push does not fetch them, and the new manifest. With
+    `expects_new` the layer is packed, and its upload begun, while the registry is asked for the tag: one request too many where it has it
+    after all.
     Raises: TagImmutable, DigestMismatch, BlobMissing, ManifestUnsupported and the registry failures of `images.errors`.
     """
     settings = CodeSettings(
@@ -110,7 +111,10 @@ def push_code(
     digest, image, begun = _ahead(client, tag, make) if expects_new else (client.head_manifest(tag), None, None)
     unchanged = digest is not None
     if digest is None:
-        digest = _upload(client, image or make(), tag, begun)
+        made = image or make()
+        digest = _upload(client, made, tag, begun)
+        # Who has pushed it need not look at it, which ECR would count as a pull.
+        DigestCache(cache).write(made.manifest)
     return PushResult(
         digest=digest,
         tag=tag,

@@ -13,7 +13,7 @@ from lifecycle.cli.image_ls import image_name
 from lifecycle.cli.pruning import carry_out, ending, prune_options
 from lifecycle.cli.render import reasons_text, table
 from lifecycle.domain.digest import brief
-from lifecycle.domain.measures import age_text, size_text
+from lifecycle.domain.measures import age_text, counted, size_text
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -47,7 +47,8 @@ def command(invocation: Invocation, applies: bool, max_deletions: int, dry_run: 
 
 
 def _text(pruning: ImagePruning, done: Done | None, now: datetime) -> str:
-    from lifecycle.workflows.prune_images import image_outcomes
+    from lifecycle.domain.image_retention import ImageFate
+    from lifecycle.workflows.prune_images import DELETED, freed_images, image_outcomes
 
     outcomes = image_outcomes(done)
     rows = [
@@ -55,7 +56,7 @@ def _text(pruning: ImagePruning, done: Done | None, now: datetime) -> str:
             brief(one.image.digest),
             image_name(one.image, one.kind),
             age_text(one.image.age(now)),
-            one.fate,
+            ImageFate.KEEP if outcomes.get(one.image.digest, DELETED) != DELETED else one.fate,
             f"{'<= ' if one.freed.is_upper_bound else ''}{size_text(one.freed.bytes)}",
             brief(outcomes.get(one.image.digest) or reasons_text(one.reasons)),
         )
@@ -63,10 +64,14 @@ def _text(pruning: ImagePruning, done: Done | None, now: datetime) -> str:
     ]
     if not rows:
         return ""
-    freed = pruning.freed
-    most = "<= " if freed.is_upper_bound else ""
-    saved = (
-        f"{most}{size_text(freed.bytes)} and {freed.cost} per month saved by what goes" if pruning.plan.steps else ""
-    )
+    freed, gone = freed_images(pruning, done), [*outcomes.values()].count(DELETED)
+    most, goes = "<= " if freed.is_upper_bound else "", "went" if done else "would go"
+    saved = f"{most}{size_text(freed.bytes)} and {freed.cost} per month saved by what {goes}"
+    if not (gone if done else pruning.plan.steps):
+        saved = ""
+    missed = ""
+    if done and (spared := len(pruning.plan.steps) - gone):
+        missed = f"{counted(spared, 'image')} stayed after all" if gone else "Nothing was deleted after all"
+        missed = f"{missed}: the rows say why"
     shown = table(("digest", "tag", "age", "verdict", "frees", "why"), rows, prose=("why",))
-    return "\n".join(filter(None, (shown, saved, ending(pruning.plan, done))))
+    return "\n".join(filter(None, (shown, saved, missed, ending(pruning.plan, done))))

@@ -42,14 +42,15 @@ def images(found: ImageList) -> Document:
 
 def image_prune(pruning: ImagePruning, done: Done | None, *, now: datetime) -> Document:
     """What becomes of each image, newest first; a `verdict` is `keep` or `delete`, and `outcome` what this run did, null where it did
-    nothing. `frees_bytes` and `monthly_usd` of an image are of the layers that no image has which stays, those at the end of all that
-    goes now. `unread` are the sources of uses that could not be read: then all stay.
+    nothing: `deleted`, or why an image was kept after all. `frees_bytes` and `monthly_usd` of an image are of the layers that no image has
+    which stays, upper bounds where a manifest was not read; those at the end are of all that went, or without `--apply` would go. `unread`
+    are the sources of uses that could not be read: then all stay.
     """
-    from lifecycle.workflows.prune_images import image_outcomes
+    from lifecycle.workflows.prune_images import DELETED, freed_images, image_outcomes
 
     outcomes = image_outcomes(done)
     return {
-        "changed": "deleted" in outcomes.values(),
+        "changed": DELETED in outcomes.values(),
         "images": [
             {
                 **_image(one.image, one.kind),
@@ -61,7 +62,7 @@ def image_prune(pruning: ImagePruning, done: Done | None, *, now: datetime) -> D
             }
             for one in pruning.verdicts
         ],
-        **_freed(pruning.freed),
+        **_freed(freed_images(pruning, done)),
         "unread": unread(pruning.unread),
     }
 

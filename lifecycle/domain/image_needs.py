@@ -32,7 +32,7 @@ class _Need:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Repository:
-    """All images of a repository, newest first, and what the manifest of each names. `uses` name digests and tags, also such as the
+    """All images of a repository, newest first, and what the manifests name that were read. `uses` name digests and tags, also such as the
     repository does not have; where something is `unread` there may be more."""
 
     images: tuple[RepositoryImage, ...]
@@ -45,7 +45,7 @@ class Repository:
         return self.report.unread
 
     def content(self, image: RepositoryImage) -> ManifestContent:
-        """What the image's manifest names; nothing where it could not be read."""
+        """What the image's manifest names; nothing where it was not read."""
         return self.contents.get(image.digest, NOTHING_KNOWN)
 
     def kind(self, image: RepositoryImage) -> ImageKind:
@@ -100,8 +100,10 @@ def needed_by_images(repository: Repository, kept: Collection[Digest]) -> Needs:
 
 def removal_order(repository: Repository, digests: Collection[Digest]) -> list[Digest]:
     """`digests` in an order in which they can go, and any number of them from the beginning: what names, describes or stands on another
-    image before that one, and else the oldest first."""
+    image before that one, and else the oldest first. Where code was not looked at, all bases come last: it may stand on any."""
     oldest_first = [image for image in reversed(repository.images) if image.digest in digests]
+    if any(image.digest not in repository.contents for image in oldest_first):
+        oldest_first.sort(key=lambda image: repository.kind(image) is ImageKind.BASE)
     before: dict[Digest, list[Digest]] = {}
     for need in _needs(repository):
         if need.goes_first:
@@ -117,6 +119,27 @@ def removal_order(repository: Repository, digests: Collection[Digest]) -> list[D
     for image in oldest_first:
         place(image.digest, frozenset())
     return list(ordered)
+
+
+def deciding_manifests(repository: Repository, kept: Collection[Digest]) -> list[RepositoryImage]:
+    """The images whose manifest was not read, and may show that one which is not among `kept` is needed all the same.
+
+    A look is a pull, so one that may go is not looked at to judge it: of code and bases of capctl's it decides nothing but what they need
+    themselves. A base is an exception where an image that stays does not say what it stands on; then the layers have to tell.
+    """
+    unread = [image for image in repository.images if image.digest not in repository.contents]
+    is_by_layers = any(
+        (content := repository.content(image)).layers and not content.base
+        for image in repository.images
+        if image.digest in kept and repository.kind(image) is not ImageKind.BASE
+    )
+    return [
+        image
+        for image in unread
+        if image.digest in kept
+        or not image.is_told_by_tag
+        or (is_by_layers and repository.kind(image) is ImageKind.BASE)
+    ]
 
 
 def merged(*needs: Needs) -> Needs:

@@ -5,7 +5,7 @@ image goes only if nothing needs it, it is old, nobody pulled it lately, and it 
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -93,6 +93,11 @@ def judge_images(repository: Repository, rules: ImageRetention, now: datetime) -
         )
         for image in repository.images
     )
+
+
+def staying(verdicts: Iterable[ImageVerdict]) -> set[Digest]:
+    """The images that stay for a reason of their own, and not because a later run takes them."""
+    return {one.image.digest for one in verdicts if one.fate is ImageFate.KEEP and not one.delay}
 
 
 def freed_by(repository: Repository, gone: Collection[Digest]) -> Freed:

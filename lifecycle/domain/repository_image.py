@@ -13,6 +13,8 @@ from lifecycle.domain.release_tag import ReleaseTag, parse_release_tag
 
 # How tools that know no referrers name what is attached to an image: `sha256-<64 hex>`, `sha256-<64 hex>.sig`.
 _ATTACHED = re.compile(r"sha256-([0-9a-f]{64})(?:\.[a-z]+)?")
+# In the media type of a manifest that names others.
+_INDEX = re.compile(r"\.index\.|\.manifest\.list\.")
 
 
 class ImageKind(StrEnum):
@@ -44,6 +46,11 @@ class RepositoryImage:
     def age(self, now: datetime) -> timedelta | None:
         """Since its push; None where the repository does not tell."""
         return now - self.pushed_at if self.pushed_at else None
+
+    @property
+    def is_told_by_tag(self) -> bool:
+        """Whether its tag and its media type tell what it is: capctl's own code or base, which is no index and describes no other."""
+        return not _INDEX.search(self.media_type) and any(tag.startswith((CODE_TAG, BASE_TAG)) for tag in self.tags)
 
     @property
     def foreign_tags(self) -> tuple[str, ...]:

@@ -14,11 +14,14 @@ class RepositoryImages(Protocol):
         """Every image, newest first."""
 
     def contents(self, images: Collection[RepositoryImage]) -> Mapping[Digest, ManifestContent]:
-        """What the manifests of `images` name; one that is gone is left out. `images` are as `list` told them: a look at a manifest may
-        count as a pull, which `list` then leaves out.
+        """What the manifests of `images` name; one that is gone is left out. The first look at a manifest counts as a pull, which `list`
+        tells from then on.
 
         Raises `CapctlError("manifest-unsupported" | "digest-mismatch")` for one that cannot be read.
         """
+
+    def known(self, images: Collection[RepositoryImage]) -> Mapping[Digest, ManifestContent]:
+        """What the manifests of those name that were looked at before, or pushed, on this machine; no pull. Raises as `contents`."""
 
     def exists(self, digest: Digest) -> bool:
         """Whether the repository has it."""

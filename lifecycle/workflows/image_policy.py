@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from lifecycle.config.target import Target
-from lifecycle.domain.image_needs import needed_images
+from lifecycle.domain.image_needs import deciding_manifests, needed_images
 from lifecycle.domain.lifecycle_policy import (
     Expiring,
     LifecyclePolicy,
@@ -60,7 +60,9 @@ def image_needs(ports: Ports, target: Target) -> NeededBy:
 
     Raises `Inconclusive("use-unproven")` where something could not be read.
     """
-    repository = read_repository(ports, account_image_uses(ports, target))
+    repository = read_repository(
+        ports, account_image_uses(ports, target), lambda found: deciding_manifests(found, needed_images(found).keys())
+    )
     if repository.unread:
         raise use_unproven(
             repository.unread, command="image policy", what="image", so="what the policy may expire is not known"

@@ -1,13 +1,17 @@
 """What decides about images: what the repository holds, who uses it, and what the working tree stands on."""
 
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 
 from lifecycle.config.target import Target
-from lifecycle.domain.image_needs import Repository
-from lifecycle.domain.image_retention import ImageRetention
+from lifecycle.domain.digest import Digest
+from lifecycle.domain.image_needs import Repository, deciding_manifests
+from lifecycle.domain.image_retention import ImageFate, ImageRetention, judge_images, staying
+from lifecycle.domain.measures import counted
 from lifecycle.domain.permissions import READ_IMAGES, READ_POINTER, READ_STATE
+from lifecycle.domain.repository_image import ManifestContent, RepositoryImage
 from lifecycle.domain.usage import Unread, Use, UseReport
 from lifecycle.errors import CapctlError, Interrupted
 from lifecycle.ports import Ports
@@ -37,6 +41,9 @@ READ_IMAGE_WORLD = (*READ_REPOSITORY, *READ_IMAGE_USES, *READ_IMAGES)
 # Beside no lock, and before the first `image base` of it, the tree gives no image.
 _NOTHING_IS_MADE = {"requirements-missing", "base-missing"}
 
+# The images whose manifests decide something and are not known yet.
+Deciding = Callable[[Repository], Collection[RepositoryImage]]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
@@ -62,7 +69,7 @@ class ImageScan:
 
     def repository(self) -> Repository:
         """The images as they are now, and what needs them."""
-        return read_repository(self.ports, self._account.get().report)
+        return read_repository(self.ports, self._account.get().report, deciding_removal(self.ports, self.target))
 
 
 def image_retention(target: Target, *, most: int) -> ImageRetention:
@@ -75,6 +82,17 @@ def image_retention(target: Target, *, most: int) -> ImageRetention:
         untagged_age=timedelta(days=retention.untagged_days),
         most=most,
     )
+
+
+def deciding_removal(ports: Ports, target: Target) -> Deciding:
+    """What decides whether an image goes: nothing while none could go anyway."""
+
+    def deciding(repository: Repository) -> Collection[RepositoryImage]:
+        verdicts = judge_images(repository, image_retention(target, most=len(repository.images)), ports.clock.now())
+        is_any = any(one.fate is ImageFate.DELETE for one in verdicts)
+        return deciding_manifests(repository, staying(verdicts)) if is_any else ()
+
+    return deciding
 
 
 def account_image_uses(ports: Ports, target: Target) -> UseReport:
@@ -100,20 +118,33 @@ def read_account(ports: Ports, target: Target) -> Account:
     return Account(report=report + UseReport(uses=tree))
 
 
-def read_repository(ports: Ports, report: UseReport) -> Repository:
+def read_repository(ports: Ports, report: UseReport, deciding: Deciding) -> Repository:
     """The images, and who uses them at this moment: `report`, and the releases.
 
-    Raises as `RepositoryImages.list`; everything else that cannot be read is told.
+    Of the manifests that this machine does not know only those are read which decide something. ECR counts that as a pull, so the images
+    are listed once more after it: no pull is ever left out, whoever made it. Raises as `RepositoryImages.list`; everything else that
+    cannot be read is told.
     """
     report += release_uses(ports, what="image", of=lambda release: release.image.digest)
     # After the releases: one that is made meanwhile has tagged its image long before.
-    images = ports.repository_images.list()
-    try:
-        contents = ports.repository_images.contents(images)
-    except Interrupted:
-        raise
-    except CapctlError as error:
-        unread = UseReport(unread=(Unread(source="manifests", why=error.message),))
-        return Repository(images=images, contents={}, report=report + unread)
-    # Another run deleted the others meanwhile.
-    return Repository(images=tuple(one for one in images if one.digest in contents), contents=contents, report=report)
+    # What was read is kept here, too: a cache without room keeps nothing.
+    held, gone, read = ports.repository_images, set[Digest](), dict[Digest, ManifestContent]()
+    while True:
+        images = tuple(one for one in held.list() if one.digest not in gone)
+        try:
+            repository = Repository(images=images, contents={**held.known(images), **read}, report=report)
+            asked = deciding(repository)
+            if asked:
+                many = counted(len(asked), "manifest")
+                ports.ui.note(f"This machine reads {many} for the first time, which ECR counts as pulls")
+            found = held.contents(asked) if asked else {}
+        except Interrupted:
+            raise
+        except CapctlError as error:
+            unread = UseReport(unread=(Unread(source="manifests", why=error.message),))
+            return Repository(images=images, contents={}, report=report + unread)
+        if not asked:
+            return repository
+        read |= found
+        # Another run deleted the others meanwhile.
+        gone |= {one.digest for one in asked if one.digest not in found}

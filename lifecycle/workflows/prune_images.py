@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from lifecycle.config.target import Target
-from lifecycle.domain.image_needs import removal_order
+from lifecycle.domain.digest import Digest
+from lifecycle.domain.image_needs import Repository, removal_order
 from lifecycle.domain.image_retention import Freed, ImageFate, ImageVerdict, freed_by, judge_images
 from lifecycle.domain.plan import Done, Plan
 from lifecycle.domain.repository_image import RepositoryImage
@@ -11,20 +12,29 @@ from lifecycle.domain.retention import Delay
 from lifecycle.domain.usage import Unread
 from lifecycle.errors import CapctlError, Inconclusive
 from lifecycle.ports import Ports
-from lifecycle.workflows.image_world import READ_IMAGE_WORLD, ImageScan, image_retention, read_account, read_repository
+from lifecycle.workflows.image_world import (
+    READ_IMAGE_WORLD,
+    ImageScan,
+    deciding_removal,
+    image_retention,
+    read_account,
+    read_repository,
+)
 from lifecycle.workflows.uses import Kept, use_unproven
 
+DELETED = "deleted"
 PERMISSIONS = {"image prune": READ_IMAGE_WORLD}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImagePruning:
-    """The verdicts on the repository's images, newest first; `plan` carries them out. `freed` is what is stored no longer then."""
+    """The verdicts on the repository's images, newest first; `plan` carries them out."""
+
+    repository: Repository
 
     verdicts: tuple[ImageVerdict, ...]
     unread: tuple[Unread, ...]
     plan: Plan
-    freed: Freed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +54,7 @@ class DeleteImage:
             return kept
         failed = self.scan.ports.repository_images.delete([self.image.digest])
         # Such as an index that names it, and was pushed this moment.
-        return Kept(why=f"ECR refused it: {failed[self.image.digest]}") if failed else "deleted"
+        return Kept(why=f"ECR refused it: {failed[self.image.digest]}") if failed else DELETED
 
     def verify(self, result: str | Kept) -> None:
         if not isinstance(result, Kept) and self.scan.ports.repository_images.exists(self.image.digest):
@@ -64,11 +74,12 @@ def plan_prune_images(ports: Ports, target: Target, *, most: int) -> ImagePrunin
     account = read_account(ports, target)
     if account.no_tree:
         ports.ui.warn(f"The images of the working tree are kept only by the other rules: {account.no_tree}")
-    repository = read_repository(ports, account.report)
+    repository = read_repository(ports, account.report, deciding_removal(ports, target))
     verdicts = judge_images(repository, image_retention(target, most=most), ports.clock.now())
     going = {one.image.digest for one in verdicts if one.fate is ImageFate.DELETE}
     images, scan = {one.digest: one for one in repository.images}, ImageScan(ports, target)
     return ImagePruning(
+        repository=repository,
         verdicts=verdicts,
         unread=repository.unread,
         plan=Plan(
@@ -76,8 +87,16 @@ def plan_prune_images(ports: Ports, target: Target, *, most: int) -> ImagePrunin
             because=_because(verdicts, repository.unread),
             steps=tuple(DeleteImage(scan=scan, image=images[one]) for one in removal_order(repository, going)),
         ),
-        freed=freed_by(repository, going),
     )
+
+
+def freed_images(pruning: ImagePruning, done: Done | None) -> Freed:
+    """What is stored no longer after a run, and before one what would not be."""
+    if done is None:
+        gone = {one.image.digest for one in pruning.verdicts if one.fate is ImageFate.DELETE}
+    else:
+        gone = {Digest(digest) for digest, outcome in image_outcomes(done).items() if outcome == DELETED}
+    return freed_by(pruning.repository, gone)
 
 
 def unproven_images(pruning: ImagePruning, done: Done | None) -> Inconclusive | None:
@@ -103,7 +122,10 @@ def _kept(scan: ImageScan, image: RepositoryImage) -> Kept | None:
     for verdict in judge_images(repository, rules, scan.ports.clock.now()):
         if verdict.image.digest == image.digest:
             why = "; ".join(verdict.reasons)
-            return None if verdict.fate is ImageFate.DELETE else Kept(why=why, unread=repository.unread)
+            if verdict.fate is ImageFate.KEEP:
+                return Kept(why=why, unread=repository.unread)
+            added = sorted({*verdict.image.tags} - {*image.tags})
+            return Kept(why=f"tagged {', '.join(added)} meanwhile") if added else None
     return Kept(why="it is gone already")
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from lifecycle.domain.job import QueueState
 from lifecycle.domain.measures import counted
-from lifecycle.domain.permissions import CHANGE_STATE, READ_JOBS, READ_POINTER, READ_QUEUES, READ_STATE
+from lifecycle.domain.permissions import CHANGE_STATE, READ_IMAGES, READ_JOBS, READ_POINTER, READ_QUEUES, READ_STATE
 from lifecycle.domain.release import DeployedRelease, Pointer, Release
 from lifecycle.domain.waiting import Wait
 from lifecycle.errors import CapctlError, PartlyApplied, TimedOut
@@ -55,12 +55,19 @@ class CreateRelease:
 
     ports: Ports
     release: Release
-    permissions: tuple[str, ...] = (*_CREATE, *READ_POINTER)
+    permissions: tuple[str, ...] = (*_CREATE, *READ_POINTER, *READ_IMAGES)
 
     def describe(self) -> str:
         return f"create release {self.release.id}: AMI {self.release.ami_id}, image {self.release.image.digest}"
 
     def apply(self) -> str:
+        # A person, or a prune elsewhere, may have deleted it since it was tagged; else the first job finds out, on a host that is paid for.
+        if self.ports.registry.find(self.release.image.digest) is None:
+            raise CapctlError(
+                "image-missing",
+                f"The registry does not have `{self.release.image}`, which the release names, any more",
+                hint="Run `capctl image push` and deploy again",
+            )
         made = self.ports.stack.add_release(self.release, needed=needed_ids(self.ports.pointers.read()))
         return f"{counted(len(made), 'release')} now"
 

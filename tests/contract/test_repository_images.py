@@ -142,6 +142,17 @@ def test_pull_is_told(repository: Repository) -> None:
     assert abs(pulled - datetime.now(UTC)) < timedelta(minutes=1)
 
 
+def test_first_look_at_a_manifest_is_a_pull_and_no_other_look_is(repository: Repository) -> None:
+    digest = repository.push("code-a", b"one")
+    listed = repository.images.list()
+    assert repository.images.known(listed) == {}
+    found = repository.images.contents(listed)
+    pulled = repository.images.list()[0].pulled_at
+    assert pulled is not None
+    assert repository.images.known(listed) == repository.images.contents(listed) == found
+    assert [(one.digest, one.pulled_at) for one in repository.images.list()] == [(digest, pulled)]
+
+
 def test_deleted_image_is_gone_with_its_tags_and_the_others_stay(repository: Repository) -> None:
     stays, goes = repository.push("code-a", b"one"), repository.push("code-b", b"two")
     bare = repository.push("", b"three")

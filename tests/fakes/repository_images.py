@@ -17,7 +17,8 @@ from tests.fakes.images import FakeImageRegistry
 class FakeRepositoryImages:
     """What `registry` holds, and what tests `add`. `pulled` tells pulls, `refused` why an image cannot be deleted.
 
-    `unreadable` is why no manifest can be read. `deletions` counts the calls.
+    `unreadable` is why no manifest can be read. `looks` are the images whose manifest was: the first time is a pull, as in ECR; those of
+    `registry` were pushed here, and are known. `deletions` counts the calls.
     """
 
     def __init__(self, registry: FakeImageRegistry, clock: Clock) -> None:
@@ -26,6 +27,7 @@ class FakeRepositoryImages:
         self.pulled: dict[Digest, datetime] = {}
         self.refused: dict[Digest, str] = {}
         self.unreadable: CapctlError | None = None
+        self.looks: list[Digest] = []
         self.deletions = 0
 
     def list(self) -> tuple[RepositoryImage, ...]:
@@ -37,7 +39,16 @@ class FakeRepositoryImages:
         if self.unreadable:
             raise self.unreadable
         there = self._all()
+        for image in images:
+            if image.digest in self._added and image.digest not in self.looks:
+                self.looks.append(image.digest)
+                self.pulled[image.digest] = self._clock.now()
         return {image.digest: there[image.digest][1] for image in images if image.digest in there}
+
+    def known(self, images: Collection[RepositoryImage]) -> Mapping[Digest, ManifestContent]:
+        there = self._all()
+        unknown = self._added.keys() - self.looks
+        return {one.digest: there[one.digest][1] for one in images if one.digest in there.keys() - unknown}
 
     def exists(self, digest: Digest) -> bool:
         return digest in self._all()
@@ -69,5 +80,7 @@ class FakeRepositoryImages:
                 pushed_at=self._registry.pushed.get(ref),
                 size_bytes=sum(layer.compressed_bytes for layer in index.layers),
             )
-            found[ref.digest] = (image, ManifestContent(layers=tuple(blobs), blobs=blobs))
+            below = [other.digest for other, one in self._registry.held().items() if one.layers == index.layers[:-1]]
+            content = ManifestContent(layers=tuple(blobs), blobs=blobs, base=below[0] if below else None)
+            found[ref.digest] = (image, content)
         return found

@@ -1,7 +1,7 @@
 """The images of an ECR repository, and what their manifests name.
 
 ECR counts a look at a manifest as a pull. Manifests never change, so each is read once and kept on disk: that one look may make an image
-seem younger than it is, and never older.
+seem younger than it is, and never older; who looks only at images that stay anyway delays nothing.
 """
 
 from __future__ import annotations
@@ -42,13 +42,16 @@ class EcrImages:
             return newest_first([self._image(detail) for page in asked for detail in page["imageDetails"]])
 
     def contents(self, images: Collection[RepositoryImage]) -> Mapping[Digest, ManifestContent]:
-        known = {image.digest: held for image in images if (held := self._manifests.read(image.digest)) is not None}
+        known = self._kept(images)
         asked = [image.digest for image in images if image.digest not in known]
         for start in range(0, len(asked), _AT_ONCE):
             for digest, manifest in self._read(asked[start : start + _AT_ONCE]).items():
                 known[digest] = manifest
                 self._manifests.write(manifest)
-        return {digest: _content(digest, manifest) for digest, manifest in known.items()}
+        return _contents(known)
+
+    def known(self, images: Collection[RepositoryImage]) -> Mapping[Digest, ManifestContent]:
+        return _contents(self._kept(images))
 
     def exists(self, digest: Digest) -> bool:
         with self._asking("looking at an image of"):
@@ -99,6 +102,9 @@ class EcrImages:
                     hint="Run `capctl bootstrap`, or correct `image.repository` in capctl.yaml",
                 ) from error
 
+    def _kept(self, images: Collection[RepositoryImage]) -> dict[Digest, bytes]:
+        return {image.digest: held for image in images if (held := self._manifests.read(image.digest)) is not None}
+
     def _image(self, detail: dict[str, Any]) -> RepositoryImage:
         digest = Digest(detail["imageDigest"])
         return RepositoryImage(
@@ -127,6 +133,10 @@ class EcrImages:
                 hint="Run the command again; if it stays, look at the image in ECR",
             )
         return found
+
+
+def _contents(manifests: Mapping[Digest, bytes]) -> dict[Digest, ManifestContent]:
+    return {digest: _content(digest, manifest) for digest, manifest in manifests.items()}
 
 
 def _content(digest: Digest, manifest: bytes) -> ManifestContent:

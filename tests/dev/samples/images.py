@@ -12,12 +12,13 @@ from lifecycle.domain.hand_run import HandRun, models_elsewhere, run_words, runt
 from lifecycle.domain.image_content import Blob, ImageContent, LocalImage
 from lifecycle.domain.image_difference import compared
 from lifecycle.domain.image_explanation import explained
+from lifecycle.domain.image_needs import Repository
 from lifecycle.domain.image_report import Budgets, ImageReport
 from lifecycle.domain.image_retention import Freed, ImageFate, ImageVerdict
 from lifecycle.domain.lifecycle_policy import Expiring, lifecycle_policy
 from lifecycle.domain.plan import Done, Plan
 from lifecycle.domain.repository_image import ImageKind, RepositoryImage
-from lifecycle.domain.usage import Use
+from lifecycle.domain.usage import Use, UseReport
 from lifecycle.ports.code import PushedImage
 from lifecycle.workflows.image_policy import PolicyReport
 from lifecycle.workflows.image_world import ImageScan
@@ -38,10 +39,13 @@ _LISTED_IMAGE = RepositoryImage(
 )
 
 _OLD_LISTED_IMAGE = RepositoryImage(
-    digest=digest_of(b"old image"), pushed_at=datetime.fromisoformat("2026-08-01T00:00:00+00:00")
+    digest=digest_of(b"old image"),
+    pushed_at=datetime.fromisoformat("2026-08-01T00:00:00+00:00"),
+    size_bytes=1_000_000,
 )
 
 _IMAGE_PRUNING = ImagePruning(
+    repository=Repository(images=(_OLD_LISTED_IMAGE,), contents={}, report=UseReport()),
     verdicts=(
         ImageVerdict(
             image=_LISTED_IMAGE,
@@ -62,7 +66,6 @@ _IMAGE_PRUNING = ImagePruning(
     ),
     unread=(),
     plan=Plan(title="prune the images of vision", because="1 image is not needed"),
-    freed=Freed(bytes=1_000_000, is_upper_bound=True),
 )
 
 _LOCAL = LocalImage(

@@ -36,6 +36,11 @@ def test_cache_without_room_keeps_nothing_and_is_no_failure(tmp_path: Path) -> N
     assert len(list((tmp_path / "sha256").iterdir())) == 1
 
 
+def test_manifest_that_was_pushed_is_kept(registry: FakeRegistry, tmp_path: Path) -> None:
+    pushed = push(registry, base_in(registry), tree_of(tmp_path), tmp_path)
+    assert DigestCache(tmp_path / "cache").read(pushed.digest) is not None
+
+
 def test_push_needs_no_room_for_its_cache(registry: FakeRegistry, tmp_path: Path) -> None:
     base, tree = base_in(registry), tree_of(tmp_path)
     with no_file_may_grow_beyond(0):

@@ -11,6 +11,7 @@ from lifecycle.errors import CapctlError, Denied, Inconclusive, Interrupted, Rol
 from lifecycle.workflows.deploy import Wanted, plan_deploy, wanted_release
 from lifecycle.workflows.execute import execute
 from lifecycle.workflows.move_pointer import MovePointer
+from lifecycle.workflows.release_tags import TagImage
 from tests.fakes.deploys import DeployWorld
 from tests.fakes.jobs import FakeJobs, queue
 from tests.fakes.objects import FakeObjects
@@ -33,6 +34,22 @@ def test_creation_that_met_trouble_is_finished_by_the_next_run(world: DeployWorl
     assert len(world.stack.left_half_made) == 1
     world.deploy()
     assert world.ids == [world.active]
+
+
+def test_image_that_is_deleted_after_it_was_tagged_is_told_before_the_release_is_made(
+    world: DeployWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tagged = TagImage.verify
+
+    def delete(step: TagImage, result: str) -> None:
+        tagged(step, result)
+        world.ports.registry.forget(step.image.digest)
+
+    monkeypatch.setattr(TagImage, "verify", delete)
+    with pytest.raises(CapctlError) as failed:
+        world.deploy()
+    assert failed.value.code == "image-missing"
+    assert (world.ids, len(world.stack.left_half_made)) == ([], 0)
 
 
 @pytest.mark.parametrize("trouble", [Denied("credentials-expired", "…"), CapctlError("aws-unreachable", "…")])

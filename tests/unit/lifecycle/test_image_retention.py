@@ -384,3 +384,20 @@ def test_limited_runs_come_to_the_same_end(held: Repository, rules: ImageRetenti
         left = replace(held, images=tuple(one for one in held.images if one.digest not in gone))
         gone |= going(left, rules)
     assert gone == whole
+
+
+@pytest.mark.parametrize(
+    ("tags", "media_type", "is_told"),
+    [
+        (("code-a",), "application/vnd.oci.image.manifest.v1+json", True),
+        (("base-a", "v1"), "application/vnd.docker.distribution.manifest.v2+json", True),
+        (("code-a",), "application/vnd.oci.image.index.v1+json", False),
+        (("code-a",), "application/vnd.docker.distribution.manifest.list.v2+json", False),
+        (("v1",), "application/vnd.oci.image.manifest.v1+json", False),
+        ((), "application/vnd.oci.image.manifest.v1+json", False),
+    ],
+)
+def test_only_capctls_own_tag_on_no_index_tells_what_an_image_is(
+    tags: tuple[str, ...], media_type: str, is_told: bool
+) -> None:
+    assert RepositoryImage(digest=d("any"), tags=tags, media_type=media_type).is_told_by_tag is is_told

@@ -8,6 +8,7 @@ from typing import cast
 
 import pytest
 
+from lifecycle.domain.digest import digest_of
 from lifecycle.domain.image import ImageRef
 from lifecycle.domain.image_retention import ImageFate
 from lifecycle.domain.plan import Done
@@ -19,7 +20,7 @@ from lifecycle.errors import CapctlError, Denied
 from lifecycle.ports import Ports
 from lifecycle.workflows.execute import execute
 from lifecycle.workflows.list_images import list_images
-from lifecycle.workflows.prune_images import ImagePruning, plan_prune_images, unproven_images
+from lifecycle.workflows.prune_images import ImagePruning, freed_images, plan_prune_images, unproven_images
 from tests.fakes.images import REPOSITORY
 from tests.fakes.ports import FakePorts
 from tests.fakes.releases import make_release
@@ -166,6 +167,7 @@ def test_nothing_goes_where_a_source_cannot_be_read(scene: Scene, source: str, m
     if source == "account":
         scene.ports.image_users.unread.append(Unread(source="jobs", why="refused"))
     elif source == "manifests":
+        scene.image("new")
         scene.ports.repository_images.unreadable = refused
     elif source == "releases":
         scene.ports.stack.unreadable = refused
@@ -235,6 +237,118 @@ def test_image_that_stays_after_its_deletion_is_a_failure(scene: Scene, monkeypa
     assert failed.value.code == "image-not-removed"
 
 
+def test_prune_of_a_machine_that_knows_no_manifest_deletes_what_its_plan_says(scene: Scene) -> None:
+    """A look at a manifest is a pull: what may go is not looked at."""
+    olds = [scene.image("old"), scene.image("older")]
+    scene.tree()
+    young = scene.image("young")
+    pruning = scene.plan()
+    assert [one.image.digest for one in pruning.verdicts if one.fate is ImageFate.DELETE] == [
+        one.digest for one in reversed(olds)
+    ]
+    assert scene.ports.repository_images.looks == [young.digest]
+    assert outcomes(scene.run(pruning)) == ["deleted", "deleted"]
+
+
+def test_cache_that_keeps_nothing_is_not_needed(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene.image("old")
+    scene.tree()
+    scene.image("young")
+    monkeypatch.setattr(scene.ports.repository_images, "known", lambda _: {})
+    assert outcomes(scene.run(scene.plan())) == ["deleted"]
+
+
+def test_nothing_is_looked_at_while_nothing_could_go(scene: Scene) -> None:
+    """Else a machine without a cache that lasts would look every day, and nothing would ever grow old."""
+    scene.tree()
+    scene.image("young")
+    scene.plan()
+    assert scene.ports.repository_images.looks == []
+
+
+@pytest.mark.parametrize("unread", [(), (Unread(source="jobs", why="throttled"),)])
+def test_list_looks_at_what_stays_and_not_at_what_may_go(scene: Scene, unread: tuple[Unread, ...]) -> None:
+    scene.image()
+    scene.tree()
+    young = scene.image("young")
+    scene.ports.image_users.unread.extend(unread)
+    list_images(cast("Ports", scene.ports), scene.target, every=True)
+    assert scene.ports.repository_images.looks == [young.digest]
+
+
+def test_base_stays_by_the_manifest_of_code_that_stays(scene: Scene) -> None:
+    base, other = scene.image("below", "base-below"), scene.image("other", "base-other")
+    scene.tree()
+    young = scene.image("young", content=ManifestContent(layers=(base.digest,), base=base.digest))
+    pruning = scene.plan()
+    assert scene.ports.repository_images.looks == [young.digest, base.digest]
+    assert outcomes(scene.run(pruning)) == ["deleted"]
+    assert scene.ports.repository_images.exists(base.digest)
+    assert not scene.ports.repository_images.exists(other.digest)
+
+
+def test_base_of_code_that_is_not_looked_at_goes_after_it(scene: Scene) -> None:
+    base = scene.image("below", "base-below")
+    code = scene.image("old", content=ManifestContent(layers=(base.digest,), base=base.digest))
+    scene.tree()
+    assert outcomes(scene.run(scene.plan(most=1))) == ["deleted"]
+    assert scene.ports.repository_images.exists(base.digest)
+    assert not scene.ports.repository_images.exists(code.digest)
+
+
+def test_base_is_looked_at_where_only_layers_tell_who_stands_on_it(scene: Scene) -> None:
+    """And stays for that, this time."""
+    below = digest_of(b"below")
+    base = scene.image("below", "base-below", content=ManifestContent(layers=(below,), blobs={below: 1}))
+    scene.tree()
+    scene.image("young", content=ManifestContent(layers=(below, digest_of(b"code"))))
+    verdict = next(one for one in scene.plan().verdicts if one.image.digest == base.digest)
+    assert "code-young" in {use.name for use in verdict.uses}
+    assert scene.plan().plan.steps == ()
+
+
+def test_signature_without_a_tag_is_looked_at_and_stays_with_what_it_describes(scene: Scene) -> None:
+    scene.ports.clock.sleep(1)
+    scene.tree()
+    code = scene.image("young")
+    signature = scene.ports.repository_images.add("signature", content=ManifestContent(subject=code.digest))
+    bare = scene.ports.repository_images.add("bare")
+    scene.ports.clock.sleep(8 * DAY_S)
+    assert {signature.digest, bare.digest} <= {one.image.digest for one in scene.plan().verdicts}
+    assert scene.plan().plan.steps == ()
+    scene.ports.clock.sleep(31 * DAY_S)
+    assert outcomes(scene.run(scene.plan())) == ["deleted"]
+    assert [scene.ports.repository_images.exists(one.digest) for one in (signature, bare)] == [True, False]
+
+
+def test_pull_by_anybody_between_the_look_and_the_deletion_keeps_the_image(scene: Scene) -> None:
+    old = scene.image()
+    scene.tree()
+    scene.image("young")
+    pruning = scene.plan()
+    scene.ports.repository_images.pulled[old.digest] = scene.ports.clock.now()
+    assert outcomes(scene.run(pruning))[0].startswith("kept: pulled at ")
+
+
+def test_image_whose_tags_grew_since_the_plan_stays(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    old = scene.image()
+    scene.tree()
+    pruning = scene.plan()
+    tagged = replace(old, tags=(*old.tags, "code-ffffffffffffffff"))
+    held = [tagged if one.digest == old.digest else one for one in scene.ports.repository_images.list()]
+    monkeypatch.setattr(scene.ports.repository_images, "list", lambda: tuple(held))
+    assert outcomes(scene.run(pruning)) == ["kept: tagged code-ffffffffffffffff meanwhile"]
+
+
+def test_only_what_went_counts_as_freed(scene: Scene) -> None:
+    first, _ = scene.image("a"), scene.image("b")
+    scene.tree()
+    scene.ports.repository_images.refused[first.digest] = "why"
+    pruning = scene.plan()
+    assert freed_images(pruning, None).bytes == 2_000_000
+    assert freed_images(pruning, scene.run(pruning)).bytes == 1_000_000
+
+
 def test_limit_leaves_the_rest_to_later_runs(scene: Scene) -> None:
     for name in "abc":
         scene.image(name)
@@ -262,7 +376,7 @@ def test_list_and_prune_tell_the_same_needs(scene: Scene) -> None:
     scene.image("young", content=ManifestContent(layers=(), base=base.digest))
     verdicts = scene.plan().verdicts
     listed = list_images(cast("Ports", scene.ports), scene.target, every=True).images
-    assert [(one.image, one.uses) for one in listed] == [(one.image, one.uses) for one in verdicts]
+    assert [(one.image.digest, one.uses) for one in listed] == [(one.image.digest, one.uses) for one in verdicts]
     assert {phrase for one in listed for phrase in kinds_text(one.uses)} >= {
         "this working tree (its code)",
         "this working tree (its base)",

@@ -29,6 +29,8 @@ def old(world: World) -> None:
     world.ports.clock.sleep(1)
     used = world.ports.repository_images.add("used", "v1")
     world.ports.image_users.uses.append(Use(of=used.digest, kind="job definition", name="vision:3"))
+    # Whoever has run the command before knows them.
+    world.ports.repository_images.contents(world.ports.repository_images.list())
     world.ports.clock.sleep(100 * 86_400)
 
 
@@ -42,6 +44,19 @@ def unread(world: World) -> None:
     world.ports.image_users.unread.append(Unread(source="jobs", why="AWS refused reading jobs"))
 
 
+def refused(world: World) -> None:
+    old(world)
+    world.ports.repository_images.refused[FakePorts().repository_images.add("old").digest] = "`Locked`"
+
+
+def one_refused(world: World) -> None:
+    refused(world)
+    world.ports.clock.sleep(-100 * 86_400)
+    world.ports.repository_images.add("other")
+    world.ports.repository_images.contents(world.ports.repository_images.list())
+    world.ports.clock.sleep(100 * 86_400)
+
+
 def no_repository(world: World) -> None:
     def fail() -> None:
         raise CapctlError("repository-missing", "ECR has no repository `vision` in us-west-2")
@@ -49,8 +64,8 @@ def no_repository(world: World) -> None:
     world.ports.repository_images.list = fail  # type: ignore[method-assign, assignment]
 
 
-def pruned(*rows: tuple[str, ...], end: str = "", goes: bool = True) -> str:
-    total = "1.0 MB and < $0.01 per month saved by what goes" if goes else ""
+def pruned(*rows: tuple[str, ...], end: str = "", goes: str = "would go") -> str:
+    total = f"1.0 MB and < $0.01 per month saved by what {goes}" if goes else ""
     return "\n".join(filter(None, (columns((HEAD, *rows)), total, end)))
 
 
@@ -77,8 +92,8 @@ CASES = [
                 columns(
                     (
                         LISTED,
-                        (USED[0], "v1", "100d", "-", "1.0 MB", "< $0.01", "job definition vision:3"),
-                        (OLD[0], "(other)", "100d", "-", "1.0 MB", "< $0.01", "-"),
+                        (USED[0], "v1", "100d", "100d", "1.0 MB", "< $0.01", "job definition vision:3"),
+                        (OLD[0], "(other)", "100d", "100d", "1.0 MB", "< $0.01", "-"),
                     )
                 ),
                 "< $0.01 per month for the whole repository",
@@ -125,8 +140,33 @@ CASES = [
         words="image prune --apply --yes",
         change=old,
         asked=("repository_images.delete",),
-        text=pruned(USED, GONE),
+        text=pruned(USED, GONE, goes="went"),
         document={"changed": True},
+    ),
+    Case(
+        words="image prune --apply --yes",
+        change=refused,
+        asked=("repository_images.delete",),
+        text=pruned(
+            USED,
+            (*OLD[:3], "keep", "1.0 MB", "kept: ECR refused it: `Locked`"),
+            goes="",
+            end="Nothing was deleted after all: the rows say why",
+        ),
+        document={"changed": False, "frees_bytes": 0},
+    ),
+    Case(
+        words="image prune --apply --yes",
+        change=one_refused,
+        asked=("repository_images.delete",) * 2,
+        text=pruned(
+            (image("other"), "(other)", "100d", "delete", "1.0 MB", "deleted"),
+            USED,
+            (*OLD[:3], "keep", "1.0 MB", "kept: ECR refused it: `Locked`"),
+            goes="went",
+            end="1 image stayed after all: the rows say why",
+        ),
+        document={"changed": True, "frees_bytes": 1_000_000},
     ),
     Case(
         words="image prune --apply --yes --max-deletions 0",
@@ -134,7 +174,7 @@ CASES = [
         text=pruned(
             USED,
             (*OLD[:3], "keep", "1.0 MB", "nothing needs it; left for a later run: the limit of this one is reached"),
-            goes=False,
+            goes="",
             end="Nothing goes now: 1 image is not needed, 1 of which a later run takes, since `--max-deletions` is reached",
         ),
         document={"changed": False},
@@ -142,7 +182,7 @@ CASES = [
     Case(
         words="image prune",
         change=old_and_used,
-        text=pruned(USED, goes=False, end="Nothing goes now: every image is needed, or not old enough"),
+        text=pruned(USED, goes="", end="Nothing goes now: every image is needed, or not old enough"),
         document={"changed": False},
     ),
     Case(words="image prune --apply", change=old, code=2, error="confirmation-needed"),
@@ -170,7 +210,7 @@ Nothing was changed; run again without `--dry-run` to apply""",
         change=unread,
         code=3,
         error="use-unproven",
-        text=pruned(*KEPT, goes=False, end=NOTHING_KNOWN),
+        text=pruned(*KEPT, goes="", end=NOTHING_KNOWN),
         document={"schema": "capctl.image-prune/1", "unread": [{"source": "jobs", "why": "AWS refused reading jobs"}]},
     ),
     Case(words="image prune", change=no_repository, code=1, error="repository-missing"),
