@@ -149,8 +149,8 @@ def _versions(name: str, document: dict[str, object], key: str, pattern: str) ->
 def _packages(name: str, document: dict[str, object]) -> dict[str, str]:
     told = _versions(name, document, "packages", r"[0-9][A-Za-z0-9.+!_-]*")
     found = {normalised(package): version for package, version in told.items()}
-    if odd := next((package for package in told if not _fits(_NAME, package)), None):
-        raise _invalid(name, f"`{odd}` is not the name of a package")
+    if odd := [package for package in told if not _fits(_NAME, package)]:
+        raise _invalid(name, f"`{odd[0]}` is not the name of a package")
     if len(found) < len(told):
         raise _invalid(name, "`packages` names one of them twice")
     return found

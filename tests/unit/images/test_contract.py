@@ -51,6 +51,7 @@ def test_contract_is_read_and_named_by_the_digest_of_its_file(tmp_path: Path) ->
         ({"packages": {"torch": ">=2"}}, "`packages` does not map"),
         ({"packages": ["torch"]}, "`packages` does not map"),
         ({"packages": {"../x": "1"}}, "`../x` is not the name of a package"),
+        ({"packages": {"": "1"}}, "`` is not the name of a package"),
         ({"packages": {"A_b": "1", "a-b": "2"}}, "`packages` names one of them twice"),
         ({"modules": ["torch.nn"]}, "`modules` is not a list"),
         ({"modules": "torch"}, "`modules` is not a list"),
