@@ -11,40 +11,11 @@ from images.index import ANYTHING, ImageIndex, Import
 from images.layer import APP_FOLDER, SITE_FOLDER
 
 # Modules that some builds of Python carry inside the interpreter and others as files; private ones of the library count too.
-_COMPILED_IN = frozenset(
-    (
-        *(
-            "array",
-            "atexit",
-            "audioop",
-            "binascii",
-            "builtins",
-            "cmath",
-            "errno",
-            "faulthandler",
-            "fcntl",
-            "gc",
-            "grp",
-            "itertools",
-        ),
-        *(
-            "marshal",
-            "math",
-            "mmap",
-            "ossaudiodev",
-            "posix",
-            "pwd",
-            "pyexpat",
-            "readline",
-            "resource",
-            "select",
-            "spwd",
-            "sys",
-            "syslog",
-        ),
-        *("termios", "time", "unicodedata", "zlib"),
-    )
-)
+_NAMES = """
+array atexit audioop binascii builtins cmath errno faulthandler fcntl gc grp itertools marshal math mmap
+ossaudiodev posix pwd pyexpat readline resource select spwd sys syslog termios time unicodedata zlib
+"""
+_COMPILED_IN = frozenset(_NAMES.split())
 _LIBRARY = r"(?P<above>(?:.+/)?)(?P<name>python3(?:\.\d+)?)/os\.pyc?"
 _EXTENSION = r"(?:\.[A-Za-z0-9_-]+)?\.so"
 _SOURCES = frozenset((".py", ".pyc"))

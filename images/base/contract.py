@@ -22,26 +22,14 @@ LABEL_CONTRACT = "dev.capctl.runtime-contract-sha256"
 ENV_CONTRACT = "CAPCTL_RUNTIME_CONTRACT"
 ENV_MOUNT = "CAPCTL_RUNTIME_MOUNT"
 
-_MOUNT = r"(?:/[A-Za-z0-9_-][A-Za-z0-9._-]*)+"
-# Folders of the image, and of its container, that a mount on them, above them or below them would hide or be hidden by.
-_TAKEN = (
-    "/app",
-    "/bin",
-    "/dev",
-    "/etc",
-    "/lib",
-    "/lib64",
-    "/opt/site",
-    "/proc",
-    "/sbin",
-    "/sys",
-    "/tmp",
-    "/usr",
-    "/workspace",
-)
+# Where distributions and images keep nothing of their own.
+_MOUNT = r"/(?:opt|srv|mnt)(?:/[A-Za-z0-9_-][A-Za-z0-9._-]*)+"
+# Those of the packages in the image, and of the model set on the host.
+_TAKEN = ("/opt/site", "/opt/dl-models")
 _KEYS = frozenset({"schema", "python", "mount", "packages", "modules", "libraries", "tree_sha256"})
 _HINT = "Take the file that the AMI's mount has, or write one with `capctl models contract`; images/README.md tells its format"
-_REQUIREMENT = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?==(?P<version>[^\s;\\]+)")
+_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+_REQUIREMENT = re.compile(rf"(?P<name>{_NAME})(?:\[[^\]]*\])?==(?P<version>[^\s;\\]+)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +63,7 @@ def wanted_runtime(config: Mapping[str, Any]) -> WantedRuntime | None:
     """What an image with this `config` needs its host to mount, by the variables that its job will look at; None for nothing."""
     told = dict(line.partition("=")[::2] for line in (config.get("config") or {}).get("Env") or ())
     sha256, mount = told.get(ENV_CONTRACT), told.get(ENV_MOUNT, "")
-    return WantedRuntime(sha256=sha256, mount=mount if _fits(_MOUNT, mount) else "") if sha256 else None
+    return WantedRuntime(sha256=sha256, mount=mount if _may_be_mount(mount) else "") if sha256 else None
 
 
 def read_contract(path: Path) -> RuntimeContract:
@@ -92,7 +80,7 @@ def parse_contract(content: bytes, *, name: str) -> RuntimeContract:
     """The contract that the file `name` holds. Raises: BaseInvalid, naming what is wrong."""
     try:
         document = json.loads(content)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _invalid(name, f"it is not JSON: {error}") from error
     if not isinstance(document, dict) or document.get("schema") != SCHEMA:
         raise _invalid(name, f"its schema is not `{SCHEMA}`")
@@ -101,17 +89,17 @@ def parse_contract(content: bytes, *, name: str) -> RuntimeContract:
     mount, modules = document["mount"], document["modules"]
     if not isinstance(modules, list) or not all(_fits(r"[A-Za-z_]\w*", module) for module in modules):
         raise _invalid(name, "`modules` is not a list of module names")
-    for key, pattern in (("python", r"3\.\d+"), ("mount", _MOUNT), ("tree_sha256", r"[0-9a-f]{64}")):
+    for key, pattern in (("python", r"3\.\d+"), ("tree_sha256", r"[0-9a-f]{64}")):
         if not _fits(pattern, document[key]):
             raise _invalid(name, f"`{key}` is not of the form `{pattern}`")
-    if any(f"{mount}/".startswith(f"{own}/") or f"{own}/".startswith(f"{mount}/") for own in _TAKEN):
-        raise _invalid(name, f"the mount `{mount}` would hide files of the image")
-    packages = _versions(name, document, "packages", r"[0-9][A-Za-z0-9.+!_-]*")
+    if not _may_be_mount(mount):
+        own = " or ".join(f"`{folder}`" for folder in _TAKEN)
+        raise _invalid(name, f"`mount` is not a folder below `/opt`, `/srv` or `/mnt` that is not in {own}")
     return RuntimeContract(
         sha256=hashlib.sha256(content).hexdigest(),
         python=document["python"],
         mount=mount,
-        packages={normalised(name): version for name, version in packages.items()},
+        packages=_packages(name, document),
         modules=frozenset(modules),
         libraries=_versions(name, document, "libraries", r"[0-9]+"),
         tree_sha256=document["tree_sha256"],
@@ -156,6 +144,20 @@ def _versions(name: str, document: dict[str, object], key: str, pattern: str) ->
     if not isinstance(value, dict) or not all(_fits(pattern, version) for version in value.values()):
         raise _invalid(name, f"`{key}` does not map each name to a version of the form `{pattern}`")
     return value
+
+
+def _packages(name: str, document: dict[str, object]) -> dict[str, str]:
+    told = _versions(name, document, "packages", r"[0-9][A-Za-z0-9.+!_-]*")
+    found = {normalised(package): version for package, version in told.items()}
+    if odd := [package for package in told if not _fits(_NAME, package)]:
+        raise _invalid(name, f"`{odd[0]}` is not the name of a package")
+    if len(found) < len(told):
+        raise _invalid(name, "`packages` names one of them twice")
+    return found
+
+
+def _may_be_mount(text: object) -> bool:
+    return _fits(_MOUNT, text) and not f"{text}/".startswith(tuple(f"{own}/" for own in _TAKEN))
 
 
 def _fits(pattern: str, value: object) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from images.base.contract import SCHEMA
 from images.errors import BaseInvalid
@@ -39,7 +39,7 @@ def contract_of(paths: Iterable[str], *, mount: str, tree_sha256: str) -> bytes:
         "schema": SCHEMA,
         "python": pythons.pop(),
         "mount": mount,
-        "packages": {normalised(name): version for name, version in _versions(names, _PACKAGE, "version").items()},
+        "packages": _versions(names, _PACKAGE, "version", named=normalised),
         "modules": sorted({found["name"] for path in names if (found := _MODULE.fullmatch(path))}),
         "libraries": _versions(names, _LIBRARY, "major"),
         "tree_sha256": tree_sha256,
@@ -51,10 +51,13 @@ def _pythons(names: Iterable[str], pattern: re.Pattern[str]) -> set[str]:
     return {f"3.{match['minor']}" for match in filter(None, map(pattern.fullmatch, names))}
 
 
-def _versions(names: Iterable[str], pattern: re.Pattern[str], version: str) -> Mapping[str, str]:
+def _versions(
+    names: Iterable[str], pattern: re.Pattern[str], version: str, *, named: Callable[[str], str] = str
+) -> Mapping[str, str]:
     found: dict[str, str] = {}
     for match in filter(None, map(pattern.fullmatch, names)):
-        if found.setdefault(match["name"], match[version]) != match[version]:
-            message = f"The runtime holds `{match['name']}` twice, {found[match['name']]} and {match[version]}"
+        name = named(match["name"])
+        if found.setdefault(name, match[version]) != match[version]:
+            message = f"The runtime holds `{name}` twice, {found[name]} and {match[version]}"
             raise BaseInvalid(message, hint="Remove one of the two")
     return found

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -111,25 +111,21 @@ def _links_in_place(links: Mapping[Path, Path], owner: Path, guest: Path) -> Ite
     """Puts links to the owner's files in the guest's folder, in place of what has those names; takes them back on an error."""
     # The layers of the two are folders apart, until the image puts them together.
     beside = guest.parent / owner.name
-    with tempfile.TemporaryDirectory(dir=guest.parent) as aside:
-        replaced = [path for path in links if path.exists()]
-        for path in replaced:
-            path.rename(Path(aside) / path.name)
+    with tempfile.TemporaryDirectory(dir=guest.parent) as aside, ExitStack() as back:
+        for path in filter(Path.exists, links):
+            kept = path.rename(Path(aside) / path.name)
+            back.callback(kept.rename, path)
         for path, other in links.items():
             path.symlink_to(f"../{owner.name}/{other.name}")
+            back.callback(path.unlink)
         if not beside.exists():
             beside.symlink_to(owner.absolute())
         try:
             yield
-        except BaseException:
-            for path in links:
-                path.unlink()
-            for path in replaced:
-                (Path(aside) / path.name).rename(path)
-            raise
         finally:
             if beside.is_symlink():
                 beside.unlink()
+        back.pop_all()
 
 
 def _identity(path: Path) -> tuple[str, str]:

@@ -7,6 +7,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from io import FileIO
 from pathlib import Path
 
 from lifecycle.domain.models import is_excluded
@@ -56,26 +57,35 @@ class FolderSource:
 
     def sha256(self, file: SourceFile, *, progress: Callable[[int], None]) -> str:
         hasher = hashlib.sha256()
-        try:
-            with (self._root / file.path).open("rb", buffering=0) as stream:
-                while chunk := stream.read(_CHUNK_BYTES):
-                    hasher.update(chunk)
-                    progress(len(chunk))
-        except FileNotFoundError as error:
-            raise _missing(file.path, self.name) from error
-        except OSError as error:
-            raise CapctlError(
-                "model-unreadable",
-                f"Model `{file.path}` cannot be read: {error.strerror}",
-                hint="Check its permissions",
-            ) from error
+        with self._opened(file.path) as stream:
+            while chunk := stream.read(_CHUNK_BYTES):
+                hasher.update(chunk)
+                progress(len(chunk))
         return hasher.hexdigest()
+
+    def beginning(self, path: str, size: int) -> bytes:
+        with self._opened(path) as stream:
+            return stream.read(size)
 
     @contextmanager
     def local_copy(self, path: str) -> Iterator[Path]:
         if not (self._root / path).is_file():
             raise _missing(path, self.name)
         yield self._root / path
+
+    @contextmanager
+    def _opened(self, path: str) -> Iterator[FileIO]:
+        try:
+            with (self._root / path).open("rb", buffering=0) as stream:
+                yield stream
+        except FileNotFoundError as error:
+            raise _missing(path, self.name) from error
+        except OSError as error:
+            raise CapctlError(
+                "model-unreadable",
+                f"Model `{path}` cannot be read: {error.strerror}",
+                hint="Check its permissions",
+            ) from error
 
     def _relative(self, folder: str, name: str) -> str:
         return Path(folder, name).relative_to(self._root).as_posix()
@@ -139,9 +149,18 @@ class BucketSource:
                     file.write(chunk)
             yield copy
 
+    def beginning(self, path: str, size: int) -> bytes:
+        with self._named(path):
+            return self._objects.beginning(self._prefix + path, size)
+
     def _chunks(self, path: str, uri: str) -> Iterator[bytes]:
-        try:
+        with self._named(path):
             yield from self._objects.chunks(uri)
+
+    @contextmanager
+    def _named(self, path: str) -> Iterator[None]:
+        try:
+            yield
         except CapctlError as error:
             if error.code != "object-missing":
                 raise

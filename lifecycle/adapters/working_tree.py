@@ -11,7 +11,7 @@ from images.checkout import CheckoutQuestion
 from images.code_image import CodeImage, CodeSettings, code_tag, make_code_image, push_code
 from images.digests import ImageRef as RegistryRef
 from images.layer import CodeTree, build_layer, read_tree
-from images.selection import DEFAULT_EXCLUDE, select_files
+from images.selection import DEFAULT_EXCLUDE, git_top, select_files
 from lifecycle.adapters.cache_folder import cache_folder
 from lifecycle.adapters.code_checks import CodeChecks
 from lifecycle.adapters.container_registry import ContainerRegistry
@@ -20,7 +20,7 @@ from lifecycle.adapters.push_record import PushRecord
 from lifecycle.config.target import Target
 from lifecycle.domain.digest import Digest
 from lifecycle.domain.image import TaggedImage
-from lifecycle.errors import CapctlError
+from lifecycle.errors import CapctlError, UsageError
 from lifecycle.ports.code import CodeLayer, PushedImage
 
 if TYPE_CHECKING:
@@ -175,11 +175,31 @@ class WorkingTreeCode:
     @cached_property
     def _tree(self) -> CodeTree:
         with image_errors_translated():
-            return read_tree(self._root, select_files(self._root, self._settings.include, self._excluded))
+            names = select_files(self._root, self._settings.include, self._excluded)
+            if not names:
+                raise self._nothing_chosen()
+            return read_tree(self._root, names)
 
-    @property
+    def _nothing_chosen(self) -> CapctlError:
+        patterns = {"image.include": self._settings.include, "image.exclude": self._settings.exclude}
+        told = " and ".join(f"`{key}` ({', '.join(each)})" for key, each in patterns.items() if each)
+        return CapctlError(
+            "layer-rejected",
+            f"No file below `{self._root}` is selected",
+            hint=f"Check {told}, and `git add` new files; what links lead to is not looked through",
+        )
+
+    @cached_property
     def _root(self) -> Path:
-        return self._target.path(self._settings.root)
+        root, folder = self._target.path(self._settings.root), self._target.folder
+        project = git_top(folder) or folder.resolve()
+        if root.is_dir() and root.resolve().is_relative_to(project):
+            return root
+        raise UsageError(
+            "config-invalid",
+            f"`image.root` is `{self._settings.root}`, which is no folder of the project in `{project}`",
+            hint="Name the folder that holds the code, relative to capctl.yaml",
+        )
 
     @property
     def _excluded(self) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
-from lifecycle.errors import CapctlError
+from lifecycle.errors import CapctlError, UsageError
 
 if TYPE_CHECKING:
     from lifecycle.config.target import Target
@@ -229,7 +229,27 @@ def wants_json(words: Iterable[str]) -> bool:
     return found.output == "json"
 
 
-class NounGroup(click.Group):
+class SuggestingGroup(click.Group):
+    """A group that names the command that was probably meant."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name, known = args[0], self.list_commands(ctx)
+        if name in known or name.startswith("-") or ctx.resilient_parsing:
+            return super().resolve_command(ctx, args)
+        from lifecycle.config.suggest import near
+
+        meant = near(name, known)
+        raise UsageError(
+            "command-unknown",
+            f"`{name}` is not a command{'' if ctx.parent is None else f' of `{ctx.command_path}`'}"
+            + (f"; did you mean `{meant}`?" if meant else ""),
+            hint=f"See `{ctx.command_path} --help`",
+        )
+
+
+class NounGroup(SuggestingGroup):
     """A group that imports its commands when they are used, and lists them with their whole first sentence.
 
     `verbs` maps the names of commands to the modules that have them, as `command`.

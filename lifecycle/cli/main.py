@@ -11,8 +11,8 @@ from typing import NoReturn
 import click
 
 from lifecycle.cli.boundary import run_command_line
-from lifecycle.cli.context import accept_root_options, root_options
-from lifecycle.errors import EXIT_CODES, UsageError
+from lifecycle.cli.context import SuggestingGroup, accept_root_options, root_options
+from lifecycle.errors import EXIT_CODES
 
 # name -> (module, one-line help). The help stands here so that `capctl --help` imports no command; a test compares the two.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -42,7 +42,7 @@ Exit codes:
 Completion: eval "$(_CAPCTL_COMPLETE=bash_source capctl)"   (or zsh_source, fish_source)"""
 
 
-class Root(click.Group):
+class Root(SuggestingGroup):
     """A group whose commands are imported when they are used."""
 
     def list_commands(self, _ctx: click.Context) -> list[str]:
@@ -55,24 +55,9 @@ class Root(click.Group):
         accept_root_options(command)
         return command
 
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args[0] not in COMMANDS and not args[0].startswith("-") and not ctx.resilient_parsing:
-            raise _unknown_command(args[0])
-        return super().resolve_command(ctx, args)
-
     def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
-
-
-def _unknown_command(name: str) -> UsageError:
-    from difflib import get_close_matches
-
-    near = get_close_matches(name, COMMANDS, n=1)
-    meant = f"; did you mean `{near[0]}`?" if near else ""
-    return UsageError("command-unknown", f"`{name}` is not a command{meant}", hint="See `capctl --help`")
 
 
 @click.group(

@@ -12,7 +12,7 @@ from lifecycle.cli.context import Invocation, dry_run_option, pass_invocation
 @click.option(
     "--mount",
     metavar="FOLDER",
-    help="Where containers see the runtime, not in a folder of the image; as the file says, or else /opt/runtime.",
+    help="Where containers see the runtime, below /opt, /srv or /mnt; as the file says, or else /opt/runtime.",
 )
 @dry_run_option
 @pass_invocation

@@ -1,5 +1,6 @@
 """A YAML file as plain values, with the place of every key and value."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,6 +11,7 @@ KeyPath = tuple[str | int, ...]
 
 # No real configuration comes near; a few aliases of aliases make billions of values.
 _MAX_VALUES = 20_000
+_ODD = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -90,6 +92,8 @@ def _read(
     loader: yaml.SafeLoader, node: yaml.Node, path: KeyPath, document: Document, name: str, open_nodes: tuple[int, ...]
 ) -> None:
     document.values[path] = _position(node)
+    if isinstance(node, yaml.ScalarNode):
+        _mend_characters(node, document, name)
     if id(node) in open_nodes:
         raise yaml.constructor.ConstructorError(None, None, "an alias contains itself", node.start_mark)
     if len(document.values) > _MAX_VALUES:
@@ -100,11 +104,35 @@ def _read(
         for index, item in enumerate(node.value):
             _read(loader, item, (*path, index), document, name, (*open_nodes, id(node)))
     elif isinstance(node, yaml.MappingNode):
+        for key_node, _ in node.value:
+            _mend_characters(key_node, document, name)
         _find_repeated_keys(node, path, document, name)
         loader.flatten_mapping(node)
         for key_node, key, value_node in _entries(node):
             document.keys[(*path, key)] = _position(key_node)
             _read(loader, value_node, (*path, key), document, name, (*open_nodes, id(node)))
+
+
+def odd_character(text: str) -> str | None:
+    """What is wrong with a character that no setting can hold, such as NUL or half of a UTF-16 pair; None where none is."""
+    found = _ODD.search(text)
+    return f"the character #x{ord(found[0]):04x} is not allowed" if found else None
+
+
+def _mend_characters(node: yaml.Node, document: Document, name: str) -> None:
+    """Escapes such as `\\0` and `\\ud800` pass the reader of YAML; what goes on with the text can be sure of it."""
+    if not isinstance(node.value, str) or not (problem := odd_character(node.value)):
+        return
+    node.value = _ODD.sub("\ufffd", node.value)
+    position = _position(node)
+    document.mistakes.append(
+        Mistake(
+            where=f"{name}:{position}",
+            text=problem,
+            hint="Remove it, or write the letter itself instead of its escape",
+            position=position,
+        )
+    )
 
 
 def _find_repeated_keys(node: yaml.MappingNode, path: KeyPath, document: Document, name: str) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from lifecycle.config.document import KeyPath, Mistake
+from lifecycle.config.document import KeyPath, Mistake, odd_character
 from lifecycle.config.keys import Key, Kind, known_keys
 from lifecycle.config.schema import TargetSection
 from lifecycle.config.suggest import near
@@ -47,6 +47,9 @@ def read_variables(environment: Mapping[str, str]) -> Variables:
         if found is None:
             if _STEP in variable:
                 mistakes.append(_unknown(variable))
+            continue
+        if problem := odd_character(environment[variable]):
+            mistakes.append(Mistake(where=variable, text=problem, hint=f"Correct or unset {variable}"))
             continue
         path, key = found
         names[path] = variable

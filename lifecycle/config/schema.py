@@ -6,7 +6,7 @@ These classes are the values that the rest of capctl reads. Whether a file fits 
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from lifecycle.config.sections import Matches, Section, key, required
+from lifecycle.config.sections import Matches, Reserved, Section, key, required
 
 Name = Annotated[str, Matches(r"^[a-z][a-z0-9-]{1,29}$")]
 # As ECR has it, with namespaces; ECR refuses one of more than 256 characters.
@@ -29,7 +29,15 @@ VideoUrl = Annotated[str, Matches(r"^s3://[a-z0-9][a-z0-9.-]+/.*[^/]$")]
 AccountId = Annotated[str, Matches(r"^[0-9]{12}$")]
 Region = Annotated[str, Matches(r"^[a-z]{2,4}(-[a-z]+)+-[0-9]$")]
 SitePattern = Annotated[str, Matches(r"^[A-Za-z0-9_.*?@+-][A-Za-z0-9_.*?/@+-]*$")]
+# Images and AMIs are paired by the variables of the runtime, and a job by MODEL_SET with its models.
+VariableName = Annotated[
+    str, Matches(r"^[A-Za-z_][A-Za-z0-9_]*$"), Reserved(("AWS_BATCH*", "CAPCTL_RUNTIME_*", "MODEL_SET"))
+]
+Word = Annotated[str, Matches(r"\S")]
 PythonMinor = Annotated[str, Matches(r"^3\.[0-9]+$")]
+
+# A century; a month; more than ECR or EC2 hold.
+_MAX_DAYS, _MAX_S, _MAX_KEPT = 36_500, 2_592_000, 100_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,14 +59,17 @@ class ModelsSection(Section):
 class RetentionSection(Section):
     """Which AMIs `capctl ami prune` keeps, whether anybody uses them or not."""
 
-    keep_per_channel: int = key(3, "Newest AMIs of each channel that stay, its target included", ge=1)
-    min_age_days: int = key(30, "Younger AMIs stay, in days", ge=0)
+    keep_per_channel: int = key(3, "Newest AMIs of each channel that stay, its target included", ge=1, le=_MAX_KEPT)
+    min_age_days: int = key(30, "Younger AMIs stay, in days", ge=0, le=_MAX_DAYS)
     # EC2 tells up to a day late that an instance was started.
-    grace_hours: int = key(48, "Time between the disabling of an AMI and its removal, in hours", ge=24)
+    grace_hours: int = key(
+        48, "Time between the disabling of an AMI and its removal, in hours", ge=24, le=24 * _MAX_DAYS
+    )
     template_versions: int = key(
         3,
         "Newest versions of a launch template whose AMIs are in use, besides the default one and those that something names",
         ge=1,
+        le=_MAX_KEPT,
     )
 
 
@@ -93,7 +104,10 @@ class AmiSection(Section):
     )
     ssh_port: int = key(22, "Port of sshd on the instance", ge=1, le=65535)
     timeout_s: int = key(
-        3600, "Longest wait for the bake, for the AMI to become available and for its boot, in seconds", ge=60
+        3600,
+        "Longest wait for the bake, for the AMI to become available and for its boot, in seconds",
+        ge=60,
+        le=_MAX_S,
     )
     verify_boot: bool = key(
         False,
@@ -173,10 +187,12 @@ class ImageRulesSection(Section):
 class ImageRetentionSection(Section):
     """Which images `capctl image prune` keeps, whether anything needs them or not; what anything needs it keeps anyway."""
 
-    keep_code: int = key(10, "Newest code images that stay", ge=1)
-    keep_bases: int = key(2, "Newest base images that stay", ge=1)
-    min_age_days: int = key(30, "Younger images stay, and those that were pulled so lately, in days", ge=0)
-    untagged_days: int = key(7, "Younger images without a tag stay, in days", ge=0)
+    keep_code: int = key(10, "Newest code images that stay", ge=1, le=_MAX_KEPT)
+    keep_bases: int = key(2, "Newest base images that stay", ge=1, le=_MAX_KEPT)
+    min_age_days: int = key(
+        30, "Younger images stay, and those that were pulled so lately, in days", ge=0, le=_MAX_DAYS
+    )
+    untagged_days: int = key(7, "Younger images without a tag stay, in days", ge=0, le=_MAX_DAYS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,6 +216,7 @@ class RegistrySection(Section):
         None,
         "ECR itself expires base images (`base-*`) beyond so many newest, whoever needs them; none when absent",
         ge=1,
+        le=_MAX_KEPT,
     )
     # ECR archives what was not pulled for long, and expires by the age of the push only.
     expire_code_days: int | None = key(
@@ -207,11 +224,13 @@ class RegistrySection(Section):
         "ECR itself expires code images (`code-*`) that no release ever had so many days after their push, whoever needs them; none when "
         "absent",
         ge=1,
+        le=_MAX_DAYS,
     )
     expire_untagged_days: int | None = key(
         None,
         "ECR itself expires images without a tag so many days after their push, whoever needs them by digest; none when absent",
         ge=1,
+        le=_MAX_DAYS,
     )
 
 
@@ -223,8 +242,10 @@ class ImageSection(Section):
     root: str = key(".", "Folder that holds the code, relative to capctl.yaml")
     include: tuple[str, ...] = key(("**/*.py",), "Patterns of the git-tracked files that ship")
     exclude: tuple[str, ...] = key((), "Patterns to leave out of `include`")
-    entrypoint: tuple[str, ...] = key(("python3", "-m", "analyzer", "batch"), "Entry point, as a list; no shell")
-    environment: dict[str, str] = key({}, "Environment set in the image")
+    entrypoint: tuple[Word, ...] = key(
+        ("python3", "-m", "analyzer", "batch"), "Entry point, as a list; no shell", min_length=1
+    )
+    environment: dict[VariableName, str] = key({}, "Environment set in the image")
     budget_compressed_bytes: int = key(300_000_000, "Largest image in the registry, in bytes", gt=0)
     budget_unpacked_bytes: int = key(500_000_000, "Largest image on disk, in bytes", gt=0)
     rules: ImageRulesSection = key(ImageRulesSection(), "What an image may hold, besides its budgets")
@@ -246,9 +267,9 @@ class ReleaseSection(Section):
     vcpus: int = key(4, "vCPUs of a job", ge=1)
     memory_mib: int = key(14_000, "Memory of a job in MiB", ge=128)
     gpus: int = key(1, "GPUs of a job", ge=0)
-    timeout_s: int = key(7200, "Longest attempt of a job in seconds", ge=60)
+    timeout_s: int = key(7200, "Longest attempt of a job in seconds", ge=60, le=_MAX_S)
     attempts: int = key(4, "Attempts of a job; only lost hosts and temporary failures are retried", ge=1, le=10)
-    environment: dict[str, str] = key({}, "Environment of every job, such as DATABASE_URL")
+    environment: dict[VariableName, str] = key({}, "Environment of every job, such as DATABASE_URL")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -259,7 +280,10 @@ class SmokeSection(Section):
         None, "Video to analyse, below `samples/` or `videos/` of the bucket; needed by `deploy` and `smoke`"
     )
     timeout_s: int = key(
-        1800, "Longest wait for the smoke job to start, and again for it to end once it runs, in seconds", ge=10
+        1800,
+        "Longest wait for the smoke job to start, and again for it to end once it runs, in seconds",
+        ge=10,
+        le=_MAX_S,
     )
     min_tracks: int = key(1, "Tracks that the result must hold at least", ge=0)
     database_url: str | None = key(

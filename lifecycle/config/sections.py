@@ -1,8 +1,9 @@
 """How a section of `capctl.yaml` is declared: a dataclass whose keys carry their description and their rules beside the default."""
 
 from abc import ABC
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, field, fields
+from fnmatch import fnmatchcase
 from typing import Any, ClassVar, TypeGuard, TypeVar, cast
 
 T = TypeVar("T")
@@ -26,6 +27,26 @@ class Matches(str):
     def __get_pydantic_core_schema__(self, _source: object, _rest: object) -> dict[str, object]:
         """The rule in the words of pydantic, which looks for this method."""
         return {"type": "str", "pattern": str(self)}
+
+
+class Reserved(tuple[str, ...]):
+    """In an annotation, after its pattern: what the text must not be; `A*` stands for all that begins so."""
+
+    __slots__ = ()
+
+    def __get_pydantic_core_schema__(self, source: object, rest: Callable[[object], object]) -> dict[str, object]:
+        """The rule in the words of pydantic, which looks for this method."""
+        return {
+            "type": "function-after",
+            "function": {"type": "no-info", "function": self._checked},
+            "schema": rest(source),
+        }
+
+    def _checked(self, text: str) -> str:
+        if any(fnmatchcase(text, name) for name in self):
+            message = "is reserved"
+            raise ValueError(message)
+        return text
 
 
 def key(default: T, description: str, **rules: object) -> T:

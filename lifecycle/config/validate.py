@@ -16,6 +16,7 @@ from lifecycle.config.suggest import near, one_of
 # By key, what fits its pattern, and an example as YAML.
 _PATTERNS = {
     "account": ("the 12 digits of an AWS account id", '"123456789012"'),
+    "entrypoint": ("a word that is not empty", "[python3, -m, analyzer, batch]"),
     "endpoint_url": ("an address such as `http://127.0.0.1:4566`", "http://127.0.0.1:4566"),
     "kms_key_arn": (
         "the ARN of a KMS key",
@@ -34,6 +35,7 @@ _PATTERNS = {
         "s3://bucket/samples/portrait.mp4",
     ),
 }
+_VARIABLE = "must hold letters, digits and `_` alone, and start with no digit"
 _NAME = "must start with a letter and hold 2 to 30 of a-z, 0-9 and `-`"
 
 
@@ -53,7 +55,11 @@ def complaints(section: type[Section], value: Any, written: Callable[[KeyPath], 
     try:
         valid_values(section, value)
     except ValidationError as error:
-        return tuple(_complaint(section, dict(found), written) for found in error.errors(include_url=False))
+        found = map(dict[str, Any], error.errors(include_url=False))
+        # Pydantic does not count the items of a list that are wrong themselves.
+        return tuple(
+            _complaint(section, each, written) for each in found if each["type"] != "too_short" or not each["input"]
+        )
     return ()
 
 
@@ -61,7 +67,11 @@ def _complaint(section: type[Section], found: dict[str, Any], written: Callable[
     path: KeyPath = tuple(found["loc"])
     if path and path[-1] == "[key]":
         path = path[:-1]
-        return Complaint(path=path, text=f"the name `{path[-1]}` {_NAME}", hint="Choose another name", on_key=True)
+        holder = key_at(section, path)
+        rule = _NAME if holder and holder.kind is Kind.SECTION else _VARIABLE
+        if found["type"] == "value_error":
+            rule = "is reserved for capctl and AWS Batch"
+        return Complaint(path=path, text=f"the name `{path[-1]}` {rule}", hint="Choose another name", on_key=True)
     key = key_at(section, path)
     match found["type"]:
         case "extra_forbidden":

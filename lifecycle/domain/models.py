@@ -74,6 +74,11 @@ class ModelSet:
         return tuple(file for file in self.files if not file.is_of_runtime)
 
     @property
+    def runtime_bytecode(self) -> tuple[str, ...]:
+        """Paths of what Python compiled for the runtime."""
+        return tuple(file.path for file in self.runtime if file.path.endswith(".pyc"))
+
+    @property
     def runtime_contract(self) -> str:
         """SHA-256, in hex, of the runtime's contract; "" where there is none."""
         return next((file.sha256 for file in self.files if file.path == CONTRACT), "")

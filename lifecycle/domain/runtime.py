@@ -1,6 +1,6 @@
 """The runtime that an AMI brings and its jobs mount: what an image wants of it, and whether an AMI has that."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from images.base.contract import ENV_MOUNT, parse_contract
 from images.base.contract import WantedRuntime as WantedRuntime
@@ -15,6 +15,8 @@ from lifecycle.domain.models import CONTRACT, RUNTIME, ModelSet
 from lifecycle.domain.tags import Tag
 from lifecycle.errors import CapctlError
 
+# In bytes, what tells how long it is good for.
+BYTECODE_HEAD = 16
 _USUAL_MOUNT = "/opt/runtime"
 
 
@@ -74,11 +76,16 @@ def contract_text(models: ModelSet, mount: str) -> bytes:
     return text
 
 
-def require_lasting_bytecode(path: str, content: bytes) -> None:
-    """Raise `CapctlError("runtime-invalid")` for bytecode that is good for its source's time alone, which no AMI keeps."""
-    if is_stale_bytecode(content[:16]):
+def require_lasting_bytecode(beginnings: Mapping[str, bytes]) -> None:
+    """Raise `CapctlError("runtime-invalid")` for bytecode that is good for its source's time alone, which no AMI keeps.
+
+    `beginnings` has the first `BYTECODE_HEAD` bytes of each file.
+    """
+    stale = [path for path, beginning in beginnings.items() if is_stale_bytecode(beginning)]
+    if stale:
+        more = f" and {len(stale) - 1} more" if len(stale) > 1 else ""
         raise CapctlError(
-            "runtime-invalid", f"`{path}` would be compiled anew at every start of a job", hint=HOW_TO_COMPILE
+            "runtime-invalid", f"`{stale[0]}`{more} would be compiled anew at every start of a job", hint=HOW_TO_COMPILE
         )
 
 

@@ -41,5 +41,8 @@ class ModelSource(Protocol):
     def sha256(self, file: SourceFile, *, progress: Callable[[int], None]) -> str:
         """Hex digest of a file; `progress` gets byte counts, from any thread."""
 
+    def beginning(self, path: str, size: int) -> bytes:
+        """The first `size` bytes, 1 at least, of a file of the source, or all where it is shorter; safe to call from several threads."""
+
     def local_copy(self, path: str) -> AbstractContextManager[Path]:
         """A file of the source on this machine, for as long as the context lasts."""

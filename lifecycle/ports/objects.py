@@ -42,6 +42,9 @@ class ObjectStore(Protocol):
     def chunks(self, uri: str) -> Iterable[bytes]:
         """The object's bytes, in chunks."""
 
+    def beginning(self, uri: str, size: int) -> bytes:
+        """The object's first `size` bytes, 1 at least, or all where it is shorter."""
+
     def presign(self, uri: str, *, expires_s: int) -> str:
         """A URL that reads the object without credentials."""
 

@@ -11,7 +11,7 @@ from lifecycle.domain.runtime import require_described
 from lifecycle.errors import CapctlError
 from lifecycle.ports import Ports
 from lifecycle.workflows.lookups import locked
-from lifecycle.workflows.source_models import from_source
+from lifecycle.workflows.source_models import from_source, look_at_bytecode
 
 PERMISSIONS = {"models lock": READ_SOURCE}
 
@@ -46,6 +46,7 @@ def plan_lock(ports: Ports) -> Plan:
     """A plan that makes the lock file say what the source holds; empty when it does already."""
     former = ports.model_lock.read()
     models = _described(ports, from_source(ports, former))
+    look_at_bytecode(ports, models)
     name = ports.model_lock.name
     if models == former:
         return Plan(

@@ -2,6 +2,7 @@
 
 from lifecycle.domain.measures import counted
 from lifecycle.domain.models import ModelFile, ModelSet, model_set
+from lifecycle.domain.runtime import BYTECODE_HEAD, require_lasting_bytecode
 from lifecycle.errors import CapctlError, Interrupted
 from lifecycle.ports import Ports
 from lifecycle.ports.model_source import SourceFile
@@ -36,6 +37,18 @@ def from_source(ports: Ports, former: ModelSet | None) -> ModelSet:
         # Largest first, so that at the end no big file is left to one core while the others have none.
         files = sorted(listing.files, key=lambda file: file.bytes, reverse=True)
         return model_set(for_each(files, hashed, advance=bar.advance, workers=None))
+
+
+def look_at_bytecode(ports: Ports, models: ModelSet) -> None:
+    """Raise `CapctlError("runtime-invalid")` unless all bytecode of the runtime lasts; the beginning of each file tells that."""
+    compiled = models.runtime_bytecode
+
+    def beginning(path: str, advance: Advance) -> bytes:
+        advance(0)
+        return ports.model_source.beginning(path, BYTECODE_HEAD)
+
+    found = for_each(compiled, beginning, advance=lambda _: None, workers=None)
+    require_lasting_bytecode(dict(zip(compiled, found, strict=True)))
 
 
 def tell_of_other_names(ports: Ports, models: ModelSet) -> None:

@@ -6,17 +6,14 @@ from typing import Any
 
 from lifecycle.domain.digest import Digest, brief, digest_of
 from lifecycle.domain.measures import counted
-from lifecycle.domain.models import ModelSet
 from lifecycle.domain.permissions import READ_SOURCE
 from lifecycle.domain.plan import Plan
-from lifecycle.domain.runtime import contract_text, require_lasting_bytecode, told_mount
+from lifecycle.domain.runtime import contract_text, told_mount
 from lifecycle.errors import CapctlError
 from lifecycle.ports import Ports
-from lifecycle.workflows.source_models import from_source
+from lifecycle.workflows.source_models import from_source, look_at_bytecode
 
 PERMISSIONS = {"models contract": READ_SOURCE}
-
-_LOOKED_AT = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,21 +56,12 @@ def plan_contract(ports: Ports, *, mount: str | None) -> Plan:
     name, former = ports.contract_file.name, ports.contract_file.read()
     models = from_source(ports, None)
     content = contract_text(models, mount or told_mount(former))
-    _require_lasting_bytecode(ports, models)
+    look_at_bytecode(ports, models)
     files = counted(len(models.runtime), "file")
     if content == former:
         return Plan(title=f"write {name}", because=f"it is up to date, {files}")
     because = f"the source's runtime is another, {files}" if former else f"there is no {name}"
     return Plan(title=f"write {name}", because=because, steps=(WriteContract(ports=ports, content=content),))
-
-
-def _require_lasting_bytecode(ports: Ports, models: ModelSet) -> None:
-    """Look at some of the bytecode, from first to last: whoever compiles a package compiles it whole, and a source in S3 has to be
-    downloaded for it."""
-    compiled = [file.path for file in models.runtime if file.path.endswith(".pyc")]
-    for path in compiled[:: max(1, len(compiled) // _LOOKED_AT)]:
-        with ports.model_source.local_copy(path) as copy:
-            require_lasting_bytecode(path, copy.read_bytes())
 
 
 def written_contract(ports: Ports) -> WrittenContract:

@@ -129,6 +129,15 @@ def test_digest_of_a_file_that_is_gone_names_it(place: Place) -> None:
     assert failed.value.code == "model-missing"
 
 
+def test_beginning_is_of_the_content(place: Place) -> None:
+    place.put("models/empty", b"")
+    place.fill()
+    assert place.source.beginning("models/empty", 16) == b""
+    for path, data in KEPT.items():
+        assert place.source.beginning(path, 16) == data[:16]
+    assert code_of(lambda: place.source.beginning("models/gone.onnx", 16)) == "model-missing"
+
+
 def test_local_copy_holds_the_content_and_the_source_keeps_it(place: Place) -> None:
     place.fill()
     for path, data in KEPT.items():

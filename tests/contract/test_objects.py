@@ -88,10 +88,19 @@ def test_missing_file_is_named(store: Store, tmp_path: Path) -> None:
     assert "gone.onnx" in failed.value.message
 
 
+def test_beginning_of_an_object_is_all_of_a_shorter_one(store: Store) -> None:
+    for name, data in {"a": LARGE, "b": b"short", "c": b""}.items():
+        store.objects.write(store.uri(name), data)
+        assert store.objects.beginning(store.uri(name), 16) == data[:16]
+
+
 def test_absent_object_is_none_to_find_and_an_error_to_read(store: Store) -> None:
     assert store.objects.find(store.uri("nothing")) is None
     with pytest.raises(CapctlError) as failed:
         b"".join(store.objects.chunks(store.uri("nothing")))
+    assert failed.value.code == "object-missing"
+    with pytest.raises(CapctlError) as failed:
+        store.objects.beginning(store.uri("nothing"), 16)
     assert failed.value.code == "object-missing"
 
 
@@ -122,6 +131,7 @@ def test_missing_bucket_is_named(store: Store, tmp_path: Path) -> None:
         lambda: store.objects.list(nowhere),
         lambda: store.objects.remove(nowhere),
         lambda: list(store.objects.chunks(nowhere)),
+        lambda: store.objects.beginning(nowhere, 16),
     ):
         with pytest.raises(CapctlError) as failed:
             call()

@@ -55,6 +55,9 @@ class FakeObjects:
             raise CapctlError("object-missing", f"There is no object `{uri}`")
         yield self.stored[uri][0]
 
+    def beginning(self, uri: str, size: int) -> bytes:
+        return b"".join(self.chunks(uri))[:size]
+
     def presign(self, uri: str, *, expires_s: int) -> str:
         return f"https://s3.example/{uri.removeprefix('s3://')}?X-Amz-Expires={expires_s}&X-Amz-Signature=5ec2e7"
 

@@ -40,7 +40,7 @@ pytestmark = [pytest.mark.rehearsal, pytest.mark.slow, pytest.mark.timeout(600)]
 ROOT = Path(__file__).parents[2]
 # Two small packages of one file or few, with the hashes of the job's own lock.
 PACKAGES = ("jmespath", "six")
-MOUNT = "/opt/dl-models/runtime/1"
+MOUNT = "/opt/runtime/1"
 
 LOOK = """
 import json, os, sys, pathlib
@@ -165,7 +165,7 @@ def test_runtime_of_the_host_is_used_if_it_is_the_one_of_the_contract(
     site = tmp_path / "runtime" / "site-packages"
     site.mkdir(parents=True)
     with zipfile.ZipFile(next((project.folder / "cache" / "capctl" / "wheelhouse").glob("*/six-*.whl"))) as wheel:
-        wheel.extract("six.py", site)
+        wheel.extractall(site)
     contract = make_contract(project.folder / "contract.json", site)
     shutil.copy(contract, tmp_path / "runtime" / "contract.json")
     app = project.app("contract", runtime_contract=contract.name)
@@ -228,7 +228,7 @@ def push_official_root(engine: Any, address: str, tar: Path) -> tuple[str, str]:
 def make_contract(path: Path, site: Path) -> Path:
     """A contract that brings `six`, as the lock has it, from the folder `site`."""
     lock = (path.parent / "requirements.lock").read_text()
-    files = {file: hashlib.sha256(file.read_bytes()).hexdigest() for file in sorted(site.rglob("*"))}
+    files = {file: hashlib.sha256(file.read_bytes()).hexdigest() for file in sorted(site.rglob("*")) if file.is_file()}
     lines = sorted(f"{digest}  {file.relative_to(site.parent)}  0644\n" for file, digest in files.items())
     document = {
         "schema": "capctl.runtime-contract/1",

@@ -81,17 +81,18 @@ class S3Objects:
             self._s3.put_object(Bucket=bucket, Key=key, Body=data, ChecksumSHA256=_checksum(data))
 
     def chunks(self, uri: str) -> Iterable[bytes]:
-        bucket, key = _parsed(uri)
-        with _translated_in(bucket, f"reading `{uri}`"):
+        with self._reading(uri):
+            yield from self._body(uri).iter_chunks(_CHUNK_BYTES)
+
+    def beginning(self, uri: str, size: int) -> bytes:
+        with self._reading(uri):
             try:
-                body = self._s3.get_object(Bucket=bucket, Key=key)["Body"]
+                content: bytes = self._body(uri, Range=f"bytes=0-{size - 1}").read()
             except ClientError as error:
-                if error_code(error) == "NoSuchKey":
-                    raise CapctlError(
-                        "object-missing", f"There is no object `{uri}`", hint="Upload it again, or correct the address"
-                    ) from error
+                if error_code(error) == "InvalidRange":  # it is empty
+                    return b""
                 raise
-            yield from body.iter_chunks(_CHUNK_BYTES)
+            return content
 
     def presign(self, uri: str, *, expires_s: int) -> str:
         return self._presigned("get_object", uri, expires_s)
@@ -103,6 +104,22 @@ class S3Objects:
         bucket, key = _parsed(uri)
         with _translated_in(bucket, f"removing `{uri}`"):
             self._s3.delete_object(Bucket=bucket, Key=key)
+
+    def _body(self, uri: str, **more: str) -> Any:
+        bucket, key = _parsed(uri)
+        return self._s3.get_object(Bucket=bucket, Key=key, **more)["Body"]
+
+    @contextmanager
+    def _reading(self, uri: str) -> Iterator[None]:
+        with _translated_in(_parsed(uri)[0], f"reading `{uri}`"):
+            try:
+                yield
+            except ClientError as error:
+                if error_code(error) == "NoSuchKey":
+                    raise CapctlError(
+                        "object-missing", f"There is no object `{uri}`", hint="Upload it again, or correct the address"
+                    ) from error
+                raise
 
     def _presigned(self, operation: str, uri: str, expires_s: int) -> str:
         bucket, key = _parsed(uri)

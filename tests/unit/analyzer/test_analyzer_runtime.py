@@ -10,16 +10,47 @@ from pathlib import Path
 import pytest
 
 from analyzer.errors import ExitCode
+from images.base.runtime import contract_of
+
+FILES = {
+    "site-packages/six.py": b"",
+    "site-packages/Six_Times-1.17.0.dist-info/METADATA": b"",
+    "site-packages/pack/part/deep.py": b"",
+    "site-packages/fast.cpython-311-x86_64-linux-gnu.so": b"",
+    "site-packages/__pycache__/six.cpython-311.pyc": b"",
+}
+CONTRACT = contract_of(FILES, mount="/opt/runtime", tree_sha256="0" * 64)
+DIGEST = hashlib.sha256(CONTRACT).hexdigest()
 
 
 @pytest.fixture
 def mount(tmp_path: Path) -> Path:
-    (tmp_path / "contract.json").write_text("{}")
+    for name, content in {**FILES, "contract.json": CONTRACT}.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(content)
     return tmp_path
 
 
 def test_runtime_of_the_image_runs(mount: Path) -> None:
-    assert told(mount, hashlib.sha256(b"{}").hexdigest()) == (ExitCode.OK, "")
+    assert told(mount, DIGEST) == (ExitCode.OK, "")
+
+
+@pytest.mark.parametrize(
+    ("gone", "lacking"),
+    [
+        ("site-packages", "module `fast`"),
+        ("site-packages/pack", "module `pack`"),
+        ("site-packages/fast.cpython-311-x86_64-linux-gnu.so", "module `fast`"),
+        ("site-packages/Six_Times-1.17.0.dist-info", "package `six-times` 1.17.0"),
+    ],
+)
+def test_runtime_that_was_copied_in_part_ends_with_a_mismatch_that_names_what_it_lacks(
+    mount: Path, gone: str, lacking: str
+) -> None:
+    (mount / gone).rename(mount / "elsewhere")
+    status, message = told(mount, DIGEST)
+    assert status == ExitCode.MISMATCH
+    assert message.startswith(f"error[runtime-mismatch]: The runtime at `{mount}` is not whole: it lacks the {lacking}")
 
 
 def test_image_with_its_own_runtime_looks_at_no_mount(tmp_path: Path) -> None:
@@ -29,7 +60,7 @@ def test_image_with_its_own_runtime_looks_at_no_mount(tmp_path: Path) -> None:
 def test_other_runtime_ends_with_a_mismatch_that_names_both(mount: Path) -> None:
     status, message = told(mount, "f" * 64)
     assert status == ExitCode.MISMATCH
-    assert message.startswith(f"error[runtime-mismatch]: `{mount}/contract.json` has the digest `44136fa355b3")
+    assert message.startswith(f"error[runtime-mismatch]: `{mount}/contract.json` has the digest `{DIGEST}`")
     assert "f" * 64 in message
 
 

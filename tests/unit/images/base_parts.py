@@ -21,7 +21,7 @@ def make_contract(path: Path, **changes: object) -> Path:
     document = {
         "schema": "capctl.runtime-contract/1",
         "python": "3.12",
-        "mount": "/opt/dl-models/runtime/1",
+        "mount": "/opt/runtime/1",
         "packages": {"six": "1.17.0"},
         "modules": ["six"],
         "libraries": {},

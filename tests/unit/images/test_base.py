@@ -101,10 +101,10 @@ def test_image_finds_the_runtime_of_its_contract_after_its_own_packages(tmp_path
     contract = read_contract(make_contract(tmp_path / "c.json", libraries={"cuda": "12"}))
     text = render_dockerfile(builder="classic", contract=contract, **FACTS)
     for line in (
-        "ENV PYTHONPATH=/app:/opt/site:/opt/dl-models/runtime/1/site-packages \\",
+        "ENV PYTHONPATH=/app:/opt/site:/opt/runtime/1/site-packages \\",
         f"ENV CAPCTL_RUNTIME_CONTRACT={contract.sha256}",
-        "ENV CAPCTL_RUNTIME_MOUNT=/opt/dl-models/runtime/1",
-        "ENV LD_LIBRARY_PATH=/opt/dl-models/runtime/1/lib",
+        "ENV CAPCTL_RUNTIME_MOUNT=/opt/runtime/1",
+        "ENV LD_LIBRARY_PATH=/opt/runtime/1/lib",
         f"LABEL dev.capctl.runtime-contract-sha256={contract.sha256}",
     ):
         assert line in text.splitlines()

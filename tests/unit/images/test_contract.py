@@ -45,13 +45,14 @@ def test_contract_is_read_and_named_by_the_digest_of_its_file(tmp_path: Path) ->
         ({"python": None}, "lacks `python`"),
         ({"pythons": "3.12"}, "unknown key `pythons`"),
         ({"python": "3.12.1"}, "`python` is not of the form"),
-        ({"mount": "relative"}, "`mount` is not of the form"),
-        ({"mount": "/opt/../app"}, "`mount` is not of the form"),
-        ({"mount": "/opt/x y"}, "`mount` is not of the form"),
-        ({"mount": "/app"}, "would hide files of the image"),
-        ({"mount": "/opt/site/runtime"}, "would hide files of the image"),
+        ({"mount": "relative"}, "`mount` is not a folder"),
+        ({"mount": "/opt/../app"}, "`mount` is not a folder"),
+        ({"mount": "/opt/x y"}, "`mount` is not a folder"),
         ({"packages": {"torch": ">=2"}}, "`packages` does not map"),
         ({"packages": ["torch"]}, "`packages` does not map"),
+        ({"packages": {"../x": "1"}}, "`../x` is not the name of a package"),
+        ({"packages": {"": "1"}}, "`` is not the name of a package"),
+        ({"packages": {"A_b": "1", "a-b": "2"}}, "`packages` names one of them twice"),
         ({"modules": ["torch.nn"]}, "`modules` is not a list"),
         ({"modules": "torch"}, "`modules` is not a list"),
         ({"libraries": {"cuda": "12.9"}}, "`libraries` does not map"),
@@ -69,6 +70,9 @@ def test_file_that_is_missing_or_no_json_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BaseInvalid, match="cannot be read"):
         read_contract(tmp_path / "nowhere.json")
     (tmp_path / "c.json").write_text("{")
+    with pytest.raises(BaseInvalid, match="not JSON"):
+        read_contract(tmp_path / "c.json")
+    (tmp_path / "c.json").write_text("[" * 100_000)
     with pytest.raises(BaseInvalid, match="not JSON"):
         read_contract(tmp_path / "c.json")
     (tmp_path / "c.json").write_text("[]")
@@ -104,10 +108,40 @@ def test_job_reads_the_variables_that_the_image_sets() -> None:
     assert (reader.ENV_CONTRACT, reader.ENV_MOUNT) == (ENV_CONTRACT, ENV_MOUNT)
 
 
-@pytest.mark.parametrize("mount", ["/opt", "/usr/lib", "/etc/runtime", "/workspace", "/workspace/runtime"])
-def test_mount_over_or_under_folders_of_the_image_is_refused(tmp_path: Path, mount: str) -> None:
-    with pytest.raises(BaseInvalid, match="would hide files of the image"):
+NO_MOUNTS = (
+    "/",
+    "/opt",
+    "/mnt/",
+    "/opt/site",
+    "/opt/site/x",
+    "/opt/dl-models/x",
+    "/opt/../etc",
+    "/app/x",
+    "/etc",
+    "/home/x",
+    "/run/x",
+    "/var/x",
+)
+NO_MOUNTS += ("/lib32/x", "/proc/x", "/results", "/root/x", "/usr/lib", "/video", "/workspace/models")
+
+
+@pytest.mark.parametrize("mount", NO_MOUNTS)
+def test_mount_where_images_and_hosts_have_files_of_their_own_is_refused_and_an_image_that_wants_it_names_none(
+    tmp_path: Path, mount: str
+) -> None:
+    with pytest.raises(BaseInvalid, match="is not a folder below"):
         read_contract(make_contract(tmp_path / "c.json", mount=mount))
+    found = wanted_runtime({"config": {"Env": ["CAPCTL_RUNTIME_CONTRACT=ab", f"CAPCTL_RUNTIME_MOUNT={mount}"]}})
+    assert found
+    assert found.mount == ""
+
+
+@pytest.mark.parametrize("mount", ["/opt/runtime", "/opt/sites", "/srv/team/1", "/mnt/runtime"])
+def test_mount_below_the_folders_that_are_nobodys_is_taken_by_both_readers(tmp_path: Path, mount: str) -> None:
+    assert read_contract(make_contract(tmp_path / "c.json", mount=mount)).mount == mount
+    found = wanted_runtime({"config": {"Env": ["CAPCTL_RUNTIME_CONTRACT=ab", f"CAPCTL_RUNTIME_MOUNT={mount}"]}})
+    assert found
+    assert found.mount == mount
 
 
 @pytest.mark.parametrize(
@@ -166,6 +200,7 @@ def test_bytecode_tells_the_python_where_a_package_has_an_extension_for_each() -
         (("site-packages/six.py",), "holds no bytecode"),
         ((*FILES, "site-packages/__pycache__/six.cpython-312.pyc"), "of Python 3.11 and 3.12"),
         ((*FILES, "site-packages/six-1.16.0.dist-info/METADATA"), "holds `six` twice, 1.16.0 and 1.17.0"),
+        ((*FILES, "site-packages/Six-1.16.0.dist-info/METADATA"), "holds `six` twice, 1.16.0 and 1.17.0"),
         ((*FILES, "lib/libcudart.so.11"), "holds `cudart` twice, 11 and 12"),
     ],
 )

@@ -90,3 +90,22 @@ def test_what_reads_videos_must_be_offered_by_the_first(kind: str, name: str) ->
 def test_what_else_is_lost_is_told() -> None:
     assert lost_offers({**OFFERS, "encoder": [], "protocol": ["file", "https"]}, OFFERS) == ["encoder `opus`"]
     assert lost_offers(OFFERS, OFFERS) == []
+
+
+def test_all_stays_as_it_was_when_the_disk_is_full_while_links_are_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner, guest, user = layers(tmp_path)
+    before, symlink_to = content(guest), Path.symlink_to
+    made: list[Path] = []
+
+    def full(path: Path, target: str) -> None:
+        if made:
+            raise OSError(28, "No space left on device")
+        symlink_to(path, target)
+        made.append(path)
+
+    monkeypatch.setattr(Path, "symlink_to", full)
+    with pytest.raises(OSError, match="No space left"):
+        share_ffmpeg(owner, guest, [user])
+    assert (len(made), content(guest)) == (1, before)

@@ -1,5 +1,8 @@
 """YAML with the place of every key and value."""
 
+import json
+import re
+
 import pytest
 
 from lifecycle.config.document import dotted, read_document
@@ -60,6 +63,27 @@ def test_an_override_of_a_merged_anchor_is_no_mistake() -> None:
 def test_yaml_that_cannot_be_parsed_is_a_mistake_with_its_place(text: str, place: str) -> None:
     (mistake,) = _mistakes(text)
     assert mistake.startswith(f"capctl.yaml:{place}: ")
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        (r'a: "x\0"', "1:4"),
+        (r'a: ["\e"]', "1:5"),
+        (r'{"a\x7f": 1}', "1:2"),
+        (r'a: "\ud800"', "1:4"),
+        (r'a: "\ud83d\ude00"', "1:4"),
+    ],
+)
+def test_escape_of_what_no_setting_can_hold_is_a_mistake_with_its_place(text: str, place: str) -> None:
+    document = read_document(text, "capctl.yaml")
+    (mistake,) = document.mistakes
+    assert re.fullmatch(rf"capctl\.yaml:{place}: the character #x[0-9a-f]{{4}} is not allowed", str(mistake))
+    json.dumps(document.value, ensure_ascii=False).encode()
+
+
+def test_lines_and_tabs_are_text() -> None:
+    assert read_document(r'a: "x\n\ty"', "capctl.yaml").mistakes == []
 
 
 @pytest.mark.parametrize("text", ["[" * 5000, "a: " + "{b: " * 5000])

@@ -208,6 +208,55 @@ def test_repository_that_ecr_would_not_take_is_refused(name: str) -> None:
     assert "must be the name of an ECR repository, such as `team/job`" in failure.message
 
 
+@pytest.mark.parametrize("section", ["image", "release"])
+@pytest.mark.parametrize(
+    ("name", "rule"),
+    [
+        ('""', "must hold letters, digits and `_` alone"),
+        ("A=B", "must hold letters, digits and `_` alone"),
+        ("1A", "must hold letters, digits and `_` alone"),
+        ("CAPCTL_RUNTIME_CONTRACT", "is reserved for capctl and AWS Batch"),
+        ("MODEL_SET", "is reserved for capctl and AWS Batch"),
+        ("AWS_BATCH_JOB_ID", "is reserved for capctl and AWS Batch"),
+    ],
+)
+def test_variable_that_no_container_can_have_or_that_others_set_is_refused(section: str, name: str, rule: str) -> None:
+    failure = _failure(f"{SMALL}    {section}: {{environment: {{{name}: x}}}}\n")
+    assert failure.code == "config-invalid"
+    shown = name.strip('"')
+    assert f"the name `{shown}` {rule}" in failure.message
+
+
+def test_variable_of_a_container_that_capctls_own_variables_set_is_checked_too() -> None:
+    failure = _failure(SMALL, CAPCTL_RELEASE__ENVIRONMENT__MODEL_SET="x")
+    assert "is reserved for capctl and AWS Batch" in failure.message
+    assert "#xdcff is not allowed" in _failure(SMALL, CAPCTL_RELEASE__ENVIRONMENT__A="a\udcff").message
+
+
+@pytest.mark.parametrize("written", ["[]", '[""]', '[python3, " "]'])
+def test_entry_point_that_starts_nothing_is_refused(written: str) -> None:
+    assert "image.entrypoint" in _failure(f"{SMALL}    image: {{entrypoint: {written}}}\n").message
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "image: {retention: {min_age_days: 1000000000000}}",
+        "image: {retention: {untagged_days: 1000000000000}}",
+        "image: {registry: {expire_code_days: 1000000000000}}",
+        "image: {registry: {expire_bases_beyond: 1000000000}}",
+        "image: {registry: {expire_untagged_days: 1000000000000}}",
+        "ami: {retention: {min_age_days: 1000000000000}}",
+        "ami: {retention: {grace_hours: 1000000000000}}",
+        "ami: {timeout_s: 1000000000000}",
+        "release: {timeout_s: 1000000000000}",
+        "smoke: {timeout_s: 1000000000000}",
+    ],
+)
+def test_time_that_no_clock_or_service_can_hold_is_refused(setting: str) -> None:
+    assert "must be at most" in _failure(f"{SMALL}    {setting}\n").message
+
+
 def test_passwords_are_masked_where_settings_are_shown() -> None:
     found = _resolve(SMALL, CAPCTL_SMOKE__DATABASE_URL="postgresql://me:secret@db/x")
     shown = {setting.name: setting.shown for setting in found.settings}

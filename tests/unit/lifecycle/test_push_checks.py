@@ -118,3 +118,36 @@ def test_push_names_the_commit_and_warns_of_what_is_not_in_it(registry: FakeRegi
     subprocess.run(["git", "-C", folder, *who, "commit", "--quiet", "--all", "--message", "y"], check=True)
     again = pushed(folder)
     assert (again["image"], again["uncommitted"]) == (json.loads(out)["image"], [])
+
+
+@pytest.mark.parametrize(
+    ("image", "code", "message", "hint"),
+    [
+        (
+            {"root": "/"},
+            2,
+            "`image.root` is `/`, which is no folder of the project in `{folder}`",
+            "relative to capctl.yaml",
+        ),
+        ({"root": ".."}, 2, "`image.root` is `..`", "relative to capctl.yaml"),
+        ({"root": "nowhere"}, 2, "`image.root` is `nowhere`", "relative to capctl.yaml"),
+        (
+            {"include": ["*.pyx"]},
+            1,
+            "No file below `{folder}` is selected",
+            "Check `image.include` (*.pyx), and `git add`",
+        ),
+        ({"exclude": ["**"]}, 1, "No file below", "Check `image.include` (**/*.py) and `image.exclude` (**), and"),
+    ],
+)
+def test_settings_that_choose_no_code_are_named(
+    registry: FakeRegistry, folder: Path, image: dict[str, object], code: int, message: str, hint: str
+) -> None:
+    add(folder, "run.py")
+    document = json.loads((folder / "capctl.yaml").read_text())
+    (folder / "capctl.yaml").write_text(json.dumps({**document, "defaults": {"image": image}}))
+    running = pushing(folder)
+    out, said = running.communicate(timeout=60)
+    refused = json.loads(out)
+    assert (running.returncode, message.format(folder=folder) in refused["message"]) == (code, True), said
+    assert hint in refused["hint"]

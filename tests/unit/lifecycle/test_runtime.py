@@ -21,6 +21,7 @@ from lifecycle.workflows.execute import execute
 from lifecycle.workflows.load_image import local_code, run_by_hand
 from lifecycle.workflows.lock_models import plan_lock, require_up_to_date
 from lifecycle.workflows.lookups import locked
+from lifecycle.workflows.source_models import from_source
 from lifecycle.workflows.verify_ami import verify_ami
 from lifecycle.workflows.write_contract import plan_contract, written_contract
 from tests.failures import failure
@@ -108,6 +109,20 @@ def test_bytecode_that_an_ami_makes_stale_is_refused(source: Source) -> None:
     refused = failure(source.describe)
     assert (refused.code, "unchecked-hash" in refused.hint) == ("runtime-invalid", True)
     assert source.ports.contract_file.read() is None
+
+
+def test_one_stale_file_among_many_is_found_by_contract_and_lock(source: Source) -> None:
+    compiled = "runtime/site-packages/__pycache__/m{}.cpython-311.pyc"
+    source.write({compiled.format(number): b"\xa7\r\r\n" + b"\1" + bytes(11) for number in range(60)})
+    source.describe()
+    source.lock()
+    source.write({compiled.format(31): b"\xa7\r\r\n" + bytes(12)})
+    assert "m31.cpython-311.pyc` would be compiled anew" in failure(source.describe).message
+    document = written_contract(source.ports).document
+    source.write(
+        {CONTRACT: json.dumps({**document, "tree_sha256": from_source(source.ports, None).runtime_tree}).encode()}
+    )
+    assert "m31.cpython-311.pyc` would be compiled anew" in failure(source.lock).message
 
 
 def test_mount_that_would_hide_the_image_is_refused_before_anything_is_written(source: Source) -> None:
