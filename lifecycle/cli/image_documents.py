@@ -27,6 +27,7 @@ def image_layout(folder: Path, image: LocalImage, *, source: Checkout, run: Sequ
         "changed": changed,
         "commit": source.commit,
         "uncommitted": list(source.uncommitted),
+        "untracked": list(source.untracked),
         "run": list(run),
     }
 

@@ -14,6 +14,7 @@ from lifecycle.errors import CapctlError
 from lifecycle.ports import Ports
 from lifecycle.ports.engine import LoadedImage
 from lifecycle.workflows.lookups import image_of
+from lifecycle.workflows.shippable import require_shippable
 
 PERMISSIONS = {"image load": FIND_IMAGES}
 
@@ -43,7 +44,8 @@ class LoadImage:
 
 
 def local_code(ports: Ports, target: Target) -> LocalImage:
-    """The code image of the working tree, which nobody has to have pushed. Raises `CapctlError("base-missing")`."""
+    """The code image of the working tree, which nobody has to have pushed. Raises `CapctlError("base-missing" | "image-rejected")`."""
+    require_shippable(ports, target)
     return LocalImage(name=f"{target.repository_name}:{ports.code.tag()}", content=ports.code.image())
 
 

@@ -102,7 +102,7 @@ def test_python_file_that_does_not_compile_is_refused_with_its_line(registry: Fa
     assert registry.tags == {}
 
 
-def test_push_names_the_commit_and_warns_of_what_is_not_in_it(registry: FakeRegistry, folder: Path) -> None:
+def test_push_names_the_commit_and_what_is_not_in_it(registry: FakeRegistry, folder: Path) -> None:
     who = ["-c", "user.name=x", "-c", "user.email=x@example.com"]
     add(folder, "run.py")
     subprocess.run(["git", "-C", folder, *who, "commit", "--quiet", "--message", "x"], check=True)
@@ -116,5 +116,7 @@ def test_push_names_the_commit_and_warns_of_what_is_not_in_it(registry: FakeRegi
     assert json.loads(out)["uncommitted"] == ["run.py"]
     assert f"1 file of the code not as in commit {commit.stdout[:12]}: `run.py`" in said
     subprocess.run(["git", "-C", folder, *who, "commit", "--quiet", "--all", "--message", "y"], check=True)
+    (folder / "extra.py").write_text("")
     again = pushed(folder)
+    assert again["untracked"] == ["extra.py"]
     assert (again["image"], again["uncommitted"]) == (json.loads(out)["image"], [])
