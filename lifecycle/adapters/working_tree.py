@@ -70,7 +70,7 @@ class WorkingTreeCode:
         try:
             base = self._base.digest
         except CapctlError as error:
-            if error.code != "base-missing":
+            if error.code not in {"base-missing", "repository-missing"}:
                 raise
             base = ""  # the code itself can be judged, and who needs the base is told then
         return CodeChecks(self._target, self._tree, base)

@@ -6,6 +6,7 @@ from pathlib import Path
 from lifecycle.config.target import Target
 from lifecycle.domain.digest import Digest, short
 from lifecycle.domain.hand_run import run_words
+from lifecycle.domain.image import LOADED_DIGEST
 from lifecycle.domain.image_content import LocalImage
 from lifecycle.domain.permissions import FIND_IMAGES, READ_IMAGES
 from lifecycle.domain.plan import Plan
@@ -52,9 +53,8 @@ def local_code(ports: Ports, target: Target) -> LocalImage:
 def stored_image(ports: Ports, target: Target, text: str) -> LocalImage:
     """An image of the repository, named as `lookups.image_of` takes it. Raises `CapctlError("image-missing")`."""
     ref = image_of(ports, target, text)
-    return LocalImage(
-        name=f"{target.repository_name}:digest-{short(ref.digest, 16)}", content=ports.registry.content(ref)
-    )
+    name = f"{target.repository_name}:{LOADED_DIGEST}{short(ref.digest, 16)}"
+    return LocalImage(name=name, content=ports.registry.content(ref))
 
 
 def plan_load(ports: Ports, image: LocalImage) -> Plan:

@@ -73,6 +73,15 @@ def test_import_of_a_file_that_git_does_not_track_is_refused_with_the_command_th
     pushed(folder)
 
 
+def test_missing_module_of_the_codes_own_package_is_not_told_to_be_locked(registry: FakeRegistry, folder: Path) -> None:
+    (folder / "job").mkdir()
+    (folder / "job" / "__init__.py").write_text("")
+    (folder / "run.py").write_text("import job.newmod\n")
+    add(folder, ".")
+    hint = "`job` is the code's own package: write `job.newmod`, or correct the import"
+    assert refusal(folder)["hint"] == hint
+
+
 def test_import_of_a_file_that_never_ships_is_told_as_that(registry: FakeRegistry, folder: Path) -> None:
     (folder / "tests").mkdir()
     (folder / "tests" / "data.py").write_text("")
