@@ -189,11 +189,13 @@ def image(pushed: PushedImage, source: Checkout) -> Document:
 def image_report(report: ImageReport) -> Document:
     """What an image holds and costs, and the rules that it breaks; `path` and `layer` are "" for a rule about the whole image.
 
-    `packages_compared` is false where there was no lock to compare them with.
+    `packages_compared` is false where there was no lock to compare them with. `runtime_contract` is the digest (hex) of the runtime's
+    contract that its jobs need on their AMI, `null` for none.
     """
     return {
         "image": str(report.ref),
         "ok": not report.violations,
+        "runtime_contract": report.runtime.sha256 if report.runtime else None,
         "packages_compared": report.packages_compared,
         "compressed_bytes": report.compressed_bytes,
         "unpacked_bytes": report.unpacked_bytes,

@@ -135,6 +135,14 @@ def test_registry_may_answer_for_itself_in_any_way_of_its_api(
     assert failure(builder_on(registry, tmp_path).required).code == "base-missing"
 
 
+def test_missing_contract_tells_where_it_comes_from(registry: ContainerRegistry, tmp_path: Path) -> None:
+    target = make_target(tmp_path, image={"base": {"runtime_contract": "models/runtime/contract.json"}})
+    failed = failure(EngineBaseBuilder(target, registry, FakeUi()).runtime_modules)
+    assert failed.code == "base-invalid"
+    assert "git" in failed.hint
+    assert "`capctl models contract`" in failed.hint
+
+
 def test_throttling_proves_nothing_either_way(registry: ContainerRegistry, server: FakeRegistry) -> None:
     server.faults.append(Fault("HEAD", "", status=429, times=9))
     failed = failure(lambda: registry.find("v1"))
