@@ -27,7 +27,7 @@ _MEANINGS = {
     ExitCode.OK: "done",
     ExitCode.USAGE: "bad arguments",
     ExitCode.INPUT: "unreadable input",
-    ExitCode.UNAVAILABLE: "dependency down",
+    ExitCode.UNAVAILABLE: "dependency down or disk full",
     ExitCode.BUG: "bug",
     ExitCode.INTERRUPTED: "interrupted",
     ExitCode.MISMATCH: "configuration or model mismatch",

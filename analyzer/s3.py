@@ -69,7 +69,8 @@ class ObjectStore:
             if total + FREE_SPACE_MARGIN_BYTES > free:
                 raise DependencyDown(
                     "disk-full",
-                    f"`{url}` has {total} bytes, but `{to.parent}` has {free} bytes left",
+                    f"`{url}` has {total} bytes, and {FREE_SPACE_MARGIN_BYTES} bytes of `{to.parent}` are kept free for the "
+                    f"results, but only {free} bytes of it are free",
                     hint="Give the job's scratch space a larger volume",
                 )
             with to.open("wb") as stream:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import posixpath
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from images.digests import canonical_json
 from images.file_system import FileSystem, PlacedFile
@@ -76,6 +76,17 @@ def import_unresolved(path: str, needed: Import, missing: str, *, layer: str = "
     return Violation(code="import-unresolved", message=message, path=path, layer=layer, hint=hint)
 
 
+def own_module_hint(module: str, names: Iterable[str]) -> str:
+    """What to do about a missing `module` of a package that the code itself has, for no lock brings it; "" for another's.
+
+    `names` are the files of the code, relative to its folder.
+    """
+    package, is_inner, _ = module.partition(".")
+    if is_inner and any(name.startswith(f"{package}/") for name in names):
+        return f"`{package}` is the code's own package: write `{module}`, or correct the import"
+    return ""
+
+
 def imports(index: ImageIndex, seen: FileSystem, rules: Rules) -> Iterator[Violation]:
     """Imports of modules that are nowhere."""
     # Of code that is in no image yet, `images.code_imports` tells without reading its base.
@@ -83,8 +94,10 @@ def imports(index: ImageIndex, seen: FileSystem, rules: Rules) -> Iterator[Viola
         return
     from images.modules import unresolved_imports
 
+    names = [name for path in seen.placed if (name := name_in_code(path))]
     for file, needed, missing in unresolved_imports(index, seen, rules.runtime_modules):
-        yield import_unresolved(file.path, needed, missing, layer=index.layers[file.layer].digest)
+        hint = own_module_hint(missing, names)
+        yield import_unresolved(file.path, needed, missing, layer=index.layers[file.layer].digest, hint=hint)
 
 
 def hidden_modules(index: ImageIndex, seen: FileSystem, rules: Rules) -> Iterator[Violation]:

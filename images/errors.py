@@ -74,6 +74,12 @@ class RegistryRefused(ImageError):
     code = "registry-refused"
 
 
+class RegistryMissing(ImageError):
+    """What answers at the address is something else than a container registry."""
+
+    code = "registry-missing"
+
+
 class BlobExists(RegistryRefused):
     """The end of an upload is refused because the repository holds the blob: who uploads it takes that for success."""
 

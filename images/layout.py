@@ -165,7 +165,8 @@ def _require_room(folder: Path, missing: list[Blob]) -> None:
     needed = sum(blob.size_bytes for blob in missing) - begun + _MARGIN_BYTES
     free = shutil.disk_usage(folder).free
     if missing and needed > free:
-        raise _full(folder, f"needs {needed} bytes more and {free} are free")
+        kept = f"{_MARGIN_BYTES} of them kept free"
+        raise _full(folder, f"needs {needed} bytes more, {kept}, and {free} are free")
 
 
 def _partial(folder: Path, blob: Blob) -> Path:

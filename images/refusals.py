@@ -116,6 +116,13 @@ def names_no_repository(answer: Answer) -> bool:
     return not _codes(api_errors(answer)).isdisjoint({"NAMEUNKNOWN", "REPOSITORYNOTFOUND"})
 
 
+def is_registrys(answer: Answer) -> bool:
+    """Whether an answer about `/v2/` is one that the registry API foresees; without a login, that is a refusal."""
+    if "Docker-Distribution-Api-Version" in answer.headers or api_errors(answer):
+        return True
+    return answer.status in {200, 401} and not answer.content.lstrip().startswith(b"<")
+
+
 def api_errors(answer: Answer) -> list[dict[str, object]]:
     """The `errors` list of a registry answer; empty when the body is something else."""
     document = read_json(answer.content)

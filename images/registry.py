@@ -19,6 +19,7 @@ from images.errors import (
     DigestMismatch,
     ImageError,
     ImageMissing,
+    RegistryMissing,
     RegistryRefused,
     RegistryUnreachable,
     RepositoryMissing,
@@ -33,6 +34,8 @@ _FOUND_OR_NOT = frozenset({200, 404})
 _FOUND_IN_PART = frozenset({200, 206, 404})
 _CREATED = frozenset({201})
 _ACCEPTED = frozenset({202})
+# Of who is asked whether it is a registry at all: a refusal of the login is told as one, and what may pass is asked again.
+_SAYS_WHAT_IT_IS = frozenset({*range(200, 500)} - {403, 408, 429})
 _PIECE_BYTES = 1 << 20
 
 
@@ -109,6 +112,24 @@ class RegistryClient:
             raise RegistryRefused(message, hint="Check that the address is a container registry's")
         media_type = _media_type(raw) or answer.headers.get("Content-Type", "").partition(";")[0].strip()
         return Manifest(digest=digest, media_type=media_type, raw=raw)
+
+    def require_registry(self) -> None:
+        """Ask whether a registry answers at all. Raises: RegistryMissing."""
+        answer = self._attempts.run(lambda: self._transport.send("GET", "/v2/", expected=_SAYS_WHAT_IT_IS))
+        from images.refusals import is_registrys  # which only a failure needs
+
+        if not is_registrys(answer):
+            message = f"What answers at `{self._transport.base_url}` is no container registry: `{answer.status}` to GET `/v2/`"
+            raise RegistryMissing(message, hint="Correct the address of the registry")
+
+    def require_repository_of(self, reference: str) -> None:
+        """Ask why there is no such manifest, which the answer to a HEAD cannot tell.
+
+        Raises: RegistryMissing; RepositoryMissing, where the registry says so: many make a repository when something is pushed.
+        """
+        self.require_registry()
+        with suppress(ImageMissing):
+            self.get_manifest(reference)
 
     def head_blob(self, digest: str) -> bool:
         """Whether the repository holds the blob."""

@@ -51,6 +51,7 @@ class EngineBaseBuilder:
     def required(self) -> TaggedImage:
         base = self.find()
         if base is None:
+            self._registry.require_repository_of(self.tag())
             raise CapctlError(
                 "base-missing",
                 f"Repository `{self._target.repository_name}` does not have the base image `{self.tag()}`",

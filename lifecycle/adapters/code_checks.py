@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from images.code_imports import ImportMemory, missing_imports
 from images.code_index import code_index
-from images.code_rules import import_unresolved
+from images.code_rules import import_unresolved, own_module_hint
 from images.digests import DigestCache, canonical_json
 from images.index import PYTHON_LABEL
 from images.layer import APP_FOLDER, CodeTree
@@ -50,8 +50,11 @@ class CodeChecks:
         found = tuple(missing_imports(self._tree, environment, self._memory, provided=provided, base=self._known_base))
         self._memory.keep()
         told = [(each, self._not_shipped(each.places)) for each in found]
+        names = [file.path for file in self._tree.files]
         return tuple(
-            import_unresolved(f"{APP_FOLDER}/{each.path}", each.needed, each.module, hint=hint)
+            import_unresolved(
+                f"{APP_FOLDER}/{each.path}", each.needed, each.module, hint=hint or own_module_hint(each.module, names)
+            )
             for each, hint in told
             if each.proven or hint
         )

@@ -78,10 +78,17 @@ class ContainerRegistry:
                 raise
 
     def require_repository(self) -> None:
-        """For who would find out late. Raises `CapctlError("repository-missing")` where ECR says so; other registries make it at a push."""
+        """For who would find out late. Raises `CapctlError("registry-missing")`, and `CapctlError("repository-missing")` where ECR says so;
+        other registries make it at a push."""
         with image_errors_translated():
+            self.client.require_registry()
             if self.login.lacks_repository():
                 raise self._missing()
+
+    def require_repository_of(self, tag: str) -> None:
+        """For who does not find an image. Raises `CapctlError("registry-missing" | "repository-missing")` if that is why."""
+        with self.errors_translated():
+            self.client.require_repository_of(tag)
 
     def ref(self, digest: str) -> ImageRef:
         """An image of this repository."""

@@ -3,12 +3,21 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from images.errors import ImageError, ImageMissing, RegistryDenied, RegistryThrottled, RepositoryMissing
+from images.errors import (
+    ImageError,
+    ImageMissing,
+    RegistryDenied,
+    RegistryMissing,
+    RegistryThrottled,
+    RepositoryMissing,
+)
 from lifecycle.errors import CapctlError, Denied, Inconclusive
 
 _MAKE_REPOSITORY = (
     "Run `capctl bootstrap`, which makes it, then `capctl image base`; or correct `image.repository` in capctl.yaml"
 )
+
+_CORRECT_ADDRESS = "Correct `registry_url` in capctl.yaml, or leave it out where the registry is the account's ECR"
 
 
 @contextmanager
@@ -25,6 +34,8 @@ def image_errors_translated(*, if_missing: str = "") -> Iterator[None]:
         raise Inconclusive(error.code, error.message, hint=error.hint) from error
     except RepositoryMissing as error:
         raise CapctlError(error.code, error.message, hint=_MAKE_REPOSITORY) from error
+    except RegistryMissing as error:
+        raise CapctlError(error.code, error.message, hint=_CORRECT_ADDRESS) from error
     except ImageMissing as error:
         raise CapctlError(error.code, error.message, hint=if_missing or error.hint) from error
     except ImageError as error:

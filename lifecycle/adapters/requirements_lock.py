@@ -35,6 +35,13 @@ def runtime_contract(target: Target) -> RuntimeContract | None:
     path = contract_file(target)
     if path is None:
         return None
+    if not path.is_file():
+        raise CapctlError(
+            "base-invalid",
+            f"The runtime contract `{path}` does not exist",
+            hint="Get it from git, or write it from the runtime of the models with `capctl models contract`; else correct "
+            "`image.base.runtime_contract` in capctl.yaml",
+        )
     from images.base.contract import read_contract
     from lifecycle.adapters.image_errors import image_errors_translated
 

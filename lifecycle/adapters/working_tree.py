@@ -70,7 +70,7 @@ class WorkingTreeCode:
         try:
             base = self._base.digest
         except CapctlError as error:
-            if error.code != "base-missing":
+            if error.code not in {"base-missing", "repository-missing"}:
                 raise
             base = ""  # the code itself can be judged, and who needs the base is told then
         return CodeChecks(self._target, self._tree, base)
@@ -121,15 +121,21 @@ class WorkingTreeCode:
 
     def _ask_git(self) -> None:
         """Let git work it out while something else is done."""
-        self._question = self._question or CheckoutQuestion(self._root)
+        self._question = self._question or CheckoutQuestion(self._root, self._settings.include, self._excluded)
 
     @cached_property
     def _checkout(self) -> Checkout:
         from lifecycle.domain.checkout import Checkout
 
-        question = self._question or CheckoutQuestion(self._root)
-        found = question.answer(self._settings.include, self._excluded)
-        return Checkout(commit=found.commit or None, uncommitted=found.uncommitted)
+        self._ask_git()
+        assert self._question, "it was asked just now"
+        found = self._question.answer()
+        return Checkout(
+            commit=found.commit or None,
+            uncommitted=found.uncommitted,
+            untracked=found.untracked,
+            is_in_git=found.is_in_git,
+        )
 
     def push(self) -> PushedImage:
         last = self._record.read_tag()

@@ -51,14 +51,12 @@ def _table(settings: tuple[Setting, ...], path: Path | None) -> str:
 @command.command()
 @pass_invocation
 def check(invocation: Invocation) -> None:
-    """Name every mistake in the configuration, with line and column."""
-    from lifecycle.cli.init import PLACEHOLDER_ACCOUNT
+    """Name every mistake in the configuration, with line and column; warns of files that it names and that are missing."""
     from lifecycle.config.load import check
 
     path = invocation.config_path
     accounts = check(path, environment=os.environ)
-    unset = [target for target, account in accounts.items() if account == PLACEHOLDER_ACCOUNT]
-    warnings = [f"Target `{target}` has the placeholder account {PLACEHOLDER_ACCOUNT} in `{path}`" for target in unset]
+    warnings = _warnings(path, accounts)
     for warning in warnings:
         invocation.terminal.warn(warning)
     invocation.emit(
@@ -66,6 +64,18 @@ def check(invocation: Invocation) -> None:
         documents.config_check(path, targets=[*accounts], warnings=warnings),
         f"{path}: no mistakes; targets: {', '.join(accounts)}",
     )
+
+
+def _warnings(path: Path, accounts: dict[str, str]) -> list[str]:
+    from lifecycle.cli.init import PLACEHOLDER_ACCOUNT
+    from lifecycle.config.files import missing_files
+    from lifecycle.config.load import load_target
+
+    unset = [target for target, account in accounts.items() if account == PLACEHOLDER_ACCOUNT]
+    placeholders = [
+        f"Target `{target}` has the placeholder account {PLACEHOLDER_ACCOUNT} in `{path}`" for target in unset
+    ]
+    return [*placeholders, *missing_files(load_target(path, name, environment=os.environ) for name in accounts)]
 
 
 @command.command()

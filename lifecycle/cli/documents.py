@@ -61,7 +61,8 @@ def plan(planned: Plan, *, push: PushPreview | None = None) -> Document:
 
     `push` is there for `capctl image push` alone: what it would send. In it `known` is the image that the registry has under the tag
     already, `last` the one pushed last from here, `changes` are the files that differ from that one, and `to_send` is `null` where
-    nothing would be sent; `uncommitted` are files that are not as in `commit`, git's HEAD.
+    nothing would be sent; `uncommitted` are files that are not as in `commit`, git's HEAD, and `untracked` those
+    that would be code if git tracked them.
     """
 
     def listed(steps: tuple[Step[Any], ...]) -> list[Document]:
@@ -99,6 +100,7 @@ def _push(preview: PushPreview) -> Document:
         },
         "commit": preview.source.commit,
         "uncommitted": list(preview.source.uncommitted),
+        "untracked": list(preview.source.untracked),
     }
 
 
@@ -155,7 +157,8 @@ def image_base(image: TaggedImage, *, changed: bool) -> Document:
 
 
 def code_layer(layer: CodeLayer, source: Checkout) -> Document:
-    """The code of the working tree as one layer; `uncommitted` are its files that are not as in `commit`."""
+    """The code of the working tree as one layer; `uncommitted` are its files that are not as in `commit`, git's HEAD, `untracked` those
+    that it lacks because git does not track them."""
     return {
         "tag": layer.tag,
         "treehash": layer.treehash,
@@ -164,11 +167,13 @@ def code_layer(layer: CodeLayer, source: Checkout) -> Document:
         "compressed_bytes": layer.compressed_bytes,
         "commit": source.commit,
         "uncommitted": list(source.uncommitted),
+        "untracked": list(source.untracked),
     }
 
 
 def image(pushed: PushedImage, source: Checkout) -> Document:
-    """The code image of the working tree, and what its push cost; `uncommitted` are its files that are not as in `commit`, git's HEAD."""
+    """The code image of the working tree, and what its push cost; `uncommitted` are its files that are not as in `commit`, git's HEAD,
+    `untracked` those that it lacks because git does not track them."""
     return {
         "image": str(pushed.ref),
         "tag": pushed.tag,
@@ -177,17 +182,20 @@ def image(pushed: PushedImage, source: Checkout) -> Document:
         "bytes_sent": pushed.bytes_sent,
         "commit": source.commit,
         "uncommitted": list(source.uncommitted),
+        "untracked": list(source.untracked),
     }
 
 
 def image_report(report: ImageReport) -> Document:
     """What an image holds and costs, and the rules that it breaks; `path` and `layer` are "" for a rule about the whole image.
 
-    `packages_compared` is false where there was no lock to compare them with.
+    `packages_compared` is false where there was no lock to compare them with. `runtime_contract` is the digest (hex) of the runtime's
+    contract that its jobs need on their AMI, `null` for none.
     """
     return {
         "image": str(report.ref),
         "ok": not report.violations,
+        "runtime_contract": report.runtime.sha256 if report.runtime else None,
         "packages_compared": report.packages_compared,
         "compressed_bytes": report.compressed_bytes,
         "unpacked_bytes": report.unpacked_bytes,

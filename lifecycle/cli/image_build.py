@@ -33,6 +33,7 @@ def _layout(_ctx: click.Context, _option: click.Parameter, text: str | None) -> 
 def command(invocation: Invocation, layout: Path | None, video: Path | None) -> None:
     """Build the code layer of the working tree without pushing it; prints its tag.
 
+    Code that `image push` would refuse is refused here, before anything is written.
     With `--to`, the image that a push would give, to the byte: prints the layout's name for it, which other programs take.
     """
     from lifecycle.workflows.build_layer import build_layer
@@ -45,7 +46,7 @@ def command(invocation: Invocation, layout: Path | None, video: Path | None) -> 
         return
     if video:
         raise click.UsageError("`--video` is for the line that `--to` prints")
-    layer = build_layer(invocation.app)
+    layer = build_layer(invocation.app, invocation.app.target)
     invocation.emit("capctl.code-layer/1", documents.code_layer(layer, told_source(invocation.app)), layer.tag)
 
 

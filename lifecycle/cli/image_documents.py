@@ -27,6 +27,7 @@ def image_layout(folder: Path, image: LocalImage, *, source: Checkout, run: Sequ
         "changed": changed,
         "commit": source.commit,
         "uncommitted": list(source.uncommitted),
+        "untracked": list(source.untracked),
         "run": list(run),
     }
 
@@ -55,6 +56,9 @@ def image_explanation(image: ExplainedImage) -> Document:
     first. A package that is not `recorded` has no `RECORD`, and only what bears its name is counted. `why` is `deleted`, `replaced`,
     `repeated` with the same content, or `copied`: the layer `by` did it, or has the file `of` which it is a copy of.
 
+    `python` is the minor version of its Python, and `runtime_contract` the digest (hex) of the runtime's contract that its jobs need on
+    their AMI; `null` where the image tells none.
+
     `left_out` and `kept` are the patterns by which the build of the base left files of its packages out, relative to their folder, and
     `kept` those that stayed all the same. `library_links` are folders of bundled libraries some of which lead to another package's.
     """
@@ -62,6 +66,8 @@ def image_explanation(image: ExplainedImage) -> Document:
     return {
         "image": str(image.ref),
         "base": cost.base or None,
+        "python": image.python or None,
+        "runtime_contract": image.runtime.sha256 if image.runtime else None,
         "bytes": cost.unpacked_bytes,
         "compressed_bytes": cost.compressed_bytes,
         "seen_bytes": cost.seen_bytes,

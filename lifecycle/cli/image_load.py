@@ -27,8 +27,8 @@ def command(invocation: Invocation, image: str | None, video: Path | None, dry_r
     """Load IMAGE into the container engine of this machine; prints its name there.
 
     IMAGE is a tag, or a digest, of which the first 12 digits are enough; without it, the code image of the working tree, which need not be
-    pushed. The line that runs it goes to stderr: the models of this machine, the variables of a job with the values of your shell, no
-    network and no database; results go below `.capctl/by-hand`.
+    pushed, though what a push would refuse is refused here, too. The line that runs it goes to stderr: the models of this machine, the
+    variables of a job with the values of your shell, no network and no database; results go below `.capctl/by-hand`.
     """
     from lifecycle.workflows.load_image import image_id, local_code, plan_load, run_by_hand, stored_image
 

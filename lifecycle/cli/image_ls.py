@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option(
-    "--all", "every", is_flag=True, help="Also images without a tag, indexes, signatures, and what others pushed."
+    "--all",
+    "every",
+    is_flag=True,
+    help="Also images without a tag, indexes, signatures, and what others pushed; every tag is told.",
 )
 @pass_invocation
 def command(invocation: Invocation, every: bool) -> None:
@@ -36,7 +39,7 @@ def command(invocation: Invocation, every: bool) -> None:
         found = list_images(app, app.target, every=every)
     nothing = f"Repository `{app.target.repository_name}` has no {'images' if every else 'code or base images'}"
     document = image_repository_documents.images(found)
-    invocation.emit("capctl.images/1", document, partial(_text, found), nothing=nothing)
+    invocation.emit("capctl.images/1", document, partial(_text, found, every=every), nothing=nothing)
     for one in found.unread:
         invocation.terminal.warn(f"What uses an image may be missing: {one}")
 
@@ -48,14 +51,14 @@ def image_name(image: RepositoryImage, kind: ImageKind) -> str:
     return image.tags[0] if len(image.tags) == 1 else f"{image.tags[0]} +{len(image.tags) - 1}"
 
 
-def _text(found: ImageList) -> str:
+def _text(found: ImageList, *, every: bool) -> str:
     others = f"{counted(found.others, 'other image')}: `--all` lists them, too" if found.others else ""
     if not found.images:
         return others
     rows = [
         (
             brief(one.image.digest),
-            image_name(one.image, one.kind),
+            (every and ", ".join(one.image.tags)) or image_name(one.image, one.kind),
             age_text(one.image.age(found.at)),
             age_text(found.at - one.image.pulled_at if one.image.pulled_at else None),
             "-" if one.image.size_bytes is None else size_text(one.image.size_bytes),
@@ -66,7 +69,9 @@ def _text(found: ImageList) -> str:
     ]
     head = ("digest", "tag", "pushed", "pulled", "size", "per month", "needed by")
     total = f"{found.cost} per month for the whole repository"
-    return "\n".join(filter(None, (table(head, rows, prose=("needed by",)), total, others)))
+    return "\n".join(
+        filter(None, (table(head, rows, prose=("tag", "needed by") if every else ("needed by",)), total, others))
+    )
 
 
 def _users(one: ListedImage, found: ImageList) -> str:

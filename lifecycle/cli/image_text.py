@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from lifecycle.cli.render import table
 from lifecycle.domain.digest import brief
 from lifecycle.domain.measures import counted, size_text
+from lifecycle.domain.runtime import runtime_text
 
 if TYPE_CHECKING:
     from lifecycle.domain.image_explanation import ExplainedImage, Explanation, LayerCost, WastedFile
@@ -51,6 +52,10 @@ def _sums(image: ExplainedImage) -> str:
     if code and cost.base:
         size = size_text(sum(layer.unpacked_bytes for layer in code))
         lines.append(f"{size} are code, on the base image {brief(cost.base)}")
+    if image.python:
+        lines.append(f"its Python is {image.python}")
+    if image.runtime:
+        lines.append(runtime_text(image.runtime))
     if cost.left_out:
         patterns = counted(len(cost.left_out), "pattern")
         lines.append(f"files of packages were left out by {patterns}, all listed by `-o json`")

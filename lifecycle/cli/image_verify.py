@@ -26,13 +26,15 @@ def command(invocation: Invocation, image: str | None) -> None:
 
     report = verify_image(invocation.app, invocation.app.target, image, needs_lock=False)
     document = documents.image_report(report)
-    invocation.emit("capctl.image-report/1", document, lambda: _text(report), failure=image_rejection(report))
+    invocation.emit("capctl.image-report/1", document, lambda: report_text(report), failure=image_rejection(report))
 
 
-def _text(report: ImageReport) -> str:
+def report_text(report: ImageReport) -> str:
+    """Sizes beside their budgets, what the image needs of its host, and the verdict."""
     from lifecycle.cli.render import table
     from lifecycle.domain.image_report import broken
     from lifecycle.domain.measures import size_text
+    from lifecycle.domain.runtime import runtime_text
 
     sizes = (
         ("compressed", report.compressed_bytes, report.budgets.compressed_bytes),
@@ -43,4 +45,5 @@ def _text(report: ImageReport) -> str:
         for name, is_bytes, most_bytes in sizes
     ]
     verdict = "passes every rule" if report.ok else broken(report.violations)
-    return "\n".join((str(report.ref), table(("", "size", "is", "at most"), rows), verdict))
+    sizes_table = table(("", "size", "is", "at most"), rows)
+    return "\n".join(filter(None, (str(report.ref), sizes_table, runtime_text(report.runtime), verdict)))

@@ -9,6 +9,8 @@ from lifecycle.errors import UsageError
 
 # Of a digest; tables and progress show as many.
 FEWEST_DIGITS = 12
+# Of the tag under which the engine of this machine has a stored image; digits follow.
+LOADED_DIGEST = "digest-"
 _BEGINNING = re.compile(rf"(?:sha256:)?([0-9a-f]{{{FEWEST_DIGITS},64}})")
 # As the registry API has it.
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")

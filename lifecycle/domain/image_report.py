@@ -91,7 +91,7 @@ def code_rejection(index: ImageIndex, rules: Rules, missing: Iterable[Violation]
         return None
     return CapctlError(
         "image-rejected",
-        f"The code {broken(found)}, so nothing was pushed",
+        f"The code {broken(found)}, so no image is made of it",
         hint=hint_for(found),
         details=tuple(f"{violation.code}: {violation.message}" for violation in found),
     )

@@ -31,6 +31,13 @@ def mount_place(wanted: WantedRuntime | None, image: str) -> str:
     return wanted.mount if wanted else ""
 
 
+def runtime_text(wanted: WantedRuntime | None) -> str:
+    """What an image's jobs need of their host, for people; "" for nothing."""
+    if wanted is None:
+        return ""
+    return f"its jobs need the runtime of contract `{short(wanted.sha256)}` on their AMI, which they see at {wanted.mount or 'no place'}"
+
+
 def require_pair(image: ImageRef, wanted: WantedRuntime | None, ami: AmiRecord, others: Iterable[AmiRecord]) -> None:
     """Raise `CapctlError("runtime-unsuited")` unless the AMI has the runtime that the image wants; the hint names one of `others` that
     has it."""

@@ -24,7 +24,11 @@ class BaseBuilder(Protocol):
         """That image, if the registry has it."""
 
     def required(self) -> TaggedImage:
-        """That image; may be remembered instead of asked for. Raises `CapctlError("base-missing")` if the registry lacks it."""
+        """That image; may be remembered instead of asked for.
+
+        Raises `CapctlError("base-missing")` if the registry lacks it, and where it is no registry, or says that it has no such repository,
+        `CapctlError("registry-missing" | "repository-missing")`.
+        """
 
     def build(self) -> TaggedImage:
         """Build it with the container engine and push it, unless the registry has it. Raises `CapctlError("engine-missing")`."""

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from lifecycle.config.target import Target
 from lifecycle.domain.image_content import LocalImage
 from lifecycle.domain.measures import size_text
 from lifecycle.domain.permissions import READ_IMAGES
@@ -10,6 +11,7 @@ from lifecycle.domain.plan import Plan
 from lifecycle.errors import CapctlError
 from lifecycle.ports import Ports
 from lifecycle.ports.code import CodeLayer
+from lifecycle.workflows.shippable import require_shippable
 
 PERMISSIONS = {"image build": READ_IMAGES}
 
@@ -39,8 +41,9 @@ class WriteLayout:
             )
 
 
-def build_layer(ports: Ports) -> CodeLayer:
-    """The layer that `image push` would push. Raises `CapctlError("base-missing")` before the first `image base`."""
+def build_layer(ports: Ports, target: Target) -> CodeLayer:
+    """The layer that `image push` would push. Raises as `plan_push_image`."""
+    require_shippable(ports, target)
     return ports.code.layer()
 
 

@@ -39,7 +39,7 @@ READ_IMAGE_USES = (
 )
 READ_IMAGE_WORLD = (*READ_REPOSITORY, *READ_IMAGE_USES, *READ_IMAGES)
 # Beside no lock, and before the first `image base` of it, the tree gives no image.
-_NOTHING_IS_MADE = {"requirements-missing", "base-missing"}
+_NOTHING_IS_MADE = {"requirements-missing", "base-missing", "repository-missing"}
 
 # The images whose manifests decide something and are not known yet.
 Deciding = Callable[[Repository], Collection[RepositoryImage]]
@@ -114,7 +114,8 @@ def read_account(ports: Ports, target: Target) -> Account:
     except CapctlError as error:
         if error.code in _NOTHING_IS_MADE:
             return Account(report=report, no_tree=error.message)
-        return Account(report=report + UseReport(unread=(Unread(source="the working tree", why=error.message),)))
+        source = "the registry" if error.code.startswith("registry-") else "the working tree"
+        return Account(report=report + UseReport(unread=(Unread(source=source, why=error.message),)))
     return Account(report=report + UseReport(uses=tree))
 
 

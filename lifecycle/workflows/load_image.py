@@ -6,6 +6,7 @@ from pathlib import Path
 from lifecycle.config.target import Target
 from lifecycle.domain.digest import Digest, short
 from lifecycle.domain.hand_run import run_words
+from lifecycle.domain.image import LOADED_DIGEST
 from lifecycle.domain.image_content import LocalImage
 from lifecycle.domain.permissions import FIND_IMAGES, READ_IMAGES
 from lifecycle.domain.plan import Plan
@@ -14,6 +15,7 @@ from lifecycle.errors import CapctlError
 from lifecycle.ports import Ports
 from lifecycle.ports.engine import LoadedImage
 from lifecycle.workflows.lookups import image_of
+from lifecycle.workflows.shippable import require_shippable
 
 PERMISSIONS = {"image load": FIND_IMAGES}
 
@@ -43,16 +45,16 @@ class LoadImage:
 
 
 def local_code(ports: Ports, target: Target) -> LocalImage:
-    """The code image of the working tree, which nobody has to have pushed. Raises `CapctlError("base-missing")`."""
+    """The code image of the working tree, which nobody has to have pushed. Raises `CapctlError("base-missing" | "image-rejected")`."""
+    require_shippable(ports, target)
     return LocalImage(name=f"{target.repository_name}:{ports.code.tag()}", content=ports.code.image())
 
 
 def stored_image(ports: Ports, target: Target, text: str) -> LocalImage:
     """An image of the repository, named as `lookups.image_of` takes it. Raises `CapctlError("image-missing")`."""
     ref = image_of(ports, target, text)
-    return LocalImage(
-        name=f"{target.repository_name}:digest-{short(ref.digest, 16)}", content=ports.registry.content(ref)
-    )
+    name = f"{target.repository_name}:{LOADED_DIGEST}{short(ref.digest, 16)}"
+    return LocalImage(name=name, content=ports.registry.content(ref))
 
 
 def plan_load(ports: Ports, image: LocalImage) -> Plan:

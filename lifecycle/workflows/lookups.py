@@ -1,6 +1,7 @@
 """What there is: the pointer, releases, AMIs by name, the lock."""
 
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 from lifecycle.config.target import Target
 from lifecycle.domain.ami import AmiId, AmiRecord, is_ami_id
@@ -9,6 +10,7 @@ from lifecycle.domain.channel import NAME_RULE, Channel, ChannelEntry, is_channe
 from lifecycle.domain.digest import Digest, is_digest
 from lifecycle.domain.image import (
     FEWEST_DIGITS,
+    LOADED_DIGEST,
     ImageRef,
     digest_beginning,
     image_beginning_with,
@@ -123,7 +125,8 @@ def ami_of(ports: Ports, text: str) -> AmiId:
 
 def image_of(ports: Ports, target: Target, text: str | None) -> ImageRef:
     """The image that `text` means on a command line: a tag of the target's repository, or a digest, alone or after its repository, of which
-    the first digits are enough, twelve at least, with or without `sha256:`. Without it, the pushed image of the working tree's code.
+    the first digits are enough, twelve at least, with or without `sha256:`; or the name that `image load` gave it. Without it, the pushed
+    image of the working tree's code.
 
     One by its whole digest may not exist. Raises `CapctlError("image-missing")` for any other, and `UsageError`.
     """
@@ -134,9 +137,18 @@ def image_of(ports: Ports, target: Target, text: str | None) -> ImageRef:
             missing=f"The registry does not have `{tag}`, the code of the working tree",
             hint="Run `capctl image push`",
         )
+    text = _in_repository(target, text)
     beginning = digest_beginning(text.removeprefix(f"{target.repository}@"))
     if not is_tag(text) and not beginning:
-        return parse_image_ref(text, default_repository=target.repository)
+        if "@" in text or text.startswith("sha256:"):
+            return parse_image_ref(text, default_repository=target.repository)
+        raise UsageError(
+            "image-name-invalid",
+            f"`{text}` is neither a tag nor a digest of `{target.repository}`"
+            if text
+            else "The name of the image is empty",
+            hint=_names_taken(target),
+        )
     # A tag may be made of hex digits alone, as one that names a commit.
     found = ports.registry.find(text) if is_tag(text) else None
     if not found and is_digest(beginning):
@@ -147,10 +159,26 @@ def image_of(ports: Ports, target: Target, text: str | None) -> ImageRef:
         raise CapctlError(
             "image-missing",
             f"The repository has no image `{text}`",
-            hint=f"Write a tag of `{target.repository}`, or a digest, of which the first {FEWEST_DIGITS} digits are enough: "
-            "`capctl image ls --all` shows them",
+            hint=_names_taken(target),
         )
     return found
+
+
+def _names_taken(target: Target) -> str:
+    return (
+        f"Write a tag of `{target.repository}`, or a digest, of which the first {FEWEST_DIGITS} digits are enough: "
+        "`capctl image ls --all` shows them"
+    )
+
+
+def _in_repository(target: Target, text: str) -> str:
+    """The tag of a name that engines give, `vision:code-…`, or the digits of `vision:digest-…`; any other text as it is."""
+    hosts = ("", f"{target.ecr_host}/", f"{urlsplit(target.registry_url or '').netloc}/")
+    name, _, tag = text.rpartition(":")
+    if name not in {f"{host}{target.repository_name}" for host in hosts}:
+        return text
+    digits = tag.removeprefix(LOADED_DIGEST)
+    return digits if digits != tag and digest_beginning(digits) else tag
 
 
 def read_index(ports: Ports, ref: ImageRef) -> ImageIndex:

@@ -6,13 +6,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from lifecycle.config.target import Target
-from lifecycle.domain.image_report import code_rejection
 from lifecycle.domain.permissions import PUSH_IMAGES, READ_IMAGES
 from lifecycle.domain.plan import Plan
 from lifecycle.errors import CapctlError
 from lifecycle.ports import Ports
 from lifecycle.ports.code import PushedImage
-from lifecycle.workflows.image_rules import image_rules
+from lifecycle.workflows.shippable import require_shippable
 from lifecycle.workflows.source import told_source
 
 if TYPE_CHECKING:
@@ -50,10 +49,7 @@ class PushCode:
 
 def plan_push_image(ports: Ports, target: Target) -> Plan:
     """One step. Raises `CapctlError("image-rejected")` for code that must not ship, `"base-missing"` before the first `image base`."""
-    rules = image_rules(target.settings.image, runtime_modules=ports.base_builder.runtime_modules())
-    missing = ports.code.missing_imports(rules.runtime_modules)
-    if failure := code_rejection(ports.code.index(), rules, missing):
-        raise failure
+    require_shippable(ports, target)
     tag = ports.code.tag()
     return Plan(
         title="push the code image",

@@ -5,8 +5,8 @@ from lifecycle.ports import Ports
 
 
 def told_source(ports: Ports) -> Checkout:
-    """The source; warns where no commit has it, for then nobody finds it again by the image."""
+    """The source; warns where no commit has it, for then nobody finds it again by the image, and of files that the image lacks."""
     found = ports.code.checkout()
-    if found.warning:
-        ports.ui.warn(found.warning)
+    for warning in found.warnings:
+        ports.ui.warn(warning)
     return found

@@ -25,4 +25,8 @@ LAYER = CodeLayer(
     treehash=digest_of(b"tree"), tag="code-0123456789abcdef", files=3, unpacked_bytes=900, compressed_bytes=300
 )
 
-SOURCE = Checkout(commit="0123456789abcdef0123456789abcdef01234567", uncommitted=("analyzer/cli.py",))
+SOURCE = Checkout(
+    commit="0123456789abcdef0123456789abcdef01234567",
+    uncommitted=("analyzer/cli.py",),
+    untracked=("analyzer/defaults.json",),
+)

@@ -18,6 +18,7 @@ from lifecycle.domain.image_retention import Freed, ImageFate, ImageVerdict
 from lifecycle.domain.lifecycle_policy import Expiring, lifecycle_policy
 from lifecycle.domain.plan import Done, Plan
 from lifecycle.domain.repository_image import ImageKind, RepositoryImage
+from lifecycle.domain.runtime import WantedRuntime
 from lifecycle.domain.usage import Use, UseReport
 from lifecycle.ports.code import PushedImage
 from lifecycle.workflows.image_policy import PolicyReport
@@ -103,6 +104,7 @@ _IMAGE_REPORT = ImageReport(
     unpacked_bytes=1900,
     layers=(digest_of(b"base"), digest_of(b"code")),
     files=103,
+    runtime=WantedRuntime(sha256="ab" * 32, mount="/opt/dl-models/runtime"),
     violations=(Violation(code="model-file", message="`a.onnx` is a model", path="a.onnx", layer=digest_of(b"code")),),
 )
 
@@ -124,6 +126,7 @@ _IMAGE = image(
     ),
     Labels={
         "org.opencontainers.image.base.digest": digest_of(b"base"),
+        "dev.capctl.python": "3.11",
         "dev.capctl.left-out": "botocore/data/*/** **/tests/**",
         "dev.capctl.kept": "botocore/data/s3/**",
     },

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -94,6 +95,18 @@ def test_store_faults_are_told_apart(
     use_client(FakeClient(error()))
     with pytest.raises(kind, match="s3://bucket/some/key"):
         transfer.fetch(Location.parse("s3://bucket/some/key", name="x"), tmp_path, lambda *_: None)
+
+
+def test_disk_that_would_be_too_full_tells_what_is_kept_free(
+    use_client: Callable[[FakeClient], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_client(FakeClient(body=b"video"))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: shutil._ntuple_diskusage(10, 9, 231436288))
+    with pytest.raises(
+        DependencyDown, match=r"has 5 bytes, and 268435456 bytes of .* kept free .* only 231436288"
+    ) as full:
+        transfer.fetch(Location.parse("s3://bucket/key", name="x"), tmp_path, lambda *_: None)
+    assert (full.value.code, full.value.exit_code.meaning) == ("disk-full", "dependency down or disk full")
 
 
 def test_absent_result_bucket_is_a_configuration_fault(

@@ -33,7 +33,6 @@ def test_clean_checkout_is_its_commit(folder: Path) -> None:
 def test_files_that_are_not_as_in_the_commit_are_named_staged_or_not(folder: Path) -> None:
     (folder / "code" / "run.py").write_text("changed")
     (folder / "code" / "new.py").write_text("")
-    (folder / "code" / "untracked.py").write_text("")
     git(folder, "add", "code/new.py")
     git(folder, "mv", "code/two words.py", "code/three words.py")
     (folder / "top.py").unlink()
@@ -45,8 +44,33 @@ def test_files_that_are_not_as_in_the_commit_are_named_staged_or_not(folder: Pat
 def test_files_that_are_no_code_do_not_count(folder: Path) -> None:
     (folder / "code" / "tests" / "test_run.py").write_text("changed")
     (folder / "code" / "run.py").write_text("changed")
-    question = CheckoutQuestion(folder / "code")
-    assert question.answer(exclude=("run.*",)).uncommitted == ()
+    assert CheckoutQuestion(folder / "code", exclude=("run.*",)).answer().uncommitted == ()
+
+
+def test_files_that_would_be_code_if_git_tracked_them_are_named(folder: Path) -> None:
+    (folder / ".gitignore").write_text("*.log\n")
+    for name in ("code/deep/data.json", "code/run.log", "code/tests/test_new.py", "code/.env", "beside.py"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text("")
+    git(folder, "init", "--quiet", "code/another")
+    assert CheckoutQuestion(folder / "code").answer().untracked == ("deep/data.json",)
+    assert CheckoutQuestion(folder).answer().untracked == ("beside.py", "code/deep/data.json")
+    assert CheckoutQuestion(folder, ("code/**",)).answer().untracked == ("code/deep/data.json",)
+    assert CheckoutQuestion(folder, ("code/**",), ("**/*.json",)).answer().untracked == ()
+
+
+def test_git_looks_only_where_code_may_be(folder: Path) -> None:
+    (folder / "code" / "run.py").write_text("changed")
+    (folder / "code" / "new*.py").write_text("")
+    for include in (
+        ("code/**",),
+        ("**",),
+        ("code/*.py", "no-such-folder/**"),
+        ("co?e/**",),
+        ("code/run.py", "code/new*"),
+    ):
+        found = CheckoutQuestion(folder, include).answer()
+        assert (found.uncommitted, found.untracked) == (("code/run.py",), ("code/new*.py",)), include
 
 
 def test_checkout_without_a_commit_has_all_its_files_uncommitted(tmp_path: Path) -> None:
@@ -68,7 +92,7 @@ def test_conflict_is_uncommitted(folder: Path) -> None:
 
 
 def test_folder_that_is_no_checkout_tells_nothing(tmp_path: Path) -> None:
-    assert CheckoutQuestion(tmp_path).answer() == Checkout()
+    assert CheckoutQuestion(tmp_path).answer() == Checkout(is_in_git=False)
 
 
 def test_without_git_nothing_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -278,6 +278,14 @@ def test_imports_that_nothing_provides_are_refused_with_their_place() -> None:
     assert "(line 9, inside a function) imports `numba`" in found[0].message
 
 
+def test_missing_module_of_the_codes_own_package_is_not_told_to_be_locked() -> None:
+    imports = (Import(module="pkg.newmod", line=3), Import(module="numba", line=9))
+    code = FileEntry(path="app/pkg/__init__.py", kind="file", size_bytes=1, mode=0o644, imports=imports)
+    own, other = check_image(image(layer(code)))
+    assert own.hint == "`pkg` is the code's own package: write `pkg.newmod`, or correct the import"
+    assert other.hint == ""
+
+
 def broken_file(python: str, path: str = "app/pkg/job.py") -> FileEntry:
     return FileEntry(path=path, kind="file", size_bytes=1, mode=0o644, broken=Broken(python, 3, "invalid syntax"))
 

@@ -246,7 +246,8 @@ def test_disk_without_room_is_refused_before_anything_is_fetched(
     image = made(registry, tmp_path).image
     registry.log.clear()
     monkeypatch.setattr(shutil, "disk_usage", lambda _path: shutil._ntuple_diskusage(10, 9, 1234))
-    with pytest.raises(DiskFull, match=rf"needs {image.size_bytes + 1_000_000} bytes more and 1234 are free"):
+    told = rf"needs {image.size_bytes + 1_000_000} bytes more, 1000000 of them kept free, and 1234 are free"
+    with pytest.raises(DiskFull, match=told):
         write_layout(tmp_path / "layout", image, "code-1")
     assert registry.log == []
 

@@ -86,12 +86,61 @@ def test_base_is_not_built_for_a_repository_that_ecr_does_not_have(
     registry: ContainerRegistry, ecr: Ecr, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
-    (tmp_path / "requirements.lock").write_text("")
-    root = {"from_image": f"registry.example/python@sha256:{'1' * 64}", "requirements": "requirements.lock"}
-    builder = EngineBaseBuilder(make_target(tmp_path, image={"base": root}), registry, FakeUi())
+    builder = builder_on(registry, tmp_path)
     assert failure(builder.build).code == "engine-missing"
     ecr.failure = refusal("RepositoryNotFoundException")
     assert failure(builder.build).code == "repository-missing"
+
+
+def builder_on(registry: ContainerRegistry, folder: Path) -> EngineBaseBuilder:
+    (folder / "requirements.lock").write_text("")
+    root = {"from_image": f"registry.example/python@sha256:{'1' * 64}", "requirements": "requirements.lock"}
+    return EngineBaseBuilder(make_target(folder, image={"base": root}), registry, FakeUi())
+
+
+def test_missing_base_is_told_of_a_registry_that_has_the_repository_or_makes_it(
+    registry: ContainerRegistry, tmp_path: Path
+) -> None:
+    assert failure(builder_on(registry, tmp_path).required).code == "base-missing"
+
+
+def test_missing_repository_is_no_missing_base(
+    registry: ContainerRegistry, server: FakeRegistry, tmp_path: Path
+) -> None:
+    server.repositories = set()
+    failed = failure(builder_on(registry, tmp_path).required)
+    assert failed.code == "repository-missing"
+    assert "correct `image.repository`" in failed.hint
+
+
+@pytest.mark.parametrize("page", ["<html>Not Found</html>", "404 page not found", ""])
+def test_address_that_is_no_registry_is_told_before_a_base_is_built(
+    registry: ContainerRegistry, server: FakeRegistry, tmp_path: Path, page: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
+    server.faults.append(Fault("", "", status=404, message=page, is_plain=True, times=99))
+    for call in (builder_on(registry, tmp_path).required, builder_on(registry, tmp_path).build):
+        failed = failure(call)
+        assert failed.code == "registry-missing"
+        assert "registry_url" in failed.hint
+        assert server.url in failed.message
+
+
+@pytest.mark.parametrize(("status", "page"), [(200, "{}"), (200, ""), (401, "log in"), (404, '{"errors": []}')])
+def test_registry_may_answer_for_itself_in_any_way_of_its_api(
+    registry: ContainerRegistry, server: FakeRegistry, tmp_path: Path, status: int, page: str
+) -> None:
+    headers = {"Docker-Distribution-Api-Version": "registry/2.0"} if status == 404 else {}
+    server.faults.append(Fault("GET", "/v2/", status=status, message=page, headers=headers, is_plain=True))
+    assert failure(builder_on(registry, tmp_path).required).code == "base-missing"
+
+
+def test_missing_contract_tells_where_it_comes_from(registry: ContainerRegistry, tmp_path: Path) -> None:
+    target = make_target(tmp_path, image={"base": {"runtime_contract": "models/runtime/contract.json"}})
+    failed = failure(EngineBaseBuilder(target, registry, FakeUi()).runtime_modules)
+    assert failed.code == "base-invalid"
+    assert "git" in failed.hint
+    assert "`capctl models contract`" in failed.hint
 
 
 def test_throttling_proves_nothing_either_way(registry: ContainerRegistry, server: FakeRegistry) -> None:

@@ -1,5 +1,6 @@
 """An image by whatever name a person has of it."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from lifecycle.domain.digest import Digest, short
 from lifecycle.domain.image import ImageRef, image_beginning_with
 from lifecycle.errors import CapctlError, Denied, UsageError
+from lifecycle.workflows.load_image import local_code, stored_image
 from lifecycle.workflows.lookups import image_of
 from tests.failures import code_of
 from tests.fakes.deploys import DeployWorld
@@ -77,10 +79,35 @@ def test_image_that_does_not_exist_fails_alike_however_it_is_named_and_tells_how
     assert "the first 12 digits are enough" in failed.value.hint
 
 
+@pytest.mark.parametrize("before", ["vision:", f"{REPOSITORY}:", "localhost:5000/vision:"])
+def test_name_that_an_engine_has_of_it_names_an_image_of_the_repository(world: DeployWorld, before: str) -> None:
+    target = replace(world.target, registry_url="http://localhost:5000")
+    pushed, tag = world.ports.code.push().ref, world.ports.code.tag()
+    for name in (f"{before}{tag}", f"{before}digest-{short(pushed.digest, 16)}"):
+        assert image_of(world.ports, target, name) == pushed
+
+
+def test_name_that_image_load_gives_is_taken(world: DeployWorld) -> None:
+    pushed = world.ports.code.push().ref
+    assert named(world, stored_image(world.ports, world.target, pushed.digest).name) == pushed
+    assert named(world, local_code(world.ports, world.target).name) == pushed
+
+
 @pytest.mark.parametrize(
-    "text", ["", "sha256:9033d5", "sha256:9033D50187D7", "UPPER:x y", "vision@sha256:0123456789ab"]
+    "text", ["", "another:code-1", "registry.example/vision:code-1", "UPPER:x y", "vision:", "a b"]
 )
-def test_what_can_be_no_name_is_refused_and_tells_how_short_a_name_may_be(world: DeployWorld, text: str) -> None:
+def test_what_can_be_no_name_is_refused_and_tells_that_tags_and_digests_are_taken(
+    world: DeployWorld, text: str
+) -> None:
+    with pytest.raises(UsageError) as failed:
+        named(world, text)
+    assert failed.value.code == "image-name-invalid"
+    assert failed.value.hint.startswith("Write a tag of ")
+    assert "or a digest, of which the first 12 digits are enough" in failed.value.hint
+
+
+@pytest.mark.parametrize("text", ["sha256:9033d5", "sha256:9033D50187D7", "vision@sha256:0123456789ab"])
+def test_what_can_be_no_digest_is_refused_and_tells_how_short_a_name_may_be(world: DeployWorld, text: str) -> None:
     with pytest.raises(UsageError) as failed:
         named(world, text)
     assert failed.value.code == "digest-invalid"

@@ -1,15 +1,18 @@
 """What `image explain` prints of an image that has everything."""
 
 import sys
+from dataclasses import replace
 
 import pytest
 
 from images.difference import FileState
 from lifecycle.cli.image_text import explanation_text, shortened
+from lifecycle.cli.image_verify import report_text
 from lifecycle.domain.digest import digest_of
 from lifecycle.domain.image import ImageRef
 from lifecycle.domain.image_difference import PathChange, change_text, sums_text
 from lifecycle.domain.image_explanation import explained
+from lifecycle.domain.image_report import Rules, report_on
 from tests.fakes.image_index import file, image, layer, symbolic_link, whiteout
 from tests.golden import assert_golden
 
@@ -48,6 +51,19 @@ def test_explanation_tells_what_the_base_left_out_and_where_libraries_lead() -> 
         "files of packages were left out by 2 patterns, all listed by `-o json`",
         "libraries of /opt/site/cv.libs lead to /opt/site/av.libs",
     ]
+
+
+def test_explanation_tells_the_python_and_the_runtime_that_jobs_need() -> None:
+    made = image(layer(), Labels={"dev.capctl.python": "3.11"})
+    run = dict(made.config["config"]) | {
+        "Env": ["CAPCTL_RUNTIME_CONTRACT=" + "ab" * 32, "CAPCTL_RUNTIME_MOUNT=/opt/runtime"]
+    }
+    with_runtime = replace(made, config={**made.config, "config": run})
+    shown = explanation_text(explained(REF, with_runtime, top=1, depth=1), top=1)
+    needs = "its jobs need the runtime of contract `abababababab` on their AMI, which they see at /opt/runtime"
+    assert shown.splitlines()[3:5] == ["its Python is 3.11", needs]
+    assert needs in report_text(report_on(REF, with_runtime, Rules()))
+    assert "runtime" not in report_text(report_on(REF, made, Rules()))
 
 
 def test_long_lists_end_with_how_much_more_there_is() -> None:

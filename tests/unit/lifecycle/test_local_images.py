@@ -1,5 +1,6 @@
 """The code image in a folder and in the engine of this machine: `image build --to` and `image load`."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -8,9 +9,10 @@ from lifecycle.config.target import Target
 from lifecycle.domain.image_content import ImageContent
 from lifecycle.errors import CapctlError, UsageError
 from lifecycle.ports.engine import LoadedImage
-from lifecycle.workflows.build_layer import plan_layout
+from lifecycle.workflows.build_layer import build_layer, plan_layout
 from lifecycle.workflows.execute import execute
 from lifecycle.workflows.load_image import LoadImage, image_id, local_code, plan_load, run_by_hand, stored_image
+from lifecycle.workflows.push_image import plan_push_image
 from tests.failures import code_of
 from tests.fakes.local_images import FakeEngine, FakeLayouts
 from tests.fakes.ports import FakePorts
@@ -53,6 +55,25 @@ def test_code_that_nobody_pushed_is_what_a_push_gives(ports: FakePorts, target: 
     image = local_code(ports, target)
     assert ports.registry.find(image.tag) is None
     assert ports.code.push().ref.digest == image.content.digest
+
+
+@pytest.mark.parametrize("made", [local_code, build_layer, plan_push_image])
+@pytest.mark.parametrize("broken", ["model", "import"])
+def test_code_that_no_push_takes_is_given_away_in_no_other_form(
+    ports: FakePorts, target: Target, made: Callable[[FakePorts, Target], object], broken: str
+) -> None:
+    made(ports, target)
+    if broken == "model":
+        ports.code.files["a.onnx"] = "weights"
+    else:
+        ports.code.missing = [("app/job.py", "helper")]
+    assert code_of(lambda: made(ports, target)) == "image-rejected"
+
+
+def test_pushed_image_is_loaded_whatever_the_working_tree_is(ports: FakePorts, target: Target) -> None:
+    pushed = ports.code.push().ref
+    ports.code.files["a.onnx"] = "weights"
+    assert stored_image(ports, target, pushed.digest).content.digest == pushed.digest
 
 
 def test_pushed_image_is_loaded_by_its_digest_or_tag(ports: FakePorts, target: Target) -> None:

@@ -194,7 +194,7 @@ def test_scan_that_fails_before_a_deletion_ends_in_a_failure_and_is_not_tried_ag
     assert failure.details == ("jobs: throttled",)
 
 
-@pytest.mark.parametrize("missing", ["requirements-missing", "base-missing"])
+@pytest.mark.parametrize("missing", ["requirements-missing", "base-missing", "repository-missing"])
 def test_tree_without_an_image_keeps_none_and_says_so(
     scene: Scene, missing: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -207,6 +207,22 @@ def test_tree_without_an_image_keeps_none_and_says_so(
     monkeypatch.setattr(scene.ports.base_builder, "required", fail)
     assert outcomes(scene.run(scene.plan())) == ["deleted"]
     assert any("kept only by the other rules: There is none" in line for line in scene.ports.ui.lines)
+
+
+@pytest.mark.parametrize(
+    ("code", "source"), [("registry-unreachable", "the registry"), ("code-unreadable", "the working tree")]
+)
+def test_what_could_not_be_read_of_the_tree_is_named(
+    scene: Scene, code: str, source: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene.image()
+    scene.tree()
+
+    def fail() -> None:
+        raise CapctlError(code, "It does not answer")
+
+    monkeypatch.setattr(scene.ports.base_builder, "required", fail)
+    assert scene.plan().unread == (Unread(source=source, why="It does not answer"),)
 
 
 def test_image_that_ecr_refuses_to_delete_is_told_and_the_others_go(scene: Scene) -> None:

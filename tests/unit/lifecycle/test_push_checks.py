@@ -73,6 +73,15 @@ def test_import_of_a_file_that_git_does_not_track_is_refused_with_the_command_th
     pushed(folder)
 
 
+def test_missing_module_of_the_codes_own_package_is_not_told_to_be_locked(registry: FakeRegistry, folder: Path) -> None:
+    (folder / "job").mkdir()
+    (folder / "job" / "__init__.py").write_text("")
+    (folder / "run.py").write_text("import job.newmod\n")
+    add(folder, ".")
+    hint = "`job` is the code's own package: write `job.newmod`, or correct the import"
+    assert refusal(folder)["hint"] == hint
+
+
 def test_import_of_a_file_that_never_ships_is_told_as_that(registry: FakeRegistry, folder: Path) -> None:
     (folder / "tests").mkdir()
     (folder / "tests" / "data.py").write_text("")
@@ -102,7 +111,7 @@ def test_python_file_that_does_not_compile_is_refused_with_its_line(registry: Fa
     assert registry.tags == {}
 
 
-def test_push_names_the_commit_and_warns_of_what_is_not_in_it(registry: FakeRegistry, folder: Path) -> None:
+def test_push_names_the_commit_and_what_is_not_in_it(registry: FakeRegistry, folder: Path) -> None:
     who = ["-c", "user.name=x", "-c", "user.email=x@example.com"]
     add(folder, "run.py")
     subprocess.run(["git", "-C", folder, *who, "commit", "--quiet", "--message", "x"], check=True)
@@ -116,7 +125,9 @@ def test_push_names_the_commit_and_warns_of_what_is_not_in_it(registry: FakeRegi
     assert json.loads(out)["uncommitted"] == ["run.py"]
     assert f"1 file of the code not as in commit {commit.stdout[:12]}: `run.py`" in said
     subprocess.run(["git", "-C", folder, *who, "commit", "--quiet", "--all", "--message", "y"], check=True)
+    (folder / "extra.py").write_text("")
     again = pushed(folder)
+    assert again["untracked"] == ["extra.py"]
     assert (again["image"], again["uncommitted"]) == (json.loads(out)["image"], [])
 
 

@@ -39,6 +39,10 @@ def old_and_used(world: World) -> None:
     world.ports.repository_images.delete([FakePorts().repository_images.add("old").digest])
 
 
+def two_tags(world: World) -> None:
+    world.ports.repository_images.add("used", "v1", "v2")
+
+
 def unread(world: World) -> None:
     old(world)
     world.ports.image_users.unread.append(Unread(source="jobs", why="AWS refused reading jobs"))
@@ -100,6 +104,16 @@ CASES = [
             )
         ),
         document={"schema": "capctl.images/1", "others": 0, "unread": []},
+    ),
+    Case(
+        words="image ls --all",
+        change=two_tags,
+        text="\n".join(
+            (
+                columns((LISTED, (USED[0], "v1, v2", "0m", "-", "1.0 MB", "< $0.01", "-"))),
+                "< $0.01 per month for the whole repository",
+            )
+        ),
     ),
     Case(
         words="image ls",
