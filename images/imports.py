@@ -6,8 +6,9 @@ import ast
 import re
 import sys
 import warnings
+from collections import defaultdict
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from images.index import ANYTHING, SEARCH_PATH, Broken, Import
 
@@ -35,6 +36,8 @@ _OLDEST_MINOR = 9
 # What a newer Python may understand where this one does not: type aliases and parameters, quotes in f-strings, template strings, and an
 # `except` of several without brackets.
 _NEWER = rb"\s*type\s+\w+\s*[=\[]|\s*(?:async\s+)?(?:def|class)\s+\w+\s*\[|\s*except\b[^:(]*,|.*\b[rR]?[fFtT][rR]?['\"]"
+# What a tree consists of, by the class of each node.
+_Nodes = defaultdict[type[ast.AST], list[Any]]
 THIS_PYTHON = f"3.{sys.version_info.minor}"
 
 
@@ -62,7 +65,7 @@ def scan(source: bytes, path: str) -> Scan:
             tree, broken = _parsed(source)
             if tree is None:
                 return Scan(defines=(ANYTHING,), broken=broken)
-            nodes = list(ast.walk(tree))
+            nodes = _by_kind(tree)
             names = _names(nodes)
             told = Scan(
                 imports=_certain(tree, nodes, tuple(package)),
@@ -111,14 +114,19 @@ class _Where(NamedTuple):
     caught: bool = False
 
 
-def _certain(tree: ast.Module, nodes: list[ast.AST], package: tuple[str, ...]) -> tuple[Import, ...]:
+def _by_kind(tree: ast.AST) -> _Nodes:
+    found: _Nodes = defaultdict(list)
+    for node in ast.walk(tree):
+        found[type(node)].append(node)
+    return found
+
+
+def _certain(tree: ast.Module, nodes: _Nodes, package: tuple[str, ...]) -> tuple[Import, ...]:
     """The imports that happen, but for modules that the file can do without."""
     found = list(_imports(tree.body, _Where(package)))
     dispensable = {_caught(each, package) for each, where in found if where.caught}
-    if any(_ASKS_FOR_MODULES & _words(node) for node in nodes):
-        dispensable.update(
-            node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)
-        )
+    if _ASKS_FOR_MODULES & _words(nodes):
+        dispensable.update(each.value for each in nodes[ast.Constant] if isinstance(each.value, str))
     certain = (each for each, where in found if not where.conditional and not where.caught)
     return tuple(dict.fromkeys(each for each in certain if not each.is_in(dispensable)))
 
@@ -189,69 +197,61 @@ def _catches_absence(caught: ast.expr | None) -> bool:
     """Whether an `except` of this may catch a missing module: one of nothing catches everything, a constant nobody knows what."""
     if caught is None:
         return True
-    words = {word for each in ast.walk(caught) for word in _words(each)}
+    words = _words(_by_kind(caught))
     return bool(_CATCHES_ABSENCE & words) or any(word.isupper() for word in words)
 
 
 def _suppresses(item: ast.withitem) -> bool:
-    words = {word for each in ast.walk(item.context_expr) for word in _words(each)}
+    words = _words(_by_kind(item.context_expr))
     return bool(_CATCHES_ABSENCE & words) or any("suppress" in word or "import" in word for word in words)
 
 
-def _words(node: ast.AST) -> set[str]:
-    """Names that the node itself reads, writes, imports or defines, as they are written."""
-    match node:
-        case ast.Name(id=name) | ast.Attribute(attr=name):
-            return {name}
-        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
-            return {name}
-        case ast.Import(names=aliases) | ast.ImportFrom(names=aliases):
-            return {alias.asname or alias.name.split(".")[0] for alias in aliases}
-        case ast.ExceptHandler(name=str(name)) | ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)):
-            return {name}
-        case ast.MatchMapping(rest=str(name)):
-            return {name}
-        case ast.Global(names=names):
-            return set(names)
-    return set()
+def _names(nodes: _Nodes) -> set[str]:
+    """Every name that is bound anywhere in the file, which is more than the module has and never less; `ANYTHING` if it may have others."""
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.ExceptHandler, ast.MatchAs, ast.MatchStar)
+    found = {each.name for kind in kinds for each in nodes[kind]} | {each.rest for each in nodes[ast.MatchMapping]}
+    found |= {each.id for each in nodes[ast.Name] if not isinstance(each.ctx, ast.Load)}
+    found.update(name for each in nodes[ast.Global] for name in each.names)
+    found.update(_modules(nodes, ()))
+    return (found - {None}) | ({ANYTHING} if _WRITES_NAMES & (found | _words(nodes)) else set())
 
 
-def _names(nodes: list[ast.AST]) -> set[str]:
-    """Every name that is bound anywhere in the file, which is more than the module has and never less; a star import binds `ANYTHING`."""
-    found: set[str] = set()
-    for node in nodes:
-        words = _words(node)
-        if _WRITES_NAMES & words:
-            found.add(ANYTHING)
-        if not isinstance(node, ast.Attribute) and not isinstance(getattr(node, "ctx", None), ast.Load):
-            found |= words
-    return found
+def _words(nodes: _Nodes) -> set[str]:
+    return {each.id for each in nodes[ast.Name]} | {each.attr for each in nodes[ast.Attribute]}
 
 
-def _sets(nodes: list[ast.AST], package: tuple[str, ...]) -> set[str]:
+def _sets(nodes: _Nodes, package: tuple[str, ...]) -> set[str]:
     """Dotted names that the file sets on modules that it imports, modules that it makes, and `SEARCH_PATH` where it deals with that."""
-    modules: dict[str, str] = {}
-    for node in nodes:
-        if isinstance(node, ast.Import):
-            for each in node.names:
-                top = each.name.split(".")[0]
-                modules[each.asname or top] = each.name if each.asname else top
-        elif isinstance(node, ast.ImportFrom):
-            above = _absolute(node, package)
-            modules |= {each.asname or each.name: f"{above}.{each.name}" for each in node.names}
-    found: set[str] = set()
-    for node in nodes:
-        match node:
-            case ast.Attribute(ctx=ast.Store()) | ast.Subscript(ctx=ast.Store()):
-                found.add(_dotted(node, modules))
-            case ast.Attribute(attr="path") | ast.Name() if _dotted(node, modules) == SEARCH_PATH:
-                found.add(SEARCH_PATH)
-            case ast.Attribute(attr="addsitedir") | ast.Name(id="addsitedir") | ast.Constant(value="PYTHONPATH"):
-                found.add(SEARCH_PATH)
+    modules = _modules(nodes, package)
+    read: dict[bool, list[ast.expr]] = {True: [], False: []}
+    for each in (*nodes[ast.Attribute], *nodes[ast.Subscript]):
+        read[isinstance(each.ctx, ast.Load)].append(each)
+    found = {_dotted(each, modules) for each in read[False]}
+    for call in nodes[ast.Call]:
+        match call:
             case ast.Call(func=ast.Name(id="setattr"), args=[module, ast.Constant(value=str(name)), *_]):
-                if above := _dotted(module, modules):
-                    found.add(f"{above}.{name}")
+                found.add(f"{above}.{name}" if (above := _dotted(module, modules)) else "")
+    if (
+        any(getattr(each, "attr", "") == "path" and _dotted(each, modules) == SEARCH_PATH for each in read[True])
+        or SEARCH_PATH in modules.values()
+        or "addsitedir" in _words(nodes)
+        or any(each.value == "PYTHONPATH" for each in nodes[ast.Constant])
+    ):
+        found.add(SEARCH_PATH)
     return found - {""}
+
+
+def _modules(nodes: _Nodes, package: tuple[str, ...]) -> dict[str, str]:
+    """Dotted names of what the file imports, by the names that it gives them."""
+    found: dict[str, str] = {}
+    for node in nodes[ast.Import]:
+        for each in node.names:
+            top = each.name.split(".")[0]
+            found[each.asname or top] = each.name if each.asname else top
+    for node in nodes[ast.ImportFrom]:
+        above = _absolute(node, package)
+        found |= {each.asname or each.name: f"{above}.{each.name}" for each in node.names}
+    return found
 
 
 def _dotted(node: ast.expr, modules: dict[str, str]) -> str:

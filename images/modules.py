@@ -116,7 +116,8 @@ class Modules:
         name = ".".join(folders if stem == "__init__" else (*folders, stem))
         if is_code:
             self._elsewhere.add(stem)
-            self._defines[name] = file.entry.defines
+            # A module in C may define and make whatever it likes.
+            self._defines[name] = (ANYTHING,) if suffix.endswith(".so") else file.entry.defines
             self._sets.update(file.entry.sets)
         (self._packages if stem == "__init__" else self._files).add(name)
 

@@ -33,7 +33,8 @@ BASE = (
 
 
 def entry(path: str, source: str = "", kind: str = "file", link: str = "") -> FileEntry:
-    told = scan(source.encode(), path.removeprefix("app/"))._asdict() if path.startswith("app/") else {}
+    is_source = path.startswith("app/") and path.endswith(".py")
+    told = scan(source.encode(), path.removeprefix("app/"))._asdict() if is_source else {}
     return FileEntry(path=path, kind=kind, size_bytes=1, mode=0o644, link=link, **told)  # type: ignore[arg-type]
 
 
@@ -153,6 +154,14 @@ def test_own_module_that_makes_others_has_all_that_are_asked_of_it(name: str) ->
     makes = "import sys\nsys.modules[__name__ + '.moves'] = object()"
     assert missing({name: makes, "job.py": "import six.moves.urllib"}) == []
     assert missing({name: "", "job.py": "import six.moves.urllib"}, base=()) == ["six.moves.urllib"]
+
+
+def test_own_module_in_c_has_all_that_is_asked_of_it() -> None:
+    native = {"pkg/__init__.py": "", "pkg/_native.cpython-311-x86_64-linux-gnu.so": "", "fast/__init__.abi3.so": ""}
+    assert (
+        missing({**native, "job.py": "import pkg._native.deep\nfrom pkg._native.deep import x\nfrom fast import y"})
+        == []
+    )
 
 
 YOLO = {"third_party/yolo/__init__.py": "", "third_party/yolo/models.py": "", "pkg/__init__.py": ""}
