@@ -20,7 +20,10 @@ from images.modules import Modules, modules_of, search_path
 from images.signatures import MAX_SECRET_SCAN_BYTES
 
 # Of the file's form, and of what is told of a source.
-_VERSION = f"1-3.{sys.version_info.minor}"
+_VERSION = f"2-3.{sys.version_info.minor}"
+
+
+_Source = tuple[str, list[Any], list[str], list[str], list[Any] | None]
 
 
 class Missing(NamedTuple):
@@ -50,8 +53,8 @@ class ImportMemory:
         self.answers: dict[str, str] = {}
         self.settled: list[str] | None = None
         self._others = ""
-        # Per Python file: sha256 of the content, imports, names that it defines, why it is broken.
-        self._scans: dict[str, tuple[str, list[Any], list[str], list[Any] | None]] = {}
+        # Per Python file: sha256 of the content, imports, names that it defines, names that it sets, why it is broken.
+        self._scans: dict[str, _Source] = {}
         self._is_changed = False
         self._read()
 
@@ -95,7 +98,7 @@ class ImportMemory:
         """The code as far as imports go; `look` comes first."""
         entries = []
         for file in tree.files:
-            _, imports, defines, _ = self._scans.get(file.path, ("", [], [], None))
+            _, imports, defines, sets, _ = self._scans.get(file.path, ("", [], [], [], None))
             entry = FileEntry(
                 path=f"{APP_FOLDER}/{file.path}",
                 kind="symlink" if file.mode == "link" else "file",
@@ -106,6 +109,7 @@ class ImportMemory:
                     Import(module=module, line=line, name=name, deferred=late) for module, line, name, late in imports
                 ),
                 defines=tuple(defines),
+                sets=tuple(sets),
             )
             entries.append(entry)
         return LayerIndex(digest="", compressed_bytes=0, unpacked_bytes=0, entries=tuple(entries))
@@ -117,24 +121,22 @@ class ImportMemory:
                 "version": _VERSION, "key": self.key, "python": self.python, "folders": self.folders, "answers": self.answers,
                 "settled": self.settled, "others": self._others, "scans": self._scans,
             }  # fmt: skip
-            write_if_possible(self._file, json.dumps(document, separators=(",", ":")).encode())
+            told = json.dumps(document, separators=(",", ":")).encode()
+            write_if_possible(self._file, digest_of(told).encode() + b"\n" + told)
             self._is_changed = False
 
     def _read(self) -> None:
         try:
-            told = json.loads(self._file.read_bytes())
-            if told["version"] != _VERSION:
-                return
-            if told["key"] == self.key:
-                self.python, self.folders, self.answers = (
-                    str(told["python"]),
-                    tuple(told["folders"]),
-                    dict(told["answers"]),
-                )
-                self.settled = told["settled"]
-            self._others, self._scans = told["others"], told["scans"]
-        except (OSError, ValueError, TypeError, KeyError):
-            pass  # absent, or not ours: everything is found out again
+            digest, _, written = self._file.read_bytes().partition(b"\n")
+        except OSError:
+            return
+        # What is damaged, or of another form, is as good as absent: everything is found out again.
+        if digest != digest_of(written).encode() or (told := json.loads(written))["version"] != _VERSION:
+            return
+        if told["key"] == self.key:
+            self.python, self.folders, self.answers = told["python"], tuple(told["folders"]), told["answers"]
+            self.settled = told["settled"]
+        self._others, self._scans = told["others"], told["scans"]
 
 
 def missing_imports(
@@ -164,7 +166,7 @@ def missing_imports(
         missed: set[str] = set()
         for needed in file.entry.imports:
             top = needed.module.split(".")[0]
-            missing, proven = "" if top in provided else own.missing(needed, file.path), True
+            missing, proven = "" if needed.is_in(provided) else own.missing(needed, file.path), True
             if missing and top:
                 is_shared = own.has(top)
                 proven = asked.is_known or (is_shared and own.is_whole(top))
@@ -233,18 +235,18 @@ def _sources(tree: CodeTree) -> Iterator[CodeFile]:
             yield file
 
 
-def _read_source(file: CodeFile) -> tuple[str, list[Any], list[str], list[Any] | None]:
+def _read_source(file: CodeFile) -> _Source:
     from images.imports import scan  # which code that did not change does without
 
     told = scan(file.content, file.path)
     imports: list[Any] = [(one.module, one.line, one.name, one.deferred) for one in told.imports]
-    return file.sha256, imports, list(told.defines), list(told.broken) if told.broken else None
+    return file.sha256, imports, list(told.defines), list(told.sets), list(told.broken) if told.broken else None
 
 
-def _asks_no_more(now: tuple[Any, ...], before: tuple[Any, ...]) -> bool:
-    """Whether a file needs nothing that it did not need before, and defines all that it did."""
+def _asks_no_more(now: _Source, before: _Source) -> bool:
+    """Whether a file needs nothing that it did not need before, and defines and sets all that it did."""
     needs, needed = ({(module, name) for module, _, name, _ in scan[1]} for scan in (now, before))
-    return needs <= needed and set(now[2]) >= set(before[2])
+    return needs <= needed and set(now[2]) >= set(before[2]) and set(now[3]) >= set(before[3])
 
 
 def _whole(layers: tuple[LayerIndex, ...], variables: Mapping[str, str], env: Mapping[str, str]) -> ImageIndex:

@@ -28,7 +28,10 @@ _HINTS = {
     "code-not-allowed": "leave the file out with `image.exclude`",
     "link-outside-code": "replace the link by what it leads to",
     "python-invalid": "mend the file, leave it out with `image.exclude`, or allow it with `image.rules.not_compiled`",
-    "import-unresolved": "lock the package of the module, or name the module in `image.rules.provided_modules` if the host mounts it",
+    "import-unresolved": (
+        "lock the package of the module, or name the module in `image.rules.provided_modules` if the host mounts it or the code does "
+        "without"
+    ),
     "module-hidden": "lock one build of the package, that of the runtime: " + _OF_THE_BASE,
     "secret-found": (
         "rotate the key, which whoever can read the code or an image of it has; then take it out of the code, or name the file in "

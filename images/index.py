@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 # Among the names that a package defines: there are others, which only running it would tell.
 ANYTHING = "*"
+# Among the names that a file sets: it may look for modules in further folders.
+SEARCH_PATH = "sys.path"
 
 # The label of a base that tells its Python, as `3.12`.
 PYTHON_LABEL = "dev.capctl.python"
@@ -41,6 +44,22 @@ class Import:
     name: str = ""
     deferred: bool = False
 
+    @property
+    def dotted(self) -> str:
+        """The module and what is taken from it."""
+        return f"{self.module}.{self.name}" if self.name else self.module
+
+    def is_in(self, names: Container[str]) -> bool:
+        """Whether the module, what is taken from it, or a package above is among dotted `names`."""
+        return any(name in names for name in (self.dotted, *packages_above(self.dotted)))
+
+
+def packages_above(name: str) -> Iterator[str]:
+    """Each package around a module, from the nearest up."""
+    while "." in name:
+        name = name.rpartition(".")[0]
+        yield name
+
 
 class Broken(NamedTuple):
     """Why no Python up to `python`, a minor version as `3.11`, compiles a file; "" for none at all. `line` is from 1, or 0."""
@@ -55,8 +74,9 @@ class FileEntry:
     """One tar member. `sha256` (hex) is of a file's content, `link` is what a link leads to; both are empty for anything else.
 
     `flags`: `model:<format>`, `secret:<kind>:<line>`, `stale-bytecode`, found in the content. `imports` are those of a Python file of the
-    code, `defines` the names that the `__init__.py` of one of its packages binds; `ANYTHING` may be among them. `broken`: of such a file
-    that some Python does not compile. `owns`: of a package's `RECORD`, the folders and modules that it lists, beside which they lie.
+    code, `defines` the names that the `__init__.py` of one of its packages binds, or `ANYTHING` alone of another file. `sets` are dotted
+    names that such a file binds on other modules, `SEARCH_PATH` perhaps among them. `broken`: of such a file that some Python does not
+    compile. `owns`: of a package's `RECORD`, the folders and modules that it lists, beside which they lie.
     """
 
     path: str
@@ -68,6 +88,7 @@ class FileEntry:
     flags: tuple[str, ...] = ()
     imports: tuple[Import, ...] = ()
     defines: tuple[str, ...] = ()
+    sets: tuple[str, ...] = ()
     owns: tuple[str, ...] = ()
     broken: Broken | None = None
 

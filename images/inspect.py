@@ -30,7 +30,7 @@ from images.registry import RegistryClient
 from images.signatures import HEAD_BYTES, MAX_SECRET_SCAN_BYTES, flags_of
 
 # Part of the cache key: raise it when what is told of a file changes.
-SCAN_VERSION = 5
+SCAN_VERSION = 6
 # The index of a base takes less than one of them, that of code a hundredth.
 MOST_KEPT_BYTES = 100_000_000
 
@@ -115,7 +115,7 @@ def _decoded(raw: bytes) -> LayerIndex:
 
 def _decoded_entry(entry: dict[str, Any]) -> FileEntry:
     imports = tuple(Import(**each) for each in entry["imports"])
-    lists = {name: tuple(entry[name]) for name in ("flags", "defines", "owns")}
+    lists = {name: tuple(entry[name]) for name in ("flags", "defines", "sets", "owns")}
     broken = Broken(*entry["broken"]) if entry["broken"] else None
     return FileEntry(**{**entry, **lists, "imports": imports, "broken": broken})
 

@@ -7,12 +7,12 @@ import sys
 from collections.abc import Iterable, Iterator
 
 from images.file_system import FileSystem, PlacedFile
-from images.index import ANYTHING, ImageIndex, Import
+from images.index import ANYTHING, SEARCH_PATH, ImageIndex, Import, packages_above
 from images.layer import APP_FOLDER, SITE_FOLDER
 
-# Modules that some builds of Python carry inside the interpreter and others as files; private ones of the library count too.
+# Modules that some builds of Python carry inside the interpreter and others as files, private ones of the library among them, and the one that runs.
 _NAMES = """
-array atexit audioop binascii builtins cmath errno faulthandler fcntl gc grp itertools marshal math mmap
+__main__ array atexit audioop binascii builtins cmath errno faulthandler fcntl gc grp itertools marshal math mmap
 ossaudiodev posix pwd pyexpat readline resource select spwd sys syslog termios time unicodedata zlib
 """
 _COMPILED_IN = frozenset(_NAMES.split())
@@ -26,12 +26,13 @@ _OF_EVERY_MODULE = frozenset(("__doc__", "__file__", "__loader__", "__name__", "
 def unresolved_imports(
     index: ImageIndex, seen: FileSystem, provided: frozenset[str]
 ) -> Iterator[tuple[PlacedFile, Import, str]]:
-    """Each file of the code with an import that fails, and the dotted name that is missing, once; `provided` come from elsewhere."""
+    """Each file of the code with an import that fails, and the dotted name that is missing, once; `provided` dotted names, and what is
+    below them, come from elsewhere."""
     found = modules_of(index, seen)
     for file in seen.placed.values():
         missed: set[str] = set()
         for needed in file.entry.imports:
-            missing = "" if needed.module.split(".")[0] in provided else found.missing(needed, file.path)
+            missing = "" if needed.is_in(provided) else found.missing(needed, file.path)
             if missing and missing not in missed:
                 missed.add(missing)
                 yield file, needed, missing
@@ -52,10 +53,12 @@ class Modules:
 
     def __init__(self, files: Iterable[PlacedFile], folders: tuple[str, ...], *, knows_library: bool) -> None:
         self.folders = folders
-        self._packages: dict[str, PlacedFile] = {}  # regular ones, by their first file
+        self._packages: set[str] = set()  # regular ones
         self._files: set[str] = set()
         self._folders: set[str] = set()
-        self._code: set[str] = set()
+        self._defines: dict[str, tuple[str, ...]] = {}  # of modules of the code
+        self._sets: set[str] = set()  # what the code binds on modules
+        self._elsewhere: set[str] = set()  # last names of what is anywhere in the code
         self._native: set[str] = set()  # top-level names with a module in C, which may make further ones
         self._links: set[str] = set()  # folders of which only the target is known
         self._knows_library = knows_library
@@ -74,6 +77,10 @@ class Modules:
 
     def missing(self, needed: Import, path: str) -> str:
         """The dotted name that keeps the import in the file `path` from succeeding, as far as files tell; "" if nothing does."""
+        missing = self._missing(needed, path)
+        return "" if self._is_made(missing) else missing
+
+    def _missing(self, needed: Import, path: str) -> str:
         folder = ".".join(path.split("/")[1:-1])
         # A script finds what stands beside it; a module of a package does not.
         if folder and folder not in self._packages and self._is_there(f"{folder}.{needed.module}"):
@@ -85,7 +92,7 @@ class Modules:
             return ""
         if needed.module in self._packages:
             # Only of the code it is known what a package defines.
-            defined = self._packages[needed.module].entry.defines if needed.module in self._code else (ANYTHING,)
+            defined = self._defines.get(needed.module, (ANYTHING,))
             return "" if needed.name in defined or ANYTHING in defined else below
         # A folder without a file of its own defines nothing.
         return below if needed.module in self._folders and needed.module not in self._files else ""
@@ -94,6 +101,8 @@ class Modules:
         *folders, last = path.split("/")
         for count in range(1, len(folders) + 1):
             self._folders.add(".".join(folders[:count]))
+        if is_code:
+            self._elsewhere.update(folders)
         stem, dot, suffix = last.partition(".")
         suffix = dot + suffix
         if file.kind == "symlink" and not suffix:
@@ -104,11 +113,11 @@ class Modules:
             return
         name = ".".join(folders if stem == "__init__" else (*folders, stem))
         if is_code:
-            self._code.add(name)
-        if stem != "__init__":
-            self._files.add(name)
-        elif is_code or name not in self._packages:
-            self._packages[name] = file
+            self._elsewhere.add(stem)
+            # A module in C may define and make whatever it likes.
+            self._defines[name] = (ANYTHING,) if suffix.endswith(".so") else file.entry.defines
+            self._sets.update(file.entry.sets)
+        (self._packages if stem == "__init__" else self._files).add(name)
 
     def _has_module(self, name: str) -> bool:
         top = name.split(".")[0]
@@ -117,16 +126,23 @@ class Modules:
         if self.has(name) or top in _COMPILED_IN or self._is_of_library(top):
             return True
         # `os.path`, `six.moves`: some modules make others that have no file.
-        known = next((above for above in _above(name) if self._is_there(above)), "")
-        if not known or known in self._code:
-            return False
-        return known in self._files or top in self._native
+        known = next((above for above in packages_above(name) if self._is_there(above)), "")
+        if known in self._defines:
+            return ANYTHING in self._defines[known]
+        return known in self._files or (known != "" and top in self._native)
+
+    def _is_made(self, name: str) -> bool:
+        """Whether the code itself makes what has no file, or finds it in a folder that it adds to those of the interpreter."""
+        if any(each in self._sets for each in (name, *packages_above(name))):
+            return True
+        top = name.split(".")[0]
+        return SEARCH_PATH in self._sets and top in self._elsewhere and not self.is_whole(top)
 
     def _is_there(self, name: str) -> bool:
         return name in self._packages or name in self._files or name in self._folders
 
     def _is_linked(self, name: str) -> bool:
-        return any(above in self._links for above in (name, *_above(name)))
+        return any(above in self._links for above in (name, *packages_above(name)))
 
     def _is_of_library(self, top: str) -> bool:
         return top in sys.stdlib_module_names and (top.startswith("_") or not self._knows_library)
@@ -143,10 +159,3 @@ def search_path(index: ImageIndex, libraries: Iterable[re.Match[str]] = ()) -> t
         folders += [folder, f"{folder}/lib-dynload", f"{folder}/site-packages", f"{folder}/dist-packages"]
         folders += [f"{above}python3/dist-packages", f"usr/local/lib/{library['name']}/dist-packages"]
     return tuple(f"{folder}/" for folder in dict.fromkeys(folders) if folder)
-
-
-def _above(name: str) -> Iterator[str]:
-    """Each package around a module, from the nearest up."""
-    while "." in name:
-        name = name.rpartition(".")[0]
-        yield name

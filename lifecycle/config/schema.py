@@ -175,7 +175,8 @@ class ImageRulesSection(Section):
     )
     provided_modules: tuple[str, ...] = key(
         (),
-        "Top-level modules that the code may import although the image lacks them, as the host mounts them or the code does without",
+        "Modules that the code may import although the image lacks them, as the host mounts them or the code does without: `torch`, or "
+        "`package.module` for one of a package, with all below it",
     )
     max_wasted_bytes: int = key(
         1_000_000, "Most bytes of files that a layer holds and a later one replaces or deletes", ge=0

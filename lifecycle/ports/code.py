@@ -55,7 +55,7 @@ class Code(Protocol):
         """What the layer would hold, as an image of nothing else."""
 
     def missing_imports(self, provided: frozenset[str]) -> tuple[Violation, ...]:
-        """The imports of the code that will fail, beside top-level modules that are `provided` elsewhere; asks no registry.
+        """The imports of the code that will fail, beside modules that are `provided` elsewhere; asks no registry.
 
         What only the base could tell is judged where its layers were read here before.
         """

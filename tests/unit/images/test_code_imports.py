@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from images.code_imports import ImportMemory, Missing, missing_imports
 from images.imports import Scan, scan
@@ -172,12 +175,47 @@ def test_variables_say_where_the_interpreter_looks(project: Project) -> None:
     assert project.look(files, env={"PYTHONPATH": "/app/lib"}) == []
 
 
-@pytest.mark.parametrize("damage", [b"", b"[]", b'{"version": "1-3.11"}', b"\xff"])
-def test_damaged_memory_is_none(project: Project, damage: bytes) -> None:
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+)
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(
+    member=st.sampled_from(("version", "key", "python", "folders", "answers", "settled", "others", "scans", "new")),
+    value=JSON,
+    at=st.integers(min_value=0),
+    piece=st.binary(max_size=5),
+)
+def test_damaged_memory_is_none(project: Project, member: str, value: object, at: int, piece: bytes) -> None:
+    project._file.unlink(missing_ok=True)
     project.look(CODE)
-    project._file.write_bytes(damage)
-    assert project.look(CODE) == []
-    assert project.asked == 1
+    whole = project._file.read_bytes()
+    digest, _, document = whole.partition(b"\n")
+    changed = json.dumps(json.loads(document) | {member: value}, separators=(",", ":")).encode()
+    at %= len(whole)
+    for damaged in (
+        whole[:at] + piece,
+        whole[:at] + piece + whole[at:],
+        digest + b"\n" + changed,
+        json.dumps(value).encode(),
+    ):
+        if damaged != whole:
+            project._file.write_bytes(damaged)
+            assert project.look(CODE) == []
+            assert project.asked == 1
+
+
+def test_what_a_file_sets_on_others_no_more_is_missed_by_files_that_did_not_change(project: Project) -> None:
+    files = {"pkg/__init__.py": "", "pkg/setup.py": "import pkg\npkg.VALUE = 1\n", "run.py": "from pkg import VALUE\n"}
+    assert project.names(files) == []
+    assert project.names(files | {"pkg/setup.py": ""}) == ["pkg.VALUE"]
+
+
+def test_part_of_a_package_may_be_provided(unread: Project) -> None:
+    files = {"pkg/__init__.py": "", "run.py": "from pkg import made, forgotten\nimport pkg.made.deep\n"}
+    assert unread.names(files, "pkg.made") == ["pkg.forgotten"]
 
 
 def test_memory_that_cannot_be_written_is_done_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

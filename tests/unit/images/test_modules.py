@@ -33,7 +33,8 @@ BASE = (
 
 
 def entry(path: str, source: str = "", kind: str = "file", link: str = "") -> FileEntry:
-    told = scan(source.encode(), path.removeprefix("app/"))._asdict() if path.startswith("app/") else {}
+    is_source = path.startswith("app/") and path.endswith(".py")
+    told = scan(source.encode(), path.removeprefix("app/"))._asdict() if is_source else {}
     return FileEntry(path=path, kind=kind, size_bytes=1, mode=0o644, link=link, **told)  # type: ignore[arg-type]
 
 
@@ -59,6 +60,8 @@ def missing(code: dict[str, str], *, base: tuple[str, ...] = BASE, provided: tup
     [
         "import os, json.decoder, collections.abc",
         "import sys, time, math, zlib, _ssl, _struct",
+        "import __main__",
+        "from __main__ import anything",
         "import os.path",
         "from os import path",
         "import six.moves.urllib",
@@ -116,6 +119,61 @@ def test_each_missing_module_of_a_file_is_named_once() -> None:
 
 def test_modules_of_the_hosts_runtime_need_not_be_in_the_image() -> None:
     assert missing({"job.py": "import torch.nn\nimport torchvision"}, provided=("torch",)) == ["torchvision"]
+
+
+def test_what_is_provided_may_be_a_part_of_a_package() -> None:
+    code = {
+        "pkg/__init__.py": "",
+        "job.py": "import pkg.gen.deep\nfrom pkg import gen, forgotten\nfrom pkg.gen import x",
+    }
+    assert missing(code, provided=("pkg.gen",)) == ["pkg.forgotten"]
+    assert missing(code, provided=("pkg",)) == []
+    assert missing(code, provided=("pkg.ge",)) == ["pkg.gen.deep", "pkg.gen", "pkg.forgotten"]
+
+
+@pytest.mark.parametrize(
+    "setup",
+    [
+        "import pkg\npkg.VALUE = 1",
+        "import sys\nsys.modules['pkg'].VALUE = 1",
+        "import pkg as p\nsetattr(p, 'VALUE', 1)",
+    ],
+)
+def test_names_that_other_modules_set_on_a_package_are_there(setup: str) -> None:
+    code = {"pkg/__init__.py": "", "pkg/setup.py": setup, "job.py": "from pkg import VALUE, forgotten"}
+    assert missing(code) == ["pkg.forgotten"]
+
+
+def test_modules_that_code_makes_are_there() -> None:
+    code = {"shim.py": "import sys\nsys.modules['fake'] = object()", "job.py": "import fake.deep, forgotten"}
+    assert missing(code) == ["forgotten"]
+
+
+@pytest.mark.parametrize("name", ["six.py", "six/__init__.py"])
+def test_own_module_that_makes_others_has_all_that_are_asked_of_it(name: str) -> None:
+    makes = "import sys\nsys.modules[__name__ + '.moves'] = object()"
+    assert missing({name: makes, "job.py": "import six.moves.urllib"}) == []
+    assert missing({name: "", "job.py": "import six.moves.urllib"}, base=()) == ["six.moves.urllib"]
+
+
+def test_own_module_in_c_has_all_that_is_asked_of_it() -> None:
+    native = {"pkg/__init__.py": "", "pkg/_native.cpython-311-x86_64-linux-gnu.so": "", "fast/__init__.abi3.so": ""}
+    assert (
+        missing({**native, "job.py": "import pkg._native.deep\nfrom pkg._native.deep import x\nfrom fast import y"})
+        == []
+    )
+
+
+YOLO = {"third_party/yolo/__init__.py": "", "third_party/yolo/models.py": "", "pkg/__init__.py": ""}
+
+
+@pytest.mark.parametrize(
+    "change", ["import sys\nsys.path.insert(0, 'third_party')", "import site\nsite.addsitedir('third_party')"]
+)
+def test_code_that_changes_the_search_path_may_import_what_lies_anywhere_in_it(change: str) -> None:
+    job = "\nimport yolo\nfrom yolo import models\nimport models, third_party\nimport torch\nfrom pkg import forgotten"
+    assert missing({**YOLO, "job.py": change + job}, base=()) == ["torch", "pkg.forgotten"]
+    assert missing({**YOLO, "job.py": "import os" + job}) == ["yolo", "models", "torch", "pkg.forgotten"]
 
 
 def test_library_of_official_images_is_found_and_what_it_lacks_is_missed() -> None:
