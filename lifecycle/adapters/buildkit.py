@@ -23,7 +23,8 @@ _FIRST_API = (1, 39)
 # From 23.0 on, a docker command line needs the plugin buildx for it.
 _BUILT_IN = range(18, 23)
 _TAIL = 15
-_GRACE_S = 10
+# The engine gives a build up when nobody listens to it any more, whether the command line ended well or not.
+_GRACE_S = 1.5
 _ASK_S = 20
 
 
@@ -57,7 +58,10 @@ class BuildKit:
                             ui.detail(text)
                     status = child.wait()
                 except BaseException:
-                    _stop(child)
+                    try:
+                        ui.note(f"Stopping the build of `{name}`")
+                    finally:
+                        _stop(child)
                     raise
         except OSError as error:
             raise CapctlError("engine-failed", f"`{self.program}` cannot be run: {error.strerror}") from error
@@ -153,7 +157,7 @@ def _started(command: list[str], context: IO[bytes]) -> subprocess.Popen[str]:
 
 
 def _stop(child: subprocess.Popen[str]) -> None:
-    """End a command line and its plugin; the engine gives a build up when nobody listens to it any more."""
+    """End a command line and its plugin, within the time that a person waits."""
     try:
         _signal_group(child, signal.SIGTERM)
         child.wait(timeout=_GRACE_S)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -131,12 +132,30 @@ def test_interruption_ends_the_command_line_and_its_plugin(on_path: OnPath, cont
     # The pipe is at its end when nobody has it open any more: neither the command line nor what it started.
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
-    program = on_path(f"exec 3>{pipe}; sleep 600 & echo started; wait")
+    program, ui = on_path(f"exec 3>{pipe}; sleep 600 & echo started; wait"), InterruptingUi()
     with ThreadPoolExecutor() as threads:
         said = threads.submit(pipe.read_text)
         with pytest.raises(KeyboardInterrupt):
-            BuildKit(program=program, has_buildx=True).build(context, "name:tag", InterruptingUi())
+            BuildKit(program=program, has_buildx=True).build(context, "name:tag", ui)
         assert said.result(timeout=30) == ""
+    assert ui.lines == ["Stopping the build of `name:tag`"]
+
+
+def test_command_line_that_does_not_heed_an_interruption_is_ended_within_two_seconds(
+    on_path: OnPath, context: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[float | None] = []
+    wait = subprocess.Popen.wait
+
+    def recorded(child: subprocess.Popen[str], timeout: float | None = None) -> int:
+        waited.append(timeout)
+        return wait(child, timeout=timeout and 0.01)
+
+    monkeypatch.setattr(subprocess.Popen, "wait", recorded)
+    program = on_path("trap '' TERM; echo started; while :; do sleep 600; done")
+    with pytest.raises(KeyboardInterrupt):
+        BuildKit(program=program, has_buildx=True).build(context, "name:tag", InterruptingUi())
+    assert [each for each in waited if each] == [1.5]
 
 
 class InterruptingUi(FakeUi):
