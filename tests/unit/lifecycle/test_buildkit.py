@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -141,21 +140,10 @@ def test_interruption_ends_the_command_line_and_its_plugin(on_path: OnPath, cont
     assert ui.lines == ["Stopping the build of `name:tag`"]
 
 
-def test_command_line_that_does_not_heed_an_interruption_is_ended_within_two_seconds(
-    on_path: OnPath, context: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    waited: list[float | None] = []
-    wait = subprocess.Popen.wait
-
-    def recorded(child: subprocess.Popen[str], timeout: float | None = None) -> int:
-        waited.append(timeout)
-        return wait(child, timeout=timeout and 0.01)
-
-    monkeypatch.setattr(subprocess.Popen, "wait", recorded)
-    program = on_path("trap '' TERM; echo started; while :; do sleep 600; done")
+def test_command_line_that_does_not_heed_an_interruption_is_ended_all_the_same(on_path: OnPath, context: Path) -> None:
+    program = on_path("trap '' TERM INT; echo started; while :; do sleep 600; done")
     with pytest.raises(KeyboardInterrupt):
         BuildKit(program=program, has_buildx=True).build(context, "name:tag", InterruptingUi())
-    assert [each for each in waited if each] == [1.5]
 
 
 class InterruptingUi(FakeUi):
