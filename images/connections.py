@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import select
 from base64 import b64encode
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from functools import cached_property
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection, IncompleteRead
@@ -20,10 +20,14 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from images.errors import RegistryRefused
 
 if TYPE_CHECKING:
+    import socket
     from ssl import SSLContext
 
 CONNECT_TIMEOUT_S = 5.0
+# A registry hashes and stores a body before it answers.
 READ_TIMEOUT_S = 60.0
+ANSWER_TIMEOUT_S = 20.0
+PATIENCE_S = 4.0
 
 # Manifests have 4 MB in ECR at most, and configs less.
 MAX_LOADED_BYTES = 64_000_000
@@ -90,7 +94,9 @@ class Answer:
 class Connections:
     """Connections by origin, kept open between requests. Safe to share between threads: each request takes one for itself."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, waiting: Callable[[], None] = lambda: None) -> None:
+        """`waiting` is called where the head of an answer takes long."""
+        self._waiting = waiting
         self._idle: dict[tuple[str, str], list[_Route]] = {}
 
     def exchange(self, method: str, url: str, *, headers: Mapping[str, str], body: bytes) -> Answer:
@@ -115,6 +121,7 @@ class Connections:
                     body=_in_pieces(body) if body else None,
                     headers={**route.headers, **headers, **length},
                 )
+            self._await(route.connection.sock, ANSWER_TIMEOUT_S if not body else READ_TIMEOUT_S)
             return Answer(url, route.connection.getresponse(), route, idle)
         except BaseException:
             route.connection.close()
@@ -125,6 +132,13 @@ class Connections:
         for idle in self._idle.values():
             while idle:
                 idle.pop().connection.close()
+
+    def _await(self, sock: socket.socket, timeout_s: float) -> None:
+        sock.settimeout(timeout_s)
+        waiting = select.poll()
+        waiting.register(sock, select.POLLIN)
+        if not waiting.poll(PATIENCE_S * 1000):
+            self._waiting()
 
     def _route_to(self, pieces: SplitResult) -> _Route:
         if pieces.scheme not in ("http", "https") or not pieces.hostname:

@@ -6,7 +6,6 @@ A blob gets its name when it is whole and proven, and the index names an image w
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import hashlib
 import json
@@ -25,6 +24,7 @@ from images.digests import canonical_json
 from images.errors import DigestMismatch, DiskFull, LayoutBusy, LayoutForeign
 from images.manifest import Blob
 from images.media_types import OCI
+from images.room import room_watched
 
 LAYOUT_FILE = "oci-layout"
 LAYOUT_DOCUMENT = {"imageLayoutVersion": "1.0.0"}
@@ -33,7 +33,7 @@ REF_NAME = "org.opencontainers.image.ref.name"
 PARTIAL = ".partial"
 _OF_NO_LAYOUT = {LAYOUT_FILE, PARTIAL}
 
-_NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
+_MAKE_ROOM = "Make room, or name a folder on another disk; what is there is used again"
 # For the index and the file system's own.
 _MARGIN_BYTES = 1_000_000
 # The longest wait for a download to see that it shall stop; it may hang.
@@ -79,7 +79,7 @@ def write_layout(folder: Path, image: ImageContent, name: str, *, advance: Advan
     failures of `images.errors`; OSError.
     """
     _require_layout(folder)
-    with _room_watched(folder):
+    with room_watched(f"The image in `{folder}` took the last byte that was free", hint=_MAKE_ROOM):
         folder.mkdir(parents=True, exist_ok=True)
         with _alone(folder):
             index = _read_index(folder)
@@ -166,7 +166,8 @@ def _require_room(folder: Path, missing: list[Blob]) -> None:
     free = shutil.disk_usage(folder).free
     if missing and needed > free:
         kept = f"{_MARGIN_BYTES} of them kept free"
-        raise _full(folder, f"needs {needed} bytes more, {kept}, and {free} are free")
+        message = f"The image in `{folder}` needs {needed} bytes more, {kept}, and {free} are free"
+        raise DiskFull(message, hint=_MAKE_ROOM)
 
 
 def _partial(folder: Path, blob: Blob) -> Path:
@@ -245,20 +246,3 @@ def _alone(folder: Path) -> Iterator[None]:
             layout.write(canonical_json(LAYOUT_DOCUMENT))
             layout.flush()
         yield
-
-
-@contextmanager
-def _room_watched(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno in _NO_ROOM:
-            raise _full(folder, "took the last byte that was free") from error
-        raise
-
-
-def _full(folder: Path, what: str) -> DiskFull:
-    return DiskFull(
-        f"The image in `{folder}` {what}",
-        hint="Make room, or name a folder on another disk; what is there is used again",
-    )

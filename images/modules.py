@@ -10,7 +10,7 @@ from images.file_system import FileSystem, PlacedFile
 from images.index import ANYTHING, SEARCH_PATH, ImageIndex, Import, packages_above
 from images.layer import APP_FOLDER, SITE_FOLDER
 
-# Modules that some builds of Python carry inside the interpreter and others as files, private ones of the library among them, and the one that runs.
+# Modules that some builds of Python carry inside the interpreter and others as files, private ones among them; and the one that runs.
 _NAMES = """
 __main__ array atexit audioop binascii builtins cmath errno faulthandler fcntl gc grp itertools marshal math mmap
 ossaudiodev posix pwd pyexpat readline resource select spwd sys syslog termios time unicodedata zlib

@@ -72,7 +72,7 @@ class RegistryClient:
     ) -> None:
         self.repository = repository
         self._attempts = attempts or Attempts()
-        self._transport = Transport(base_url, credentials=credentials, forget=forget)
+        self._transport = Transport(base_url, credentials=credentials, forget=forget, tell=self._attempts.tell)
 
     @property
     def requests_sent(self) -> int:
@@ -183,6 +183,9 @@ class RegistryClient:
                 failed += 1
                 if failed == self._attempts.count:
                     raise _broken_off(broken) from broken
+                self._attempts.tell(
+                    f"{_broken_off(broken).message}; attempt {failed + 1} of {self._attempts.count} follows"
+                )
                 self._attempts.pause(failed)
             elif start < size_bytes:
                 message = f"The registry holds {start} of the {size_bytes} bytes of `{digest}`"

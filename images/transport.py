@@ -48,11 +48,19 @@ def _full_jitter(bound_s: float) -> float:
     return uniform(0, bound_s)
 
 
+def _nobody(_line: str) -> None:
+    pass
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempts:
-    """How often to try and how long to wait in between: never less than the registry asked for, up to a minute."""
+    """How often to try and how long to wait in between: never less than the registry asked for, up to a minute.
+
+    `tell` gets a line for each attempt that failed and is followed by another, and when the registry is waited for; from any thread.
+    """
 
     count: int = 5
+    tell: Callable[[str], None] = _nobody
     sleep: Callable[[float], None] = time.sleep
     jitter: Callable[[float], float] = _full_jitter
 
@@ -70,6 +78,7 @@ class Attempts:
                 number += 1
                 if number >= self.count:
                     raise failed.failure from failed
+                self.tell(f"{failed.failure.message}; attempt {number + 1} of {self.count} follows")
                 self.pause(number, at_least_s=failed.wait_s)
 
     def pause(self, number: int, *, at_least_s: float = 0.0) -> None:
@@ -91,13 +100,20 @@ class Transport:
     request bodies. Credentials go to the registry's own origin only.
     """
 
-    def __init__(self, base_url: str, *, credentials: Credentials | None = None, forget: Forget | None = None) -> None:
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        credentials: Credentials | None = None,
+        forget: Forget | None = None,
+        tell: Callable[[str], None] = _nobody,
+    ) -> None:
         self.base_url = base_url.rstrip("/")
         self.requests_sent = 0
         self.bytes_sent = 0
         self._credentials = credentials
         self._forget = forget
-        self._connections = Connections()
+        self._connections = Connections(waiting=lambda: tell(f"Waiting for the registry at `{self.base_url}`"))
         self._lock = threading.Lock()
 
     def send(

@@ -223,7 +223,7 @@ class App:
         from lifecycle.adapters.aws.registry_login import RegistryLogin
         from lifecycle.adapters.container_registry import ContainerRegistry
 
-        return ContainerRegistry(self.target, RegistryLogin(self.target, self.session, self.clock))
+        return ContainerRegistry(self.target, RegistryLogin(self.target, self.session, self.clock), tell=self.ui.note)
 
     @cached_property
     def repository_images(self) -> RepositoryImages:

@@ -88,7 +88,7 @@ def plan_base(
     if contract and contract.python != python:
         message = f"The runtime contract is for Python {contract.python}, and the root of the base has {python}"
         raise BaseInvalid(message, hint="Choose a root with that Python, or bake the runtime for this one")
-    requirements = _kept(needed, cache) if needed != lock else requirements_lock
+    requirements = _kept(needed, requirements_lock.name, cache) if needed != lock else requirements_lock
     trims = trims or Trims()
     return BaseRecipe(
         tag=base_tag(
@@ -109,14 +109,23 @@ def plan_base(
     )
 
 
-def wheels_of(recipe: BaseRecipe, cache: Path, *, progress: Callable[[str], None] = lambda _line: None) -> Path:
-    """The folder of the wheels of `recipe`, downloaded unless `cache` has it. Raises: WheelhouseFailed, ToolMissing."""
-    return wheelhouse(recipe.requirements, recipe.python, cache, progress=progress)
+def wheels_of(
+    recipe: BaseRecipe,
+    cache: Path,
+    *,
+    scratch: Path | None = None,
+    progress: Callable[[str], None] = lambda _line: None,
+) -> Path:
+    """The folder of the wheels of `recipe`, downloaded unless `cache` has it; `scratch` is as for `wheelhouse`.
+
+    Raises: WheelhouseFailed, DiskFull, ToolMissing.
+    """
+    return wheelhouse(recipe.requirements, recipe.python, cache, scratch=scratch, progress=progress)
 
 
-def _kept(lock: str, cache: Path) -> Path:
+def _kept(lock: str, name: str, cache: Path) -> Path:
     content = lock.encode(errors="surrogateescape")
-    path = cache / "locks" / f"{hashlib.sha256(content).hexdigest()[:16]}.lock"
+    path = cache / "locks" / hashlib.sha256(content).hexdigest()[:16] / name  # messages name it as its user does
     write_atomically(path, content)
     return path
 

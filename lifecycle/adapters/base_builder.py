@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -63,11 +65,10 @@ class EngineBaseBuilder:
         if present := self.find():
             return present
         self._registry.require_repository()  # before minutes of building
-        from tempfile import TemporaryDirectory
-
         from images.base.recipe import ROOT_CHANGES, context_tar, dockerfile_of, wheels_of
         from lifecycle.adapters.buildkit import find_buildkit
         from lifecycle.adapters.docker_engine import DockerEngine
+        from lifecycle.adapters.private_folder import private_folder
 
         engine, recipe, login = DockerEngine(self._ui), self._recipe, self._registry.login
         buildkit = find_buildkit(self._target.settings.image.base.builder, engine.ping)
@@ -75,13 +76,15 @@ class EngineBaseBuilder:
         if recipe.root_tar and not engine.has(recipe.from_image):
             engine.import_root(recipe.root_tar, recipe.from_image, changes=ROOT_CHANGES)
         name = f"{urlsplit(login.url).netloc}/{self._target.repository_name}:{recipe.tag}"
-        with TemporaryDirectory() as folder, image_errors_translated():
+        cache = cache_folder()
+        cache.mkdir(parents=True, exist_ok=True)
+        with private_folder("base-build-", within=cache) as folder, _room_watched(cache):
             context = context_tar(
-                Path(folder) / "context.tar",
+                folder / "context.tar",
                 dockerfile=dockerfile_of(recipe, "buildkit" if buildkit else "classic"),
                 requirements_lock=recipe.requirements,
                 trims=recipe.trims,
-                wheels=wheels_of(recipe, cache_folder(), progress=self._ui.note),
+                wheels=wheels_of(recipe, cache, scratch=folder, progress=self._ui.note),
             )
             if buildkit:
                 buildkit.build(context, name, self._ui)
@@ -113,7 +116,7 @@ class EngineBaseBuilder:
 
         base = self._target.settings.image.base
         root = OfficialRoot(image=base.from_image, python=base.python) if base.from_image else None
-        with image_errors_translated():
+        with _room_watched(cache_folder()):
             return plan_base(
                 requirements_lock(self._target),
                 cache_folder(),
@@ -122,3 +125,14 @@ class EngineBaseBuilder:
                 trims=Trims(leave_out=base.leave_out, keep=base.keep, share_ffmpeg=base.share_ffmpeg),
                 progress=self._ui.note,
             )
+
+
+@contextmanager
+def _room_watched(cache: Path) -> Iterator[None]:
+    """`image_errors_translated` for what writes hundreds of megabytes there."""
+    from images.room import room_watched
+
+    full = f"The disk of `{cache}` is full: what the base image is made of has no room there"
+    hint = "Make room, or set XDG_CACHE_HOME to a folder on another disk, then run the command again"
+    with image_errors_translated(), room_watched(full, hint=hint):
+        yield

@@ -23,7 +23,6 @@ _FIRST_API = (1, 39)
 # From 23.0 on, a docker command line needs the plugin buildx for it.
 _BUILT_IN = range(18, 23)
 _TAIL = 15
-_GRACE_S = 10
 _ASK_S = 20
 
 
@@ -57,7 +56,10 @@ class BuildKit:
                             ui.detail(text)
                     status = child.wait()
                 except BaseException:
-                    _stop(child)
+                    try:
+                        ui.note(f"Stopping the build of `{name}`")
+                    finally:
+                        _stop(child)
                     raise
         except OSError as error:
             raise CapctlError("engine-failed", f"`{self.program}` cannot be run: {error.strerror}") from error
@@ -153,17 +155,10 @@ def _started(command: list[str], context: IO[bytes]) -> subprocess.Popen[str]:
 
 
 def _stop(child: subprocess.Popen[str]) -> None:
-    """End a command line and its plugin; the engine gives a build up when nobody listens to it any more."""
-    try:
-        _signal_group(child, signal.SIGTERM)
-        child.wait(timeout=_GRACE_S)
-    except subprocess.TimeoutExpired:
-        pass
-    finally:
-        _signal_group(child, signal.SIGKILL)
-        child.wait()
+    """End a command line and its plugin; the engine gives a build up when nobody listens to it any more.
 
-
-def _signal_group(child: subprocess.Popen[str], number: signal.Signals) -> None:
+    Nothing is left for them to do, docker's takes seconds to end by itself, and a second signal would leave them to go on alone.
+    """
     with suppress(ProcessLookupError, PermissionError):
-        os.killpg(child.pid, number)
+        os.killpg(child.pid, signal.SIGKILL)
+    child.wait()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from images.digests import DigestCache
 from images.errors import RegistryUnreachable, RepositoryMissing
 from images.registry import RegistryClient
+from images.transport import Attempts
 from lifecycle.adapters.cache_folder import cache_folder
 from lifecycle.adapters.image_errors import image_errors_translated
 from lifecycle.config.target import Target
@@ -25,13 +26,22 @@ _IF_MISSING = "Compare the digest with what `capctl image push` printed, or with
 
 
 class ContainerRegistry:
-    """`ports.Registry`. The target's `registry_url`, or the account's ECR, answers; `client` and `login` are for who pushes there."""
+    """`ports.Registry`. The target's `registry_url`, or the account's ECR, answers; `client` and `login` are for who pushes there.
 
-    def __init__(self, target: Target, login: RegistryLogin) -> None:
+    `tell` is that of `images.transport.Attempts`.
+    """
+
+    def __init__(
+        self, target: Target, login: RegistryLogin, *, tell: Callable[[str], None] = lambda _line: None
+    ) -> None:
         self._repository = target.repository
         self.login = login
         self.client = RegistryClient(
-            login.url, target.repository_name, credentials=login.authorization, forget=login.forget
+            login.url,
+            target.repository_name,
+            credentials=login.authorization,
+            forget=login.forget,
+            attempts=Attempts(tell=tell),
         )
 
     def find(self, tag: str) -> ImageRef | None:

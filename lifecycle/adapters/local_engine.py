@@ -10,7 +10,7 @@ from images.archive import archive_bytes, archive_pieces
 from images.content import ImageContent
 from lifecycle.adapters.docker_engine import DockerEngine
 from lifecycle.adapters.image_errors import image_errors_translated
-from lifecycle.errors import CapctlError
+from lifecycle.errors import CapctlError, Interrupted
 from lifecycle.ports.engine import LoadedImage
 from lifecycle.ports.ui import Ui
 
@@ -41,8 +41,19 @@ class LocalEngine:
 
     def _load(self, image: ImageContent, name: str, without: Collection[str]) -> int:
         size_bytes = archive_bytes(image, name, without=without)
+        sent = _Sent()
         with image_errors_translated(), self._ui.progress(f"load {name}", size_bytes) as bar:
-            self._engine.load(_counted(archive_pieces(image, name, without=without), bar.advance), name)
+            try:
+                self._engine.load(sent.counted(archive_pieces(image, name, without=without), bar.advance), name)
+            except Interrupted as signal:
+                if not sent.whole:
+                    raise
+                # An engine that has all of it goes on without us.
+                raise Interrupted(
+                    signal.code,
+                    f"{signal.message}; the engine had been sent all of `{name}`, and may keep it",
+                    hint=f"Run the command again to go on with it, or remove it: `docker image rm {name}`",
+                ) from signal
         return size_bytes
 
     def _known_layers(self, image: ImageContent) -> int:
@@ -67,7 +78,14 @@ class LocalEngine:
         return DockerEngine(self._ui)
 
 
-def _counted(pieces: Iterator[bytes], advance: Callable[[int], None]) -> Iterator[bytes]:
-    for piece in pieces:
-        yield piece
-        advance(len(piece))
+class _Sent:
+    """What an engine has taken; `whole` once it has asked for more after the last piece."""
+
+    def __init__(self) -> None:
+        self.whole = False
+
+    def counted(self, pieces: Iterator[bytes], advance: Callable[[int], None]) -> Iterator[bytes]:
+        for piece in pieces:
+            yield piece
+            advance(len(piece))
+        self.whole = True

@@ -125,7 +125,7 @@ def test_base_that_is_interrupted_among_its_wheels_leaves_neither_wheels_nor_fol
     root = f"registry.example/python@sha256:{uuid.uuid4().hex * 2}"
     configuration["targets"]["dev"]["image"] = {"base": {"from_image": root}}
     (project / "capctl.yaml").write_text(json.dumps(configuration))
-    scratch = tmp_path_factory.mktemp("tmp")
+    scratch, cache = tmp_path_factory.mktemp("tmp"), project / ".cache" / "capctl"
     with socket.create_server(("127.0.0.1", 0)) as index:
         port = index.getsockname()[1]
         address = {"PIP_INDEX_URL": f"http://127.0.0.1:{port}/simple", "TMPDIR": str(scratch)}
@@ -134,7 +134,8 @@ def test_base_that_is_interrupted_among_its_wheels_leaves_neither_wheels_nor_fol
         asking, _ = index.accept()
         with asking:
             assert descendants(command.pid)
-            assert list(scratch.glob("*/*"))
+            assert list(cache.glob("base-build-*/.*/pip/*"))
             stop(command, number)
     assert list(scratch.iterdir()) == []
-    assert list((project / ".cache" / "capctl" / "wheelhouse").iterdir()) == []
+    assert list((cache / "wheelhouse").iterdir()) == []
+    assert list(cache.glob("base-build-*")) == []

@@ -190,6 +190,7 @@ def test_wheels_are_those_of_the_lock_that_the_contract_does_not_bring(
     contract = read_contract(make_contract(tmp_path / "c.json"))
     plain, recipe = (plan_base(lock, tmp_path, official_root=root, contract=each) for each in (None, contract))
     assert "six" not in recipe.requirements.read_text()
+    assert recipe.requirements.name == lock.name
     assert asked == []
     for each in (plain, recipe):
         wheels_of(each, tmp_path)

@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from images import connections
 from images.code_image import together
 from images.connections import Connections, make_ready
 from images.digests import digest_of
@@ -131,6 +132,48 @@ def test_a_document_that_nests_without_end_is_no_crash(registry: FakeRegistry, s
     registry.faults.append(Fault("GET", "manifests", status=status, body=b"[" * 100_000))
     with pytest.raises(RegistryRefused):
         client_of(registry.url).get_manifest("v1")
+
+
+@pytest.fixture
+def silent() -> Iterator[str]:
+    """The address of something that takes connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+def test_silent_registry_is_waited_for_in_words_and_attempts_are_counted(
+    silent: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "PATIENCE_S", 0.01)
+    monkeypatch.setattr(connections, "ANSWER_TIMEOUT_S", 0.05)
+    told: list[str] = []
+    with pytest.raises(RegistryUnreachable, match="timed out"):
+        RegistryClient(silent, REPO, attempts=Attempts(count=2, sleep=lambda _s: None, tell=told.append)).head_manifest(
+            "v1"
+        )
+    assert told == [
+        f"Waiting for the registry at `{silent}`",
+        f"The registry at `{silent}` does not answer: timed out; attempt 2 of 2 follows",
+        f"Waiting for the registry at `{silent}`",
+    ]
+
+
+@pytest.mark.parametrize(("limit", "body"), [("ANSWER_TIMEOUT_S", b""), ("READ_TIMEOUT_S", b"content")])
+def test_answer_to_a_request_without_a_body_has_a_shorter_time_limit(
+    silent: str, monkeypatch: pytest.MonkeyPatch, limit: str, body: bytes
+) -> None:
+    assert connections.ANSWER_TIMEOUT_S < connections.READ_TIMEOUT_S
+    monkeypatch.setattr(connections, "PATIENCE_S", 0.01)
+    monkeypatch.setattr(connections, limit, 0.05)
+    with pytest.raises(TimeoutError):
+        Connections().exchange("POST", silent, headers={}, body=body)
+
+
+def test_registry_that_answers_is_not_waited_for_in_words(registry: FakeRegistry) -> None:
+    told: list[str] = []
+    client = RegistryClient(registry.url, REPO, attempts=Attempts(tell=told.append))
+    client.get_blob(client.upload_blob(b"content"))
+    assert told == []
 
 
 def test_a_body_that_is_cut_off_is_another_attempt_in_a_stream_too(registry: FakeRegistry) -> None:

@@ -1,5 +1,6 @@
 """Wheels of a lock are downloaded once, and nothing but what is locked."""
 
+import errno
 import subprocess
 import sys
 import tempfile
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 from images.base.wheelhouse import pip_command, wheelhouse
-from images.errors import BaseInvalid, ToolMissing, WheelhouseFailed
+from images.errors import BaseInvalid, DiskFull, ToolMissing, WheelhouseFailed
 from tests.unit.images.base_parts import LOCK
 
 
@@ -20,8 +21,9 @@ class FakePip:
         self.stderr = stderr
         self.calls: list[list[str]] = []
 
-    def __call__(self, command: list[str]) -> subprocess.CompletedProcess[str]:
+    def __call__(self, command: list[str], scratch: Path) -> subprocess.CompletedProcess[str]:
         self.calls.append(command)
+        (scratch / "unpacked").touch()
         Path(command[command.index("--dest") + 1], "six.whl").write_text("wheel")
         return subprocess.CompletedProcess(command, 1 if self.stderr else 0, "", self.stderr)
 
@@ -41,7 +43,13 @@ def test_wheelhouse_is_downloaded_once_for_each_lock_and_python(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("stderr", "error", "said"),
     [
-        ("ERROR: THESE PACKAGES DO NOT MATCH THE HASHES", WheelhouseFailed, "DO NOT MATCH"),
+        ("ERROR: No matching distribution found for six", WheelhouseFailed, "`x.lock`.*: No matching distribution"),
+        (
+            "ERROR: Exception:\nTraceback:\n  line\nKeyError: 'six'\n\n",
+            WheelhouseFailed,
+            "Python 3.11: KeyError: 'six'$",
+        ),
+        ("ERROR: Exception:\nOSError: [Errno 28] No space left on device\n", DiskFull, "The disk of `.*cache` is full"),
         ("/usr/bin/python3: No module named pip", ToolMissing, "has no pip"),
     ],
 )
@@ -51,6 +59,58 @@ def test_failed_download_leaves_nothing(tmp_path: Path, stderr: str, error: Any,
         wheelhouse(tmp_path / "x.lock", "3.11", tmp_path / "cache", run=FakePip(stderr))
     assert caught.value.hint
     assert list((tmp_path / "cache" / "wheelhouse").iterdir()) == []
+
+
+WRONG_HASHES = """\
+ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE. If you have updated the package versions, please update them.
+    six==1.17.0 from https://index.invalid/six-1.17.0-py2.py3-none-any.whl (from -r /cache/x.lock (line 1)):
+        Expected sha256 000
+        Expected     or 111
+             Got        472
+
+    idna==3.10 from https://index.invalid/idna-3.10-py3-none-any.whl (from -r /cache/x.lock (line 2)):
+        Expected sha256 222
+             Got        946
+
+"""
+
+
+def test_lock_with_a_wrong_hash_is_told_with_the_package_and_both_hashes(tmp_path: Path) -> None:
+    (tmp_path / "x.lock").write_text(LOCK)
+    with pytest.raises(WheelhouseFailed) as caught:
+        wheelhouse(tmp_path / "x.lock", "3.11", tmp_path / "cache", run=FakePip(WRONG_HASHES))
+    assert caught.value.message == (
+        "`x.lock` has other hashes than the files of the index: "
+        "`six==1.17.0` expected `sha256:000` or `sha256:111`, got `sha256:472`; "
+        "`idna==3.10` expected `sha256:222`, got `sha256:946`"
+    )
+    assert "lock" in caught.value.hint
+    assert "network" not in caught.value.hint
+
+
+def test_disk_that_is_full_before_pip_runs_is_told_so_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    (tmp_path / "x.lock").write_text(LOCK)
+    monkeypatch.setattr(Path, "mkdir", full)
+    with pytest.raises(DiskFull, match="cache"):
+        wheelhouse(tmp_path / "x.lock", "3.11", tmp_path / "cache", run=FakePip())
+
+
+def test_what_is_not_complete_lies_where_the_caller_says(tmp_path: Path) -> None:
+    (tmp_path / "x.lock").write_text(LOCK)
+    (tmp_path / "scratch").mkdir()
+    seen: list[Path] = []
+
+    def pip(command: list[str], scratch: Path) -> subprocess.CompletedProcess[str]:
+        seen.extend([scratch, Path(command[command.index("--dest") + 1])])
+        return FakePip()(command, scratch)
+
+    found = wheelhouse(tmp_path / "x.lock", "3.11", tmp_path / "cache", scratch=tmp_path / "scratch", run=pip)
+    assert all(path.is_relative_to(tmp_path / "scratch") for path in seen)
+    assert [path.name for path in found.iterdir()] == ["six.whl"]
+    assert list((tmp_path / "scratch").iterdir()) == []
 
 
 def test_pip_checks_hashes_and_takes_wheels_only(tmp_path: Path) -> None:
@@ -77,3 +137,4 @@ def test_interrupted_pip_leaves_none_of_its_folders(
     with pytest.raises(WheelhouseFailed):
         wheelhouse(tmp_path / "x.lock", "3.11", tmp_path / "cache")
     assert list(scratch.iterdir()) == []
+    assert list((tmp_path / "cache" / "wheelhouse").iterdir()) == []

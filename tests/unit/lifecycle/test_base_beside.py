@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from lifecycle.adapters.aws.registry_login import RegistryLogin
 from lifecycle.adapters.base_builder import EngineBaseBuilder
 from lifecycle.adapters.container_registry import ContainerRegistry
 from lifecycle.errors import CapctlError
-from tests.failures import code_of
+from tests.failures import code_of, failure
 from tests.fakes.clock import FakeClock
 from tests.fakes.registry import FakeRegistry, serving
 from tests.fakes.targets import make_target
@@ -27,7 +28,8 @@ class Engine:
         self.ping: dict[str, str] = {}
         self._beside = beside
 
-    def build(self, _context: Path, name: str) -> None:
+    def build(self, context: Path, name: str) -> None:
+        self._beside.contexts.append(context)
         self._beside.names.append(name)
         if self._beside.moment == "build":
             self._beside.push()
@@ -53,6 +55,7 @@ class Beside:
         self._server, self._builder, self._repository = server, builder, repository
         self.moment, self.fails = moment, False
         self.names: list[str] = []
+        self.contexts: list[Path] = []
         self.pushes = 0
 
     def push(self) -> None:
@@ -90,6 +93,27 @@ def test_base_that_another_run_pushes_meanwhile_is_taken(beside: Beside, moment:
     built = beside._builder.build()
     assert built == beside._builder.find()
     assert (beside.pushes, beside.names) == (pushes, [])
+
+
+def test_what_a_killed_build_left_is_removed_by_the_next_one(beside: Beside, tmp_path: Path) -> None:
+    left = tmp_path / "cache" / "capctl" / "base-build-killed" / "context.tar"
+    left.parent.mkdir(parents=True)
+    left.touch()
+    beside._builder.build()
+    assert beside.contexts[0].parent.parent == left.parent.parent
+    assert [path.name for path in left.parent.parent.iterdir() if "base-build" in path.name] == []
+
+
+def test_disk_that_is_full_is_told_with_its_place(
+    beside: Beside, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> Path:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("images.base.recipe.context_tar", full)
+    failed = failure(beside._builder.build)
+    assert failed.code == "disk-full"
+    assert str(tmp_path / "cache") in failed.message
 
 
 def test_push_that_failed_is_a_failure_where_nobody_else_pushed(beside: Beside) -> None:

@@ -131,12 +131,19 @@ def test_interruption_ends_the_command_line_and_its_plugin(on_path: OnPath, cont
     # The pipe is at its end when nobody has it open any more: neither the command line nor what it started.
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
-    program = on_path(f"exec 3>{pipe}; sleep 600 & echo started; wait")
+    program, ui = on_path(f"exec 3>{pipe}; sleep 600 & echo started; wait"), InterruptingUi()
     with ThreadPoolExecutor() as threads:
         said = threads.submit(pipe.read_text)
         with pytest.raises(KeyboardInterrupt):
-            BuildKit(program=program, has_buildx=True).build(context, "name:tag", InterruptingUi())
+            BuildKit(program=program, has_buildx=True).build(context, "name:tag", ui)
         assert said.result(timeout=30) == ""
+    assert ui.lines == ["Stopping the build of `name:tag`"]
+
+
+def test_command_line_that_does_not_heed_an_interruption_is_ended_all_the_same(on_path: OnPath, context: Path) -> None:
+    program = on_path("trap '' TERM INT; echo started; while :; do sleep 600; done")
+    with pytest.raises(KeyboardInterrupt):
+        BuildKit(program=program, has_buildx=True).build(context, "name:tag", InterruptingUi())
 
 
 class InterruptingUi(FakeUi):

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -117,7 +118,7 @@ def test_a_traceback_is_shown_only_for_debugging(
 def test_a_signal_raises_once_so_that_what_was_started_is_stopped(
     number: signal.Signals, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    stopped = []
+    stopped: list[Any] = []
     ours = signal.signal(number, signal.SIG_DFL)  # under `nohup`, which the tests may run under, SIGHUP stays ignored
 
     def body(o: str | None = None) -> None:
@@ -129,20 +130,24 @@ def test_a_signal_raises_once_so_that_what_was_started_is_stopped(
 
     try:
         assert _run(body) == ExitCode.INTERRUPTED
-        assert stopped == [_give_up]
+        assert [handler.func for handler in stopped] == [_give_up]
         assert signal.getsignal(number) is signal.SIG_DFL
     finally:
         signal.signal(number, ours)
     assert f"interrupted by {number.name}" in capsys.readouterr().err
 
 
-def test_second_signal_ends_at_once_shows_the_cursor_and_says_what_removes_the_rest(folder: Path) -> None:
+@pytest.mark.parametrize(("words", "sweep"), [(["ami", "bake"], True), (["image", "base"], False)])
+def test_second_signal_ends_at_once_shows_the_cursor_and_says_what_removes_the_rest(
+    folder: Path, words: list[str], sweep: bool
+) -> None:
     program = """
 import os, signal, click
 from lifecycle.cli.boundary import run_command_line
 
 @click.command()
-def busy():
+@click.argument('words', nargs=-1)
+def busy(words):
     try:
         print('\x1b[?25l', flush=True)
         os.kill(os.getpid(), signal.SIGINT)
@@ -153,18 +158,40 @@ def busy():
         print('all is gone')
 
 try:
-    run_command_line(busy, [])
+    run_command_line(busy, WORDS)
 finally:
     print('never', flush=True)
-"""
+""".replace("WORDS", repr(words))
     shown = on_a_terminal(program=program)
     assert "never" not in shown
     assert "all is gone" not in shown
     assert shown.index("\x1b[?25h") < shown.index("error[interrupted]")
-    assert "capctl ami sweep" in shown
+    assert ("capctl ami sweep" in shown) is sweep
     ended = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True, text=True)
     assert ended.returncode == ExitCode.INTERRUPTED
     assert ended.stderr.startswith("error[interrupted]: ")
+
+
+class Finalized:
+    """Is signalled in its finalizer, from which Python lets nothing out."""
+
+    def __del__(self) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        for _ in range(1000):
+            pass
+
+
+def test_signal_that_python_drops_in_a_finalizer_ends_the_command_all_the_same(folder: Path) -> None:
+    went_on, former = [], sys.unraisablehook
+
+    def body(o: str | None = None) -> None:
+        Finalized()
+        went_on.append(True)
+        signal.sigtimedwait([], 10)
+
+    assert _run(body) == ExitCode.INTERRUPTED
+    assert went_on == [True]
+    assert sys.unraisablehook is former
 
 
 def test_nohup_stays_in_force(folder: Path) -> None:

@@ -27,3 +27,11 @@ def test_folder_of_a_killed_run_is_removed_and_that_of_a_living_one_is_kept(scra
         (scratch / name).mkdir()
     with private_folder("capctl-x-") as living, private_folder("capctl-x-") as second:
         assert {path.name for path in scratch.iterdir()} == {living.name, second.name, "capctl-y-killed"}
+
+
+def test_folder_lies_where_its_owner_says_and_those_of_killed_runs_there_go(scratch: Path) -> None:
+    place = scratch / "cache"
+    (place / "capctl-x-killed").mkdir(parents=True)
+    with private_folder("capctl-x-", within=place) as folder:
+        assert list(place.iterdir()) == [folder]
+    assert list(place.iterdir()) == []
