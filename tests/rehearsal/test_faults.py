@@ -162,10 +162,17 @@ def test_registry_that_is_gone_is_unreachable(project: Project) -> None:
 
 
 def test_engine_whose_push_is_refused_says_so(newcomer: Project, refuser: Refuser) -> None:
-    refuser.status = 404
+    refuser.status, refuser.body = 404, b'{"errors": [{"code": "UNSUPPORTED"}]}'
     with newcomer.changed_config() as (_, target):
         target["registry_url"] = refuser.url
     newcomer.fails("engine-failed", 1, "image", "base")
+
+
+def test_address_that_is_no_registry_is_told_before_a_base_is_built(newcomer: Project, refuser: Refuser) -> None:
+    refuser.status = 404
+    with newcomer.changed_config() as (_, target):
+        target["registry_url"] = refuser.url
+    newcomer.fails("registry-missing", 1, "image", "base")
 
 
 # --- releases
