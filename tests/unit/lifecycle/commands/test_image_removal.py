@@ -110,7 +110,7 @@ CASES = [
         change=two_tags,
         text="\n".join(
             (
-                columns((LISTED, (USED[0], "v1, v2", "0m", "-", "1.0 MB", "< $0.01", "-"))),
+                columns((LISTED, (USED[0], "v1, v2", "0m", "0m", "1.0 MB", "< $0.01", "-"))),
                 "< $0.01 per month for the whole repository",
             )
         ),
