@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager, suppress
@@ -26,6 +25,7 @@ from images.errors import (
     TagImmutable,
 )
 from images.media_types import ACCEPT
+from images.reading import VerifiedReader
 from images.transport import AttemptFailed, Attempts, Credentials, Forget, Transport
 
 T = TypeVar("T")
@@ -148,7 +148,7 @@ class RegistryClient:
     def open_blob(self, digest: str, size_bytes: int) -> Iterator[BinaryIO]:
         """Stream a blob, as `blob_pieces` gives it; its digest is verified when the `with` block ends. Raises: DigestMismatch too."""
         with closing(self.blob_pieces(digest, size_bytes=size_bytes)) as pieces:
-            reader = _VerifiedReader(pieces)
+            reader = VerifiedReader(pieces)
             yield cast("BinaryIO", reader)
             received = reader.finish()
         if received != digest:
@@ -262,30 +262,6 @@ class RegistryClient:
 
     def _ask(self, method: str, path: str, **options: Any) -> Answer:
         return self._attempts.run(lambda: self._send(method, path, **options))
-
-
-class _VerifiedReader:
-    """A readable stream over pieces that hashes what passes through."""
-
-    def __init__(self, pieces: Iterator[bytes]) -> None:
-        self._pieces = pieces
-        self._hash = hashlib.sha256()
-        self._left = b""
-
-    def read(self, size: int = -1) -> bytes:
-        """At most `size` bytes, all that are left if it is negative; none at the end only."""
-        if size < 0:
-            return b"".join(iter(lambda: self.read(_PIECE_BYTES), b""))
-        if not self._left:
-            self._left = next(self._pieces, b"")
-            self._hash.update(self._left)
-        given, self._left = self._left[:size], self._left[size:]
-        return given
-
-    def finish(self) -> str:
-        while self.read(_PIECE_BYTES):
-            pass
-        return "sha256:" + self._hash.hexdigest()
 
 
 def _piece_of(answer: Answer) -> bytes | Exception:
