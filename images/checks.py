@@ -10,15 +10,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from functools import cache
+from typing import TYPE_CHECKING
 
 from images import code_rules
-from images.file_system import FileSystem, file_system
 from images.globs import matches
 from images.index import ImageIndex
 from images.layer import SITE_FOLDER
+from images.names import normalised
 from images.never import CREDENTIALS, PACKAGE_CACHES, TOOL_CACHES, VERSION_CONTROL, WHEELS
-from images.packages import normalised
-from images.rules import MB, Rules, Violation, files_of, name_in_code
+from images.rules import MB, Rules, Seen, Violation, files_of, name_in_code
+
+if TYPE_CHECKING:
+    from images.file_system import FileSystem
 
 MODEL_SUFFIXES = (
     ".onnx",
@@ -40,7 +44,14 @@ MODEL_SUFFIXES = (
 
 def check_image(index: ImageIndex, rules: Rules | None = None) -> list[Violation]:
     """All violations, in the order of the rules, then of the layers. An empty list means that the image is fit."""
-    rules, seen = rules or Rules(), file_system(index.layers)
+    rules = rules or Rules()
+
+    @cache
+    def seen() -> FileSystem:
+        from images.file_system import file_system  # which code that has no links does without
+
+        return file_system(index.layers)
+
     found = [violation for check in _CHECKS for violation in check(index, rules)]
     return found + [violation for check in _CHECKS_OF_WHAT_IS_SEEN for violation in check(index, seen, rules)]
 
@@ -88,13 +99,17 @@ def _oversized_files(index: ImageIndex, rules: Rules) -> Iterator[Violation]:
             yield Violation(code="oversized-file", message=message, path=entry.path, layer=layer.digest)
 
 
-def _setuid_files(index: ImageIndex, seen: FileSystem, _rules: Rules) -> Iterator[Violation]:
+def _setuid_files(index: ImageIndex, seen: Seen, _rules: Rules) -> Iterator[Violation]:
+    if not any(entry.mode & _SETUID for _, entry in files_of(index, "file", "hardlink")):
+        return
     # Only those that a container sees: an upper layer can take the right from what an official image ships.
-    for file in seen.placed.values():
-        if file.kind == "file" and file.mode & 0o6000:
+    for file in seen().placed.values():
+        if file.kind == "file" and file.mode & _SETUID:
             message = f"`{file.path}` has mode {file.mode:04o}: it runs with the rights of its owner or group"
             yield Violation(code="setuid-file", message=message, path=file.path, layer=index.layers[file.layer].digest)
 
+
+_SETUID = 0o6000
 
 _LEFTOVERS = (
     ("cache-left-behind", "a package cache", (*PACKAGE_CACHES, "var/cache/apt/**", "var/lib/apt/lists/**")),
@@ -150,17 +165,21 @@ def _packages(index: ImageIndex, rules: Rules) -> Iterator[Violation]:
         yield Violation(code="package-missing", message=f"`{package}` is in the lock but not in the image")
 
 
-def _wasted_bytes(index: ImageIndex, seen: FileSystem, rules: Rules) -> Iterator[Violation]:
-    wasted_bytes = sum(file.entry.size_bytes for file in seen.hidden)
+def _wasted_bytes(index: ImageIndex, seen: Seen, rules: Rules) -> Iterator[Violation]:
+    if len(index.layers) < 2:
+        return
+    wasted_bytes = sum(file.entry.size_bytes for file in seen().hidden)
     if wasted_bytes > rules.max_wasted_bytes:
-        file = max(seen.hidden, key=lambda file: file.entry.size_bytes)
+        file = max(seen().hidden, key=lambda file: file.entry.size_bytes)
         path, layer = file.entry.path, index.layers[file.layer].digest
         message = f"{wasted_bytes / MB:.1f} MB are replaced or deleted by upper layers, most in `{path}`"
         yield Violation(code="wasted-bytes", message=message, path=path, layer=layer)
 
 
-def _duplicate_bytes(index: ImageIndex, seen: FileSystem, rules: Rules) -> Iterator[Violation]:
-    copies = list(seen.copies())
+def _duplicate_bytes(index: ImageIndex, seen: Seen, rules: Rules) -> Iterator[Violation]:
+    if len(index.layers) < 2:
+        return
+    copies = list(seen().copies())
     duplicate_bytes = sum(file.own_bytes for file, _ in copies)
     if duplicate_bytes > rules.max_duplicate_bytes:
         file, same = max(copies, key=lambda copy: copy[0].own_bytes)
@@ -171,7 +190,7 @@ def _duplicate_bytes(index: ImageIndex, seen: FileSystem, rules: Rules) -> Itera
 
 
 _Check = Callable[[ImageIndex, Rules], Iterator[Violation]]
-_CheckOfWhatIsSeen = Callable[[ImageIndex, FileSystem, Rules], Iterator[Violation]]
+_CheckOfWhatIsSeen = Callable[[ImageIndex, Seen, Rules], Iterator[Violation]]
 
 _CHECKS: tuple[_Check, ...] = (
     _over_budget,

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from images.index import PYTHON_LABEL, Broken, FileEntry, ImageIndex, LayerIndex
+from images.code_memory import KnownFile
+from images.index import PYTHON_LABEL, FileEntry, ImageIndex, LayerIndex
 from images.layer import APP_FOLDER, CodeFile, CodeTree
-from images.signatures import flags_of
 
 
 def code_index(
-    tree: CodeTree, env: Mapping[str, str], broken: Mapping[str, Broken] | None = None, *, python: str = ""
+    tree: CodeTree, known: Mapping[str, KnownFile], env: Mapping[str, str], *, python: str = ""
 ) -> ImageIndex:
     """An image of nothing but `tree`, with the variables `env`, as reading it from a registry would give it, but for its imports, which
     `images.code_imports` judges; its digest is empty.
 
-    `broken` are those of its Python files that some Python does not compile, by path; `python` is the minor version that its base has, ""
-    if it is not known.
+    `known` tells of its files; `python` is the minor version that its base has, "" if it is not known.
     """
-    entries = tuple(_entry(file, (broken or {}).get(file.path)) for file in tree.files)
+    entries = tuple(_entry(file, known) for file in tree.files)
     size_bytes = sum(entry.size_bytes for entry in entries)
     layer = LayerIndex(digest="", compressed_bytes=0, unpacked_bytes=size_bytes, entries=entries)
     run = {
@@ -28,17 +27,17 @@ def code_index(
     return ImageIndex(digest="", media_type="", config={"config": run}, layers=(layer,))
 
 
-def _entry(file: CodeFile, broken: Broken | None) -> FileEntry:
+def _entry(file: CodeFile, known: Mapping[str, KnownFile]) -> FileEntry:
     path = f"{APP_FOLDER}/{file.path}"
     if file.mode == "link":
         return FileEntry(path=path, kind="symlink", size_bytes=0, mode=0o777, link=file.content.decode())
-    size_bytes = len(file.content)
+    told = known[file.path]
     return FileEntry(
         path=path,
         kind="file",
-        size_bytes=size_bytes,
+        size_bytes=len(file.content),
         mode=int(file.mode, 8),
         sha256=file.sha256,
-        flags=flags_of(path, file.content, size_bytes=size_bytes, is_code=True),
-        broken=broken,
+        flags=tuple(told.flags),
+        broken=told.why_broken,
     )

@@ -8,15 +8,18 @@ import posixpath
 import re
 import sys
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 from images.digests import canonical_json
-from images.file_system import FileSystem, PlacedFile
 from images.globs import matches
 from images.index import FileEntry, ImageIndex, Import
 from images.layer import APP_FOLDER, SITE_FOLDER
 from images.never import NEVER_CODE
-from images.rules import Rules, Violation, files_of, name_in_code
+from images.rules import Rules, Seen, Violation, files_of, name_in_code
 from images.signatures import secrets_in
+
+if TYPE_CHECKING:
+    from images.file_system import PlacedFile
 
 # A module, or a package of its own; what is none of both, several places may share.
 _TOP_MODULE = re.compile(
@@ -38,7 +41,7 @@ def code_names(index: ImageIndex, rules: Rules) -> Iterator[Violation]:
             yield Violation(code="code-not-allowed", message=message, path=entry.path, layer=layer.digest)
 
 
-def links(index: ImageIndex, seen: FileSystem, _rules: Rules) -> Iterator[Violation]:
+def links(index: ImageIndex, seen: Seen, _rules: Rules) -> Iterator[Violation]:
     """Links that leave the code."""
     for layer, entry in files_of(index, "symlink", "hardlink"):
         name = name_in_code(entry.path)
@@ -47,12 +50,12 @@ def links(index: ImageIndex, seen: FileSystem, _rules: Rules) -> Iterator[Violat
             yield Violation(code="link-outside-code", message=message, path=entry.path, layer=layer.digest)
 
 
-def _stays(name: str, link: FileEntry, seen: FileSystem) -> bool:
+def _stays(name: str, link: FileEntry, seen: Seen) -> bool:
     """Whether a link stays within the code: as it is written, and where it leads through other links."""
     if link.kind == "hardlink":  # it names its target from the root, a symbolic one from where it stands
         return name_in_code(link.link) is not None
     written = posixpath.normpath(posixpath.join(posixpath.dirname(name), link.link))
-    return not f"{written}/".startswith(("/", "../")) and name_in_code(f"{seen.leads_to(link.path)}/") is not None
+    return not f"{written}/".startswith(("/", "../")) and name_in_code(f"{seen().leads_to(link.path)}/") is not None
 
 
 def broken_code(index: ImageIndex, rules: Rules) -> Iterator[Violation]:
@@ -87,23 +90,25 @@ def own_module_hint(module: str, names: Iterable[str]) -> str:
     return ""
 
 
-def imports(index: ImageIndex, seen: FileSystem, rules: Rules) -> Iterator[Violation]:
+def imports(index: ImageIndex, seen: Seen, rules: Rules) -> Iterator[Violation]:
     """Imports of modules that are nowhere."""
     # Of code that is in no image yet, `images.code_imports` tells without reading its base.
     if not index.digest:
         return
     from images.modules import unresolved_imports
 
-    names = [name for path in seen.placed if (name := name_in_code(path))]
-    for file, needed, missing in unresolved_imports(index, seen, rules.runtime_modules):
+    names = [name for path in seen().placed if (name := name_in_code(path))]
+    for file, needed, missing in unresolved_imports(index, seen(), rules.runtime_modules):
         hint = own_module_hint(missing, names)
         yield import_unresolved(file.path, needed, missing, layer=index.layers[file.layer].digest, hint=hint)
 
 
-def hidden_modules(index: ImageIndex, seen: FileSystem, rules: Rules) -> Iterator[Violation]:
+def hidden_modules(index: ImageIndex, seen: Seen, rules: Rules) -> Iterator[Violation]:
     """Python takes the first that it finds, and says nothing of the other: a CPU build in the image for the GPU build of the host."""
+    if not rules.mounted_modules:
+        return
     found: dict[str, PlacedFile] = {}
-    for file in seen.placed.values():
+    for file in seen().placed.values():
         if (
             file.kind != "folder"
             and (match := _TOP_MODULE.fullmatch(file.path))

@@ -25,10 +25,12 @@ APP_FOLDER = "app"
 # Where the base image has the packages.
 SITE_FOLDER = "opt/site"
 # Part of the tree hash: raise it when the layer's bytes or the image config change for the same sources.
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 # 1980-01-01T00:00:00Z, the earliest time that zip files can hold too.
 FIXED_MTIME_S = 315532800
 MAX_LAYER_BYTES = 100_000_000
+# For Python sources, half the time of the usual 6 and 5 % more bytes; 1 would take two thirds of its time and add 16 %.
+_GZIP_LEVEL = 4
 
 Mode = Literal["0644", "0755", "link"]
 
@@ -102,7 +104,7 @@ def build_layer(tree: CodeTree) -> Layer:
             entries.append(name)
     unpacked = out.getvalue()
     packed = io.BytesIO()
-    with gzip.GzipFile(filename="", mode="wb", compresslevel=6, fileobj=packed, mtime=0) as stream:
+    with gzip.GzipFile(filename="", mode="wb", compresslevel=_GZIP_LEVEL, fileobj=packed, mtime=0) as stream:
         stream.write(unpacked)
     blob = packed.getvalue()
     return Layer(

@@ -18,12 +18,12 @@ from pathlib import Path
 from threading import Event, Semaphore
 from typing import Any
 
-from images.code_image import together
 from images.content import ImageContent
 from images.digests import canonical_json
 from images.errors import DigestMismatch, DiskFull, LayoutBusy, LayoutForeign
 from images.manifest import Blob
 from images.media_types import OCI
+from images.parallel import together
 from images.room import room_watched
 
 LAYOUT_FILE = "oci-layout"

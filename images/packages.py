@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from images.file_system import PlacedFile
+from images.names import normalised
 
 RECORD = ".dist-info/RECORD"
 # That of a package with 100,000 files.
@@ -43,11 +44,6 @@ def listed_names(record: bytes) -> tuple[str, ...]:
     # What leaves the folder, such as `../../bin/f2py`, is little.
     inside = [pieces for pieces in paths if pieces[0] not in ("", "..", _CACHE)]
     return tuple(sorted({"/".join(pieces[:-1][:_DEPTH]) or pieces[0] for pieces in inside}))
-
-
-def normalised(name: str) -> str:
-    """The name of a package as PEP 503 compares it."""
-    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def package_costs(placed: Mapping[str, PlacedFile]) -> tuple[PackageCost, ...]:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
 
 from images.index import FileEntry, ImageIndex, LayerIndex
 from images.layer import APP_FOLDER
 
+if TYPE_CHECKING:
+    from images.file_system import FileSystem
+
 MB = 10**6
+# What a container sees of the image, for rules that cannot be told without: it takes longer to find out than all the others.
+Seen: TypeAlias = "Callable[[], FileSystem]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,7 +30,7 @@ def select_files(
         message = f"`{root}` is not a folder"
         raise CodeUnreadable(message, hint="Name the folder that holds the code of the job")
     if git_top(root):
-        names = [name for name in _git_files(root, "--cached") if os.path.lexists(root / on_disk(name))]
+        names = [name for name in _git_files(root, "--cached") if os.path.lexists(f"{root}/{on_disk(name)}")]
     else:
         names = [
             in_image(path.relative_to(root).as_posix())
@@ -46,8 +46,11 @@ def would_ship(name: str, include: Sequence[str] = EVERYTHING, exclude: Sequence
 
 
 def _filtered(names: Sequence[str], include: Sequence[str], exclude: Sequence[str]) -> tuple[str, ...]:
-    never = (*NEVER_CODE, *exclude)
-    chosen = {name for name in names if matches(name, include) and not matches(name, never)}
+    chosen = {
+        name
+        for name in names
+        if matches(name, include) and not matches(name, NEVER_CODE) and not matches(name, exclude)
+    }
     return tuple(sorted(chosen, key=lambda name: name.encode(errors="surrogateescape")))
 
 

@@ -2,20 +2,35 @@
 
 from __future__ import annotations
 
+import gzip
+import io
 import json
 import os
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
+from images.digests import digest_of
 from lifecycle.adapters.base_record import RecordedBase
 from lifecycle.config.load import load_target
 from lifecycle.domain.digest import parse_digest
 from lifecycle.domain.image import ImageRef
 from tests.fakes.images import FakeBaseBuilder, FakeImageRegistry
+from tests.fakes.registry import FakeRegistry
 
 REPOSITORY = "shop"
 ROOT = Path(__file__).parents[1]
+
+
+def add_base(registry: FakeRegistry) -> str:
+    """The digest of a base of Python 3.11 with numpy, now in repository `shop`."""
+    tar = io.BytesIO()
+    with tarfile.open(fileobj=tar, mode="w") as archive:
+        for name in ("usr/lib/python3.11/os.py", "opt/site/numpy/__init__.py"):
+            archive.addfile(tarfile.TarInfo(name))
+    config = {"rootfs": {"diff_ids": [digest_of(tar.getvalue())]}, "config": {"Labels": {"dev.capctl.python": "3.11"}}}
+    return registry.add_image(REPOSITORY, config, [gzip.compress(tar.getvalue())])
 
 
 def project_on(registry_url: str, base_digest: str, folder: Path) -> None:

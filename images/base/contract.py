@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from images.errors import BaseInvalid
-from images.packages import normalised
+from images.names import normalised
 
 SCHEMA = "capctl.runtime-contract/1"
 LABEL_CONTRACT = "dev.capctl.runtime-contract-sha256"

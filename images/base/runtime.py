@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from images.base.contract import SCHEMA
 from images.errors import BaseInvalid
-from images.packages import normalised
+from images.names import normalised
 
 SITE, LIBRARIES = "site-packages", "lib"
 HOW_TO_COMPILE = (

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from images.code_imports import ImportMemory, missing_imports
 from images.code_index import code_index
+from images.code_memory import CodeMemory
 from images.code_rules import import_unresolved, own_module_hint
 from images.digests import DigestCache, canonical_json
 from images.index import PYTHON_LABEL
@@ -19,6 +19,7 @@ from lifecycle.adapters.image_errors import image_errors_translated
 from lifecycle.config.target import Target
 
 if TYPE_CHECKING:
+    from images.code_imports import Missing
     from lifecycle.domain.image_report import ImageIndex, Violation
 
 
@@ -33,21 +34,20 @@ class CodeChecks:
         self._settings = target.settings.image
         self._tree = tree
         self._base = base
-        file = target.folder / ".capctl" / f"imports-{target.name}.json"
+        file = target.folder / ".capctl" / f"code-{target.name}.json"
         key = {"base": base, "environment": dict(self._settings.environment)}
-        self._memory = ImportMemory(file, canonical_json(key).decode())
+        self._memory = CodeMemory(file, canonical_json(key).decode())
 
     @cached_property
     def index(self) -> ImageIndex:
         """The code as an image of nothing else."""
-        broken = self._memory.look(self._tree)
-        return code_index(self._tree, self._settings.environment, broken, python=self._python())
+        known = self._memory.look(self._tree)
+        return code_index(self._tree, known, self._settings.environment, python=self._python())
 
     def missing_imports(self, provided: frozenset[str]) -> tuple[Violation, ...]:
         """The imports that will fail."""
         assert self.index, "the memory has looked at the tree"
-        environment = self._settings.environment
-        found = tuple(missing_imports(self._tree, environment, self._memory, provided=provided, base=self._known_base))
+        found = () if self._memory.is_settled(provided) else self._find_missing(provided)
         self._memory.keep()
         told = [(each, self._not_shipped(each.places)) for each in found]
         names = [file.path for file in self._tree.files]
@@ -58,6 +58,12 @@ class CodeChecks:
             for each, hint in told
             if each.proven or hint
         )
+
+    def _find_missing(self, provided: frozenset[str]) -> tuple[Missing, ...]:
+        from images.code_imports import missing_imports  # which code without new imports does without
+
+        environment = self._settings.environment
+        return tuple(missing_imports(self._tree, environment, self._memory, provided=provided, base=self._known_base))
 
     def _not_shipped(self, places: Iterable[str]) -> str:
         """What to do about the first of these files that is in the working tree, though not in the code; "" if none is."""

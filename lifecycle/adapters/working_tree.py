@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from images.checkout import CheckoutQuestion
-from images.code_image import CodeImage, CodeSettings, code_tag, make_code_image, push_code
+from images.code_image import CodeImage, CodeSettings, code_tag, make_code_image
+from images.code_push import CodePush
 from images.digests import ImageRef as RegistryRef
 from images.layer import CodeTree, build_layer, read_tree
 from images.selection import DEFAULT_EXCLUDE, git_top, select_files
@@ -42,6 +44,7 @@ class WorkingTreeCode:
         self._registry = registry
         self._required_base = base
         self._question: CheckoutQuestion | None = None
+        self._prepared: CodePush | None = None
         self._record = PushRecord(target, registry.login.url)
 
     def tag(self) -> str:
@@ -137,19 +140,17 @@ class WorkingTreeCode:
             is_in_git=found.is_in_git,
         )
 
-    def push(self) -> PushedImage:
+    def prepare_push(self) -> None:
         last = self._record.read_tag()
+        with suppress(CapctlError):  # which is the push's to tell
+            if last is not None and last != self.tag():
+                self._prepared = self._code_push()
+                self._prepared.prepare()
+
+    def push(self) -> PushedImage:
         self._ask_git()
         with self._registry.errors_translated(if_missing=_BASE_MISSING):
-            pushed = push_code(
-                self._registry.client,
-                self._base,
-                self._tree,
-                entrypoint=self._settings.entrypoint,
-                env=self._settings.environment,
-                cache=_base_cache(),
-                expects_new=last is not None and last != self.tag(),
-            )
+            pushed = (self._prepared or self._code_push()).finish()
         ref = self._registry.ref(pushed.digest)
         self._record.write(pushed.tag, ref.digest)
         return PushedImage(
@@ -159,6 +160,9 @@ class WorkingTreeCode:
             requests=pushed.requests,
             bytes_sent=pushed.bytes_sent,
         )
+
+    def _code_push(self) -> CodePush:
+        return CodePush(self._registry.client, self._base, self._tree, self._code_settings, cache=_base_cache())
 
     def image(self) -> ImageContent:
         from images.content import image_content

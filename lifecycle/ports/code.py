@@ -69,5 +69,8 @@ class Code(Protocol):
     def checkout(self) -> Checkout:
         """From which source the code is."""
 
+    def prepare_push(self) -> None:
+        """Begin in the background what carries none of the code, where a push of something new is to be expected. Raises nothing."""
+
     def push(self) -> PushedImage:
         """Push base + code layer; one request when nothing changed."""

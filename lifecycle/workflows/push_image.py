@@ -11,7 +11,6 @@ from lifecycle.domain.plan import Plan
 from lifecycle.errors import CapctlError
 from lifecycle.ports import Ports
 from lifecycle.ports.code import PushedImage
-from lifecycle.workflows.shippable import require_shippable
 from lifecycle.workflows.source import told_source
 
 if TYPE_CHECKING:
@@ -49,6 +48,25 @@ class PushCode:
 
 def plan_push_image(ports: Ports, target: Target) -> Plan:
     """One step. Raises `CapctlError("image-rejected")` for code that must not ship, `"base-missing"` before the first `image base`."""
+    ports.code.prepare_push()
+    return _planned(ports, target)
+
+
+def preview_push_image(ports: Ports, target: Target) -> tuple[Plan, PushPreview]:
+    """The plan with what it would send, and against what; it has no step where the registry has the image. Raises as `plan_push_image`."""
+    plan, preview = _planned(ports, target), ports.code.preview()
+    told_source(ports)
+    if preview.known:
+        because = f"the registry has the code of the working tree, `{preview.tag}`"
+        plan = replace(plan, because=because, steps=())
+    return replace(plan, details=preview.details()), preview
+
+
+def _planned(ports: Ports, target: Target) -> Plan:
+    from lifecycle.workflows.shippable import (
+        require_shippable,  # whose import takes as long as an answer of the registry
+    )
+
     require_shippable(ports, target)
     tag = ports.code.tag()
     return Plan(
@@ -56,13 +74,3 @@ def plan_push_image(ports: Ports, target: Target) -> Plan:
         because=f"the code of the working tree is `{tag}`",
         steps=(PushCode(ports=ports, tag=tag),),
     )
-
-
-def preview_push_image(ports: Ports, target: Target) -> tuple[Plan, PushPreview]:
-    """The plan with what it would send, and against what; it has no step where the registry has the image. Raises as `plan_push_image`."""
-    plan, preview = plan_push_image(ports, target), ports.code.preview()
-    told_source(ports)
-    if preview.known:
-        because = f"the registry has the code of the working tree, `{preview.tag}`"
-        plan = replace(plan, because=because, steps=())
-    return replace(plan, details=preview.details()), preview

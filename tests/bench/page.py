@@ -28,6 +28,8 @@ Measured on {date} by `make bench`, which writes this page.
   tells the digest at its end. The engine has pulled the base and its cache is warm. Its Dockerfile is `FROM` the base, `COPY` of the
   code, `LABEL`, `ENTRYPOINT`, the order of most Dockerfiles; or the fastest there is, with the `COPY` last, so that a change costs the
   copy alone.
+- The job's own code is small, so the modules of Python's library beside it stand for a system with more of it. They differ by the
+  Python that runs the bench.
 - With the registry 20 ms away a relay holds every byte back for half of that, and each connection for all of it; no rate is limited. On
   loopback the start of programs is most of a code push, while a registry in a region is as far as that, or farther.
 - `crane append` takes a tar, so the `git archive` that makes it counts; entry point and environment stay those of the base, for which

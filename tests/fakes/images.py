@@ -181,6 +181,9 @@ class FakeCode:
     def checkout(self) -> Checkout:
         return self.source
 
+    def prepare_push(self) -> None:
+        """The fake has nothing that takes time."""
+
     def push(self) -> PushedImage:
         pushed = self._pushed()
         self._last = pushed.ref, dict(self.files)

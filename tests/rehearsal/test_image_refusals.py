@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 import yaml
 
-from images.code_image import push_code
 from images.digests import ImageRef, canonical_json, digest_of
 from images.layer import read_tree
 from images.media_types import OCI
@@ -25,6 +24,7 @@ from lifecycle.cli.boundary import run_command_line
 from lifecycle.cli.main import root
 from lifecycle.config.load import load_target
 from lifecycle.rehearsal.services.registry import RunningRegistry, debian_registry, registry_supported
+from tests.fakes.code_push import push_code
 from tests.fakes.ui import FakeUi
 
 pytestmark = pytest.mark.rehearsal

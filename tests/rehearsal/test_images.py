@@ -20,7 +20,7 @@ import requests
 from images.base.dockerfile import USER_ID
 from images.base.recipe import ROOT_CHANGES, BaseRecipe, context_tar, dockerfile_of, plan_base, wheels_of
 from images.checks import check_image, locked_packages
-from images.code_image import PushResult, push_code
+from images.code_push import PushResult
 from images.digests import ImageRef
 from images.index import PYTHON_LABEL, ImageIndex
 from images.inspect import image_index
@@ -29,6 +29,7 @@ from images.registry import RegistryClient
 from images.rules import Rules
 from images.selection import select_files
 from lifecycle.adapters.docker_engine import DockerEngine
+from tests.fakes.code_push import push_code
 from tests.fakes.ui import FakeUi
 from tests.rehearsal.stage_parts import until
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from images.code_image import PushResult, push_code
+from images.code_push import PushResult
 from images.digests import ImageRef
 from images.errors import RegistryFull, RegistryUnreachable
 from images.layer import CodeTree, read_tree
@@ -26,6 +26,7 @@ from lifecycle.adapters.aws.session import AwsSession
 from lifecycle.adapters.clock import SystemClock
 from lifecycle.rehearsal.services.registry import RunningRegistry, debian_registry, registry_supported
 from tests.built_tools import crane
+from tests.fakes.code_push import push_code
 from tests.fakes.targets import make_target
 from tests.push_project import REPOSITORY, project_on, pushed, pushing
 from tests.rehearsal.push_stage import CuttingDoor, base_image, is_waiting_for

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from images.checks import locked_packages
 from images.media_types import OCI
-from images.packages import normalised
+from images.names import normalised
 from lifecycle.adapters.aws.registry_login import RegistryLogin
 from lifecycle.adapters.aws.session import AwsSession
 from lifecycle.adapters.base_record import RecordedBase

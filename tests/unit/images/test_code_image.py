@@ -1,23 +1,20 @@
 from __future__ import annotations
 
 import json
-import signal
-import threading
-from _thread import start_new_thread
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from images.code_image import CodeSettings, PushResult, append_code, code_tag, push_code, read_base, together
+from images.code_image import CodeSettings, append_code, code_tag, read_base
+from images.code_push import PushResult
 from images.digests import DigestCache, ImageRef
 from images.errors import BlobMissing, ManifestUnsupported, RegistryDenied, RegistryUnreachable
 from images.layer import CodeTree, build_layer, read_tree
 from images.media_types import DOCKER, OCI
 from images.registry import RegistryClient
 from images.transport import Attempts
+from tests.fakes.code_push import push_code
 from tests.fakes.registry import Fault
 
 REPO = "job"
@@ -239,78 +236,3 @@ def test_append_is_pure(registry: Any, tmp_path: Path) -> None:
 def test_image_reference_must_be_pinned(text: str) -> None:
     with pytest.raises(ValueError, match="is not a sha256 digest"):
         ImageRef.parse(text)
-
-
-def test_failed_upload_waits_for_no_other() -> None:
-    hanging, failed = threading.Event(), threading.Event()
-
-    def fail() -> None:
-        failed.set()
-        raise RegistryUnreachable("gone", hint="later")
-
-    with pytest.raises(RegistryUnreachable):
-        together([hanging.wait, fail])
-    assert failed.is_set()
-    hanging.set()
-
-
-def test_together_ends_with_whatever_ends_a_part_of_it() -> None:
-    def leave() -> None:
-        raise SystemExit(3)
-
-    with pytest.raises(SystemExit):
-        together([leave])
-
-
-def test_together_begins_nothing_more_after_a_failure() -> None:
-    begun: list[int] = []
-    hanging, held = threading.Event(), threading.Semaphore(0)
-
-    def hold() -> None:
-        held.release()
-        hanging.wait()
-
-    def fail() -> None:
-        held.acquire()
-        held.acquire()
-        raise RegistryDenied("no", hint="")
-
-    with pytest.raises(RegistryDenied):
-        together([hold, hold, fail, *(partial(begun.append, number) for number in range(3))])
-    hanging.set()
-    assert begun == []
-
-
-class Stop(Exception):
-    """What a signal raises in the main thread."""
-
-
-def test_signal_in_the_middle_of_a_start_hurts_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    ended, failures = threading.Event(), list[BaseException]()
-
-    def stop(*_: object) -> None:
-        raise Stop
-
-    def start_and_stop(function: Callable[..., object], arguments: tuple[object, ...]) -> int:
-        def watched(*given: object) -> None:
-            try:
-                function(*given)
-            except BaseException as failure:
-                failures.append(failure)
-            ended.set()
-
-        started = start_new_thread(watched, arguments)
-        signal.raise_signal(signal.SIGUSR1)
-        return started
-
-    # As `threading` starts a thread, and as others do.
-    monkeypatch.setattr("threading._start_new_thread", start_and_stop)
-    monkeypatch.setattr("images.code_image.start_new_thread", start_and_stop, raising=False)
-    before = signal.signal(signal.SIGUSR1, stop)
-    try:
-        with pytest.raises(Stop):
-            together([list, list])
-    finally:
-        signal.signal(signal.SIGUSR1, before)
-    assert ended.wait(10)
-    assert failures == []

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from images.code_imports import ImportMemory, Missing, missing_imports
+from images.code_imports import Missing, missing_imports
+from images.code_memory import CodeMemory
 from images.imports import Scan, scan
 from images.index import ImageIndex
 from images.layer import CodeFile, CodeTree
@@ -46,10 +47,11 @@ class Project:
 
     def look(self, files: dict[str, str], *provided: str, env: dict[str, str] | None = None) -> list[Missing]:
         self.asked, self.scanned = 0, []
-        memory, tree = ImportMemory(self._file, self.key), tree_of(files)
+        memory, tree = CodeMemory(self._file, self.key), tree_of(files)
         memory.look(tree)
-        found = missing_imports(tree, env or {}, memory, provided=frozenset(provided), base=self._base)
-        missing = list(found)
+        missing: list[Missing] = []
+        if not memory.is_settled(frozenset(provided)):
+            missing += missing_imports(tree, env or {}, memory, provided=frozenset(provided), base=self._base)
         memory.keep()
         return missing
 
@@ -124,7 +126,7 @@ def test_links_that_go_are_missed(project: Project) -> None:
     link = CodeFile(path="other", sha256="", mode="link", content=b"pkg")
     with_link = {"run.py": "import other.x\n"}
 
-    memory = ImportMemory(project._file, "")
+    memory = CodeMemory(project._file, "")
     tree = CodeTree(files=(link, *tree_of(with_link).files))
     memory.look(tree)
     assert list(missing_imports(tree, {}, memory, provided=frozenset(), base=lambda: BASE)) == []
@@ -183,7 +185,7 @@ JSON = st.recursive(
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(
-    member=st.sampled_from(("version", "key", "python", "folders", "answers", "settled", "others", "scans", "new")),
+    member=st.sampled_from(("version", "key", "python", "folders", "answers", "settled", "others", "files", "new")),
     value=JSON,
     at=st.integers(min_value=0),
     piece=st.binary(max_size=5),
@@ -227,7 +229,35 @@ def test_memory_that_cannot_be_written_is_done_without(tmp_path: Path, monkeypat
 def test_files_that_do_not_compile_are_told_each_time(tmp_path: Path) -> None:
     tree = tree_of({"run.py": "def (\n"})
     for _ in range(2):
-        memory = ImportMemory(tmp_path / "memory.json", "")
-        broken = memory.look(tree)
-        assert broken["run.py"].line == 1
+        memory = CodeMemory(tmp_path / "memory.json", "")
+        broken = memory.look(tree)["run.py"].why_broken
+        assert broken is not None
+        assert broken.line == 1
         memory.keep()
+
+
+def test_files_are_looked_into_once_until_they_or_what_judges_them_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[str] = []
+
+    def flags(path: str, *_: object, **__: object) -> tuple[str, ...]:
+        looked.append(path)
+        return (f"flag of {path}",)
+
+    monkeypatch.setattr("images.code_memory.flags_of", flags)
+
+    def look(files: dict[str, str]) -> list[str]:
+        looked.clear()
+        memory = CodeMemory(tmp_path / "memory.json", "")
+        assert {path: known.flags for path, known in memory.look(tree_of(files)).items()} == {
+            path: [f"flag of {path}"] for path in files
+        }
+        memory.keep()
+        return list(looked)
+
+    assert look({"a.py": "", "b.txt": "1"}) == ["a.py", "b.txt"]
+    assert look({"a.py": "", "b.txt": "1"}) == []
+    assert look({"a.py": "", "b.txt": "2", "c.txt": ""}) == ["b.txt", "c.txt"]
+    monkeypatch.setattr("images.code_memory._JUDGES", ("signatures.py",))
+    assert look({"a.py": "", "b.txt": "2"}) == ["a.py", "b.txt"]

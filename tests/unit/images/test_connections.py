@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from images import connections
-from images.code_image import together
 from images.connections import Connections, make_ready
 from images.digests import digest_of
 from images.errors import DigestMismatch, RegistryRefused, RegistryUnreachable
+from images.parallel import together
 from images.registry import RegistryClient
 from images.transport import Attempts, Transport
 from tests.fakes.registry import FakeRegistry, Fault, serving

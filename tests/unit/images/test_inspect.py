@@ -12,6 +12,7 @@ import pytest
 
 from images.checks import check_image
 from images.code_index import code_index
+from images.code_memory import CodeMemory
 from images.errors import ManifestUnsupported
 from images.index import FileEntry, Import
 from images.inspect import image_index
@@ -193,7 +194,7 @@ def test_code_before_its_push_is_judged_as_the_registry_shows_it(registry: Any, 
     tree = read_tree(tmp_path, ["alias", "a.txt", "b.py", "c.bin", "run.py"])
     digest = registry.add_image(REPO, CONFIG, [build_layer(tree).blob])
     pushed = image_index(RegistryClient(registry.url, REPO), digest, tmp_path / "cache")
-    before = code_index(tree, {})
+    before = code_index(tree, CodeMemory(tmp_path / "memory.json", "").look(tree), {})
     assert before.layers[0].entries == tuple(entry for entry in pushed.layers[0].entries if entry.kind != "folder")
     found = [
         [(one.code, one.path) for one in check_image(index, Rules(max_file_bytes=1000))] for index in (before, pushed)

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from images.code_image import CodeSettings, append_code, push_code, read_base
+from images.code_image import CodeSettings, append_code, read_base
 from images.content import ImageContent, image_content, stored_content
 from images.digests import DigestCache, ImageRef, digest_of
 from images.errors import (
@@ -32,6 +32,7 @@ from images.layout import PARTIAL, layout_holds, write_layout
 from images.manifest import Blob
 from images.registry import RegistryClient
 from images.transport import Attempts
+from tests.fakes.code_push import push_code
 from tests.unit.images.test_code_image import tree_of
 
 REPO = "job"

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from images.code_image import push_code
 from images.digests import digest_of
 from images.errors import (
     BlobMissing,
@@ -23,6 +22,7 @@ from images.errors import (
 )
 from images.registry import RegistryClient
 from images.transport import Attempts, Transport, retry_after_s
+from tests.fakes.code_push import push_code
 from tests.fakes.registry import FakeRegistry, Fault, Hold, serving
 from tests.fakes.registry_calls import EXPIRED
 from tests.unit.images.test_code_image import REPO, base_in, client_of, push, tree_of

@@ -9,10 +9,10 @@ from pathlib import Path
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from images.code_image import push_code
 from images.errors import ImageError
 from images.registry import RegistryClient
 from images.transport import Attempts
+from tests.fakes.code_push import push_code
 from tests.fakes.registry import Fault, serving
 from tests.fakes.registry_calls import EXPIRED
 from tests.unit.images.test_code_image import REPO, base_in, tree_of

@@ -19,17 +19,17 @@ from tests.unit.images.test_selection import git, needs_git
 PUSH = """
 import sys
 from pathlib import Path
-from images.code_image import push_code
+from images.code_image import CodeSettings
+from images.code_push import CodePush
 from images.digests import ImageRef
 from images.layer import read_tree
 from images.registry import RegistryClient
 from images.selection import select_files
 url, base, root, cache = sys.argv[1:]
 tree = read_tree(Path(root), select_files(Path(root)))
-pushed = push_code(
-    RegistryClient(url, "job"), ImageRef(repository="job", digest=base), tree,
-    entrypoint=["python3"], env={"B": "2", "A": "1"}, labels={"b": "2", "a": "1"}, cache=Path(cache),
-)
+settings = CodeSettings(entrypoint=("python3",), env={"B": "2", "A": "1"}, labels={"b": "2", "a": "1"})
+base = ImageRef(repository="job", digest=base)
+pushed = CodePush(RegistryClient(url, "job"), base, tree, settings, cache=Path(cache)).finish()
 print(pushed.digest, pushed.treehash, len(tree.files))
 """
 CODE = {

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.fakes.registry import serving
-from tests.push_project import REPOSITORY, project_on
+from tests.push_project import add_base, project_on
 
 HEAVY = {
     "asyncio", "boto3", "botocore", "dataclasses", "docker", "importlib.metadata", "jinja2", "json", "logging", "packerpy",
@@ -68,13 +68,15 @@ def test_push_of_changed_code_imports_only_what_it_needs(tmp_path: Path, monkeyp
     monkeypatch.setenv("HOME", str(tmp_path))
     environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "CAPCTL_CONFIG": str(tmp_path / "capctl.yaml")}
     with serving() as registry:
-        project_on(
-            registry.url, registry.add_image(REPOSITORY, {"rootfs": {"diff_ids": []}}, [b"base layer"]), tmp_path
-        )
+        project_on(registry.url, add_base(registry), tmp_path)
+        # The second push knows what the first one found out, and the base's layers.
+        _imported("-q", "image", "push", environment=environment)
+        _imported("-q", "image", "explain", environment=environment)
         _imported("-q", "image", "push", environment=environment)
         (tmp_path / "run.py").write_text("print(2)\n")
         imported = _imported("-q", "image", "push", environment=environment)
         assert imported & HEAVY == {"dataclasses", "json", "subprocess"}
         # Each dataclass costs half a millisecond, and AMIs bring a dozen.
         assert not imported & {"lifecycle.domain.ami", "lifecycle.domain.usage", "lifecycle.cli.image_ls"}
+        assert not imported & {"images.code_imports", "images.file_system", "images.modules", "images.packages"}
         assert len(registry.tags) == 2

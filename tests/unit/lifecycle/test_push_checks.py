@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import gzip
-import io
 import json
 import subprocess
 import sys
-import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from images.digests import digest_of
 from tests.fakes.registry import FakeRegistry, serving
-from tests.push_project import REPOSITORY, ROOT, project_on, pushed, pushing
+from tests.push_project import ROOT, add_base, document_of, project_on, pushed, pushing, running
 
 
 @pytest.fixture
@@ -30,13 +26,8 @@ def folder(tmp_path: Path) -> Path:
 def registry(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeRegistry]:
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.setenv("HOME", str(folder))
-    tar = io.BytesIO()
-    with tarfile.open(fileobj=tar, mode="w") as archive:
-        for name in ("usr/lib/python3.11/os.py", "opt/site/numpy/__init__.py"):
-            archive.addfile(tarfile.TarInfo(name))
-    config = {"rootfs": {"diff_ids": [digest_of(tar.getvalue())]}, "config": {"Labels": {"dev.capctl.python": "3.11"}}}
     with serving() as fake:
-        project_on(fake.url, fake.add_image(REPOSITORY, config, [gzip.compress(tar.getvalue())]), folder)
+        project_on(fake.url, add_base(fake), folder)
         add(folder, "requirements.txt")
         yield fake
 
@@ -46,10 +37,10 @@ def add(folder: Path, *names: str) -> None:
 
 
 def refusal(folder: Path) -> dict[str, object]:
-    running = pushing(folder)
-    out, said = running.communicate(timeout=60)
+    refused = pushing(folder)
+    out, said = refused.communicate(timeout=60)
     document = dict(json.loads(out))
-    assert (running.returncode, document["code"]) == (1, "image-rejected"), said
+    assert (refused.returncode, document["code"]) == (1, "image-rejected"), said
     return document
 
 
@@ -101,6 +92,24 @@ def test_import_that_only_the_base_could_provide_is_refused_once_the_base_was_re
     assert "imports `torchvision`" in str(refusal(folder)["details"])
     (folder / "run.py").write_text("import numpy\nprint(2)\n")
     pushed(folder)
+
+
+def test_what_a_push_does_ahead_of_the_checks_sends_nothing_of_refused_code(
+    registry: FakeRegistry, folder: Path
+) -> None:
+    (folder / "run.py").write_text("print(1)\n")
+    add(folder, "run.py")
+    pushed(folder)
+    tags = dict(registry.tags)
+    registry.log.clear()
+    (folder / "run.py").write_text("def (\n")
+    refusal(folder)
+    assert {line.split()[0] for line in registry.log} <= {"HEAD", "POST"}
+    assert registry.tags == tags
+    registry.log.clear()
+    (folder / "run.py").write_text("print(2)\n")
+    document_of(running(folder, "push", "--dry-run"))
+    assert {line.split()[0] for line in registry.log} <= {"HEAD", "GET"}
 
 
 def test_python_file_that_does_not_compile_is_refused_with_its_line(registry: FakeRegistry, folder: Path) -> None:

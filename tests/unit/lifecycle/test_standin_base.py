@@ -9,7 +9,6 @@ import pytest
 import yaml
 
 from images.checks import check_image, locked_packages
-from images.code_image import push_code
 from images.digests import ImageRef
 from images.inspect import image_index
 from images.layer import read_tree
@@ -17,6 +16,7 @@ from images.registry import RegistryClient
 from images.rules import Rules
 from images.selection import select_files
 from lifecycle.rehearsal.standins.base_image import push_standin_base
+from tests.fakes.code_push import push_code
 from tests.fakes.registry import FakeRegistry, serving
 
 ROOT = Path(__file__).parents[3]
