@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,8 +17,16 @@ from images.index import Broken
 from images.layer import CodeFile, CodeTree
 from images.signatures import MAX_SECRET_SCAN_BYTES, flags_of
 
-# What is told of a file depends on them.
-_JUDGES = ("code_memory.py", "imports.py", "signatures.py")
+# What is told of a file, and of its imports, depends on them.
+_JUDGES = (
+    "code_imports.py",
+    "code_memory.py",
+    "file_system.py",
+    "imports.py",
+    "index.py",
+    "modules.py",
+    "signatures.py",
+)
 
 
 class KnownFile(NamedTuple):
@@ -120,13 +129,18 @@ class CodeMemory:
         except OSError:
             return
         # What is damaged, or of another form, is as good as absent: everything is found out again.
-        if digest != digest_of(written).encode() or (told := json.loads(written))["version"] != self._version:
+        if digest == digest_of(written).encode():
+            with suppress(ValueError, TypeError, KeyError, AttributeError):
+                self._take(json.loads(written))
+
+    def _take(self, told: dict[str, Any]) -> None:
+        if told["version"] != self._version:
             return
+        files = {path: KnownFile(*known) for path, known in told["files"].items()}
         if told["key"] == self.key:
             self.python, self.folders, self.answers = told["python"], tuple(told["folders"]), told["answers"]
             self._settled = told["settled"]
-        self._others = told["others"]
-        self.files = {path: KnownFile(*known) for path, known in told["files"].items()}
+        self._others, self.files = told["others"], files
 
 
 def _version() -> str:

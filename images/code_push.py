@@ -1,22 +1,20 @@
 """Push the code: one layer on a pinned base, over the registry API.
 
 An unchanged tree costs one request. A changed one costs six: HEAD of the tag, POST and PUT of the layer beside POST
-and PUT of the config, PUT of the manifest. What of that carries none of the code can be done while the code is still judged.
+and PUT of the config, PUT of the manifest. While the code is still judged, the registry can be asked, and the layer be packed.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from images.code_image import CodeImage, CodeSettings, code_tag, make_code_image
-from images.connections import Answer
 from images.digests import DigestCache, ImageRef, digest_of
-from images.errors import BlobMissing, ImageError
+from images.errors import BlobMissing
 from images.layer import CodeTree
 from images.parallel import begin, together
 from images.registry import RegistryClient
@@ -50,23 +48,19 @@ class CodePush:
         self._ahead: _Ahead | None = None
 
     def prepare(self) -> None:
-        """Ask for the tag, begin the uploads and pack the layer, in the background; failures are those of `finish`.
-
-        For who expects the tag to be new: it is one request too many where it is not.
-        """
-        self._ahead = _Ahead(self._client, self.tag, self._make)
+        """Ask for the tag and pack the layer in the background, for who expects the tag to be new; failures are those of `finish`."""
+        self._ahead = _Ahead(partial(self._client.head_manifest, self.tag), self._make)
 
     def finish(self) -> PushResult:
         """Push what the registry lacks.
 
         Raises: TagImmutable, DigestMismatch, BlobMissing, ManifestUnsupported and the registry failures of `images.errors`.
         """
-        ahead = self._ahead
-        digest = ahead.answer() if ahead else self._client.head_manifest(self.tag)
+        digest = self._ahead.digest() if self._ahead else self._client.head_manifest(self.tag)
         unchanged = digest is not None
         if digest is None:
-            made = (ahead and ahead.image) or self._make()
-            digest = self._upload(made, *(ahead.sessions if ahead else (None, None)))
+            made = self._ahead.image() if self._ahead else self._make()
+            digest = self._upload(made)
             # Who has pushed it need not look at it, which ECR would count as a pull.
             DigestCache(self._cache).write(made.manifest)
         requests, sent = self._before
@@ -79,9 +73,9 @@ class CodePush:
             unchanged=unchanged,
         )
 
-    def _upload(self, image: CodeImage, for_layer: Answer | None, for_config: Answer | None) -> str:
+    def _upload(self, image: CodeImage) -> str:
         upload, put = self._client.upload_blob, self._client.put_manifest
-        together([partial(upload, image.layer.blob, begun=for_layer), partial(upload, image.config, begun=for_config)])
+        together([partial(upload, image.layer.blob), partial(upload, image.config)])
         try:
             return put(self.tag, image.manifest, image.family.manifest)
         except BlobMissing:
@@ -91,40 +85,23 @@ class CodePush:
 
 
 class _Ahead:
-    """What goes before the uploads. `image`, and the sessions for layer and config, are None where making them failed: whoever needs
-    them makes them, and tells the reason."""
+    """The digest of a tag and the image for it, both found out in the background, and each waited for by who asks for it."""
 
-    def __init__(self, client: RegistryClient, tag: str, make: Callable[[], CodeImage]) -> None:
-        self._client = client
-        self._tag = tag
-        self._make = make
-        self._digest: str | None = None
-        self._for_layer: Answer | None = None
-        self._for_config: Answer | None = None
-        self.image: CodeImage | None = None
-        self._wait = begin([self._ask, self._begin_layer, self._pack])
+    def __init__(self, ask: Callable[[], str | None], make: Callable[[], CodeImage]) -> None:
+        self._asked: list[str | None] = []
+        self._made: list[CodeImage] = []
+        self._end_of_asking = begin([lambda: self._asked.append(ask())])
+        self._end_of_making = begin([lambda: self._made.append(make())])
 
-    def answer(self) -> str | None:
-        """The digest of the tag, when all is done; None if there is none. Raises what asking for it raised."""
-        self._wait()
-        return self._digest
+    def digest(self) -> str | None:
+        """None if there is no such tag. Raises what asking raised."""
+        self._end_of_asking()
+        return self._asked[0]
 
-    @property
-    def sessions(self) -> tuple[Answer | None, Answer | None]:
-        """Those for the layer and for the config."""
-        return self._for_layer, self._for_config
-
-    def _ask(self) -> None:
-        self._digest = self._client.head_manifest(self._tag)
-        if self._digest is None:
-            self._for_config = self._client.begin_upload()
-
-    def _begin_layer(self) -> None:
-        self._for_layer = self._client.begin_upload()
-
-    def _pack(self) -> None:
-        with suppress(ImageError):
-            self.image = self._make()
+    def image(self) -> CodeImage:
+        """Raises what making it raised."""
+        self._end_of_making()
+        return self._made[0]
 
 
 def _complete(client: RegistryClient, image: CodeImage, base_layers: Sequence[str]) -> None:

@@ -42,12 +42,17 @@ def code_names(index: ImageIndex, rules: Rules) -> Iterator[Violation]:
 
 
 def links(index: ImageIndex, seen: Seen, _rules: Rules) -> Iterator[Violation]:
-    """Links that leave the code."""
+    """Links that leave the code, or lead to nothing."""
     for layer, entry in files_of(index, "symlink", "hardlink"):
         name = name_in_code(entry.path)
-        if name is not None and not _stays(name, entry, seen):
+        if name is None:
+            continue
+        if not _stays(name, entry, seen):
             message = f"`{entry.path}` links to `{entry.link}`, outside the code"
             yield Violation(code="link-outside-code", message=message, path=entry.path, layer=layer.digest)
+        elif entry.kind == "symlink" and seen().leads_to(entry.path) not in seen().placed:
+            message = f"`{entry.path}` links to `{entry.link}`, which is not in the image"
+            yield Violation(code="link-broken", message=message, path=entry.path, layer=layer.digest)
 
 
 def _stays(name: str, link: FileEntry, seen: Seen) -> bool:
@@ -86,7 +91,7 @@ def own_module_hint(module: str, names: Iterable[str]) -> str:
     """
     package, is_inner, _ = module.partition(".")
     if is_inner and any(name.startswith(f"{package}/") for name in names):
-        return f"`{package}` is the code's own package: write `{module}`, or correct the import"
+        return f"`{package}` is the code's own package: add the module `{module}` to it, or correct the import"
     return ""
 
 

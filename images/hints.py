@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from images.rules import Violation
+from images.rules import Violation, name_in_code
 
+# `{path}` are those in the image, which some settings take, and `{code}` the same from the code's own folder, which others do.
 _SIZE = "take packages out of the requirements of the base, or raise the budget in `image`"
 _OF_THE_BASE = "change the requirements or the root of the base, then run `capctl image base`"
 _MADE_ELSEWHERE = "make the image with `capctl image push`"
+_LEAVE_OUT = "leave it out with `image.exclude: [{code}]`"
+_MOST_NAMED = 3
 _HINTS = {
     "compressed-size-over-budget": _SIZE,
     "unpacked-size-over-budget": _SIZE,
-    "model-file": "models belong in the AMI: leave the file out with `image.exclude`, or allow it with `image.rules.model_files`",
-    "oversized-file": "leave the file out with `image.exclude`, or add it to `image.rules.large_files`",
+    "model-file": "models belong in the AMI: " + _LEAVE_OUT + ", or allow it: `image.rules.model_files: [{path}]`",
+    "oversized-file": _LEAVE_OUT + ", or allow it: `image.rules.large_files: [{path}]`",
     "setuid-file": _OF_THE_BASE,
     "cache-left-behind": _OF_THE_BASE,
     "vcs-left-behind": _OF_THE_BASE,
@@ -24,18 +27,19 @@ _HINTS = {
     "package-missing": "run `capctl image base`, then `capctl image push`",
     "wasted-bytes": _OF_THE_BASE + "; `capctl image explain` tells what is replaced",
     "duplicate-bytes": _OF_THE_BASE + "; `capctl image explain` tells what is there twice",
-    "forbidden-path": "leave the file out with `image.exclude`; `image.rules.forbidden` adds to what never ships",
-    "code-not-allowed": "leave the file out with `image.exclude`",
+    "forbidden-path": _LEAVE_OUT + "; `image.rules.forbidden` adds to what never ships",
+    "code-not-allowed": _LEAVE_OUT,
     "link-outside-code": "replace the link by what it leads to",
-    "python-invalid": "mend the file, leave it out with `image.exclude`, or allow it with `image.rules.not_compiled`",
+    "link-broken": "replace the link by what it leads to, or `git add` that",
+    "python-invalid": "mend the file, or allow it: `image.rules.not_compiled: [{code}]`",
     "import-unresolved": (
         "lock the package of the module, or name the module in `image.rules.provided_modules` if the host mounts it or the code does "
         "without"
     ),
     "module-hidden": "lock one build of the package, that of the runtime: " + _OF_THE_BASE,
     "secret-found": (
-        "rotate the key, which whoever can read the code or an image of it has; then take it out of the code, or name the file in "
-        "`image.rules.not_secret` if it is none"
+        "rotate the key, which whoever can read the code or an image of it has; then take it out of the code, or, if it is none, allow it: "
+        "`image.rules.not_secret: [{code}]`"
     ),
     "whiteout-in-code-layer": _MADE_ELSEWHERE,
     "code-layer-outside-app": _MADE_ELSEWHERE,
@@ -44,5 +48,16 @@ _HINTS = {
 
 def hint_for(violations: Iterable[Violation]) -> str:
     """What to do about all of them, each thing once, in their order; begins with a capital letter."""
-    words = "; ".join(dict.fromkeys(violation.hint or _HINTS.get(violation.code, "") for violation in violations))
+    found: dict[str, list[str]] = {}
+    for violation in violations:
+        found.setdefault(violation.hint or _HINTS.get(violation.code, ""), []).append(violation.path)
+    words = "; ".join(_filled(hint, list(dict.fromkeys(paths))) for hint, paths in found.items())
     return words[:1].upper() + words[1:]
+
+
+def _filled(hint: str, paths: Sequence[str]) -> str:
+    named = paths[:_MOST_NAMED]
+    more = ", …" if len(paths) > _MOST_NAMED else ""
+    for place, names in (("{path}", named), ("{code}", [name_in_code(path) or path for path in named])):
+        hint = hint.replace(place, ", ".join(names) + more)
+    return hint

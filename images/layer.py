@@ -159,7 +159,9 @@ def _read_file(root: Path, path: str, *, most_bytes: int) -> CodeFile:
             # Asked before it is read, since a model may be larger than the memory.
             if status.st_size > most_bytes:
                 message = f"With `{path}` the code below `{root}` is larger than {MAX_LAYER_BYTES // 10**6} MB"
-                raise LayerTooLarge(message, hint="Keep models in the AMI and libraries in the base image")
+                raise LayerTooLarge(
+                    message, hint="The limit is fixed: keep models in the AMI and libraries in the base image"
+                )
             content = full.read_bytes()
             mode = "0755" if status.st_mode & stat.S_IXUSR else "0644"
         else:

@@ -114,8 +114,9 @@ class Modules:
         name = ".".join(folders if stem == "__init__" else (*folders, stem))
         if is_code:
             self._elsewhere.add(stem)
-            # A module in C may define and make whatever it likes.
-            self._defines[name] = (ANYTHING,) if suffix.endswith(".so") else file.entry.defines
+            # A module in C may define and make whatever it likes, and so may what a link leads to.
+            is_closed = suffix.endswith(".so") or file.kind == "symlink"
+            self._defines[name] = (ANYTHING,) if is_closed else file.entry.defines
             self._sets.update(file.entry.sets)
         (self._packages if stem == "__init__" else self._files).add(name)
 

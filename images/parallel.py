@@ -16,13 +16,15 @@ def together(work: Sequence[Callable[[], object]]) -> None:
 
 
 def begin(work: Sequence[Callable[[], object]]) -> Callable[[], None]:
-    """Begin it like `together`, and give what waits for its end.
+    """Begin it like `together`, and give what waits for its end, as often as it is called.
 
     A command that is interrupted shall not wait for a registry that hangs, so nobody waits for the threads at the end of the process,
     unlike for those of an executor. An upload that is left alone counts for nothing until its last byte.
     """
     waiting: SimpleQueue[Callable[[], object]] = SimpleQueue()
     ended: SimpleQueue[BaseException | None] = SimpleQueue()
+    failures: list[BaseException] = []
+    left = len(work)
 
     def run() -> None:
         while one := _next(waiting):
@@ -36,10 +38,14 @@ def begin(work: Sequence[Callable[[], object]]) -> Callable[[], None]:
                 ended.put(None)
 
     def wait() -> None:
+        nonlocal left
         try:
-            for _ in work:
-                if failure := ended.get():
-                    raise failure
+            while left and not failures:
+                failure = ended.get()
+                left -= 1
+                failures.extend([failure] if failure else ())
+            if failures:
+                raise failures[0]
         except BaseException:
             _empty(waiting)
             raise

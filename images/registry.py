@@ -16,7 +16,6 @@ from images.errors import (
     BlobExists,
     BlobMissing,
     DigestMismatch,
-    ImageError,
     ImageMissing,
     RegistryMissing,
     RegistryRefused,
@@ -26,7 +25,7 @@ from images.errors import (
 )
 from images.media_types import ACCEPT
 from images.reading import VerifiedReader
-from images.transport import AttemptFailed, Attempts, Credentials, Forget, Transport
+from images.transport import Attempts, Credentials, Forget, Transport
 
 T = TypeVar("T")
 
@@ -191,18 +190,12 @@ class RegistryClient:
                 message = f"The registry holds {start} of the {size_bytes} bytes of `{digest}`"
                 raise DigestMismatch(message, hint="Push the image that needs it again")
 
-    def begin_upload(self) -> Answer | None:
-        """Open a session for one `upload_blob`, in one attempt; None if that fails. Sessions that nobody uses end in the registry."""
-        with suppress(AttemptFailed, ImageError):
-            return self._send("POST", "blobs/uploads/", expected=_ACCEPTED)
-        return None
-
-    def upload_blob(self, content: bytes, *, begun: Answer | None = None) -> str:
-        """Upload in one piece: POST for a session, unless one has `begun`, and PUT with the whole body. Returns: the digest."""
-        digest, sessions = digest_of(content), [begun] if begun else []
+    def upload_blob(self, content: bytes) -> str:
+        """Upload in one piece: POST for a session, and PUT with the whole body. Returns: the digest."""
+        digest = digest_of(content)
 
         def attempt() -> None:
-            session = sessions.pop() if sessions else self._send("POST", "blobs/uploads/", expected=_ACCEPTED)
+            session = self._send("POST", "blobs/uploads/", expected=_ACCEPTED)
             self._finish_upload(session, digest, content)
 
         self._attempts.run(attempt)

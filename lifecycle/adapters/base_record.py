@@ -13,7 +13,7 @@ from lifecycle.adapters.requirements_lock import contract_file, requirements_loc
 from lifecycle.config.target import Target
 from lifecycle.domain.digest import parse_digest
 from lifecycle.domain.image import ImageRef, TaggedImage
-from lifecycle.errors import CapctlError
+from lifecycle.errors import CapctlError, Interrupted
 from lifecycle.ports.base_builder import BaseBuilder
 
 
@@ -52,6 +52,8 @@ class RecordedBase:
                 return None
             ref = ImageRef(repository=self._target.repository, digest=parse_digest(known["digest"]))
             return TaggedImage(ref=ref, tag=str(known["tag"]))
+        except Interrupted:
+            raise
         except (OSError, ValueError, TypeError, KeyError, CapctlError):
             return None
 

@@ -34,19 +34,14 @@ class CodeChecks:
         self._settings = target.settings.image
         self._tree = tree
         self._base = base
-        file = target.folder / ".capctl" / f"code-{target.name}.json"
-        key = {"base": base, "environment": dict(self._settings.environment)}
-        self._memory = CodeMemory(file, canonical_json(key).decode())
 
     @cached_property
     def index(self) -> ImageIndex:
         """The code as an image of nothing else."""
-        known = self._memory.look(self._tree)
-        return code_index(self._tree, known, self._settings.environment, python=self._python())
+        return code_index(self._tree, self._memory.files, self._settings.environment, python=self._python())
 
     def missing_imports(self, provided: frozenset[str]) -> tuple[Violation, ...]:
         """The imports that will fail."""
-        assert self.index, "the memory has looked at the tree"
         found = () if self._memory.is_settled(provided) else self._find_missing(provided)
         self._memory.keep()
         told = [(each, self._not_shipped(each.places)) for each in found]
@@ -58,6 +53,15 @@ class CodeChecks:
             for each, hint in told
             if each.proven or hint
         )
+
+    @cached_property
+    def _memory(self) -> CodeMemory:
+        """It has looked at the tree."""
+        file = self._target.folder / ".capctl" / f"code-{self._target.name}.json"
+        key = {"base": self._base, "environment": dict(self._settings.environment)}
+        memory = CodeMemory(file, canonical_json(key).decode())
+        memory.look(self._tree)
+        return memory
 
     def _find_missing(self, provided: frozenset[str]) -> tuple[Missing, ...]:
         from images.code_imports import missing_imports  # which code without new imports does without
@@ -79,7 +83,9 @@ class CodeChecks:
     def _python(self) -> str:
         """As the base's label tells; "" before its config was read for the first time."""
         if not self._memory.python and (known := known_config(self._base, self._blobs)):
-            self._memory.know_python(((known.get("config") or {}).get("Labels") or {}).get(PYTHON_LABEL, ""))
+            labels = (known.get("config") or {}).get("Labels") or {}
+            if python := labels.get(PYTHON_LABEL):
+                self._memory.know_python(python)
         return self._memory.python
 
     def _known_base(self) -> ImageIndex | None:

@@ -25,7 +25,7 @@ from lifecycle.config.target import Target
 from lifecycle.domain.ami import AmiId, parse_ami_id
 from lifecycle.domain.digest import Digest, canonical_json, digest_of
 from lifecycle.domain.tags import Tag
-from lifecycle.errors import CapctlError, UsageError
+from lifecycle.errors import CapctlError, Interrupted, UsageError
 from lifecycle.ports.baker import BakeRequest
 from lifecycle.ports.clock import Clock
 from lifecycle.ports.ui import Ui
@@ -127,6 +127,8 @@ class PackerBaker:
         leftovers = Ec2Leftovers(self._session, self._target.project)
         try:
             removal = remove_leftovers(leftovers, self._clock, traces, run_id)
+        except Interrupted:
+            raise
         except CapctlError as error:
             # The failure of the bake is what the caller must see.
             self._ui.warn(f"{error.message}; {where}")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from lifecycle.adapters.aws.leftovers import TEMPORARY
 from lifecycle.domain.sweep import Leftover, LeftoverKind
-from lifecycle.errors import CapctlError
+from lifecycle.errors import CapctlError, Interrupted
 from lifecycle.ports.clock import Clock
 from lifecycle.ports.leftovers import Leftovers, await_gone
 
@@ -67,6 +67,8 @@ def _succeeds(remove: Callable[[Leftover], None], item: Leftover, left: list[str
     """Whether it does; if not, `left` has another sentence."""
     try:
         remove(item)
+    except Interrupted:
+        raise
     except CapctlError as error:
         left.append("; ".join((error.message, *error.details)))
         return False

@@ -37,6 +37,8 @@ def keep_unfinished(
             with translated(f"tagging AMI `{image['ImageId']}`"):
                 resources = [image["ImageId"], *snapshots_of(image)]
                 ec2.create_tags(Resources=resources, Tags=[{"Key": key, "Value": tags[key]} for key in tags])
+    except Interrupted:
+        raise
     except CapctlError as failed:
         warn(f"{failed.message}; AMI `{named[0]}` stays: remove it by hand unless the next bake goes on with it")
     return error

@@ -8,7 +8,7 @@ from contextlib import suppress
 from images.digests import write_atomically
 from lifecycle.config.target import Target
 from lifecycle.domain.digest import Digest, parse_digest
-from lifecycle.errors import CapctlError
+from lifecycle.errors import CapctlError, Interrupted
 
 
 class PushRecord:
@@ -39,5 +39,7 @@ class PushRecord:
             known = json.loads(self._file.read_text())
             tag, digest = str(known.pop("tag")), parse_digest(known.pop("digest"))
             return (tag, digest) if known | self._place == known else None
+        except Interrupted:
+            raise
         except (OSError, ValueError, TypeError, KeyError, AttributeError, CapctlError):
             return None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,7 +21,7 @@ from lifecycle.adapters.push_record import PushRecord
 from lifecycle.config.target import Target
 from lifecycle.domain.digest import Digest
 from lifecycle.domain.image import TaggedImage
-from lifecycle.errors import CapctlError, UsageError
+from lifecycle.errors import CapctlError, Interrupted, UsageError
 from lifecycle.ports.code import CodeLayer, PushedImage
 
 if TYPE_CHECKING:
@@ -142,13 +141,19 @@ class WorkingTreeCode:
 
     def prepare_push(self) -> None:
         last = self._record.read_tag()
-        with suppress(CapctlError):  # which is the push's to tell
-            if last is not None and last != self.tag():
-                self._prepared = self._code_push()
-                self._prepared.prepare()
+        try:
+            # Beside the reading of the tree, of which it tells from which commit it is.
+            self._ask_git()
+            is_new = last is not None and last != self.tag()
+        except Interrupted:
+            raise
+        except CapctlError:  # which the push will tell
+            return
+        if is_new:
+            self._prepared = self._code_push()
+            self._prepared.prepare()
 
     def push(self) -> PushedImage:
-        self._ask_git()
         with self._registry.errors_translated(if_missing=_BASE_MISSING):
             pushed = (self._prepared or self._code_push()).finish()
         ref = self._registry.ref(pushed.digest)

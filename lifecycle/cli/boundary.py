@@ -47,11 +47,20 @@ def run_command_line(root: click.Command, arguments: Sequence[str], invocation: 
     return result if type(result) is int else int(ExitCode.DONE)
 
 
+def _interruption(error: BaseException | None) -> Interrupted | None:
+    """The signal behind an error: Python's own machinery wraps what is raised in the midst of it, such as in the making of a class."""
+    while error is not None and not isinstance(error, Interrupted):
+        error = error.__cause__ or error.__context__
+    return error
+
+
 def _as_failure(error: Exception, words: list[str]) -> CapctlError:
     if isinstance(error, CapctlError):
         return error
     if isinstance(error, click.Abort):
         return Interrupted("interrupted", "The command was interrupted")
+    if signal_behind := _interruption(error):
+        return signal_behind
     if isinstance(error, click.ClickException):
         return _usage_error(error)
     if isinstance(error, OSError) and (error.filename or error.errno in _NO_ROOM):

@@ -17,6 +17,10 @@ def _layout(_ctx: click.Context, _option: click.Parameter, text: str | None) -> 
     kind, _, folder = text.partition(":")
     if kind != "oci" or not folder:
         raise click.BadParameter(f"`{text}` is not `oci:DIR`")
+    if ":" in folder:  # as others read it, that would be `oci:DIR:TAG`
+        raise click.BadParameter(
+            f"`{text}` names a tag, which is always that of the code: write `oci:{folder.partition(':')[0]}`"
+        )
     return Path(folder)
 
 

@@ -242,7 +242,7 @@ class ImageSection(Section):
     repository: RepositoryName | None = key(None, "ECR repository, such as `team/job`; the project's name when absent")
     root: str = key(".", "Folder that holds the code, relative to capctl.yaml")
     include: tuple[str, ...] = key(("**/*.py",), "Patterns of the git-tracked files that ship")
-    exclude: tuple[str, ...] = key((), "Patterns to leave out of `include`")
+    exclude: tuple[str, ...] = key((), "Patterns to leave out of `include`; relative to `root`")
     entrypoint: tuple[Word, ...] = key(
         ("python3", "-m", "analyzer", "batch"), "Entry point, as a list; no shell", min_length=1
     )

@@ -70,7 +70,7 @@ class Code(Protocol):
         """From which source the code is."""
 
     def prepare_push(self) -> None:
-        """Begin in the background what carries none of the code, where a push of something new is to be expected. Raises nothing."""
+        """Do in the background what changes nothing, where a push of something new is to be expected; failures are those of `push`."""
 
     def push(self) -> PushedImage:
         """Push base + code layer; one request when nothing changed."""

@@ -1,6 +1,5 @@
 """The checks of an AMI by what EC2 tells of it, and by what the instance of its bake reported."""
 
-from contextlib import suppress
 from dataclasses import replace
 
 from lifecycle.config.target import Target
@@ -13,7 +12,7 @@ from lifecycle.domain.evidence import Evidence, differences
 from lifecycle.domain.measures import counted, size_text
 from lifecycle.domain.models import RUNTIME, ModelFile, ModelSet
 from lifecycle.domain.tags import REQUIRED_TAGS, Tag
-from lifecycle.errors import CapctlError
+from lifecycle.errors import CapctlError, Interrupted
 from lifecycle.ports import Ports
 from lifecycle.ports.amis import Amis
 from lifecycle.workflows.bake_evidence import why_no_evidence
@@ -185,8 +184,12 @@ def set_of(evidence: Evidence) -> ModelSet:
 
 def _named(ports: Ports, ami: AmiRecord, evidence: Evidence) -> str:
     """The files that differ from the set that the AMI's tag names, where the lock file still holds that set."""
-    with suppress(CapctlError):
+    try:
         locked = ports.model_lock.read()
-        if locked and locked.digest == ami.tags.get(Tag.MODEL_SET):
-            return "".join(f"; {difference}" for difference in differences(evidence, locked))
+    except Interrupted:
+        raise
+    except CapctlError:
+        return ""
+    if locked and locked.digest == ami.tags.get(Tag.MODEL_SET):
+        return "".join(f"; {difference}" for difference in differences(evidence, locked))
     return ""

@@ -9,7 +9,7 @@ from lifecycle.domain.digest import Digest, canonical_json, digest_of
 from lifecycle.domain.evidence import Evidence, parse_evidence, why_no_copy
 from lifecycle.domain.layout import Folder
 from lifecycle.domain.tags import Tag
-from lifecycle.errors import CapctlError
+from lifecycle.errors import CapctlError, Interrupted
 from lifecycle.ports import Ports
 from lifecycle.ports.amis import Amis
 from lifecycle.ports.objects import ObjectStore
@@ -44,6 +44,8 @@ def read_evidence(amis: Amis, objects: ObjectStore, target: Target, ami: AmiReco
             continue
         try:
             evidence = parse_evidence(json.loads(data))
+        except Interrupted:
+            raise
         except (ValueError, CapctlError):
             continue
         if evidence.instance_id == (instance_id or evidence.instance_id):

@@ -72,6 +72,8 @@ def _apply(step: Step[T], plan: Plan, ports: Ports, run: Run) -> T:
         # What happened has happened: a journal that cannot be written changes nothing about it.
         try:
             write(outcome)
+        except Interrupted:
+            raise
         except CapctlError as unwritable:
             ports.ui.warn(unwritable.message)
 

@@ -6,7 +6,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from lifecycle.adapters.aws.errors import error_code, is_missing, translated
-from lifecycle.errors import CapctlError, PartlyApplied
+from lifecycle.errors import CapctlError, Interrupted, PartlyApplied
 
 _DELETED, _OF_ANOTHER_AMI = "success", "skipped"
 
@@ -25,6 +25,8 @@ def deregister(ec2: Any, ami_id: str, snapshot_ids: Sequence[str]) -> tuple[str,
         try:
             if not delete_snapshot(ec2, snapshot):
                 stays.append(snapshot)
+        except Interrupted:
+            raise
         except CapctlError as error:
             left[snapshot] = error.message
     if left:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lifecycle.adapters.cache_folder import cache_folder
-from lifecycle.errors import CapctlError
+from lifecycle.errors import CapctlError, Interrupted
 from lifecycle.rehearsal.base_parts import collect_base_parts
 from lifecycle.rehearsal.emulator.containers import jobs_supported
 from lifecycle.rehearsal.machine import machines_supported
@@ -59,6 +59,8 @@ def _base_image(note: Callable[[str], None]) -> str | None:
     """Why the base image cannot be built, though an engine answers: it needs a root filesystem and wheels."""
     try:
         collect_base_parts(requirements(), note)
+    except Interrupted:
+        raise
     except CapctlError as error:
         return f"no base image can be built: {error.message}"
     return None

@@ -242,12 +242,13 @@ def test_link_that_leaves_the_code_through_another_one_is_refused(links: tuple[F
 
 def test_links_within_the_code_and_those_of_the_base_are_kept() -> None:
     entries = (
+        file("app/b"),
+        file("app/pkg/b"),
         link("app/a", "pkg/b"),
         link("app/pkg/a", "../b"),
         link("app/c", "app/pkg/b", "hardlink"),
-        link("bin", "/usr/bin"),
     )
-    assert codes(image(layer(*entries[:3]))) == codes(image(layer(entries[3]))) == []
+    assert codes(image(layer(*entries))) == codes(image(layer(link("bin", "/usr/bin")))) == []
 
 
 def test_names_of_the_project_can_be_forbidden_too() -> None:
@@ -282,7 +283,7 @@ def test_missing_module_of_the_codes_own_package_is_not_told_to_be_locked() -> N
     imports = (Import(module="pkg.newmod", line=3), Import(module="numba", line=9))
     code = FileEntry(path="app/pkg/__init__.py", kind="file", size_bytes=1, mode=0o644, imports=imports)
     own, other = check_image(image(layer(code)))
-    assert own.hint == "`pkg` is the code's own package: write `pkg.newmod`, or correct the import"
+    assert own.hint == "`pkg` is the code's own package: add the module `pkg.newmod` to it, or correct the import"
     assert other.hint == ""
 
 
@@ -346,3 +347,19 @@ def test_module_of_the_image_that_hides_one_of_the_hosts_runtime_is_refused() ->
     # Of a namespace each place has its part.
     assert found("opt/site/nvidia/cublas/__init__.py", "opt/site/sixty.py", mounted_modules=mounted) == []
     assert found(package, runtime_modules=mounted) == []
+
+
+def test_hints_name_the_files_as_each_setting_takes_them() -> None:
+    models = [Violation(code="model-file", message="m", path=f"app/job/{letter}.txt") for letter in "abcd"]
+    text = hint_for([*models, Violation(code="secret-found", message="s", path="app/job/keys.py")])
+    assert "`image.exclude: [job/a.txt, job/b.txt, job/c.txt, …]`" in text
+    assert "`image.rules.model_files: [app/job/a.txt, app/job/b.txt, app/job/c.txt, …]`" in text
+    assert "`image.rules.not_secret: [job/keys.py]`" in text
+
+
+def test_link_to_what_is_not_in_the_image_is_broken() -> None:
+    entries = (file("app/job/run.py"), link("app/job/same.py", "run.py"), link("app/folder", "job"))
+    assert check_image(image(layer(*entries))) == []
+    for target in ("gone.py", "../gone/run.py"):
+        (violation,) = check_image(image(layer(*entries, link("app/job/bad.py", target))))
+        assert (violation.code, violation.path) == ("link-broken", "app/job/bad.py")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from images.code_image import CodeSettings, append_code, code_tag, read_base
-from images.code_push import PushResult
+from images.code_push import CodePush, PushResult
 from images.digests import DigestCache, ImageRef
 from images.errors import BlobMissing, ManifestUnsupported, RegistryDenied, RegistryUnreachable
 from images.layer import CodeTree, build_layer, read_tree
@@ -71,21 +71,38 @@ def test_changed_tree_costs_six_requests_once_the_base_is_known(registry: Any, t
     assert not any("PATCH" in line for line in registry.log)
 
 
-def test_tag_that_is_expected_to_be_new_costs_the_same_requests_but_fewer_waits(registry: Any, tmp_path: Path) -> None:
+def test_what_is_prepared_is_asked_and_packed_once_and_opens_no_upload(registry: Any, tmp_path: Path) -> None:
     base = base_in(registry)
     push(registry, base, tree_of(tmp_path), tmp_path)
     registry.log.clear()
-    result = push(registry, base, tree_of(tmp_path, "print(2)\n"), tmp_path, expects_new=True)
+    settings = CodeSettings(entrypoint=("python3",))
+    prepared = CodePush(client_of(registry), base, tree_of(tmp_path, "print(2)\n"), settings, cache=tmp_path / "cache")
+    prepared.prepare()
+    assert prepared._ahead is not None
+    image = prepared._ahead.image()
+    assert prepared._ahead.digest() is None
+    assert registry.log == [f"HEAD /v2/{REPO}/manifests/{prepared.tag}"]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("images.code_image.build_layer", lambda _: pytest.fail("the layer is packed again"))
+        result = prepared.finish()
+    assert registry.manifests[(REPO, result.digest)][1] == image.manifest
     assert result.requests == len(registry.log) == 6
-    assert {line.split()[0] for line in registry.log[:2]} == {"HEAD", "POST"}
-    assert registry.log[-1] == f"PUT /v2/{REPO}/manifests/{result.tag}"
 
 
-def test_tag_that_was_expected_to_be_new_and_is_not_costs_one_request_too_many(registry: Any, tmp_path: Path) -> None:
+def test_tag_that_was_expected_to_be_new_and_is_not_costs_one_request(registry: Any, tmp_path: Path) -> None:
     base, tree = base_in(registry), tree_of(tmp_path)
     first = push(registry, base, tree, tmp_path)
     again = push(registry, base, tree, tmp_path, expects_new=True)
-    assert (again.requests, again.bytes_sent, again.unchanged, again.digest) == (2, 0, True, first.digest)
+    assert (again.requests, again.bytes_sent, again.unchanged, again.digest) == (1, 0, True, first.digest)
+
+
+def test_failures_of_what_is_prepared_are_told_by_the_push_and_not_tried_again(registry: Any, tmp_path: Path) -> None:
+    base = base_in(registry)
+    registry.faults.append(Fault("GET", "manifests", status=503, times=99))
+    with pytest.raises(RegistryUnreachable):
+        push(registry, base, tree_of(tmp_path), tmp_path, expects_new=True)
+    assert sum(line.startswith("GET") for line in registry.log) == Attempts().count
 
 
 def test_image_that_is_there_needs_no_base(registry: Any, tmp_path: Path) -> None:
@@ -94,13 +111,6 @@ def test_image_that_is_there_needs_no_base(registry: Any, tmp_path: Path) -> Non
     del registry.manifests[(REPO, base.digest)]
     (tmp_path / "other").mkdir()
     assert push(registry, base, tree, tmp_path / "other", expects_new=True).unchanged
-
-
-def test_upload_that_cannot_begin_ahead_costs_one_request(registry: Any) -> None:
-    registry.faults.append(Fault("POST", "uploads", status=503, times=99))
-    client = client_of(registry)
-    assert client.begin_upload() is None
-    assert client.requests_sent == 1
 
 
 def test_who_may_not_upload_may_push_what_is_there(registry: Any, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 
 from images.errors import RegistryDenied, RegistryUnreachable
-from images.parallel import together
+from images.parallel import begin, together
 
 
 def test_failure_waits_for_no_other() -> None:
@@ -23,6 +23,22 @@ def test_failure_waits_for_no_other() -> None:
         together([hanging.wait, fail])
     assert failed.is_set()
     hanging.set()
+
+
+def test_what_was_begun_can_be_waited_for_again() -> None:
+    done: list[int] = []
+    wait = begin([partial(done.append, 1), partial(done.append, 2)])
+    wait()
+    wait()
+    assert sorted(done) == [1, 2]
+
+    def fail() -> None:
+        raise RegistryDenied("no", hint="")
+
+    wait = begin([fail])
+    for _ in range(2):
+        with pytest.raises(RegistryDenied):
+            wait()
 
 
 def test_together_ends_with_whatever_ends_a_part_of_it() -> None:

@@ -38,6 +38,16 @@ def test_the_exit_code_is_the_class_of_the_error(kind: type[CapctlError], folder
     assert _run(_raise(kind("some-code", "message"))) == kind.exit_code
 
 
+def test_signal_that_python_wraps_is_a_signal_still(folder: Path) -> None:
+    def body(o: str | None = None) -> None:
+        try:
+            raise Interrupted("interrupted", "The command was interrupted by SIGINT")
+        except Interrupted as signal_:
+            raise RuntimeError("Error calling __set_name__ on 'Field' instance") from signal_
+
+    assert _run(body) == ExitCode.INTERRUPTED
+
+
 def test_an_error_reads_as_message_details_and_hint() -> None:
     error = CapctlError(
         "ami-not-available",

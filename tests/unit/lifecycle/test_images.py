@@ -67,14 +67,6 @@ def test_push_of_the_same_code_is_unchanged(ports: FakePorts, target: Target) ->
     assert pushed.unchanged
 
 
-def test_push_fails_when_the_code_changes_under_it(ports: FakePorts, target: Target) -> None:
-    plan = plan_push_image(ports, target)
-    ports.code.files["job.py"] = "print(2)"
-    with pytest.raises(CapctlError) as caught:
-        run(plan, ports)
-    assert caught.value.code == "code-changed"
-
-
 def test_image_of_the_working_tree_is_verified_unless_another_is_named(ports: FakePorts, target: Target) -> None:
     pushed = ports.code.push()
     ports.code.files["job.py"] = "print(2)"

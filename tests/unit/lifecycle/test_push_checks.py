@@ -69,7 +69,7 @@ def test_missing_module_of_the_codes_own_package_is_not_told_to_be_locked(regist
     (folder / "job" / "__init__.py").write_text("")
     (folder / "run.py").write_text("import job.newmod\n")
     add(folder, ".")
-    hint = "`job` is the code's own package: write `job.newmod`, or correct the import"
+    hint = "`job` is the code's own package: add the module `job.newmod` to it, or correct the import"
     assert refusal(folder)["hint"] == hint
 
 
@@ -104,12 +104,37 @@ def test_what_a_push_does_ahead_of_the_checks_sends_nothing_of_refused_code(
     registry.log.clear()
     (folder / "run.py").write_text("def (\n")
     refusal(folder)
-    assert {line.split()[0] for line in registry.log} <= {"HEAD", "POST"}
+    assert {line.split()[0] for line in registry.log} <= {"HEAD"}
     assert registry.tags == tags
     registry.log.clear()
     (folder / "run.py").write_text("print(2)\n")
     document_of(running(folder, "push", "--dry-run"))
     assert {line.split()[0] for line in registry.log} <= {"HEAD", "GET"}
+
+
+_SIGNALLED_READ = """
+import os, signal
+import images.layer
+read = images.layer.read_tree
+def signalled(*given):
+    os.kill(os.getpid(), signal.SIGTERM)
+    return read(*given)
+images.layer.read_tree = signalled
+"""
+
+
+def test_signal_while_the_tree_is_read_ends_the_push(registry: FakeRegistry, folder: Path, tmp_path: Path) -> None:
+    add(folder, "run.py")
+    pushed(folder)
+    tags = dict(registry.tags)
+    (folder / "run.py").write_text("print(2)\n")
+    registry.log.clear()
+    hook = tmp_path / "hook"
+    hook.mkdir()
+    (hook / "sitecustomize.py").write_text(_SIGNALLED_READ)
+    stopped = pushing(folder, PYTHONPATH=f"{hook}:{ROOT}")
+    _, said = stopped.communicate(timeout=60)
+    assert (stopped.returncode, registry.tags, registry.log) == (130, tags, []), said
 
 
 def test_python_file_that_does_not_compile_is_refused_with_its_line(registry: FakeRegistry, folder: Path) -> None:

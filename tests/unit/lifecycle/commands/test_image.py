@@ -125,6 +125,7 @@ Nothing was changed; run again without `--dry-run` to apply""",
         },
         said="Run it by hand, after `capctl image load` (leave `--gpus all` out where there is no GPU):",
     ),
+    Case(words="image build --to oci:layout:latest", code=2, error="usage"),
     Case(
         words="image build --to oci:layout",
         given=("image base", "image build --to oci:layout"),
