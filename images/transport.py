@@ -217,19 +217,25 @@ def retry_after_s(headers: HTTPMessage, *, now_s: float) -> float:
 
 
 def _failed(base_url: str, err: Exception) -> Exception:
-    from ssl import SSLCertVerificationError, SSLEOFError  # which only a failure needs
+    from ssl import SSLCertVerificationError, SSLEOFError, SSLError  # which only a failure needs
 
     if isinstance(err, SSLCertVerificationError):
         return RegistryUnreachable(
             f"The certificate of `{base_url}` is not trusted: {err.verify_message}",
             hint="Name a file with the certificate of its authority in `SSL_CERT_FILE`, or correct the address",
         )
+    if isinstance(err, SSLError) and err.reason == "WRONG_VERSION_NUMBER":
+        return RegistryUnreachable(
+            f"What answers at `{base_url}` speaks no TLS",
+            hint=f"Write `{base_url.replace('https://', 'http://', 1)}` if it is a registry without",
+        )
     # ECR cuts the connection, without an answer, when the repository of an upload does not exist.
+    is_cut = isinstance(err, (ConnectionResetError, BrokenPipeError, SSLEOFError))
     reason = getattr(err, "strerror", None) or str(err) or type(err).__name__
     return AttemptFailed(
         RegistryUnreachable(
             f"The registry at `{base_url}` does not answer: {reason}",
-            hint="Check the address and the network, and that the repository exists, then run the command again",
-            is_cut=isinstance(err, (ConnectionResetError, BrokenPipeError, SSLEOFError)),
+            hint=f"Check the address and the network{', and that the repository exists' if is_cut else ''}, then run the command again",
+            is_cut=is_cut,
         )
     )

@@ -13,7 +13,6 @@ from lifecycle.ports.ui import Ui
 from lifecycle.rehearsal.commands import Capctl
 from lifecycle.rehearsal.machine import REHEARSAL_VARIABLE
 from lifecycle.rehearsal.memory import PeakMemory
-from lifecycle.rehearsal.project import SMOKE_VIDEO
 from lifecycle.rehearsal.recorder import Recorder
 from lifecycle.rehearsal.report import Report
 from lifecycle.rehearsal.scenes import MAIN, ami, image, release
@@ -26,6 +25,8 @@ PLAYS: dict[str, Callable[[Stage, Capctl, Recorder], None]] = {
     "ami": ami.play,
     "image": image.play,
 }
+# What a kept stage has to try, by the scene that was played on it; of its folder and its id.
+TO_TRY: dict[str, Callable[[Path, str], str]] = {"release": release.to_try, "image": image.to_try}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +86,7 @@ def perform(
         report.write(report_folder)
         ui.note(f"Wrote {report_folder / 'report.md'} and {report_folder / 'report.json'}")
     if environment:
-        _tell_what_next(environment, ui)
+        _tell_what_next(environment, ui, scene)
     return Outcome(report=report, environment=environment, failure=failure)
 
 
@@ -119,8 +120,9 @@ def end(ui: Ui, only: str | None = None) -> tuple[str, ...]:
     return ended
 
 
-def _tell_what_next(environment: dict[str, str], ui: Ui) -> None:
+def _tell_what_next(environment: dict[str, str], ui: Ui, scene: str) -> None:
     identifier, project = environment[REHEARSAL_VARIABLE], Path(environment["CAPCTL_CONFIG"]).parent
     ui.note(f"Project folder: {project}")
-    ui.note(f"Sample video: {SMOKE_VIDEO}, for `capctl job submit --video …`")
+    if scene in TO_TRY:
+        ui.note(TO_TRY[scene](project.parent, identifier))
     ui.note(f'Rehearsal {identifier} stays up until `eval "$(capctl rehearse --down {identifier})"`')

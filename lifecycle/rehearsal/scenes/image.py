@@ -4,6 +4,7 @@ import json
 import shlex
 import shutil
 import subprocess
+from pathlib import Path
 from typing import Any
 
 from lifecycle.domain.job import contract
@@ -16,15 +17,27 @@ from lifecycle.rehearsal.scenes.parts import bootstrap, expect, make_base
 from lifecycle.rehearsal.stage import Stage
 
 _RUN_TIMEOUT_S = 120
+_VIDEO = "portrait, by hand.mp4"
 _CODE = "analyzer/__init__.py"
 _MODEL = "analyzer/weights.txt"
 _NEEDS = [{"type": "VCPU", "value": "1"}, {"type": "MEMORY", "value": "64"}]
 
 
+def to_try(folder: Path, identifier: str) -> str:
+    """What a kept stage has for who types commands."""
+    return (
+        f"Repository: {_repository(identifier)}; sample video: `{folder / _VIDEO}`, for `capctl image load --video …`"
+    )
+
+
+def _repository(identifier: str) -> str:
+    return f"vision-{identifier}"
+
+
 def play(stage: Stage, capctl: Capctl, record: Recorder) -> None:
     """Every step is a command that a user types; what it printed is checked here."""
     # The engine's names for images that are run by hand begin with it, and are found by it when the stage ends.
-    stage.project.configure("image", "repository", f"vision-{stage.id}")
+    stage.project.configure("image", "repository", _repository(stage.id))
     stage.project.commit("Name the repository")
     bootstrap(capctl, record)
     make_base(stage, capctl, record)
@@ -107,7 +120,7 @@ def _export(stage: Stage, capctl: Capctl, record: Recorder, first: dict[str, Any
 def _run_by_hand(stage: Stage, capctl: Capctl, record: Recorder, pushed: dict[str, Any]) -> None:
     if stage.standins.engine:
         return
-    video = stage.folder / "portrait, by hand.mp4"
+    video = stage.folder / _VIDEO
     make_video(video)
     capctl("models", "lock")
     with record.step("image load", stage.standins.registry) as step:

@@ -1,6 +1,7 @@
 """The life of a release, from a folder of models to a rollback."""
 
 from collections.abc import Collection
+from pathlib import Path
 from typing import Any
 
 from lifecycle.domain.measures import counted, size_text
@@ -15,6 +16,11 @@ from lifecycle.rehearsal.scenes.parts import bake_and_verify, bootstrap, expect,
 from lifecycle.rehearsal.stage import Stage
 
 BROKEN = 'raise SystemExit("this release is broken on purpose")\n'
+
+
+def to_try(_folder: Path, _identifier: str) -> str:
+    """What a kept stage has for who types commands."""
+    return f"Sample video: {SMOKE_VIDEO}, for `capctl job submit --video …`"
 
 
 def play(stage: Stage, capctl: Capctl, record: Recorder) -> None:

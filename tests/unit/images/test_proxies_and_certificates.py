@@ -180,3 +180,11 @@ def test_a_bundle_that_does_not_exist_is_named(encrypted: str, monkeypatch: pyte
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere/ca.pem")
     with pytest.raises(RegistryUnreachable, match=r"`/nowhere/ca\.pem`"):
         client_of(encrypted).head_manifest("v1")
+
+
+def test_registry_without_tls_is_told_as_that_and_asked_once(registry: Any) -> None:
+    client = RegistryClient(registry.url.replace("http://", "https://"), "job")
+    with pytest.raises(RegistryUnreachable, match="speaks no TLS") as failed:
+        client.head_manifest("any")
+    assert failed.value.hint == f"Write `{registry.url}` if it is a registry without"
+    assert client.requests_sent == 1

@@ -21,6 +21,8 @@ from tests.dev.samples.releases import JOB
 from tests.golden import assert_golden
 from tests.unit.lifecycle.conftest import on_a_terminal
 
+ROOT = Path(__file__).parents[3]
+
 
 def _run(body: Callable[..., object], *words: str) -> int:
     return run_command_line(click.Command("capctl", callback=body, params=[click.Option(["-o"])]), words)
@@ -230,6 +232,17 @@ def test_a_reader_that_went_away_ends_the_command_quietly(folder: Path) -> None:
     os.close(write_end)
     assert ended.stderr == ""
     assert ended.returncode == 1
+
+
+def test_ctrl_c_while_the_command_line_is_imported_leaves_no_traceback(tmp_path: Path) -> None:
+    (tmp_path / "click.py").write_text("import os, signal; os.kill(os.getpid(), signal.SIGINT)")
+    ended = subprocess.run(
+        [sys.executable, "-m", "lifecycle", "--help"],
+        env={**os.environ, "PYTHONPATH": f"{tmp_path}:{ROOT}"},
+        capture_output=True,
+        check=False,
+    )
+    assert (ended.returncode, ended.stderr) == (-signal.SIGINT, b"")
 
 
 def test_crash_log_is_private_and_holds_no_value_of_a_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
