@@ -138,7 +138,7 @@ def image_of(ports: Ports, target: Target, text: str | None) -> ImageRef:
             hint="Run `capctl image push`",
         )
     text = _in_repository(target, text)
-    beginning = digest_beginning(text.removeprefix(f"{target.repository}@"))
+    beginning = digest_beginning(text)
     if not is_tag(text) and not beginning:
         if "@" in text or text.startswith("sha256:"):
             return parse_image_ref(text, default_repository=target.repository)
@@ -172,10 +172,15 @@ def _names_taken(target: Target) -> str:
 
 
 def _in_repository(target: Target, text: str) -> str:
-    """The tag of a name that engines give, `vision:code-…`, or the digits of `vision:digest-…`; any other text as it is."""
+    """What stands after the repository, by the name that AWS, an engine or a registry elsewhere has for it: the digest, the tag, or the
+    digits of `vision:digest-…`; any other text as it is."""
     hosts = ("", f"{target.ecr_host}/", f"{urlsplit(target.registry_url or '').netloc}/")
+    names = {f"{host}{target.repository_name}" for host in hosts}
+    pinned, _, digest = text.rpartition("@")
+    if pinned in names:
+        return digest
     name, _, tag = text.rpartition(":")
-    if name not in {f"{host}{target.repository_name}" for host in hosts}:
+    if name not in names:
         return text
     digits = tag.removeprefix(LOADED_DIGEST)
     return digits if digits != tag and digest_beginning(digits) else tag

@@ -46,6 +46,14 @@ def test_beginning_of_a_digest_names_any_image_of_the_repository(world: DeployWo
         assert {named(world, text) for text in names_of(ref.digest)} == {ref}
 
 
+def test_digest_may_stand_after_any_name_of_the_repository(world: DeployWorld) -> None:
+    pushed = world.ports.code.push().ref
+    target = replace(world.target, registry_url="http://127.0.0.1:5000")
+    for name in ("vision", "127.0.0.1:5000/vision", REPOSITORY):
+        assert image_of(world.ports, target, f"{name}@{pushed.digest}") == pushed
+        assert image_of(world.ports, target, f"{name}@sha256:{short(pushed.digest)}") == pushed
+
+
 @pytest.mark.parametrize(
     "refused",
     [CapctlError("repository-missing", "ECR has none"), Denied("permission-denied", "AWS refused it")],
@@ -106,7 +114,7 @@ def test_what_can_be_no_name_is_refused_and_tells_that_tags_and_digests_are_take
     assert "or a digest, of which the first 12 digits are enough" in failed.value.hint
 
 
-@pytest.mark.parametrize("text", ["sha256:9033d5", "sha256:9033D50187D7", "vision@sha256:0123456789ab"])
+@pytest.mark.parametrize("text", ["sha256:9033d5", "sha256:9033D50187D7", "another@sha256:0123456789ab"])
 def test_what_can_be_no_digest_is_refused_and_tells_how_short_a_name_may_be(world: DeployWorld, text: str) -> None:
     with pytest.raises(UsageError) as failed:
         named(world, text)
