@@ -56,7 +56,8 @@ def hint_for(violations: Iterable[Violation]) -> str:
 
 
 def _filled(hint: str, paths: Sequence[str]) -> str:
-    named = paths[:_MOST_NAMED]
+    # The run configuration breaks rules too, and has no path.
+    named = [path for path in paths if path][:_MOST_NAMED] or ["…"]
     more = ", …" if len(paths) > _MOST_NAMED else ""
     for place, names in (("{path}", named), ("{code}", [name_in_code(path) or path for path in named])):
         hint = hint.replace(place, ", ".join(names) + more)

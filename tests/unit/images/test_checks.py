@@ -355,6 +355,7 @@ def test_hints_name_the_files_as_each_setting_takes_them() -> None:
     assert "`image.exclude: [job/a.txt, job/b.txt, job/c.txt, …]`" in text
     assert "`image.rules.model_files: [app/job/a.txt, app/job/b.txt, app/job/c.txt, …]`" in text
     assert "`image.rules.not_secret: [job/keys.py]`" in text
+    assert "not_secret: […]`" in hint_for([Violation(code="secret-found", message="in the run configuration")])
 
 
 def test_link_to_what_is_not_in_the_image_is_broken() -> None:
