@@ -11,7 +11,6 @@ what is not known.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from lifecycle.domain.checkout import Checkout
     from lifecycle.domain.image import TaggedImage
     from lifecycle.domain.image_report import ImageReport
-    from lifecycle.domain.job import JobRecord
     from lifecycle.domain.models import ModelSet
     from lifecycle.domain.plan import Done, Plan, Step
     from lifecycle.domain.push_preview import PushPreview
@@ -29,7 +27,6 @@ if TYPE_CHECKING:
     from lifecycle.domain.smoke import SmokeReport
     from lifecycle.errors import CapctlError
     from lifecycle.ports.code import CodeLayer, PushedImage
-    from lifecycle.ports.jobs import LogLine
     from lifecycle.ports.journal import JournalEntry
     from lifecycle.ports.stack import BaseOutputs
     from lifecycle.workflows.status import ReleaseStatus, Status
@@ -44,6 +41,8 @@ def error(failure: CapctlError) -> Document:
 
     `evidence` is what a failed smoke leaves: its report under `smoke`, or the job that did not succeed under `job`.
     """
+    from lifecycle.cli.job_documents import job  # which imports this module
+
     # Evidence of another name has no document: the error is told without it.
     shown: dict[str, Callable[[Any], Document]] = {"smoke": smoke, "job": job}
     return {
@@ -255,43 +254,6 @@ def status(found: Status) -> Document:
     }
 
 
-def job(record: JobRecord) -> Document:
-    """A job as Batch describes it: `reason` is the container's, `status_reason` the queue's."""
-    return {
-        "id": record.id,
-        "name": record.name,
-        "state": record.state,
-        "exit_code": record.exit_code,
-        "reason": record.reason,
-        "status_reason": record.status_reason,
-        "queue_arn": record.queue_arn,
-        "definition_arn": record.definition_arn,
-        "image": record.image,
-        "log_group": record.log_group,
-        "log_stream": record.log_stream,
-        "cluster_instance_arn": record.cluster_instance_arn,
-        "attempts": record.attempts,
-        "created": _moment(record.created_ms),
-        "started": _moment(record.started_ms),
-        "stopped": _moment(record.stopped_ms),
-    }
-
-
-def job_list(records: Iterable[JobRecord]) -> Document:
-    """Jobs of the active release, newest first, each as `capctl.job/1`."""
-    return {"jobs": [job(record) for record in records]}
-
-
-def job_log(record: JobRecord, lines: Iterable[LogLine]) -> Document:
-    """What a job wrote, oldest first, and where the job is."""
-    return {
-        "job_id": record.id,
-        "state": record.state,
-        "exit_code": record.exit_code,
-        "lines": [{"at": _moment(line.at_ms), "message": line.message} for line in lines],
-    }
-
-
 def _pointer(pointer: Pointer) -> Document:
     return {
         "version": pointer.version,
@@ -334,10 +296,6 @@ def _entry(entry: JournalEntry) -> Document:
 def checks(found: Iterable[Check]) -> list[Mapping[str, Any]]:
     """Checks as they stand in every document that has some."""
     return [{"name": each.name, "ok": each.ok, "expected": each.expected, "found": each.found} for each in found]
-
-
-def _moment(at_ms: int) -> str | None:
-    return utc(datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds")) if at_ms else None
 
 
 def utc(moment: str) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lifecycle.cli import documents
+from lifecycle.cli import job_documents
 from lifecycle.cli.context import Invocation, NounGroup, pass_invocation
 from lifecycle.cli.render import table, time_text, value_text
 from lifecycle.domain.visible import visible
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from lifecycle.ports.jobs import LogLine
 
 
-@click.group(cls=NounGroup)
+@click.group(cls=NounGroup, verbs={verb: f"lifecycle.cli.job_{verb}" for verb in ("cancel", "show")})
 def command() -> None:
     """Submit and follow jobs."""
 
@@ -32,7 +32,7 @@ def submit(invocation: Invocation, video: str, session: str | None, variables: t
 
     app, environment = invocation.app, _environment(variables)
     job = submit_job(app, app.target, invocation.run, video_url=video, session_id=session, environment=environment)
-    invocation.emit("capctl.job/1", documents.job(job), job.id)
+    invocation.emit("capctl.job/1", job_documents.job(job), job.id)
 
 
 @command.command()
@@ -43,7 +43,7 @@ def ls(invocation: Invocation, release_id: str | None) -> None:
     from lifecycle.workflows.jobs import list_jobs
 
     jobs = list_jobs(invocation.app, release_id=release_id)
-    document = documents.job_list(jobs)
+    document = job_documents.job_list(jobs)
     invocation.emit("capctl.job-list/1", document, lambda: _list(jobs), nothing="The release has no jobs")
 
 
@@ -69,7 +69,7 @@ def logs(invocation: Invocation, job_id: str, follow: bool, raw: bool) -> None:
 
     job = (follow_log if follow else show_log)(invocation.app, job_id, show)
     failure = job_failure(job) if follow else None
-    invocation.emit("capctl.job-log/1", documents.job_log(job, lines), "", failure=failure)
+    invocation.emit("capctl.job-log/1", job_documents.job_log(job, lines), "", failure=failure)
 
 
 def _environment(variables: tuple[str, ...]) -> dict[str, str]:

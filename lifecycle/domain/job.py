@@ -49,7 +49,10 @@ class Obstacle(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobRecord:
-    """A job as Batch describes it. Times in milliseconds since the epoch, 0 = not yet; `exit_code` None = none reported."""
+    """A job as Batch describes it. Times in milliseconds since the epoch, 0 = not yet; `exit_code` None = none reported.
+
+    `attempt_reasons` say why earlier attempts ended, oldest first; `is_ending`: somebody has ended it; its container may outlive that.
+    """
 
     id: str
     name: str
@@ -69,6 +72,8 @@ class JobRecord:
     created_ms: int
     started_ms: int
     stopped_ms: int
+    attempt_reasons: tuple[str, ...] = ()
+    is_ending: bool = False
 
 
 class QueueState(ServiceState):

@@ -57,9 +57,11 @@ TAG_IMAGES = (*READ_IMAGES, "ecr:PutImage")
 
 READ_POINTER = ("dynamodb:GetItem",)
 READ_QUEUES = ("batch:DescribeComputeEnvironments", "batch:DescribeJobQueues")
+READ_JOB = ("batch:DescribeJobs",)
 READ_JOBS = ("batch:DescribeJobs", "batch:ListJobs")
 # batch:TagResource is asked for because jobs are tagged when they are submitted.
 SUBMIT_JOBS = ("batch:DescribeJobs", "batch:SubmitJob", "batch:TagResource")
+END_JOBS = (*READ_JOB, "batch:TerminateJob")
 READ_LOGS = ("batch:DescribeJobs", "logs:GetLogEvents")
 
 # Pulumi's state in S3; one on this machine needs none of them.

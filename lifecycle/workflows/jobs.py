@@ -1,11 +1,22 @@
 """Submit and follow jobs through the pointer."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from lifecycle.config.target import Target
 from lifecycle.domain.job import JobRecord, JobState, contract, state_text
+from lifecycle.domain.job_account import JobAccount, job_account
 from lifecycle.domain.layout import VIDEO_FOLDERS, Folder
-from lifecycle.domain.permissions import READ_JOBS, READ_LOGS, READ_OBJECTS, READ_POINTER, READ_STATE, SUBMIT_JOBS
+from lifecycle.domain.permissions import (
+    READ_JOB,
+    READ_JOBS,
+    READ_LOGS,
+    READ_OBJECTS,
+    READ_POINTER,
+    READ_QUEUES,
+    READ_STATE,
+    SUBMIT_JOBS,
+)
 from lifecycle.domain.run import Run
 from lifecycle.domain.tags import Tag
 from lifecycle.domain.waiting import Wait
@@ -19,10 +30,33 @@ PERMISSIONS = {
     "job submit": (*READ_POINTER, *READ_OBJECTS, *SUBMIT_JOBS),
     "job ls": (*READ_POINTER, *READ_STATE, *READ_JOBS),
     "job logs": READ_LOGS,
+    "job show": (*READ_STATE, *READ_JOB, *READ_QUEUES),
 }
 
 # CloudWatch Logs shows a line a few seconds after it was written; asking more often shows nothing sooner.
 _LOG = Wait(shortest_s=2.0, longest_s=2.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobView:
+    """A job, in words too, and the id of its release; None if no release of the target has its queue."""
+
+    job: JobRecord
+    account: JobAccount
+    release_id: str | None
+
+
+def show_job(ports: Ports, job_id: str) -> JobView:
+    """Where a job is, and why."""
+    job = ports.jobs.get(job_id)
+    queue = ports.jobs.queue_status(job.queue_arn).state
+    now_ms = int(ports.clock.now().timestamp() * 1000)
+    return JobView(job=job, account=job_account(job, queue, now_ms=now_ms), release_id=release_of(ports, job))
+
+
+def release_of(ports: Ports, job: JobRecord) -> str | None:
+    """The id of the release whose queue the job is in; None if the target has none."""
+    return next((each.id for each in ports.stack.releases() if each.job_queue_arn == job.queue_arn), None)
 
 
 def submit_job(

@@ -149,7 +149,9 @@ def test_unknown_job_is_named(queue: Queue) -> None:
 def test_cancelled_job_has_failed(queue: Queue) -> None:
     job_id = queue.submit()
     queue.jobs.cancel(job_id, reason="the test says so")
-    assert queue.ended(job_id).state is JobState.FAILED
+    job = queue.ended(job_id)
+    assert (job.state, job.is_ending) == (JobState.FAILED, True)
+    assert not queue.ended(queue.submit(exit_code=1)).is_ending
 
 
 def test_name_and_reason_may_be_of_any_length(queue: Queue) -> None:

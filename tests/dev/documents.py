@@ -9,7 +9,14 @@ from typing import Any
 
 import click
 
-from lifecycle.cli import ami_documents, ami_removal_documents, documents, image_documents, image_repository_documents
+from lifecycle.cli import (
+    ami_documents,
+    ami_removal_documents,
+    documents,
+    image_documents,
+    image_repository_documents,
+    job_documents,
+)
 from lifecycle.cli.main import COMMANDS, root
 from tests.dev.samples import SAMPLES
 
@@ -41,7 +48,14 @@ def makers() -> dict[str, Callable[..., Any]]:
     """The functions that make documents, by the name of their schema."""
     return {
         name.replace("_", "-"): made
-        for module in (documents, ami_documents, ami_removal_documents, image_documents, image_repository_documents)
+        for module in (
+            documents,
+            ami_documents,
+            ami_removal_documents,
+            image_documents,
+            image_repository_documents,
+            job_documents,
+        )
         for name, made in inspect.getmembers(module, inspect.isfunction)
         if made.__annotations__.get("return") == "Document" and not name.startswith("_")
     }

@@ -95,7 +95,9 @@ class FakeJobs:
     def cancel(self, job_id: str, *, reason: str) -> None:
         self.cancelled[job_id] = reason
         self._left[job_id] = []
-        self._jobs[job_id] = replace(self._jobs[job_id], state=JobState.FAILED, status_reason=reason[:256])
+        self._jobs[job_id] = replace(
+            self._jobs[job_id], state=JobState.FAILED, status_reason=reason[:256], is_ending=True
+        )
 
     def host_ami(self, job: JobRecord) -> AmiId | None:
         if not job.cluster_instance_arn:

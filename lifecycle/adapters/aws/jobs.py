@@ -168,4 +168,10 @@ def _record(job: dict[str, Any]) -> JobRecord:
         created_ms=job.get("createdAt") or 0,
         started_ms=job.get("startedAt") or 0,
         stopped_ms=job.get("stoppedAt") or 0,
+        attempt_reasons=tuple(_attempt_reason(attempt) for attempt in job.get("attempts") or ()),
+        is_ending=bool(job.get("isCancelled") or job.get("isTerminated")),
     )
+
+
+def _attempt_reason(attempt: dict[str, Any]) -> str:
+    return (attempt.get("container") or {}).get("reason") or attempt.get("statusReason") or ""

@@ -3,10 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-from lifecycle.cli import documents
+from lifecycle.cli import documents, job_documents
 from lifecycle.config.origins import Setting
 from lifecycle.domain.digest import digest_of
 from lifecycle.domain.job import JobRecord, JobState, Purpose, QueueState
+from lifecycle.domain.job_account import job_account
 from lifecycle.domain.plan import Done, Plan
 from lifecycle.domain.push_preview import FileChanges, PushPreview, SizeToSend
 from lifecycle.domain.release import Pointer
@@ -14,6 +15,7 @@ from lifecycle.domain.smoke import SmokeReport
 from lifecycle.errors import CapctlError
 from lifecycle.ports.jobs import LogLine, QueueStatus
 from lifecycle.ports.journal import JournalEntry
+from lifecycle.workflows.jobs import JobView
 from lifecycle.workflows.status import ReleaseStatus, Status
 from lifecycle.workflows.verify_models import ModelsReport
 from lifecycle.workflows.write_contract import WrittenContract
@@ -107,9 +109,17 @@ SAMPLES: dict[str, dict[str, Any]] = {
     "config-values": documents.config_values("dev", [_SETTING]),
     "deployment": documents.deployment(_POINTER, _DONE, report=_SMOKE),
     "error": documents.error(_ERROR),
-    "job": documents.job(JOB),
-    "job-list": documents.job_list([JOB]),
-    "job-log": documents.job_log(JOB, [LogLine(at_ms=1_795_273_624_125, message='{"event":"failed"}')]),
+    "job": job_documents.job(JOB),
+    "job-cancellation": job_documents.job_cancellation(JOB, changed=True),
+    "job-list": job_documents.job_list([JOB]),
+    "job-log": job_documents.job_log(JOB, [LogLine(at_ms=1_795_273_624_125, message='{"event":"failed"}')]),
+    "job-view": job_documents.job_view(
+        JobView(
+            job=JOB,
+            account=job_account(JOB, QueueState.VALID, now_ms=JOB.started_ms),
+            release_id=RELEASE.id,
+        )
+    ),
     "models-contract": documents.models_contract(
         WrittenContract(
             digest=digest_of(b"contract"),

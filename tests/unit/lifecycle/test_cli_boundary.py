@@ -13,7 +13,7 @@ from typing import Any
 import click
 import pytest
 
-from lifecycle.cli import documents
+from lifecycle.cli import job_documents
 from lifecycle.cli.boundary import _give_up, render_error, run_command_line
 from lifecycle.cli.crash import record_crash
 from lifecycle.errors import CapctlError, Denied, ExitCode, Inconclusive, Interrupted, RolledBack, TimedOut, UsageError
@@ -70,7 +70,7 @@ def test_json_output_carries_the_error_as_one_document(folder: Path, capsys: pyt
         "message": "AWS refused",
         "hint": "Ask",
         "details": ["why"],
-        "evidence": {"job": documents.job(JOB)},
+        "evidence": {"job": job_documents.job(JOB)},
         "exit_code": 4,
     }
     assert captured.err == "error[permission-denied]: AWS refused\n  why\nhint: Ask\n"

@@ -55,6 +55,7 @@ def test_what_takes_away_gives_to_others_or_moves_jobs_asks_and_nothing_else_doe
         "capctl image prune",
         "capctl deploy",
         "capctl rollback",
+        "capctl job cancel",
     ]
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lifecycle.cli import documents
+from lifecycle.cli import documents, job_documents
 from lifecycle.errors import CapctlError
 from tests.dev.documents import commands_by_schema, makers
 from tests.dev.samples import SAMPLES
@@ -46,5 +46,5 @@ def test_error_leaves_out_evidence_that_has_no_document() -> None:
 def test_what_did_not_happen_yet_has_no_time() -> None:
     from tests.dev.samples.releases import JOB
 
-    document = documents.job(replace(JOB, created_ms=0))
+    document = job_documents.job(replace(JOB, created_ms=0))
     assert (document["created"], document["stopped"]) == (None, None)

@@ -1,5 +1,7 @@
 """`capctl job`."""
 
+from dataclasses import replace
+
 import pytest
 
 from lifecycle.domain.job import JobState
@@ -22,6 +24,18 @@ def unreadable(world: World) -> None:
     world.ports.jobs.course = (JobState.RUNNING, JobState.RUNNING, JobState.FAILED)
     world.ports.jobs.outcome = {"exit_code": 65, "status_reason": "Essential container in task exited"}
     submitted(world)
+
+
+def unreadable_to_the_end(world: World) -> None:
+    unreadable(world)
+    for _ in range(2):
+        world.ports.jobs.get("job-2")
+
+
+def in_a_foreign_queue(world: World) -> None:
+    submitted(world)
+    jobs = world.ports.jobs
+    jobs._jobs["job-2"] = replace(jobs._jobs["job-2"], queue_arn="arn:aws:batch:us-west-2:123456789012:job-queue/other")
 
 
 def without_memory(world: World) -> None:
@@ -98,6 +112,60 @@ job-1  SUCCEEDED  -     1970-01-01 00:00:01Z                            smoke-c3
         said="error[job-failed]: Job `job-2` is FAILED, exit 65: unreadable input",
     ),
     Case(words="job logs job-9", given=DEPLOYED, code=1, error="job-missing"),
+    Case(
+        words="job show job-2",
+        given=DEPLOYED,
+        change=unreadable_to_the_end,
+        text="""\
+job        job-2
+name       vision-by-hand
+state      FAILED: it has failed
+why        unreadable input
+next       Run `capctl job logs job-2`: the end of its log says more
+exit code  65
+attempts   0
+release    {release}
+image      123456789012.dkr.ecr.us-west-2.amazonaws.com/vision@sha256:cd4efb609166
+submitted  1970-01-01 00:00:02Z
+started    -
+ended      1970-01-01 00:00:04Z
+log        capctl job logs job-2""",
+        document={
+            "schema": "capctl.job-view/1",
+            "state": "FAILED",
+            "where": "it has failed",
+            "why": "unreadable input",
+        },
+    ),
+    Case(words="job show job-9", given=DEPLOYED, code=1, error="job-missing"),
+    Case(
+        words="job cancel job-2 --yes --reason unwanted",
+        given=DEPLOYED,
+        change=submitted,
+        asked=("jobs.cancel",),
+        text="job-2",
+        document={"schema": "capctl.job-cancellation/1", "id": "job-2", "state": "FAILED", "changed": True},
+    ),
+    Case(
+        words="job cancel job-2 --dry-run",
+        given=DEPLOYED,
+        change=submitted,
+        text="""\
+Plan: cancel job job-2
+  because it is STARTING on release {release}, as `vision-by-hand`
+  1. cancel job job-2
+Nothing was changed; run again without `--dry-run` to apply""",
+        document={"schema": "capctl.plan/1"},
+    ),
+    Case(words="job cancel job-2", given=DEPLOYED, change=submitted, code=2, error="confirmation-needed"),
+    Case(
+        words="job cancel job-1",
+        given=DEPLOYED,
+        text="job-1",
+        document={"schema": "capctl.job-cancellation/1", "state": "SUCCEEDED", "changed": False},
+    ),
+    Case(words="job cancel job-9 --yes", given=DEPLOYED, code=1, error="job-missing"),
+    Case(words="job cancel job-2 --yes", given=DEPLOYED, change=in_a_foreign_queue, code=1, error="job-foreign"),
 ]
 
 

@@ -1,0 +1,74 @@
+"""The JSON documents about jobs, as in `lifecycle.cli.documents`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from lifecycle.cli.documents import Document, utc
+
+if TYPE_CHECKING:
+    from lifecycle.domain.job import JobRecord
+    from lifecycle.ports.jobs import LogLine
+    from lifecycle.workflows.jobs import JobView
+
+
+def job(record: JobRecord) -> Document:
+    """A job as Batch describes it: `reason` is the container's, `status_reason` the queue's."""
+    return {
+        "id": record.id,
+        "name": record.name,
+        "state": record.state,
+        "exit_code": record.exit_code,
+        "reason": record.reason,
+        "status_reason": record.status_reason,
+        "queue_arn": record.queue_arn,
+        "definition_arn": record.definition_arn,
+        "image": record.image,
+        "log_group": record.log_group,
+        "log_stream": record.log_stream,
+        "cluster_instance_arn": record.cluster_instance_arn,
+        "attempts": record.attempts,
+        "attempt_reasons": list(record.attempt_reasons),
+        "ending": record.is_ending,
+        "created": _moment(record.created_ms),
+        "started": _moment(record.started_ms),
+        "stopped": _moment(record.stopped_ms),
+    }
+
+
+def job_view(view: JobView) -> Document:
+    """A job, and in words where it is, why and what to do; `release_id` is null for a job that no release of the target runs."""
+    account = view.account
+    return {
+        **job(view.job),
+        "release_id": view.release_id,
+        "where": account.where,
+        "why": account.why,
+        "next": account.next,
+    }
+
+
+def job_cancellation(record: JobRecord, *, changed: bool) -> Document:
+    """A job after it was cancelled; `changed` is false for one that had ended."""
+    return {**job(record), "changed": changed}
+
+
+def job_list(records: Iterable[JobRecord]) -> Document:
+    """Jobs of the active release, newest first, each as `capctl.job/1`."""
+    return {"jobs": [job(record) for record in records]}
+
+
+def job_log(record: JobRecord, lines: Iterable[LogLine]) -> Document:
+    """What a job wrote, oldest first, and where the job is."""
+    return {
+        "job_id": record.id,
+        "state": record.state,
+        "exit_code": record.exit_code,
+        "lines": [{"at": _moment(line.at_ms), "message": line.message} for line in lines],
+    }
+
+
+def _moment(at_ms: int) -> str | None:
+    return utc(datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds")) if at_ms else None
