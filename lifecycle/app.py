@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from lifecycle.ports.clock import Clock
     from lifecycle.ports.code import Code
     from lifecycle.ports.contract_file import ContractFile
+    from lifecycle.ports.dead_letters import DeadLetters
+    from lifecycle.ports.deployments import Deployments
     from lifecycle.ports.engine import Engine
     from lifecycle.ports.hand_runs import HandRuns
     from lifecycle.ports.image_expiry import ImageExpiry
@@ -130,6 +132,18 @@ class App:
         from lifecycle.adapters.working_tree import WorkingTreeCode
 
         return WorkingTreeCode(self.target, self.registry, self.base_builder.required)
+
+    @cached_property
+    def dead_letters(self) -> DeadLetters:
+        from lifecycle.adapters.aws.dead_letters import SqsDeadLetters
+
+        return SqsDeadLetters(self.session, queue_url=self.stack.base().dead_letters_url)
+
+    @cached_property
+    def deployments(self) -> Deployments:
+        from lifecycle.adapters.aws.deployments import DynamoDeployments
+
+        return DynamoDeployments(self.session, self.clock, table=self.target.table)
 
     @cached_property
     def engine(self) -> Engine:

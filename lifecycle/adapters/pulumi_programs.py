@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import astuple
+from dataclasses import MISSING, fields
 from typing import Any
 
 from lifecycle.config.target import Target
@@ -139,5 +139,7 @@ def base_outputs(deployment: dict[str, Any]) -> BaseOutputs | None:
         job_role_arn=found.get("job_role_arn", ""),
         execution_role_arn=found.get("execution_role_arn", ""),
         instance_profile_arn=found.get("instance_profile_arn", ""),
+        dead_letters_url=found.get("dead_letters_url", ""),
     )
-    return outputs if all(astuple(outputs)) else None
+    needed = (getattr(outputs, field.name) for field in fields(outputs) if field.default is MISSING)
+    return outputs if all(needed) else None

@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import TextIO
 
 from lifecycle.adapters.private_folder import abandoned, remove_abandoned
+from lifecycle.adapters.processes import PROC, session_and_begin
 from lifecycle.config.target import Target
 from lifecycle.domain.moments import iso_text, told_moment
 from lifecycle.domain.sweep import KnownRun
 from lifecycle.errors import CapctlError
 
 BAKE_FOLDER = "capctl-bake-"  # what the names of a bake's private folders begin with
-_PROC = Path("/proc")
 _UNNAMED = "."  # what the name of a lease begins with until it is held
 
 
@@ -48,7 +48,7 @@ class Lease:
 
     def process(self, pid: int) -> None:
         """Note a process of the run: nobody else's is ever ended."""
-        self._file.write(json.dumps({"pid": pid, "began": _stat(pid)[1]}) + "\n")
+        self._file.write(json.dumps({"pid": pid, "began": session_and_begin(pid)[1]}) + "\n")
         self._file.flush()
 
 
@@ -186,23 +186,15 @@ def _holders(path: Path, lines: Iterable[str]) -> tuple[int, ...]:
     began = {int(one["pid"]): int(one["began"]) for one in noted}
 
     def is_own(pid: int) -> bool:
-        session, at = _stat(pid)
+        session, at = session_and_begin(pid)
         # The kernel gives no number of a session away before its last process has ended.
-        is_of_session = session in began and at >= began[session] and _stat(session)[1] in {0, began[session]}
+        is_of_session = (
+            session in began and at >= began[session] and session_and_begin(session)[1] in {0, began[session]}
+        )
         return at > 0 and (began.get(pid) == at or is_of_session)
 
-    pids = (int(process.name) for process in _PROC.glob("[0-9]*"))
-    return tuple(pid for pid in pids if pid != os.getpid() and is_own(pid) and _has_open(_PROC / str(pid), path))
-
-
-def _stat(pid: int) -> tuple[int, int]:
-    """The session of a process, and when it began, in ticks since the machine did; 0 for one that is not to be seen."""
-    try:
-        # Its name, in brackets, may have blanks and brackets.
-        told = (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
-        return int(told[3]), int(told[19])
-    except (OSError, ValueError, IndexError):
-        return 0, 0
+    pids = (int(process.name) for process in PROC.glob("[0-9]*"))
+    return tuple(pid for pid in pids if pid != os.getpid() and is_own(pid) and _has_open(PROC / str(pid), path))
 
 
 def _has_open(process: Path, path: Path) -> bool:

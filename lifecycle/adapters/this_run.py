@@ -13,12 +13,13 @@ def this_run(command: str, *, reason: str = "") -> Run:
     return Run(
         id=f"{started}-{os.urandom(3).hex()}",
         command=command,
-        user=_user(),
+        user=this_user(),
         reason=reason,
     )
 
 
-def _user() -> str:
+def this_user() -> str:
+    """The name of the user of this process."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # a user id without a name, as in many containers

@@ -29,6 +29,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "lifecycle.cli.status",
         "Show the pointer, the releases, their queues and the last changes made from here.",
     ),
+    "history": (
+        "lifecycle.cli.history",
+        "Show what was deployed and rolled back when, by whom, and what became of it.",
+    ),
     "job": ("lifecycle.cli.job", "Submit and follow jobs."),
     "rehearse": ("lifecycle.cli.rehearse", "Run the whole life of a release, or another scene, on this machine."),
 }

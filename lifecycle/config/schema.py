@@ -293,6 +293,19 @@ class SmokeSection(Section):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WatchSection(Section):
+    """After the gate: how long a deploy watches real jobs on the release that it promoted."""
+
+    duration_s: int = key(300, "How long, in seconds from the promotion; 0 = not at all", ge=0, le=86_400)
+    max_failed_jobs: int = key(
+        0,
+        "Jobs that may fail meanwhile, besides those that lost their host or got unusable input; one more, or a dead letter, and the "
+        "deploy is rolled back",
+        ge=0,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StackSection(Section):
     """Where Pulumi keeps its state."""
 
@@ -310,6 +323,7 @@ class Settings(Section):
     image: ImageSection = key(ImageSection(), "The container image")
     release: ReleaseSection = key(ReleaseSection(), "Job and compute parameters")
     smoke: SmokeSection = key(SmokeSection(), "The gate")
+    watch: WatchSection = key(WatchSection(), "The watch after the gate")
     stack: StackSection = key(StackSection(), "Infrastructure state")
 
 

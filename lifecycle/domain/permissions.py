@@ -56,7 +56,19 @@ PREVIEW_POLICY = ("ecr:GetLifecyclePolicyPreview", "ecr:StartLifecyclePolicyPrev
 TAG_IMAGES = (*READ_IMAGES, "ecr:PutImage")
 
 READ_POINTER = ("dynamodb:GetItem",)
+MOVE_POINTER = ("dynamodb:ConditionCheckItem", "dynamodb:PutItem")
+# The turn to deploy, and what is kept of each deployment.
+TAKE_TURN = (*READ_POINTER, "dynamodb:PutItem", "dynamodb:UpdateItem")
+READ_DEPLOYMENTS = (*READ_POINTER, "dynamodb:BatchGetItem")
+READ_DEAD_LETTERS = ("sqs:GetQueueAttributes",)
 READ_QUEUES = ("batch:DescribeComputeEnvironments", "batch:DescribeJobQueues")
+# What exists of releases, which an update of Pulumi's reads where a killed run left something.
+READ_RELEASES = (
+    *READ_QUEUES,
+    "batch:DescribeJobDefinitions",
+    "ec2:DescribeLaunchTemplateVersions",
+    "ec2:DescribeLaunchTemplates",
+)
 READ_JOB = ("batch:DescribeJobs",)
 READ_JOBS = ("batch:DescribeJobs", "batch:ListJobs")
 # batch:TagResource is asked for because jobs are tagged when they are submitted.

@@ -1,6 +1,7 @@
 """What a command is about to do, as data: the plan that `--dry-run` prints is the plan that a run executes."""
 
 from dataclasses import dataclass
+from types import TracebackType
 from typing import Any, Protocol, TypeVar
 
 from lifecycle.domain.visible import visible
@@ -30,14 +31,32 @@ class Step(Protocol[T]):
         """Read back what `apply` set. Raises `CapctlError` if the world disagrees."""
 
 
+class Nothing(str):
+    """The result of an undo step that found nothing to undo, and why."""
+
+
+class Guard(Protocol):
+    """What holds while a plan runs, such as the turn to change something, and what is told of its steps to others."""
+
+    def __enter__(self) -> object: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> None:
+        """Told how the plan ended."""
+
+    def before(self, step: Step[Any]) -> None:
+        """Told of each step, before anything of it is done. Raises `CapctlError` when it may not be done any more."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """Steps in order, what follows once they are done, and what restores the former state.
 
     `because` says why something, or nothing, is to be done, in one phrase, and `details` tell it line by line. `after` lies beyond the
     point of no return: a failure there takes nothing back and fails no command. `undo` is applied when one of `steps` ends in a verdict
-    (`CapctlError.is_verdict`); it is one flat list, whichever step that was, since every undo step looks itself at what there is to undo.
-    With `goes_on` a step that fails stops no other: they need nothing of each other.
+    (`CapctlError.is_verdict`); it is one flat list, whichever step that was, since every undo step looks itself at what there is to
+    undo, and returns `Nothing` where there was none. With `goes_on` a step that fails stops no other: they need nothing of each other.
+    `guard` holds from before the first step, if there is one, until after the last.
     """
 
     title: str
@@ -47,6 +66,7 @@ class Plan:
     undo: tuple[Step[Any], ...] = ()
     details: tuple[str, ...] = ()
     goes_on: bool = False
+    guard: Guard | None = None
 
     def render(self) -> str:
         """The plan as text, numbered, for people."""

@@ -1,6 +1,7 @@
 """A release: the pair (AMI, image) and its parameters, immutable and named by its hash."""
 
 from dataclasses import asdict, dataclass, field
+from enum import StrEnum
 from typing import Any
 
 from lifecycle.domain.ami import AmiId
@@ -51,6 +52,16 @@ class Release:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where the jobs of the release `id` go, and the AMI of their hosts, "" where a record does not say."""
+
+    id: str
+    ami_id: AmiId
+    job_queue_arn: str
+    job_definition_arn: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeployedRelease:
     """A release that exists. Its id is its name, whatever `Release.id` would make of the same content by now.
 
@@ -65,13 +76,31 @@ class DeployedRelease:
     job_queue_arn: str
     job_definition_arn: str
 
+    @property
+    def place(self) -> Place:
+        """Where its jobs go."""
+        return Place(
+            id=self.id,
+            ami_id=self.ami_id,
+            job_queue_arn=self.job_queue_arn,
+            job_definition_arn=self.job_definition_arn,
+        )
+
+
+class Move(StrEnum):
+    """Why the pointer moved: to a release that was deployed, back because a person asked, or back because the watch of a deploy failed."""
+
+    DEPLOY = "deploy"
+    ROLLBACK = "rollback"
+    RESTORE = "restore"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pointer:
     """Which release takes new jobs; `version` grows by one with every move. `moved_at` is ISO 8601 in UTC.
 
     `promoted` are the ids of the releases that took jobs, those that are gone included, in the order in which they were last deployed;
-    a rollback changes nothing in it. It is empty where an earlier version of capctl moved the pointer, which did not say.
+    a rollback changes nothing in it. What has a default is empty where an earlier version of capctl moved the pointer, which did not say.
     """
 
     version: int
@@ -83,9 +112,37 @@ class Pointer:
     moved_by: str
     reason: str
     promoted: tuple[str, ...] = ()
+    ami_id: str = ""
+    previous_ami_id: str = ""
+    previous_job_queue_arn: str = ""
+    previous_job_definition_arn: str = ""
+    move: str = ""
+    run_id: str = ""
 
     def __str__(self) -> str:
         return f"version {self.version}"
+
+    @property
+    def place(self) -> Place:
+        """Where new jobs go."""
+        return Place(
+            id=self.release_id,
+            ami_id=AmiId(self.ami_id),
+            job_queue_arn=self.job_queue_arn,
+            job_definition_arn=self.job_definition_arn,
+        )
+
+    @property
+    def previous_place(self) -> Place | None:
+        """Where jobs went before; None for a first release, and where an earlier version of capctl did not say."""
+        if not self.previous_job_queue_arn:
+            return None
+        return Place(
+            id=self.previous_release_id,
+            ami_id=AmiId(self.previous_ami_id),
+            job_queue_arn=self.previous_job_queue_arn,
+            job_definition_arn=self.previous_job_definition_arn,
+        )
 
 
 def promoted_ids(releases: tuple[DeployedRelease, ...], pointer: Pointer | None) -> tuple[str, ...]:
@@ -96,3 +153,18 @@ def promoted_ids(releases: tuple[DeployedRelease, ...], pointer: Pointer | None)
     if pointer is None:
         return ()
     return pointer.promoted or tuple(deployed.id for deployed in releases)
+
+
+def surplus_releases(
+    releases: tuple[DeployedRelease, ...], pointer: Pointer | None, *, keep: int
+) -> tuple[DeployedRelease, ...]:
+    """Which of `releases`, oldest first, are beyond `keep`; never one that the pointer needs."""
+    needed = needed_ids(pointer)
+    others = [deployed for deployed in releases if deployed.id not in needed]
+    room = max(keep - (len(releases) - len(others)), 0)
+    return tuple(others[: max(len(others) - room, 0)])
+
+
+def needed_ids(pointer: Pointer | None) -> set[str]:
+    """Ids of the releases that nothing may remove: the one that takes jobs, and the one that a rollback leads to."""
+    return {pointer.release_id, pointer.previous_release_id} - {""} if pointer else set()

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from lifecycle.ports.clock import Clock
     from lifecycle.ports.code import Code
     from lifecycle.ports.contract_file import ContractFile
+    from lifecycle.ports.dead_letters import DeadLetters
+    from lifecycle.ports.deployments import Deployments
     from lifecycle.ports.engine import Engine
     from lifecycle.ports.hand_runs import HandRuns
     from lifecycle.ports.image_expiry import ImageExpiry
@@ -61,6 +63,10 @@ class Ports(Protocol):
     def code(self) -> Code: ...
     @property
     def contract_file(self) -> ContractFile: ...
+    @property
+    def dead_letters(self) -> DeadLetters: ...
+    @property
+    def deployments(self) -> Deployments: ...
     @property
     def engine(self) -> Engine: ...
     @property

@@ -68,5 +68,11 @@ class Jobs(Protocol):
     def queue_status(self, queue_arn: str) -> QueueStatus:
         """A queue and its compute environment, whichever is worse."""
 
+    def close_queue(self, queue_arn: str) -> None:
+        """Let the queue take no more jobs; those that it has go on. One that does not exist is closed."""
+
+    def open_queue(self, queue_arn: str) -> None:
+        """Let the queue take jobs."""
+
     def count_compute_environments(self) -> int:
         """How many compute environments the account has in the region, whoever made them; Batch allows 50."""

@@ -35,7 +35,7 @@ class ResourceChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BaseOutputs:
-    """What the base stack made."""
+    """What the base stack made; "" where an earlier version of capctl made it, which knew less."""
 
     bucket: str
     repository: str
@@ -44,6 +44,7 @@ class BaseOutputs:
     job_role_arn: str
     execution_role_arn: str
     instance_profile_arn: str
+    dead_letters_url: str = ""
 
     def __str__(self) -> str:
         return f"bucket {self.bucket}, repository {self.repository}"

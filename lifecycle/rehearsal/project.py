@@ -112,6 +112,7 @@ class Project:
                 "environment": {"DATABASE_URL": addresses.database_url},
             },
             "smoke": {"video_url": SMOKE_VIDEO, "timeout_s": 120, "database_url": addresses.database_url},
+            "watch": {"duration_s": 1},
             "stack": {"state": state.as_uri()},
         }
         defaults = {"image": {"include": ["analyzer/**"], "base": {"requirements": "requirements.lock"}}}

@@ -1,59 +1,80 @@
-"""Create a release, prove it with a real job, move the pointer to it."""
+"""Create a release, prove it with a real job, move the pointer to it, watch it."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from lifecycle.config.schema import ReleaseSection
 from lifecycle.config.target import Target
-from lifecycle.domain.ami import AmiId, AmiRecord
 from lifecycle.domain.ami_status import AmiStatus
 from lifecycle.domain.channel import STABLE
-from lifecycle.domain.digest import parse_digest
-from lifecycle.domain.image_report import ImageReport, image_rejection
+from lifecycle.domain.deployment import Deployment, Stage
 from lifecycle.domain.job import Purpose
 from lifecycle.domain.permissions import (
     FIND_IMAGES,
     READ_AMIS,
     READ_CHANNEL,
+    READ_DEPLOYMENTS,
     READ_JOBS,
     READ_POINTER,
     READ_QUEUES,
     READ_STATE,
+    TAKE_TURN,
 )
 from lifecycle.domain.plan import Plan, Step
-from lifecycle.domain.proof import Level
-from lifecycle.domain.release import DeployedRelease, Parameters, Pointer, Release, promoted_ids
+from lifecycle.domain.release import DeployedRelease, Pointer, Release, needed_ids, promoted_ids
 from lifecycle.domain.release_tag import release_tag
 from lifecycle.domain.run import Run
-from lifecycle.domain.runtime import mount_place, require_pair
 from lifecycle.domain.tags import Tag
-from lifecycle.errors import CapctlError, UsageError
+from lifecycle.errors import CapctlError
 from lifecycle.ports import Ports
 from lifecycle.ports.stack import Operation, ResourceChange
 from lifecycle.workflows.ami_status import MarkSmokePassed
-from lifecycle.workflows.lookups import ami_of, release_among
+from lifecycle.workflows.deployment import DeploymentGuard
+from lifecycle.workflows.lookups import deployed_release, release_among
 from lifecycle.workflows.move_pointer import MovePointer
-from lifecycle.workflows.release_steps import CreateRelease, PruneReleases, RemoveRelease, WaitValid, needed_ids
+from lifecycle.workflows.release_steps import CreateRelease, OpenRelease, WaitValid
 from lifecycle.workflows.release_tags import TagImage
+from lifecycle.workflows.remove_releases import PruneReleases, RemoveRelease
+from lifecycle.workflows.restore_pointer import RestorePointer
 from lifecycle.workflows.smoke import Smoke, require_video
-from lifecycle.workflows.verify_image import verify_image
+from lifecycle.workflows.wanted_release import (
+    Wanted,
+    deployable_ami,
+    last_deployment,
+    resumed_release,
+    wanted_release,
+)
+from lifecycle.workflows.watch import Watch
 
 PERMISSIONS = {
-    "deploy": (*READ_AMIS, *READ_CHANNEL, *FIND_IMAGES, *READ_JOBS, *READ_POINTER, *READ_QUEUES, *READ_STATE)
+    "deploy": (
+        *READ_AMIS,
+        *READ_CHANNEL,
+        *FIND_IMAGES,
+        *READ_DEPLOYMENTS,
+        *READ_JOBS,
+        *READ_POINTER,
+        *READ_QUEUES,
+        *READ_STATE,
+        *TAKE_TURN,
+    )
 }
 
 # Batch allows 50 compute environments in a region; two are left for a person in a hurry.
 _ENVIRONMENT_LIMIT = 48
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
-    """What the command line named; None means the newest verified AMI that is not superseded, and the image of the working tree's code."""
-
-    ami: str | None = None
-    image: str | None = None
+_STAGES: dict[type[Step[Any]], Stage] = {
+    TagImage: Stage.UP,
+    CreateRelease: Stage.UP,
+    OpenRelease: Stage.UP,
+    WaitValid: Stage.WAIT_VALID,
+    Smoke: Stage.SMOKE,
+    MovePointer: Stage.PROMOTE,
+    Watch: Stage.WATCH,
+    PruneReleases: Stage.DRAIN,
+    RestorePointer: Stage.CLEAN,
+    RemoveRelease: Stage.CLEAN,
+}
 
 
 def plan_deploy(ports: Ports, target: Target, run: Run, wanted: Wanted) -> Plan:
@@ -64,21 +85,42 @@ def plan_deploy(ports: Ports, target: Target, run: Run, wanted: Wanted) -> Plan:
     """
     require_video(target)
     release = wanted_release(ports, target, wanted)
-    pointer, existing = ports.pointers.read(), ports.stack.releases()
-    exists = release.id in {deployed.id for deployed in existing}
-    mark = MarkSmokePassed(ports=ports, target=target, ami_id=release.ami_id)
-    if pointer and pointer.release_id == release.id and exists:
+    last = last_deployment(ports)
+    if last and last.is_resumable and last.release_id != release.id:
+        ports.ui.note(f"{_told(last)}; `capctl deploy --resume` goes on with that one")
+    pointer = ports.pointers.read()
+    if pointer and pointer.release_id == release.id and _exists(ports, release):
         # It is active because its smoke job passed; the run that saw that may have failed to say so.
+        mark = MarkSmokePassed(ports=ports, target=target, ami_id=release.ami_id)
         after = (mark,) if _lacks_mark(ports, target, release) else ()
         return Plan(title=f"deploy release {release.id}", because="it is active already", after=after)
-    needed = needed_ids(pointer)
+    because = _because(release, pointer) + ("" if wanted.ami else _disagreeing(ports, release))
+    return _plan(ports, target, run, release, pointer, because=because)
+
+
+def plan_resume(ports: Ports, target: Target, run: Run) -> Plan:
+    """What is left of the last deployment, which was killed, or came to no verdict.
+
+    Raises as `plan_deploy`, and `UsageError("nothing-to-resume")`, `CapctlError("deployment-foreign")`.
+    """
+    require_video(target)
+    last, release = resumed_release(ports, target)
+    pointer = ports.pointers.read()
+    if pointer and pointer.release_id == release.id and _exists(ports, release):
+        return _plan_rest(ports, target, run, release, pointer, because=_told(last))
+    return _plan(ports, target, run, release, pointer, because=_told(last))
+
+
+def _plan(ports: Ports, target: Target, run: Run, release: Release, pointer: Pointer | None, *, because: str) -> Plan:
+    existing, needed = ports.stack.releases(), needed_ids(pointer)
+    exists = release.id in {deployed.id for deployed in existing}
     _require_undamaged(ports, release, existing, pointer)
+    steps: list[Step[Any]] = []
     if exists:
         is_ours = release.id not in promoted_ids(existing, pointer) and _only_smoked(ports, release, existing)
+        steps.append(OpenRelease(ports=ports, release_id=release.id))
     else:
         is_ours = release.id not in needed
-    steps: list[Step[Any]] = []
-    if not exists:
         # Before the release is there, so that there is never one without.
         steps.append(TagImage(ports=ports, tag=release_tag(release.id, ports.clock.now()), image=release.image))
         _require_room(ports, target)
@@ -87,7 +129,7 @@ def plan_deploy(ports: Ports, target: Target, run: Run, wanted: Wanted) -> Plan:
         steps.append(CreateRelease(ports=ports, release=release))
     return Plan(
         title=f"deploy release {release.id}",
-        because=_because(release, pointer) + ("" if wanted.ami else _disagreeing(ports, release)),
+        because=because,
         steps=(
             *steps,
             WaitValid(ports=ports, release_id=release.id),
@@ -97,101 +139,59 @@ def plan_deploy(ports: Ports, target: Target, run: Run, wanted: Wanted) -> Plan:
                 run=run,
                 release_id=release.id,
                 seen=pointer,
-                require_ami=partial(_deployable, ports, target.proof_level),
+                find=lambda: deployed_release(ports, release.id).place,
+                require_ami=partial(deployable_ami, ports, target.proof_level),
             ),
+            *_watch(ports, target, release),
         ),
-        after=(
-            mark,
-            PruneReleases(ports=ports, keep=target.settings.stack.keep_releases),
+        after=_after(ports, target, release),
+        undo=(
+            RestorePointer(ports=ports, run=run, release_id=release.id, promoted_by=run.id),
+            *((RemoveRelease(ports=ports, release_id=release.id),) if is_ours else ()),
         ),
-        undo=(RemoveRelease(ports=ports, release_id=release.id),) if is_ours else (),
+        guard=_guard(ports, run, release, pointer),
     )
+
+
+def _plan_rest(ports: Ports, target: Target, run: Run, release: Release, pointer: Pointer, *, because: str) -> Plan:
+    """What follows the promotion. The release stays where the watch takes the pointer back: whether it is new nobody knows any more."""
+    return Plan(
+        title=f"finish the deploy of release {release.id}",
+        because=because,
+        steps=_watch(ports, target, release),
+        after=_after(ports, target, release),
+        undo=(RestorePointer(ports=ports, run=run, release_id=release.id, promoted_by=pointer.run_id),),
+        guard=_guard(ports, run, release, pointer),
+    )
+
+
+def _watch(ports: Ports, target: Target, release: Release) -> tuple[Step[Any], ...]:
+    return (Watch(ports=ports, target=target, release_id=release.id),) if target.settings.watch.duration_s else ()
+
+
+def _after(ports: Ports, target: Target, release: Release) -> tuple[Step[Any], ...]:
+    return (
+        MarkSmokePassed(ports=ports, target=target, ami_id=release.ami_id),
+        PruneReleases(ports=ports, keep=target.settings.stack.keep_releases),
+    )
+
+
+def _guard(ports: Ports, run: Run, release: Release, pointer: Pointer | None) -> DeploymentGuard:
+    return DeploymentGuard(ports, run, release, replaces=pointer.release_id if pointer else "", stages=_STAGES)
+
+
+def _exists(ports: Ports, release: Release) -> bool:
+    return release.id in {deployed.id for deployed in ports.stack.releases()}
+
+
+def _told(last: Deployment) -> str:
+    ended = f"ended {last.outcome}" if last.outcome else "never ended"
+    return f"deployment {last.number} of release {last.release_id} by {last.holder.user}@{last.holder.host} {ended} at {last.stage}"
 
 
 def _lacks_mark(ports: Ports, target: Target, release: Release) -> bool:
     ami = ports.amis.get(release.ami_id)
     return ami.status is AmiStatus.VERIFIED and ami.tags.get(Tag.PROJECT) == target.project
-
-
-def wanted_release(ports: Ports, target: Target, wanted: Wanted) -> Release:
-    """The release that the AMI, the image and the configuration make.
-
-    Raises `CapctlError("runtime-unsuited")` where the image was built for another runtime than the AMI has.
-    """
-    settings = target.settings.release
-    for name, given in (("subnet_ids", settings.subnet_ids), ("security_group_ids", settings.security_group_ids)):
-        if not given:
-            raise UsageError(
-                "network-missing",
-                f"`release.{name}` of target `{target.name}` is empty and Batch needs it",
-                hint=f"Set `release.{name}` in capctl.yaml",
-            )
-    ami = _deployable_ami(ports, target, wanted.ami)
-    image = _deployable_image(ports, target, wanted.image)
-    if image.runtime:
-        usable = (other for other in ports.amis.list(target.project) if other.is_deployable_by(target.proof_level))
-        require_pair(image.ref, image.runtime, ami, usable)
-    return Release(
-        ami_id=ami.id,
-        image=image.ref,
-        model_set=parse_digest(ami.tags[Tag.MODEL_SET]),
-        parameters=_parameters(settings),
-        runtime_mount=mount_place(image.runtime, str(image.ref)),
-    )
-
-
-def _parameters(section: ReleaseSection) -> Parameters:
-    return Parameters(
-        instance_types=section.instance_types,
-        max_vcpus=section.max_vcpus,
-        spot=section.spot,
-        subnet_ids=section.subnet_ids,
-        security_group_ids=section.security_group_ids,
-        volume_gib=section.volume_gib,
-        vcpus=section.vcpus,
-        memory_mib=section.memory_mib,
-        gpus=section.gpus,
-        timeout_s=section.timeout_s,
-        attempts=section.attempts,
-        environment=section.environment,
-    )
-
-
-def _deployable_ami(ports: Ports, target: Target, ami: str | None) -> AmiRecord:
-    level = target.proof_level
-    if ami is None:
-        usable = [record for record in ports.amis.list(target.project) if record.is_deployable_by(level)]
-        # That it was rolled back may be why: only who names it takes it again.
-        found = next((record for record in usable if record.status is not AmiStatus.SUPERSEDED), None)
-        if found is None:
-            raise CapctlError(
-                "ami-missing",
-                f"Project `{target.project}` has no verified AMI in {target.region}{' that is not superseded' if usable else ''}",
-                hint="Run `capctl ami bake --force`, or name one of `capctl ami ls --status superseded` with `--ami`"
-                if usable
-                else "Run `capctl ami bake`",
-            )
-        return found
-    return _deployable(ports, level, ami_of(ports, ami))
-
-
-def _deployable(ports: Ports, level: Level, ami_id: AmiId) -> AmiRecord:
-    """The AMI. Raises `CapctlError("ami-missing" | "ami-not-verified")` unless a release may take it."""
-    record = ports.amis.get(ami_id)
-    if not record.is_deployable_by(level):
-        raise CapctlError(
-            "ami-not-verified",
-            f"AMI `{record.id}` is {record.standing(level)}; a release needs a verified one",
-            hint=record.way_to_proof(level),
-        )
-    return record
-
-
-def _deployable_image(ports: Ports, target: Target, image: str | None) -> ImageReport:
-    report = verify_image(ports, target, image)
-    if failure := image_rejection(report):
-        raise failure
-    return report
 
 
 def _require_room(ports: Ports, target: Target) -> None:

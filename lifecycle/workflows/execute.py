@@ -1,9 +1,10 @@
 """Run a plan: each step is written to the journal, applied, read back, and its outcome written."""
 
+from contextlib import nullcontext
 from functools import partial
 from typing import Any, TypeVar
 
-from lifecycle.domain.plan import Done, Plan, Step
+from lifecycle.domain.plan import Done, Nothing, Plan, Step
 from lifecycle.domain.run import Run
 from lifecycle.domain.waiting import READ_BACK
 from lifecycle.errors import CapctlError, Interrupted, PartlyApplied, RolledBack
@@ -23,6 +24,11 @@ def execute(plan: Plan, ports: Ports, run: Run) -> Done:
     """
     if not plan.steps:
         ports.ui.note(f"{plan.title}: {plan.because}")
+    with plan.guard if plan.guard and plan.steps else nullcontext():
+        return _execute(plan, ports, run)
+
+
+def _execute(plan: Plan, ports: Ports, run: Run) -> Done:
     results: list[tuple[Step[Any], Any]] = []
     failures: list[tuple[Step[Any], CapctlError]] = []
     for step in plan.steps:
@@ -35,7 +41,8 @@ def execute(plan: Plan, ports: Ports, run: Run) -> Done:
                 continue
             if not failure.is_verdict or not plan.undo:
                 raise
-            _undo(plan, failure, ports, run)
+            if not _undo(plan, failure, ports, run):
+                raise
             raise RolledBack(
                 failure.code,
                 f"{failure.message}; the former state is back in place",
@@ -77,6 +84,8 @@ def _apply(step: Step[T], plan: Plan, ports: Ports, run: Run) -> T:
         except CapctlError as unwritable:
             ports.ui.warn(unwritable.message)
 
+    if plan.guard and plan.steps:
+        plan.guard.before(step)
     # Before the change, so that a journal that cannot be written stops it, and a kill leaves a line.
     write(BEGUN)
     try:
@@ -92,11 +101,13 @@ def _apply(step: Step[T], plan: Plan, ports: Ports, run: Run) -> T:
     return result
 
 
-def _undo(plan: Plan, failure: CapctlError, ports: Ports, run: Run) -> None:
+def _undo(plan: Plan, failure: CapctlError, ports: Ports, run: Run) -> bool:
+    """Whether anything was there to undo."""
     ports.ui.warn(f"`{failure.code}`, so the former state is restored")
+    results = []
     for step in plan.undo:
         try:
-            _apply(step, plan, ports, run)
+            results.append(_apply(step, plan, ports, run))
         except Interrupted as signal:
             raise Interrupted(
                 signal.code,
@@ -113,3 +124,4 @@ def _undo(plan: Plan, failure: CapctlError, ports: Ports, run: Run) -> None:
                 details=(*failure.details, *error.details),
                 evidence=failure.evidence,
             ) from error
+    return not all(isinstance(result, Nothing) for result in results)

@@ -6,23 +6,26 @@ from lifecycle.domain.ami import AmiId
 from lifecycle.domain.ami_status import AmiState
 from lifecycle.domain.permissions import READ_AMIS, READ_POINTER, READ_STATE
 from lifecycle.domain.plan import Plan
-from lifecycle.domain.release import promoted_ids
+from lifecycle.domain.release import Move, Place, Pointer, promoted_ids
 from lifecycle.domain.run import Run
 from lifecycle.errors import CapctlError, UsageError
 from lifecycle.ports import Ports
 from lifecycle.ports.amis import Amis
-from lifecycle.workflows.lookups import active_pointer, find_ami, release_among
+from lifecycle.workflows.lookups import active_pointer, deployed_release, find_ami
 from lifecycle.workflows.move_pointer import MovePointer
+
+# How long what EC2 said of an AMI counts.
+_FRESH_S = 5.0
 
 PERMISSIONS = {"rollback": (*READ_AMIS, *READ_POINTER, *READ_STATE)}
 
 
 def plan_rollback(ports: Ports, run: Run, *, to: str | None) -> Plan:
-    """One conditional write; `to` None means the release before the active one.
+    """One conditional write; `to` None means the release before the active one, which the pointer itself knows: Pulumi is not asked.
 
-    Raises `CapctlError("pointer-missing" | "previous-missing" | "release-missing")`, `CapctlError("ami-not-startable")` for a release
-    that could get no host, and `UsageError("rollback-unclear")` when `to` is None and the release before the active one was deployed
-    later: going there would undo a rollback.
+    Raises `CapctlError("pointer-missing" | "previous-missing" | "release-missing" | "release-unproven")`,
+    `CapctlError("ami-not-startable")` for a release that could get no host, and `UsageError("rollback-unclear")` when `to` is None and
+    the release before the active one was deployed later: going there would undo a rollback.
     """
     pointer = active_pointer(ports)
     release_id = to or pointer.previous_release_id
@@ -34,15 +37,34 @@ def plan_rollback(ports: Ports, run: Run, *, to: str | None) -> Plan:
         )
     if release_id == pointer.release_id:
         return Plan(title=f"roll back to release {release_id}", because=f"release {release_id} is active already")
-    releases = ports.stack.releases()
-    release = release_among(releases, release_id)
+    find = partial(_place, ports, pointer, release_id)
+    place = find()
+    among = pointer.promoted or promoted_ids(ports.stack.releases(), pointer)
     if not to:
-        _require_earlier(release_id, than=pointer.release_id, among=promoted_ids(releases, pointer))
-    require_ami = partial(_require_startable, ports.amis)
-    if release.ami_id:  # its record may not say
-        require_ami(release.ami_id)
+        _require_earlier(release_id, than=pointer.release_id, among=among)
+    elif release_id not in among:
+        raise CapctlError(
+            "release-unproven",
+            f"Release `{release_id}` never took jobs: no deploy of it came to its end",
+            hint="Deploy it, which proves it first: `capctl deploy --ami … --image …`",
+        )
+    if place.ami_id:  # its record may not say
+        _require_startable(ports.amis, place.ami_id)
+    asked_s = ports.clock.monotonic()
+
+    def require_ami(ami_id: AmiId) -> None:
+        # Somebody may have thought about the plan for an hour; otherwise the answer is still the same, and this is an emergency.
+        if ports.clock.monotonic() - asked_s > _FRESH_S:
+            _require_startable(ports.amis, ami_id)
+
     step = MovePointer(
-        ports=ports, run=run, release_id=release_id, seen=pointer, require_ami=require_ami, is_rollback=True
+        ports=ports,
+        run=run,
+        release_id=release_id,
+        seen=pointer,
+        find=find,
+        require_ami=require_ami,
+        move=Move.ROLLBACK,
     )
     return Plan(
         title=f"roll back to release {release_id}",
@@ -51,6 +73,13 @@ def plan_rollback(ports: Ports, run: Run, *, to: str | None) -> Plan:
         else f"release {release_id} was active before {pointer.release_id}",
         steps=(step,),
     )
+
+
+def _place(ports: Ports, pointer: Pointer, release_id: str) -> Place:
+    """Where the jobs of the release go. Raises `CapctlError("release-missing")`."""
+    if release_id == pointer.previous_release_id and pointer.previous_place:
+        return pointer.previous_place
+    return deployed_release(ports, release_id).place
 
 
 def _require_startable(amis: Amis, ami_id: AmiId) -> None:

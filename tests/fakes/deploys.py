@@ -6,9 +6,11 @@ from pathlib import Path
 from lifecycle.config.schema import StackSection
 from lifecycle.config.target import Target
 from lifecycle.domain.plan import Done
+from lifecycle.domain.run import Run
 from lifecycle.domain.tags import Tag
-from lifecycle.workflows.deploy import Wanted, plan_deploy
+from lifecycle.workflows.deploy import plan_deploy, plan_resume
 from lifecycle.workflows.execute import execute
+from lifecycle.workflows.wanted_release import Wanted
 from tests.fakes.ports import FakePorts
 from tests.fakes.releases import MODEL_SET
 from tests.fakes.runs import RUN
@@ -25,6 +27,7 @@ class DeployWorld:
             smoke={"video_url": "s3://vision-capctl-123456789012-us-west-2/videos/face.mp4", "timeout_s": 100},
         )
         self.ports = FakePorts()
+        self.runs = 0
         self.amis, self.jobs, self.pointers, self.stack = (
             self.ports.amis,
             self.ports.jobs,
@@ -35,8 +38,18 @@ class DeployWorld:
         self.ports.base_builder.build()
         self.ports.code.push()
 
+    def run(self) -> Run:
+        """A run of its own, as every command is."""
+        self.runs += 1
+        return replace(RUN, id=f"20260101-000000-{self.runs:06x}")
+
     def deploy(self, **wanted: str) -> Done:
-        return execute(plan_deploy(self.ports, self.target, RUN, Wanted(**wanted)), self.ports, RUN)
+        run = self.run()
+        return execute(plan_deploy(self.ports, self.target, run, Wanted(**wanted)), self.ports, run)
+
+    def resume(self) -> Done:
+        run = self.run()
+        return execute(plan_resume(self.ports, self.target, run), self.ports, run)
 
     def deploy_three(self) -> tuple[str, ...]:
         """Deploy one after the other, and keep all; returns their ids."""

@@ -38,12 +38,17 @@ class FakeJobs:
         self.hosts: dict[str, AmiId] = {}
         self.queues: list[QueueStatus] = []
         self.missing: set[str] = set()
+        self.closed: set[str] = set()
         self.environments = 1
         self.requests: list[JobRequest] = []
         self.cancelled: dict[str, str] = {}
 
     def submit(self, request: JobRequest) -> str:
         release = self._release_of(request.queue_arn)
+        if request.queue_arn in self.closed:
+            raise CapctlError(
+                "aws-failed", f"Job queue `{request.queue_arn}` is DISABLED", hint="Deploy the release again"
+            )
         job_id = f"job-{len(self.requests) + 1}"
         self.requests.append(request)
         self._left[job_id] = list(self.course)
@@ -109,6 +114,12 @@ class FakeJobs:
         if queue_arn not in existing - self.missing:
             return QueueStatus(state=QueueState.MISSING, reason=f"job queue `{queue_arn}` does not exist")
         return self.queues.pop(0) if self.queues else QueueStatus(state=QueueState.VALID, reason="")
+
+    def close_queue(self, queue_arn: str) -> None:
+        self.closed.add(queue_arn)
+
+    def open_queue(self, queue_arn: str) -> None:
+        self.closed.discard(queue_arn)
 
     def count_compute_environments(self) -> int:
         return self.environments

@@ -9,6 +9,8 @@ from tests.fakes.baker import FakeBaker
 from tests.fakes.channels import FakeChannels
 from tests.fakes.clock import FakeClock
 from tests.fakes.contract_file import FakeContractFile
+from tests.fakes.dead_letters import FakeDeadLetters
+from tests.fakes.deployments import FakeDeployments
 from tests.fakes.image_expiry import FakeImageExpiry
 from tests.fakes.images import FakeBaseBuilder, FakeCode, FakeImageRegistry
 from tests.fakes.instances import FakeInstances
@@ -52,6 +54,8 @@ class FakePorts:
         self.channels_elsewhere: dict[str, FakeChannels] = {}
         self.clock = FakeClock()
         self.contract_file = FakeContractFile()
+        self.dead_letters = FakeDeadLetters()
+        self.deployments = FakeDeployments()
         self.engine = FakeEngine()
         self.hand_runs = FakeHandRuns()
         self.journal = FakeJournal()

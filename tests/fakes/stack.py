@@ -16,6 +16,7 @@ OUTPUTS = BaseOutputs(
     job_role_arn="arn:aws:iam::123456789012:role/vision-job",
     execution_role_arn="arn:aws:iam::123456789012:role/vision-execution",
     instance_profile_arn="arn:aws:iam::123456789012:instance-profile/vision-instance",
+    dead_letters_url="https://sqs.us-west-2.amazonaws.com/123456789012/vision-dead",
 )
 _TEMPLATE, _DEFINITION = "aws:ec2/launchTemplate:LaunchTemplate", "aws:batch/jobDefinition:JobDefinition"
 _ENVIRONMENT, _QUEUE = "aws:batch/computeEnvironment:ComputeEnvironment", "aws:batch/jobQueue:JobQueue"

@@ -39,6 +39,7 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
     "batch:CreateJobQueue": ("batch:CreateJobQueue", "batch:TagResource"),
     "batch:RegisterJobDefinition": ("batch:RegisterJobDefinition", "batch:TagResource", "iam:PassRole"),
     "batch:SubmitJob": ("batch:SubmitJob", "batch:TagResource"),
+    "dynamodb:TransactWriteItems": ("dynamodb:ConditionCheckItem", "dynamodb:PutItem"),
     "dynamodb:CreateTable": ("dynamodb:CreateTable", "dynamodb:TagResource"),
     "ec2:CreateLaunchTemplate": ("ec2:CreateLaunchTemplate", "ec2:CreateTags"),
     "ec2:RunInstances": ("ec2:RunInstances", "ec2:CreateTags", "iam:PassRole"),

@@ -25,8 +25,9 @@ from lifecycle.ports.stack import Operation
 from lifecycle.rehearsal.emulator.containers import jobs_supported
 from lifecycle.rehearsal.emulator.launch import Emulator
 from lifecycle.rehearsal.services.registry import RunningRegistry
-from lifecycle.workflows.deploy import Wanted, plan_deploy
+from lifecycle.workflows.deploy import plan_deploy
 from lifecycle.workflows.execute import execute
+from lifecycle.workflows.wanted_release import Wanted
 from tests.fakes.amis import FakeAmis
 from tests.fakes.ports import FakePorts
 from tests.fakes.releases import MODEL_SET

@@ -115,6 +115,23 @@ class BatchJobs:
         ]
         return min(found, key=lambda status: [*QueueState].index(status.state))
 
+    def close_queue(self, queue_arn: str) -> None:
+        with translated(f"closing queue `{queue_arn}`"):
+            batch = self._session.client("batch")
+            # Batch refuses to update what is being made or changed, and says of one that does not exist no more than that.
+            if any(
+                queue["state"] == "ENABLED" for queue in batch.describe_job_queues(jobQueues=[queue_arn])["jobQueues"]
+            ):
+                batch.update_job_queue(jobQueue=queue_arn, state="DISABLED")
+
+    def open_queue(self, queue_arn: str) -> None:
+        with translated(f"opening queue `{queue_arn}`"):
+            batch = self._session.client("batch")
+            if any(
+                queue["state"] != "ENABLED" for queue in batch.describe_job_queues(jobQueues=[queue_arn])["jobQueues"]
+            ):
+                batch.update_job_queue(jobQueue=queue_arn, state="ENABLED")
+
     def count_compute_environments(self) -> int:
         with translated("counting compute environments"):
             pages = self._session.client("batch").get_paginator("describe_compute_environments").paginate()

@@ -1,65 +1,116 @@
-"""The pointer in DynamoDB: one item, moved by compare-and-set."""
+"""The pointer in DynamoDB: one item, moved by compare-and-set; its past and the retired releases are items beside it."""
 
-from dataclasses import fields
+from collections.abc import Collection
+from dataclasses import MISSING, fields
 from typing import Any
 
 from botocore.exceptions import ClientError
 
-from lifecycle.adapters.aws.errors import error_code, is_missing, translated
+from lifecycle.adapters.aws.errors import error_code
 from lifecycle.adapters.aws.session import AwsSession
+from lifecycle.adapters.aws.table import ReleasesTable
 from lifecycle.domain.release import Pointer
 from lifecycle.errors import CapctlError
 
-_KEY = {"id": {"S": "pointer"}}
-_TEXTS = tuple(field.name for field in fields(Pointer) if field.name not in {"version", "promoted"})
+_POINTER = "pointer"
+_KEY = {"id": {"S": _POINTER}}
+_TEXTS = {field.name: field.default for field in fields(Pointer) if field.name not in {"version", "promoted"}}
+_NOT_THERE = "attribute_not_exists(id)"
+_REFUSED = {"ConditionalCheckFailed", "TransactionConflict"}
 
 
 class DynamoPointers:
-    """`ports.Pointers` as the item `pointer` of the base stack's table."""
+    """`ports.Pointers` as items of the base stack's table."""
 
     def __init__(self, session: AwsSession, *, table: str) -> None:
-        self._session = session
-        self._table = table
+        self._table = ReleasesTable(session, table)
 
     def read(self) -> Pointer | None:
-        with translated(f"reading the pointer in table `{self._table}`"):
-            try:
-                answer = self._session.client("dynamodb").get_item(TableName=self._table, Key=_KEY, ConsistentRead=True)
-            except ClientError as error:
-                if is_missing(error):
-                    raise self._table_missing() from error
-                raise
+        with self._table.doing("reading the pointer") as dynamodb:
+            answer = dynamodb.get_item(TableName=self._table.name, Key=_KEY, ConsistentRead=True)
         item = answer.get("Item")
         return _pointer(item) if item else None
 
     def move(self, pointer: Pointer, *, expected_version: int) -> None:
-        condition: dict[str, Any] = {"ConditionExpression": "attribute_not_exists(id)"}
-        if expected_version:
-            condition = {
-                "ConditionExpression": "#version = :expected",
-                "ExpressionAttributeNames": {"#version": "version"},
-                "ExpressionAttributeValues": {":expected": {"N": str(expected_version)}},
-            }
-        with translated(f"moving the pointer in table `{self._table}`"):
-            try:
-                self._session.client("dynamodb").put_item(
-                    TableName=self._table, Item={**_KEY, **_item(pointer)}, **condition
-                )
-            except ClientError as error:
-                if error_code(error) == "ConditionalCheckFailedException":
-                    raise CapctlError(
-                        "pointer-moved",
-                        f"Somebody else moved the pointer in table `{self._table}` since version {expected_version}",
-                        hint="Look at `capctl status`, then decide again",
-                    ) from error
-                if is_missing(error):
-                    raise self._table_missing() from error
-                raise
-
-    def _table_missing(self) -> CapctlError:
-        return CapctlError(
-            "base-missing", f"The pointer's table `{self._table}` does not exist", hint="Run `capctl bootstrap` once"
+        item = _item(pointer)
+        refused = self._write(
+            "moving the pointer",
+            {"Put": {"Item": {**_KEY, **item}, **_version_is(expected_version)}},
+            {"Put": {"Item": {**_key(_POINTER, pointer.version), **item}}},
+            {"ConditionCheck": {"Key": _key("retired", pointer.release_id), "ConditionExpression": _NOT_THERE}},
         )
+        if 0 in refused or 1 in refused:
+            raise CapctlError(
+                "pointer-moved",
+                f"Somebody else moved the pointer in table `{self._table.name}` since version {expected_version}",
+                hint="Look at `capctl status`, then decide again",
+            )
+        if refused:
+            raise CapctlError(
+                "release-retired",
+                f"Release `{pointer.release_id}` is being removed, or was",
+                hint="Deploy it again: `capctl deploy --ami … --image …`; `capctl status` lists the others",
+            )
+
+    def past(self, versions: Collection[int]) -> tuple[Pointer, ...]:
+        items = self._table.items("reading the past of the pointer", [_key(_POINTER, number) for number in versions])
+        return tuple(sorted(map(_pointer, items), key=lambda pointer: pointer.version, reverse=True))
+
+    def retire(self, release_id: str) -> None:
+        names = ("release_id", "previous_release_id")
+        refused = self._write(
+            f"retiring release `{release_id}`",
+            {"Put": {"Item": _key("retired", release_id)}},
+            {
+                "ConditionCheck": {
+                    "Key": _KEY,
+                    "ConditionExpression": " AND ".join(f"({name} <> :id)" for name in names) + f" OR {_NOT_THERE}",
+                    "ExpressionAttributeValues": {":id": {"S": release_id}},
+                }
+            },
+        )
+        if refused:
+            raise CapctlError(
+                "release-active",
+                f"The pointer names release `{release_id}`, as the active one or the one before, so it is not removed",
+                hint="Look at `capctl status`: somebody else moved the pointer to it",
+            )
+
+    def readmit(self, release_id: str) -> None:
+        with self._table.doing(f"readmitting release `{release_id}`") as dynamodb:
+            dynamodb.delete_item(TableName=self._table.name, Key=_key("retired", release_id))
+
+    def _write(self, doing: str, *actions: dict[str, dict[str, Any]]) -> set[int]:
+        """All of the actions, or none; returns the places of those that were refused."""
+        request = [
+            {name: {"TableName": self._table.name, **action}} for each in actions for name, action in each.items()
+        ]
+        with self._table.doing(doing) as dynamodb:
+            try:
+                dynamodb.transact_write_items(TransactItems=request)
+            except ClientError as error:
+                if error_code(error) != "TransactionCanceledException":
+                    raise
+                reasons = error.response.get("CancellationReasons") or ()
+                refused = {place for place, reason in enumerate(reasons) if reason.get("Code") in _REFUSED}
+                if not refused:
+                    raise
+                return refused
+        return set()
+
+
+def _key(kind: str, name: str | int) -> dict[str, Any]:
+    return {"id": {"S": f"{kind}#{name}"}}
+
+
+def _version_is(expected: int) -> dict[str, Any]:
+    if not expected:
+        return {"ConditionExpression": _NOT_THERE}
+    return {
+        "ConditionExpression": "#version = :expected",
+        "ExpressionAttributeNames": {"#version": "version"},
+        "ExpressionAttributeValues": {":expected": {"N": str(expected)}},
+    }
 
 
 def _item(pointer: Pointer) -> dict[str, Any]:
@@ -71,6 +122,10 @@ def _item(pointer: Pointer) -> dict[str, Any]:
 
 
 def _pointer(item: dict[str, Any]) -> Pointer:
-    values: dict[str, Any] = {name: item[name]["S"] for name in _TEXTS}
+    said = {name for name, default in _TEXTS.items() if name in item or default is MISSING}
     promoted = item.get("promoted", {"L": []})["L"]
-    return Pointer(version=int(item["version"]["N"]), promoted=tuple(entry["S"] for entry in promoted), **values)
+    return Pointer(
+        version=int(item["version"]["N"]),
+        promoted=tuple(entry["S"] for entry in promoted),
+        **{name: item[name]["S"] for name in said},
+    )

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from lifecycle.cli import documents, job_documents
+from lifecycle.cli import documents, job_documents, release_documents
 from lifecycle.config.origins import Setting
 from lifecycle.domain.digest import digest_of
 from lifecycle.domain.job import JobRecord, JobState, Purpose, QueueState
@@ -15,6 +15,7 @@ from lifecycle.domain.smoke import SmokeReport
 from lifecycle.errors import CapctlError
 from lifecycle.ports.jobs import LogLine, QueueStatus
 from lifecycle.ports.journal import JournalEntry
+from lifecycle.workflows.history import Event
 from lifecycle.workflows.jobs import JobView
 from lifecycle.workflows.status import ReleaseStatus, Status
 from lifecycle.workflows.verify_models import ModelsReport
@@ -82,6 +83,21 @@ _STATUS = Status(
 )
 
 
+_EVENT = Event(
+    at=AT,
+    what="deploy",
+    number=12,
+    release_id=RELEASE.id,
+    replaces="0123456789ab",
+    outcome="rolled-back",
+    stage="clean",
+    by="ada@ci-7",
+    why="Smoke job is FAILED",
+    error="smoke-failed",
+    seconds=214.0,
+)
+
+
 class _Step:
     permissions = ("dynamodb:PutItem", "dynamodb:GetItem")
 
@@ -109,6 +125,7 @@ SAMPLES: dict[str, dict[str, Any]] = {
     "config-values": documents.config_values("dev", [_SETTING]),
     "deployment": documents.deployment(_POINTER, _DONE, report=_SMOKE),
     "error": documents.error(_ERROR),
+    "history": release_documents.history([_EVENT]),
     "job": job_documents.job(JOB),
     "job-cancellation": job_documents.job_cancellation(JOB, changed=True),
     "job-list": job_documents.job_list([JOB]),

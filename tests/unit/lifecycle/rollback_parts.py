@@ -13,7 +13,7 @@ from tests.fakes.objects import FakeObjects
 from tests.fakes.ports import FakePorts
 from tests.fakes.releases import make_release
 from tests.fakes.runs import RUN
-from tests.fakes.stack import FakeStack
+from tests.fakes.stack import FakeStack, deployed
 
 BUCKET = "vision-capctl-123456789012-us-west-2"
 VIDEO = f"s3://{BUCKET}/videos/a.mp4"
@@ -43,7 +43,12 @@ def two_promoted() -> FakePorts:
 
 def promote(ports: FakePorts, release: Release) -> None:
     step = MovePointer(
-        ports=ports, run=RUN, release_id=release.id, seen=ports.pointers.read(), require_ami=ports.amis.get
+        ports=ports,
+        run=RUN,
+        release_id=release.id,
+        seen=ports.pointers.read(),
+        find=lambda: deployed(release).place,
+        require_ami=ports.amis.get,
     )
     execute(Plan(title="promote", because="a test asks", steps=(step,)), ports, RUN)
 

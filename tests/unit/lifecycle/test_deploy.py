@@ -16,8 +16,10 @@ from lifecycle.errors import CapctlError, UsageError
 from lifecycle.ports.jobs import JobRequest
 from lifecycle.ports.stack import Operation, ResourceChange
 from lifecycle.workflows.ami_status import MarkSmokePassed
-from lifecycle.workflows.deploy import Wanted, plan_deploy, wanted_release
+from lifecycle.workflows.deploy import plan_deploy
 from lifecycle.workflows.execute import execute
+from lifecycle.workflows.restore_pointer import RestorePointer
+from lifecycle.workflows.wanted_release import Wanted, wanted_release
 from tests.failures import failure
 from tests.fakes.deploys import DeployWorld, ami_tags
 from tests.fakes.releases import make_release, result_document
@@ -40,9 +42,9 @@ def test_deploy_of_the_active_release_does_nothing(world: DeployWorld) -> None:
 def test_plan_names_every_step_in_order(world: DeployWorld) -> None:
     plan = plan_deploy(world.ports, world.target, RUN, Wanted())
     verbs = [step.describe().split()[0] for step in plan.steps]
-    assert verbs == ["tag", "create", "wait", "smoke", "pointer:"]
-    assert [step.describe().split()[0] for step in plan.after] == ["tag", "prune"]
-    assert [step.describe().split()[0] for step in plan.undo] == ["remove"]
+    assert verbs == ["tag", "create", "wait", "smoke", "pointer:", "watch"]
+    assert [step.describe().split()[0] for step in plan.after] == ["tag", "drain"]
+    assert [step.describe().split()[0] for step in plan.undo] == ["take", "remove"]
     assert world.ids == []
 
 
@@ -99,7 +101,8 @@ def test_release_that_took_jobs_is_not_removed_when_it_fails(world: DeployWorld)
     release = wanted_release(world.ports, world.target, Wanted())
     world.stack.add_release(release)
     world.jobs.submit(customer_job(world, release))
-    assert plan_deploy(world.ports, world.target, RUN, Wanted()).undo == ()
+    undo = plan_deploy(world.ports, world.target, RUN, Wanted()).undo
+    assert [type(step) for step in undo] == [RestorePointer]
 
 
 def test_customer_s_job_is_not_followed_as_the_smoke_job_whatever_its_name(world: DeployWorld) -> None:

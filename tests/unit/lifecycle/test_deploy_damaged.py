@@ -7,7 +7,7 @@ import pytest
 from lifecycle.domain.job import JobState, Obstacle
 from lifecycle.errors import CapctlError, Inconclusive
 from lifecycle.ports.stack import Operation, ResourceChange
-from lifecycle.workflows.release_steps import PruneReleases, RemoveRelease
+from lifecycle.workflows.remove_releases import PruneReleases, RemoveRelease
 from tests.fakes.deploys import DeployWorld
 from tests.fakes.stack import PARTS
 

@@ -8,10 +8,11 @@ import pytest
 from lifecycle.domain.job import JobRecord, JobState, Obstacle
 from lifecycle.domain.release import Pointer
 from lifecycle.errors import CapctlError, Denied, Inconclusive, Interrupted, RolledBack, TimedOut
-from lifecycle.workflows.deploy import Wanted, plan_deploy, wanted_release
+from lifecycle.workflows.deploy import plan_deploy
 from lifecycle.workflows.execute import execute
 from lifecycle.workflows.move_pointer import MovePointer
 from lifecycle.workflows.release_tags import TagImage
+from lifecycle.workflows.wanted_release import Wanted, wanted_release
 from tests.fakes.deploys import DeployWorld
 from tests.fakes.jobs import FakeJobs, queue
 from tests.fakes.objects import FakeObjects

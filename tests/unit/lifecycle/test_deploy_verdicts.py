@@ -8,10 +8,12 @@ import pytest
 from lifecycle.domain.ami import AmiId
 from lifecycle.domain.job import JobState, Obstacle
 from lifecycle.errors import CapctlError, PartlyApplied, RolledBack
-from lifecycle.workflows.deploy import Wanted, plan_deploy, wanted_release
+from lifecycle.workflows.deploy import plan_deploy
 from lifecycle.workflows.execute import execute
+from lifecycle.workflows.restore_pointer import RestorePointer
 from lifecycle.workflows.rollback import plan_rollback
 from lifecycle.workflows.status import read_status
+from lifecycle.workflows.wanted_release import Wanted, wanted_release
 from tests.fakes.deploys import DeployWorld
 from tests.fakes.jobs import queue
 from tests.fakes.pointers import pointer_at
@@ -192,8 +194,8 @@ def test_release_that_was_left_by_two_rollbacks_and_fails_its_smoke_job_stays(wo
     assert [release.role for release in read_status(world.ports).releases] == ["active", "previous", ""]
     world.jobs.course = (JobState.FAILED,)
     before = world.ids
-    plan = plan_deploy(world.ports, world.target, RUN, Wanted())
-    assert plan.undo == ()
+    plan = plan_deploy(world.ports, world.target, world.run(), Wanted())
+    assert [type(step) for step in plan.undo] == [RestorePointer]
     with pytest.raises(CapctlError) as failed:
         execute(plan, world.ports, RUN)
     assert (failed.value.code, failed.value.exit_code) == ("smoke-failed", 1)

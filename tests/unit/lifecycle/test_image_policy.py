@@ -12,9 +12,10 @@ from lifecycle.domain.release_tag import release_tag
 from lifecycle.errors import CapctlError, Denied
 from lifecycle.ports.stack import Operation, ResourceChange
 from lifecycle.workflows.bootstrap import ApplyBase, plan_bootstrap
-from lifecycle.workflows.deploy import Wanted, plan_deploy
+from lifecycle.workflows.deploy import plan_deploy
 from lifecycle.workflows.execute import execute
 from lifecycle.workflows.release_tags import TagImage
+from lifecycle.workflows.wanted_release import Wanted
 from tests.dev.iam import command_actions
 from tests.failures import code_of
 from tests.fakes.deploys import DeployWorld

@@ -11,6 +11,7 @@ from tests.dev.pages import command_helps
 
 # IAM actions whose name is not that of an API call.
 WITHOUT_CALL = {
+    "dynamodb:ConditionCheckItem",
     "iam:PassRole",
     "kms:ReEncryptFrom",
     "kms:ReEncryptTo",

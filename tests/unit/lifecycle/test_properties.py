@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lifecycle.domain.models import ModelFile, model_set
-from lifecycle.domain.release import Pointer
-from lifecycle.workflows.release_steps import surplus_releases
+from lifecycle.domain.release import Pointer, surplus_releases
 
 IDS = st.lists(st.sampled_from("abcdefgh"), unique=True)
 FILES = st.lists(

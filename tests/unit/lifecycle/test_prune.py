@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from lifecycle.domain.job import JobState
+from lifecycle.domain.release import surplus_releases
 from lifecycle.errors import CapctlError
-from lifecycle.workflows.release_steps import surplus_releases
 from tests.fakes.deploys import DeployWorld
 from tests.fakes.pointers import pointer_at
 from tests.fakes.releases import make_release
@@ -48,7 +48,7 @@ def test_prune_keeps_a_release_with_unfinished_jobs(world: DeployWorld) -> None:
     world.change_code()
     world.deploy()
     assert first.id in world.ids
-    outcome = [entry.outcome for entry in world.ports.journal.entries() if entry.step.startswith("prune")][-1]
+    outcome = [entry.outcome for entry in world.ports.journal.entries() if entry.step.startswith("drain and prune")][-1]
     assert outcome == f"nothing to prune; kept {first.id}, it has unfinished jobs"
 
 
@@ -63,7 +63,7 @@ def test_failing_prune_keeps_the_promotion(world: DeployWorld, monkeypatch: pyte
     assert world.active == world.ids[-1]
     assert len(world.ids) == 3
     assert [(step.describe(), failure.code) for step, failure in done.failures] == [
-        ("prune releases beyond 2", "stack-failed")
+        ("drain and prune releases beyond 2", "stack-failed")
     ]
     assert world.ports.ui.lines[-1].startswith("warning: What was done stands")
 

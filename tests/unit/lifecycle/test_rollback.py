@@ -101,12 +101,34 @@ def test_rollback_to_the_active_release_does_nothing(ports: FakePorts) -> None:
     assert plan_rollback(ports, RUN, to=NEW.id).steps == ()
 
 
-def test_rollback_to_a_pruned_release_is_refused(ports: FakePorts) -> None:
+@pytest.mark.parametrize("to", [None, OLD.id])
+def test_rollback_to_a_release_that_is_being_removed_is_refused(ports: FakePorts, to: str | None) -> None:
+    ports.pointers.retired.add(OLD.id)
+    plan = plan_rollback(ports, RUN, to=to)
+    assert failure(lambda: execute(plan, ports, RUN)).code == "release-retired"
+    assert active_pointer(ports).release_id == NEW.id
+
+
+def test_rollback_to_a_release_that_does_not_exist_is_refused(ports: FakePorts) -> None:
+    third = numbered(3)
+    ports.stack.add_release(third)
+    promote(ports, third)
     ports.stack.remove_releases({OLD.id})
-    with pytest.raises(CapctlError) as failed:
-        plan_rollback(ports, RUN, to=None)
-    assert failed.value.code == "release-missing"
-    assert "capctl deploy" in failed.value.hint
+    refused = failure(lambda: plan_rollback(ports, RUN, to=OLD.id))
+    assert refused.code == "release-missing"
+    assert "capctl deploy" in refused.hint
+
+
+def test_rollback_asks_nothing_of_pulumi(ports: FakePorts) -> None:
+    ports.stack.unreadable = CapctlError("pulumi-missing", "Pulumi is not installed")
+    assert rollback(ports) == OLD.id
+
+
+def test_release_that_never_took_jobs_is_not_rolled_back_to(ports: FakePorts) -> None:
+    candidate = numbered(3)
+    ports.stack.add_release(candidate)
+    refused = failure(lambda: plan_rollback(ports, RUN, to=candidate.id))
+    assert refused.code == "release-unproven"
 
 
 def test_rollback_without_a_past_is_refused() -> None:
@@ -153,6 +175,7 @@ def test_rollback_to_a_release_whose_ami_cannot_come_back_names_another_release(
 
 def test_rollback_to_a_release_whose_ami_was_disabled_since_the_plan_moves_nothing(ports: FakePorts) -> None:
     plan = plan_rollback(ports, RUN, to=None)
+    ports.clock.sleep(60)
     ports.amis.disable(OLD.ami_id)
     assert failure(lambda: execute(plan, ports, RUN)).code == "ami-not-startable"
     assert active_pointer(ports).release_id == NEW.id

@@ -16,13 +16,14 @@ from lifecycle.domain.release import Release
 from lifecycle.domain.tags import Tag
 from lifecycle.errors import CapctlError, ExitCode
 from lifecycle.workflows.copy_ami import copy_ami
-from lifecycle.workflows.deploy import Wanted, plan_deploy, wanted_release
+from lifecycle.workflows.deploy import plan_deploy
 from lifecycle.workflows.execute import execute
 from lifecycle.workflows.load_image import local_code, run_by_hand
 from lifecycle.workflows.lock_models import plan_lock, require_up_to_date
 from lifecycle.workflows.lookups import locked
 from lifecycle.workflows.source_models import from_source
 from lifecycle.workflows.verify_ami import verify_ami
+from lifecycle.workflows.wanted_release import Wanted, wanted_release
 from lifecycle.workflows.write_contract import plan_contract, written_contract
 from tests.failures import failure
 from tests.fakes.bakes import CONTENTS, Scene, failure_of

@@ -28,6 +28,7 @@ targets:
     models: {{budget_bytes: 1000}}
     release: {{subnet_ids: [subnet-1], security_group_ids: [sg-1]}}
     smoke: {{video_url: "{VIDEO}", timeout_s: 100}}
+    watch: {{duration_s: 0}}
 """
 AGE = ModelFile(path="models/age.onnx", bytes=3, sha256=digest_of(b"age").removeprefix("sha256:"))
 MODEL_SET = ModelSet(files=(AGE,)).digest

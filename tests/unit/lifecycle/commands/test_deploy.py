@@ -8,7 +8,8 @@ from tests.fakes.releases import result_document
 from tests.unit.lifecycle.commands.case import BAKED, DEPLOYED, PUSHED, Case, Play, World
 
 READY = (*BAKED, *PUSHED)
-DONE = ("registry.tag", "stack.add_release", "jobs.submit", "pointers.move", "amis.tag")
+MADE = ("deployments.turn", "registry.tag", "pointers.readmit", "stack.add_release", "jobs.submit")
+DONE = (*MADE, "pointers.move", "amis.tag")
 QUESTION = "Deploy release c3db89e8ed06 on target `test` (account 123456789012, region us-west-2)?"
 
 
@@ -24,6 +25,8 @@ def without_tracks(world: World) -> None:
 
 
 CASES = [
+    Case(words="deploy --resume", given=DEPLOYED, code=2, error="nothing-to-resume"),
+    Case(words="deploy --resume --ami candidate", given=READY, code=2, error="usage"),
     Case(
         words="deploy --yes",
         given=READY,
@@ -46,8 +49,9 @@ Plan: deploy release c3db89e8ed06
   5. pointer: none -> c3db89e8ed06
   then, where a failure is a warning only:
   6. tag AMI ami-00000000000000001 as smoke-passed
-  7. prune releases beyond 2
+  7. drain and prune releases beyond 2
   if what was tried proves bad:
+  - take the pointer back from release c3db89e8ed06, if it is there
   - remove release c3db89e8ed06, unless the pointer needs it
 Nothing was changed; run again without `--dry-run` to apply""",
         document={"schema": "capctl.plan/1", "title": "deploy release c3db89e8ed06"},
@@ -74,7 +78,7 @@ Nothing was changed; run again without `--dry-run` to apply""",
         words="deploy --yes",
         given=READY,
         change=without_tracks,
-        asked=("registry.tag", "stack.add_release", "jobs.submit", "stack.remove_releases"),
+        asked=(*MADE, "pointers.retire", "jobs.close_queue", "stack.remove_releases"),
         code=7,
         error="smoke-failed",
     ),

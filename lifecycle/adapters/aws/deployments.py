@@ -1,0 +1,98 @@
+"""Deployments in DynamoDB: the turn to deploy, and a record of each that had it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from lifecycle.adapters.aws.table import ReleasesTable
+from lifecycle.adapters.aws.turn import HeldTurn, holder_of, read_item
+from lifecycle.adapters.processes import machine_name, session_and_begin
+from lifecycle.adapters.this_run import this_user
+from lifecycle.domain.deployment import Deployment, Holder, Outcome, Stage
+from lifecycle.domain.digest import canonical_json
+
+if TYPE_CHECKING:
+    from lifecycle.adapters.aws.session import AwsSession
+    from lifecycle.ports.clock import Clock
+
+
+class DynamoDeployments:
+    """`ports.Deployments` as items of the base stack's table: `turn`, and `deployment#` with the number of each."""
+
+    def __init__(self, session: AwsSession, clock: Clock, *, table: str) -> None:
+        self._table = ReleasesTable(session, table)
+        self._clock = clock
+
+    @contextmanager
+    def turn(self, run_id: str, command: str) -> Iterator[HeldTurn]:
+        held = HeldTurn(self._table, self._clock, self._this_process(run_id, command))
+        held.take()
+        try:
+            held.keep_alive()
+            yield held
+        finally:
+            held.give_back()
+
+    def write(self, deployment: Deployment) -> None:
+        with self._table.doing(f"writing deployment {deployment.number}") as dynamodb:
+            dynamodb.put_item(TableName=self._table.name, Item={**_key(deployment.number), **_item(deployment)})
+
+    def recent(self, count: int) -> tuple[Deployment, ...]:
+        last = int(read_item(self._table).get("number", {"N": "0"})["N"])
+        keys = [_key(number) for number in range(last, max(last - count, 0), -1)]
+        items = self._table.items("reading the last deployments", keys) if keys else []
+        return tuple(sorted(map(_deployment, items), key=lambda deployment: deployment.number, reverse=True))
+
+    def holder(self) -> Holder | None:
+        return holder_of(read_item(self._table))
+
+    def _this_process(self, run_id: str, command: str) -> Holder:
+        return Holder(
+            run_id=run_id,
+            user=this_user(),
+            host=os.uname().nodename,
+            machine=machine_name(),
+            pid=os.getpid(),
+            began=session_and_begin(os.getpid())[1],
+            command=command,
+            since=self._clock.now().isoformat(timespec="seconds"),
+        )
+
+
+def _key(number: int) -> dict[str, Any]:
+    return {"id": {"S": f"deployment#{number}"}}
+
+
+def _item(deployment: Deployment) -> dict[str, Any]:
+    """What people ask a table for as attributes, the rest as JSON."""
+    outcome = {"outcome": {"S": deployment.outcome.value}} if deployment.outcome else {}
+    return {
+        "number": {"N": str(deployment.number)},
+        "release_id": {"S": deployment.release_id},
+        "replaces": {"S": deployment.replaces},
+        "reason": {"S": deployment.reason},
+        "ended_at": {"S": deployment.ended_at},
+        "error": {"S": deployment.error},
+        "why": {"S": deployment.why},
+        "holder": {"S": canonical_json(asdict(deployment.holder)).decode()},
+        "record": {"S": deployment.record},
+        "stages": {"L": [{"M": {"stage": {"S": stage}, "at": {"S": at}}} for stage, at in deployment.stages]},
+        **outcome,
+    }
+
+
+def _deployment(item: dict[str, Any]) -> Deployment:
+    names = ("release_id", "record", "replaces", "reason", "ended_at", "error", "why")
+    stages = (entry["M"] for entry in item["stages"]["L"])
+    return Deployment(
+        number=int(item["number"]["N"]),
+        holder=Holder(**json.loads(item["holder"]["S"])),
+        stages=tuple((Stage(entry["stage"]["S"]), entry["at"]["S"]) for entry in stages),
+        outcome=Outcome(item["outcome"]["S"]) if "outcome" in item else None,
+        **{name: item[name]["S"] for name in names},
+    )

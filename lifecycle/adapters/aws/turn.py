@@ -1,0 +1,200 @@
+"""The turn to change what is deployed: one item in DynamoDB, which its holder keeps alive."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, fields
+from threading import Event, Thread
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from lifecycle.adapters.aws.errors import error_code
+from lifecycle.adapters.aws.table import ReleasesTable
+from lifecycle.adapters.processes import is_same_process, machine_name
+from lifecycle.domain.deployment import Holder
+from lifecycle.errors import CapctlError, Interrupted
+
+if TYPE_CHECKING:
+    from lifecycle.ports.clock import Clock
+
+KEY = {"id": {"S": "turn"}}
+# How long a turn counts without a sign of life, and how often its holder gives one. Long enough for a network that is gone for a while,
+# short enough that nobody thinks about breaking it by hand.
+LEASE_S = 60.0
+BEAT_S = 15.0
+
+_NUMBERS = {"pid", "began"}
+_TEXTS = {field.name for field in fields(Holder)} - _NUMBERS
+
+
+class HeldTurn:
+    """`ports.Turn`, from `take` to `give_back`."""
+
+    def __init__(self, table: ReleasesTable, clock: Clock, holder: Holder) -> None:
+        self.holder = holder
+        self.number = 0
+        self._table = table
+        self._clock = clock
+        self._seen_alive_s = 0.0
+        self._is_lost = False
+        self._ended = Event()
+
+    def take(self) -> None:
+        """Take the turn. Raises `CapctlError("deploy-locked")` while another run has it that may be alive."""
+        if self._taken("attribute_not_exists(run_id)", {}):
+            return
+        seen = self._item()
+        before = holder_of(seen)
+        if before and before.run_id == self.holder.run_id:
+            # The answer to the write above was lost, and botocore wrote again.
+            self.number = int(seen["number"]["N"])
+            self._seen_alive_s = self._clock.monotonic()
+            return
+        if before and not _is_dead(before):
+            self._require_silence(seen, before)
+        beat = seen.get("beat", {"N": "0"})["N"]
+        # Who renewed it, or took it, at the last moment has it.
+        unchanged = {":seen_run": seen.get("run_id", {"S": ""}), ":seen_beat": {"N": beat}}
+        if not self._taken("attribute_not_exists(run_id) OR (run_id = :seen_run AND beat = :seen_beat)", unchanged):
+            raise _locked(holder_of(self._item()) or self.holder)
+
+    def require(self) -> None:
+        if self._is_lost or self._clock.monotonic() - self._seen_alive_s > LEASE_S:
+            raise CapctlError(
+                "turn-lost",
+                "This run could not show for too long that it is alive, and another one may change what is deployed by now",
+                hint="Look at `capctl history`; when nothing else is at work, `capctl deploy --resume` goes on",
+            )
+
+    def keep_alive(self) -> None:
+        """Give signs of life, until the turn is given back."""
+        Thread(target=self._beat, daemon=True).start()
+
+    def renew(self) -> None:
+        """Give a sign of life; trouble on the way is none, until the turn counts no more."""
+        now_s = self._clock.monotonic()
+        try:
+            is_ours = self._updated(
+                "SET until_ms = :until ADD beat :one", {":until": self._until(), ":one": {"N": "1"}}
+            )
+        except Interrupted:
+            raise
+        except CapctlError:
+            return
+        self._is_lost = not is_ours
+        if is_ours:
+            self._seen_alive_s = now_s
+
+    def give_back(self) -> None:
+        """Let others have the turn; where that fails, it runs out by itself."""
+        self._ended.set()
+        try:
+            self._updated(f"REMOVE {', '.join(f'#{name}' for name in sorted(_TEXTS | _NUMBERS))}", {})
+        except Interrupted:
+            raise
+        except CapctlError:
+            return
+
+    def _beat(self) -> None:
+        while not self._ended.wait(BEAT_S) and not self._is_lost:
+            self.renew()
+
+    def _require_silence(self, seen: dict[str, Any], before: Holder) -> None:
+        """Return once the holder has given no sign of life for a whole lease, by this machine's clock: two clocks may differ."""
+        if int(seen["until_ms"]["N"]) > self._clock.now().timestamp() * 1000:
+            raise _locked(before)
+        begun_s = self._clock.monotonic()
+        while self._clock.monotonic() - begun_s < LEASE_S:
+            self._clock.sleep(BEAT_S / 3)
+            again = self._item()
+            if "run_id" not in again:
+                return
+            if again.get("beat") != seen.get("beat") or again["run_id"] != seen["run_id"]:
+                raise _locked(holder_of(again) or before)
+
+    def _taken(self, condition: str, values: dict[str, Any]) -> bool:
+        item = {**{name: {"S": value} for name, value in self._told(_TEXTS)}}
+        item |= {name: {"N": str(value)} for name, value in self._told(_NUMBERS)}
+        sets = ", ".join(f"#{name} = :{name}" for name in sorted(item))
+        now_s = self._clock.monotonic()
+        answer = self._update(
+            f"SET {sets}, until_ms = :until ADD #number :one, beat :one",
+            condition,
+            {
+                **{f":{name}": value for name, value in item.items()},
+                ":until": self._until(),
+                ":one": {"N": "1"},
+                **values,
+            },
+            {"#number": "number", **{f"#{name}": name for name in item}},
+        )
+        if answer is None:
+            return False
+        self.number = int(answer["number"]["N"])
+        self._seen_alive_s = now_s
+        return True
+
+    def _updated(self, expression: str, values: dict[str, Any]) -> bool:
+        """Whether the turn still was this run's, and so was changed."""
+        names = {f"#{name}": name for name in _TEXTS | _NUMBERS if f"#{name}" in expression} | {"#number": "number"}
+        mine = {":me": {"S": self.holder.run_id}, ":mine": {"N": str(self.number)}}
+        return self._update(expression, "run_id = :me AND #number = :mine", {**values, **mine}, names) is not None
+
+    def _update(
+        self, expression: str, condition: str, values: dict[str, Any], names: dict[str, str]
+    ) -> dict[str, Any] | None:
+        with self._table.doing("taking the turn to deploy") as dynamodb:
+            try:
+                answer = dynamodb.update_item(
+                    TableName=self._table.name,
+                    Key=KEY,
+                    UpdateExpression=expression,
+                    ConditionExpression=condition,
+                    ExpressionAttributeValues=values,
+                    ExpressionAttributeNames=names,
+                    ReturnValues="ALL_NEW",
+                )
+            except ClientError as error:
+                if error_code(error) != "ConditionalCheckFailedException":
+                    raise
+                return None
+        found: dict[str, Any] = answer["Attributes"]
+        return found
+
+    def _item(self) -> dict[str, Any]:
+        return read_item(self._table)
+
+    def _told(self, names: set[str]) -> list[tuple[str, Any]]:
+        return [(name, value) for name, value in asdict(self.holder).items() if name in names]
+
+    def _until(self) -> dict[str, str]:
+        return {"N": str(int(self._clock.now().timestamp() * 1000 + LEASE_S * 1000))}
+
+
+def read_item(table: ReleasesTable) -> dict[str, Any]:
+    """The item of the turn, read consistently; empty before the first turn."""
+    with table.doing("looking whose turn it is to deploy") as dynamodb:
+        answer = dynamodb.get_item(TableName=table.name, Key=KEY, ConsistentRead=True)
+    item: dict[str, Any] = answer.get("Item") or {}
+    return item
+
+
+def holder_of(item: dict[str, Any]) -> Holder | None:
+    """Who has the turn by its item; None when it was given back."""
+    if "run_id" not in item:
+        return None
+    numbers = {name: int(item.get(name, {"N": "0"})["N"]) for name in _NUMBERS}
+    return Holder(**{name: item.get(name, {"S": ""})["S"] for name in _TEXTS}, **numbers)  # type: ignore[arg-type]
+
+
+def _is_dead(holder: Holder) -> bool:
+    """Whether the process certainly does not exist any more."""
+    return holder.machine != "" and holder.machine == machine_name() and not is_same_process(holder.pid, holder.began)
+
+
+def _locked(holder: Holder) -> CapctlError:
+    return CapctlError(
+        "deploy-locked",
+        f"Another run changes what is deployed: {holder}",
+        hint=f"Wait for it; if it was killed, its turn runs out within {LEASE_S:g} s and the same command goes on then",
+    )

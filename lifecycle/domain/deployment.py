@@ -1,0 +1,112 @@
+"""A deployment: one try to bring a release to the pointer, as everybody who may change the target sees it."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from lifecycle.domain.ami import AmiId
+from lifecycle.domain.digest import Digest
+from lifecycle.domain.image import ImageRef
+from lifecycle.domain.release import Parameters, Release
+from lifecycle.domain.states import ServiceState
+
+
+class Stage(ServiceState):
+    """What a deployment is doing, in this order; `CLEAN` takes the place of the rest when what was tried proves bad.
+
+    `UNKNOWN` stands for a word of a later version of capctl.
+    """
+
+    UP = "up"
+    WAIT_VALID = "wait-valid"
+    SMOKE = "smoke"
+    PROMOTE = "promote"
+    WATCH = "watch"
+    DRAIN = "drain"
+    CLEAN = "clean"
+    UNKNOWN = "unknown"
+
+
+class Outcome(ServiceState):
+    """How a deployment ended; `UNKNOWN` stands for a word of a later version of capctl.
+
+    `ABORTED` and `INCONCLUSIVE` proved nothing about the release, and may be resumed.
+    """
+
+    PROMOTED = "promoted"
+    ROLLED_BACK = "rolled-back"
+    INCONCLUSIVE = "inconclusive"
+    ABORTED = "aborted"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holder:
+    """The process that changes what is deployed.
+
+    `machine` tells the machine, since its start, and its process ids from any others, `began` the process from others of its id; ""
+    and 0 where the system does not say. `since` is ISO 8601 in UTC.
+    """
+
+    run_id: str
+    user: str
+    host: str
+    machine: str
+    pid: int
+    began: int
+    command: str
+    since: str
+
+    def __str__(self) -> str:
+        return f"{self.user}@{self.host} (pid {self.pid}, `{self.command}`) since {self.since}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployment:
+    """`number` grows by one with every turn to change what is deployed. `record` is `Release.record` as JSON, `stages` say when each
+    began; all times are ISO 8601 in UTC.
+
+    `outcome` is None while it goes on, and when it was killed. `ended_at` is "" until it ended, `error`, the code of what ended it, and
+    `why` also when it ended well.
+    """
+
+    number: int
+    holder: Holder
+    reason: str
+    release_id: str
+    record: str
+    replaces: str
+    stages: tuple[tuple[Stage, str], ...] = ()
+    outcome: Outcome | None = None
+    ended_at: str = ""
+    error: str = ""
+    why: str = ""
+
+    @property
+    def stage(self) -> Stage | None:
+        """Where it is, or ended; None before the first."""
+        return self.stages[-1][0] if self.stages else None
+
+    @property
+    def is_resumable(self) -> bool:
+        """Whether the release was neither promoted nor proven bad, so that going on makes sense."""
+        return self.outcome in {None, Outcome.INCONCLUSIVE, Outcome.ABORTED}
+
+
+def recorded_release(text: str) -> Release | None:
+    """The release of a `Deployment.record`; None for one that another version of capctl wrote in another form."""
+    try:
+        record = json.loads(text)
+        image = record["image"]
+        parameters: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in record["parameters"].items()
+        }
+        return Release(
+            ami_id=AmiId(record["ami_id"]),
+            image=ImageRef(repository=image["repository"], digest=Digest(image["digest"])),
+            model_set=Digest(record["model_set"]),
+            parameters=Parameters(**parameters),
+            runtime_mount=record.get("runtime_mount", ""),
+        )
+    except (KeyError, TypeError, ValueError):
+        return None

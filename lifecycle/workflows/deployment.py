@@ -1,0 +1,98 @@
+"""One deployment at a time, and everybody sees what became of it."""
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from types import TracebackType
+from typing import Any
+
+from lifecycle.domain.deployment import Deployment, Outcome, Stage
+from lifecycle.domain.digest import canonical_json
+from lifecycle.domain.plan import Step
+from lifecycle.domain.release import Release
+from lifecycle.domain.run import Run
+from lifecycle.errors import CapctlError, Inconclusive, Interrupted, RolledBack
+from lifecycle.ports import Ports
+from lifecycle.ports.deployments import Turn
+
+
+class DeploymentGuard:
+    """Holds the turn to deploy while the steps run, and records which stage begins, before anything of it is done.
+
+    `stages` says to which stage the steps of a class belong; others belong to that of the step before.
+
+    Raises `CapctlError("deploy-locked" | "turn-lost")`.
+    """
+
+    def __init__(
+        self, ports: Ports, run: Run, release: Release, *, replaces: str, stages: Mapping[type[Step[Any]], Stage]
+    ) -> None:
+        self._ports = ports
+        self._run = run
+        self._release = release
+        self._replaces = replaces
+        self._stages = stages
+        self._taken: AbstractContextManager[Turn] | None = None
+        self._turn: Turn | None = None
+        self._deployment: Deployment | None = None
+
+    def __enter__(self) -> "DeploymentGuard":
+        self._taken = self._ports.deployments.turn(self._run.id, self._run.command)
+        self._turn = self._taken.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._taken is not None, "the turn was taken on entering"
+        try:
+            self._end(error)
+        finally:
+            self._taken.__exit__(kind, error, trace)
+
+    def before(self, step: Step[Any]) -> None:
+        assert self._turn is not None, "the turn was taken on entering"
+        self._turn.require()
+        known = self._deployment
+        stage = self._stages.get(type(step)) or (known and known.stage) or Stage.UP
+        if known and known.stage is stage:
+            return
+        known = known or Deployment(
+            number=self._turn.number,
+            holder=self._turn.holder,
+            reason=self._run.reason,
+            release_id=self._release.id,
+            record=canonical_json(self._release.record).decode(),
+            replaces=self._replaces,
+        )
+        self._write(replace(known, stages=(*known.stages, (stage, self._now()))))
+
+    def _end(self, error: BaseException | None) -> None:
+        if self._deployment is None:
+            return
+        code, why = (error.code, error.message) if isinstance(error, CapctlError) else ("", "")
+        if error and not code:
+            code, why = "bug", type(error).__name__
+        ended = replace(self._deployment, outcome=_outcome(error), ended_at=self._now(), error=code, why=why)
+        try:
+            self._write(ended)
+        except Interrupted:
+            raise
+        except CapctlError as unwritten:
+            # What happened has happened; for others the deployment looks like one that was killed.
+            self._ports.ui.warn(f"The end of deployment {self._deployment.number} is not recorded: {unwritten.message}")
+
+    def _write(self, deployment: Deployment) -> None:
+        self._ports.deployments.write(deployment)
+        self._deployment = deployment
+
+    def _now(self) -> str:
+        return self._ports.clock.now().isoformat(timespec="seconds")
+
+
+def _outcome(error: BaseException | None) -> Outcome:
+    if error is None:
+        return Outcome.PROMOTED
+    if isinstance(error, RolledBack):
+        return Outcome.ROLLED_BACK
+    return Outcome.INCONCLUSIVE if isinstance(error, Inconclusive) else Outcome.ABORTED

@@ -1,0 +1,85 @@
+"""What was deployed when, and what became of it."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from lifecycle.domain.deployment import Deployment, Holder
+from lifecycle.domain.moments import told_moment
+from lifecycle.domain.permissions import READ_DEPLOYMENTS
+from lifecycle.domain.release import Move, Pointer
+from lifecycle.ports import Ports
+
+PERMISSIONS = {"history": READ_DEPLOYMENTS}
+
+# What may become of a deployment, besides its outcomes.
+RUNNING, KILLED = "running", "killed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """A deployment or a move of the pointer. `at` is ISO 8601 in UTC, `seconds` None where it has not ended or took no time to speak of.
+
+    `number` is the deployment's, None for a move. `what` is `deploy` or `rollback`; `outcome` one of `Outcome`, `RUNNING` or `KILLED`, of
+    a rollback always `promoted`; `stage` where a deployment ended. `why` is the reason that was given, or what ended it.
+    """
+
+    at: str
+    what: str
+    number: int | None
+    release_id: str
+    replaces: str
+    outcome: str
+    stage: str
+    by: str
+    why: str
+    error: str
+    seconds: float | None
+
+
+def read_history(ports: Ports, *, count: int) -> tuple[Event, ...]:
+    """The last events, newest first."""
+    deployments, holder = ports.deployments.recent(count), ports.deployments.holder()
+    pointer = ports.pointers.read()
+    versions = range(pointer.version, max(pointer.version - count, 0), -1) if pointer else ()
+    moves = [move for move in ports.pointers.past(versions) if move.move == Move.ROLLBACK]
+    events = [*(_deployed(one, holder) for one in deployments), *map(_rolled_back, moves)]
+    return tuple(sorted(events, key=lambda event: event.at, reverse=True)[:count])
+
+
+def _deployed(deployment: Deployment, holder: Holder | None) -> Event:
+    is_running = holder is not None and holder.run_id == deployment.holder.run_id
+    begun = deployment.stages[0][1] if deployment.stages else deployment.holder.since
+    return Event(
+        at=begun,
+        what="deploy",
+        number=deployment.number,
+        release_id=deployment.release_id,
+        replaces=deployment.replaces,
+        outcome=deployment.outcome or (RUNNING if is_running else KILLED),
+        stage=deployment.stage or "",
+        by=f"{deployment.holder.user}@{deployment.holder.host}",
+        why=deployment.why or deployment.reason,
+        error=deployment.error,
+        seconds=_between(begun, deployment.ended_at),
+    )
+
+
+def _rolled_back(move: Pointer) -> Event:
+    return Event(
+        at=move.moved_at,
+        what="rollback",
+        number=None,
+        release_id=move.release_id,
+        replaces=move.previous_release_id,
+        outcome="promoted",
+        stage="",
+        by=move.moved_by,
+        why=move.reason,
+        error="",
+        seconds=None,
+    )
+
+
+def _between(begun: str, ended: str) -> float | None:
+    first, last = told_moment(begun), told_moment(ended)
+    return (last - first) / timedelta(seconds=1) if first and last else None

@@ -1,0 +1,138 @@
+"""Which release a deploy is to make."""
+
+from dataclasses import dataclass
+
+from lifecycle.config.schema import ReleaseSection
+from lifecycle.config.target import Target
+from lifecycle.domain.ami import AmiId, AmiRecord
+from lifecycle.domain.ami_status import AmiStatus
+from lifecycle.domain.deployment import Deployment, recorded_release
+from lifecycle.domain.digest import parse_digest
+from lifecycle.domain.image_report import ImageReport, image_rejection
+from lifecycle.domain.proof import Level
+from lifecycle.domain.release import Parameters, Release
+from lifecycle.domain.runtime import mount_place, require_pair
+from lifecycle.domain.tags import Tag
+from lifecycle.errors import CapctlError, UsageError
+from lifecycle.ports import Ports
+from lifecycle.workflows.lookups import ami_of
+from lifecycle.workflows.verify_image import verify_image
+
+# Turns to deploy that were taken and never recorded a deployment, such as those that were killed at once.
+_LOOKED_AT = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What the command line named; None means the newest verified AMI that is not superseded, and the image of the working tree's code."""
+
+    ami: str | None = None
+    image: str | None = None
+
+
+def wanted_release(ports: Ports, target: Target, wanted: Wanted) -> Release:
+    """The release that the AMI, the image and the configuration make.
+
+    Raises `CapctlError("runtime-unsuited")` where the image was built for another runtime than the AMI has.
+    """
+    settings = target.settings.release
+    for name, given in (("subnet_ids", settings.subnet_ids), ("security_group_ids", settings.security_group_ids)):
+        if not given:
+            raise UsageError(
+                "network-missing",
+                f"`release.{name}` of target `{target.name}` is empty and Batch needs it",
+                hint=f"Set `release.{name}` in capctl.yaml",
+            )
+    ami = _deployable_ami(ports, target, wanted.ami)
+    image = _deployable_image(ports, target, wanted.image)
+    if image.runtime:
+        usable = (other for other in ports.amis.list(target.project) if other.is_deployable_by(target.proof_level))
+        require_pair(image.ref, image.runtime, ami, usable)
+    return Release(
+        ami_id=ami.id,
+        image=image.ref,
+        model_set=parse_digest(ami.tags[Tag.MODEL_SET]),
+        parameters=_parameters(settings),
+        runtime_mount=mount_place(image.runtime, str(image.ref)),
+    )
+
+
+def _parameters(section: ReleaseSection) -> Parameters:
+    return Parameters(
+        instance_types=section.instance_types,
+        max_vcpus=section.max_vcpus,
+        spot=section.spot,
+        subnet_ids=section.subnet_ids,
+        security_group_ids=section.security_group_ids,
+        volume_gib=section.volume_gib,
+        vcpus=section.vcpus,
+        memory_mib=section.memory_mib,
+        gpus=section.gpus,
+        timeout_s=section.timeout_s,
+        attempts=section.attempts,
+        environment=section.environment,
+    )
+
+
+def _deployable_ami(ports: Ports, target: Target, ami: str | None) -> AmiRecord:
+    level = target.proof_level
+    if ami is None:
+        usable = [record for record in ports.amis.list(target.project) if record.is_deployable_by(level)]
+        # That it was rolled back may be why: only who names it takes it again.
+        found = next((record for record in usable if record.status is not AmiStatus.SUPERSEDED), None)
+        if found is None:
+            raise CapctlError(
+                "ami-missing",
+                f"Project `{target.project}` has no verified AMI in {target.region}{' that is not superseded' if usable else ''}",
+                hint="Run `capctl ami bake --force`, or name one of `capctl ami ls --status superseded` with `--ami`"
+                if usable
+                else "Run `capctl ami bake`",
+            )
+        return found
+    return deployable_ami(ports, level, ami_of(ports, ami))
+
+
+def deployable_ami(ports: Ports, level: Level, ami_id: AmiId) -> AmiRecord:
+    """The AMI. Raises `CapctlError("ami-missing" | "ami-not-verified")` unless a release may take it."""
+    record = ports.amis.get(ami_id)
+    if not record.is_deployable_by(level):
+        raise CapctlError(
+            "ami-not-verified",
+            f"AMI `{record.id}` is {record.standing(level)}; a release needs a verified one",
+            hint=record.way_to_proof(level),
+        )
+    return record
+
+
+def _deployable_image(ports: Ports, target: Target, image: str | None) -> ImageReport:
+    report = verify_image(ports, target, image)
+    if failure := image_rejection(report):
+        raise failure
+    return report
+
+
+def resumed_release(ports: Ports, target: Target) -> tuple[Deployment, Release]:
+    """The last deployment, which came to no verdict, and its release exactly as it was, whatever the configuration makes of it by now.
+
+    Raises `UsageError("nothing-to-resume")`, `CapctlError("deployment-foreign")` for one that another version of capctl recorded, and
+    whatever is wrong with its AMI or its image by now.
+    """
+    last = last_deployment(ports)
+    if last is None or not last.is_resumable:
+        ended = f"deployment {last.number}, the last one, ended {last.outcome}" if last else "there was none"
+        raise UsageError("nothing-to-resume", f"No deployment can be resumed: {ended}", hint="Run `capctl deploy`")
+    release = recorded_release(last.record)
+    if release is None or release.id != last.release_id:
+        raise CapctlError(
+            "deployment-foreign",
+            f"Another version of capctl recorded deployment {last.number} of release `{last.release_id}`",
+            hint="Resume it with that version, or name its AMI and image: `capctl deploy --ami … --image …`",
+        )
+    deployable_ami(ports, target.proof_level, release.ami_id)
+    _deployable_image(ports, target, str(release.image))
+    return last, release
+
+
+def last_deployment(ports: Ports) -> Deployment | None:
+    """The newest deployment that was recorded."""
+    return next(iter(ports.deployments.recent(_LOOKED_AT)), None)

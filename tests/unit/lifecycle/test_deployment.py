@@ -1,0 +1,249 @@
+"""One deployment at a time: what is recorded of it, who must wait, and how it is resumed."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lifecycle.domain.deployment import Outcome, Stage, recorded_release
+from lifecycle.domain.job import JobState, Obstacle
+from lifecycle.errors import CapctlError, Interrupted, UsageError
+from lifecycle.workflows.deploy import plan_deploy, plan_resume
+from lifecycle.workflows.execute import execute
+from lifecycle.workflows.history import read_history
+from lifecycle.workflows.rollback import plan_rollback
+from lifecycle.workflows.wanted_release import Wanted, wanted_release
+from tests.failures import failure
+from tests.fakes.deploys import DeployWorld
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> DeployWorld:
+    return DeployWorld(tmp_path)
+
+
+def stages(world: DeployWorld) -> list[Stage]:
+    return [stage for stage, _ in world.ports.deployments.recent(1)[0].stages]
+
+
+def break_at(world: DeployWorld, monkeypatch: pytest.MonkeyPatch, port: str, method: str, error: BaseException) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(getattr(world.ports, port), method, fail)
+
+
+class Killed(BaseException):
+    """What no handler sees, as a SIGKILL."""
+
+
+def kill_at(world: DeployWorld, port: str, method: str) -> None:
+    """Deploy until a call is made, after which nothing more is written."""
+    with pytest.MonkeyPatch.context() as patch:
+
+        def die(*_: object, **__: object) -> None:
+            break_at(world, patch, "deployments", "write", Killed())
+            raise Killed
+
+        patch.setattr(getattr(world.ports, port), method, die)
+        with pytest.raises(Killed):
+            world.deploy()
+
+
+def test_deployment_that_came_through_is_recorded_stage_by_stage(world: DeployWorld) -> None:
+    world.deploy()
+    (found,) = world.ports.deployments.recent(5)
+    assert stages(world) == [Stage.UP, Stage.WAIT_VALID, Stage.SMOKE, Stage.PROMOTE, Stage.WATCH, Stage.DRAIN]
+    assert (found.outcome, found.release_id, found.replaces, found.error) == (Outcome.PROMOTED, world.active, "", "")
+    release = recorded_release(found.record)
+    assert release
+    assert release.id == world.active
+    assert world.ports.deployments.now is None
+
+
+def test_second_deployment_says_what_it_replaced(world: DeployWorld) -> None:
+    world.deploy()
+    first = world.active
+    world.change_code()
+    world.deploy()
+    assert [found.replaces for found in world.ports.deployments.recent(5)] == [first, ""]
+
+
+def test_release_that_fails_its_smoke_is_recorded_as_rolled_back(world: DeployWorld) -> None:
+    world.jobs.course = (JobState.FAILED,)
+    assert failure(world.deploy).exit_code == 7
+    (found,) = world.ports.deployments.recent(1)
+    assert (found.outcome, found.error, stages(world)[-1]) == (Outcome.ROLLED_BACK, "smoke-failed", Stage.CLEAN)
+
+
+def test_want_of_capacity_is_recorded_and_resumed_with_the_same_release(world: DeployWorld) -> None:
+    world.jobs.course, world.jobs.outcome = (JobState.FAILED,), {"obstacle": Obstacle.CAPACITY}
+    assert failure(world.deploy).exit_code == 3
+    (found,) = world.ports.deployments.recent(1)
+    assert (found.outcome, stages(world)[-1]) == (Outcome.INCONCLUSIVE, Stage.SMOKE)
+    world.change_code()
+    world.jobs.course, world.jobs.outcome = (JobState.SUCCEEDED,), {}
+    world.resume()
+    assert world.active == found.release_id
+    assert world.ports.deployments.recent(1)[0].outcome is Outcome.PROMOTED
+
+
+def test_release_is_resumed_as_it_was_though_the_configuration_changed(world: DeployWorld) -> None:
+    world.jobs.course, world.jobs.outcome = (JobState.FAILED,), {"obstacle": Obstacle.CAPACITY}
+    failure(world.deploy)
+    (begun,) = world.ids
+    settings = world.target.settings
+    world.target = replace(world.target, settings=replace(settings, release=replace(settings.release, vcpus=8)))
+    world.jobs.course, world.jobs.outcome = (JobState.SUCCEEDED,), {}
+    assert wanted_release(world.ports, world.target, Wanted()).id != begun
+    world.resume()
+    assert world.active == begun
+
+
+@pytest.mark.parametrize(
+    ("port", "method", "stage"),
+    [
+        ("stack", "add_release", Stage.UP),
+        ("jobs", "queue_status", Stage.WAIT_VALID),
+        ("jobs", "submit", Stage.SMOKE),
+        ("pointers", "move", Stage.PROMOTE),
+        ("dead_letters", "count", Stage.WATCH),
+    ],
+)
+def test_killed_deployment_is_resumed_from_any_stage(world: DeployWorld, port: str, method: str, stage: Stage) -> None:
+    kill_at(world, port, method)
+    (found,) = world.ports.deployments.recent(1)
+    assert found.stage is stage
+    assert failure(world.resume).code == "deploy-locked"
+    world.ports.deployments.bury()
+    world.resume()
+    assert world.active == found.release_id
+    assert world.ids == [world.active]
+    assert world.ports.deployments.recent(1)[0].outcome is Outcome.PROMOTED
+
+
+def test_watch_that_was_killed_lasts_no_longer_than_it_would_have(world: DeployWorld) -> None:
+    kill_at(world, "dead_letters", "count")
+    world.ports.deployments.bury()
+    world.ports.clock.sleep(200)
+    before_s = world.ports.clock.monotonic()
+    world.resume()
+    assert 95 <= world.ports.clock.monotonic() - before_s <= 115
+
+
+def test_who_comes_second_is_told_who_deploys_and_changes_nothing(world: DeployWorld) -> None:
+    world.deploy()
+    world.change_code()
+    plan = plan_deploy(world.ports, world.target, world.run(), Wanted())
+    with world.ports.deployments.turn("another-run", "capctl deploy"):
+        refused = failure(lambda: execute(plan, world.ports, world.run()))
+    assert refused.code == "deploy-locked"
+    assert "tester@machine" in refused.message
+    assert len(world.ids) == 1
+
+
+def test_rollback_waits_for_nobody(world: DeployWorld) -> None:
+    world.deploy()
+    first = world.active
+    world.change_code()
+    world.deploy()
+    with world.ports.deployments.turn("another-run", "capctl deploy"):
+        run = world.run()
+        execute(plan_rollback(world.ports, run, to=None), world.ports, run)
+    assert world.active == first
+
+
+def test_run_that_lost_its_turn_goes_no_further(world: DeployWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    add_release = world.stack.add_release
+
+    def lose(*given: object, **named: object) -> object:
+        assert world.ports.deployments.now
+        world.ports.deployments.now.is_lost = True
+        return add_release(*given, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(world.stack, "add_release", lose)
+    assert failure(world.deploy).code == "turn-lost"
+    assert world.active is None
+    assert world.jobs.requests == []
+
+
+def test_nothing_to_resume_is_a_usage_error(world: DeployWorld) -> None:
+    with pytest.raises(UsageError) as failed:
+        plan_resume(world.ports, world.target, world.run())
+    assert (failed.value.code, "there was none" in failed.value.message) == ("nothing-to-resume", True)
+    world.deploy()
+    with pytest.raises(UsageError) as failed:
+        plan_resume(world.ports, world.target, world.run())
+    assert "ended promoted" in failed.value.message
+
+
+def test_deployment_of_another_version_is_not_resumed(world: DeployWorld) -> None:
+    world.jobs.course, world.jobs.outcome = (JobState.FAILED,), {"obstacle": Obstacle.CAPACITY}
+    failure(world.deploy)
+    (found,) = world.ports.deployments.recent(1)
+    for record in ('{"shape": "of a later version"}', "no JSON", found.record.replace('"vcpus":4', '"vcpus":8')):
+        world.ports.deployments.write(replace(found, record=record))
+        assert failure(world.resume).code == "deployment-foreign"
+
+
+def test_resume_refuses_an_ami_that_may_not_be_deployed_any_more(world: DeployWorld) -> None:
+    world.jobs.course, world.jobs.outcome = (JobState.FAILED,), {"obstacle": Obstacle.CAPACITY}
+    failure(world.deploy)
+    world.amis.disable(world.ami.id)
+    assert failure(world.resume).code == "ami-not-verified"
+
+
+def test_deploy_of_other_code_tells_of_the_one_that_can_be_resumed(world: DeployWorld) -> None:
+    world.jobs.course, world.jobs.outcome = (JobState.FAILED,), {"obstacle": Obstacle.CAPACITY}
+    failure(world.deploy)
+    world.change_code()
+    plan_deploy(world.ports, world.target, world.run(), Wanted())
+    assert any("ended inconclusive at smoke; `capctl deploy --resume`" in line for line in world.ports.ui.lines)
+
+
+def test_interrupted_deployment_is_recorded_as_aborted(world: DeployWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    break_at(world, monkeypatch, "jobs", "submit", Interrupted("interrupted", "Interrupted"))
+    failure(world.deploy)
+    (found,) = world.ports.deployments.recent(1)
+    assert (found.outcome, found.error) == (Outcome.ABORTED, "interrupted")
+
+
+def test_end_that_cannot_be_recorded_is_a_warning(world: DeployWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = world.ports.deployments.write
+
+    def fail(deployment: object) -> None:
+        if deployment.outcome:  # type: ignore[attr-defined]
+            raise CapctlError("aws-unreachable", "DynamoDB did not answer")
+        write(deployment)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(world.ports.deployments, "write", fail)
+    world.deploy()
+    assert any("is not recorded" in line for line in world.ports.ui.lines)
+
+
+def test_history_tells_of_deployments_and_rollbacks_from_everywhere(world: DeployWorld) -> None:
+    world.deploy()
+    first = world.active
+    world.change_code()
+    world.deploy()
+    second = world.active
+    world.ports.clock.sleep(10)
+    run = replace(world.run(), reason="tracks are lost")
+    execute(plan_rollback(world.ports, run, to=None), world.ports, run)
+    world.ports.clock.sleep(10)
+    world.change_code()
+    world.jobs.course = (JobState.FAILED,)
+    failure(world.deploy)
+    told = [(event.what, event.release_id, event.outcome) for event in read_history(world.ports, count=10)]
+    assert told[1:] == [("rollback", first, "promoted"), ("deploy", second, "promoted"), ("deploy", first, "promoted")]
+    assert (told[0][0], told[0][2]) == ("deploy", "rolled-back")
+    assert read_history(world.ports, count=2)[1].why == "tracks are lost"
+
+
+def test_history_tells_a_deployment_that_runs_from_one_that_was_killed(world: DeployWorld) -> None:
+    kill_at(world, "jobs", "submit")
+    (event,) = read_history(world.ports, count=5)
+    assert (event.outcome, event.stage, event.seconds) == ("running", "smoke", None)
+    world.ports.deployments.bury()
+    (event,) = read_history(world.ports, count=5)
+    assert event.outcome == "killed"

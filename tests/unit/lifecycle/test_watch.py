@@ -1,0 +1,201 @@
+"""The watch after a promotion: what takes it back, and what does not."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lifecycle.domain.deployment import Outcome, Stage
+from lifecycle.domain.job import JobState, Obstacle, Purpose
+from lifecycle.errors import CapctlError, PartlyApplied, RolledBack
+from lifecycle.workflows.execute import execute
+from lifecycle.workflows.rollback import plan_rollback
+from lifecycle.workflows.watch import Watch
+from tests.failures import failure
+from tests.fakes.deploys import DeployWorld
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> DeployWorld:
+    """One release is active; the code has changed since."""
+    made = DeployWorld(tmp_path)
+    made.deploy()
+    made.change_code()
+    return made
+
+
+def work(world: DeployWorld, monkeypatch: pytest.MonkeyPatch, count: int = 1, **outcome: Any) -> None:
+    """Let jobs come to the next release as soon as it takes some, which end in this way."""
+    move = world.pointers.move
+
+    def moved(pointer: Any, *, expected_version: int) -> None:
+        move(pointer, expected_version=expected_version)
+        if len(world.jobs.requests) == 2:
+            world.jobs.course = (outcome.get("state", JobState.FAILED),)
+            world.jobs.outcome = {name: value for name, value in outcome.items() if name != "state"}
+            for _ in range(count):
+                job = replace(world.jobs.requests[0], purpose=Purpose.WORK, queue_arn=pointer.job_queue_arn)
+                job_id = world.jobs.submit(job)
+                world.jobs._jobs[job_id] = replace(
+                    world.jobs._jobs[job_id], created_ms=int(world.ports.clock.now().timestamp() * 1000)
+                )
+                world.jobs.get(job_id)
+
+    monkeypatch.setattr(world.pointers, "move", moved)
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    [
+        {"exit_code": 1},
+        {"exit_code": 137, "reason": "OutOfMemoryError: Container killed due to memory usage"},
+        {"reason": "CannotPullContainerError: no basic auth"},
+        {"status_reason": "Job attempt duration exceeded timeout"},
+    ],
+)
+def test_failed_job_takes_the_promotion_back(
+    world: DeployWorld, monkeypatch: pytest.MonkeyPatch, outcome: dict[str, Any]
+) -> None:
+    before, pointer = world.active, world.pointers.read()
+    work(world, monkeypatch, **outcome)
+    with pytest.raises(RolledBack) as failed:
+        world.deploy()
+    assert (failed.value.code, failed.value.exit_code) == ("watch-failed", 7)
+    assert world.active == before
+    restored = world.pointers.read()
+    assert pointer
+    assert restored
+    assert (restored.previous_release_id, restored.place) == (pointer.previous_release_id, pointer.place)
+    assert (restored.version, restored.move) == (pointer.version + 2, "restore")
+    assert world.ids == [before]
+    (found,) = world.ports.deployments.recent(1)
+    assert (found.outcome, found.stage) == (Outcome.ROLLED_BACK, Stage.CLEAN)
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    [
+        {"state": JobState.SUCCEEDED},
+        {"exit_code": 65},
+        {"obstacle": Obstacle.CAPACITY, "status_reason": "Host EC2 (instance i-1) terminated."},
+        {"is_ending": True, "status_reason": "not needed any more"},
+    ],
+)
+def test_what_is_nobody_s_fault_does_not(
+    world: DeployWorld, monkeypatch: pytest.MonkeyPatch, outcome: dict[str, Any]
+) -> None:
+    before = world.active
+    work(world, monkeypatch, **outcome)
+    world.deploy()
+    assert world.active != before
+
+
+def test_as_many_jobs_may_fail_as_the_configuration_says(world: DeployWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = world.target.settings
+    world.target = replace(world.target, settings=replace(settings, watch=replace(settings.watch, max_failed_jobs=2)))
+    before = world.active
+    work(world, monkeypatch, count=2, exit_code=1)
+    world.deploy()
+    assert world.active != before
+
+
+def test_dead_letters_that_come_take_the_promotion_back_and_those_that_were_there_do_not(world: DeployWorld) -> None:
+    before = world.active
+    world.ports.dead_letters.counts = [5, 5, 5]
+    world.deploy()
+    assert world.active != before
+    before = world.active
+    world.change_code()
+    world.ports.dead_letters.counts = [5, 5, 6]
+    with pytest.raises(RolledBack, match="1 message came to the dead letters"):
+        world.deploy()
+    assert world.active == before
+
+
+def test_watch_lasts_as_long_as_configured_and_tells_what_it_saw(
+    world: DeployWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work(world, monkeypatch, state=JobState.SUCCEEDED)
+    before_s = world.ports.clock.monotonic()
+    seen = world.deploy().of(Watch)
+    assert 300 <= world.ports.clock.monotonic() - before_s < 330
+    assert str(seen).startswith("1 job succeeded in 3")
+
+
+def test_watch_without_jobs_says_that_it_proved_nothing(world: DeployWorld) -> None:
+    assert "real work has proven nothing yet" in str(world.deploy().of(Watch))
+
+
+def test_no_watch_where_the_configuration_says_so(world: DeployWorld) -> None:
+    settings = world.target.settings
+    world.target = replace(world.target, settings=replace(settings, watch=replace(settings.watch, duration_s=0)))
+    assert world.deploy().find(Watch) is None
+
+
+def test_watch_ends_when_somebody_moves_the_pointer(world: DeployWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, count = world.active, world.ports.dead_letters.count
+
+    def roll_back() -> int:
+        monkeypatch.setattr(world.ports.dead_letters, "count", count)
+        run = world.run()
+        execute(plan_rollback(world.ports, run, to=None), world.ports, run)
+        return 0
+
+    monkeypatch.setattr(world.ports.dead_letters, "count", roll_back)
+    before_s = world.ports.clock.monotonic()
+    world.deploy()
+    assert world.active == first
+    assert world.ports.clock.monotonic() - before_s < 60
+
+
+def test_first_release_has_none_to_go_back_to(tmp_path: Path) -> None:
+    world = DeployWorld(tmp_path)
+    world.ports.dead_letters.counts = [0, 1]
+    with pytest.raises(PartlyApplied) as failed:
+        world.deploy()
+    assert (failed.value.code, failed.value.exit_code) == ("rollback-impossible", 6)
+    assert world.ids == [world.active]
+
+
+def test_release_that_is_taken_back_keeps_running_its_jobs_and_takes_no_more(
+    world: DeployWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = world.active
+    work(world, monkeypatch, exit_code=1)
+    count = world.ports.dead_letters.count
+
+    def give_work() -> int:
+        world.jobs.course = ()
+        queue = next(one for one in world.stack.releases() if one.id != before).job_queue_arn
+        world.jobs.submit(replace(world.jobs.requests[0], purpose=Purpose.WORK, queue_arn=queue))
+        monkeypatch.setattr(world.ports.dead_letters, "count", count)
+        return 0
+
+    monkeypatch.setattr(world.ports.dead_letters, "count", give_work)
+    assert failure(world.deploy).exit_code == 7
+    kept = next(one for one in world.stack.releases() if one.id != before)
+    assert kept.job_queue_arn in world.jobs.closed
+    assert any(not job.state.is_final for job in world.jobs.list(kept.job_queue_arn))
+    refused = failure(lambda: plan_and_roll_back(world, kept.id))
+    assert refused.code == "release-retired"
+
+
+def plan_and_roll_back(world: DeployWorld, to: str) -> None:
+    run = world.run()
+    execute(plan_rollback(world.ports, run, to=to), world.ports, run)
+
+
+def test_trouble_of_the_watch_itself_is_no_verdict(world: DeployWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> int:
+        raise CapctlError("aws-unreachable", "SQS did not answer")
+
+    before = world.active
+    with monkeypatch.context() as patch:
+        patch.setattr(world.ports.dead_letters, "count", fail)
+        assert failure(world.deploy).code == "aws-unreachable"
+    assert world.active != before
+    (found,) = world.ports.deployments.recent(1)
+    assert (found.outcome, found.stage) == (Outcome.ABORTED, Stage.WATCH)
+    world.resume()
+    assert world.ports.deployments.recent(1)[0].outcome is Outcome.PROMOTED
