@@ -21,7 +21,8 @@ APP_ID_VARIABLE = "AWS_SDK_UA_APP_ID"
 
 
 class AwsSession:
-    """Clients by service name. The first client checks that the credentials belong to the target's account.
+    """Clients by service name. The first client checks that the credentials belong to the target's account; AWS is asked once for each
+    access key.
 
     Calls carry `app_id`, which names the command, such as `capctl.ami.bake`; None where no command runs.
     """
@@ -97,9 +98,16 @@ class AwsSession:
     @cached_property
     def _checked_account(self) -> str:
         from lifecycle.adapters.aws.errors import translated
+        from lifecycle.adapters.aws.known_account import KnownAccount
 
         with translated(f"asking AWS whose credentials these are ({self._target.region})"):
-            account = str(self._client("sts").get_caller_identity()["Account"])
+            credentials = self._boto.get_credentials()
+            known = KnownAccount(self._target, credentials.access_key) if credentials else None
+            account = known.read() if known else None
+            if account is None:
+                account = str(self._client("sts").get_caller_identity()["Account"])
+                if known:
+                    known.write(account)
         if account != self._target.account:
             raise Denied(
                 "account-mismatch",

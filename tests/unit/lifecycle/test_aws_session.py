@@ -64,6 +64,67 @@ def test_signal_in_the_middle_of_a_request_ends_the_command(tmp_path: Path, monk
     assert len(requests) == 1
 
 
+class Sts:
+    """Answers with one account; counts the questions."""
+
+    def __init__(self, account: str) -> None:
+        self._account = account
+        self.asked = 0
+
+    def get_caller_identity(self) -> dict[str, str]:
+        self.asked += 1
+        return {"Account": self._account}
+
+
+@pytest.fixture
+def sts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sts:
+    (tmp_path / ".capctl").mkdir()
+    made = Sts("123456789012")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
+    client = AwsSession._client
+    monkeypatch.setattr(
+        AwsSession, "_client", lambda self, name, region=None: made if name == "sts" else client(self, name, region)
+    )
+    return made
+
+
+def test_account_of_an_access_key_is_asked_for_once(tmp_path: Path, sts: Sts, monkeypatch: pytest.MonkeyPatch) -> None:
+    for _ in range(3):
+        AwsSession(make_target(tmp_path)).client("ec2")
+    assert sts.asked == 1
+    assert "AKIA" not in next((tmp_path / ".capctl").glob("account-*")).read_text()
+    AwsSession(make_target(tmp_path, endpoint_url="http://127.0.0.1:1")).client("ec2")
+    assert sts.asked == 2
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAI44QH8DHBEXAMPLE")
+    AwsSession(make_target(tmp_path)).client("ec2")
+    assert sts.asked == 3
+
+
+def test_known_account_that_is_not_the_target_s_is_refused_again(tmp_path: Path, sts: Sts) -> None:
+    other = replace(make_target(tmp_path), account="210987654321")
+    for _ in range(2):
+        with pytest.raises(Denied) as failed:
+            AwsSession(other).client("ec2")
+        assert failed.value.code == "account-mismatch"
+    assert sts.asked == 1
+
+
+def test_folder_of_records_is_not_made_for_the_account(tmp_path: Path, sts: Sts) -> None:
+    (tmp_path / ".capctl").rmdir()
+    AwsSession(make_target(tmp_path)).client("ec2")
+    assert sts.asked == 1
+    assert not (tmp_path / ".capctl").exists()
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"key": 1}', "\x00"])
+def test_record_of_the_account_that_cannot_be_read_costs_a_request(tmp_path: Path, sts: Sts, text: str) -> None:
+    AwsSession(make_target(tmp_path)).client("ec2")
+    next((tmp_path / ".capctl").glob("account-*")).write_text(text)
+    AwsSession(make_target(tmp_path)).client("ec2")
+    assert sts.asked == 2
+
+
 class Ecr:
     """ECR that gives a new token for 12 hours each time; also the session that leads to it."""
 

@@ -8,7 +8,6 @@ CASES = [
     Case(
         words="history",
         given=PUSHED,
-        said="Nothing was deployed yet",
         document={"schema": "capctl.history/1", "events": []},
     ),
     Case(
@@ -16,7 +15,7 @@ CASES = [
         given=(*DEPLOYED, "deploy --yes"),
         text="""\
 at                    what    release       outcome   took  by              why
-2026-01-01 00:00:00Z  deploy  {release}  promoted  1s    tester@machine  -""",
+2026-01-01 00:00:00Z  deploy  {release}  promoted  2.0s  tester@machine  -""",
         document={"schema": "capctl.history/1"},
     ),
 ]
