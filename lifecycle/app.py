@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from lifecycle.ports.channels import Channels
     from lifecycle.ports.clock import Clock
     from lifecycle.ports.code import Code
+    from lifecycle.ports.compute import Compute
     from lifecycle.ports.contract_file import ContractFile
     from lifecycle.ports.dead_letters import DeadLetters
     from lifecycle.ports.deployments import Deployments
@@ -144,6 +145,12 @@ class App:
         from lifecycle.adapters.aws.deployments import DynamoDeployments
 
         return DynamoDeployments(self.session, self.clock, table=self.target.table)
+
+    @cached_property
+    def compute(self) -> Compute:
+        from lifecycle.adapters.aws.compute import AwsCompute
+
+        return AwsCompute(self.session, self.target.project)
 
     @cached_property
     def engine(self) -> Engine:

@@ -85,10 +85,12 @@ class StandingResource:
 class StandingRelease:
     """A release of which something exists: its component and its resources, each after those that it depends on.
 
-    `is_complete` says whether every part exists that a release cannot be without.
+    `is_complete` says whether every part exists that a release cannot be without; `created` is when the last of them was made, ISO 8601,
+    "" where the state does not say.
     """
 
     id: str
+    created: str
     is_complete: bool
     inputs: dict[str, Any]
     outputs: dict[str, Any]

@@ -33,19 +33,20 @@ def releases_in(deployment: _State) -> tuple[StandingRelease, ...]:
         for resource in resources
         if resource["type"].startswith("pulumi:providers:")
     }
-    found: list[tuple[str, StandingRelease]] = []
+    found: list[StandingRelease] = []
     for component in (resource for resource in resources if resource["type"] == COMPONENT):
         parts = [r for r in resources if r.get("parent") == component["urn"] and not r.get("delete")]
         release = StandingRelease(
             id=_name(component),
+            created=max((part.get("created", "") for part in parts), default=""),
             is_complete={part["type"] for part in parts} >= _PARTS
             and not any(part.get("initErrors") for part in parts),
             inputs=component.get("inputs") or {},
             outputs=component.get("outputs") or {},
             resources=tuple(_resource(part, versions) for part in parts),
         )
-        found.append((max((part.get("created", "") for part in parts), default=""), release))
-    return tuple(release for _, release in sorted(found, key=lambda pair: pair[0]))
+        found.append(release)
+    return tuple(sorted(found, key=lambda release: release.created))
 
 
 def _resource(part: _State, versions: dict[str, str | None]) -> StandingResource:

@@ -8,9 +8,10 @@ from lifecycle.adapters.aws.session import APP_ID_VARIABLE, AwsSession
 from lifecycle.adapters.pulumi_adopt import adopted
 from lifecycle.adapters.pulumi_change import ReleasesChange
 from lifecycle.adapters.pulumi_engine import PulumiEngine
-from lifecycle.adapters.pulumi_programs import base_outputs, base_program, deployed_releases, half_made
+from lifecycle.adapters.pulumi_programs import base_outputs, base_program, deployed_releases, half_made, stack_record
 from lifecycle.adapters.pulumi_state import has_state_bucket, make_state_bucket, state_bucket
 from lifecycle.config.target import Target
+from lifecycle.domain.recorded import StackRecord
 from lifecycle.domain.release import DeployedRelease, Release
 from lifecycle.errors import CapctlError
 from lifecycle.ports.stack import BaseOutputs, Operation, ResourceChange
@@ -66,6 +67,9 @@ class PulumiStack:
 
     def half_made(self) -> frozenset[str]:
         return half_made(self._engine.export(_RELEASES) or {})
+
+    def recorded(self) -> StackRecord:
+        return stack_record(self._engine.export(_RELEASES) or {})
 
     def preview_release(self, release: Release, *, needed: Collection[str] = ()) -> tuple[ResourceChange, ...]:
         base, state = self.base(), self._engine.export(_RELEASES)

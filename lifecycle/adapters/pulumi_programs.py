@@ -10,6 +10,7 @@ from lifecycle.domain.ami import AmiId
 from lifecycle.domain.digest import Digest, canonical_json
 from lifecycle.domain.image import ImageRef
 from lifecycle.domain.partition import partition_of
+from lifecycle.domain.recorded import RecordedRelease, StackRecord
 from lifecycle.domain.release import DeployedRelease, Release
 from lifecycle.ports.stack import BaseOutputs
 from pulumi_stack.config import BaseConfig, ReleasesConfig, ReleaseSpec, StandingRelease
@@ -101,6 +102,27 @@ def deployed_releases(deployment: dict[str, Any]) -> tuple[DeployedRelease, ...]
 def half_made(deployment: dict[str, Any]) -> frozenset[str]:
     """Ids of the releases of a state of which a part is missing or never came to life."""
     return frozenset(release.id for release in releases_in(deployment) if not release.is_complete)
+
+
+def stack_record(deployment: dict[str, Any]) -> StackRecord:
+    """Everything that a state says of releases."""
+    return StackRecord(
+        releases=tuple(_recorded(release) for release in standing_releases(deployment)), half_made=half_made(deployment)
+    )
+
+
+def _recorded(release: StandingRelease) -> RecordedRelease:
+    inputs = next(resource.inputs for resource in release.resources if resource.type == ENVIRONMENT)
+    given = inputs.get("computeResources") or {}
+    template = given.get("launchTemplate") or {}
+    most = given.get("maxVcpus")
+    return RecordedRelease(
+        deployed=_deployed(release),
+        created=release.created,
+        max_vcpus=None if most is None else int(most),
+        template_id=template.get("launchTemplateId") or "",
+        template_version=str(template.get("version") or ""),
+    )
 
 
 def _deployed(release: StandingRelease) -> DeployedRelease:

@@ -27,9 +27,7 @@ if TYPE_CHECKING:
     from lifecycle.domain.smoke import SmokeReport
     from lifecycle.errors import CapctlError
     from lifecycle.ports.code import CodeLayer, PushedImage
-    from lifecycle.ports.journal import JournalEntry
     from lifecycle.ports.stack import BaseOutputs
-    from lifecycle.workflows.status import ReleaseStatus, Status
     from lifecycle.workflows.verify_models import ModelsReport
     from lifecycle.workflows.write_contract import WrittenContract
 
@@ -218,7 +216,7 @@ def deployment(pointer: Pointer, done: Done, *, report: SmokeReport | None) -> D
     """
     return {
         "changed": bool(done.results),
-        "pointer": _pointer(pointer),
+        "pointer": pointer_fields(pointer),
         "warnings": [failure.message for _, failure in done.failures],
         "smoke": smoke(report) if report else None,
     }
@@ -226,7 +224,7 @@ def deployment(pointer: Pointer, done: Done, *, report: SmokeReport | None) -> D
 
 def rollback(pointer: Pointer, *, changed: bool) -> Document:
     """Where the pointer is after a rollback."""
-    return {"changed": changed, "pointer": _pointer(pointer)}
+    return {"changed": changed, "pointer": pointer_fields(pointer)}
 
 
 def smoke(report: SmokeReport) -> Document:
@@ -242,19 +240,8 @@ def smoke(report: SmokeReport) -> Document:
     }
 
 
-def status(found: Status) -> Document:
-    """The pointer, or `null` before the first promotion; the releases, oldest first; the last changes made from this machine.
-
-    `role` is `active`, `previous`, `candidate` (made and never promoted) or "".
-    """
-    return {
-        "pointer": _pointer(found.pointer) if found.pointer else None,
-        "releases": [_release(release) for release in found.releases],
-        "journal": [_entry(entry) for entry in found.journal],
-    }
-
-
-def _pointer(pointer: Pointer) -> Document:
+def pointer_fields(pointer: Pointer) -> Mapping[str, Any]:
+    """The pointer as it stands in every document that has it."""
     return {
         "version": pointer.version,
         "release_id": pointer.release_id,
@@ -264,32 +251,6 @@ def _pointer(pointer: Pointer) -> Document:
         "moved_at": utc(pointer.moved_at),
         "moved_by": pointer.moved_by,
         "reason": pointer.reason,
-    }
-
-
-def _release(found: ReleaseStatus) -> Document:
-    release = found.deployed
-    return {
-        "id": release.id,
-        "role": found.role,
-        "ami": release.ami_id,
-        "image": str(release.image),
-        "model_set": release.model_set,
-        "queue": {"arn": release.job_queue_arn, "state": found.queue.state, "reason": found.queue.reason},
-        "compute_environment_arn": release.compute_environment_arn,
-        "job_definition_arn": release.job_definition_arn,
-    }
-
-
-def _entry(entry: JournalEntry) -> Document:
-    return {
-        "at": utc(entry.at),
-        "run_id": entry.run_id,
-        "user": entry.user,
-        "command": entry.command,
-        "step": entry.step,
-        "outcome": entry.outcome,
-        "why": entry.why,
     }
 
 

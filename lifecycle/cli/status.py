@@ -6,29 +6,35 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lifecycle.cli import documents
+from lifecycle.cli import status_documents
 from lifecycle.cli.context import Invocation, pass_invocation
 from lifecycle.cli.render import table, time_text, without_folders
 from lifecycle.domain.digest import brief
+from lifecycle.domain.measures import age_text
+from lifecycle.domain.moments import told_moment
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
     from lifecycle.domain.release import Pointer
-    from lifecycle.workflows.status import Status
+    from lifecycle.workflows.status import ReleaseStatus, Status
 
 
 @click.command()
 @pass_invocation
 def command(invocation: Invocation) -> None:
-    """Show the pointer, the releases, their queues and the last changes made from here."""
+    """Show the pointer, the releases with their queues and jobs, and the last changes made from here."""
     from lifecycle.workflows.status import read_status
 
-    with invocation.app.ui.step("read the releases and their queues"):
-        status = read_status(invocation.app)
-    invocation.emit("capctl.status/1", documents.status(status), lambda: _text(status))
+    app = invocation.app
+    with app.ui.step("read the releases, their queues and their jobs"):
+        status = read_status(app)
+    invocation.emit("capctl.status/1", status_documents.status(status), lambda: _text(status, app.clock.now()))
 
 
-def _text(status: Status) -> str:
-    parts = [f"pointer: {_pointer(status.pointer)}", _releases(status)]
+def _text(status: Status, now: datetime) -> str:
+    parts = [f"pointer: {_pointer(status.pointer)}", *_releases(status, now)]
     if status.journal:
         rows = [(time_text(e.at), e.user, brief(e.outcome), brief(without_folders(e.step))) for e in status.journal]
         parts.append(table(("at", "by", "outcome", "step"), rows, prose=("outcome", "step")))
@@ -42,19 +48,42 @@ def _pointer(pointer: Pointer | None) -> str:
     return f"{pointer.release_id}, moved {time_text(pointer.moved_at)} by {pointer.moved_by}{why}"
 
 
-def _releases(status: Status) -> str:
+def _releases(status: Status, now: datetime) -> Iterator[str]:
+    """What takes jobs and how many there are, then what it consists of: one table would be too wide."""
     if not status.releases:
-        return "no releases"
+        yield "no releases"
+        return
+    header = ("release", "role", "age", "queue", "waiting", "running", "succeeded", "failed")
+    yield "\n".join([table(header, [_state(each, now) for each in status.releases]), *_notes(status)])
     rows = [
         (
-            s.deployed.id,
-            s.role,
-            s.deployed.ami_id,
-            brief(s.deployed.image.digest),
-            s.queue.state,
+            each.deployed.id,
+            each.deployed.ami_id or "-",
+            brief(each.deployed.image.digest) or "-",
+            brief(each.deployed.model_set) or "-",
+            each.image_tag or "-",
         )
-        for s in status.releases
+        for each in status.releases
     ]
-    unfinished = [s.deployed.id for s in status.releases if s.role == "candidate"]
-    notes = [f"{release_id} is unfinished: run `capctl deploy` again" for release_id in unfinished]
-    return "\n".join([table(("release", "role", "ami", "image", "queue"), rows), *notes])
+    yield table(("release", "ami", "image", "models", "tag"), rows, prose=("tag",))
+
+
+def _state(each: ReleaseStatus, now: datetime) -> tuple[object, ...]:
+    made, jobs = told_moment(each.recorded.created), each.jobs
+    more = "" if jobs is None or jobs.is_complete else "+"
+    counts = (
+        tuple(f"{number}{more}" for number in (jobs.waiting, jobs.running, jobs.succeeded, jobs.failed))
+        if jobs
+        else ("-",) * 4
+    )
+    state = each.state if each.takes_jobs or each.state != "VALID" else "DISABLED"
+    return (each.deployed.id, each.role, age_text(max(now - made, now - now) if made else None), state, *counts)
+
+
+def _notes(status: Status) -> Iterator[str]:
+    for each in status.releases:
+        if each.role == "candidate":
+            yield f"{each.deployed.id} is unfinished: run `capctl deploy` again"
+        if not each.takes_jobs:
+            why = f": {each.reason}" if each.state != "VALID" and each.reason else ""
+            yield f"{each.deployed.id} takes no jobs{why}; `capctl drift` says what to do"

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from lifecycle.ports.channels import Channels
     from lifecycle.ports.clock import Clock
     from lifecycle.ports.code import Code
+    from lifecycle.ports.compute import Compute
     from lifecycle.ports.contract_file import ContractFile
     from lifecycle.ports.dead_letters import DeadLetters
     from lifecycle.ports.deployments import Deployments
@@ -61,6 +62,8 @@ class Ports(Protocol):
     def clock(self) -> Clock: ...
     @property
     def code(self) -> Code: ...
+    @property
+    def compute(self) -> Compute: ...
     @property
     def contract_file(self) -> ContractFile: ...
     @property

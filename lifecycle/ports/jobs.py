@@ -5,6 +5,7 @@ from typing import Protocol
 
 from lifecycle.domain.ami import AmiId
 from lifecycle.domain.job import JobRecord, Purpose, QueueState
+from lifecycle.domain.job_counts import JobCounts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +56,9 @@ class Jobs(Protocol):
 
     def list(self, queue_arn: str) -> tuple[JobRecord, ...]:
         """Jobs of a queue in every state, newest first."""
+
+    def count(self, queue_arn: str, definition_arn: str) -> JobCounts:
+        """Jobs of one revision of a job definition in a queue, without a look at each: a call per hundred, at most the newest thousand."""
 
     def logs(self, job: JobRecord, *, after: str | None = None) -> LogPage:
         """Log lines after the `end` of an earlier page, or from the first; empty while the job has no log stream."""

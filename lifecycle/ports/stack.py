@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from lifecycle.domain.recorded import StackRecord
 from lifecycle.domain.release import DeployedRelease, Release
 
 
@@ -67,6 +68,9 @@ class Stack(Protocol):
 
     def half_made(self) -> frozenset[str]:
         """Ids of the releases of which something exists and something is missing, or never came to life."""
+
+    def recorded(self) -> StackRecord:
+        """What `releases` and `half_made` tell, and what the releases were made with, all in one read."""
 
     def preview_release(self, release: Release, *, needed: Collection[str] = ()) -> tuple[ResourceChange, ...]:
         """What `add_release` would change."""

@@ -1,7 +1,8 @@
-"""Work on many files at once, stopped as a whole by the first failure or by a signal."""
+"""Work on many files at once, and reads side by side, stopped as a whole by the first failure or by a signal."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from threading import Event
 from typing import TypeVar
 
@@ -37,4 +38,14 @@ def for_each(
         return tuple(future.result() for future in futures)
     finally:
         stopped.set()
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def side_by_side(most: int) -> Iterator[ThreadPoolExecutor]:
+    """A pool for at most `most` reads that need nothing of each other; one that has not begun when the block is left never begins."""
+    pool = ThreadPoolExecutor(max_workers=most)
+    try:
+        yield pool
+    finally:
         pool.shutdown(wait=True, cancel_futures=True)

@@ -8,6 +8,7 @@ from typing import Any
 
 from lifecycle.domain.ami import AmiId
 from lifecycle.domain.job import JobRecord, JobState, QueueState, contract
+from lifecycle.domain.job_counts import JobCounts, count_states
 from lifecycle.domain.release import DeployedRelease
 from lifecycle.errors import CapctlError
 from lifecycle.ports.jobs import JobRequest, LogLine, LogPage, QueueStatus
@@ -92,6 +93,9 @@ class FakeJobs:
     def list(self, queue_arn: str) -> tuple[JobRecord, ...]:
         found = [job for job in self._jobs.values() if job.queue_arn == queue_arn]
         return tuple(sorted(found, key=lambda job: job.created_ms, reverse=True))
+
+    def count(self, queue_arn: str, definition_arn: str) -> JobCounts:
+        return count_states(job.state for job in self.list(queue_arn) if job.definition_arn == definition_arn)
 
     def logs(self, job: JobRecord, *, after: str | None = None) -> LogPage:
         written = self._written(job)

@@ -8,6 +8,7 @@ from tests.fakes.bake_runs import FakeBakeRuns
 from tests.fakes.baker import FakeBaker
 from tests.fakes.channels import FakeChannels
 from tests.fakes.clock import FakeClock
+from tests.fakes.compute import FakeCompute
 from tests.fakes.contract_file import FakeContractFile
 from tests.fakes.dead_letters import FakeDeadLetters
 from tests.fakes.deployments import FakeDeployments
@@ -73,6 +74,7 @@ class FakePorts:
         self.code = FakeCode(self.registry, self.base_builder)
         self.results = FakeResults()
         self.stack = stack or FakeStack()
+        self.compute = FakeCompute(self.stack)
         self.image_expiry = FakeImageExpiry(self.registry, self.clock, self.stack)
         self.jobs = FakeJobs(self.stack, self.objects)
         self.ui = ui or FakeUi()

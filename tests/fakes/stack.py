@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Collection
 
+from lifecycle.domain.recorded import RecordedRelease, StackRecord
 from lifecycle.domain.release import DeployedRelease, Release
 from lifecycle.errors import CapctlError
 from lifecycle.ports.stack import BaseOutputs, Operation, ResourceChange
@@ -72,6 +73,9 @@ class FakeStack:
     def half_made(self) -> frozenset[str]:
         return frozenset(self.left_half_made)
 
+    def recorded(self) -> StackRecord:
+        return StackRecord(releases=tuple(map(recorded, self.releases())), half_made=self.half_made())
+
     def preview_release(self, release: Release, *, needed: Collection[str] = ()) -> tuple[ResourceChange, ...]:
         self.base()
         operations = dict.fromkeys(self._releases, dict.fromkeys(PARTS, Operation.SAME))
@@ -124,4 +128,15 @@ def deployed(release: Release, *, revision: int = 1) -> DeployedRelease:
         compute_environment_arn=f"{ACCOUNT}:compute-environment/{name}",
         job_queue_arn=f"{ACCOUNT}:job-queue/{name}",
         job_definition_arn=f"{ACCOUNT}:job-definition/{name}:{revision}",
+    )
+
+
+def recorded(release: DeployedRelease) -> RecordedRelease:
+    """What the stack says of a release that it made."""
+    return RecordedRelease(
+        deployed=release,
+        created="2026-01-01T00:00:00Z",
+        max_vcpus=40,
+        template_id=f"lt-{release.id}",
+        template_version="1",
     )

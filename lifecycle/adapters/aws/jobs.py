@@ -10,10 +10,13 @@ from lifecycle.adapters.aws.errors import is_missing, translated
 from lifecycle.adapters.aws.session import AwsSession
 from lifecycle.domain.ami import AmiId
 from lifecycle.domain.job import JobRecord, JobState, Obstacle, Purpose, QueueState
+from lifecycle.domain.job_counts import JobCounts, count_states
 from lifecycle.domain.tags import Tag
 from lifecycle.errors import CapctlError
 from lifecycle.ports.jobs import JobRequest, LogLine, LogPage, QueueStatus
 
+# ListJobs gives a hundred a page where it is asked by a filter, newest first.
+_COUNTED_PAGES = 10
 # DescribeJobs takes up to this many ids.
 _DESCRIBED_AT_ONCE = 100
 _DEFAULT_LOG_GROUP = "/aws/batch/job"
@@ -69,6 +72,18 @@ class BatchJobs:
         # A job that changed its state while the states were listed one by one may stand in two of them.
         jobs = self._describe(tuple(dict.fromkeys(ids)))
         return tuple(sorted(jobs, key=lambda job: job.created_ms, reverse=True))
+
+    def count(self, queue_arn: str, definition_arn: str) -> JobCounts:
+        # The filter shows jobs of every state at once, which asking without one does not.
+        asked = {"jobQueue": queue_arn, "filters": [{"name": "JOB_DEFINITION", "values": [definition_arn]}]}
+        states: list[JobState] = []
+        with translated(f"counting the jobs of `{queue_arn}`"):
+            pages = self._session.client("batch").get_paginator("list_jobs").paginate(**asked)
+            for number, page in enumerate(pages, start=1):
+                states += [JobState(job["status"]) for job in page["jobSummaryList"]]
+                if number == _COUNTED_PAGES and page.get("nextToken"):
+                    return count_states(states, is_complete=False)
+        return count_states(states)
 
     def logs(self, job: JobRecord, *, after: str | None = None) -> LogPage:
         if not job.log_stream:

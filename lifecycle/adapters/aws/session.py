@@ -32,13 +32,15 @@ class AwsSession:
         self._target = target
         self._clients: dict[tuple[str, str | None], Any] = {}
         self._lock = Lock()
+        self._asking = Lock()
 
     def client(self, service: str, region: str | None = None) -> Any:
         """A thread-safe boto3 client, of the target's region unless another is named.
 
         Raises `Denied` without credentials or in another account.
         """
-        self._checked_account  # noqa: B018 - asks AWS once, before anything else is asked or changed
+        with self._asking:
+            self._checked_account  # noqa: B018 - asks AWS once, before anything else is asked or changed
         return self._client(service, region)
 
     def frozen_credentials(self) -> ReadOnlyCredentials:
