@@ -179,6 +179,8 @@ ERROR_CODES: dict[str, str] = {
     "digest-invalid": "the text is not a sha256 digest",
     "digest-mismatch": "bytes do not have the digest that names them",
     "disk-full": "the disk has no room for what shall be written",
+    "drift-unproven": "not everything could be looked at, so nobody knows whether it is as it was deployed",
+    "drifted": "something is not as it was deployed",
     "engine-failed": "the container engine refused or failed a request",
     "engine-missing": "no container engine answers",
     "evidence-invalid": "what the instance of a bake reported cannot be read",

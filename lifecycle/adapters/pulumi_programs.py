@@ -115,7 +115,8 @@ def _recorded(release: StandingRelease) -> RecordedRelease:
     inputs = next(resource.inputs for resource in release.resources if resource.type == ENVIRONMENT)
     given = inputs.get("computeResources") or {}
     template = given.get("launchTemplate") or {}
-    most = given.get("maxVcpus")
+    # A refresh of the stack takes up what somebody changed; the record stays.
+    most = (_record(release).get("parameters") or {}).get("max_vcpus", given.get("maxVcpus"))
     return RecordedRelease(
         deployed=_deployed(release),
         created=release.created,

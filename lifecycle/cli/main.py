@@ -27,12 +27,13 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "rollback": ("lifecycle.cli.rollback", "Move the pointer back to an earlier release."),
     "status": (
         "lifecycle.cli.status",
-        "Show the pointer, the releases, their queues and the last changes made from here.",
+        "Show the pointer, the releases with their queues and jobs, and the last changes made from here.",
     ),
     "history": (
         "lifecycle.cli.history",
         "Show what was deployed and rolled back when, by whom, and what became of it.",
     ),
+    "drift": ("lifecycle.cli.drift", "Compare what was deployed with what there is."),
     "job": ("lifecycle.cli.job", "Submit and follow jobs."),
     "rehearse": ("lifecycle.cli.rehearse", "Run the whole life of a release, or another scene, on this machine."),
 }

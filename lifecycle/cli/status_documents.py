@@ -8,7 +8,7 @@ from lifecycle.cli.documents import Document, pointer_fields, utc
 
 if TYPE_CHECKING:
     from lifecycle.domain.compute import EnvironmentRecord, QueueRecord
-    from lifecycle.domain.drift import Difference
+    from lifecycle.domain.difference import Difference
     from lifecycle.domain.job_counts import JobCounts
     from lifecycle.ports.journal import JournalEntry
     from lifecycle.workflows.drift import Drift
@@ -32,8 +32,8 @@ def status(found: Status) -> Document:
 def drift(found: Drift) -> Document:
     """In what the world differs from what was deployed, the worst first; `drifted` says whether any of it is a fault.
 
-    `severity` is `fault`, `unread` for what could not be looked at, or `notice` for what is no fault. `code` says what kind of difference it
-    is, `release_id` is "" for what concerns no single release. `complete` says whether everything could be looked at.
+    `severity` is `fault`, `unread` for what could not be looked at, or `notice` for what is no fault. `code` is the kind of difference,
+    `release_id` is "" for what concerns no single release. `complete` says whether everything could be looked at.
     """
     return {
         "drifted": bool(found.faults),

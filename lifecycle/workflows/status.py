@@ -65,7 +65,8 @@ class ReleaseStatus:
     def _worse(self) -> QueueRecord | EnvironmentRecord | None:
         if self.queue is None or self.environment is None:
             return None
-        return min(self.queue, self.environment, key=lambda part: [*QueueState].index(part.state))
+        order = [*QueueState]
+        return self.queue if order.index(self.queue.state) <= order.index(self.environment.state) else self.environment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -64,7 +64,8 @@ class Watch:
                 return None
             if (come := self.ports.dead_letters.count() - letters) > 0:
                 raise self._bad(
-                    f"{counted(come, 'message')} came to the dead letters", "Read them in the queue of dead letters, in SQS"
+                    f"{counted(come, 'message')} came to the dead letters",
+                    "Read them in the queue of dead letters, in SQS",
                 )
             ended = [job for job in self.ports.jobs.list(pointer.job_queue_arn) if job.created_ms >= since_ms]
             failed = [job for job in ended if _is_own_fault(job)]

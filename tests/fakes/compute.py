@@ -16,7 +16,7 @@ from lifecycle.domain.job import QueueState
 from lifecycle.errors import CapctlError
 from tests.fakes.stack import FakeStack, recorded
 
-Part = TypeVar("Part", QueueRecord, EnvironmentRecord, DefinitionRecord, TemplateRecord)
+Part = TypeVar("Part")
 
 
 class FakeCompute:
@@ -30,7 +30,7 @@ class FakeCompute:
         self._stack = stack
         self.changed: dict[str, dict[str, Any]] = {}
         self.gone: set[str] = set()
-        self.strays: list[QueueRecord | EnvironmentRecord | DefinitionRecord | TemplateRecord] = []
+        self.strays: list[object] = []
         self.running: list[HostRecord] = []
         self.refused: dict[str, CapctlError] = {}
 
@@ -97,10 +97,9 @@ class FakeCompute:
         return tuple(self.running)
 
     def _found(self, kind: type[Part], parts: dict[str, Part]) -> tuple[Part, ...]:
-        standing = [
-            replace(part, **self.changed.get(name, {})) for name, part in parts.items() if name not in self.gone
-        ]
-        return (*standing, *(stray for stray in self.strays if isinstance(stray, kind)))
+        standing: dict[str, Any] = {name: part for name, part in parts.items() if name not in self.gone}
+        shown = [replace(part, **self.changed.get(name, {})) for name, part in standing.items()]
+        return (*shown, *(stray for stray in self.strays if isinstance(stray, kind)))
 
     def _ask(self, name: str) -> None:
         if name in self.refused:

@@ -54,11 +54,11 @@ class AwsCompute:
             for one in (each for page in found for each in page["LaunchTemplateVersions"]):
                 if release_in(str(one.get("LaunchTemplateName", "")), self._project):
                     newest.setdefault(one["LaunchTemplateId"], []).append(one)
-            for template_id, versions in newest.items():
+            for template_id, told in newest.items():
                 # Numbers count from 1. A template of ours has one version; only of one that was changed are there others to ask for.
-                if {one["VersionNumber"] for one in versions} != {1}:
-                    others = pages(ec2, _VERSIONS, size=200, LaunchTemplateId=template_id, **services)
-                    versions = [each for page in others for each in page["LaunchTemplateVersions"]]
+                is_changed = {one["VersionNumber"] for one in told} != {1}
+                others = pages(ec2, _VERSIONS, size=200, LaunchTemplateId=template_id, **services) if is_changed else ()
+                versions = [each for page in others for each in page["LaunchTemplateVersions"]] or told
                 templates[template_id] = TemplateRecord(
                     id=template_id,
                     name=versions[0]["LaunchTemplateName"],

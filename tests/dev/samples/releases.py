@@ -3,25 +3,29 @@
 from pathlib import Path
 from typing import Any
 
-from lifecycle.cli import documents, job_documents, release_documents
+from lifecycle.cli import documents, job_documents, release_documents, status_documents
 from lifecycle.config.origins import Setting
+from lifecycle.domain.compute import EnvironmentRecord, QueueRecord
+from lifecycle.domain.difference import Difference, Severity
 from lifecycle.domain.digest import digest_of
 from lifecycle.domain.job import JobRecord, JobState, Purpose, QueueState
 from lifecycle.domain.job_account import job_account
+from lifecycle.domain.job_counts import JobCounts
 from lifecycle.domain.plan import Done, Plan
 from lifecycle.domain.push_preview import FileChanges, PushPreview, SizeToSend
 from lifecycle.domain.release import Pointer
 from lifecycle.domain.smoke import SmokeReport
 from lifecycle.errors import CapctlError
-from lifecycle.ports.jobs import LogLine, QueueStatus
+from lifecycle.ports.jobs import LogLine
 from lifecycle.ports.journal import JournalEntry
+from lifecycle.workflows.drift import Drift
 from lifecycle.workflows.history import Event
 from lifecycle.workflows.jobs import JobView
 from lifecycle.workflows.status import ReleaseStatus, Status
 from lifecycle.workflows.verify_models import ModelsReport
 from lifecycle.workflows.write_contract import WrittenContract
 from tests.dev.samples.common import AT, CHECKS, LAYER, MODELS, RELEASE, SOURCE, TAGGED
-from tests.fakes.stack import OUTPUTS, deployed
+from tests.fakes.stack import OUTPUTS, deployed, recorded
 
 _DEPLOYED = deployed(RELEASE)
 
@@ -66,9 +70,36 @@ _SMOKE = SmokeReport(
     checks=CHECKS,
 )
 
+_QUEUE = QueueRecord(
+    arn=_DEPLOYED.job_queue_arn,
+    name=f"vision-{RELEASE.id}",
+    state=QueueState.VALID,
+    reason="JobQueue Healthy",
+    is_enabled=True,
+    environment_arns=(_DEPLOYED.compute_environment_arn,),
+)
+
 _STATUS = Status(
     pointer=_POINTER,
-    releases=(ReleaseStatus(deployed=_DEPLOYED, role="active", queue=QueueStatus(state=QueueState.VALID, reason="")),),
+    releases=(
+        ReleaseStatus(
+            recorded=recorded(_DEPLOYED),
+            role="active",
+            queue=_QUEUE,
+            environment=EnvironmentRecord(
+                arn=_DEPLOYED.compute_environment_arn,
+                name=_QUEUE.name,
+                state=QueueState.VALID,
+                reason="ComputeEnvironment Healthy",
+                is_enabled=True,
+                max_vcpus=40,
+                template_id="lt-0123456789abcdef0",
+                template_version="1",
+            ),
+            jobs=JobCounts(waiting=2, running=1, succeeded=40, failed=1),
+            image_tag="code-0123456789ab",
+        ),
+    ),
     journal=(
         JournalEntry(
             at=AT,
@@ -80,6 +111,21 @@ _STATUS = Status(
             why="a test asks",
         ),
     ),
+)
+
+_DRIFT = Drift(
+    differences=(
+        Difference(
+            severity=Severity.FAULT,
+            code="queue-disabled",
+            what=f"queue {_QUEUE.name}",
+            expected="ENABLED",
+            found="DISABLED",
+            next=f"`aws batch update-job-queue --job-queue {_QUEUE.name} --state ENABLED`",
+            release_id=RELEASE.id,
+        ),
+    ),
+    release_ids=(RELEASE.id,),
 )
 
 
@@ -124,6 +170,7 @@ SAMPLES: dict[str, dict[str, Any]] = {
     "config-check": documents.config_check(Path("capctl.yaml"), targets=["dev"], warnings=["A warning"]),
     "config-values": documents.config_values("dev", [_SETTING]),
     "deployment": documents.deployment(_POINTER, _DONE, report=_SMOKE),
+    "drift": status_documents.drift(_DRIFT),
     "error": documents.error(_ERROR),
     "history": release_documents.history([_EVENT]),
     "job": job_documents.job(JOB),
@@ -180,5 +227,5 @@ SAMPLES: dict[str, dict[str, Any]] = {
     ),
     "rollback": documents.rollback(_POINTER, changed=True),
     "smoke": documents.smoke(_SMOKE),
-    "status": documents.status(_STATUS),
+    "status": status_documents.status(_STATUS),
 }
