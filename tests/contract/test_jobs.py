@@ -11,6 +11,7 @@ from lifecycle.adapters.aws.jobs import BatchJobs
 from lifecycle.adapters.aws.session import AwsSession
 from lifecycle.domain.ami import AmiId
 from lifecycle.domain.job import JobRecord, JobState, Purpose, QueueState
+from lifecycle.domain.job_counts import JobCounts
 from lifecycle.errors import CapctlError
 from lifecycle.ports.jobs import JobRequest, Jobs, LogPage
 from lifecycle.rehearsal.emulator.containers import jobs_supported
@@ -178,3 +179,14 @@ def test_queue_is_valid_and_a_missing_one_is_named(queue: Queue) -> None:
 
 def test_compute_environments_are_counted(queue: Queue) -> None:
     assert queue.jobs.count_compute_environments() >= 1
+
+
+def test_jobs_of_a_definition_are_counted_whatever_became_of_them(queue: Queue) -> None:
+    for exit_code in (0, 1):
+        job = queue.ended(queue.submit(exit_code=exit_code))
+        listed = [one for one in queue.jobs.list(queue.queue_arn) if one.definition_arn == job.definition_arn]
+        states = [one.state for one in listed]
+        assert queue.jobs.count(queue.queue_arn, job.definition_arn) == JobCounts(
+            succeeded=states.count(JobState.SUCCEEDED), failed=states.count(JobState.FAILED)
+        )
+        assert queue.jobs.count(queue.queue_arn, f"{job.definition_arn}1") == JobCounts()

@@ -206,7 +206,7 @@ def shown(kept: KeptStage, with_shared_state: Project, tmp_path_factory: pytest.
     project.done("job", "show", job["id"])
     unwanted = project.done("job", "submit", "--video", video, "--session", "unwanted")
     assert project.done("job", "cancel", unwanted["id"], "--yes")["changed"]
-    for command in ("bootstrap", "status", "models lock", "models verify"):
+    for command in ("bootstrap", "status", "drift", "models lock", "models verify"):
         with_shared_state.done(*command.split(), **PASSPHRASE)
     # It reads the models, finds that there is no runtime beside them, and ends.
     contract = {"CAPCTL_IMAGE__BASE__RUNTIME_CONTRACT": "contract.json"}

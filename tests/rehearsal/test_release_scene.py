@@ -18,7 +18,7 @@ STEPS = [
     "stage up", "bootstrap", "sample video", "models lock", "models push", "ami bake", "ami verify",
     "ami bake, unchanged", "image base", "image push", "image verify", "deploy", "smoke", "ami promote --to stable",
     "one-line change, image push", "deploy the change", "broken change, image push", "deploy the broken image",
-    "status", "image policy --preview", "rollback", "git revert, image push", "deploy, unchanged",
+    "status", "image policy --preview", "rollback", "drift", "git revert, image push", "deploy, unchanged",
 ]  # fmt: skip
 
 
@@ -91,6 +91,7 @@ def test_rehearsal_that_is_interrupted_beside_another_leaves_nothing(rehearsals:
         ("image verify", "image-report"),
         ("smoke", "smoke"),
         ("status", "status"),
+        ("drift", "drift"),
         ("job ls", "job-list"),
     ],
 )

@@ -37,6 +37,7 @@ def play(stage: Stage, capctl: Capctl, record: Recorder) -> None:
     _broken_release(stage, capctl, record, active=second)
     _expiry(stage, capctl, record, releases=(first, second))
     _rollback(capctl, record, to=first)
+    _drift(stage, capctl, record, previous=second)
     _way_back(stage, capctl, record, active=first)
 
 
@@ -130,6 +131,20 @@ def _rollback(capctl: Capctl, record: Recorder, *, to: str) -> None:
         status = capctl("status").document
         expect(status["pointer"]["release_id"] == to, f"the pointer must name {to} again")
         step.result = f"the pointer names {to} again"
+
+
+def _drift(stage: Stage, capctl: Capctl, record: Recorder, *, previous: str) -> None:
+    """Nothing has changed behind capctl's back; what somebody does there then is found, and nothing else."""
+    with record.step("drift") as step:
+        drift = capctl("drift").document
+        expect(not drift["differences"] and drift["complete"], f"nothing may differ, found {drift['differences']}")
+        batch, queue = stage.client("batch"), f"{PROJECT}-{previous}"
+        batch.update_job_queue(jobQueue=queue, state="DISABLED")
+        found = capctl("drift", expect=ExitCode.FAILED).document["differences"]
+        batch.update_job_queue(jobQueue=queue, state="ENABLED")
+        told = [(each["code"], each["release_id"]) for each in found]
+        expect(told == [("queue-disabled", previous)], f"only the disabled queue may differ, found {told}")
+        step.result = f"none in {counted(drift['releases'], 'release')}; found the queue that was disabled by hand"
 
 
 def _way_back(stage: Stage, capctl: Capctl, record: Recorder, *, active: str) -> None:

@@ -7,6 +7,7 @@ import pytest
 from lifecycle.adapters.aws.jobs import BatchJobs, _record
 from lifecycle.adapters.aws.session import AwsSession
 from lifecycle.domain.job import JobState, Obstacle, Purpose, QueueState
+from lifecycle.domain.job_counts import JobCounts
 
 JOB: dict[str, Any] = {
     "jobId": "1",
@@ -83,3 +84,40 @@ def test_queue_is_as_bad_as_its_environment_and_what_is_not_described_yet_is_no_
 def test_job_in_a_state_that_batch_has_learnt_since_is_not_final() -> None:
     state = _record(JOB | {"status": "PAUSED"}).state
     assert (state, state.is_final) == (JobState.UNKNOWN, False)
+
+
+class _Listing:
+    """An `AwsSession` whose Batch has a number of pages with a hundred jobs each; `asked` is how many were asked for, and by what."""
+
+    def __init__(self, pages: int) -> None:
+        self._pages = pages
+        self.pages_asked = 0
+        self.asked: dict[str, Any] = {}
+
+    def client(self, _: str) -> Any:
+        return self
+
+    def get_paginator(self, _: str) -> Any:
+        return self
+
+    def paginate(self, **asked: Any) -> Any:
+        self.asked = asked
+        for number in range(self._pages):
+            self.pages_asked += 1
+            more = {"nextToken": "more"} if number < self._pages - 1 else {}
+            yield {"jobSummaryList": [{"status": "RUNNABLE"}] * 99 + [{"status": "NEWER_THAN_THIS"}], **more}
+
+
+@pytest.mark.parametrize(
+    ("pages", "counts"),
+    [
+        (1, JobCounts(waiting=100)),
+        (10, JobCounts(waiting=1000)),
+        (11, JobCounts(waiting=1000, is_complete=False)),
+    ],
+)
+def test_at_most_the_newest_thousand_jobs_are_counted(pages: int, counts: JobCounts) -> None:
+    session = _Listing(pages)
+    assert BatchJobs(cast(AwsSession, session)).count("q", "d:1") == counts
+    assert session.pages_asked == min(pages, 10)
+    assert session.asked == {"jobQueue": "q", "filters": [{"name": "JOB_DEFINITION", "values": ["d:1"]}]}

@@ -2,6 +2,7 @@
 
 import pytest
 
+from lifecycle.domain.job import QueueState
 from lifecycle.ports.journal import JournalEntry
 from tests.fakes.journal import FakeJournal
 from tests.fakes.releases import make_release
@@ -16,11 +17,13 @@ ENTRY = JournalEntry(
     outcome="job job-1, 2.5 s",
     why="a test asks",
 )
-ACTIVE = """\
-pointer: c3db89e8ed06, moved 2026-01-01 00:00:02Z by tester
-
-release       role    ami                    image                queue
-c3db89e8ed06  active  ami-00000000000000001  sha256:cd4efb609166  VALID"""
+POINTER = "pointer: c3db89e8ed06, moved 2026-01-01 00:00:02Z by tester"
+STATE = """\
+release       role    age  queue  waiting  running  succeeded  failed
+c3db89e8ed06  active  0m   VALID  0        0        1          0"""
+PARTS = """\
+release       ami                    image                models               tag
+c3db89e8ed06  ami-00000000000000001  sha256:cd4efb609166  sha256:26e93da22856  code-7fcfcf50d39e5a6e"""
 
 
 def with_one_entry(world: World) -> None:
@@ -31,6 +34,15 @@ def with_one_entry(world: World) -> None:
 def with_an_unfinished_release(world: World) -> None:
     world.ports.journal = FakeJournal()
     world.ports.stack.add_release(make_release())
+
+
+def disable_and_invalidate(world: World) -> None:
+    world.ports.journal = FakeJournal()
+    (release,) = world.ports.stack.releases()
+    world.ports.compute.changed[release.compute_environment_arn] = {
+        "state": QueueState.INVALID,
+        "reason": "AMI cannot be described",
+    }
 
 
 CASES = [
@@ -44,7 +56,11 @@ CASES = [
         given=DEPLOYED,
         change=with_one_entry,
         text=f"""\
-{ACTIVE}
+{POINTER}
+
+{STATE}
+
+{PARTS}
 
 at                    by   outcome           step
 2026-11-21 15:07:02Z  ada  job job-1, 2.5 s  smoke release c3db89e8ed06 with face.mp4""",
@@ -55,9 +71,26 @@ at                    by   outcome           step
         given=DEPLOYED,
         change=with_an_unfinished_release,
         text=f"""\
-{ACTIVE.replace("role  ", "role     ").replace("active  ", "active     ")}
-{make_release().id}  candidate  ami-0123456789abcdef0  sha256:6b86b273ff34  VALID
-{make_release().id} is unfinished: run `capctl deploy` again""",
+{POINTER}
+
+{STATE.replace("role  ", "role     ").replace("active  ", "active     ")}
+{make_release().id}  candidate  0m   VALID  0        0        0          0
+{make_release().id} is unfinished: run `capctl deploy` again
+
+{PARTS}
+{make_release().id}  ami-0123456789abcdef0  sha256:6b86b273ff34  sha256:8edcc26c0f6c  -""",
+    ),
+    Case(
+        words="status",
+        given=DEPLOYED,
+        change=disable_and_invalidate,
+        text=f"""\
+{POINTER}
+
+{STATE.replace("queue  ", "queue    ").replace("VALID  ", "INVALID  ")}
+c3db89e8ed06 takes no jobs: AMI cannot be described; `capctl drift` says what to do
+
+{PARTS}""",
     ),
 ]
 
