@@ -8,6 +8,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from pulumi import automation
@@ -72,6 +73,7 @@ class PulumiEngine:
         self._target = target
         self._ui = ui
         self._given = environment
+        self._making = Lock()
 
     def export(self, name: str) -> dict[str, Any] | None:
         """The state of a stack; None when there is no such stack."""
@@ -169,8 +171,14 @@ class PulumiEngine:
             "PULUMI_SKIP_UPDATE_CHECK": "true",
         }
 
-    @cached_property
+    @property
     def _workspace(self) -> automation.LocalWorkspace:
+        """Made once, also where two states are read side by side."""
+        with self._making:
+            return self._own_workspace
+
+    @cached_property
+    def _own_workspace(self) -> automation.LocalWorkspace:
         if is_file_state(self._target):
             state_folder(self._target).mkdir(parents=True, exist_ok=True)
         provider = self._target.settings.stack.secrets_provider

@@ -15,6 +15,7 @@ from lifecycle.domain.recorded import StackRecord
 from lifecycle.domain.usage import Unread
 from lifecycle.errors import CapctlError, Denied, Inconclusive, Interrupted, UsageError
 from lifecycle.ports import Ports
+from lifecycle.ports.stack import Stack
 from lifecycle.workflows.lookups import find_ami, project_amis
 from lifecycle.workflows.parallel import side_by_side
 
@@ -34,7 +35,7 @@ PERMISSIONS = {
 
 T = TypeVar("T")
 
-_AT_ONCE = 9
+_AT_ONCE = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,14 +111,13 @@ class _Reading:
 def _read(ports: Ports, target: Target) -> World:
     reading, compute = _Reading(), ports.compute
     with side_by_side(_AT_ONCE) as pool:
-        pointer = pool.submit(ports.pointers.read)
+        base, pointer = pool.submit(_has_base, ports.stack), pool.submit(ports.pointers.read)
         queues, environments = pool.submit(compute.queues), pool.submit(compute.environments)
         definitions, templates = pool.submit(compute.definitions), pool.submit(compute.templates)
         hosts = pool.submit(compute.hosts)
         amis = pool.submit(project_amis, ports.amis, target)
         stable = pool.submit(ports.channels.read, STABLE)
         images = pool.submit(ports.repository_images.list)
-        has_base = reading.of("base stack", lambda: _has_base(ports))
         record = reading.of("releases of the stack", ports.stack.recorded)
         entry = reading.of(f"channel {STABLE}", stable.result)
         return World(
@@ -125,7 +125,7 @@ def _read(ports: Ports, target: Target) -> World:
             stack=f"{target.name}-releases",
             repository=target.repository,
             pointer=reading.of("pointer", pointer.result),
-            has_base=has_base,
+            has_base=reading.of("base stack", base.result),
             record=record,
             queues=_by_key(reading.of("queues", queues.result), lambda one: one.arn),
             environments=_by_key(reading.of("compute environments", environments.result), lambda one: one.arn),
@@ -139,9 +139,9 @@ def _read(ports: Ports, target: Target) -> World:
         )
 
 
-def _has_base(ports: Ports) -> bool:
+def _has_base(stack: Stack) -> bool:
     try:
-        ports.stack.base()
+        stack.base()
     except CapctlError as error:
         if error.code == "base-missing":
             return False

@@ -20,8 +20,8 @@ from lifecycle.rehearsal.emulator.launch import Emulator
 from tests.fakes.compute import FakeCompute
 from tests.fakes.releases import make_release
 from tests.fakes.stack import FakeStack
-from tests.rehearsal.emulator_parts import Batch
-from tests.rehearsal.stage_parts import TINY_IMAGE, Aws, until
+from tests.rehearsal.release_parts import ReleaseParts
+from tests.rehearsal.stage_parts import TINY_IMAGE, Aws
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +81,7 @@ def _emulated(emulator: Emulator, session: AwsSession) -> Iterator[Standing]:
     """A release of the project and one of another, whose name begins as the first one's does."""
     aws, ami_id = Aws(emulator.endpoint), emulator.facts["base_ami"]
     release_id = uuid.uuid4().hex[:12]
-    own, other = _Parts(aws, ami_id, "vision", release_id), _Parts(aws, ami_id, "vision-x", release_id)
+    own, other = ReleaseParts(aws, ami_id, "vision", release_id), ReleaseParts(aws, ami_id, "vision-x", release_id)
     by_hand = f"by-hand-{release_id}"
 
     def make_queue() -> None:
@@ -120,40 +120,6 @@ def _emulated(emulator: Emulator, session: AwsSession) -> Iterator[Standing]:
         aws.batch.delete_job_queue(jobQueue=by_hand)
     for parts in (own, other):
         parts.remove()
-
-
-class _Parts:
-    """A launch template, an environment, a queue, a job definition and an instance of one release."""
-
-    def __init__(self, aws: Aws, ami_id: str, project: str, release_id: str) -> None:
-        self.aws, self.name = aws, f"{project}-{release_id}"
-        tags = {Tag.PROJECT.value: project, Tag.RELEASE.value: release_id}
-        listed = [{"Key": key, "Value": value} for key, value in tags.items()]
-        self.template: str = aws.ec2.create_launch_template(
-            LaunchTemplateName=self.name, LaunchTemplateData={"ImageId": ami_id}
-        )["LaunchTemplate"]["LaunchTemplateId"]
-        template = {"launchTemplateId": self.template, "version": "1"}
-        kind = [{"imageType": "ECS_AL2023_NVIDIA"}]
-        self.batch = Batch(aws, ami_id, name=self.name, launchTemplate=template, ec2Configuration=kind).open_queue()
-        until(lambda: aws.batch.describe_job_queues(jobQueues=[self.name])["jobQueues"][0]["status"] == "VALID")
-        needs = [{"type": "VCPU", "value": "1"}, {"type": "MEMORY", "value": "64"}]
-        self.definition: str = aws.batch.register_job_definition(
-            jobDefinitionName=self.name,
-            type="container",
-            containerProperties={"image": TINY_IMAGE, "resourceRequirements": needs},
-        )["jobDefinitionArn"]
-        self.instance: str = aws.ec2.run_instances(
-            ImageId=ami_id,
-            MinCount=1,
-            MaxCount=1,
-            TagSpecifications=[{"ResourceType": "instance", "Tags": listed}],
-        )["Instances"][0]["InstanceId"]
-
-    def remove(self) -> None:
-        self.batch.close()
-        self.aws.batch.deregister_job_definition(jobDefinition=self.definition)
-        self.aws.ec2.delete_launch_template(LaunchTemplateId=self.template)
-        self.aws.ec2.terminate_instances(InstanceIds=[self.instance])
 
 
 def test_parts_of_a_release_are_told_as_they_were_made_and_those_of_other_projects_not(standing: Standing) -> None:
