@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import click
@@ -76,8 +77,8 @@ def _state(each: ReleaseStatus, now: datetime) -> tuple[object, ...]:
         if jobs
         else ("-",) * 4
     )
-    state = each.state if each.takes_jobs or each.state != "VALID" else "DISABLED"
-    return (each.deployed.id, each.role, age_text(max(now - made, now - now) if made else None), state, *counts)
+    state = "DISABLED" if each.is_disabled else each.state
+    return (each.deployed.id, each.role, age_text(max(now - made, timedelta()) if made else None), state, *counts)
 
 
 def _notes(status: Status) -> Iterator[str]:
@@ -85,5 +86,5 @@ def _notes(status: Status) -> Iterator[str]:
         if each.role == "candidate":
             yield f"{each.deployed.id} is unfinished: run `capctl deploy` again"
         if not each.takes_jobs:
-            why = f": {each.reason}" if each.state != "VALID" and each.reason else ""
+            why = f": {each.reason}" if each.reason and not each.is_disabled else ""
             yield f"{each.deployed.id} takes no jobs{why}; `capctl drift` says what to do"

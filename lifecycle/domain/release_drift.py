@@ -158,7 +158,7 @@ class ReleaseDrift:
                 f"{code}-state",
                 what,
                 expected=QueueState.VALID,
-                found=f"{part.state}: {part.reason}" if part.reason else part.state,
+                found=f"{part.state}: {part.reason}" if part.reason and not passes else part.state,
                 do="`capctl drift` again in some minutes" if passes else self._replace,
             )
 

@@ -20,6 +20,8 @@ PERMISSIONS = {"status": (*READ_POINTER, *READ_QUEUES, *READ_STATE, "batch:ListJ
 
 _JOURNAL_LINES = 10
 _AT_ONCE = 8
+# An environment that is being updated goes on taking jobs.
+_OPEN = {QueueState.VALID, QueueState.UPDATING}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,10 +58,15 @@ class ReleaseStatus:
         return f"the release has no {gone} in Batch"
 
     @property
+    def is_disabled(self) -> bool:
+        """Whether nothing but a switch keeps jobs from it."""
+        parts = (self.queue, self.environment)
+        return self.state in _OPEN and any(part is not None and not part.is_enabled for part in parts)
+
+    @property
     def takes_jobs(self) -> bool:
         """Whether jobs that are submitted to it can start."""
-        enabled = self.queue and self.queue.is_enabled and self.environment and self.environment.is_enabled
-        return bool(enabled) and self.state is QueueState.VALID
+        return self.state in _OPEN and not self.is_disabled
 
     @property
     def _worse(self) -> QueueRecord | EnvironmentRecord | None:
