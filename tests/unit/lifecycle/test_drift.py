@@ -146,7 +146,8 @@ ROWS = [
         "environment-state", FAULT, f"compute environment {NAME}", "INVALID: AMI cannot be described", ROLLBACK,
     ),
     Row(
-        change(environment={"state": QueueState.UPDATING, "reason": "ComputeEnvironment Healthy"}), "environment-state", NOTICE, f"compute environment {NAME}",
+        change(environment={"state": QueueState.UPDATING, "reason": "ComputeEnvironment Healthy"}),
+        "environment-state", NOTICE, f"compute environment {NAME}",
         "UPDATING", "`capctl drift` again in some minutes",
     ),
     Row(change(queue={"state": QueueState.DELETING}), "queue-state", FAULT, f"queue {NAME}", "DELETING", ROLLBACK),

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from lifecycle.adapters.pulumi_programs import base_outputs, deployed_releases, release_spec
+from lifecycle.adapters.pulumi_programs import base_outputs, deployed_releases, release_spec, stack_record
 from lifecycle.domain.digest import Digest
 from lifecycle.domain.image import ImageRef
+from lifecycle.domain.moments import told_moment
 from lifecycle.domain.release import DeployedRelease
 from tests.fakes.releases import MODEL_SET, make_release
 from tests.fakes.stack import OUTPUTS
@@ -102,3 +103,37 @@ def test_empty_state_holds_nothing() -> None:
 
 def test_base_outputs_are_the_stack_resource_outputs() -> None:
     assert base_outputs(base_state(asdict(OUTPUTS))) == OUTPUTS
+
+
+def test_record_of_a_stack_says_what_environments_were_given() -> None:
+    state = releases_state()
+    found = stack_record(state)
+    assert found.deployed == deployed_releases(state)
+    assert found.half_made == frozenset()
+    assert [(one.max_vcpus, one.template_version) for one in found.releases] == [(40, "1"), (40, "1")]
+    assert all(one.template_id.startswith("lt-") for one in found.releases)
+    assert [one.created for one in found.releases] == sorted(one.created for one in found.releases)
+    assert all(told_moment(one.created) for one in found.releases)
+
+
+def test_vcpus_are_those_of_the_record_whatever_a_refresh_has_taken_up() -> None:
+    state = state_of(make_release())
+    for resource in state["resources"]:
+        resource.setdefault("inputs", {})["computeResources"] = {"maxVcpus": 4000}
+    assert [one.max_vcpus for one in stack_record(state).releases] == [40]
+    state["resources"][0]["inputs"]["record"] = "made by hand"
+    assert [one.max_vcpus for one in stack_record(state).releases] == [4000]
+
+
+def test_state_that_says_little_is_no_error() -> None:
+    state = state_of(make_release())
+    state["resources"][0]["inputs"] = {}
+    (found,) = stack_record(state).releases
+    assert (found.max_vcpus, found.template_id, found.template_version) == (None, "", "")
+
+
+@pytest.mark.parametrize("part", KINDS)
+def test_half_made_release_is_recorded_as_that(part: str) -> None:
+    found = stack_record(state_of(make_release(), without=part))
+    assert not found.releases
+    assert found.half_made == found.ids == {make_release().id}

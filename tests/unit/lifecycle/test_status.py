@@ -125,7 +125,17 @@ def test_environment_that_is_gone_is_a_state(ports: FakePorts) -> None:
 @pytest.mark.parametrize("part", ["job_queue_arn", "compute_environment_arn"])
 def test_disabled_release_takes_no_jobs(ports: FakePorts, part: str) -> None:
     ports.compute.changed[getattr(deployed(NEW), part)] = {"is_enabled": False}
-    assert [release.takes_jobs for release in read_status(ports).releases] == [True, False]
+    assert [(release.is_disabled, release.takes_jobs) for release in read_status(ports).releases] == [
+        (False, True),
+        (True, False),
+    ]
+
+
+@pytest.mark.parametrize(("state", "takes_jobs"), [("UPDATING", True), ("CREATING", False), ("DELETING", False)])
+def test_release_takes_jobs_while_its_environment_is_updated(ports: FakePorts, state: str, takes_jobs: bool) -> None:
+    ports.compute.changed[deployed(NEW).compute_environment_arn] = {"state": QueueState(state)}
+    new = read_status(ports).releases[1]
+    assert (new.state, new.is_disabled, new.takes_jobs) == (state, False, takes_jobs)
 
 
 def submit(ports: FakePorts, release: DeployedRelease) -> str:

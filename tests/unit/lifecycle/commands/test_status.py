@@ -45,6 +45,12 @@ def disable_and_invalidate(world: World) -> None:
     }
 
 
+def disable_the_queue(world: World) -> None:
+    world.ports.journal = FakeJournal()
+    (release,) = world.ports.stack.releases()
+    world.ports.compute.changed[release.job_queue_arn] = {"is_enabled": False, "reason": "JobQueue Healthy"}
+
+
 CASES = [
     Case(
         words="status",
@@ -89,6 +95,18 @@ at                    by   outcome           step
 
 {STATE.replace("queue  ", "queue    ").replace("VALID  ", "INVALID  ")}
 c3db89e8ed06 takes no jobs: AMI cannot be described; `capctl drift` says what to do
+
+{PARTS}""",
+    ),
+    Case(
+        words="status",
+        given=DEPLOYED,
+        change=disable_the_queue,
+        text=f"""\
+{POINTER}
+
+{STATE.replace("queue  ", "queue     ").replace("VALID  ", "DISABLED  ")}
+c3db89e8ed06 takes no jobs; `capctl drift` says what to do
 
 {PARTS}""",
     ),
