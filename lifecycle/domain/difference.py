@@ -1,7 +1,7 @@
 """What was looked at for drift, and a difference that was found."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
 from lifecycle.domain.ami import AmiId, AmiRecord
@@ -57,4 +57,4 @@ class World:
     amis: Mapping[AmiId, AmiRecord] | None = None
     stable: AmiId | None = None
     image_tags: Mapping[Digest, tuple[str, ...]] | None = None
-    unread: tuple[Unread, ...] = field(default=())
+    unread: tuple[Unread, ...] = ()

@@ -32,7 +32,7 @@ def differences(world: World) -> tuple[Difference, ...]:
     if world.record is not None:
         found += _pointer(world, world.record)
         for recorded in world.record.releases:
-            found += ReleaseDrift(world, recorded).differences()
+            found += ReleaseDrift(world=world, recorded=recorded).differences()
         found += _half_made(world, world.record)
         found += _orphans(world, world.record)
         found += _newer(world, world.record)

@@ -16,7 +16,7 @@ from lifecycle.domain.release_tag import parse_release_tag
 _PASSING = {QueueState.CREATING, QueueState.UPDATING, QueueState.UNKNOWN}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReleaseDrift:
     """The differences of a release; what the world does not tell is passed over, since the world says so itself."""
 

@@ -1,7 +1,6 @@
 """What is deployed, and what takes new jobs."""
 
 from dataclasses import dataclass
-from functools import partial
 
 from lifecycle.domain.compute import EnvironmentRecord, QueueRecord
 from lifecycle.domain.digest import Digest
@@ -97,7 +96,7 @@ def read_status(ports: Ports) -> Status:
         record = ports.stack.recorded()
         by_queue = {queue.arn: queue for queue in queues.result()}
         counts = {
-            one.id: pool.submit(partial(ports.jobs.count, one.job_queue_arn, one.job_definition_arn))
+            one.id: pool.submit(ports.jobs.count, one.job_queue_arn, one.job_definition_arn)
             for one in record.deployed
             if one.job_queue_arn in by_queue
         }
