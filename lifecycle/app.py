@@ -135,6 +135,12 @@ class App:
         return WorkingTreeCode(self.target, self.registry, self.base_builder.required)
 
     @cached_property
+    def compute(self) -> Compute:
+        from lifecycle.adapters.aws.compute import AwsCompute
+
+        return AwsCompute(self.session, self.target.project)
+
+    @cached_property
     def dead_letters(self) -> DeadLetters:
         from lifecycle.adapters.aws.dead_letters import SqsDeadLetters
 
@@ -145,12 +151,6 @@ class App:
         from lifecycle.adapters.aws.deployments import DynamoDeployments
 
         return DynamoDeployments(self.session, self.clock, table=self.target.table)
-
-    @cached_property
-    def compute(self) -> Compute:
-        from lifecycle.adapters.aws.compute import AwsCompute
-
-        return AwsCompute(self.session, self.target.project)
 
     @cached_property
     def engine(self) -> Engine:

@@ -8,7 +8,7 @@ from lifecycle.domain.channel import STABLE
 from lifecycle.domain.compute import release_in
 from lifecycle.domain.difference import Difference, Severity, World
 from lifecycle.domain.recorded import StackRecord
-from lifecycle.domain.release import DeployedRelease, Pointer
+from lifecycle.domain.release import DeployedRelease, Place, needed_ids
 from lifecycle.domain.release_drift import ReleaseDrift
 
 _DO = {
@@ -64,56 +64,68 @@ def _base(world: World) -> Iterator[Difference]:
 
 
 def _pointer(world: World, record: StackRecord) -> Iterator[Difference]:
+    """Where jobs go, and where a rollback leads to, which writes what the pointer says without a look at the stack."""
     pointer = world.pointer
     if pointer is None:
         return
     by_id = {deployed.id: deployed for deployed in record.deployed}
-    active = by_id.get(pointer.release_id)
-    if active is None:
-        do = "`capctl rollback`" if pointer.previous_release_id in by_id else "`capctl deploy`"
-        yield _named_release(Severity.FAULT, "pointer-release-missing", pointer.release_id, record, do=do)
-    else:
-        yield from _arns(pointer, active)
-    previous = pointer.previous_release_id
-    if previous and previous not in by_id:
-        # One that is gone altogether was removed whole, and harms nobody before somebody wants to go back.
-        severity = Severity.FAULT if previous in record.half_made else Severity.NOTICE
-        do = "`capctl deploy` of a good release, before there is need to go back"
-        yield _named_release(severity, "previous-release-missing", previous, record, do=do)
-
-
-def _named_release(severity: Severity, code: str, release_id: str, record: StackRecord, *, do: str) -> Difference:
-    return Difference(
-        severity=severity,
-        code=code,
-        what=f"release {release_id} of the pointer",
-        expected="in the stack",
-        found="half made" if release_id in record.half_made else "missing",
-        next=do,
-        release_id=release_id,
+    has_way_back = pointer.previous_release_id in by_id
+    yield from _place(
+        "pointer",
+        pointer.release_id,
+        pointer.place,
+        record,
+        by_id,
+        do="`capctl rollback`" if has_way_back else "`capctl deploy`",
     )
+    if pointer.previous_release_id:
+        yield from _place(
+            "previous",
+            pointer.previous_release_id,
+            pointer.previous_place,
+            record,
+            by_id,
+            do="`capctl deploy` of a good release, before there is need to go back",
+        )
 
 
-def _arns(pointer: Pointer, active: DeployedRelease) -> Iterator[Difference]:
+def _place(
+    code: str,
+    release_id: str,
+    place: Place | None,
+    record: StackRecord,
+    by_id: Mapping[str, DeployedRelease],
+    *,
+    do: str,
+) -> Iterator[Difference]:
+    def fault(kind: str, what: str, expected: str, found: str) -> Difference:
+        return Difference(
+            severity=Severity.FAULT,
+            code=f"{code}-{kind}",
+            what=what,
+            expected=expected,
+            found=found,
+            next=do,
+            release_id=release_id,
+        )
+
+    release = by_id.get(release_id)
+    if release is None:
+        found = "half made" if release_id in record.half_made else "missing"
+        yield fault("release-missing", f"release {release_id} of the pointer", "in the stack", found)
+        return
     for what, expected, found in (
-        ("queue", active.job_queue_arn, pointer.job_queue_arn),
-        ("job definition", active.job_definition_arn, pointer.job_definition_arn),
+        ("queue", release.job_queue_arn, place.job_queue_arn if place else ""),
+        ("job definition", release.job_definition_arn, place.job_definition_arn if place else ""),
+        ("AMI", release.ami_id, place.ami_id if place else ""),
     ):
-        if expected != found:
-            yield Difference(
-                severity=Severity.FAULT,
-                code="pointer-arn",
-                what=f"{what} that the pointer names",
-                expected=expected,
-                found=found,
-                next=f"`capctl rollback` and `capctl rollback --to {active.id}`, which write it anew",
-                release_id=active.id,
-            )
+        # Pointers of earlier versions say less.
+        if found and found != expected:
+            yield fault("place", f"{what} that the pointer has for release {release_id}", expected, found)
 
 
 def _half_made(world: World, record: StackRecord) -> Iterator[Difference]:
-    needed = {world.pointer.release_id, world.pointer.previous_release_id} if world.pointer else set()
-    for release_id in sorted(record.half_made - needed):
+    for release_id in sorted(record.half_made - needed_ids(world.pointer)):
         yield Difference(
             severity=Severity.NOTICE,
             code="release-half-made",

@@ -9,7 +9,7 @@ from lifecycle.domain.compute import EnvironmentRecord, QueueRecord
 from lifecycle.domain.difference import Difference, Severity, World
 from lifecycle.domain.job import QueueState
 from lifecycle.domain.recorded import RecordedRelease
-from lifecycle.domain.release import DeployedRelease
+from lifecycle.domain.release import DeployedRelease, needed_ids
 from lifecycle.domain.release_tag import parse_release_tag
 
 # A queue or an environment that is on its way to another state.
@@ -43,6 +43,10 @@ class ReleaseDrift:
     @property
     def _name(self) -> str:
         return f"{self.world.project}-{self._release.id}"
+
+    @property
+    def _is_needed(self) -> bool:
+        return self.world.pointer is None or self._release.id in needed_ids(self.world.pointer)
 
     @property
     def _remake(self) -> str:
@@ -89,7 +93,17 @@ class ReleaseDrift:
         if queue is None:
             yield self._missing("queue", "queue")
             return
-        yield from self._standing("queue", queue, "job-queue")
+        if queue.is_enabled or self._is_needed:
+            yield from self._standing("queue", queue, "job-queue")
+        else:
+            yield self._difference(
+                Severity.NOTICE,
+                "queue-closed",
+                f"queue {queue.name}",
+                expected="ENABLED",
+                found="DISABLED, as that of a release that is removed once its last jobs have ended",
+                do="`capctl deploy`, which removes it then",
+            )
         if queue.environment_arns != (self._release.compute_environment_arn,):
             yield self._fault(
                 "queue-environment",

@@ -29,7 +29,7 @@ from tests.fakes.faults import Broken
 from tests.fakes.ports import FakePorts
 from tests.fakes.stack import FakeStack, deployed
 from tests.fakes.targets import make_target
-from tests.unit.lifecycle.rollback_parts import NEW, OLD, two_promoted
+from tests.unit.lifecycle.rollback_parts import NEW, OLD, numbered, two_promoted
 
 AMI = NEW.ami_id
 OTHER_AMI = AmiId("ami-0fedcba9876543210")
@@ -112,6 +112,7 @@ class Row:
 FAULT, UNREAD, NOTICE = Severity.FAULT, Severity.UNREAD, Severity.NOTICE
 REMAKE = f"`pulumi refresh` of stack `test-releases`, then `capctl deploy --ami {AMI} --image {NEW.image.digest}`"
 ROLLBACK = f"`capctl rollback`, or {REMAKE}"
+DEPLOY_ANOTHER = "`capctl deploy` of a good release, before there is need to go back"
 RESTORE = (
     f"`aws batch update-compute-environment --compute-environment {NAME} --compute-resources"
     f" launchTemplate={{launchTemplateId={TEMPLATE},version=1}}`"
@@ -119,14 +120,20 @@ RESTORE = (
 ROWS = [
     # the pointer
     Row(
-        move_pointer(job_queue_arn="arn:aws:batch:us-west-2:123456789012:job-queue/other"),
-        "pointer-arn", FAULT, "queue that the pointer names", "arn:aws:batch:us-west-2:123456789012:job-queue/other",
-        f"`capctl rollback` and `capctl rollback --to {NEW.id}`, which write it anew",
+        move_pointer(job_queue_arn="arn:job-queue/other"),
+        "pointer-place", FAULT, f"queue that the pointer has for release {NEW.id}", "arn:job-queue/other", "`capctl rollback`",
     ),
     Row(
-        move_pointer(previous_release_id="abcdefabcdef"),
-        "previous-release-missing", NOTICE, "release abcdefabcdef of the pointer", "missing",
-        "`capctl deploy` of a good release, before there is need to go back",
+        move_pointer(previous_job_definition_arn="arn:job-definition/other:1"), "previous-place", FAULT,
+        f"job definition that the pointer has for release {OLD.id}", "arn:job-definition/other:1", DEPLOY_ANOTHER,
+    ),
+    Row(
+        move_pointer(previous_ami_id=OTHER_AMI), "previous-place", FAULT,
+        f"AMI that the pointer has for release {OLD.id}", OTHER_AMI, DEPLOY_ANOTHER,
+    ),
+    Row(
+        move_pointer(previous_release_id="abcdefabcdef"), "previous-release-missing", FAULT,
+        "release abcdefabcdef of the pointer", "missing", DEPLOY_ANOTHER,
     ),
     # Batch
     Row(remove(QUEUE), "queue-missing", FAULT, f"queue {NAME}", "missing", ROLLBACK),
@@ -296,6 +303,24 @@ def test_release_of_the_pointer_that_is_half_made_is_a_fault_and_its_parts_are_n
     ports.stack.damage(NEW.id)
     ports.compute.strays.append(TemplateRecord(id=TEMPLATE, name=NAME, amis={"1": AMI}))
     assert [(one.code, one.found) for one in look().differences] == [("pointer-release-missing", "half made")]
+
+
+def test_pointer_of_an_earlier_version_says_less_and_no_more_is_asked_of_it(
+    ports: FakePorts, look: Callable[[], Drift]
+) -> None:
+    move_pointer(ami_id="", previous_ami_id="", previous_job_queue_arn="", previous_job_definition_arn="")(ports)
+    assert look().differences == ()
+
+
+def test_queue_that_a_deploy_closed_for_the_last_jobs_of_an_old_release_is_no_fault(
+    ports: FakePorts, look: Callable[[], Drift], tmp_path: Path
+) -> None:
+    ports.stack.add_release(numbered(3))
+    ports.repository_images.add("3", f"rel-{numbered(3).id}-20260101")
+    ports.compute.changed[deployed(numbered(3)).job_queue_arn] = {"is_enabled": False}
+    drift = look()
+    assert [(one.code, one.severity) for one in drift.differences] == [("queue-closed", NOTICE)]
+    assert drift_failure(drift, make_target(tmp_path)) is None
 
 
 def test_half_made_release_before_the_active_one_is_a_fault(ports: FakePorts, look: Callable[[], Drift]) -> None:
