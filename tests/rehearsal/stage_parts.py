@@ -22,6 +22,7 @@ import pytest
 from botocore.config import Config
 
 from lifecycle.adapters.aws.session import AwsSession
+from lifecycle.adapters.clock import SystemClock
 from lifecycle.config.target import Target
 from lifecycle.domain.ami import AmiId
 from lifecycle.domain.release import Release
@@ -164,7 +165,7 @@ class PulumiStage:
         """The stacks, as one more command sees them."""
         from lifecycle.adapters.pulumi_auto import PulumiStack
 
-        return PulumiStack(self.target, self.session, FakeUi())
+        return PulumiStack(self.target, self.session, SystemClock(), FakeUi())
 
     def release(self, number: int) -> Release:
         """A release that the emulator accepts."""

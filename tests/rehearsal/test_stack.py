@@ -155,6 +155,7 @@ import signal, sys
 sys.path.insert(0, {folder!r})
 from pathlib import PosixPath
 from lifecycle.adapters.aws.session import AwsSession
+from lifecycle.adapters.clock import SystemClock
 from lifecycle.adapters.pulumi_auto import PulumiStack
 from lifecycle.config.schema import *
 from lifecycle.config.target import Target
@@ -168,7 +169,7 @@ def interrupt(*_):
 
 signal.signal(signal.SIGTERM, interrupt)
 target = {target}
-PulumiStack(target, AwsSession(target), FakeUi()).add_release({release})
+PulumiStack(target, AwsSession(target), SystemClock(), FakeUi()).add_release({release})
 """
 
 

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -13,6 +12,7 @@ from pulumi.automation.errors import CommandError, ConcurrentUpdateError, StackA
 from lifecycle.adapters.pulumi_engine import PulumiEngine
 from lifecycle.adapters.pulumi_events import EventLog
 from lifecycle.errors import CapctlError, ExitCode
+from tests.fakes import engine_events
 from tests.fakes.targets import make_target
 from tests.fakes.ui import FakeUi
 
@@ -33,17 +33,13 @@ class Pulumi:
 
         def fail(log: EventLog) -> None:
             if said:
-                log(cast(Any, SimpleNamespace(resource_pre_event=None, diagnostic_event=_error(said))))
+                log(engine_events.said("error", said))
             raise kind(cast(Any, answer))
 
         self.up = fail
         with pytest.raises(CapctlError) as failed:
             self.engine.up("releases", lambda: None)
         return failed.value
-
-
-def _error(message: str) -> SimpleNamespace:
-    return SimpleNamespace(severity="error", message=message, urn="")
 
 
 @pytest.fixture
