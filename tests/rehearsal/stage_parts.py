@@ -167,6 +167,11 @@ class PulumiStage:
 
         return PulumiStack(self.target, self.session, SystemClock(), FakeUi())
 
+    def of(self, project: str, folder: Path) -> PulumiStage:
+        """The stage of another project beside this one, in a folder of its own."""
+        target = replace(self.target, project=project, folder=folder)
+        return replace(self, target=target, session=AwsSession(target))
+
     def release(self, number: int) -> Release:
         """A release that the emulator accepts."""
         settings = self.target.settings.release
