@@ -1,6 +1,7 @@
 """One operation of the Pulumi engine at a time: workspace, locks, and its failures in capctl's terms."""
 
 import json
+import logging
 import os
 import re
 import select
@@ -20,11 +21,20 @@ from lifecycle.adapters.private_folder import private_folder
 from lifecycle.adapters.pulumi_cli import LockHolder, PulumiCli, find_pulumi, is_running, lock_holders
 from lifecycle.adapters.pulumi_events import EventLog
 from lifecycle.adapters.pulumi_failure import failure_of
-from lifecycle.adapters.pulumi_state import backend_url, is_file_state, secrets_environment, state_folder
+from lifecycle.adapters.pulumi_state import (
+    backend_url,
+    is_file_state,
+    secrets_environment,
+    state_folder,
+    write_secrets_note,
+)
 from lifecycle.config.target import Target
 from lifecycle.errors import CapctlError
 from lifecycle.ports.stack import ResourceChange
 from lifecycle.ports.ui import Ui
+
+# An engine that ends before its program, as it does after a failure, makes gRPC's server log a traceback; its end tells why.
+logging.getLogger("grpc._server").setLevel(logging.CRITICAL)
 
 Program = Callable[[], None]
 # Patterns of URNs, `**` for anything; None for the whole stack.
@@ -71,6 +81,7 @@ class PulumiEngine:
         self._ui = ui
         self._given = environment
         self._is_abandoned = is_abandoned
+        self._salt = ""
 
     def export(self, name: str) -> dict[str, Any] | None:
         """The state of a stack; None when there is no such stack."""
@@ -84,7 +95,10 @@ class PulumiEngine:
             if _NO_STATE.search(str(error)):
                 return None
             raise self._failure("reading", name, error, ()) from error
-        return dict(json.loads(answer.stdout).get("deployment") or {})
+        state = dict(json.loads(answer.stdout).get("deployment") or {})
+        folder = Path(self._workspace.work_dir)
+        self._salt = write_secrets_note(folder, self._full_name(name), state, salt=self._salt) or self._salt
+        return state
 
     def current(self, name: str) -> dict[str, Any]:
         """The state of a stack that is being changed, so that there is one.
