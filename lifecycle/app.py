@@ -262,4 +262,4 @@ class App:
     def stack(self) -> Stack:
         from lifecycle.adapters.pulumi_auto import PulumiStack
 
-        return PulumiStack(self.target, self.session, self.ui)
+        return PulumiStack(self.target, self.session, self.clock, self.ui)

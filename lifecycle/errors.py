@@ -292,6 +292,7 @@ ERROR_CODES: dict[str, str] = {
     "run-alive": "a run of a bake has processes, so it cannot be forgotten",
     "samples-missing": "the sample models or pictures of the rehearsal are not installed",
     "session-manager-plugin-missing": "Packer is to use Session Manager and AWS's plugin for it is not installed",
+    "service-role-missing": "a service-linked role of AWS Batch or EC2 Spot does not exist and could not be made",
     "smoke-failed": "the smoke job failed, or did not do what it should",
     "smoke-timed-out": "the smoke job did not start, or did not end, in time",
     "smoke-unseen": "the smoke job succeeded, and its host went before it could be asked for its AMI",

@@ -7,15 +7,24 @@ from typing import Any
 from lifecycle.adapters.aws.session import APP_ID_VARIABLE, AwsSession
 from lifecycle.adapters.pulumi_adopt import adopted
 from lifecycle.adapters.pulumi_change import ReleasesChange
+from lifecycle.adapters.pulumi_cli import LockHolder
 from lifecycle.adapters.pulumi_engine import PulumiEngine
 from lifecycle.adapters.pulumi_programs import base_outputs, base_program, deployed_releases, half_made, stack_record
 from lifecycle.adapters.pulumi_state import has_state_bucket, make_state_bucket, state_bucket
 from lifecycle.config.target import Target
 from lifecycle.domain.recorded import StackRecord
 from lifecycle.domain.release import DeployedRelease, Release
+from lifecycle.domain.waiting import Wait
 from lifecycle.errors import CapctlError
+from lifecycle.ports.clock import Clock
 from lifecycle.ports.stack import BaseOutputs, Operation, ResourceChange
 from lifecycle.ports.ui import Ui
+from lifecycle.ports.wait import until_it_passes
+
+# How long Batch may refuse to delete a compute environment for a queue that is gone: by users' reports up to a minute. An error hook of
+# Pulumi's could try the deletion alone, but it has to be in the state of the resource from before, and then nobody can delete that
+# without a program that registers the hook.
+_RELATION = Wait(shortest_s=3.0, longest_s=15.0, share=0.5, timeout_s=180.0)
 
 _BASE, _RELEASES = "base", "releases"
 _State = dict[str, Any]
@@ -25,13 +34,24 @@ class PulumiStack:
     """`ports.Stack`: two stacks of one project, `<target>-base` and `<target>-releases`."""
 
     def __init__(
-        self, target: Target, session: AwsSession, ui: Ui, *, environment: Mapping[str, str] = os.environ
+        self,
+        target: Target,
+        session: AwsSession,
+        clock: Clock,
+        ui: Ui,
+        *,
+        environment: Mapping[str, str] = os.environ,
+        is_abandoned: Callable[[LockHolder], bool] = lambda _: False,
     ) -> None:
+        """`is_abandoned` says whether a run on another machine that holds the lock of a stack is dead for certain: only then, and where
+        the process of this machine is gone that holds it, the lock is broken.
+        """
         self._target = target
         self._session = session
+        self._clock = clock
         self._ui = ui
         named = {APP_ID_VARIABLE: session.app_id} if session.app_id else {}
-        self._engine = PulumiEngine(target, ui, {**environment, **named})
+        self._engine = PulumiEngine(target, ui, {**environment, **named}, is_abandoned=is_abandoned)
         self._outputs: BaseOutputs | None = None
 
     def preview_base(self) -> tuple[ResourceChange, ...]:
@@ -48,7 +68,12 @@ class PulumiStack:
         if not has_state_bucket(self._session, self._target):
             make_state_bucket(self._session, self._target)
         self._outputs = None
-        self._engine.up(_BASE, base_program(self._target), refresh=_is_cut_off(self._recovered(_BASE)))
+        state, is_new = self._recovered(_BASE)
+        log = self._engine.up(_BASE, base_program(self._target), refresh=_is_cut_off(state))
+        if is_new:
+            # So that the first release finds its stack, as every later one does.
+            self._engine.create(_RELEASES)
+        self._outputs = base_outputs(log.after(state))
         return self.base()
 
     def base(self) -> BaseOutputs:
@@ -86,28 +111,35 @@ class PulumiStack:
         return self._changed(lambda state: ReleasesChange.from_state(state, removed=ids, needed=needed))
 
     def _changed(self, wanted: Callable[[_State], ReleasesChange]) -> tuple[DeployedRelease, ...]:
-        base, state = self.base(), self._recovered(_RELEASES)
-        change = wanted(state)
+        base, (state, _) = self.base(), self._recovered(_RELEASES)
+        change, refresh = wanted(state), _is_cut_off(state)
         # To the engine no target at all would mean the whole stack.
-        if targets := change.targets(self._target, state):
+        targets = change.targets(self._target, state)
+        if not targets:
+            return deployed_releases(state)
+        under_lock = state
 
-            def program() -> None:
-                # The engine calls this while it holds the stack's lock, so no other run's release is missing from the state.
-                change.program(self._target, base, self._engine.current(_RELEASES))()
+        def program() -> None:
+            nonlocal under_lock
+            # The engine calls this while it holds the stack's lock, so no other run's release is missing from the state.
+            under_lock = self._engine.current(_RELEASES)
+            change.program(self._target, base, under_lock)()
 
-            self._engine.up(_RELEASES, program, refresh=_is_cut_off(state), targets=targets)
-        return self.releases()
+        log = until_it_passes(
+            lambda: self._engine.up(_RELEASES, program, refresh=refresh, targets=targets), _RELATION, self._clock
+        )
+        return deployed_releases(log.after(under_lock))
 
-    def _recovered(self, name: str) -> _State:
-        """The state of a stack, which is made where there is none; what a killed run left is taken over."""
+    def _recovered(self, name: str) -> tuple[_State, bool]:
+        """The state of a stack, and whether it is made only now; what a killed run left is taken over."""
         state = self._engine.export(name)
         if state is None:
             self._engine.create(name)
-            return {}
+            return {}, True
         if _is_cut_off(state):
             self._ui.note(f"A run was killed while it changed the {name} stack; what it left is taken over")
             self._engine.repair(name, lambda now: adopted(now, self._session))
-        return state
+        return state, False
 
 
 def _is_cut_off(state: _State) -> bool:

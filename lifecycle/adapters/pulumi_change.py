@@ -56,11 +56,16 @@ class ReleasesChange:
         )
 
     def targets(self, target: Target, state: _State) -> list[str]:
-        """Patterns of the URNs of what is touched, `**` for anything; none when the state has nothing to change."""
+        """Patterns of the URNs of what is touched, `**` for anything; none when nothing was asked for and the state has nothing half made.
+
+        What is to be removed and is not there has a pattern, too: a run may have been killed after its last deletion, and only another
+        one finds out that the lock which that left is dead.
+        """
         components = [urn for urn in _components(state) if _name(urn) in self.touched]
         parts = (each["urn"] for each in _resources(state) if each.get("parent") in components)
         # As patterns, since the engine refuses the whole update for a name that another run removed meanwhile.
         patterns = [f"**{urn.removeprefix('urn:pulumi')}" for urn in (*components, *parts)]
+        patterns += [f"**::{COMPONENT}::{release_id}" for release_id in sorted(self.removed)]
         if self.added:
             patterns += [
                 f"**::{COMPONENT}::{self.added.id}",

@@ -137,11 +137,14 @@ def _signal_group(leader: int, number: signal.Signals) -> None:
         return
 
 
+LockHolder = dict[str, str]
+"""Who holds a lock of Pulumi's, as its message tells: `user`, `host`, `pid`, `at`."""
+
 _HOLDER = re.compile(r"created by (?P<user>[^\s@]+)@(?P<host>\S+) \(pid (?P<pid>\d+)\) at (?P<at>\S+)")
 
 
-def lock_holders(message: str) -> list[dict[str, str]]:
-    """Who holds the locks that Pulumi's message names: `user`, `host`, `pid`, `at`."""
+def lock_holders(message: str) -> list[LockHolder]:
+    """Who holds the locks that Pulumi's message names."""
     return [match.groupdict() for match in _HOLDER.finditer(message)]
 
 

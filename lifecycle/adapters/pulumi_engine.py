@@ -1,10 +1,12 @@
 """One operation of the Pulumi engine at a time: workspace, locks, and its failures in capctl's terms."""
 
+import json
+import logging
 import os
 import re
 import select
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -15,32 +17,30 @@ from pulumi import automation
 from pulumi.automation._stack import StackInitMode
 from pulumi.automation.errors import CommandError, ConcurrentUpdateError, StackAlreadyExistsError, StackNotFoundError
 
-from lifecycle.adapters.aws.codes import Kind, failed_call, kind_in
 from lifecycle.adapters.cache_folder import cache_folder
 from lifecycle.adapters.private_folder import private_folder
-from lifecycle.adapters.pulumi_cli import PulumiCli, find_pulumi, is_running, lock_holders
+from lifecycle.adapters.pulumi_cli import LockHolder, PulumiCli, find_pulumi, is_running, lock_holders
 from lifecycle.adapters.pulumi_events import EventLog
-from lifecycle.adapters.pulumi_state import backend_url, is_file_state, secrets_environment, state_folder
+from lifecycle.adapters.pulumi_failure import failure_of
+from lifecycle.adapters.pulumi_state import (
+    backend_url,
+    is_file_state,
+    secrets_environment,
+    state_folder,
+    write_secrets_note,
+)
 from lifecycle.config.target import Target
-from lifecycle.errors import CapctlError, UsageError
+from lifecycle.errors import CapctlError
 from lifecycle.ports.stack import ResourceChange
 from lifecycle.ports.ui import Ui
+
+# An engine that ends before its program, as it does after a failure, makes gRPC's server log a traceback; its end tells why.
+logging.getLogger("grpc._server").setLevel(logging.CRITICAL)
 
 Program = Callable[[], None]
 # Patterns of URNs, `**` for anything; None for the whole stack.
 Targets = list[str] | None
 
-_LABEL = re.compile(r"^(code: -?\d+|stdout:|stderr:)\s*")
-# Batch or EC2 looked at a resource and will not have it. Anything else (network, throttling, the state) may pass, what cannot be
-# deleted was left by another run, and what the run itself has just made is there though an endpoint does not know it yet.
-_REFUSED = re.compile(
-    r"^(?!.*\b[Dd]elet)(?!.*(?i:launch ?template|compute ?environment)[^,;]*(?i:not exist|not found))"
-    r".*(unexpected state 'INVALID'|\bClientException\b"
-    r"|\bInvalid(Parameter(Value|Combination)?|InstanceType|BlockDeviceMapping|UserData\.Malformed"
-    r"|AMIID\.(NotFound|Malformed|Unavailable)|(SubnetI[Dd]|SecurityGroupI[Dd]|Group|GroupId|Snapshot|KeyPair)\.(NotFound|Malformed))"
-    r"(?![\w.]))",
-    re.DOTALL,
-)
 _NO_STATE = re.compile(r"NoSuchBucket|bucket does not exist", re.IGNORECASE)
 
 # How long to wait for a run that holds the lock: a CLI whose capctl was killed ends within this, after what it was doing.
@@ -69,23 +69,38 @@ class PulumiEngine:
     Errors: `CapctlError("pulumi-missing" | "stack-failed" | "stack-locked")`, and those of calls to AWS.
     """
 
-    def __init__(self, target: Target, ui: Ui, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        target: Target,
+        ui: Ui,
+        environment: Mapping[str, str],
+        *,
+        is_abandoned: Callable[[LockHolder], bool] = lambda _: False,
+    ) -> None:
+        """`is_abandoned` says of a run on another machine that it is dead for certain; nothing on this one can."""
         self._target = target
         self._ui = ui
         self._given = environment
         self._making = Lock()
+        self._is_abandoned = is_abandoned
+        self._salt = ""
 
     def export(self, name: str) -> dict[str, Any] | None:
         """The state of a stack; None when there is no such stack."""
+        # The Automation API's own asks for secrets in plain text: that costs the CLI most of the time of this call, and nobody needs them.
+        command = ["stack", "export", "--stack", self._full_name(name)]
         try:
-            exported = self._workspace.export_stack(self._full_name(name))
+            answer = self._workspace.pulumi_command.run(command, self._workspace.work_dir, self._environment)
         except StackNotFoundError:
             return None
         except CommandError as error:
             if _NO_STATE.search(str(error)):
                 return None
             raise self._failure("reading", name, error, ()) from error
-        return dict(exported.deployment or {})
+        state = dict(json.loads(answer.stdout).get("deployment") or {})
+        folder = Path(self._workspace.work_dir)
+        self._salt = write_secrets_note(folder, self._full_name(name), state, salt=self._salt) or self._salt
+        return state
 
     def current(self, name: str) -> dict[str, Any]:
         """The state of a stack that is being changed, so that there is one.
@@ -122,9 +137,13 @@ class PulumiEngine:
     def preview(self, name: str, program: Program, *, targets: Targets = None) -> tuple[ResourceChange, ...]:
         """What an update of `targets` would change."""
         stack = _Stack(self._full_name(name), self._workspace)
-        return self._run(
-            "previewing", name, lambda log: stack.preview(program=program, color="never", on_event=log, target=targets)
+        log = self._run(
+            "previewing",
+            name,
+            lambda log: stack.preview(program=program, color="never", on_event=log, target=targets),
+            is_preview=True,
         )
+        return log.changes
 
     def preview_from_nothing(self, name: str, program: Program) -> tuple[ResourceChange, ...]:
         """What a first update would create; nothing is written where the state will be."""
@@ -139,12 +158,13 @@ class PulumiEngine:
                 workspace.create_stack(stack.name)
                 stack.preview(program=program, color="never", on_event=log)
 
-            return self._run("previewing", name, preview)
+            return self._run("previewing", name, preview, is_preview=True).changes
 
-    def up(
-        self, name: str, program: Program, *, refresh: bool = False, targets: Targets = None
-    ) -> tuple[ResourceChange, ...]:
-        """Make the program true for `targets` and touch nothing else; `refresh` first reads what exists of them."""
+    def up(self, name: str, program: Program, *, refresh: bool = False, targets: Targets = None) -> EventLog:
+        """Make the program true for `targets` and touch nothing else; `refresh` first reads what exists of them.
+
+        An error that `may_pass` is AWS's refusal of a deletion that it allows a little later.
+        """
         stack = _Stack(self._full_name(name), self._workspace)
         return self._run(
             "updating",
@@ -199,12 +219,15 @@ class PulumiEngine:
             secrets_provider=secrets_provider,
         )
 
-    def _run(self, doing: str, name: str, operation: Callable[[EventLog], object]) -> tuple[ResourceChange, ...]:
+    def _run(
+        self, doing: str, name: str, operation: Callable[[EventLog], object], *, is_preview: bool = False
+    ) -> EventLog:
         """Run an operation once nobody else holds the stack's lock."""
         for attempt in range(1, _ATTEMPTS + 1):
-            log = EventLog(self._ui)
+            log = EventLog(self._ui, is_preview=is_preview)
             try:
-                operation(log)
+                with closing(log):
+                    operation(log)
             except ConcurrentUpdateError as error:
                 if attempt == _ATTEMPTS:
                     raise self._failure(doing, name, error, log.errors) from error
@@ -213,12 +236,16 @@ class PulumiEngine:
                 raise self._failure(doing, name, error, log.errors) from error
             else:
                 break
-        return log.changes
+        return log
 
-    def _await_lock(self, name: str, holders: list[dict[str, str]]) -> None:
+    def _await_lock(self, name: str, holders: list[LockHolder]) -> None:
         """Wait for the runs that hold the lock; break it only when all were dead when first seen. Raises `stack-locked`."""
         here = os.uname().nodename
-        alive = [holder for holder in holders if holder["host"] != here or is_running(int(holder["pid"]))]
+        alive = [
+            holder
+            for holder in holders
+            if (is_running(int(holder["pid"])) if holder["host"] == here else not self._is_abandoned(holder))
+        ]
         for holder in alive:
             if holder["host"] != here:
                 raise self._locked_by(
@@ -229,10 +256,11 @@ class PulumiEngine:
             )
             if not _ends(int(holder["pid"]), within_s=_HOLDER_GRACE_S):
                 raise self._locked_by(name, holder, "Wait for that run, then run the command again")
-        if not alive:
+        # A message that names nobody proves nothing.
+        if holders and not alive:
             self._break_lock(name)
 
-    def _locked_by(self, name: str, holder: dict[str, str], hint: str) -> CapctlError:
+    def _locked_by(self, name: str, holder: LockHolder, hint: str) -> CapctlError:
         return CapctlError(
             "stack-locked",
             f"Stack `{self._full_name(name)}` is being changed by {holder['user']}@{holder['host']}"
@@ -247,32 +275,8 @@ class PulumiEngine:
         except CommandError as error:
             raise self._failure("unlocking", name, error, ()) from error
 
-    def _failure(self, doing: str, name: str, error: CommandError, diagnostics: "list[str] | tuple[()]") -> CapctlError:
-        if isinstance(error, ConcurrentUpdateError):
-            return CapctlError(
-                "stack-locked",
-                f"Stack `{self._full_name(name)}` is being changed by another run",
-                hint="Wait for it, then run the command again",
-            )
-        lines = tuple(diagnostics) or _last_lines(str(error))
-        if any("incorrect passphrase" in line for line in lines):
-            return UsageError(
-                "passphrase-wrong",
-                f"The passphrase does not open the state of target `{self._target.name}`",
-                hint="Set PULUMI_CONFIG_PASSPHRASE to the one that the state was made with",
-            )
-        kind = kind_in("\n".join(lines))
-        # What a resource names and is not there is a mistake in the resource.
-        if kind and kind is not Kind.MISSING:
-            stack = f"stack `{self._full_name(name)}` in {self._target.region}"
-            return failed_call(kind, f"{doing} {stack}", details=lines)
-        return CapctlError(
-            "stack-failed",
-            f"Pulumi failed while {doing} stack `{self._full_name(name)}` in {self._target.region}",
-            hint="Correct what the lines above name, and run the command again",
-            details=lines,
-            verdict=any(_REFUSED.search(line) for line in diagnostics),
-        )
+    def _failure(self, doing: str, name: str, error: CommandError, diagnostics: Sequence[str]) -> CapctlError:
+        return failure_of(error, diagnostics, doing=f"{doing} stack `{self._full_name(name)}`", target=self._target)
 
 
 def _ends(pid: int, *, within_s: float) -> bool:
@@ -285,9 +289,3 @@ def _ends(pid: int, *, within_s: float) -> bool:
         return bool(select.select([process], [], [], within_s)[0])
     finally:
         os.close(process)
-
-
-def _last_lines(text: str, count: int = 12) -> tuple[str, ...]:
-    """The end of the CLI's answer, without the labels that the Automation API puts around it."""
-    lines = [_LABEL.sub("", line.strip()) for line in text.splitlines()]
-    return tuple([line for line in lines if line][-count:])

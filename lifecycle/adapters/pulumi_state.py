@@ -4,6 +4,7 @@ import os
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from botocore.exceptions import ClientError
@@ -68,6 +69,23 @@ def secrets_environment(target: Target, environment: Mapping[str, str]) -> dict[
             hint="Set PULUMI_CONFIG_PASSPHRASE to the team's passphrase, or `stack.secrets_provider` to `awskms://alias/…`",
         )
     return {"PULUMI_CONFIG_PASSPHRASE_FILE": str(_own_passphrase(state_folder(target)))}
+
+
+def write_secrets_note(folder: Path, stack: str, state: Mapping[str, Any], *, salt: str) -> str:
+    """Note for the CLI how the secrets of a stack's `state` are closed; returns the salt of the passphrase, "" for a key of a service.
+
+    Without the note, as on a machine that has not changed the stack yet, the CLI would take whatever passphrase it is given as a new one,
+    and close the state with it. A state that says nothing yet gets the `salt` of another stack of the target, unless it has a note.
+    """
+    provider = state.get("secrets_providers") or {}
+    known = str((provider.get("state") or {}).get("salt") or "") if provider.get("type") == "passphrase" else ""
+    note = folder / f"Pulumi.{stack}.yaml"
+    if not known and (provider or not salt or note.exists()):
+        return known
+    text = f"encryptionsalt: {known or salt}\n"
+    if not note.exists() or note.read_text() != text:
+        note.write_text(text)
+    return known or salt
 
 
 def _own_passphrase(folder: Path) -> Path:

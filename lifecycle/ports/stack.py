@@ -83,4 +83,7 @@ class Stack(Protocol):
         """
 
     def remove_releases(self, ids: Collection[str], *, needed: Collection[str] = ()) -> tuple[DeployedRelease, ...]:
-        """Delete these releases, and what a killed run left half made but of those that are `needed`; returns the others."""
+        """Delete these releases, and what a killed run left half made but of those that are `needed`; returns the others.
+
+        A deletion that AWS refuses only for a while is tried again.
+        """

@@ -1,6 +1,6 @@
 """`python -m tests.bench [GROUP …]`: measure, print a table, and exit 1 when a bound is not met.
 
-Groups: rehearsal, startup, base, release, ami, prune. Without one, all are measured and docs/benchmarks.md is written.
+Groups: rehearsal, startup, base, release, deploy, ami, prune. Without one, all are measured and docs/benchmarks.md is written.
 """
 
 import os
@@ -10,6 +10,7 @@ from pathlib import Path
 from lifecycle.errors import CapctlError
 from tests.bench.ami import ami_figures
 from tests.bench.base import base_figures
+from tests.bench.deploy import deploy_figures
 from tests.bench.figures import Figure, text_table
 from tests.bench.page import write_page
 from tests.bench.prune import prune_figures
@@ -23,6 +24,7 @@ GROUPS = {
     "startup": startup_figures,
     "base": base_figures,
     "release": release_figures,
+    "deploy": deploy_figures,
     "ami": ami_figures,
     "prune": prune_figures,
 }

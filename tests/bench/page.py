@@ -38,6 +38,10 @@ Measured on {date} by `make bench`, which writes this page.
   them. Imports are timed inside a container that was started for them, from the first import to the last, by nobody's user and without
   bytecode of the job's own code; before the second figure, the kernel is told to forget every file.
 - Both builders get the same context and cache nothing of one another; a build anew has a lock with one comment more, which neither knows.
+- Bare `pulumi preview` is the Automation API by itself on the releases stack, selected before: the same program, the same state, the same
+  CLI. Each preview of capctl starts from nothing, with the reading of both stacks that `capctl deploy` begins with.
+- Deploys, `capctl rollback` and `capctl status` are whole commands. The promotion is the step of a deploy that moves the pointer, with the
+  look whether it was moved. Calls are those that the emulator was asked.
 - A bake beside bare Packer is a real one on the same stage: an instance, the same template, the very variables and model list that capctl
   gave to Packer, under another name; both orders in turn. Each bake of capctl makes a new AMI (`--force`). With the rehearsal's own
   models a bake takes a few seconds, and what AWS programs need to start weighs as nowhere else; with 1 GB more it is still far shorter
@@ -52,7 +56,7 @@ Measured on {date} by `make bench`, which writes this page.
 
 ```
 make bench                                   # all of it; exits 1 when a bound is not met
-.venv/bin/python -m tests.bench startup      # one group: rehearsal, startup, base, release, ami or prune; this page stays as it is
+.venv/bin/python -m tests.bench startup      # one group: rehearsal, startup, base, release, deploy, ami or prune; this page stays as it is
 ```
 """
 

@@ -22,6 +22,7 @@ import pytest
 from botocore.config import Config
 
 from lifecycle.adapters.aws.session import AwsSession
+from lifecycle.adapters.clock import SystemClock
 from lifecycle.config.target import Target
 from lifecycle.domain.ami import AmiId
 from lifecycle.domain.release import Release
@@ -164,7 +165,12 @@ class PulumiStage:
         """The stacks, as one more command sees them."""
         from lifecycle.adapters.pulumi_auto import PulumiStack
 
-        return PulumiStack(self.target, self.session, FakeUi())
+        return PulumiStack(self.target, self.session, SystemClock(), FakeUi())
+
+    def of(self, project: str, folder: Path) -> PulumiStage:
+        """The stage of another project beside this one, in a folder of its own."""
+        target = replace(self.target, project=project, folder=folder)
+        return replace(self, target=target, session=AwsSession(target))
 
     def release(self, number: int) -> Release:
         """A release that the emulator accepts."""
@@ -201,7 +207,9 @@ def require_pulumi() -> None:
 
 
 @contextmanager
-def pulumi_stage(emulator: Emulator, folder: Path, *, project: str = "vision") -> Iterator[PulumiStage]:
+def pulumi_stage(
+    emulator: Emulator, folder: Path, *, project: str = "vision", state: str = "file://state"
+) -> Iterator[PulumiStage]:
     """A stage on which nothing stands yet. Skips where Pulumi is missing."""
     require_pulumi()
     aws = Aws(emulator.endpoint)
@@ -214,9 +222,11 @@ def pulumi_stage(emulator: Emulator, folder: Path, *, project: str = "vision") -
         endpoint_url=emulator.endpoint,
         release={**network, "gpus": 0, "vcpus": 1, "memory_mib": 128},
         smoke={"video_url": f"s3://{project}-capctl-123456789012-{REGION}/videos/face.mp4", "timeout_s": 60},
-        stack={"state": "file://state"},
+        stack={"state": state},
     )
-    with emulated_credentials(PATH=f"{write_shim(folder / 'bin')}:{os.environ['PATH']}"):
+    # A state that others share has a passphrase that they were told.
+    shared = {} if state.startswith("file://") else {"PULUMI_CONFIG_PASSPHRASE": "of the team"}
+    with emulated_credentials(**shared, PATH=f"{write_shim(folder / 'bin')}:{os.environ['PATH']}"):
         target = replace(target, project=project)
         yield PulumiStage(target=target, session=AwsSession(target), ami_id=AmiId(emulator.facts["base_ami"]))
 

@@ -140,7 +140,7 @@ def test_killed_deploy_moves_no_pointer_and_the_next_one_finishes(
     project.done("image", "push")
     deploying = project.start("deploy", "--yes", "--ami", ami, "-v")
     if moment == "create":
-        deploying.says("create ComputeEnvironment")
+        deploying.says("✓ create LaunchTemplate")
         await_child(deploying, "pulumi")
     else:
         deploying.says("✓ wait until")
@@ -153,7 +153,7 @@ def test_killed_deploy_moves_no_pointer_and_the_next_one_finishes(
 
 def test_killed_bootstrap_is_finished_by_the_next(newcomer: Project) -> None:
     starting = newcomer.start("bootstrap", "-v")
-    starting.says("create Bucket")
+    starting.says("✓ create Bucket")
     await_child(starting, "pulumi")
     killed(starting, KILL)
     assert newcomer.done("bootstrap")["schema"] == "capctl.base/1"

@@ -34,6 +34,7 @@ from tests.fakes.releases import MODEL_SET
 from tests.fakes.runs import RUN
 from tests.fakes.ui import FakeUi
 from tests.rehearsal.emulator_parts import push
+from tests.rehearsal.killed_runs import MARK, marked
 from tests.rehearsal.stage_parts import PulumiStage, pulumi_stage, until
 
 pytestmark = pytest.mark.rehearsal
@@ -135,16 +136,16 @@ def test_killed_creation_is_finished_by_the_next_run(
     code = _APPLY.format(folder=str(Path(__file__).parents[2]), target=repr(stage.target), release=repr(release))
     script = tmp_path / "apply.py"
     script.write_text(code)
-    environment = {**os.environ, "CAPCTL_TEST_MARK": mark}
+    environment = {**os.environ, MARK: mark}
     with subprocess.Popen(
         [sys.executable, str(script)], env=environment, stderr=subprocess.DEVNULL, start_new_session=True
     ) as running:
-        until(lambda: len(_marked(mark)) >= 3)
+        until(lambda: len(marked(mark)) >= 3)
         time.sleep(delay_s)
-        victims = [running.pid] if number is signal.SIGTERM else _marked(mark)
+        victims = [running.pid] if number is signal.SIGTERM else marked(mark)
         for pid in victims:
             _signal(pid, number)
-    until(lambda: _marked(mark) == [])
+    until(lambda: marked(mark) == [])
     assert [made.id for made in stage.run().add_release(release)] == [earlier, release.id]
     assert [change.operation for change in stage.run().preview_release(release)] == [Operation.SAME] * 8
     assert _held(stage, earlier) == before
@@ -156,6 +157,7 @@ import signal, sys
 sys.path.insert(0, {folder!r})
 from pathlib import PosixPath
 from lifecycle.adapters.aws.session import AwsSession
+from lifecycle.adapters.clock import SystemClock
 from lifecycle.adapters.pulumi_auto import PulumiStack
 from lifecycle.config.schema import *
 from lifecycle.config.target import Target
@@ -169,20 +171,8 @@ def interrupt(*_):
 
 signal.signal(signal.SIGTERM, interrupt)
 target = {target}
-PulumiStack(target, AwsSession(target), FakeUi()).add_release({release})
+PulumiStack(target, AwsSession(target), SystemClock(), FakeUi()).add_release({release})
 """
-
-
-def _marked(mark: str) -> list[int]:
-    """Processes that carry the mark: the run itself, the CLI, the provider."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/environ"):
-        try:
-            if mark.encode() in path.read_bytes():
-                found.append(int(path.parent.name))
-        except OSError:
-            continue
-    return sorted(found)
 
 
 def _signal(pid: int, number: signal.Signals) -> None:

@@ -13,6 +13,7 @@ import pytest
 from pulumi_aws import batch, iam
 
 from lifecycle.adapters.aws.session import AwsSession
+from lifecycle.adapters.clock import SystemClock
 from lifecycle.adapters.pulumi_auto import PulumiStack
 from lifecycle.adapters.pulumi_engine import PulumiEngine
 from lifecycle.domain.release import Parameters, Release
@@ -88,7 +89,7 @@ def stack(tmp_path: Path, state: dict[str, Any]) -> Iterator[PulumiStack]:
         for name, deployment in (("base", base_state(asdict(OUTPUTS))), ("releases", state)):
             engine.create(name)
             engine.repair(name, lambda now, given=deployment: {**now, **given})
-        yield PulumiStack(target, AwsSession(target), FakeUi())
+        yield PulumiStack(target, AwsSession(target), SystemClock(), FakeUi())
 
 
 def operations(

@@ -14,6 +14,7 @@ class Kind(StrEnum):
     CLOCK = auto()
     EXPIRED = auto()
     NO_CREDENTIALS = auto()
+    SERVICE_ROLE = auto()
     DENIED = auto()
     LIMIT = auto()
     TAKEN = auto()
@@ -31,6 +32,7 @@ _CODES: Mapping[str, Kind] = {
         Kind.EXPIRED: "ExpiredToken ExpiredTokenException InvalidIdentityToken InvalidIdentityTokenException RequestExpired"
         " TokenRefreshRequired",
         Kind.NO_CREDENTIALS: "NoCredentialProviders",
+        Kind.SERVICE_ROLE: "AuthFailure.ServiceLinkedRoleCreationNotPermitted",
         Kind.DENIED: "AccessDenied AccessDeniedException AuthFailure UnauthorizedOperation UnauthorizedException"
         " InvalidClientTokenId SignatureDoesNotMatch UnrecognizedClientException InvalidAccessKeyId 403",
         Kind.LIMIT: "LimitExceeded LimitExceededException MaxSpotInstanceCountExceeded ServiceQuotaExceededException"
@@ -47,7 +49,7 @@ _CODES: Mapping[str, Kind] = {
     for code in codes.split()
 }
 # A code as it stands in a text: `api error X: …`, `(X) when calling …`, `X: …`.
-_QUOTED = re.compile(r"\b([A-Z][A-Za-z0-9]+(?:\.[A-Za-z]+)?)(?=: |\) when calling )")
+_QUOTED = re.compile(r"\b([A-Z][A-Za-z0-9]+(?:\.[A-Za-z]+)?)(?=:(?:\s|$)|\) when calling )")
 # What is said without a code.
 _SAID: Mapping[Kind, re.Pattern[str]] = {
     Kind.NO_CAPACITY: re.compile(r"Unsupported: .*Availability Zone"),
@@ -57,8 +59,17 @@ _SAID: Mapping[Kind, re.Pattern[str]] = {
     Kind.NO_CREDENTIALS: re.compile(
         r"[Nn]o valid credential sources|no EC2 IMDS role found|Unable to locate credentials"
     ),
+    # Batch makes its role for whoever may create one; of one that was deleted it says that it cannot be assumed.
+    Kind.SERVICE_ROLE: re.compile(
+        r"\biam:CreateServiceLinkedRole\b|\bAWSServiceRoleFor(?:Batch|EC2Spot)\b[^;]*(?:assume|not exist|not be found)"
+    ),
     Kind.DENIED: re.compile(r"is not authorized to perform"),
-    Kind.TAKEN: re.compile(r"\bClientException\b.*\b[Aa]lready exists"),
+    # Batch has one code for whatever the caller did wrong.
+    Kind.LIMIT: re.compile(
+        r"\bClientException\b.*(?:\b[Mm]aximum number of\b|\b[Ll]imit (?:is |was )?exceeded|\b[Ee]xceed\w* .*\b(?:limit|quota)\b"
+        r"|\breached .*\b(?:limit|maximum|quota)\b)"
+    ),
+    Kind.TAKEN: re.compile(r"\b(?:ClientException|ResourceInUseException)\b.*\b[Aa]lready exists"),
     Kind.UNREACHABLE: re.compile(
         r"request send failed|send request failed|Could not connect to the endpoint URL|(?:Connect|Read) timeout on endpoint URL"
         r"|Connection was closed before we received a valid response"
@@ -85,6 +96,12 @@ _TOLD: Mapping[Kind, CapctlError] = {
         "credentials-missing",
         "No AWS credentials were found while DOING",
         hint="Set AWS_PROFILE, or log in with `aws sso login`",
+    ),
+    Kind.SERVICE_ROLE: Denied(
+        "service-role-missing",
+        "AWS needs a service-linked role that the account does not have for DOING",
+        hint="Let an administrator run `aws iam create-service-linked-role --aws-service-name batch.amazonaws.com` once, for Spot also"
+        " with `spot.amazonaws.com`",
     ),
     Kind.DENIED: Denied(
         "permission-denied",

@@ -29,6 +29,12 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--no-engine", metavar="WHY", help="run jobs as processes even where a container engine answers"
     )
     parser.add_argument("--stop-grace-s", type=int, default=30, help="seconds between SIGTERM and SIGKILL for a job")
+    parser.add_argument(
+        "--relation-s",
+        type=float,
+        default=0.0,
+        help="seconds that a deleted queue still keeps its compute environment from being deleted; on AWS up to a minute",
+    )
     parser.add_argument("--orphan", action="store_true", help="go on when the process that started this one ends")
     return parser.parse_args(arguments)
 
@@ -78,6 +84,7 @@ def main(arguments: Sequence[str] | None = None, *, server_type: type[EmulatorSe
             rootfs=options.rootfs.resolve() if options.rootfs else None,
             no_engine=options.no_engine,
             stop_grace_s=options.stop_grace_s,
+            relation_s=options.relation_s,
         )
     except (OSError, SystemExit) as err:
         # werkzeug ends the process by itself when it cannot bind.

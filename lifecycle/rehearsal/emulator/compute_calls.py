@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import moto.batch.models
@@ -96,7 +97,8 @@ class ComputeCalls(BatchBackend):  # type: ignore[misc]
             return
         if environment.state != "DISABLED":
             raise refuse("Cannot delete, resource is not DISABLED")
-        if any(environment in queue.environments for queue in self._job_queues.values()):
+        is_related = any(environment in queue.environments for queue in self._job_queues.values())
+        if is_related or time.monotonic() < environment.related_until:
             raise refuse("Cannot delete, found existing JobQueue relationship")
         self._compute_environments.pop(environment.arn)
         environment.release()
@@ -134,6 +136,8 @@ class ComputeCalls(BatchBackend):  # type: ignore[misc]
         if queue is not None and queue.state != "DISABLED":
             raise refuse("Cannot delete, resource is not DISABLED")
         super().delete_job_queue(queue_name)
+        for environment in queue.environments if queue else ():
+            environment.related_until = time.monotonic() + environment.stage.relation_s
         for job in queue.jobs if queue else ():
             job.order_end("Job queue deleted", final=True)
 

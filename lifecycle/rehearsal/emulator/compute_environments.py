@@ -54,6 +54,8 @@ class RehearsalEnvironment(ComputeEnvironment):  # type: ignore[misc]
         self._passing = "CREATING"
         self._is_told = False
         self._settled_at = time.monotonic() + SETTLE_S
+        # Until then a queue that was deleted stands against the deletion.
+        self.related_until = 0.0
         self._host: Host | None = None
         self._lock = threading.Lock()
         self.resolve()

@@ -25,12 +25,14 @@ class EmulatorOptions:
     rootfs: Path | None = None
     no_engine: str | None = None
     stop_grace_s: int = 30
+    relation_s: float = 0.0
     orphan: bool = False
 
     def arguments(self) -> list[str]:
         given = [
             *("--port", str(self.port), "--state", str(self.state), "--rehearsal", self.rehearsal),
             *("--ssh-port", str(self.ssh_port), "--stop-grace-s", str(self.stop_grace_s)),
+            *("--relation-s", str(self.relation_s)),
         ]
         given += ["--registry", self.registry] if self.registry else []
         given += ["--no-engine", self.no_engine] if self.no_engine else []

@@ -44,6 +44,7 @@ class EmulatorServer:
         rootfs: Path | None,
         no_engine: str | None,
         stop_grace_s: int,
+        relation_s: float = 0.0,
     ) -> None:
         self._claim(state)
         # moto reads these while it is imported, so nothing above this line may import it.
@@ -68,6 +69,7 @@ class EmulatorServer:
             no_machines=machines_supported(state) if rootfs else "no root filesystem was given",
             no_jobs=no_engine or jobs_supported(),
             stop_grace_s=stop_grace_s,
+            relation_s=relation_s,
         )
         if rootfs:
             self.stage.layers.add_base(BASE_AMI_ID, rootfs)

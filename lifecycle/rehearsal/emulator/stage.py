@@ -15,7 +15,7 @@ class Stage:
     missing, or None: instances then are records, and jobs run as processes.
 
     `faults` are the mistakes of the rehearsed program that AWS would have refused and the emulator could only see; `hosted` the image of
-    each Batch host, by instance id.
+    each Batch host, by instance id. For `relation_s` seconds a queue that was deleted keeps its compute environment from being deleted.
     """
 
     rehearsal: str
@@ -27,6 +27,7 @@ class Stage:
     no_machines: str | None
     no_jobs: str | None
     stop_grace_s: int = 30
+    relation_s: float = 0.0
     faults: list[str] = field(default_factory=list)
     hosted: dict[str, str] = field(default_factory=dict)
 

@@ -10,7 +10,9 @@ import pytest
 from lifecycle.adapters.aws.session import AwsSession
 from lifecycle.adapters.pulumi_auto import PulumiStack
 from lifecycle.adapters.pulumi_change import ReleasesChange
+from lifecycle.adapters.pulumi_events import EventLog
 from pulumi_stack.config import ReleaseSpec, StandingRelease
+from tests.fakes.clock import FakeClock
 from tests.fakes.releases import make_release
 from tests.fakes.stack import OUTPUTS
 from tests.fakes.states import base_state, state_of
@@ -30,9 +32,10 @@ class _Engine:
     def current(self, name: str) -> dict[str, Any]:
         return self.export(name)
 
-    def up(self, name: str, program: Callable[[], None], *, refresh: bool, targets: list[str]) -> None:
+    def up(self, name: str, program: Callable[[], None], *, refresh: bool, targets: list[str]) -> EventLog:
         self._state = self._under_lock
         program()
+        return EventLog(FakeUi())
 
 
 @pytest.mark.parametrize(("removed", "kept"), [(None, [1, 2, 3]), (1, [2])])
@@ -47,7 +50,7 @@ def test_wanted_releases_are_those_that_exist_under_the_lock(
 
     monkeypatch.setattr("pulumi_stack.releases.releases", declare)
     target = make_target(tmp_path)
-    stack = PulumiStack(target, AwsSession(target), FakeUi(), environment={})
+    stack = PulumiStack(target, AwsSession(target), FakeClock(), FakeUi(), environment={})
     monkeypatch.setattr(
         stack, "_engine", _Engine(state_of(make_release(1)), state_of(make_release(1), make_release(2)))
     )
@@ -70,4 +73,5 @@ def test_engine_may_touch_only_what_comes_goes_or_is_half_made_and_not_needed() 
     assert released(ReleasesChange.from_state(state, added=wanted)) == {wanted.id, half.id}
     assert released(ReleasesChange.from_state(state, added=wanted, needed={half.id})) == {wanted.id}
     assert released(ReleasesChange.from_state(state, removed={whole.id}, needed={half.id})) == {whole.id}
-    assert ReleasesChange.from_state(state, removed={wanted.id}, needed={half.id}).targets(target, state) == []
+    assert released(ReleasesChange.from_state(state, removed={wanted.id}, needed={half.id})) == {wanted.id}
+    assert ReleasesChange.from_state(state, needed={half.id}).targets(target, state) == []

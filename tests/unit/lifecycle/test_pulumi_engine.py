@@ -3,16 +3,17 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 from pulumi import automation
 from pulumi.automation.errors import CommandError, ConcurrentUpdateError, StackAlreadyExistsError
 
+from lifecycle.adapters.pulumi_cli import LockHolder
 from lifecycle.adapters.pulumi_engine import PulumiEngine
 from lifecycle.adapters.pulumi_events import EventLog
 from lifecycle.errors import CapctlError, ExitCode
+from tests.fakes import engine_events
 from tests.fakes.targets import make_target
 from tests.fakes.ui import FakeUi
 
@@ -20,30 +21,28 @@ from tests.fakes.ui import FakeUi
 class Pulumi:
     """A Pulumi whose updates do `up` with what hears of events; `unlocked` are the stacks whose locks were broken."""
 
-    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, **options: Any) -> None:
         self.up: Callable[[EventLog], object] = lambda _: None
         self.unlocked: list[str] = []
-        self.engine = PulumiEngine(make_target(folder, stack={"state": "file://state"}), FakeUi(), {})
+        self.engine = PulumiEngine(make_target(folder, stack={"state": "file://state"}), FakeUi(), {}, **options)
         monkeypatch.setattr("lifecycle.adapters.pulumi_engine.find_pulumi", lambda _: folder / "pulumi")
         monkeypatch.setattr(automation.Stack, "up", lambda _, *, on_event, **__: self.up(on_event))
         monkeypatch.setattr(automation.Stack, "cancel", lambda stack: self.unlocked.append(stack.name))
 
-    def failure(self, answer: str, kind: type[CommandError] = CommandError, *, said: str = "") -> CapctlError:
+    def failure(
+        self, answer: str, kind: type[CommandError] = CommandError, *, said: str | tuple[str, ...] = ()
+    ) -> CapctlError:
         """What the engine makes of an update that says `said` and ends with `answer`."""
 
         def fail(log: EventLog) -> None:
-            if said:
-                log(cast(Any, SimpleNamespace(resource_pre_event=None, diagnostic_event=_error(said))))
+            for message in (said,) if isinstance(said, str) else said:
+                log(engine_events.said("error", message))
             raise kind(cast(Any, answer))
 
         self.up = fail
         with pytest.raises(CapctlError) as failed:
             self.engine.up("releases", lambda: None)
         return failed.value
-
-
-def _error(message: str) -> SimpleNamespace:
-    return SimpleNamespace(severity="error", message=message, urn="")
 
 
 @pytest.fixture
@@ -56,22 +55,144 @@ def test_failure_carries_the_end_of_the_answer(pulumi: Pulumi) -> None:
     assert (failure.code, failure.details) == ("stack-failed", ("error: no such thing",))
 
 
+CREATE = "creating Batch Compute Environment (vision-1): operation error Batch: CreateComputeEnvironment, https response error StatusCode: "
+EC2 = "creating EC2 Launch Template (vision-1): operation error EC2: CreateLaunchTemplate, https response error StatusCode: "
+ID = ", RequestID: 1f9e0a6a-9c5f-4b1f-8a3e-1c7b8b0e2f11, "
+
+
 @pytest.mark.parametrize(
     ("said", "code", "exit_code"),
     [
-        ("AccessDenied: User ann is not authorized to perform: iam:CreateRole", "permission-denied", ExitCode.DENIED),
-        ("ExpiredToken: The security token included in the request is expired", "credentials-expired", ExitCode.DENIED),
-        ("InsufficientInstanceCapacity: We have none", "no-capacity", ExitCode.INCONCLUSIVE),
-        ("TooManyRequestsException: Too Many Requests", "aws-throttled", ExitCode.INCONCLUSIVE),
-        ("LimitExceededException: no more", "quota-reached", ExitCode.FAILED),
+        (
+            f"{CREATE}403{ID}AccessDeniedException: User: arn:aws:iam::123456789012:user/ann is not authorized to perform:"
+            " batch:CreateComputeEnvironment on resource: *",
+            "permission-denied",
+            ExitCode.DENIED,
+        ),
+        (
+            f"{CREATE}403{ID}AccessDeniedException: User: arn:aws:iam::123456789012:user/ann is not authorized to perform: iam:PassRole",
+            "permission-denied",
+            ExitCode.DENIED,
+        ),
+        (f"{EC2}403{ID}api error UnauthorizedOperation: You are not authorized", "permission-denied", ExitCode.DENIED),
+        (
+            "creating IAM Role (vision-job): operation error IAM: CreateRole, https response error StatusCode: 403"
+            f"{ID}api error AccessDenied: User: ann is not authorized to perform: iam:CreateRole",
+            "permission-denied",
+            ExitCode.DENIED,
+        ),
+        (
+            f"{CREATE}403{ID}AccessDeniedException: User: ann is not authorized to perform: iam:CreateServiceLinkedRole on resource:"
+            " arn:aws:iam::123456789012:role/aws-service-role/batch.amazonaws.com/AWSServiceRoleForBatch",
+            "service-role-missing",
+            ExitCode.DENIED,
+        ),
+        (
+            "waiting for Batch Compute Environment (vision-1) create: unexpected state 'INVALID', wanted target 'VALID'. last error:"
+            " CLIENT_ERROR - The provided role arn:aws:iam::123456789012:role/aws-service-role/batch.amazonaws.com/"
+            "AWSServiceRoleForBatch can not be assumed by the authorized endpoint",
+            "service-role-missing",
+            ExitCode.DENIED,
+        ),
+        (
+            f"{EC2}403{ID}api error AuthFailure.ServiceLinkedRoleCreationNotPermitted: The provided credentials do not have permission"
+            " to create the service-linked role for EC2 Spot Instances.",
+            "service-role-missing",
+            ExitCode.DENIED,
+        ),
+        (
+            f"{EC2}400{ID}api error ExpiredToken: The security token included in the request is expired",
+            "credentials-expired",
+            ExitCode.DENIED,
+        ),
+        (
+            f"{CREATE}403{ID}api error ExpiredTokenException: The security token included in the request is expired",
+            "credentials-expired",
+            ExitCode.DENIED,
+        ),
+        (f"{EC2}400{ID}api error RequestExpired: Request has expired.", "credentials-expired", ExitCode.DENIED),
+        (
+            "running instance: api error InsufficientInstanceCapacity: We currently do not have sufficient capacity",
+            "no-capacity",
+            ExitCode.INCONCLUSIVE,
+        ),
+        (f"{CREATE}429{ID}TooManyRequestsException: Too Many Requests", "aws-throttled", ExitCode.INCONCLUSIVE),
+        (
+            f"{EC2}503{ID}api error RequestLimitExceeded: Request limit exceeded.",
+            "aws-throttled",
+            ExitCode.INCONCLUSIVE,
+        ),
+        (f"{CREATE}400{ID}api error Throttling: Rate exceeded", "aws-throttled", ExitCode.INCONCLUSIVE),
+        (
+            "creating IAM Role (vision-job): operation error IAM: CreateRole, https response error StatusCode: 409"
+            f"{ID}LimitExceeded: Cannot exceed quota for RolesPerAccount: 1000",
+            "quota-reached",
+            ExitCode.FAILED,
+        ),
+        (
+            f"{CREATE}400{ID}ClientException: Error executing request, Exception : Maximum number of compute environments supported"
+            " is 50",
+            "quota-reached",
+            ExitCode.FAILED,
+        ),
+        (
+            f"{CREATE}400{ID}ClientException: You have reached the limit of 50 ComputeEnvironments in this region",
+            "quota-reached",
+            ExitCode.FAILED,
+        ),
+        (f"{EC2}400{ID}api error LaunchTemplateLimitExceeded: no more", "quota-reached", ExitCode.FAILED),
+        (f"{CREATE}400{ID}ClientException: Object already exists", "name-taken", ExitCode.FAILED),
+        (
+            f"{EC2}400{ID}api error InvalidLaunchTemplateName.AlreadyExistsException: Launch template name already in use.",
+            "name-taken",
+            ExitCode.FAILED,
+        ),
+        (
+            f"creating S3 Bucket (vision): operation error S3: CreateBucket, https response error StatusCode: 409{ID}BucketAlreadyExists:",
+            "name-taken",
+            ExitCode.FAILED,
+        ),
+        (
+            "creating IAM Role (vision-job): operation error IAM: CreateRole, https response error StatusCode: 409"
+            f"{ID}EntityAlreadyExists: Role with name vision-job already exists.",
+            "name-taken",
+            ExitCode.FAILED,
+        ),
+        (
+            "creating AWS DynamoDB Table (vision): operation error DynamoDB: CreateTable, https response error StatusCode: 400"
+            f"{ID}ResourceInUseException: Table already exists: vision",
+            "name-taken",
+            ExitCode.FAILED,
+        ),
+        (
+            "creating ECR Repository (vision): operation error ECR: CreateRepository, https response error StatusCode: 400"
+            f"{ID}RepositoryAlreadyExistsException: The repository with name 'vision' already exists",
+            "name-taken",
+            ExitCode.FAILED,
+        ),
+        (
+            "creating CloudWatch Logs Log Group (/vision/jobs): operation error CloudWatch Logs: CreateLogGroup, https response error"
+            f" StatusCode: 400{ID}ResourceAlreadyExistsException: The specified log group already exists",
+            "name-taken",
+            ExitCode.FAILED,
+        ),
+        (f"{CREATE}500{ID}ServerException: An internal error", "aws-unclear", ExitCode.FAILED),
+        (
+            f"{CREATE}0, RequestID: , request send failed, Post https://batch: dial tcp: no route",
+            "aws-unreachable",
+            ExitCode.FAILED,
+        ),
     ],
 )
 def test_failed_call_is_told_as_that_of_any_other_part(
     pulumi: Pulumi, said: str, code: str, exit_code: ExitCode
 ) -> None:
-    failure = pulumi.failure(f"error: operation error IAM: CreateRole, https response error, api error {said}")
+    failure = pulumi.failure("error: update failed", said=said)
     assert (failure.code, failure.exit_code) == (code, exit_code)
-    assert failure.details
+    assert failure.hint
+    assert failure.details == (said,)
+    assert not failure.is_verdict
+    assert not failure.may_pass
 
 
 @pytest.mark.parametrize(
@@ -114,12 +235,40 @@ def test_failed_call_is_told_as_that_of_any_other_part(
             False,
         ),
         ("update failed", False),
+        (
+            "vision-1: waiting for Batch Compute Environment (vision-1) create: unexpected state 'INVALID', wanted target 'VALID'. last"
+            " error: CLIENT_ERROR - The subnet ID 'subnet-1' does not exist",
+            True,
+        ),
+        ("vision-1: api error InvalidSubnetID.NotFound: The subnet ID 'subnet-1' does not exist", True),
     ],
 )
 def test_only_what_aws_says_of_a_resource_is_a_verdict(pulumi: Pulumi, said: str, verdict: bool) -> None:
     failure = pulumi.failure("", said=said)
     assert failure.is_verdict == verdict
     assert failure.details == (said,)
+
+
+LINGERS = (
+    "deleting Batch Compute Environment (vision-1): operation error Batch: DeleteComputeEnvironment, https response error StatusCode: 400,"
+    " RequestID: 1, ClientException: Cannot delete, found existing JobQueue relationship"
+)
+
+
+@pytest.mark.parametrize(
+    ("said", "may_pass"),
+    [
+        ((LINGERS, "update failed"), True),
+        ((LINGERS, "resource deletion failed; update failed"), True),
+        ((LINGERS, "api error InvalidSubnetID.NotFound: no"), False),
+        (("update failed",), False),
+    ],
+)
+def test_deletion_that_only_a_queue_that_is_gone_stands_against_may_pass(
+    pulumi: Pulumi, said: tuple[str, ...], may_pass: bool
+) -> None:
+    failure = pulumi.failure("", said=said)
+    assert (failure.code, failure.may_pass) == ("stack-failed", may_pass)
 
 
 def test_stack_that_another_run_made_meanwhile_is_taken(pulumi: Pulumi, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,6 +295,36 @@ def test_lock_of_another_machine_is_respected_and_a_dead_one_here_is_broken(
     assert failure.code == "stack-locked"
     assert ("ann@elsewhere" in failure.message) is is_elsewhere
     assert (pulumi.unlocked == []) is is_elsewhere
+
+
+@pytest.mark.parametrize("abandoned", [True, False])
+def test_lock_of_another_machine_is_broken_for_who_knows_that_its_run_is_dead(
+    tmp_path: Path, abandoned: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def is_abandoned(holder: LockHolder) -> bool:
+        asked.append(holder["host"])
+        return abandoned
+
+    pulumi = Pulumi(tmp_path, monkeypatch, is_abandoned=is_abandoned)
+    text = "the stack is currently locked by 1 lock(s)\ncreated by ann@elsewhere (pid 1) at 2026-01-01T00:00:00Z"
+    assert pulumi.failure(text, ConcurrentUpdateError).code == "stack-locked"
+    assert set(asked) == {"elsewhere"}
+    assert bool(pulumi.unlocked) == abandoned
+
+
+def test_nobody_is_asked_of_a_run_of_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pulumi = Pulumi(tmp_path, monkeypatch, is_abandoned=lambda _: True)
+    monkeypatch.setattr("lifecycle.adapters.pulumi_engine.is_running", lambda pid: True)
+    monkeypatch.setattr("lifecycle.adapters.pulumi_engine._ends", lambda pid, within_s: False)
+    assert pulumi.failure(HERE, ConcurrentUpdateError).code == "stack-locked"
+    assert pulumi.unlocked == []
+
+
+def test_lock_of_which_nobody_says_who_holds_it_is_not_broken(pulumi: Pulumi) -> None:
+    assert pulumi.failure("[409] Conflict: another update is in progress", ConcurrentUpdateError).code == "stack-locked"
+    assert pulumi.unlocked == []
 
 
 HERE = f"created by ann@{os.uname().nodename} (pid 4321) at 2026-01-01T00:00:00Z"

@@ -1,10 +1,11 @@
 """Where the states of the stacks are, and with what they are closed."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from lifecycle.adapters.pulumi_state import backend_url, secrets_environment, state_folder
+from lifecycle.adapters.pulumi_state import backend_url, secrets_environment, state_folder, write_secrets_note
 from lifecycle.errors import UsageError
 from tests.fakes.targets import make_target
 
@@ -56,3 +57,29 @@ def test_shared_state_needs_a_passphrase_from_the_team(tmp_path: Path) -> None:
 def test_key_of_a_key_service_needs_no_passphrase(tmp_path: Path) -> None:
     target = make_target(tmp_path, stack={"state": "s3", "secrets_provider": "awskms://alias/capctl"})
     assert secrets_environment(target, {}) == {}
+
+
+SALT, OTHER = "v1:own", "v1:of-another-stack"
+CLOSED = {"secrets_providers": {"type": "passphrase", "state": {"salt": SALT}}}
+BY_A_SERVICE = {"secrets_providers": {"type": "cloud", "state": {"url": "awskms://alias/capctl"}}}
+
+
+@pytest.mark.parametrize(
+    ("state", "before", "salt", "note", "known"),
+    [
+        (CLOSED, None, "", f"encryptionsalt: {SALT}\n", SALT),
+        (CLOSED, "encryptionsalt: v1:older\n", OTHER, f"encryptionsalt: {SALT}\n", SALT),
+        ({}, None, OTHER, f"encryptionsalt: {OTHER}\n", OTHER),
+        ({}, "encryptionsalt: v1:older\n", OTHER, "encryptionsalt: v1:older\n", ""),
+        ({}, None, "", None, ""),
+        (BY_A_SERVICE, None, OTHER, None, ""),
+    ],
+)
+def test_cli_knows_how_a_state_is_closed_before_it_is_given_a_passphrase(
+    tmp_path: Path, state: dict[str, Any], before: str | None, salt: str, note: str | None, known: str
+) -> None:
+    path = tmp_path / "Pulumi.test-releases.yaml"
+    if before:
+        path.write_text(before)
+    assert write_secrets_note(tmp_path, "test-releases", state, salt=salt) == known
+    assert (path.read_text() if path.exists() else None) == note
