@@ -36,11 +36,16 @@ class StepActions:
 
 
 def command_actions() -> dict[str, frozenset[str]]:
-    """Every action by command, such as `ami bake`: what its workflow asks, and what the steps need that its plan may have."""
-    return {
+    """Every action by command, such as `ami bake`: what its workflow asks, what the steps need that its plan may have, and all that the
+    commands need whose stages it goes through."""
+    own = {
         command: frozenset(asked).union(*(step.actions for step in _steps(module)))
         for module in _modules()
         for command, asked in getattr(module, "PERMISSIONS", {}).items()
+    }
+    stages = {command: names for module in _modules() for command, names in getattr(module, "STAGES", {}).items()}
+    return {
+        command: actions.union(*(own[name] for name in stages.get(command, ()))) for command, actions in own.items()
     }
 
 
