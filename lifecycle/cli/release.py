@@ -49,6 +49,8 @@ def command(
             _tell_plan(invocation, planned, page)
             return
         if not planned.shown.is_idle:
+            if invocation.assume_yes:  # the log of a pipeline is read when all is over
+                invocation.terminal.note(planned.shown.render())
             invocation.require_consent(planned.shown)
         shipment = ship(app, target, run, planned, log)
         document, told = shipment_document.shipment(shipment), "" if shipment.failure else shipment.release_id

@@ -1,9 +1,10 @@
 """Documents about models, releases, jobs and the configuration."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from lifecycle.cli import documents, job_documents, release_documents
+from lifecycle.cli import documents, job_documents, release_documents, shipment_document
 from lifecycle.config.origins import Setting
 from lifecycle.domain.digest import digest_of
 from lifecycle.domain.job import JobRecord, JobState, Purpose, QueueState
@@ -11,6 +12,7 @@ from lifecycle.domain.job_account import job_account
 from lifecycle.domain.plan import Done, Plan
 from lifecycle.domain.push_preview import FileChanges, PushPreview, SizeToSend
 from lifecycle.domain.release import Pointer
+from lifecycle.domain.shipment import Outcome, Shipment, Stage, StageName, StagePlan
 from lifecycle.domain.smoke import SmokeReport
 from lifecycle.errors import CapctlError
 from lifecycle.ports.jobs import LogLine, QueueStatus
@@ -177,8 +179,29 @@ SAMPLES: dict[str, dict[str, Any]] = {
             to_send=SizeToSend(layer_bytes=37_483, config_bytes=616, manifest_bytes=588),
             source=SOURCE,
         ),
+        stages=(
+            StagePlan(
+                name=StageName.DEPLOY,
+                plan=Plan(title="deploy a release", because="the image is made first", details=("smoke it",)),
+                is_known=False,
+            ),
+        ),
     ),
     "rollback": documents.rollback(_POINTER, changed=True),
+    "shipment": shipment_document.shipment(
+        Shipment(
+            stages=(Stage(name=StageName.DEPLOY, outcome=Outcome.ROLLED_BACK, seconds=21.5, told="smoke-failed"),),
+            release_id=RELEASE.id,
+            ami=RELEASE.ami_id,
+            image=RELEASE.image,
+            source=SOURCE,
+            before=replace(_POINTER, release_id="0123456789ab"),
+            after=_POINTER,
+            smoke=_SMOKE,
+            warnings=("A warning",),
+            failure=_ERROR,
+        )
+    ),
     "smoke": documents.smoke(_SMOKE),
     "status": documents.status(_STATUS),
 }
