@@ -67,7 +67,8 @@ LINES = [
 def parse(line: str) -> None:
     """Let click read a command line, and run nothing. Raises what it says of a wrong one."""
     words = shlex.split(_VARIABLE.sub(r"\1 text", line))[1:]
-    context, command = root.make_context("capctl", words, obj=Invocation()), root
+    command: click.Command = root
+    context = root.make_context("capctl", words, obj=Invocation())
     while isinstance(command, click.Group):
         name, found, rest = command.resolve_command(context, [*context._protected_args, *context.args])
         assert found is not None
@@ -116,7 +117,8 @@ def test_programs_are_of_the_versions_that_capctl_needs() -> None:
 
 
 def steps() -> list[dict[str, Any]]:
-    return [step for job in read(WORKFLOW)["jobs"].values() for step in job["steps"]] + read(ACTION)["runs"]["steps"]
+    jobs = (job["steps"] for job in read(WORKFLOW)["jobs"].values())
+    return [step for steps in (*jobs, read(ACTION)["runs"]["steps"]) for step in steps]
 
 
 def test_actions_have_versions() -> None:
@@ -150,11 +152,12 @@ def test_jobs_of_github_have_the_least_permissions() -> None:
 
 def test_each_event_of_github_starts_one_job() -> None:
     workflow = read(WORKFLOW)
-    events = set(workflow[True])  # `on`, as YAML 1.1 has it
+    # YAML 1.1 takes the key `on` for a truth value.
+    (triggers,) = (value for key, value in workflow.items() if key not in {"name", "permissions", "env", "jobs"})
     conditions = {name: job["if"] for name, job in workflow["jobs"].items()}
-    assert events == {"push", "pull_request", "schedule", "workflow_dispatch"}
-    assert sorted(conditions.values()) == sorted(f"github.event_name == '{event}'" for event in events)
-    assert workflow[True]["push"] == {"branches": ["main"]}
+    assert triggers.keys() == {"push", "pull_request", "schedule", "workflow_dispatch"}
+    assert sorted(conditions.values()) == sorted(f"github.event_name == '{event}'" for event in triggers)
+    assert triggers["push"] == {"branches": ["main"]}
 
 
 def test_what_changes_the_target_is_protected_and_never_races() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from lifecycle.domain.channel import STABLE, parse_channel
 from tests.fakes.releases import result_document
 from tests.unit.lifecycle.commands.case import BAKED, LOCKED, PUSHED, Case, Play, World
 
@@ -211,9 +212,18 @@ def test_channel_of_the_configuration_is_moved_unless_another_is_named(world: Wo
     config = Path("capctl.yaml")
     config.write_text(config.read_text().replace("ami: {", "ami: {promote_to: stable, "))
     shipment(world)
-    assert world.ports.channels.read("stable")
+    assert world.ports.channels.read(STABLE)
     shipment(world, "--promote beta")
-    assert world.ports.channels.read("beta")
+    assert world.ports.channels.read(parse_channel("beta"))
+
+
+@pytest.mark.parametrize("channel", ["candidate", "ami-x", "Stable"])
+def test_channel_of_the_configuration_must_be_one_that_is_promoted_to(world: World, channel: str) -> None:
+    config = Path("capctl.yaml")
+    config.write_text(config.read_text().replace("ami: {", f"ami: {{promote_to: {channel}, "))
+    code, _, err = world.run("release --yes")
+    assert (code, world.asked) == (2, [])
+    assert "`targets.test.ami.promote_to`" in err
 
 
 def test_dry_run_shows_the_stages_that_are_decided_and_foretells_the_others(world: World) -> None:
