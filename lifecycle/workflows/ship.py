@@ -11,7 +11,7 @@ from lifecycle.domain.measures import counted, size_text
 from lifecycle.domain.permissions import READ_POINTER
 from lifecycle.domain.plan import Done, Plan
 from lifecycle.domain.shipment import Outcome, Shipment, ShipmentPlan, StageName, StagePlan
-from lifecycle.errors import CapctlError
+from lifecycle.errors import CapctlError, Interrupted
 from lifecycle.workflows.bake import PlannedBake, baked, plan_locked_bake
 from lifecycle.workflows.deploy import Wanted, plan_deploy
 from lifecycle.workflows.execute import execute
@@ -112,7 +112,8 @@ def plan_shipment(ports: Ports, target: Target, run: Run, wanted: WantedShipment
 def ship(ports: Ports, target: Target, run: Run, planned: PlannedShipment, log: ShipmentLog) -> Shipment:
     """Carry the stages out, one after the other, until one fails; the shipment then tells its failure.
 
-    Every stage goes on from what is there: after a kill the same command does what is left.
+    Every stage goes on from what is there: after a kill the same command does what is left. A signal is a failure like others: who tells
+    of the shipment raises it then.
     """
     try:
         with log.stage(StageName.BAKE):
@@ -123,7 +124,7 @@ def ship(ports: Ports, target: Target, run: Run, planned: PlannedShipment, log: 
             _deploy(ports, run, planned.deploy or _plan_deploy(ports, target, run, ami, image), log)
         with log.stage(StageName.PROMOTE):
             _promote(ports, target, run, planned, ami, log)
-    except CapctlError:
+    except (Interrupted, CapctlError):
         _look_at_pointer(ports, log)
     return log.shipment
 
@@ -187,6 +188,8 @@ def _look_at_pointer(ports: Ports, log: ShipmentLog) -> None:
     """For who reads of the failure: what takes jobs now."""
     try:
         log.after = ports.pointers.read()
+    except Interrupted:
+        raise
     except CapctlError as unreadable:
         log.warnings += (f"Which release takes jobs now cannot be read: {unreadable.message}",)
 

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from lifecycle.domain.channel import STABLE, parse_channel
+from lifecycle.errors import Interrupted
+from lifecycle.workflows.release_steps import PruneReleases
 from tests.fakes.releases import result_document
 from tests.unit.lifecycle.commands.case import BAKED, LOCKED, PUSHED, Case, Play, World
 
@@ -271,6 +273,49 @@ def test_release_goes_on_where_a_dead_one_ended(world: World) -> None:
             world.run("release --yes")
     assert stages(shipment(world))["deploy"] == "changed"
     assert len(world.ports.stack.releases()) == 1
+
+
+def test_signal_is_told_with_what_was_done_before(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = shipment(world)
+    change_code(world)
+    monkeypatch.setattr(world.ports.jobs, "submit", interrupted)
+    document = shipment(world, code=130)
+    assert stages(document) == {
+        "bake": "unchanged",
+        "push": "changed",
+        "deploy": "interrupted",
+        "promote": "not reached",
+    }
+    assert document["pointer"] == first["pointer"]
+
+
+def test_pointer_that_was_moved_before_the_signal_is_told_as_it_is(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = shipment(world)
+    change_code(world)
+    monkeypatch.setattr(PruneReleases, "apply", interrupted)
+    document = shipment(world, code=130)
+    assert document["roll_back_to"] == first["release_id"]
+    assert isinstance(document["pointer"], dict)
+    assert document["pointer"]["release_id"] == world.active() == document["release_id"]
+
+
+def test_signal_while_a_failure_is_looked_into_ends_the_command(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    shipment(world)
+    break_code(world)
+    remove = world.ports.stack.remove_releases
+
+    def remove_and_be_interrupted(*arguments: object, **named: object) -> object:
+        monkeypatch.setattr(world.ports.pointers, "read", interrupted)
+        return remove(*arguments, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(world.ports.stack, "remove_releases", remove_and_be_interrupted)
+    assert world.run("release --yes")[0] == 130
+
+
+def interrupted(*_: object, **__: object) -> None:
+    raise Interrupted("interrupted", "The command was interrupted by SIGTERM", hint="Run it again")
 
 
 def died(*_: object, **__: object) -> None:
