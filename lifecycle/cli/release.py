@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lifecycle.cli import documents, release_summary, shipment_document
+from lifecycle.cli import documents, release_documents, release_summary
 from lifecycle.cli.context import Invocation, dry_run_option, pass_invocation, plan_text, reason_option, yes_option
 from lifecycle.cli.summary import Summary, summary_of, summary_option
 
@@ -53,7 +53,7 @@ def command(
                 invocation.terminal.note(planned.shown.render())
             invocation.require_consent(planned.shown)
         shipment = ship(app, target, run, planned, log)
-        document, told = shipment_document.shipment(shipment), "" if shipment.failure else shipment.release_id
+        document, told = release_documents.shipment(shipment), "" if shipment.failure else shipment.release_id
         invocation.emit("capctl.shipment/1", document, told, failure=shipment.failure)
 
 

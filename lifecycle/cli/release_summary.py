@@ -46,7 +46,7 @@ def _parts(shipment: Shipment, failure: CapctlError | None, target: str) -> Iter
         yield from _failure(failure, details=() if shipment.smoke else failure.details)
     yield table(
         ("stage", "result", "", "#seconds"),
-        [(stage.name, stage.outcome, prose(stage.told), f"{stage.seconds:.1f}") for stage in shipment.stages],
+        [(stage.name, stage.outcome.words, prose(stage.told), f"{stage.seconds:.1f}") for stage in shipment.stages],
     )
     yield table(("", ""), _facts(shipment, failure))
     if shipment.smoke:
@@ -58,7 +58,7 @@ def _parts(shipment: Shipment, failure: CapctlError | None, target: str) -> Iter
 
 def _title(shipment: Shipment, failure: CapctlError | None) -> str:
     if failure:
-        return str(outcome_of(failure))
+        return outcome_of(failure).words
     return f"{code(shipment.release_id)} is active" if shipment.is_changed else "nothing to do"
 
 

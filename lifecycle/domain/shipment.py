@@ -27,17 +27,22 @@ class StageName(StrEnum):
 
 
 class Outcome(StrEnum):
-    """What came of a stage. `left out`: the command line named its result, or nobody asked for it."""
+    """What came of a stage. `left-out`: the command line named its result, or nobody asked for it."""
 
     CHANGED = "changed"
     UNCHANGED = "unchanged"
-    LEFT_OUT = "left out"
-    NOT_REACHED = "not reached"
+    LEFT_OUT = "left-out"
+    NOT_REACHED = "not-reached"
     FAILED = "failed"
     INCONCLUSIVE = "inconclusive"
-    PARTLY_APPLIED = "partly applied"
-    ROLLED_BACK = "rolled back"
+    PARTLY_APPLIED = "partly-applied"
+    ROLLED_BACK = "rolled-back"
     INTERRUPTED = "interrupted"
+
+    @property
+    def words(self) -> str:
+        """For people."""
+        return self.replace("-", " ")
 
 
 _OUTCOMES = {

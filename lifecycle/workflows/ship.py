@@ -13,13 +13,14 @@ from lifecycle.domain.plan import Done, Plan
 from lifecycle.domain.shipment import Outcome, Shipment, ShipmentPlan, StageName, StagePlan
 from lifecycle.errors import CapctlError, Interrupted
 from lifecycle.workflows.bake import PlannedBake, baked, plan_locked_bake
-from lifecycle.workflows.deploy import Wanted, plan_deploy
+from lifecycle.workflows.deploy import plan_deploy
 from lifecycle.workflows.execute import execute
 from lifecycle.workflows.lookups import ami_of, image_of
 from lifecycle.workflows.move_pointer import MovePointer
 from lifecycle.workflows.promote_ami import plan_promote
 from lifecycle.workflows.push_image import PushCode, preview_push_image
 from lifecycle.workflows.smoke import Smoke, require_video
+from lifecycle.workflows.wanted_release import Wanted, require_network
 
 if TYPE_CHECKING:
     from lifecycle.config.target import Target
@@ -69,6 +70,7 @@ def plan_shipment(ports: Ports, target: Target, run: Run, wanted: WantedShipment
     asked = wanted.channel or target.settings.ami.promote_to
     channel = parse_channel(asked) if asked else None
     with log.stage(StageName.DEPLOY):  # which would find out after the bake
+        require_network(target)
         require_video(target)
         log.before = log.after = ports.pointers.read()
     with log.stage(StageName.BAKE):
@@ -243,7 +245,8 @@ def _foreseen_deploy(target: Target, log: ShipmentLog) -> Plan:
             "create the release, wait until its queue is VALID",
             f"smoke it with {require_video(target)}",
             f"pointer: {active} -> the release",
-            "if it proves bad: remove it; the pointer stays",
+            *((f"watch it for {target.settings.watch.duration_s} s",) if target.settings.watch.duration_s else ()),
+            f"if it proves bad: remove it; the pointer stays at {active}",
         ),
     )
 

@@ -17,7 +17,6 @@ from lifecycle.cli import (
     image_repository_documents,
     job_documents,
     release_documents,
-    shipment_document,
 )
 from lifecycle.cli.main import COMMANDS, root
 from tests.dev.samples import SAMPLES
@@ -58,7 +57,6 @@ def makers() -> dict[str, Callable[..., Any]]:
             image_repository_documents,
             job_documents,
             release_documents,
-            shipment_document,
         )
         for name, made in inspect.getmembers(module, inspect.isfunction)
         if made.__annotations__.get("return") == "Document" and not name.startswith("_")

@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from lifecycle.cli import documents, job_documents, release_documents, shipment_document
+from lifecycle.cli import documents, job_documents, release_documents
 from lifecycle.config.origins import Setting
 from lifecycle.domain.digest import digest_of
 from lifecycle.domain.job import JobRecord, JobState, Purpose, QueueState
@@ -188,7 +188,7 @@ SAMPLES: dict[str, dict[str, Any]] = {
         ),
     ),
     "rollback": documents.rollback(_POINTER, changed=True),
-    "shipment": shipment_document.shipment(
+    "shipment": release_documents.shipment(
         Shipment(
             stages=(Stage(name=StageName.DEPLOY, outcome=Outcome.ROLLED_BACK, seconds=21.5, told="smoke-failed"),),
             release_id=RELEASE.id,

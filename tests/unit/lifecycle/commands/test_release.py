@@ -8,7 +8,7 @@ import pytest
 
 from lifecycle.domain.channel import STABLE, parse_channel
 from lifecycle.errors import Interrupted
-from lifecycle.workflows.release_steps import PruneReleases
+from lifecycle.workflows.remove_releases import PruneReleases
 from tests.fakes.releases import result_document
 from tests.unit.lifecycle.commands.case import BAKED, LOCKED, PUSHED, Case, Play, World
 
@@ -23,7 +23,8 @@ BAKE = (
     "amis.tag",
     "channels.write",
 )
-DEPLOY = ("registry.tag", "stack.add_release", "jobs.submit", "pointers.move", "amis.tag")
+TRY = ("deployments.turn", "registry.tag", "pointers.readmit", "stack.add_release", "jobs.submit")
+DEPLOY = (*TRY, "pointers.move", "amis.tag")
 PROMOTE = ("channels.write", "amis.tag")
 RELEASED = (*READY, "release --yes")
 
@@ -104,7 +105,9 @@ CASES = [
         text="{release}",
         document={"changed": True},
     ),
-    Case(words="release --yes", given=RELEASED, change=change_code, asked=("code.push", *DEPLOY[:4]), text="{release}"),
+    Case(
+        words="release --yes", given=RELEASED, change=change_code, asked=("code.push", *DEPLOY[:-1]), text="{release}"
+    ),
     Case(words="release --yes", given=RELEASED, change=change_models, asked=(*BAKE, *DEPLOY), text="{release}"),
     Case(
         words="release",
@@ -127,7 +130,7 @@ CASES = [
         words="release --yes",
         given=RELEASED,
         change=break_code,
-        asked=("code.push", *DEPLOY[:3], "stack.remove_releases"),
+        asked=("code.push", *TRY, "pointers.retire", "jobs.close_queue", "stack.remove_releases"),
         code=7,
         error="smoke-failed",
         document={"schema": "capctl.shipment/1"},
@@ -183,7 +186,7 @@ def test_document_says_what_each_stage_came_to(world: World) -> None:
     assert again["release_id"] == first["release_id"] == world.active()
     change_code(world)
     changed = shipment(world)
-    assert stages(changed) == {"bake": "unchanged", "push": "changed", "deploy": "changed", "promote": "left out"}
+    assert stages(changed) == {"bake": "unchanged", "push": "changed", "deploy": "changed", "promote": "left-out"}
     assert changed["roll_back_to"] == first["release_id"]
     assert changed["ami"] == first["ami"]
     assert changed["image"] != first["image"]
@@ -196,8 +199,8 @@ def test_document_of_a_release_that_failed_tells_what_was_done_before(world: Wor
     assert stages(failed) == {
         "bake": "unchanged",
         "push": "changed",
-        "deploy": "rolled back",
-        "promote": "not reached",
+        "deploy": "rolled-back",
+        "promote": "not-reached",
     }
     assert failed["pointer"] == failed["pointer_before"] == first["pointer"]
     assert failed["release_id"] != first["release_id"]
@@ -257,6 +260,8 @@ def test_rolled_back_release_is_made_again_by_name(world: World) -> None:
 
 
 def test_release_that_lost_to_a_rollback_is_not_refused_after_the_next_one(world: World) -> None:
+    with Path("capctl.yaml").open("a") as config:
+        config.write("    stack: {keep_releases: 3}\n")
     shipment(world)
     roll_back(world)
     bad = dict(world.ports.code.files)
@@ -271,6 +276,7 @@ def test_release_goes_on_where_a_dead_one_ended(world: World) -> None:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(fault, stage, died)
             world.run("release --yes")
+        world.ports.deployments.bury()
     assert stages(shipment(world))["deploy"] == "changed"
     assert len(world.ports.stack.releases()) == 1
 
@@ -284,7 +290,7 @@ def test_signal_is_told_with_what_was_done_before(world: World, monkeypatch: pyt
         "bake": "unchanged",
         "push": "changed",
         "deploy": "interrupted",
-        "promote": "not reached",
+        "promote": "not-reached",
     }
     assert document["pointer"] == first["pointer"]
 
