@@ -16,7 +16,6 @@ from lifecycle.errors import CapctlError, UsageError
 if TYPE_CHECKING:
     from lifecycle.config.target import Target
     from lifecycle.domain.plan import Done, Plan
-    from lifecycle.domain.push_preview import PushPreview
     from lifecycle.domain.run import Run
     from lifecycle.ports import Ports
     from lifecycle.ports.ui import Ui
@@ -47,6 +46,19 @@ class Composition(Protocol):
 
     def begin_run(self, command: str, *, reason: str) -> Run:
         """A run of `command`."""
+
+
+class Shown(Protocol):
+    """What is about to be done: one plan, or those of several stages."""
+
+    @property
+    def title(self) -> str: ...
+
+    @property
+    def is_idle(self) -> bool: ...
+
+    def render(self) -> str:
+        """For people."""
 
 
 class Invocation:
@@ -124,21 +136,22 @@ class Invocation:
         With `ask` a plan that changes something is shown and agreed to first; raises `Declined`.
         """
         if dry_run:
-            self.print_plan(plan, again=again)
+            from lifecycle.cli import documents
+
+            self.print_plan(plan, documents.plan(plan), again=again)
             return None
         if ask and plan.steps:
-            self._require_consent(plan)
+            self.require_consent(plan)
         from lifecycle.workflows.execute import execute
 
         return execute(plan, self.app, self.run)
 
-    def print_plan(self, plan: Plan, *, push: PushPreview | None = None, again: str = _AGAIN) -> None:
-        """What a dry run answers; `push` is what it found out about a push."""
-        from lifecycle.cli import documents
+    def print_plan(self, plan: Shown, document: Mapping[str, Any], *, again: str = _AGAIN) -> None:
+        """What a dry run answers; `document` is that of the plan."""
+        self.emit("capctl.plan/1", document, lambda: plan_text(plan, again))
 
-        self.emit("capctl.plan/1", documents.plan(plan, push=push), lambda: _plan_text(plan, again))
-
-    def _require_consent(self, plan: Plan) -> None:
+    def require_consent(self, plan: Shown) -> None:
+        """Show the plan and ask; raises `Declined`."""
         target = self.app.target
         if not self.assume_yes:
             self.terminal.note(plan.render())
@@ -148,11 +161,11 @@ class Invocation:
             raise Declined("declined", f"Nothing was changed on target `{target.name}`")
 
 
-def _plan_text(plan: Plan, again: str) -> str:
+def plan_text(plan: Shown, again: str = _AGAIN) -> str:
+    """The plan, and that nothing was changed."""
     from lifecycle.domain.digest import brief
 
-    is_idle = not plan.steps and not plan.after
-    return f"{brief(plan.render())}\n{'Nothing to do' if is_idle else again}"
+    return f"{brief(plan.render())}\n{'Nothing to do' if plan.is_idle else again}"
 
 
 def root_options(*, at_root: bool) -> list[click.Option]:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from lifecycle.domain.plan import Done, Plan, Step
     from lifecycle.domain.push_preview import PushPreview
     from lifecycle.domain.release import Pointer
+    from lifecycle.domain.shipment import StagePlan
     from lifecycle.domain.smoke import SmokeReport
     from lifecycle.errors import CapctlError
     from lifecycle.ports.code import CodeLayer, PushedImage
@@ -53,13 +54,16 @@ def error(failure: CapctlError) -> Document:
     }
 
 
-def plan(planned: Plan, *, push: PushPreview | None = None) -> Document:
+def plan(planned: Plan, *, push: PushPreview | None = None, stages: Sequence[StagePlan] = ()) -> Document:
     """What a command would do, and how it would go back; `permissions` are the IAM actions that all of it takes.
 
-    `push` is there for `capctl image push` alone: what it would send. In it `known` is the image that the registry has under the tag
-    already, `last` the one pushed last from here, `changes` are the files that differ from that one, and `to_send` is `null` where
-    nothing would be sent; `uncommitted` are files that are not as in `commit`, git's HEAD, and `untracked` those
-    that would be code if git tracked them.
+    `stages` are there for `capctl release` alone: the plan of each, in order. Unless it `is_known`, an earlier stage decides its steps;
+    its `details` then tell what they will be, and it is in neither `steps` nor `permissions`.
+
+    `push` is there for `capctl image push` and `capctl release` alone: what would be sent. In it `known` is the image that the registry has
+    under the tag already, `last` the one pushed last from here, `changes` are the files that differ from that one, and `to_send` is `null`
+    where nothing would be sent; `uncommitted` are files that are not as in `commit`, git's HEAD, and `untracked` those that would be code
+    if git tracked them.
     """
 
     def listed(steps: tuple[Step[Any], ...]) -> list[Document]:
@@ -74,8 +78,13 @@ def plan(planned: Plan, *, push: PushPreview | None = None) -> Document:
         "after": listed(planned.after),
         "undo": listed(planned.undo),
         "permissions": sorted({action for step in every for action in step.permissions}),
+        **({"stages": [_stage_plan(stage) for stage in stages]} if stages else {}),
         **({"push": _push(push)} if push else {}),
     }
+
+
+def _stage_plan(stage: StagePlan) -> Document:
+    return {"stage": stage.name, "is_known": stage.is_known, **plan(stage.plan)}
 
 
 def _push(preview: PushPreview) -> Document:

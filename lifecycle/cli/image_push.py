@@ -21,7 +21,7 @@ def command(invocation: Invocation, dry_run: bool) -> None:
 
     if dry_run:
         plan, preview = preview_push_image(invocation.app, invocation.app.target)
-        invocation.print_plan(plan, push=preview)
+        invocation.print_plan(plan, documents.plan(plan, push=preview))
     elif done := invocation.execute(plan_push_image(invocation.app, invocation.app.target)):
         pushed = done.of(PushCode)
         invocation.emit("capctl.image/1", documents.image(pushed, told_source(invocation.app)), str(pushed.ref))

@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "ami": ("lifecycle.cli.ami", "Bake, verify, promote, copy, share and remove AMIs."),
     "image": ("lifecycle.cli.image", "Build, push and check container images."),
     "deploy": ("lifecycle.cli.deploy", "Create a release, run a real job on it, move the pointer to it."),
+    "release": ("lifecycle.cli.release", "Bake if the models changed, push the code, deploy both: what CI calls."),
     "smoke": ("lifecycle.cli.smoke", "Run a real job on a release and check what it did."),
     "rollback": ("lifecycle.cli.rollback", "Move the pointer back to an earlier release."),
     "status": (

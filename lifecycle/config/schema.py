@@ -34,6 +34,8 @@ VariableName = Annotated[
     str, Matches(r"^[A-Za-z_][A-Za-z0-9_]*$"), Reserved(("AWS_BATCH*", "CAPCTL_RUNTIME_*", "MODEL_SET"))
 ]
 Word = Annotated[str, Matches(r"\S")]
+# As `domain/channel.py` has it; `candidate` is moved by bakes.
+PromotionChannel = Annotated[str, Matches(r"^[a-z][a-z0-9-]{0,30}$"), Reserved(("ami-*", "candidate"))]
 PythonMinor = Annotated[str, Matches(r"^3\.[0-9]+$")]
 
 # A century; a month; more than ECR or EC2 hold.
@@ -112,6 +114,10 @@ class AmiSection(Section):
     verify_boot: bool = key(
         False,
         "Whether `ami bake` also starts an instance of the new AMI that reads it again, and only an AMI that passed this is used",
+    )
+    promote_to: PromotionChannel | None = key(
+        None,
+        "Channel that `capctl release` points at the AMI once its release is active, such as `stable`; none when absent",
     )
     retention: RetentionSection = key(RetentionSection(), "What `ami prune` keeps")
 

@@ -26,6 +26,7 @@ _PATTERNS = {
         "a pattern of at most two `*` that fits no tag `base-*`, `code-*` or `rel-*`, which never move",
         "cache-*",
     ),
+    "promote_to": ("the name of a channel such as `stable`", "stable"),
     "python": ("a version of Python such as `3.12`", '"3.12"'),
     "region": ("an AWS region such as `eu-central-1`", "eu-central-1"),
     "registry_url": ("an address such as `http://127.0.0.1:5000`", "http://127.0.0.1:5000"),

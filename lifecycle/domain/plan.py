@@ -68,6 +68,11 @@ class Plan:
     goes_on: bool = False
     guard: Guard | None = None
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether there is nothing to do."""
+        return not self.steps and not self.after
+
     def render(self) -> str:
         """The plan as text, numbered, for people."""
         lines = [f"Plan: {self.title}", f"  because {self.because}"]

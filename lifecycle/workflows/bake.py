@@ -63,6 +63,15 @@ class WantedAmi:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedBake:
+    """What is wanted, and the plan that makes it exist; `from_status` is what the AMI shall have come to at least."""
+
+    wanted: WantedAmi
+    plan: Plan
+    from_status: AmiStatus
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Baked:
     """The verified AMI of the locked model set; `is_changed` unless it had been there before."""
 
@@ -84,6 +93,14 @@ def bake(
     One that is proven, but not by the level that the configuration asks for or short of `from_status`, is verified again before it
     counts. `carry_out` executes the plan, or prints it and returns None: then nothing was baked, and None is returned.
     """
+    planned = plan_locked_bake(ports, target, run, force=force, from_status=from_status)
+    return None if carry_out(planned.plan) is None else baked(ports, planned)
+
+
+def plan_locked_bake(
+    ports: Ports, target: Target, run: Run, *, force: bool = False, from_status: AmiStatus = AmiStatus.VERIFIED
+) -> PlannedBake:
+    """The plan of a bake of the locked model set. Raises as `plan_bake`."""
     tell_of_dead_runs(ports)
     wanted = wanted_anew(ports, target, run) if force else wanted_ami(ports, target, from_status=from_status)
     tell_of_other_names(ports, wanted.models)
@@ -92,14 +109,16 @@ def bake(
         ports.ui.note(f"AMI `{wanted.existing.id}` cannot be proven and stays, another is baked beside it: {why[0]}")
         kept.append(wanted.existing.id)
         wanted = wanted_anew(ports, target, run, apart_from=kept)
-    plan = plan_bake(ports, target, run, wanted)
-    if carry_out(plan) is None:
-        return None
-    is_changed = any(not isinstance(step, ProveAmi | NameCandidate) for step in plan.steps)
-    ami = ami_named(ports.amis, wanted.name)
-    if not _has_come_to(from_status, ami):
+    return PlannedBake(wanted=wanted, plan=plan_bake(ports, target, run, wanted), from_status=from_status)
+
+
+def baked(ports: Ports, planned: PlannedBake) -> Baked:
+    """The AMI of a plan that was carried out."""
+    is_changed = any(not isinstance(step, ProveAmi | NameCandidate) for step in planned.plan.steps)
+    ami = ami_named(ports.amis, planned.wanted.name)
+    if not _has_come_to(planned.from_status, ami):
         ports.ui.note(
-            f"AMI `{ami.id}` is {ami.status}, not {from_status}: `capctl deploy` and `capctl ami promote` take it further"
+            f"AMI `{ami.id}` is {ami.status}, not {planned.from_status}: `capctl deploy` and `capctl ami promote` take it further"
         )
     return Baked(ami=ami, is_changed=is_changed)
 
@@ -109,7 +128,10 @@ def wanted_ami(ports: Ports, target: Target, *, from_status: AmiStatus = AmiStat
     models, inputs = present_inputs(ports, target)
     name, amis = inputs.ami_name(target.project), ports.amis.list(target.project)
     # By digest first, so that the AMI of a forced bake counts; by name, because Packer tags an AMI last.
-    proven = [ami for ami in _baked_from(inputs, amis) if ami.is_proven]
+    # One that another took the place of comes last: that it was rolled back may be why.
+    proven = sorted(
+        (ami for ami in _baked_from(inputs, amis) if ami.is_proven), key=lambda ami: ami.status is AmiStatus.SUPERSEDED
+    )
     far = (ami for ami in proven if _is_hit(target, from_status, ami))
     existing = next(far, None) or next(iter(proven), None) or ports.amis.by_name(name)
     return WantedAmi(

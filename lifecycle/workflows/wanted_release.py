@@ -35,14 +35,7 @@ def wanted_release(ports: Ports, target: Target, wanted: Wanted) -> Release:
 
     Raises `CapctlError("runtime-unsuited")` where the image was built for another runtime than the AMI has.
     """
-    settings = target.settings.release
-    for name, given in (("subnet_ids", settings.subnet_ids), ("security_group_ids", settings.security_group_ids)):
-        if not given:
-            raise UsageError(
-                "network-missing",
-                f"`release.{name}` of target `{target.name}` is empty and Batch needs it",
-                hint=f"Set `release.{name}` in capctl.yaml",
-            )
+    require_network(target)
     ami = _deployable_ami(ports, target, wanted.ami)
     image = _deployable_image(ports, target, wanted.image)
     if image.runtime:
@@ -52,9 +45,21 @@ def wanted_release(ports: Ports, target: Target, wanted: Wanted) -> Release:
         ami_id=ami.id,
         image=image.ref,
         model_set=parse_digest(ami.tags[Tag.MODEL_SET]),
-        parameters=_parameters(settings),
+        parameters=_parameters(target.settings.release),
         runtime_mount=mount_place(image.runtime, str(image.ref)),
     )
+
+
+def require_network(target: Target) -> None:
+    """Raises `UsageError("network-missing")` where the configuration does not say in which network hosts start."""
+    settings = target.settings.release
+    for name, given in (("subnet_ids", settings.subnet_ids), ("security_group_ids", settings.security_group_ids)):
+        if not given:
+            raise UsageError(
+                "network-missing",
+                f"`release.{name}` of target `{target.name}` is empty and Batch needs it",
+                hint=f"Set `release.{name}` in capctl.yaml",
+            )
 
 
 def _parameters(section: ReleaseSection) -> Parameters:

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import pkgutil
 import re
+from collections.abc import Collection
 from importlib import import_module
 from types import ModuleType
 from typing import Any
@@ -23,6 +24,11 @@ _BOUND = frozenset(
         "ecr:BatchDeleteImage",
     }
 )
+# What the pipelines of `examples/ci` call with the role that releases, and with the one that only looks.
+_RELEASES = ("image base", "release", "rollback", "status")
+_LOOKS = ("release", "image build", "status")
+_OF_PROJECT = {"StringEquals": {f"aws:ResourceTag/{Tag.PROJECT}": "PROJECT"}}
+_PASS_ROLE = "iam:PassRole"
 _READ = re.compile(r"\w+:(Get|List|Describe|BatchGet|BatchCheck|StartLifecyclePolicyPreview)")
 
 
@@ -36,11 +42,16 @@ class StepActions:
 
 
 def command_actions() -> dict[str, frozenset[str]]:
-    """Every action by command, such as `ami bake`: what its workflow asks, and what the steps need that its plan may have."""
-    return {
+    """Every action by command, such as `ami bake`: what its workflow asks, what the steps need that its plan may have, and all that the
+    commands need whose stages it goes through."""
+    own = {
         command: frozenset(asked).union(*(step.actions for step in _steps(module)))
         for module in _modules()
         for command, asked in getattr(module, "PERMISSIONS", {}).items()
+    }
+    stages = {command: names for module in _modules() for command, names in getattr(module, "STAGES", {}).items()}
+    return {
+        command: actions.union(*(own[name] for name in stages.get(command, ()))) for command, actions in own.items()
     }
 
 
@@ -63,14 +74,8 @@ def iam_page(note: str) -> str:
     """The page docs/iam.md."""
     commands = command_actions()
     actions = frozenset[str]().union(*commands.values())
-    of_project = {"StringEquals": {f"aws:ResourceTag/{Tag.PROJECT}": "PROJECT"}}
-    policy = {
-        "Version": "2012-10-17",
-        "Statement": [
-            {"Effect": "Allow", "Action": sorted(actions - _BOUND), "Resource": "*"},
-            {"Effect": "Allow", "Action": sorted(actions & _BOUND), "Resource": "*", "Condition": of_project},
-        ],
-    }
+    releases = frozenset[str]().union(*(commands[name] for name in _RELEASES))
+    looks = frozenset(action for name in _LOOKS for action in commands[name] if is_read(action))
     return "\n".join(
         [
             note,
@@ -87,9 +92,9 @@ def iam_page(note: str) -> str:
             "",
             "The actions of `s3` belong to the target's bucket, to that of `models.source` if it is in S3 and, for `ami bake`,",
             "`ami disable`, `ami ls`, `ami prune`, `ami show`, `bootstrap`, `deploy`, `image ls`, `image policy`, `image prune`,",
-            "`rollback`, `smoke` and `status`, to the bucket of Pulumi's state (`ami bake` reads it before it removes an AMI, and only",
-            "then). Those of `ecr` fall away with `registry_url`, but for `image ls`, `image policy` and `image prune`, and those of `iam`",
-            "and of `ssm` sessions in `ami bake` without Session Manager. What `ami verify` changes,",
+            "`release`, `rollback`, `smoke` and `status`, to the bucket of Pulumi's state (`ami bake` reads it before it removes an AMI,",
+            "and only then). Those of `ecr` fall away with `registry_url`, but for `image ls`, `image policy` and `image prune`, and those",
+            "of `iam` and of `ssm` sessions in `ami bake` and `release` without Session Manager. What `ami verify` changes,",
             "it changes for `--boot`. Commands that are not in the table ask AWS nothing.\n",
             "## Roles that `capctl bootstrap` makes\n",
             "They belong to machines and jobs; nobody who runs capctl needs their actions.\n",
@@ -103,9 +108,32 @@ def iam_page(note: str) -> str:
             "PROJECT stands for `project` of capctl.yaml. The condition keeps what other people and projects own from removal whatever",
             "capctl believes. What a killed bake left untagged, such as an AMI that an old Packer had not finished, it keeps as well: a",
             "role without it sweeps that.\n",
-            f"```json\n{json.dumps(policy, indent=2)}\n```\n",
+            _shown([*_allowing(actions - _BOUND), *_allowing(actions & _BOUND, Condition=_OF_PROJECT)]),
+            "## The policies of a pipeline\n",
+            f"Of the role that releases, with {_listed(frozenset(f'capctl {name}' for name in _RELEASES))}. Who may take it, and in which",
+            "jobs, is in [ci.md](ci.md).\n",
+            _shown(
+                [
+                    *_allowing(releases - _BOUND - {_PASS_ROLE}),
+                    *_allowing(releases & _BOUND, Condition=_OF_PROJECT),
+                    *_allowing({_PASS_ROLE}, Resource="arn:aws:iam::ACCOUNT:role/PROJECT-*"),
+                ]
+            ),
+            "Of the role that looks at what a merge request would release, and at night at what drifted: the actions of `capctl release",
+            "--dry-run`, `image build` and `status` that change nothing.\n",
+            _shown(_allowing(looks)),
         ]
     )
+
+
+def _allowing(actions: Collection[str], **bounds: Any) -> list[dict[str, Any]]:
+    """The statement, to be put among others."""
+    return [{"Effect": "Allow", "Action": sorted(actions), "Resource": "*", **bounds}]
+
+
+def _shown(statements: list[dict[str, Any]]) -> str:
+    policy = {"Version": "2012-10-17", "Statement": statements}
+    return f"```json\n{json.dumps(policy, indent=2)}\n```\n"
 
 
 def _reads(actions: frozenset[str]) -> str:

@@ -26,6 +26,7 @@ from lifecycle.workflows.ami_uses import READ_USES
 from lifecycle.workflows.boot_ami import BOOT_AMI
 from lifecycle.workflows.deregister import REMOVE_AMI
 from lifecycle.workflows.image_world import READ_IMAGE_USES, READ_REPOSITORY
+from lifecycle.workflows.ship import STAGES
 from tests.contract.test_leftovers import emulated
 from tests.dev.iam import command_actions, is_read, job_actions
 from tests.rehearsal.kept_stage import KeptStage, Project
@@ -128,6 +129,15 @@ NOT_SHOWN_OF: Mapping[str, frozenset[str]] = {
     "smoke": frozenset({"ec2:CreateTags"}),
 }
 
+# What its stages leave unshown as commands.
+NOT_SHOWN_OF = {
+    **NOT_SHOWN_OF,
+    **{
+        command: frozenset[str]().union(*(NOT_SHOWN_OF.get(name, frozenset()) for name in names))
+        for command, names in STAGES.items()
+    },
+}
+
 Shown = dict[str, frozenset[str]]
 PASSPHRASE = {"PULUMI_CONFIG_PASSPHRASE": "rehearsal"}
 # Another policy, another setting of each kind.
@@ -212,9 +222,20 @@ def shown(kept: KeptStage, with_shared_state: Project, tmp_path_factory: pytest.
     contract = {"CAPCTL_IMAGE__BASE__RUNTIME_CONTRACT": "contract.json"}
     with_shared_state.fails("runtime-invalid", 1, "models", "contract", **contract)
     with_shared_state.done("bootstrap", **PASSPHRASE, **OTHER_REPOSITORY)
+    release_all(project)
     sweep_one_of_each(kept, with_shared_state)
     prune_one(kept, with_shared_state, ami_id=project.done("ami", "ls")["amis"][0]["id"])
     return actions_by_caller(recorded(kept))
+
+
+def release_all(project: Project) -> None:
+    """Release other models and other code: every stage has something to do, and the oldest release goes."""
+    (project.folder / "models" / "models" / "more.bin").write_bytes(b"more")
+    project.done("models", "lock")
+    project.done("models", "push")
+    project.change_code("with other models")
+    released = project.done("release", "--yes", "--promote", "beta")
+    assert [stage["outcome"] for stage in released["stages"]] == ["changed"] * 4
 
 
 def play_the_life_of_an_ami(kept: KeptStage, project: Project, ami: dict[str, Any]) -> None:
@@ -309,10 +330,12 @@ def test_dry_run_reads_only(kept: KeptStage, project: Project, with_shared_state
     project.done("ami", "bake", "--force", "--dry-run")
     project.done("ami", "promote", ami, "--to", "beta", "--dry-run")
     project.done("deploy", "--dry-run")
+    project.change_code("to be released")
+    project.done("release", "--dry-run", "--promote", "beta")
     project.done("rollback", "--dry-run", "--to", previous)
     with_shared_state.done("bootstrap", "--dry-run", **PASSPHRASE)
     asked = actions_by_caller(recorded(kept)[before:])
-    assert asked.keys() == {"ami bake", "ami promote", "deploy", "rollback", "bootstrap"}
+    assert asked.keys() == {"ami bake", "ami promote", "deploy", "release", "rollback", "bootstrap"}
     assert not sorted(action for actions in asked.values() for action in actions if not is_read(action))
 
 

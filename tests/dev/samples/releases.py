@@ -1,5 +1,6 @@
 """Documents about models, releases, jobs and the configuration."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from lifecycle.domain.job_counts import JobCounts
 from lifecycle.domain.plan import Done, Plan
 from lifecycle.domain.push_preview import FileChanges, PushPreview, SizeToSend
 from lifecycle.domain.release import Pointer
+from lifecycle.domain.shipment import Outcome, Shipment, Stage, StageName, StagePlan
 from lifecycle.domain.smoke import SmokeReport
 from lifecycle.errors import CapctlError
 from lifecycle.ports.jobs import LogLine
@@ -224,8 +226,29 @@ SAMPLES: dict[str, dict[str, Any]] = {
             to_send=SizeToSend(layer_bytes=37_483, config_bytes=616, manifest_bytes=588),
             source=SOURCE,
         ),
+        stages=(
+            StagePlan(
+                name=StageName.DEPLOY,
+                plan=Plan(title="deploy a release", because="the image is made first", details=("smoke it",)),
+                is_known=False,
+            ),
+        ),
     ),
     "rollback": documents.rollback(_POINTER, changed=True),
+    "shipment": release_documents.shipment(
+        Shipment(
+            stages=(Stage(name=StageName.DEPLOY, outcome=Outcome.ROLLED_BACK, seconds=21.5, told="smoke-failed"),),
+            release_id=RELEASE.id,
+            ami=RELEASE.ami_id,
+            image=RELEASE.image,
+            source=SOURCE,
+            before=replace(_POINTER, release_id="0123456789ab"),
+            after=_POINTER,
+            smoke=_SMOKE,
+            warnings=("A warning",),
+            failure=_ERROR,
+        )
+    ),
     "smoke": documents.smoke(_SMOKE),
     "status": status_documents.status(_STATUS),
 }

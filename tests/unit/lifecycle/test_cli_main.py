@@ -54,6 +54,7 @@ def test_what_takes_away_gives_to_others_or_moves_jobs_asks_and_nothing_else_doe
         "capctl ami sweep",
         "capctl image prune",
         "capctl deploy",
+        "capctl release",
         "capctl rollback",
         "capctl job cancel",
     ]

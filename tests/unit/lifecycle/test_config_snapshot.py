@@ -74,6 +74,7 @@ def _values(key: Key) -> st.SearchStrategy[Any]:
 def _sections() -> st.SearchStrategy[dict[str, Any]]:
     """What may stand under `defaults`: some keys of some sections."""
     bounded = {
+        "ami.promote_to",
         "ami.ssh_port",
         "release.attempts",
         "image.entrypoint",

@@ -9,7 +9,7 @@ import pytest
 from tests.unit.lifecycle.commands.case import BAKED, DEPLOYED, LOCKED, PUSHED, World
 
 TITLE = re.compile(
-    r"(bake|build|copy|deploy|deprecate|disable|enable|lock|promote|prune|push|revoke|roll back to|share|smoke|undo|update)"
+    r"(bake|build|copy|deploy|deprecate|disable|enable|lock|promote|prune|push|release|revoke|roll back to|share|smoke|undo|update)"
     r" [a-z]\S*( \S+)*"
 )
 
@@ -42,6 +42,8 @@ TITLE = re.compile(
         ("ami promote candidate --to stable", DEPLOYED),
         ("ami promote candidate --to candidate", BAKED),
         ("ami promote --rollback --to candidate", (*BAKED, "ami bake --force")),
+        ("release", (*LOCKED, "models push", *PUSHED)),
+        ("release", DEPLOYED),
         ("rollback --to c3db89e8ed06", DEPLOYED),
         ("smoke", DEPLOYED),
     ],
