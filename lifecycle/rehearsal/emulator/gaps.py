@@ -165,6 +165,25 @@ GAPS: tuple[Gap, ...] = (
         open=True,
     ),
     Gap(
+        service="S3",
+        subject="notification to a queue that is not there, or that does not let the bucket send",
+        moto="taken, and events are lost",
+        emulator="refused; of the queue's policy `Allow` is read, and of its conditions those on the bucket and the account",
+        open=True,
+    ),
+    Gap(
+        service="SQS",
+        subject="SetQueueAttributes",
+        moto="takes the policy away that it does not name, takes any attribute and any value",
+        emulator="keeps it; unknown attributes and values out of range are refused",
+    ),
+    Gap(
+        service="SQS",
+        subject="RedriveAllowPolicy",
+        moto="not told, and not asked",
+        emulator="told; a queue that it does not allow is refused as a source",
+    ),
+    Gap(
         service="SSM",
         subject="ECS GPU parameter",
         moto="names images that do not exist in a small catalogue",
