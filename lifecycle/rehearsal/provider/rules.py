@@ -110,7 +110,7 @@ def _misshapen(shape: Any, value: Any, path: str) -> Iterator[Failure]:
     if isinstance(shape, str):
         is_right = isinstance(value, _TYPES[shape]) and (shape == "boolean" or not isinstance(value, bool))
         if not is_right:
-            yield Failure(property=path, reason=f"must be a {shape}{_got(value)}")
+            yield Failure(property=path, reason=f"must be of the type {shape}{_got(value)}")
     elif "items" in shape:
         if isinstance(value, list):
             for index, item in enumerate(value):
