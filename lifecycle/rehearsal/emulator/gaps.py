@@ -94,6 +94,12 @@ GAPS: tuple[Gap, ...] = (
     ),
     Gap(
         service="EC2",
+        subject="tags of a launch template",
+        moto="those that it was made with",
+        emulator="as CreateTags and DeleteTags leave them",
+    ),
+    Gap(
+        service="EC2",
         subject="pages of fleets, Spot fleets and Spot requests",
         moto="one page",
         emulator="one page",
@@ -182,6 +188,12 @@ GAPS: tuple[Gap, ...] = (
         subject="RedriveAllowPolicy",
         moto="not told, and not asked",
         emulator="told; a queue that it does not allow is refused as a source",
+    ),
+    Gap(
+        service="DynamoDB",
+        subject="UpdateTable with SSESpecification",
+        moto="ignored",
+        emulator="done, at once",
     ),
     Gap(
         service="SSM",
@@ -290,8 +302,8 @@ GAPS: tuple[Gap, ...] = (
     Gap(
         service="Batch",
         subject="job definition",
-        moto="a deregistered revision still runs",
-        emulator="only ACTIVE revisions run",
+        moto="a deregistered revision still runs; another revision keeps platform and `propagateTags` of the one before",
+        emulator="only ACTIVE revisions run; each has what it was registered with",
     ),
     Gap(
         service="Batch",

@@ -90,9 +90,10 @@ class EmulatorServer:
         return int(self._server.server_port)
 
     def _mend(self) -> None:
-        from lifecycle.rehearsal.emulator import batch, ec2, ecr, s3, sqs, ssm
+        from lifecycle.rehearsal.emulator import batch, dynamodb, ec2, ecr, s3, sqs, ssm
 
         ssm.mend()
+        dynamodb.mend()
         sqs.mend()
         s3.mend()
         ec2.mend(self.stage)

@@ -90,6 +90,8 @@ class ComputeEnvironment(_BatchResource):
         if not found:
             return None
         resources = _renamed(found[0].get("computeResources", {}), _SCHEMA_NAMES)
+        # Batch moves it with the jobs that wait.
+        resources.pop("desiredVcpus", None)
         return {
             "name": found[0]["computeEnvironmentName"],
             "type": found[0]["type"],
@@ -226,7 +228,7 @@ class JobDefinition(_BatchResource):
     rules = (
         _NAME,
         one_of("type", "container"),
-        one_of("platformCapabilities", "EC2", "FARGATE"),
+        one_of("platformCapabilities", "EC2"),
         document("containerProperties"),
         within("retryStrategy.attempts", 1, 10),
         _pattern("retryStrategy.evaluateOnExits.onExitCode", r"[0-9]{1,512}\*?"),
@@ -270,7 +272,7 @@ class JobDefinition(_BatchResource):
         return {
             "name": found[0]["jobDefinitionName"],
             "type": found[0]["type"],
-            "containerProperties": json.dumps(found[0]["containerProperties"], sort_keys=True),
+            "containerProperties": json.dumps(_said(found[0]["containerProperties"]), sort_keys=True),
             "platformCapabilities": found[0].get("platformCapabilities") or ["EC2"],
             "propagateTags": found[0].get("propagateTags", False),
             "parameters": found[0].get("parameters") or {},
@@ -300,11 +302,17 @@ def _renamed(resources: Properties, names: dict[str, str]) -> Properties:
 
 
 def _retry(strategy: dict[str, Any]) -> Properties:
-    rules = strategy.get("evaluateOnExit")
+    # Batch gives them in small letters.
+    rules = [{**rule, "action": rule["action"].upper()} for rule in strategy.get("evaluateOnExit") or ()]
     return {
         **({"attempts": strategy["attempts"]} if "attempts" in strategy else {}),
         **({"evaluateOnExits": rules} if rules else {}),
     }
+
+
+def _said(properties: dict[str, Any]) -> dict[str, Any]:
+    """What was said of a container: Batch names the rest too, empty."""
+    return {name: value for name, value in properties.items() if value not in ([], {}, None)}
 
 
 def _environment_computed(found: dict[str, Any]) -> Properties:

@@ -5,9 +5,16 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from lifecycle.rehearsal.provider.resource import Properties, Resource, changed, tag_change, tag_list, tag_map
-from lifecycle.rehearsal.provider.rules import Rule, apart, matching, one_of
+from lifecycle.rehearsal.provider.rules import UNKNOWN, Rule, apart, matching, one_of
 
 _WAIT = {"Delay": 1, "MaxAttempts": 60}
+
+
+def _has_its_attributes(inputs: Properties) -> bool:
+    """Whether the attributes are those of the keys, as far as they are known."""
+    keys = [inputs[key] for key in ("hashKey", "rangeKey") if inputs.get(key)]
+    attributes = inputs.get("attributes") or ()
+    return UNKNOWN in (*keys, attributes) or {one["name"] for one in attributes} == {*keys}
 
 
 class Table(Resource):
@@ -25,7 +32,7 @@ class Table(Resource):
             "attributes",
             "deletionProtectionEnabled",
             "pointInTimeRecovery.enabled",
-            "serverSideEncryption",
+            "serverSideEncryption.enabled",
             "ttl",
             "tags",
         }
@@ -38,10 +45,7 @@ class Table(Resource):
         Rule(
             path="",
             names="attributes",
-            holds=lambda inputs: (
-                {one["name"] for one in inputs.get("attributes") or ()}
-                == {inputs[key] for key in ("hashKey", "rangeKey") if inputs.get(key)}
-            ),
+            holds=_has_its_attributes,
             expected="must be those of the keys: all attributes must be indexed, unused attributes are refused",
         ),
         Rule(
@@ -100,10 +104,7 @@ class Table(Resource):
             "pointInTimeRecovery": {
                 "enabled": backups["PointInTimeRecoveryDescription"]["PointInTimeRecoveryStatus"] == "ENABLED"
             },
-            "serverSideEncryption": {
-                "enabled": encryption.get("Status") in {"ENABLED", "UPDATING"},
-                **({"kmsKeyArn": encryption["KMSMasterKeyArn"]} if "KMSMasterKeyArn" in encryption else {}),
-            },
+            "serverSideEncryption": {"enabled": encryption.get("Status") in {"ENABLED", "UPDATING"}},
             "ttl": {
                 "enabled": expiry.get("TimeToLiveStatus") in {"ENABLED", "ENABLING"},
                 **({"attributeName": expiry["AttributeName"]} if "AttributeName" in expiry else {}),
@@ -169,7 +170,6 @@ def _billing(inputs: Properties) -> dict[str, Any]:
 
 
 def _encryption(inputs: Properties) -> dict[str, Any]:
-    """Without a word of it a table is under a key of DynamoDB's own."""
-    wanted = inputs.get("serverSideEncryption") or {}
-    key = {"KMSMasterKeyId": wanted["kmsKeyArn"]} if wanted.get("kmsKeyArn") else {}
-    return {"Enabled": wanted.get("enabled", False), **({"SSEType": "KMS", **key} if wanted.get("enabled") else {})}
+    """Under the account's key of DynamoDB; else under one of DynamoDB's own, as without a word of it."""
+    enabled = (inputs.get("serverSideEncryption") or {}).get("enabled", False)
+    return {"Enabled": enabled, **({"SSEType": "KMS"} if enabled else {})}

@@ -103,8 +103,8 @@ def tag_list(tags: dict[str, str] | None) -> list[dict[str, str]]:
 
 
 def tag_map(tags: list[dict[str, str]] | None) -> dict[str, str]:
-    """The map form of AWS's tag list."""
-    return {tag["Key"]: tag["Value"] for tag in tags or []}
+    """The map form of AWS's tag list, without the tags that are AWS's own."""
+    return {tag["Key"]: tag["Value"] for tag in tags or [] if not tag["Key"].startswith("aws:")}
 
 
 def tag_change(old: Properties, new: Properties) -> tuple[dict[str, str], list[str]]:

@@ -61,7 +61,7 @@ class BucketSetting(Resource):
     """One setting of a bucket; its id is the bucket's name."""
 
     invented = frozenset()
-    fixed = frozenset({"bucket", "expectedBucketOwner", "region"})
+    fixed = frozenset({"bucket", "region"})
 
     def create(self, inputs: Properties) -> tuple[str, Properties]:
         self._put(inputs)
@@ -94,6 +94,7 @@ class BucketVersioning(BucketSetting):
 
     token = "aws:s3/bucketVersioning:BucketVersioning"
     applied = frozenset({"bucket", "versioningConfiguration.status"})
+    fixed = BucketSetting.fixed | {"expectedBucketOwner"}
     rules = (one_of("versioningConfiguration.status", "Enabled", "Suspended", "Disabled"),)
 
     def _put(self, inputs: Properties) -> None:
@@ -110,6 +111,7 @@ class BucketEncryption(BucketSetting):
 
     token = "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration"
     applied = frozenset({"bucket", "rules.applyServerSideEncryptionByDefault.sseAlgorithm"})
+    fixed = BucketSetting.fixed | {"expectedBucketOwner"}
     rules = (one_of("rules.applyServerSideEncryptionByDefault.sseAlgorithm", "AES256", "aws:kms", "aws:kms:dsse"),)
 
     def _put(self, inputs: Properties) -> None:
@@ -136,6 +138,7 @@ class BucketLifecycle(BucketSetting):
             *(f"rules.{name}" for name in ("expiration.days", "noncurrentVersionExpiration.noncurrentDays")),
         }
     )
+    fixed = BucketSetting.fixed | {"expectedBucketOwner"}
     rules = (one_of("rules.status", "Enabled", "Disabled"),)
     # The provider's name of an action and of its days, by S3's.
     _ACTIONS: ClassVar = {

@@ -111,7 +111,7 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):
             if actual is None:
                 return provider_pb2.ReadResponse()
             # Who imports has no inputs yet.
-            inputs = observed(known, actual) if known else _imported(token, actual)
+            inputs = _refreshed(token, known, actual) if known else _imported(self._resources[token], actual)
             properties = {**_properties(request.properties), **inputs, **_computed(actual, inputs)}
             return provider_pb2.ReadResponse(id=request.id, properties=_struct(properties), inputs=_struct(inputs))
 
@@ -153,10 +153,18 @@ def _struct(properties: Properties) -> Any:
     return struct
 
 
-def _imported(token: str, actual: Properties) -> Properties:
+def _refreshed(token: str, known: Properties, actual: Properties) -> Properties:
+    """The inputs with the values that AWS has; of what has free names, such as tags, also those that nobody gave."""
+    shapes = schema()[token]["properties"]
+    free = {name for name, shape in shapes.items() if isinstance(shape, dict) and "values" in shape}
+    inputs: Properties = observed(known, actual)
+    return inputs | {name: actual[name] for name in free & known.keys() & actual.keys()}
+
+
+def _imported(resource: Resource, actual: Properties) -> Properties:
     """The inputs that would have made what is there; what is empty is as good as not said."""
-    declared = schema()[token]["properties"]
-    return {name: value for name, value in actual.items() if name in declared and value not in (None, "", [], {})}
+    applied = {path.partition(".")[0] for path in resource.applied}
+    return {name: value for name, value in actual.items() if name in applied and value not in (None, "", [], {})}
 
 
 def _computed(actual: Properties, inputs: Properties) -> Properties:
