@@ -7,9 +7,15 @@ from typing import Any
 import pulumi
 
 from pulumi_stack.base import base
-from pulumi_stack.config import BaseConfig, ReleasesConfig, ReleaseSpec, StandingRelease
+from pulumi_stack.config import BaseConfig, NetworkConfig, ReleasesConfig, ReleaseSpec, StandingRelease
 from pulumi_stack.releases import releases
 from pulumi_stack.standing import standing_releases
+
+
+def base_config_of(values: dict[str, Any]) -> BaseConfig:
+    """The names of the base stack from configuration, where the network is a mapping."""
+    network = values.get("network")
+    return BaseConfig(**{**values, "network": NetworkConfig(**network) if network else None})
 
 
 def spec_of(values: dict[str, Any]) -> ReleaseSpec:
@@ -28,7 +34,7 @@ def run() -> None:
     """Run the program that `program` names."""
     config = pulumi.Config()
     if config.require("program") == "base":
-        base(BaseConfig(**config.require_object("base")))
+        base(base_config_of(config.require_object("base")))
     else:
         wanted: list[dict[str, Any]] = config.require_object("releases")
         standing = standing_in(config.get("state"))

@@ -6,18 +6,30 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkConfig:
+    """A network to be made: `cidr` is its block, /16 to /25 without host bits, `zones` the letters of the availability zones."""
+
+    cidr: str
+    zones: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BaseConfig:
     """Names of the base stack. `partition` is that of ARNs, `domain` the end of AWS's host names in it. `log_retention_days` is one of the
     values that CloudWatch Logs knows.
 
+    `database_secret_arn` is the secret that jobs are started with, None = none, and `network` what shall be made, None = nothing.
     `movable_tags` are the patterns of the image tags that may move; `image_kms_key_arn` None = ECR's own AES256; `image_lifecycle` is the
     JSON text of ECR's lifecycle policy, None = nothing expires.
     """
 
     project: str
+    account: str
+    region: str
     bucket: str
     repository: str
     table: str
+    tasks_table: str
     log_group: str
     partition: str = "aws"
     domain: str = "amazonaws.com"
@@ -26,6 +38,12 @@ class BaseConfig:
     scan_on_push: bool = True
     image_kms_key_arn: str | None = None
     image_lifecycle: str | None = None
+    database_secret_arn: str | None = None
+    network: NetworkConfig | None = None
+
+    def arn(self, service: str, name: str) -> str:
+        """The ARN of a thing of the project, before it is made."""
+        return f"arn:{self.partition}:{service}:{self.region}:{self.account}:{name}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +61,8 @@ class ReleasesConfig:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReleaseSpec:
     """One release. `image` is pinned by digest, `record` any text that shall be found again beside the resources, `runtime_mount` the
-    place in the container for the runtime that the AMI brings, "" for an image that needs none.
+    place in the container for the runtime that the AMI brings, "" for an image that needs none. `database_secret_arn` is the secret that
+    the container has as DATABASE_URL, "" for none.
 
     Memory in MiB, times in seconds, volume in GiB.
     """
@@ -65,6 +84,7 @@ class ReleaseSpec:
     timeout_s: int
     attempts: int
     environment: dict[str, str] = field(default_factory=dict)
+    database_secret_arn: str = ""
     runtime_mount: str = ""
 
 

@@ -13,7 +13,7 @@ from lifecycle.domain.partition import partition_of
 from lifecycle.domain.recorded import RecordedRelease, StackRecord
 from lifecycle.domain.release import DeployedRelease, Release
 from lifecycle.ports.stack import BaseOutputs
-from pulumi_stack.config import BaseConfig, ReleasesConfig, ReleaseSpec, StandingRelease
+from pulumi_stack.config import BaseConfig, NetworkConfig, ReleasesConfig, ReleaseSpec, StandingRelease
 from pulumi_stack.standing import DEFINITION, ENVIRONMENT, QUEUE, releases_in, standing_releases
 
 Program = Callable[[], None]
@@ -24,11 +24,15 @@ RECORD_SCHEMA = "capctl.release/1"
 def base_program(target: Target) -> Program:
     """The base stack of a target."""
     registry, partition = target.settings.image.registry, partition_of(target.region)
+    network = target.settings.network
     config = BaseConfig(
         project=target.project,
+        account=target.account,
+        region=target.region,
         bucket=target.bucket,
         repository=target.repository_name,
         table=target.table,
+        tasks_table=target.tasks_table,
         log_group=target.log_group,
         partition=partition.name,
         domain=partition.domain,
@@ -36,6 +40,8 @@ def base_program(target: Target) -> Program:
         scan_on_push=registry.scan_on_push,
         image_kms_key_arn=registry.kms_key_arn,
         image_lifecycle=target.lifecycle_policy.text(),
+        database_secret_arn=target.settings.release.database_secret_arn,
+        network=NetworkConfig(cidr=network.cidr, zones=network.zones) if network.create else None,
     )
 
     def program() -> None:
@@ -90,6 +96,7 @@ def release_spec(release: Release) -> ReleaseSpec:
         timeout_s=parameters.timeout_s,
         attempts=parameters.attempts,
         environment=parameters.environment,
+        database_secret_arn=parameters.database_secret_arn,
         runtime_mount=release.runtime_mount,
     )
 
@@ -162,7 +169,12 @@ def base_outputs(deployment: dict[str, Any]) -> BaseOutputs | None:
         job_role_arn=found.get("job_role_arn", ""),
         execution_role_arn=found.get("execution_role_arn", ""),
         instance_profile_arn=found.get("instance_profile_arn", ""),
+        queue_url=found.get("queue_url", ""),
         dead_letters_url=found.get("dead_letters_url", ""),
+        tasks_table=found.get("tasks_table", ""),
+        subnet_ids=tuple(found.get("subnet_ids", ())),
+        security_group_ids=tuple(found.get("security_group_ids", ())),
     )
-    needed = (getattr(outputs, field.name) for field in fields(outputs) if field.default is MISSING)
-    return outputs if all(needed) else None
+    # What has a default came later.
+    needed = [each.name for each in fields(BaseOutputs) if each.default is MISSING]
+    return outputs if all(getattr(outputs, name) for name in needed) else None

@@ -6,13 +6,20 @@ These classes are the values that the rest of capctl reads. Whether a file fits 
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from lifecycle.config.sections import Matches, Reserved, Section, key, required
+from lifecycle.config.sections import AddressBlock, Matches, Reserved, Section, key, required
 
 Name = Annotated[str, Matches(r"^[a-z][a-z0-9-]{1,29}$")]
 # As ECR has it, with namespaces; ECR refuses one of more than 256 characters.
 RepositoryName = Annotated[str, Matches(r"^[a-z0-9]([a-z0-9]|[._/-][a-z0-9])+$")]
 Url = Annotated[str, Matches(r"^https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(/[^\s?#]*)?$")]
 KmsKeyArn = Annotated[str, Matches(r"^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$")]
+SecretArn = Annotated[
+    str, Matches(r"^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0-9/_+=.@-]+-[A-Za-z0-9]{6}$")
+]
+# A VPC is a /16 at most, and its subnets, an eighth of it each, a /28 at least.
+_BYTE = "(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
+Cidr = Annotated[str, AddressBlock(rf"^({_BYTE}\.){{3}}{_BYTE}/(1[6-9]|2[0-5])$")]
+ZoneLetter = Annotated[str, Matches(r"^[a-h]$")]
 # Fits no tag `base-…`, `code-…` or `rel-…`: those name content, and never move. Each beginning differs from theirs in its last character,
 # since pydantic's patterns know no look-ahead; ECR takes two `*` at most.
 MovableTag = Annotated[
@@ -277,6 +284,11 @@ class ReleaseSection(Section):
     timeout_s: int = key(7200, "Longest attempt of a job in seconds", ge=60, le=_MAX_S)
     attempts: int = key(4, "Attempts of a job; only lost hosts and temporary failures are retried", ge=1, le=10)
     environment: dict[VariableName, str] = key({}, "Environment of every job, such as DATABASE_URL")
+    database_secret_arn: SecretArn | None = key(
+        None,
+        "Secret of Secrets Manager whose whole text jobs get as DATABASE_URL, in place of one in `environment`; `capctl bootstrap` lets "
+        "their start read it, and no other",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -321,6 +333,24 @@ class StackSection(Section):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkSection(Section):
+    """A network of the project's own, for an account without subnets to give to `release`."""
+
+    create: bool = key(
+        False,
+        "Whether the base stack has a VPC with public subnets, a way to S3 and a security group that lets nothing in; releases are in it "
+        "where `release.subnet_ids` and `release.security_group_ids` are empty",
+    )
+    cidr: Cidr = key("10.64.0.0/16", "Addresses of that VPC, /16 to /25, of which each zone has an eighth; for life")
+    zones: tuple[ZoneLetter, ...] = key(
+        ("a", "b", "c"),
+        "Letters of the availability zones that have a subnet, two or three of those that the region offers the account",
+        min_length=2,
+        max_length=3,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings(Section):
     """Everything that may be set for all targets under `defaults`, and again for one target."""
 
@@ -331,6 +361,7 @@ class Settings(Section):
     smoke: SmokeSection = key(SmokeSection(), "The gate")
     watch: WatchSection = key(WatchSection(), "The watch after the gate")
     stack: StackSection = key(StackSection(), "Infrastructure state")
+    network: NetworkSection = key(NetworkSection(), "A network of the project's own")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

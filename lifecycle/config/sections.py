@@ -4,6 +4,7 @@ from abc import ABC
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, field, fields
 from fnmatch import fnmatchcase
+from ipaddress import IPv4Network
 from typing import Any, ClassVar, TypeGuard, TypeVar, cast
 
 T = TypeVar("T")
@@ -45,6 +46,27 @@ class Reserved(tuple[str, ...]):
     def _checked(self, text: str) -> str:
         if any(fnmatchcase(text, name) for name in self):
             message = "is reserved"
+            raise ValueError(message)
+        return text
+
+
+class AddressBlock(Matches):
+    """In an annotation: the text is an IPv4 network in CIDR notation, whose pattern it must match, without host bits."""
+
+    __slots__ = ()
+
+    def __get_pydantic_core_schema__(self, _source: object, _rest: object) -> dict[str, object]:
+        """The rule in the words of pydantic, which looks for this method."""
+        return {
+            "type": "function-after",
+            "function": {"type": "no-info", "function": self._checked},
+            "schema": {"type": "str", "pattern": str(self)},
+        }
+
+    def _checked(self, text: str) -> str:
+        network = IPv4Network(text, strict=False)
+        if str(network) != text:
+            message = f"must begin where its block does, at `{network}`"
             raise ValueError(message)
         return text
 

@@ -76,6 +76,11 @@ class Target:
         return f"{self.project}-capctl"
 
     @property
+    def tasks_table(self) -> str:
+        """DynamoDB table of what the queue of new videos asked for."""
+        return f"{self.project}-tasks"
+
+    @property
     def bake_profile(self) -> str | None:
         """Instance profile of the bake: the configured one, or the base stack's where Session Manager cannot do without."""
         ami = self.settings.ami

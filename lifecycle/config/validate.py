@@ -15,6 +15,12 @@ from lifecycle.config.suggest import near, one_of
 
 # By key, what fits its pattern, and an example as YAML.
 _PATTERNS = {
+    "cidr": ("a block of IPv4 addresses from /16 to /25, such as `10.64.0.0/16`", "10.64.0.0/16"),
+    "database_secret_arn": (
+        "the ARN of a secret, with the six characters at its end",
+        "arn:aws:secretsmanager:eu-central-1:123456789012:secret:database-a1b2c3",
+    ),
+    "zones": ("the letter of an availability zone, from `a` to `h`", "[a, b]"),
     "account": ("the 12 digits of an AWS account id", '"123456789012"'),
     "entrypoint": ("a word that is not empty", "[python3, -m, analyzer, batch]"),
     "endpoint_url": ("an address such as `http://127.0.0.1:4566`", "http://127.0.0.1:4566"),

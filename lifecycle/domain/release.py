@@ -11,7 +11,10 @@ from lifecycle.domain.image import ImageRef
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameters:
-    """Job and compute parameters of a release. Memory in MiB, times in seconds, volume in GiB."""
+    """Job and compute parameters of a release. Memory in MiB, times in seconds, volume in GiB.
+
+    `database_secret_arn` is the secret that jobs have as DATABASE_URL, "" for none.
+    """
 
     instance_types: tuple[str, ...]
     max_vcpus: int
@@ -25,6 +28,7 @@ class Parameters:
     timeout_s: int
     attempts: int
     environment: dict[str, str] = field(default_factory=dict)
+    database_secret_arn: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,8 +51,13 @@ class Release:
 
     @property
     def record(self) -> dict[str, Any]:
-        """All that makes it, for a document; what it needs no place for is not in it."""
-        return {name: value for name, value in asdict(self).items() if name != "runtime_mount" or value}
+        """All that makes it, for a document; what it does without is not in it, so that ids outlive what later releases may have."""
+        record = {name: value for name, value in asdict(self).items() if name != "runtime_mount" or value}
+        parameters = record["parameters"].items()
+        return {
+            **record,
+            "parameters": {name: value for name, value in parameters if name != "database_secret_arn" or value},
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

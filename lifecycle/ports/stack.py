@@ -36,7 +36,10 @@ class ResourceChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BaseOutputs:
-    """What the base stack made; "" where an earlier version of capctl made it, which knew less."""
+    """What the base stack made. One that an earlier capctl made lacks what has a default.
+
+    The subnets and security groups are those of the project's own network, where it has one.
+    """
 
     bucket: str
     repository: str
@@ -45,7 +48,11 @@ class BaseOutputs:
     job_role_arn: str
     execution_role_arn: str
     instance_profile_arn: str
+    queue_url: str = ""
     dead_letters_url: str = ""
+    tasks_table: str = ""
+    subnet_ids: tuple[str, ...] = ()
+    security_group_ids: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"bucket {self.bucket}, repository {self.repository}"

@@ -14,6 +14,9 @@ from lifecycle.workflows.image_policy import GUARD, require_nothing_needed_expir
 PERMISSIONS = {"bootstrap": (*READ_STATE, *GUARD)}
 
 _POLICY, _REPOSITORY = "aws:ecr/lifecyclePolicy:LifecyclePolicy", "aws:ecr/repository:Repository"
+_ROLE_POLICY, _NETWORK = "aws:iam/rolePolicy:RolePolicy", "aws:ec2/"
+# These hold nothing. A lifecycle policy is never changed but replaced; a role loses its one policy with the secret that it was for.
+_EMPTY = {_POLICY, _ROLE_POLICY}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,22 +117,29 @@ def plan_bootstrap(ports: Ports, target: Target) -> Plan:
 
 
 def _require_nothing_lost(changes: tuple[ResourceChange, ...]) -> None:
-    """A lifecycle policy holds nothing, and is never changed but replaced."""
     lost = [
         change
         for change in changes
-        if change.operation in {Operation.REPLACE, Operation.DELETE} and change.type != _POLICY
+        if change.operation in {Operation.REPLACE, Operation.DELETE} and change.type not in _EMPTY
     ]
     if lost:
         raise CapctlError(
             "base-would-lose",
             f"Updating the base stack would {lost[0].operation} `{lost[0].name}` ({lost[0].type})",
-            hint="Set `image.repository` and `image.registry.kms_key_arn` back: ECR changes neither name nor encryption of a repository; "
-            "to start over, use another project name"
-            if lost[0].type == _REPOSITORY
-            else "Keep the project's name and the repository's; to start over, use another project name",
+            hint=_way_back(lost[0]),
             details=tuple(change.line for change in lost),
         )
+
+
+def _way_back(lost: ResourceChange) -> str:
+    if lost.type == _REPOSITORY:
+        return (
+            "Set `image.repository` and `image.registry.kms_key_arn` back: ECR changes neither name nor encryption of a repository; "
+            "to start over, use another project name"
+        )
+    if lost.type.startswith(_NETWORK):
+        return "Set the keys of `network` back: hosts of releases are in it; to start over, use another project name"
+    return "Keep the project's name and the repository's; to start over, use another project name"
 
 
 def base_outputs(ports: Ports) -> BaseOutputs:

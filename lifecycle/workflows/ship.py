@@ -20,7 +20,7 @@ from lifecycle.workflows.move_pointer import MovePointer
 from lifecycle.workflows.promote_ami import plan_promote
 from lifecycle.workflows.push_image import PushCode, preview_push_image
 from lifecycle.workflows.smoke import Smoke, require_video
-from lifecycle.workflows.wanted_release import Wanted, require_network
+from lifecycle.workflows.wanted_release import Wanted, network_of
 
 if TYPE_CHECKING:
     from lifecycle.config.target import Target
@@ -70,7 +70,7 @@ def plan_shipment(ports: Ports, target: Target, run: Run, wanted: WantedShipment
     asked = wanted.channel or target.settings.ami.promote_to
     channel = parse_channel(asked) if asked else None
     with log.stage(StageName.DEPLOY):  # which would find out after the bake
-        require_network(target)
+        network_of(ports, target)
         require_video(target)
         log.before = log.after = ports.pointers.read()
     with log.stage(StageName.BAKE):

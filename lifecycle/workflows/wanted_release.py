@@ -9,6 +9,7 @@ from lifecycle.domain.ami_status import AmiStatus
 from lifecycle.domain.deployment import Deployment, recorded_release
 from lifecycle.domain.digest import parse_digest
 from lifecycle.domain.image_report import ImageReport, image_rejection
+from lifecycle.domain.job import contract
 from lifecycle.domain.proof import Level
 from lifecycle.domain.release import Parameters, Release
 from lifecycle.domain.runtime import mount_place, require_pair
@@ -17,6 +18,8 @@ from lifecycle.errors import CapctlError, UsageError
 from lifecycle.ports import Ports
 from lifecycle.workflows.lookups import ami_of
 from lifecycle.workflows.verify_image import verify_image
+
+_DATABASE = contract.Env.DATABASE_URL.value
 
 # Turns to deploy that were taken and never recorded a deployment, such as those that were killed at once.
 _LOOKED_AT = 20
@@ -33,9 +36,10 @@ class Wanted:
 def wanted_release(ports: Ports, target: Target, wanted: Wanted) -> Release:
     """The release that the AMI, the image and the configuration make.
 
-    Raises `CapctlError("runtime-unsuited")` where the image was built for another runtime than the AMI has.
+    Raises `UsageError("network-missing" | "database-twice")`, and `CapctlError("runtime-unsuited")` where the image was built for another
+    runtime than the AMI has.
     """
-    require_network(target)
+    parameters = _parameters(target.settings.release, network_of(ports, target))
     ami = _deployable_ami(ports, target, wanted.ami)
     image = _deployable_image(ports, target, wanted.image)
     if image.runtime:
@@ -45,30 +49,50 @@ def wanted_release(ports: Ports, target: Target, wanted: Wanted) -> Release:
         ami_id=ami.id,
         image=image.ref,
         model_set=parse_digest(ami.tags[Tag.MODEL_SET]),
-        parameters=_parameters(target.settings.release),
+        parameters=parameters,
         runtime_mount=mount_place(image.runtime, str(image.ref)),
     )
 
 
-def require_network(target: Target) -> None:
-    """Raises `UsageError("network-missing")` where the configuration does not say in which network hosts start."""
-    settings = target.settings.release
-    for name, given in (("subnet_ids", settings.subnet_ids), ("security_group_ids", settings.security_group_ids)):
-        if not given:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Network:
+    """Where the hosts of a release are."""
+
+    subnet_ids: tuple[str, ...]
+    security_group_ids: tuple[str, ...]
+
+
+def network_of(ports: Ports, target: Target) -> Network:
+    """The one of the configuration, else the one that the base stack made. Raises `UsageError("network-missing")`."""
+    section = target.settings.release
+    given = Network(subnet_ids=section.subnet_ids, security_group_ids=section.security_group_ids)
+    if not given.subnet_ids and not given.security_group_ids:
+        base = ports.stack.base()
+        given = Network(subnet_ids=base.subnet_ids, security_group_ids=base.security_group_ids)
+    for name in ("subnet_ids", "security_group_ids"):
+        if not getattr(given, name):
             raise UsageError(
                 "network-missing",
                 f"`release.{name}` of target `{target.name}` is empty and Batch needs it",
-                hint=f"Set `release.{name}` in capctl.yaml",
+                hint="Set `release.subnet_ids` and `release.security_group_ids` in capctl.yaml, or leave both out, set "
+                "`network.create` and run `capctl bootstrap`",
             )
+    return given
 
 
-def _parameters(section: ReleaseSection) -> Parameters:
+def _parameters(section: ReleaseSection, network: Network) -> Parameters:
+    if section.database_secret_arn and _DATABASE in section.environment:
+        raise UsageError(
+            "database-twice",
+            f"`release.environment` has {_DATABASE} and `release.database_secret_arn` would set it too",
+            hint=f"Remove {_DATABASE} from `release.environment`, or the secret",
+        )
     return Parameters(
         instance_types=section.instance_types,
         max_vcpus=section.max_vcpus,
         spot=section.spot,
-        subnet_ids=section.subnet_ids,
-        security_group_ids=section.security_group_ids,
+        subnet_ids=network.subnet_ids,
+        security_group_ids=network.security_group_ids,
         volume_gib=section.volume_gib,
         vcpus=section.vcpus,
         memory_mib=section.memory_mib,
@@ -76,6 +100,7 @@ def _parameters(section: ReleaseSection) -> Parameters:
         timeout_s=section.timeout_s,
         attempts=section.attempts,
         environment=section.environment,
+        database_secret_arn=section.database_secret_arn or "",
     )
 
 

@@ -13,6 +13,9 @@ CONTAINER_ROOT = "/workspace"
 MODEL_FOLDERS = ("models", "checkpoints", "experiments")
 RUNTIME_FOLDER = "runtime"
 
+# Where the job looks for its database.
+DATABASE_VARIABLE = "DATABASE_URL"
+
 # The container's own word for "temporary, try again" (EX_TEMPFAIL of sysexits.h).
 TEMPORARY_FAILURE = "75"
 
@@ -29,6 +32,12 @@ def container_properties(config: ReleasesConfig, spec: ReleaseSpec) -> str:
         "jobRoleArn": config.job_role_arn,
         "executionRoleArn": config.execution_role_arn,
         "environment": [{"name": name, "value": value} for name, value in sorted(environment.items())],
+        # The role of the start reads it, and the definition that everybody can see holds only its name.
+        **(
+            {"secrets": [{"name": DATABASE_VARIABLE, "valueFrom": secret}]}
+            if (secret := spec.database_secret_arn)
+            else {}
+        ),
         "resourceRequirements": [{"type": name, "value": str(amount)} for name, amount in resources.items()],
         "volumes": [{"name": name, "host": {"sourcePath": f"{HOST_ROOT}/{name}"}} for name in mounts],
         "mountPoints": [

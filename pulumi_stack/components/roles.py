@@ -23,9 +23,11 @@ _ECS_AGENT = [
 ]
 
 
+# Where people put the videos that become jobs by themselves.
+INGEST_FOLDER = "videos"
 # Where a job finds its videos; `capctl` refuses to submit any other.
-VIDEO_FOLDERS = ("videos", "samples")
-RESULT_FOLDERS = ("results", "smoke")
+VIDEO_FOLDERS = (INGEST_FOLDER, "samples")
+RESULT_FOLDERS = ("results", "smoke", "thumbnails")
 
 
 def allow(actions: list[str], *resources: str) -> dict[str, Any]:
@@ -48,12 +50,21 @@ def instance_statements(repository_arn: str, log_group_arn: str) -> list[dict[st
     ]
 
 
-def job_statements(bucket_arn: str) -> list[dict[str, Any]]:
-    """What the container does: read videos, write results; the model store is closed to it, and videos are read-only."""
+def job_statements(bucket_arn: str, tasks_arn: str) -> list[dict[str, Any]]:
+    """What the container does: read videos, write results and thumbnails, say how its task stands.
+
+    The model store is closed to it, videos are read-only, and of tasks it sees none.
+    """
     return [
         allow(["s3:GetObject"], *(f"{bucket_arn}/{folder}/*" for folder in VIDEO_FOLDERS)),
         allow(["s3:PutObject"], *(f"{bucket_arn}/{folder}/*" for folder in RESULT_FOLDERS)),
+        allow(["dynamodb:UpdateItem"], tasks_arn),
     ]
+
+
+def execution_statements(secret_arn: str) -> list[dict[str, Any]]:
+    """What ECS does in the job's name before it starts: read the one secret that becomes a variable of the container."""
+    return [allow(["secretsmanager:GetSecretValue"], secret_arn)]
 
 
 def role(

@@ -23,8 +23,9 @@ from lifecycle.config.load import load_target
 from lifecycle.rehearsal.project import BUCKET, SMOKE_VIDEO
 from lifecycle.rehearsal.samples import make_video
 from lifecycle.rehearsal.stage import Stage, open_stage
-from lifecycle.workflows.deploy import Wanted, plan_deploy, wanted_release
+from lifecycle.workflows.deploy import plan_deploy
 from lifecycle.workflows.move_pointer import MovePointer
+from lifecycle.workflows.wanted_release import Wanted, wanted_release
 from tests.bench.figures import Figure
 from tests.bench.startup import CAPCTL
 from tests.bench.timing import in_turns, run, seconds

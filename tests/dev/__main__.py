@@ -1,6 +1,6 @@
 """`python -m tests.dev`: checks and pages that are made from the code.
 
-docs --check   fail when a generated page under docs/ is stale
+docs --check   fail when a file that is made from the code is stale: pages under docs/, the schema of the rehearsal's provider
 docs --write   write them
 codes          list error codes that are raised but not in `ERROR_CODES`, and entries that nothing raises
 """

@@ -11,7 +11,12 @@ from typing import Any
 
 from lifecycle import workflows
 from lifecycle.domain.tags import Tag
-from pulumi_stack.components.roles import SESSION_MANAGER_POLICY, instance_statements, job_statements
+from pulumi_stack.components.roles import (
+    SESSION_MANAGER_POLICY,
+    execution_statements,
+    instance_statements,
+    job_statements,
+)
 
 # Removals whose subjects carry the project's tag, and which AWS can bind to it. Packer's key pairs and security groups have no tag.
 _BOUND = frozenset(
@@ -67,7 +72,7 @@ def is_read(action: str) -> bool:
 
 def job_actions() -> frozenset[str]:
     """What the role of the jobs allows."""
-    return _of(job_statements("*"))
+    return _of(job_statements("*", "*"))
 
 
 def iam_page(note: str) -> str:
@@ -102,7 +107,8 @@ def iam_page(note: str) -> str:
             f"| `<project>-bake` | the instance of a bake | the managed policy `{SESSION_MANAGER_POLICY}` |",
             f"| `<project>-instance` | hosts of jobs | {_listed(_of(instance_statements('*', '*')))} |",
             f"| `<project>-job` | jobs | {_listed(job_actions())} |",
-            "| `<project>-execution` | the start of a job | none |",
+            f"| `<project>-execution` | the start of a job | {_listed(_of(execution_statements('*')))} of "
+            "`release.database_secret_arn`, none without one |",
             "",
             "## One policy for all commands\n",
             "PROJECT stands for `project` of capctl.yaml. The condition keeps what other people and projects own from removal whatever",

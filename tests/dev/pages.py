@@ -1,4 +1,4 @@
-"""The pages under docs/ that are made from the code."""
+"""The files that are made from the code: pages under docs/, and what `pulumi_aws` declares of the rehearsal's resource types."""
 
 from pathlib import Path
 
@@ -12,33 +12,35 @@ from lifecycle.config.schema import Config, TargetSection
 from lifecycle.errors import ERROR_CODES, EXIT_CODES, CapctlError
 from tests.dev.documents import documents_page
 from tests.dev.iam import iam_page
+from tests.dev.provider_schema import schema_page
 
 _NOTE = "<!-- Made by `python -m tests.dev docs --write`; do not edit. -->\n"
 
 
 def pages() -> dict[str, str]:
-    """Text by file name."""
+    """Text by path in the repository."""
     return {
-        "cli.md": cli_page(),
-        "configuration.md": configuration_page(),
-        "documents.md": documents_page(_NOTE),
-        "exit-codes.md": exit_codes_page(),
-        "iam.md": iam_page(_NOTE),
+        "docs/cli.md": cli_page(),
+        "docs/configuration.md": configuration_page(),
+        "docs/documents.md": documents_page(_NOTE),
+        "docs/exit-codes.md": exit_codes_page(),
+        "docs/iam.md": iam_page(_NOTE),
+        "lifecycle/rehearsal/provider/schema.json": schema_page(),
     }
 
 
 def stale_pages(root_folder: Path) -> list[Path]:
     """Pages that are absent or differ from what the code says."""
-    wanted = {root_folder / "docs" / name: text for name, text in pages().items()}
+    wanted = {root_folder / name: text for name, text in pages().items()}
     return [path for path, text in wanted.items() if not path.exists() or path.read_text() != text]
 
 
 def write_pages(root_folder: Path, stale: list[Path]) -> None:
     """Write the pages of `stale`."""
     texts = pages()
-    (root_folder / "docs").mkdir(exist_ok=True)
     for path in stale:
-        path.write_text(texts[path.name])
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(texts[str(path.relative_to(root_folder))])
 
 
 def command_helps() -> dict[str, str]:

@@ -17,7 +17,9 @@ OUTPUTS = BaseOutputs(
     job_role_arn="arn:aws:iam::123456789012:role/vision-job",
     execution_role_arn="arn:aws:iam::123456789012:role/vision-execution",
     instance_profile_arn="arn:aws:iam::123456789012:instance-profile/vision-instance",
+    queue_url="https://sqs.us-west-2.amazonaws.com/123456789012/vision-ingest",
     dead_letters_url="https://sqs.us-west-2.amazonaws.com/123456789012/vision-dead",
+    tasks_table="vision-tasks",
 )
 _TEMPLATE, _DEFINITION = "aws:ec2/launchTemplate:LaunchTemplate", "aws:batch/jobDefinition:JobDefinition"
 _ENVIRONMENT, _QUEUE = "aws:batch/computeEnvironment:ComputeEnvironment", "aws:batch/jobQueue:JobQueue"
@@ -35,13 +37,15 @@ _EXISTING = (_TEMPLATE, _DEFINITION, _ENVIRONMENT)
 class FakeStack:
     """Releases in the order they were made. `fail_with` is raised by the next `add_release`, which leaves it half made.
 
-    `unreadable` is why nobody can say which exist. `surprise` is put before every preview, as if somebody had changed something by hand.
+    `outputs` are those of the base stack. `unreadable` is why nobody can say which exist. `surprise` is put before every preview, as if
+    somebody had changed something by hand.
     """
 
     def __init__(self, *, bootstrapped: bool = True) -> None:
         self.bootstrapped = bootstrapped
         self.fail_with: CapctlError | None = None
         self.unreadable: CapctlError | None = None
+        self.outputs = OUTPUTS
         self.surprise: tuple[ResourceChange, ...] = ()
         self.left_half_made: set[str] = set()
         self._releases: dict[str, DeployedRelease] = {}
@@ -58,12 +62,12 @@ class FakeStack:
 
     def apply_base(self) -> BaseOutputs:
         self.bootstrapped = True
-        return OUTPUTS
+        return self.outputs
 
     def base(self) -> BaseOutputs:
         if not self.bootstrapped:
             raise CapctlError("base-missing", "There is no base stack", hint="Run `capctl bootstrap` once")
-        return OUTPUTS
+        return self.outputs
 
     def releases(self) -> tuple[DeployedRelease, ...]:
         if self.unreadable:

@@ -21,7 +21,7 @@ def releases_state() -> dict[str, Any]:
     return state
 
 
-def base_state(outputs: dict[str, str]) -> dict[str, Any]:
+def base_state(outputs: dict[str, Any]) -> dict[str, Any]:
     """A base stack of which only the outputs are known."""
     kind = "pulumi:pulumi:Stack"
     stack = {"urn": f"urn:pulumi:test-base::vision::{kind}::vision-test-base", "type": kind, "outputs": outputs}

@@ -44,7 +44,7 @@ _CODES: Mapping[str, Kind] = {
         Kind.UNCLEAR: "InternalError InternalFailure InternalServerError InternalServerErrorException ServerException"
         " ServiceUnavailable ServiceUnavailableException Unavailable",
         Kind.MISSING: "404 NotFound NoSuchKey NoSuchBucket NoSuchEntity ParameterNotFound ResourceNotFoundException"
-        " InvalidAMIID.Unavailable InvalidAMIID.Malformed",
+        " InvalidAMIID.Unavailable InvalidAMIID.Malformed AWS.SimpleQueueService.NonExistentQueue QueueDoesNotExist",
     }.items()
     for code in codes.split()
 }

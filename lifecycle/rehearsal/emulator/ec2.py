@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import moto.ec2.models.amis
+import moto.ec2.models.launch_templates
 import moto.ec2.urls
 from moto.core.responses import ActionResult
 from moto.ec2.exceptions import EC2ClientError
@@ -20,7 +21,7 @@ from moto.ec2.utils import EC2_PREFIX_TO_RESOURCE, get_prefix
 
 from lifecycle.rehearsal.emulator.images import ImageActions, ImageMends, RehearsalAmi
 from lifecycle.rehearsal.emulator.machines import NoAddress
-from lifecycle.rehearsal.emulator.pages import PagedTemplates, paged
+from lifecycle.rehearsal.emulator.pages import PagedTemplates, RehearsalTemplate, paged
 from lifecycle.rehearsal.emulator.sharing import SharingActions, SharingMends
 from lifecycle.rehearsal.emulator.stage import Stage
 from lifecycle.rehearsal.machine import BootFailed
@@ -212,11 +213,12 @@ class RehearsalEc2Response(ImageActions, SharingActions, PagedTemplates, EC2Resp
 
 
 def mend(stage: Stage) -> None:
-    """Hook the mended classes into moto: its backend table, its URL table, and the one name by which it makes images."""
+    """Hook the mended classes into moto: its backend table, its URL table, and the names by which it makes images and templates."""
     ImageMends.stage = stage
     ec2_backends.backend = RehearsalEc2
     moto.ec2.urls.url_paths = {"{0}/": RehearsalEc2Response.dispatch}
     moto.ec2.models.amis.Ami = RehearsalAmi
+    moto.ec2.models.launch_templates.LaunchTemplate = RehearsalTemplate
 
 
 def _script(instance: Any) -> str:

@@ -94,6 +94,12 @@ GAPS: tuple[Gap, ...] = (
     ),
     Gap(
         service="EC2",
+        subject="tags of a launch template",
+        moto="those that it was made with",
+        emulator="as CreateTags and DeleteTags leave them",
+    ),
+    Gap(
+        service="EC2",
         subject="pages of fleets, Spot fleets and Spot requests",
         moto="one page",
         emulator="one page",
@@ -163,6 +169,31 @@ GAPS: tuple[Gap, ...] = (
         moto="-",
         emulator="none; a machine cannot ask for its id or for credentials",
         open=True,
+    ),
+    Gap(
+        service="S3",
+        subject="notification to a queue that is not there, or that does not let the bucket send",
+        moto="taken, and events are lost",
+        emulator="refused; of the queue's policy `Allow` is read, and of its conditions those on the bucket and the account",
+        open=True,
+    ),
+    Gap(
+        service="SQS",
+        subject="SetQueueAttributes",
+        moto="takes the policy away that it does not name, takes any attribute and any value",
+        emulator="keeps it; unknown attributes and values out of range are refused",
+    ),
+    Gap(
+        service="SQS",
+        subject="RedriveAllowPolicy",
+        moto="not told, and not asked",
+        emulator="told; a queue that it does not allow is refused as a source",
+    ),
+    Gap(
+        service="DynamoDB",
+        subject="UpdateTable with SSESpecification",
+        moto="ignored",
+        emulator="done, at once",
     ),
     Gap(
         service="SSM",
@@ -271,8 +302,8 @@ GAPS: tuple[Gap, ...] = (
     Gap(
         service="Batch",
         subject="job definition",
-        moto="a deregistered revision still runs",
-        emulator="only ACTIVE revisions run",
+        moto="a deregistered revision still runs; another revision keeps platform and `propagateTags` of the one before",
+        emulator="only ACTIVE revisions run; each has what it was registered with",
     ),
     Gap(
         service="Batch",

@@ -22,6 +22,16 @@ class JobCalls(BatchBackend):  # type: ignore[misc]
 
     # --- job definitions ------------------------------------------------------------------------------------------
 
+    def register_job_definition(
+        self, *arguments: Any, platform_capabilities: list[str] | None, propagate_tags: bool | None, **options: Any
+    ) -> JobDefinition:
+        """moto gives another revision what the one before it had."""
+        made = super().register_job_definition(
+            *arguments, platform_capabilities=platform_capabilities, propagate_tags=propagate_tags, **options
+        )
+        made.platform_capabilities, made.propagate_tags = platform_capabilities, propagate_tags
+        return made
+
     def get_job_definition(self, identifier: str) -> JobDefinition | None:
         """The definition a submission means: of a bare name its latest ACTIVE revision."""
         if identifier.startswith("arn:") or ":" in identifier:

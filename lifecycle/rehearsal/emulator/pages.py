@@ -8,10 +8,24 @@ from typing import Any
 
 from moto.core.responses import ActionResult
 from moto.ec2.exceptions import EC2ClientError
+from moto.ec2.models.launch_templates import LaunchTemplate
 from moto.ec2.responses.launch_templates import LaunchTemplates
 
 _MOST_TEMPLATES = 200
 _ALL = 10**9
+
+
+class RehearsalTemplate(LaunchTemplate):  # type: ignore[misc]
+    """A launch template whose tags can change."""
+
+    @property
+    def tags(self) -> list[dict[str, str]]:
+        found: list[dict[str, str]] = self.get_tags()
+        return found
+
+    @tags.setter
+    def tags(self, _: list[dict[str, str]]) -> None:
+        """They are those of the template's id."""
 
 
 class PagedTemplates(LaunchTemplates):  # type: ignore[misc]

@@ -92,9 +92,12 @@ class EmulatorServer:
         return int(self._server.server_port)
 
     def _mend(self) -> None:
-        from lifecycle.rehearsal.emulator import batch, ec2, ecr, ssm
+        from lifecycle.rehearsal.emulator import batch, dynamodb, ec2, ecr, s3, sqs, ssm
 
         ssm.mend()
+        dynamodb.mend()
+        sqs.mend()
+        s3.mend()
         ec2.mend(self.stage)
         ecr.mend(self.stage)
         self._batch = batch.mend(self.stage)

@@ -1,6 +1,6 @@
 """Compute environments, job queues and job definitions."""
 
-# ruff: noqa: ARG002 - the protocol `Resource` fixes the arguments.
+# ruff: noqa: ARG002 - `Resource` fixes the arguments.
 import json
 import time
 from collections.abc import Callable
@@ -8,8 +8,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from lifecycle.rehearsal.provider.clients import Clients
-from lifecycle.rehearsal.provider.resource import NotReady, Properties, changed
+from lifecycle.rehearsal.provider.resource import NotReady, Properties, Resource, changed, tag_change
+from lifecycle.rehearsal.provider.rules import Rule, document, matching, one_of, within
 
 # Batch spells these in its own way.
 _API_NAMES = {"minVcpus": "minvCpus", "maxVcpus": "maxvCpus", "desiredVcpus": "desiredvCpus",
@@ -38,13 +38,37 @@ def settled(describe: Callable[[], list[dict[str, Any]]]) -> dict[str, Any] | No
     raise TimeoutError(f"Batch resource did not settle within {_TIMEOUT_S:.0f} s")
 
 
-class ComputeEnvironment:
+def _pattern(path: str, pattern: str) -> Rule:
+    return matching(path, f"(?s:{pattern})", "letters, digits, `.`, `:` and blanks, and `*` at the end only")
+
+
+_NAME = matching("name", r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}", "1 to 128 letters, digits, `_` and `-`")
+
+
+class _BatchResource(Resource):
+    """What Batch knows by its ARN."""
+
+    def _retag(self, old: Properties, new: Properties, arn: str) -> None:
+        put, gone = tag_change(old, new)
+        if gone:
+            self._clients["batch"].untag_resource(resourceArn=arn, tagKeys=gone)
+        if put:
+            self._clients["batch"].tag_resource(resourceArn=arn, tags=put)
+
+
+class ComputeEnvironment(_BatchResource):
     """Created with the service-linked role, as a release's is, it changes in place except for name and type."""
 
     token = "aws:batch/computeEnvironment:ComputeEnvironment"
-
-    def __init__(self, clients: Clients) -> None:
-        self._clients = clients
+    applied = frozenset({"name", "type", "state", "computeResources", "tags"})
+    fixed = frozenset({"name", "namePrefix", "type", "eksConfiguration", "region"})
+    rules = (
+        _NAME,
+        one_of("type", "MANAGED"),
+        one_of("state", "ENABLED", "DISABLED"),
+        one_of("computeResources.type", "EC2", "SPOT"),
+        one_of("computeResources.allocationStrategy", *sorted(_UPDATABLE), "BEST_FIT"),
+    )
 
     def create(self, inputs: Properties) -> tuple[str, Properties]:
         made = self._clients["batch"].create_compute_environment(
@@ -66,6 +90,8 @@ class ComputeEnvironment:
         if not found:
             return None
         resources = _renamed(found[0].get("computeResources", {}), _SCHEMA_NAMES)
+        # Batch moves it with the jobs that wait.
+        resources.pop("desiredVcpus", None)
         return {
             "name": found[0]["computeEnvironmentName"],
             "type": found[0]["type"],
@@ -80,8 +106,9 @@ class ComputeEnvironment:
         self._clients["batch"].update_compute_environment(
             computeEnvironment=resource_id,
             state=new.get("state", "ENABLED"),
-            computeResources={name: value for name, value in resources.items() if name != "type"},
+            computeResources=resources,
         )
+        self._retag(old, new, self._describe(resource_id)[0]["computeEnvironmentArn"])
         found = self._settled(resource_id)
         return _environment_computed(found) if found else {}
 
@@ -96,9 +123,8 @@ class ComputeEnvironment:
             raise ClientError({"Error": {"Code": "INVALID", "Message": f"{resource_id} is still there"}}, "Delete")
 
     def replaced_by(self, old: Properties, new: Properties) -> set[str]:
-        names = changed(old, new)
-        replaces = names & {"name", "namePrefix", "type", "eksConfiguration"}
-        if "computeResources" in names and _replaces_resources(old, new):
+        replaces = super().replaced_by(old, new)
+        if "computeResources" in changed(old, new) and _replaces_resources(old, new):
             replaces.add("computeResources")
         return replaces
 
@@ -111,13 +137,20 @@ class ComputeEnvironment:
         return settled(lambda: self._describe(reference))
 
 
-class JobQueue:
+class JobQueue(_BatchResource):
     """Everything but the name changes in place."""
 
     token = "aws:batch/jobQueue:JobQueue"
-
-    def __init__(self, clients: Clients) -> None:
-        self._clients = clients
+    applied = frozenset({"name", "state", "priority", "computeEnvironmentOrders", "jobStateTimeLimitActions", "tags"})
+    fixed = frozenset({"name", "region"})
+    rules = (
+        _NAME,
+        one_of("state", "ENABLED", "DISABLED"),
+        within("priority", 0, 1000),
+        one_of("jobStateTimeLimitActions.state", "RUNNABLE"),
+        one_of("jobStateTimeLimitActions.action", "CANCEL", "TERMINATE"),
+        within("jobStateTimeLimitActions.maxTimeSeconds", 600, 86_400),
+    )
 
     def create(self, inputs: Properties) -> tuple[str, Properties]:
         made = self._clients["batch"].create_job_queue(
@@ -151,7 +184,9 @@ class JobQueue:
             state=new["state"],
             priority=new["priority"],
             computeEnvironmentOrder=new["computeEnvironmentOrders"],
+            jobStateTimeLimitActions=new.get("jobStateTimeLimitActions") or [],
         )
+        self._retag(old, new, resource_id)
         self._settled(resource_id)
         return {"arn": resource_id}
 
@@ -164,9 +199,6 @@ class JobQueue:
         batch.delete_job_queue(jobQueue=resource_id)
         self._settled(resource_id)
 
-    def replaced_by(self, old: Properties, new: Properties) -> set[str]:
-        return changed(old, new) & {"name"}
-
     def _describe(self, reference: str) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self._clients["batch"].describe_job_queues(jobQueues=[reference])["jobQueues"]
         return found
@@ -175,13 +207,42 @@ class JobQueue:
         return settled(lambda: self._describe(reference))
 
 
-class JobDefinition:
+class JobDefinition(_BatchResource):
     """A change registers another revision and deregisters the one before; a revision itself cannot change."""
 
     token = "aws:batch/jobDefinition:JobDefinition"
-
-    def __init__(self, clients: Clients) -> None:
-        self._clients = clients
+    applied = frozenset(
+        {
+            "name",
+            "type",
+            "containerProperties",
+            "platformCapabilities",
+            "propagateTags",
+            "parameters",
+            "retryStrategy",
+            "timeout",
+            "tags",
+        }
+    )
+    fixed = frozenset({"name", "type", "region"})
+    rules = (
+        _NAME,
+        one_of("type", "container"),
+        one_of("platformCapabilities", "EC2"),
+        document("containerProperties"),
+        within("retryStrategy.attempts", 1, 10),
+        _pattern("retryStrategy.evaluateOnExits.onExitCode", r"[0-9]{1,512}\*?"),
+        _pattern("retryStrategy.evaluateOnExits.onReason", r"[0-9A-Za-z.:\s]{0,511}\*?"),
+        _pattern("retryStrategy.evaluateOnExits.onStatusReason", r"[0-9A-Za-z.:\s]{0,511}\*?"),
+        Rule(
+            path="retryStrategy",
+            holds=lambda strategy: len(strategy.get("evaluateOnExits") or ()) <= 5,
+            expected="must have at most 5 `evaluateOnExits`",
+        ),
+        Rule(
+            path="timeout.attemptDurationSeconds", holds=lambda seconds: seconds >= 60, expected="must be at least 60"
+        ),
+    )
 
     def create(self, inputs: Properties) -> tuple[str, Properties]:
         retry, timeout = inputs.get("retryStrategy"), inputs.get("timeout")
@@ -211,6 +272,12 @@ class JobDefinition:
         return {
             "name": found[0]["jobDefinitionName"],
             "type": found[0]["type"],
+            "containerProperties": json.dumps(_said(found[0]["containerProperties"]), sort_keys=True),
+            "platformCapabilities": found[0].get("platformCapabilities") or ["EC2"],
+            "propagateTags": found[0].get("propagateTags", False),
+            "parameters": found[0].get("parameters") or {},
+            "retryStrategy": _retry(found[0].get("retryStrategy") or {}),
+            "timeout": found[0].get("timeout"),
             "tags": found[0].get("tags", {}),
             "arn": found[0]["jobDefinitionArn"],
             "revision": found[0]["revision"],
@@ -229,12 +296,23 @@ class JobDefinition:
         for revision in answer["jobDefinitions"]:
             batch.deregister_job_definition(jobDefinition=revision["jobDefinitionArn"])
 
-    def replaced_by(self, old: Properties, new: Properties) -> set[str]:
-        return changed(old, new) & {"name", "type"}
-
 
 def _renamed(resources: Properties, names: dict[str, str]) -> Properties:
     return {names.get(name, name): value for name, value in resources.items()}
+
+
+def _retry(strategy: dict[str, Any]) -> Properties:
+    # Batch gives them in small letters.
+    rules = [{**rule, "action": rule["action"].upper()} for rule in strategy.get("evaluateOnExit") or ()]
+    return {
+        **({"attempts": strategy["attempts"]} if "attempts" in strategy else {}),
+        **({"evaluateOnExits": rules} if rules else {}),
+    }
+
+
+def _said(properties: dict[str, Any]) -> dict[str, Any]:
+    """What was said of a container: Batch names the rest too, empty."""
+    return {name: value for name, value in properties.items() if value not in ([], {}, None)}
 
 
 def _environment_computed(found: dict[str, Any]) -> Properties:

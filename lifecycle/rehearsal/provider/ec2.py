@@ -4,22 +4,54 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from lifecycle.rehearsal.provider.clients import Clients
-from lifecycle.rehearsal.provider.resource import Properties, changed, tag_list, tag_map
+from lifecycle.rehearsal.provider.resource import Properties, Resource, changed, tag_change, tag_list, tag_map
+from lifecycle.rehearsal.provider.rules import apart, matching, one_of, within
 
 _GONE = {"InvalidLaunchTemplateId.NotFound", "InvalidLaunchTemplateName.NotFoundException"}
 _NOT_DATA = {"name", "tags", "description", "updateDefaultVersion"}
+_VOLUME = (
+    "volumeSize",
+    "volumeType",
+    "encrypted",
+    "deleteOnTermination",
+    "iops",
+    "throughput",
+    "snapshotId",
+    "kmsKeyId",
+)
 # Booleans that the provider's schema spells as text.
 _TEXT_BOOLEANS = {"encrypted", "deleteOnTermination", "ebsOptimized"}
 
 
-class LaunchTemplate:
+class LaunchTemplate(Resource):
     """A changed property makes another version of the template; a changed name another template."""
 
     token = "aws:ec2/launchTemplate:LaunchTemplate"
-
-    def __init__(self, clients: Clients) -> None:
-        self._clients = clients
+    applied = frozenset(
+        {
+            "name",
+            "imageId",
+            "userData",
+            "metadataOptions.httpEndpoint",
+            "metadataOptions.httpTokens",
+            "metadataOptions.httpPutResponseHopLimit",
+            "blockDeviceMappings.deviceName",
+            *(f"blockDeviceMappings.ebs.{name}" for name in _VOLUME),
+            "tagSpecifications",
+            "tags",
+        }
+    )
+    fixed = frozenset({"name", "namePrefix", "region"})
+    rules = (
+        matching("name", r"[A-Za-z0-9().\-/_]{3,128}", "3 to 128 letters, digits and `().-/_`"),
+        one_of("metadataOptions.httpEndpoint", "enabled", "disabled"),
+        one_of("metadataOptions.httpTokens", "optional", "required"),
+        within("metadataOptions.httpPutResponseHopLimit", 1, 64),
+        one_of("blockDeviceMappings.ebs.volumeType", "standard", "io1", "io2", "gp2", "gp3", "sc1", "st1"),
+        one_of("blockDeviceMappings.ebs.encrypted", "true", "false"),
+        one_of("blockDeviceMappings.ebs.deleteOnTermination", "true", "false"),
+        apart("name", "namePrefix"),
+    )
 
     def create(self, inputs: Properties) -> tuple[str, Properties]:
         made = self._clients["ec2"].create_launch_template(
@@ -48,8 +80,11 @@ class LaunchTemplate:
         ec2 = self._clients["ec2"]
         if changed(old, new) - _NOT_DATA:
             ec2.create_launch_template_version(LaunchTemplateId=resource_id, LaunchTemplateData=_data(new))
-        if old.get("tags") != new.get("tags"):
-            ec2.create_tags(Resources=[resource_id], Tags=tag_list(new.get("tags")))
+        put, gone = tag_change(old, new)
+        if gone:
+            ec2.delete_tags(Resources=[resource_id], Tags=[{"Key": key} for key in gone])
+        if put:
+            ec2.create_tags(Resources=[resource_id], Tags=tag_list(put))
         return _computed(ec2.describe_launch_templates(LaunchTemplateIds=[resource_id])["LaunchTemplates"][0])
 
     def delete(self, resource_id: str) -> None:
@@ -58,9 +93,6 @@ class LaunchTemplate:
         except ClientError as error:
             if error.response["Error"]["Code"] not in _GONE:
                 raise
-
-    def replaced_by(self, old: Properties, new: Properties) -> set[str]:
-        return changed(old, new) & {"name", "namePrefix"}
 
 
 def _computed(template: dict[str, Any]) -> Properties:

@@ -1,22 +1,42 @@
 """Image repositories."""
 
-# ruff: noqa: ARG002 - the protocol `Resource` fixes the arguments.
+# ruff: noqa: ARG002 - `Resource` fixes the arguments.
 import json
 from typing import Any
 
 from botocore.exceptions import ClientError
 
-from lifecycle.rehearsal.provider.clients import Clients
-from lifecycle.rehearsal.provider.resource import Properties, changed, tag_list, tag_map
+from lifecycle.rehearsal.provider.resource import Properties, Resource, changed, tag_change, tag_list, tag_map
+from lifecycle.rehearsal.provider.rules import document, matching, one_of
 
 
-class Repository:
+class Repository(Resource):
     """An ECR repository; one that holds images is not deleted."""
 
     token = "aws:ecr/repository:Repository"
-
-    def __init__(self, clients: Clients) -> None:
-        self._clients = clients
+    applied = frozenset(
+        {
+            "name",
+            "imageTagMutability",
+            "imageTagMutabilityExclusionFilters",
+            "imageScanningConfiguration",
+            "encryptionConfigurations",
+            "tags",
+        }
+    )
+    fixed = frozenset({"name", "encryptionConfigurations", "region"})
+    rules = (
+        matching("name", r"[a-z0-9]([a-z0-9]|[._/-][a-z0-9])+", "the name of an ECR repository"),
+        one_of(
+            "imageTagMutability",
+            "MUTABLE",
+            "IMMUTABLE",
+            "IMMUTABLE_WITH_EXCLUSION",
+            "MUTABLE_WITH_EXCLUSION",
+        ),
+        one_of("imageTagMutabilityExclusionFilters.filterType", "WILDCARD"),
+        one_of("encryptionConfigurations.encryptionType", "AES256", "KMS", "KMS_DSSE"),
+    )
 
     def create(self, inputs: Properties) -> tuple[str, Properties]:
         encryption = {"encryptionConfiguration": one} if (one := _encryption(inputs)) else {}
@@ -56,11 +76,11 @@ class Repository:
         if "imageScanningConfiguration" in names:
             scanning = new.get("imageScanningConfiguration", {"scanOnPush": False})
             ecr.put_image_scanning_configuration(repositoryName=resource_id, imageScanningConfiguration=scanning)
-        if "tags" in names:
-            before, after = old.get("tags") or {}, new.get("tags") or {}
-            if gone := sorted(before.keys() - after.keys()):
-                ecr.untag_resource(resourceArn=found["repositoryArn"], tagKeys=gone)
-            ecr.tag_resource(resourceArn=found["repositoryArn"], tags=tag_list(after))
+        put, gone = tag_change(old, new)
+        if gone:
+            ecr.untag_resource(resourceArn=found["repositoryArn"], tagKeys=gone)
+        if put:
+            ecr.tag_resource(resourceArn=found["repositoryArn"], tags=tag_list(put))
         return _repository_computed(found)
 
     def delete(self, resource_id: str) -> None:
@@ -71,20 +91,21 @@ class Repository:
                 raise
 
     def replaced_by(self, old: Properties, new: Properties) -> set[str]:
-        names = changed(old, new) & {"name"}
-        return names | ({"encryptionConfigurations"} if _encryption(old) != _encryption(new) else set())
+        names = super().replaced_by(old, new)
+        return names - {"encryptionConfigurations"} if _encryption(old) == _encryption(new) else names
 
 
-class LifecyclePolicy:
+class LifecyclePolicy(Resource):
     """The lifecycle policy of a repository, whose name is its id; one that changes is replaced.
 
     ECR gives the rules in the order of their priorities, so a policy reads back as it was written only when it is canonical JSON.
     """
 
     token = "aws:ecr/lifecyclePolicy:LifecyclePolicy"
-
-    def __init__(self, clients: Clients) -> None:
-        self._clients = clients
+    applied = frozenset({"repository", "policy"})
+    invented = frozenset()
+    fixed = frozenset({"repository", "policy", "region"})
+    rules = (document("policy"),)
 
     def create(self, inputs: Properties) -> tuple[str, Properties]:
         made = self._clients["ecr"].put_lifecycle_policy(
@@ -117,7 +138,7 @@ class LifecyclePolicy:
                 raise
 
     def replaced_by(self, old: Properties, new: Properties) -> set[str]:
-        names = changed(old, new) & {"policy", "repository"}
+        names = super().replaced_by(old, new)
         same = "policy" in names and _canonical(old["policy"]) == _canonical(new["policy"])
         return names - {"policy"} if same else names
 

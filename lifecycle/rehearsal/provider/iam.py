@@ -1,22 +1,25 @@
 """Roles, their inline and attached policies, instance profiles."""
 
-# ruff: noqa: ARG002 - the protocol `Resource` fixes the arguments.
+# ruff: noqa: ARG002 - `Resource` fixes the arguments.
 import json
 from typing import Any
 
 from botocore.exceptions import ClientError
 
-from lifecycle.rehearsal.provider.clients import Clients
-from lifecycle.rehearsal.provider.resource import Properties, changed, tag_list, tag_map
+from lifecycle.rehearsal.provider.resource import Properties, Resource, changed, tag_change, tag_list, tag_map
+from lifecycle.rehearsal.provider.rules import apart, document, matching
+
+_WORDS = "letters, digits and `+=,.@_-`"
+_NAME = matching("name", r"[A-Za-z0-9+=,.@_-]{1,64}", f"1 to 64 {_WORDS}")
 
 
-class Role:
+class Role(Resource):
     """A role; its trust policy changes in place."""
 
     token = "aws:iam/role:Role"
-
-    def __init__(self, clients: Clients) -> None:
-        self._clients = clients
+    applied = frozenset({"name", "assumeRolePolicy", "tags"})
+    fixed = frozenset({"name", "namePrefix", "path"})
+    rules = (_NAME, document("assumeRolePolicy"), apart("name", "namePrefix"))
 
     def create(self, inputs: Properties) -> tuple[str, Properties]:
         made = self._clients["iam"].create_role(
@@ -39,24 +42,26 @@ class Role:
 
     def update(self, resource_id: str, old: Properties, new: Properties) -> Properties:
         iam = self._clients["iam"]
-        iam.update_assume_role_policy(RoleName=resource_id, PolicyDocument=new["assumeRolePolicy"])
-        iam.tag_role(RoleName=resource_id, Tags=tag_list(new.get("tags")))
+        if "assumeRolePolicy" in changed(old, new):
+            iam.update_assume_role_policy(RoleName=resource_id, PolicyDocument=new["assumeRolePolicy"])
+        put, gone = tag_change(old, new)
+        if gone:
+            iam.untag_role(RoleName=resource_id, TagKeys=gone)
+        if put:
+            iam.tag_role(RoleName=resource_id, Tags=tag_list(put))
         return _role_computed(iam.get_role(RoleName=resource_id)["Role"])
 
     def delete(self, resource_id: str) -> None:
         _found(lambda: self._clients["iam"].delete_role(RoleName=resource_id))
 
-    def replaced_by(self, old: Properties, new: Properties) -> set[str]:
-        return changed(old, new) & {"name", "namePrefix", "path"}
 
-
-class RolePolicy:
+class RolePolicy(Resource):
     """An inline policy; its id is `role:policy`."""
 
     token = "aws:iam/rolePolicy:RolePolicy"
-
-    def __init__(self, clients: Clients) -> None:
-        self._clients = clients
+    applied = frozenset({"role", "name", "policy"})
+    fixed = frozenset({"name", "namePrefix", "role"})
+    rules = (matching("name", r"[A-Za-z0-9+=,.@_-]{1,128}", _WORDS), document("policy"), apart("name", "namePrefix"))
 
     def create(self, inputs: Properties) -> tuple[str, Properties]:
         self._put(inputs)
@@ -75,22 +80,20 @@ class RolePolicy:
         role, _, name = resource_id.partition(":")
         _found(lambda: self._clients["iam"].delete_role_policy(RoleName=role, PolicyName=name))
 
-    def replaced_by(self, old: Properties, new: Properties) -> set[str]:
-        return changed(old, new) & {"name", "namePrefix", "role"}
-
     def _put(self, inputs: Properties) -> None:
         self._clients["iam"].put_role_policy(
             RoleName=inputs["role"], PolicyName=inputs["name"], PolicyDocument=inputs["policy"]
         )
 
 
-class RolePolicyAttachment:
+class RolePolicyAttachment(Resource):
     """A managed policy attached to a role; its id is `role/policy ARN`."""
 
     token = "aws:iam/rolePolicyAttachment:RolePolicyAttachment"
-
-    def __init__(self, clients: Clients) -> None:
-        self._clients = clients
+    applied = frozenset({"role", "policyArn"})
+    invented = frozenset()
+    fixed = frozenset({"role", "policyArn"})
+    rules = (matching("policyArn", r"arn:aws[a-z-]*:iam::([0-9]{12}|aws):policy/.+", "the ARN of a policy"),)
 
     def create(self, inputs: Properties) -> tuple[str, Properties]:
         self._clients["iam"].attach_role_policy(RoleName=inputs["role"], PolicyArn=inputs["policyArn"])
@@ -109,17 +112,14 @@ class RolePolicyAttachment:
         role, _, arn = resource_id.partition("/")
         _found(lambda: self._clients["iam"].detach_role_policy(RoleName=role, PolicyArn=arn))
 
-    def replaced_by(self, old: Properties, new: Properties) -> set[str]:
-        return changed(old, new) & {"role", "policyArn"}
 
-
-class InstanceProfile:
+class InstanceProfile(Resource):
     """An instance profile with its one role."""
 
     token = "aws:iam/instanceProfile:InstanceProfile"
-
-    def __init__(self, clients: Clients) -> None:
-        self._clients = clients
+    applied = frozenset({"name", "role", "tags"})
+    fixed = frozenset({"name", "namePrefix", "path"})
+    rules = (matching("name", r"[A-Za-z0-9+=,.@_-]{1,128}", _WORDS), apart("name", "namePrefix"))
 
     def create(self, inputs: Properties) -> tuple[str, Properties]:
         iam, name = self._clients["iam"], inputs["name"]
@@ -132,13 +132,19 @@ class InstanceProfile:
         if found is None:
             return None
         roles = [role["RoleName"] for role in found["Roles"]]
-        return {"name": resource_id, "role": roles[0] if roles else "", **_profile_computed(found)}
+        tags = tag_map(found.get("Tags"))
+        return {"name": resource_id, "role": roles[0] if roles else "", "tags": tags, **_profile_computed(found)}
 
     def update(self, resource_id: str, old: Properties, new: Properties) -> Properties:
         iam = self._clients["iam"]
         if old.get("role") != new["role"]:
             iam.remove_role_from_instance_profile(InstanceProfileName=resource_id, RoleName=old["role"])
             iam.add_role_to_instance_profile(InstanceProfileName=resource_id, RoleName=new["role"])
+        put, gone = tag_change(old, new)
+        if gone:
+            iam.untag_instance_profile(InstanceProfileName=resource_id, TagKeys=gone)
+        if put:
+            iam.tag_instance_profile(InstanceProfileName=resource_id, Tags=tag_list(put))
         return {}
 
     def delete(self, resource_id: str) -> None:
@@ -146,9 +152,6 @@ class InstanceProfile:
         for role in (self._get(resource_id) or {"Roles": []})["Roles"]:
             iam.remove_role_from_instance_profile(InstanceProfileName=resource_id, RoleName=role["RoleName"])
         _found(lambda: iam.delete_instance_profile(InstanceProfileName=resource_id))
-
-    def replaced_by(self, old: Properties, new: Properties) -> set[str]:
-        return changed(old, new) & {"name", "namePrefix", "path"}
 
     def _get(self, name: str) -> dict[str, Any] | None:
         found: dict[str, Any] | None = _found(

@@ -1,21 +1,25 @@
 """Buckets and their settings."""
 
-# ruff: noqa: ARG002 - the protocol `Resource` fixes the arguments.
-from typing import ClassVar
+# ruff: noqa: ARG002 - `Resource` fixes the arguments.
+from typing import Any, ClassVar
 
 from botocore.exceptions import ClientError
 
-from lifecycle.rehearsal.provider.clients import Clients
-from lifecycle.rehearsal.provider.resource import Properties, changed, tag_list, tag_map
+from lifecycle.rehearsal.provider.resource import Properties, Resource, tag_list, tag_map
+from lifecycle.rehearsal.provider.rules import apart, matching, one_of
 
 
-class Bucket:
+class Bucket(Resource):
     """A bucket; deletion empties nothing, so a bucket with objects stays, as on AWS."""
 
     token = "aws:s3/bucket:Bucket"
-
-    def __init__(self, clients: Clients) -> None:
-        self._clients = clients
+    applied = frozenset({"bucket", "tags"})
+    invented = frozenset({"bucket"})
+    fixed = frozenset({"bucket", "bucketPrefix", "bucketNamespace", "objectLockEnabled", "region"})
+    rules = (
+        matching("bucket", r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "3 to 63 small letters, digits, `.` and `-`"),
+        apart("bucket", "bucketPrefix"),
+    )
 
     def create(self, inputs: Properties) -> tuple[str, Properties]:
         s3, name = self._clients["s3"], inputs["bucket"]
@@ -49,18 +53,15 @@ class Bucket:
             if error.response["Error"]["Code"] != "NoSuchBucket":
                 raise
 
-    def replaced_by(self, old: Properties, new: Properties) -> set[str]:
-        return changed(old, new) & {"bucket", "bucketPrefix"}
-
     def _tag(self, name: str, inputs: Properties) -> None:
         self._clients["s3"].put_bucket_tagging(Bucket=name, Tagging={"TagSet": tag_list(inputs.get("tags"))})
 
 
-class _BucketSetting:
+class BucketSetting(Resource):
     """One setting of a bucket; its id is the bucket's name."""
 
-    def __init__(self, clients: Clients) -> None:
-        self._clients = clients
+    invented = frozenset()
+    fixed = frozenset({"bucket", "region"})
 
     def create(self, inputs: Properties) -> tuple[str, Properties]:
         self._put(inputs)
@@ -81,9 +82,6 @@ class _BucketSetting:
     def delete(self, resource_id: str) -> None:
         """The setting goes with its bucket, which is deleted next."""
 
-    def replaced_by(self, old: Properties, new: Properties) -> set[str]:
-        return changed(old, new) & {"bucket"}
-
     def _put(self, inputs: Properties) -> None:
         raise NotImplementedError
 
@@ -91,10 +89,13 @@ class _BucketSetting:
         raise NotImplementedError
 
 
-class BucketVersioning(_BucketSetting):
+class BucketVersioning(BucketSetting):
     """Whether a bucket keeps old versions."""
 
     token = "aws:s3/bucketVersioning:BucketVersioning"
+    applied = frozenset({"bucket", "versioningConfiguration.status"})
+    fixed = BucketSetting.fixed | {"expectedBucketOwner"}
+    rules = (one_of("versioningConfiguration.status", "Enabled", "Suspended", "Disabled"),)
 
     def _put(self, inputs: Properties) -> None:
         status = inputs["versioningConfiguration"]["status"]
@@ -105,10 +106,13 @@ class BucketVersioning(_BucketSetting):
         return {"versioningConfiguration": {"status": status}}
 
 
-class BucketEncryption(_BucketSetting):
+class BucketEncryption(BucketSetting):
     """How a bucket encrypts at rest."""
 
     token = "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration"
+    applied = frozenset({"bucket", "rules.applyServerSideEncryptionByDefault.sseAlgorithm"})
+    fixed = BucketSetting.fixed | {"expectedBucketOwner"}
+    rules = (one_of("rules.applyServerSideEncryptionByDefault.sseAlgorithm", "AES256", "aws:kms", "aws:kms:dsse"),)
 
     def _put(self, inputs: Properties) -> None:
         algorithm = inputs["rules"][0]["applyServerSideEncryptionByDefault"]["sseAlgorithm"]
@@ -123,10 +127,19 @@ class BucketEncryption(_BucketSetting):
         return {"rules": [{"applyServerSideEncryptionByDefault": {"sseAlgorithm": name}} for name in algorithms]}
 
 
-class BucketLifecycle(_BucketSetting):
+class BucketLifecycle(BucketSetting):
     """After how many days a bucket drops the parts of uploads that were never finished, and what else the rules name."""
 
     token = "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration"
+    applied = frozenset(
+        {
+            "bucket",
+            *(f"rules.{name}" for name in ("id", "status", "filter.prefix", "abortIncompleteMultipartUpload")),
+            *(f"rules.{name}" for name in ("expiration.days", "noncurrentVersionExpiration.noncurrentDays")),
+        }
+    )
+    fixed = BucketSetting.fixed | {"expectedBucketOwner"}
+    rules = (one_of("rules.status", "Enabled", "Disabled"),)
     # The provider's name of an action and of its days, by S3's.
     _ACTIONS: ClassVar = {
         ("AbortIncompleteMultipartUpload", "DaysAfterInitiation"): (
@@ -174,10 +187,11 @@ class BucketLifecycle(_BucketSetting):
         }
 
 
-class BucketPublicAccessBlock(_BucketSetting):
+class BucketPublicAccessBlock(BucketSetting):
     """Whether a bucket may be opened to the public."""
 
     token = "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock"
+    applied = frozenset({"bucket", "blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrictPublicBuckets"})
     _NAMES = ("blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrictPublicBuckets")
 
     def _put(self, inputs: Properties) -> None:
@@ -187,6 +201,53 @@ class BucketPublicAccessBlock(_BucketSetting):
     def _get(self, bucket: str) -> Properties:
         block = self._clients["s3"].get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"]
         return {name: block[name[:1].upper() + name[1:]] for name in self._NAMES}
+
+
+class BucketNotification(BucketSetting):
+    """Which events of a bucket go to which queues; a bucket has one, which holds them all."""
+
+    token = "aws:s3/bucketNotification:BucketNotification"
+    applied = frozenset(
+        {"bucket", *(f"queues.{name}" for name in ("id", "queueArn", "events", "filterPrefix", "filterSuffix"))}
+    )
+    _FILTERS: ClassVar = {"prefix": "filterPrefix", "suffix": "filterSuffix"}
+
+    def delete(self, resource_id: str) -> None:
+        try:
+            self._clients["s3"].put_bucket_notification_configuration(Bucket=resource_id, NotificationConfiguration={})
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "NoSuchBucket":
+                raise
+
+    def _put(self, inputs: Properties) -> None:
+        self._clients["s3"].put_bucket_notification_configuration(
+            Bucket=inputs["bucket"],
+            NotificationConfiguration={
+                "QueueConfigurations": [self._configuration(queue) for queue in inputs.get("queues") or ()]
+            },
+        )
+
+    def _get(self, bucket: str) -> Properties:
+        found = self._clients["s3"].get_bucket_notification_configuration(Bucket=bucket)
+        return {"queues": [self._queue(one) for one in found.get("QueueConfigurations") or ()]}
+
+    def _configuration(self, queue: Properties) -> dict[str, Any]:
+        filters = [{"Name": name, "Value": queue[ours]} for name, ours in self._FILTERS.items() if queue.get(ours)]
+        return {
+            "QueueArn": queue["queueArn"],
+            "Events": queue["events"],
+            **({"Id": queue["id"]} if queue.get("id") else {}),
+            **({"Filter": {"Key": {"FilterRules": filters}}} if filters else {}),
+        }
+
+    def _queue(self, configuration: dict[str, Any]) -> Properties:
+        filters = configuration.get("Filter", {}).get("Key", {}).get("FilterRules", [])
+        return {
+            "id": configuration["Id"],
+            "queueArn": configuration["QueueArn"],
+            "events": configuration["Events"],
+            **{self._FILTERS[one["Name"].lower()]: one["Value"] for one in filters},
+        }
 
 
 def _bucket_computed(name: str) -> Properties:

@@ -13,6 +13,7 @@ from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc, st
 from lifecycle.rehearsal.provider.catalogue import resources
 from lifecycle.rehearsal.provider.clients import Clients, EndpointRefused
 from lifecycle.rehearsal.provider.resource import NotReady, Properties, Resource, changed, observed, whole_numbers
+from lifecycle.rehearsal.provider.rules import failures, schema
 
 VERSION = "7.51.1"
 
@@ -57,7 +58,22 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):
         if token not in self._resources:
             failure = provider_pb2.CheckFailure(reason=f"the rehearsal's provider has no resource type `{token}`")
             return provider_pb2.CheckResponse(failures=[failure])
-        return provider_pb2.CheckResponse(inputs=request.news)
+        resource = self._resources[token]
+        found = failures(
+            schema()[token],
+            _properties(request.news),
+            applied=resource.applied,
+            invented=resource.invented,
+            rules=resource.rules,
+        )
+        return provider_pb2.CheckResponse(
+            inputs=request.news,
+            # The engine shows the reason, and not always the property.
+            failures=[
+                provider_pb2.CheckFailure(property=one.property, reason=f"`{one.property}` {one.reason}")
+                for one in found
+            ],
+        )
 
     def Diff(self, request: Any, context: Any) -> Any:
         old, new = _properties(request.old_inputs), _properties(request.news)
@@ -90,10 +106,12 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):
 
     def Read(self, request: Any, context: Any) -> Any:
         def read() -> Any:
-            actual = self._resources[_token(request.urn)].read(request.id)
+            token, known = _token(request.urn), _properties(request.inputs)
+            actual = self._resources[token].read(request.id)
             if actual is None:
                 return provider_pb2.ReadResponse()
-            inputs = observed(_properties(request.inputs), actual)
+            # Who imports has no inputs yet.
+            inputs = _refreshed(token, known, actual) if known else _imported(self._resources[token], actual)
             properties = {**_properties(request.properties), **inputs, **_computed(actual, inputs)}
             return provider_pb2.ReadResponse(id=request.id, properties=_struct(properties), inputs=_struct(inputs))
 
@@ -133,6 +151,20 @@ def _struct(properties: Properties) -> Any:
     struct = struct_pb2.Struct()
     struct.update(properties)
     return struct
+
+
+def _refreshed(token: str, known: Properties, actual: Properties) -> Properties:
+    """The inputs with the values that AWS has; of what has free names, such as tags, also those that nobody gave."""
+    shapes = schema()[token]["properties"]
+    free = {name for name, shape in shapes.items() if isinstance(shape, dict) and "values" in shape}
+    inputs: Properties = observed(known, actual)
+    return inputs | {name: actual[name] for name in free & known.keys() & actual.keys()}
+
+
+def _imported(resource: Resource, actual: Properties) -> Properties:
+    """The inputs that would have made what is there; what is empty is as good as not said."""
+    applied = {path.partition(".")[0] for path in resource.applied}
+    return {name: value for name, value in actual.items() if name in applied and value not in (None, "", [], {})}
 
 
 def _computed(actual: Properties, inputs: Properties) -> Properties:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from lifecycle.config.target import Target
 from lifecycle.domain.ami import AmiId
 from lifecycle.domain.channel import STABLE, Note
 from lifecycle.domain.digest import digest_of
@@ -24,7 +25,9 @@ from tests.failures import failure
 from tests.fakes.deploys import DeployWorld, ami_tags
 from tests.fakes.releases import make_release, result_document
 from tests.fakes.runs import RUN
-from tests.fakes.stack import deployed
+from tests.fakes.stack import OUTPUTS, deployed
+
+SECRET = "arn:aws:secretsmanager:us-west-2:123456789012:secret:database-a1b2c3"
 
 
 @pytest.fixture
@@ -160,8 +163,53 @@ def test_missing_settings_are_usage_errors(
     assert failed.value.code == code
 
 
+def in_release(target: Target, **change: object) -> Target:
+    release = replace(target.settings.release, **change)  # type: ignore[arg-type]
+    return replace(target, settings=replace(target.settings, release=release))
+
+
+def test_release_without_a_network_of_its_own_is_in_the_one_of_the_base_stack(world: DeployWorld) -> None:
+    world.stack.outputs = replace(OUTPUTS, subnet_ids=("subnet-8", "subnet-9"), security_group_ids=("sg-9",))
+    nowhere = in_release(world.target, subnet_ids=(), security_group_ids=())
+    made = wanted_release(world.ports, nowhere, Wanted()).parameters
+    assert (made.subnet_ids, made.security_group_ids) == (("subnet-8", "subnet-9"), ("sg-9",))
+    given = wanted_release(world.ports, world.target, Wanted()).parameters
+    assert (given.subnet_ids, given.security_group_ids) == (("subnet-1",), ("sg-1",))
+
+
+@pytest.mark.parametrize("lacking", ["subnet_ids", "security_group_ids"])
+def test_network_is_never_mixed_of_two(world: DeployWorld, lacking: str) -> None:
+    world.stack.outputs = replace(OUTPUTS, subnet_ids=("subnet-8",), security_group_ids=("sg-9",))
+    with pytest.raises(UsageError) as failed:
+        wanted_release(world.ports, in_release(world.target, **{lacking: ()}), Wanted())
+    assert failed.value.code == "network-missing"
+    assert f"`release.{lacking}`" in failed.value.message
+
+
+def test_missing_network_is_told_with_both_ways_to_one(world: DeployWorld) -> None:
+    with pytest.raises(UsageError) as failed:
+        wanted_release(world.ports, in_release(world.target, subnet_ids=(), security_group_ids=()), Wanted())
+    assert failed.value.code == "network-missing"
+    assert "`release.subnet_ids`" in failed.value.hint
+    assert "`network.create`" in failed.value.hint
+
+
+def test_address_of_the_database_comes_from_one_place(world: DeployWorld) -> None:
+    both = in_release(world.target, database_secret_arn=SECRET, environment={"DATABASE_URL": "postgresql://db"})
+    with pytest.raises(UsageError) as failed:
+        wanted_release(world.ports, both, Wanted())
+    assert failed.value.code == "database-twice"
+
+
+def test_release_without_a_secret_has_the_id_that_it_had_before_there_were_any() -> None:
+    assert "database_secret_arn" not in make_release(1).record["parameters"]
+    with_secret = make_release(1, database_secret_arn=SECRET)
+    assert with_secret.record["parameters"]["database_secret_arn"] == SECRET
+    assert with_secret.id != make_release(1).id
+
+
 def test_release_has_every_parameter_of_the_configuration(world: DeployWorld) -> None:
-    section = replace(world.target.settings.release, attempts=3, environment={"A": "1"})
+    section = replace(world.target.settings.release, attempts=3, environment={"A": "1"}, database_secret_arn=SECRET)
     target = replace(world.target, settings=replace(world.target.settings, release=section))
     assert asdict(wanted_release(world.ports, target, Wanted()).parameters) == asdict(section)
 

@@ -8,7 +8,7 @@ from tests.fakes.states import KINDS, URN
 
 
 class _Cloud:
-    """An `AwsSession` whose clients know one launch template and one queue."""
+    """An `AwsSession` whose clients know one launch template."""
 
     def client(self, service: str) -> Any:
         return self

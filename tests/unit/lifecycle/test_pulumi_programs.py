@@ -1,7 +1,7 @@
 """What a state says of the releases and of the base stack, whichever version of capctl wrote it."""
 
 import json
-from dataclasses import asdict
+from dataclasses import MISSING, asdict, fields, replace
 from typing import Any
 
 import pytest
@@ -11,6 +11,7 @@ from lifecycle.domain.digest import Digest
 from lifecycle.domain.image import ImageRef
 from lifecycle.domain.moments import told_moment
 from lifecycle.domain.release import DeployedRelease
+from lifecycle.ports.stack import BaseOutputs
 from tests.fakes.releases import MODEL_SET, make_release
 from tests.fakes.stack import OUTPUTS
 from tests.fakes.states import KINDS, STANDING_IDS, base_state, releases_state, state_of
@@ -102,7 +103,21 @@ def test_empty_state_holds_nothing() -> None:
 
 
 def test_base_outputs_are_the_stack_resource_outputs() -> None:
-    assert base_outputs(base_state(asdict(OUTPUTS))) == OUTPUTS
+    made = replace(OUTPUTS, subnet_ids=("subnet-1", "subnet-2"), security_group_ids=("sg-1",))
+    # As in a state, where sequences are lists.
+    assert base_outputs(base_state(json.loads(json.dumps(asdict(made))))) == made
+
+
+def test_base_stack_of_an_earlier_version_lacks_what_came_later_and_is_read_all_the_same() -> None:
+    later = {"queue_url", "dead_letters_url", "tasks_table", "subnet_ids", "security_group_ids"}
+    outputs = base_outputs(base_state({name: value for name, value in asdict(OUTPUTS).items() if name not in later}))
+    assert outputs == replace(OUTPUTS, queue_url="", dead_letters_url="", tasks_table="")
+    assert outputs.subnet_ids == outputs.security_group_ids == ()
+
+
+@pytest.mark.parametrize("missing", [each.name for each in fields(BaseOutputs) if each.default is MISSING])
+def test_base_stack_that_was_never_finished_has_no_outputs(missing: str) -> None:
+    assert base_outputs(base_state({**asdict(OUTPUTS), missing: ""})) is None
 
 
 def test_record_of_a_stack_says_what_environments_were_given() -> None:

@@ -19,6 +19,11 @@ class Resource:
     inputs: dict[str, Any]
 
 
+def arn_of(kind: str, name: str) -> str:
+    """The ARN that the mocks give a resource."""
+    return f"arn:aws:mock:eu-west-1:123456789012:{kind}/{name}"
+
+
 class _Recorder(Mocks):
     def __init__(self) -> None:
         self.resources: list[Resource] = []
@@ -28,8 +33,9 @@ class _Recorder(Mocks):
         kind = args.typ.rpartition(":")[2]
         return f"{kind}-{args.name}", {
             **args.inputs,
-            "arn": f"arn:{kind}/{args.name}",
+            "arn": arn_of(kind, args.name),
             "repositoryUrl": "registry/vision",
+            "url": f"https://{kind}/{args.name}",
         }
 
     def call(self, args: MockCallArgs) -> dict[str, Any]:

@@ -149,6 +149,13 @@ def test_job_knows_its_model_set_and_region(one: Recording) -> None:
     }
 
 
+def test_job_gets_the_address_of_its_database_from_the_secret_and_shows_only_its_name(one: Recording) -> None:
+    assert "secrets" not in container(one)
+    secret = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:database-a1b2c3"
+    properties = container(declare(replace(SPEC, environment={}, database_secret_arn=secret)))
+    assert properties["secrets"] == [{"name": "DATABASE_URL", "valueFrom": secret}]
+
+
 def test_retries_cover_lost_hosts_pulls_and_temporary_failures_and_nothing_else(one: Recording) -> None:
     strategy = one.only("JobDefinition")["retryStrategy"]
     assert strategy["attempts"] == 4
