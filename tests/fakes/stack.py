@@ -57,8 +57,8 @@ class FakeStack:
     """Releases in the order they were made. `fail_with` is raised by the next `add_release`, which leaves it half made.
 
     `unreadable` is why nobody can say which exist. `surprise` is put before every preview, as if somebody had changed something by hand.
-    Every call that the engine makes to AWS goes through `call`, with its name. A part that a call made and nobody wrote into the state
-    is taken over by the next run, as the engine's recovery does.
+    Every call that the engine makes to AWS goes through `call`, with its name. What such a call did and nobody wrote into the state, the
+    next run that finishes the release finds, as the engine's recovery does.
     """
 
     def __init__(self, *, bootstrapped: bool = True, batch: FakeBatch | None = None) -> None:
@@ -139,6 +139,8 @@ class FakeStack:
         self.base()
         with self._held():
             record = self._records[release.id] = self._record_of(release)
+            if not record.is_whole:
+                record.parts = {part: made for part, made in record.parts.items() if self._has(record, part)}
             for part in PARTS:
                 self._make(record, part, release)
                 if part == _ENVIRONMENT:
@@ -169,22 +171,32 @@ class FakeStack:
     def _record_of(self, release: Release) -> _Record:
         return self._records.get(release.id) or _Record(deployed=deployed(release))
 
+    def _has(self, record: _Record, part: str) -> bool:
+        """Whether AWS has it, whatever the state says."""
+        batch, made = self.batch, record.deployed
+        return {
+            _TEMPLATE: record.name in self._templates,
+            _DEFINITION: bool(batch.revisions_of(record.name)),
+            _ENVIRONMENT: made.compute_environment_arn in batch.environments,
+            _QUEUE: batch.has_queue(made.job_queue_arn),
+        }[part]
+
     def _make(self, record: _Record, part: str, release: Release) -> None:
         """Unless it is there, whoever made it."""
         if part in record.parts:
             return
         batch, made, name = self.batch, record.deployed, record.name
-        try:
-            if part == _TEMPLATE and name not in self._templates:
-                self.call("ec2.CreateLaunchTemplate", lambda: self._templates.add(name))
-            elif part == _DEFINITION and not batch.revisions_of(name):
-                self.call("batch.RegisterJobDefinition", lambda: batch.register_definition(name, release))
-            elif part == _ENVIRONMENT and made.compute_environment_arn not in batch.environments:
-                self.call("batch.CreateComputeEnvironment", lambda: batch.create_environment(name, release))
-            elif part == _QUEUE and not batch.has_queue(made.job_queue_arn):
-                self.call("batch.CreateJobQueue", lambda: batch.create_queue(name, made.compute_environment_arn))
-        except BatchRefused as refused:
-            raise _failed(f"creating {part}: ClientException: {refused}", verdict=True) from refused
+        what, effect = {
+            _TEMPLATE: ("ec2.CreateLaunchTemplate", lambda: self._templates.add(name)),
+            _DEFINITION: ("batch.RegisterJobDefinition", lambda: batch.register_definition(name, release)),
+            _ENVIRONMENT: ("batch.CreateComputeEnvironment", lambda: batch.create_environment(name, release)),
+            _QUEUE: ("batch.CreateJobQueue", lambda: batch.create_queue(name, made.compute_environment_arn)),
+        }[part]
+        if not self._has(record, part):
+            try:
+                self.call(what, effect)
+            except BatchRefused as refused:
+                raise _failed(f"creating {part}: ClientException: {refused}", verdict=True) from refused
         if part == _DEFINITION:
             record.deployed = replace(made, job_definition_arn=batch.revisions_of(name)[-1])
         self._made += 1

@@ -1,0 +1,261 @@
+"""Deploy: what holds whichever call fails, whenever the run is killed, and whoever deploys at the same time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from lifecycle.domain.job import JobState, Purpose
+from lifecycle.errors import CapctlError, Denied, Interrupted
+from lifecycle.ports.jobs import JobRequest
+from lifecycle.workflows.deploy import Wanted, plan_deploy, wanted_release
+from lifecycle.workflows.execute import execute
+from tests.fakes.batch_jobs import Attempt, Course
+from tests.fakes.batch_retries import CANNOT_PULL, OUT_OF_MEMORY, RECLAIMED, exited
+from tests.fakes.deploys import DeployWorld
+from tests.fakes.faults import Broken, Killed
+from tests.fakes.jobs import GOOD
+from tests.fakes.ports import FakePorts
+from tests.fakes.runs import RUN
+
+# More than a deploy makes, so that some runs meet no fault at all.
+_MOST_CALLS = 100
+_TIMED: Course = (Attempt(waits_s=30, starts_s=10, runs_s=20),)
+_WORK: Course = (Attempt(runs_s=3_000),)
+_BAD: dict[str, Course] = {
+    "exits": (Attempt(end=exited(1)),),
+    "hangs": (Attempt(runs_s=math.inf),),
+    "loses hosts": (Attempt(end=RECLAIMED),),
+    "cannot pull": (Attempt(end=CANNOT_PULL),),
+    "needs memory": (Attempt(end=OUT_OF_MEMORY),),
+    "waits": (Attempt(waits_s=math.inf),),
+}
+_GOOD: dict[str, Course] = {
+    "looks": GOOD,
+    "time": _TIMED,
+    "loses a host": (Attempt(end=RECLAIMED), Attempt()),
+    "is interrupted": (Attempt(end=exited(75)), Attempt()),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """What happens at a call."""
+
+    is_lost: bool = False
+    error: Callable[[], BaseException] | None = None
+
+    def at(self, number: int, ports: FakePorts) -> Broken:
+        """`ports` with this fault at the call of that number."""
+        return Broken(ports, at=number, is_lost=self.is_lost, error=self.error() if self.error else None)
+
+
+_FAULTS = {
+    "refused": Fault(),
+    "lost": Fault(is_lost=True),
+    "killed": Fault(error=Killed),
+    "denied": Fault(error=lambda: Denied("permission-denied", "AWS refused it")),
+    "unreachable": Fault(is_lost=True, error=lambda: CapctlError("aws-unreachable", "AWS did not answer")),
+    "interrupted": Fault(error=lambda: Interrupted("interrupted", "The command was interrupted")),
+}
+
+
+class Account:
+    """A target with some releases, jobs of customers on the active one, and new code that nobody has deployed."""
+
+    def __init__(self, folder: Path, *, releases: int) -> None:
+        self.world = DeployWorld(folder)
+        self.ports, self.batch = self.world.ports, self.world.jobs.batch
+        self._runs = count(1)
+        self._work: list[str] = []
+        for _ in range(releases):
+            self.deploy(self.ports)
+            self.work()
+            self.world.change_code()
+
+    def deploy(self, ports: Any) -> None:
+        """As one more run of the command."""
+        run = replace(RUN, id=f"run-{next(self._runs)}")
+        execute(plan_deploy(ports, self.world.target, run, Wanted()), ports, run)
+
+    def attempt(self, ports: Any) -> BaseException | None:
+        """Deploy; returns why that failed, which may be any failure but a bug."""
+        try:
+            self.deploy(ports)
+        except (CapctlError, Killed) as error:
+            return error
+        return None
+
+    def wanted(self, ports: FakePorts | None = None) -> str:
+        return wanted_release(ports or self.ports, self.world.target, Wanted()).id
+
+    def work(self) -> None:
+        """A customer's job on the active release."""
+        pointer = self.ports.pointers.read()
+        assert pointer
+        self._work.append(f"work-{len(self._work)}")
+        request = JobRequest(
+            name=self._work[-1],
+            queue_arn=pointer.job_queue_arn,
+            definition_arn=pointer.job_definition_arn,
+            environment={"SESSION_ID": self._work[-1]},
+            tags={},
+        )
+        before, self.ports.jobs.course = self.ports.jobs.course, _WORK
+        self.ports.jobs.submit(request)
+        self.ports.jobs.course = before
+
+    def require_sound(self) -> None:
+        """The pointer names a release that exists and whose smoke job passed, and no release has two of them at once."""
+        smokes = [job for job in self.batch.jobs.values() if job.request.purpose is Purpose.SMOKE]
+        unfinished = [job.request.queue_arn for job in smokes if not job.state.is_final]
+        assert len(unfinished) == len(set(unfinished))
+        if pointer := self.ports.pointers.read():
+            assert pointer.release_id in self.world.ids
+            assert self.batch.has_queue(pointer.job_queue_arn)
+            assert pointer.job_definition_arn in self.batch.definitions
+            passed = {job.request.queue_arn for job in smokes if job.state is JobState.SUCCEEDED}
+            assert pointer.job_queue_arn in passed
+
+    def require_tidy(self) -> None:
+        """Of every release that exists all parts do, and of the others none; those beyond `keep_releases` have work to end."""
+        kept = {self.world.active, *self.world.ids[-self.world.target.settings.stack.keep_releases :]}
+        pointer = self.ports.pointers.read()
+        kept |= {pointer.previous_release_id} if pointer else set()
+        busy = {job.request.queue_arn for job in self.batch.jobs.values() if not job.state.is_final}
+        standing = self.world.stack.releases()
+        assert all(each.id in kept or each.job_queue_arn in busy for each in standing)
+        assert self.world.stack.half_made() == frozenset()
+        assert set(self.batch.environments) == {each.compute_environment_arn for each in standing}
+        assert {arn for arn in self.batch.queues if self.batch.has_queue(arn)} == {
+            each.job_queue_arn for each in standing
+        }
+        assert set(self.batch.definitions) == {each.job_definition_arn for each in standing}
+
+    def require_work_done(self) -> None:
+        """Every customer's job comes to its end, once."""
+        self.ports.clock.sleep(10_000)
+        self.batch.advance()
+        assert [self.batch.finished[session] for session in self._work] == [1] * len(self._work)
+        assert max(self.batch.finished.values(), default=0) <= 1
+
+    def go_on(self, *, tries: int = 1) -> None:
+        """The same deploy again, without faults, ends promoted; so does the next one, which clears up."""
+        for number in range(tries):
+            if (failed := self.attempt(self.ports)) is None:
+                break
+            assert number + 1 < tries, failed
+        assert self.world.active == self.wanted()
+        self.require_sound()
+        self.world.change_code()
+        self.deploy(self.ports)
+        assert self.world.active == self.wanted()
+        self.require_sound()
+        self.require_tidy()
+        self.require_work_done()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("target")
+
+
+def calls_of_deploy(folder: Path, *, releases: int) -> list[str]:
+    account = Account(folder, releases=releases)
+    watched = Broken(account.ports)
+    account.deploy(watched)
+    return watched.calls
+
+
+@pytest.mark.parametrize("kind", ["refused", "lost", "killed"])
+def test_every_call_of_a_deploy_may_fail_and_the_same_deploy_again_ends_promoted(folder: Path, kind: str) -> None:
+    calls = calls_of_deploy(folder, releases=2)
+    assert {"pointers.move", "jobs.submit", "batch.CreateComputeEnvironment", "registry.tag"} <= set(calls)
+    for number, name in enumerate(calls):
+        account = Account(folder, releases=2)
+        broken = _FAULTS[kind].at(number, account.ports)
+        before = account.world.active
+        failed = account.attempt(broken)
+        assert broken.calls[number] == name
+        assert isinstance(failed, Killed) or kind != "killed"
+        assert account.world.active in {before, account.wanted()}
+        account.require_sound()
+        account.go_on()
+
+
+@given(
+    releases=st.integers(0, 3),
+    number=st.integers(0, _MOST_CALLS),
+    kind=st.sampled_from(sorted(_FAULTS)),
+    course=st.sampled_from(sorted(_GOOD)),
+)
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_deploy_whose_job_is_good_is_promoted_by_the_next_run_whatever_met_the_first(
+    folder: Path, releases: int, number: int, kind: str, course: str
+) -> None:
+    account = Account(folder, releases=releases)
+    account.ports.jobs.course = _GOOD[course]
+    account.attempt(_FAULTS[kind].at(number, account.ports))
+    account.require_sound()
+    # A job that an interrupt cancelled has failed for good, and its release may have gone with it.
+    account.go_on()
+
+
+@given(
+    releases=st.integers(0, 2),
+    number=st.integers(0, _MOST_CALLS),
+    kind=st.sampled_from(sorted(_FAULTS)),
+    course=st.sampled_from(sorted(_BAD)),
+)
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_release_whose_job_is_bad_never_takes_jobs_and_is_in_nobody_s_way(
+    folder: Path, releases: int, number: int, kind: str, course: str
+) -> None:
+    account = Account(folder, releases=releases)
+    before = account.world.active
+    account.ports.jobs.course = _BAD[course]
+    assert account.attempt(_FAULTS[kind].at(number, account.ports))
+    assert account.world.active == before
+    account.require_sound()
+    account.ports.jobs.course = GOOD
+    # A job that a killed run left is followed, and may be as bad as before.
+    account.go_on(tries=2)
+
+
+@given(
+    releases=st.integers(0, 3),
+    number=st.integers(0, _MOST_CALLS),
+    is_same=st.booleans(),
+    course=st.sampled_from(sorted(_GOOD)),
+)
+@example(releases=2, number=51, is_same=True, course="looks")
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_deploys_at_once_leave_the_pointer_at_a_good_release_and_lose_no_job(
+    folder: Path, releases: int, number: int, is_same: bool, course: str
+) -> None:
+    account = Account(folder, releases=releases)
+    account.ports.jobs.course = _GOOD[course]
+    other = account.ports.beside()
+    other.code.files = {**account.ports.code.files}
+    if not is_same:
+        other.code.files["job.py"] += "# theirs"
+        other.code.push()
+    theirs: list[BaseException | None] = []
+
+    def meanwhile(now: int) -> None:
+        if now == number:
+            theirs.append(account.attempt(other))
+
+    ours = account.attempt(Broken(account.ports, before=meanwhile))
+    account.require_sound()
+    assert None in (ours, *theirs)
+    assert account.world.active in {account.wanted(), account.wanted(other)}
+    account.go_on()
