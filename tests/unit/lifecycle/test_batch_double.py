@@ -213,7 +213,7 @@ def test_queue_is_not_attached_to_an_environment_that_is_invalid() -> None:
     stack.batch.environments_become = (replace(SPOILT, after_s=10),)
     refused = failure(lambda: stack.add_release(release))
     assert (refused.code, refused.is_verdict, SPOILT.reason in refused.details[0]) == ("stack-failed", True, True)
-    assert (stack.half_made(), stack.batch.queues) == ({release.id}, {})
+    assert (set(stack.half_made()), len(stack.batch.queues)) == ({release.id}, 0)
     assert stack.remove_releases({release.id}) == ()
     assert stack.batch.environments == {}
 
