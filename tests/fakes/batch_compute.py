@@ -188,10 +188,9 @@ class FakeCompute:
             self._queue_is_gone(arn)
 
     def switch_queue(self, arn: str, *, is_enabled: bool) -> None:
-        """Let it take jobs, or none any more; those that it has run to their end. Raises `BatchRefused` without it."""
-        if not self.has_queue(arn):
-            raise BatchRefused(f"Job queue {arn} does not exist")
-        self.queues[arn].is_enabled = is_enabled
+        """Let it take jobs, or none any more; those that it has run to their end."""
+        if self.has_queue(arn):
+            self.queues[arn].is_enabled = is_enabled
 
     def has_queue(self, arn: str) -> bool:
         return arn in self.queues and self.queues[arn].gone_s == math.inf

@@ -89,12 +89,10 @@ class FakeJobs:
         return QueueStatus(state=condition.state, reason=condition.reason)
 
     def close_queue(self, queue_arn: str) -> None:
-        with _refusals():
-            self.batch.switch_queue(queue_arn, is_enabled=False)
+        self.batch.switch_queue(queue_arn, is_enabled=False)
 
     def open_queue(self, queue_arn: str) -> None:
-        with _refusals():
-            self.batch.switch_queue(queue_arn, is_enabled=True)
+        self.batch.switch_queue(queue_arn, is_enabled=True)
 
     def count_compute_environments(self) -> int:
         return self.batch.count_environments()

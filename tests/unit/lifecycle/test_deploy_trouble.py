@@ -190,6 +190,7 @@ def test_smoke_job_of_a_killed_run_is_followed_not_repeated(world: DeployWorld) 
     with pytest.raises(Killed):
         execute(plan_deploy(killed, world.target, RUN, Wanted()), killed, RUN)
     assert (killed.calls[-1], len(world.jobs.requests)) == ("jobs.get", 1)
+    world.ports.deployments.bury()
     world.deploy()
     assert (world.active, len(world.jobs.requests)) == (world.ids[0], 1)
 
