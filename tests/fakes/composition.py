@@ -13,6 +13,7 @@ from tests.fakes.ports import FakePorts
 from tests.fakes.runs import RUN
 from tests.fakes.stack import FakeStack
 from tests.fakes.ui import FakeUi
+from tests.fakes.watched import WatchedPort
 
 # What changes the world.
 _CHANGES = {
@@ -78,20 +79,15 @@ class _Application:
         self._ports, self._tell = ports, tell
 
     def amis_in(self, region: str) -> Any:
-        return _Watched("amis", self._ports.amis_in(region), self._tell)
+        return WatchedPort("amis", self._ports.amis_in(region), self._call)
 
     def __getattr__(self, name: str) -> Any:
         port = getattr(self._ports, name)
-        return _Watched(name, port, self._tell) if name in _CHANGES else port
+        return WatchedPort(name, port, self._call) if name in _CHANGES else port
 
-
-class _Watched:
-    """A port that tells when a change is asked of it."""
-
-    def __init__(self, name: str, port: Any, tell: Callable[[str], None]) -> None:
-        self._name, self._port, self._tell = name, port, tell
-
-    def __getattr__(self, attribute: str) -> Any:
-        if attribute in _CHANGES[self._name]:
-            self._tell(f"{self._name}.{attribute}")
-        return getattr(self._port, attribute)
+    def _call(self, what: str, effect: Callable[[], Any]) -> Any:
+        """Tells when a change is asked for."""
+        port, _, method = what.partition(".")
+        if method in _CHANGES[port]:
+            self._tell(what)
+        return effect()

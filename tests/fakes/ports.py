@@ -1,5 +1,7 @@
 """`ports.Ports` made of fakes."""
 
+from copy import copy
+
 from lifecycle.adapters.model_files import BucketSource
 from lifecycle.ports.model_lock import ModelLock
 from lifecycle.ports.model_source import ModelSource
@@ -7,7 +9,6 @@ from tests.fakes.amis import FakeAmis
 from tests.fakes.bake_runs import FakeBakeRuns
 from tests.fakes.baker import FakeBaker
 from tests.fakes.channels import FakeChannels
-from tests.fakes.clock import FakeClock
 from tests.fakes.compute import FakeCompute
 from tests.fakes.contract_file import FakeContractFile
 from tests.fakes.dead_letters import FakeDeadLetters
@@ -53,7 +54,8 @@ class FakePorts:
         self.elsewhere: dict[str, FakeAmis] = {}
         self.channels = FakeChannels()
         self.channels_elsewhere: dict[str, FakeChannels] = {}
-        self.clock = FakeClock()
+        self.stack = stack or FakeStack()
+        self.clock = self.stack.batch.clock
         self.contract_file = FakeContractFile()
         self.dead_letters = FakeDeadLetters()
         self.deployments = FakeDeployments()
@@ -73,11 +75,17 @@ class FakePorts:
         self.base_builder = FakeBaseBuilder(self.registry)
         self.code = FakeCode(self.registry, self.base_builder)
         self.results = FakeResults()
-        self.stack = stack or FakeStack()
         self.compute = FakeCompute(self.stack)
         self.image_expiry = FakeImageExpiry(self.registry, self.clock, self.stack)
         self.jobs = FakeJobs(self.stack, self.objects)
         self.ui = ui or FakeUi()
+
+    def beside(self) -> "FakePorts":
+        """Another user of the same account, with a machine, a terminal and a working tree of their own."""
+        other = copy(self)
+        other.journal, other.ui = FakeJournal(), FakeUi()
+        other.code = FakeCode(self.registry, self.base_builder)
+        return other
 
     def amis_in(self, region: str) -> FakeAmis:
         return self.elsewhere.setdefault(region, FakeAmis())

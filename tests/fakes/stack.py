@@ -1,14 +1,20 @@
-"""`ports.Stack` in memory."""
+"""`ports.Stack` on `FakeBatch`, with a state of its own as Pulumi has it."""
 
-from collections import Counter
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from threading import Lock, get_ident
+from typing import Any
 
+from lifecycle.domain.job import QueueState
 from lifecycle.domain.recorded import RecordedRelease, StackRecord
 from lifecycle.domain.release import DeployedRelease, Release
 from lifecycle.errors import CapctlError
 from lifecycle.ports.stack import BaseOutputs, Operation, ResourceChange
+from tests.fakes.batch import FakeBatch
+from tests.fakes.batch_compute import ACCOUNT, BatchRefused
+from tests.fakes.releases import make_release
 
-ACCOUNT = "arn:aws:batch:us-west-2:123456789012"
 OUTPUTS = BaseOutputs(
     bucket="vision-capctl-123456789012-us-west-2",
     repository="123456789012.dkr.ecr.us-west-2.amazonaws.com/vision",
@@ -23,15 +29,31 @@ OUTPUTS = BaseOutputs(
 )
 _TEMPLATE, _DEFINITION = "aws:ec2/launchTemplate:LaunchTemplate", "aws:batch/jobDefinition:JobDefinition"
 _ENVIRONMENT, _QUEUE = "aws:batch/computeEnvironment:ComputeEnvironment", "aws:batch/jobQueue:JobQueue"
+# In the order in which they are made.
 PARTS = (_TEMPLATE, _DEFINITION, _ENVIRONMENT, _QUEUE)
-# A compute environment that Batch refused exists all the same, and its queue was never asked for.
-_FINISHED = {
-    _TEMPLATE: Operation.SAME,
-    _DEFINITION: Operation.SAME,
-    _ENVIRONMENT: Operation.UPDATE,
-    _QUEUE: Operation.CREATE,
-}
-_EXISTING = (_TEMPLATE, _DEFINITION, _ENVIRONMENT)
+_LOOK_AGAIN_S = 1.0
+
+Call = Callable[[str, Callable[[], Any]], Any]
+
+
+@dataclass(slots=True, kw_only=True)
+class _Record:
+    """What the state holds of a release: what it is, and which parts of it, by the order in which they were made.
+
+    A part in `failed` was made and never came to life.
+    """
+
+    deployed: DeployedRelease
+    parts: dict[str, int] = field(default_factory=dict)
+    failed: set[str] = field(default_factory=set)
+
+    @property
+    def name(self) -> str:
+        return self.deployed.job_queue_arn.rpartition("/")[2]
+
+    @property
+    def is_whole(self) -> bool:
+        return self.parts.keys() == {*PARTS} and not self.failed
 
 
 class FakeStack:
@@ -39,21 +61,44 @@ class FakeStack:
 
     `outputs` are those of the base stack. `unreadable` is why nobody can say which exist. `surprise` is put before every preview, as if
     somebody had changed something by hand.
+
+    Every call that the engine makes to AWS goes through `call`, with its name. What such a call did and nobody wrote into the state, the
+    next run that finishes the release finds, as the engine's recovery does.
     """
 
-    def __init__(self, *, bootstrapped: bool = True) -> None:
+    def __init__(self, *, bootstrapped: bool = True, batch: FakeBatch | None = None) -> None:
         self.bootstrapped = bootstrapped
+        self.batch = batch or FakeBatch()
         self.fail_with: CapctlError | None = None
         self.unreadable: CapctlError | None = None
         self.outputs = OUTPUTS
         self.surprise: tuple[ResourceChange, ...] = ()
-        self.left_half_made: set[str] = set()
-        self._releases: dict[str, DeployedRelease] = {}
-        self._made: Counter[str] = Counter()
+        self.call: Call = lambda what, effect: effect()
+        self._records: dict[str, _Record] = {}
+        self._templates: set[str] = set()
+        self._made = 0
+        self._lock = Lock()
+        self._holder = 0
+
+    @property
+    def left_half_made(self) -> set[str]:
+        """Ids of the releases that lack a part."""
+        return {release_id for release_id, record in self._records.items() if not record.is_whole}
 
     def stand(self, release: DeployedRelease) -> None:
         """Let a release exist that an earlier version of capctl made; no hash gives its id."""
-        self._releases[release.id] = release
+        record = self._records[release.id] = _Record(deployed=release)
+        like = replace(make_release(), ami_id=release.ami_id, image=release.image, model_set=release.model_set)
+        for part in PARTS:
+            self._make(record, part, like)
+        record.deployed = release
+
+    def leave(self, release: Release) -> None:
+        """Let a killed run have left a release half made."""
+        record = self._records[release.id] = _Record(deployed=deployed(release))
+        for part in (_TEMPLATE, _DEFINITION, _ENVIRONMENT):
+            self._make(record, part, release)
+        record.failed = {_ENVIRONMENT}
 
     def preview_base(self) -> tuple[ResourceChange, ...]:
         operation = Operation.SAME if self.bootstrapped else Operation.CREATE
@@ -72,7 +117,8 @@ class FakeStack:
     def releases(self) -> tuple[DeployedRelease, ...]:
         if self.unreadable:
             raise self.unreadable
-        return tuple(self._releases.values())
+        whole = [record for record in self._records.values() if record.is_whole]
+        return tuple(record.deployed for record in sorted(whole, key=lambda record: max(record.parts.values())))
 
     def half_made(self) -> frozenset[str]:
         return frozenset(self.left_half_made)
@@ -82,43 +128,146 @@ class FakeStack:
 
     def preview_release(self, release: Release, *, needed: Collection[str] = ()) -> tuple[ResourceChange, ...]:
         self.base()
-        operations = dict.fromkeys(self._releases, dict.fromkeys(PARTS, Operation.SAME))
-        operations |= {
-            left: dict.fromkeys(_EXISTING, Operation.SAME if left in needed else Operation.DELETE)
-            for left in self.left_half_made
-        }
-        if release.id in self.left_half_made:
-            operations[release.id] = _FINISHED
-        elif release.id not in self._releases:
-            operations[release.id] = dict.fromkeys(PARTS, Operation.CREATE)
-        return self.surprise + tuple(
-            ResourceChange(operation=operation, type=part, name=f"vision-{release_id}", release_id=release_id)
-            for release_id, parts in operations.items()
-            for part, operation in parts.items()
-        )
+        records = {**self._records, release.id: self._record_of(release)}
+        changes = [
+            ResourceChange(operation=operation, type=part, name=record.name, release_id=release_id)
+            for release_id, record in records.items()
+            for part, operation in _operations(
+                record, is_wanted=release_id == release.id, is_kept=record.is_whole or release_id in needed
+            )
+        ]
+        return (*self.surprise, *changes)
 
     def damage(self, release_id: str) -> None:
-        """Let a part of a release be missing from the state, as after a refresh."""
-        del self._releases[release_id]
-        self.left_half_made.add(release_id)
+        """Let the definition of a release be missing in the state, as after a refresh."""
+        record = self._records[release_id]
+        self.batch.deregister_definitions(record.name)
+        del record.parts[_DEFINITION]
 
     def add_release(self, release: Release, *, needed: Collection[str] = ()) -> tuple[DeployedRelease, ...]:
         self.base()
-        if self.fail_with:
-            self.left_half_made.add(release.id)
-            error, self.fail_with = self.fail_with, None
-            raise error
-        self.left_half_made &= {*needed} - {release.id}
-        if release.id not in self._releases:
-            self._made[release.id] += 1
-            self._releases[release.id] = deployed(release, revision=self._made[release.id])
+        with self._held():
+            record = self._records[release.id] = self._record_of(release)
+            if not record.is_whole:
+                record.parts = {part: made for part, made in record.parts.items() if self._has(record, part)}
+            for part in PARTS:
+                self._make(record, part, release)
+                if part == _ENVIRONMENT:
+                    self._settle(record)
+            self._remove(self.left_half_made - {*needed})
         return self.releases()
 
     def remove_releases(self, ids: Collection[str], *, needed: Collection[str] = ()) -> tuple[DeployedRelease, ...]:
         self.base()
-        self.left_half_made &= {*needed} - {*ids}
-        self._releases = {key: value for key, value in self._releases.items() if key not in ids}
+        with self._held():
+            self._remove({*ids} | (self.left_half_made - {*needed}))
         return self.releases()
+
+    @contextmanager
+    def _held(self) -> Iterator[None]:
+        """The stack's lock. Raises `CapctlError("stack-locked")` where waiting for it would never end."""
+        if self._holder == get_ident():
+            raise CapctlError(
+                "stack-locked", "Another run holds the lock of the stack", hint="Run again once it is done"
+            )
+        with self._lock:
+            self._holder = get_ident()
+            try:
+                yield
+            finally:
+                self._holder = 0
+
+    def _record_of(self, release: Release) -> _Record:
+        return self._records.get(release.id) or _Record(deployed=deployed(release))
+
+    def _has(self, record: _Record, part: str) -> bool:
+        """Whether AWS has it, whatever the state says."""
+        batch, made = self.batch, record.deployed
+        return {
+            _TEMPLATE: record.name in self._templates,
+            _DEFINITION: bool(batch.revisions_of(record.name)),
+            _ENVIRONMENT: made.compute_environment_arn in batch.environments,
+            _QUEUE: batch.has_queue(made.job_queue_arn),
+        }[part]
+
+    def _make(self, record: _Record, part: str, release: Release) -> None:
+        """Unless it is there, whoever made it."""
+        if part in record.parts:
+            return
+        batch, made, name = self.batch, record.deployed, record.name
+        what, effect = {
+            _TEMPLATE: ("ec2.CreateLaunchTemplate", lambda: self._templates.add(name)),
+            _DEFINITION: ("batch.RegisterJobDefinition", lambda: batch.register_definition(name, release)),
+            _ENVIRONMENT: ("batch.CreateComputeEnvironment", lambda: batch.create_environment(name, release)),
+            _QUEUE: ("batch.CreateJobQueue", lambda: batch.create_queue(name, made.compute_environment_arn)),
+        }[part]
+        if not self._has(record, part):
+            try:
+                self.call(what, effect)
+            except BatchRefused as refused:
+                raise _failed(f"creating {part}: ClientException: {refused}", verdict=True) from refused
+        if part == _DEFINITION:
+            record.deployed = replace(made, job_definition_arn=batch.revisions_of(name)[-1])
+        self._made += 1
+        record.parts[part] = self._made
+
+    def _settle(self, record: _Record) -> None:
+        """Wait, as the provider does, until the environment is VALID."""
+        record.failed.add(_ENVIRONMENT)
+        if self.fail_with:
+            error, self.fail_with = self.fail_with, None
+            raise error
+        arn = record.deployed.compute_environment_arn
+        while (found := self.batch.condition(arn)).state is QueueState.CREATING:
+            self.batch.clock.sleep(_LOOK_AGAIN_S)
+        if found.state is QueueState.INVALID:
+            raise _failed(f"unexpected state 'INVALID', wanted target 'VALID': {found.reason}", verdict=True)
+        record.failed.clear()
+
+    def _remove(self, ids: Collection[str]) -> None:
+        """As much as Batch lets go of; raises for the rest once the others are gone."""
+        failures: list[CapctlError] = []
+        for release_id in [each for each in self._records if each in ids]:
+            record = self._records[release_id]
+            try:
+                self._unmake(record)
+            except BatchRefused as refused:
+                failures.append(_failed(f"deleting {record.name}: ClientException: {refused}"))
+            else:
+                del self._records[release_id]
+        if failures:
+            raise failures[0]
+
+    def _unmake(self, record: _Record) -> None:
+        batch, gone, name = self.batch, record.deployed, record.name
+        for part, what, effect in (
+            (_QUEUE, "batch.DeleteJobQueue", lambda: batch.delete_queue(gone.job_queue_arn)),
+            (_DEFINITION, "batch.DeregisterJobDefinition", lambda: batch.deregister_definitions(name)),
+            (
+                _ENVIRONMENT,
+                "batch.DeleteComputeEnvironment",
+                lambda: batch.delete_environment(gone.compute_environment_arn),
+            ),
+            (_TEMPLATE, "ec2.DeleteLaunchTemplate", lambda: self._templates.discard(name)),
+        ):
+            self.call(what, effect)
+            record.parts.pop(part, None)
+        record.failed.clear()
+
+
+def _operations(record: _Record, *, is_wanted: bool, is_kept: bool) -> Iterator[tuple[str, Operation]]:
+    """What becomes of each part."""
+    for part in PARTS:
+        if is_wanted and part not in record.parts:
+            yield part, Operation.CREATE
+        elif is_wanted and part in record.failed:
+            yield part, Operation.UPDATE
+        elif part in record.parts:
+            yield part, Operation.SAME if is_wanted or is_kept else Operation.DELETE
+
+
+def _failed(detail: str, *, verdict: bool = False) -> CapctlError:
+    return CapctlError("stack-failed", "Pulumi failed", details=(detail,), verdict=verdict)
 
 
 def deployed(release: Release, *, revision: int = 1) -> DeployedRelease:

@@ -41,7 +41,7 @@ def _holds(rule: Mapping[str, Any], end: AttemptEnd) -> bool:
 
 
 def _matches(pattern: str, text: str) -> bool:
-    """A pattern is literal but for one trailing asterisk."""
+    """A pattern is literal, in the case that it is written in, but for one trailing asterisk."""
     if pattern.endswith("*"):
-        return text.lower().startswith(pattern[:-1].lower())
-    return text.lower() == pattern.lower()
+        return text.startswith(pattern[:-1])
+    return text == pattern

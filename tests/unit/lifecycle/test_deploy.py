@@ -116,7 +116,7 @@ def test_customer_s_job_is_not_followed_as_the_smoke_job_whatever_its_name(world
     theirs = world.jobs.submit(customer_job(world, release))
     world.deploy()
     assert [request.purpose for request in world.jobs.requests] == [Purpose.SMOKE, Purpose.WORK, Purpose.SMOKE]
-    assert world.jobs._jobs[theirs].state is JobState.SUBMITTED
+    assert world.jobs.batch.jobs[theirs].state is JobState.SUBMITTED
 
 
 def test_preview_that_touches_an_existing_release_is_refused(world: DeployWorld) -> None:
@@ -132,14 +132,14 @@ def test_preview_that_touches_an_existing_release_is_refused(world: DeployWorld)
 
 
 def test_leftovers_of_a_killed_creation_may_be_deleted(world: DeployWorld) -> None:
-    world.stack.left_half_made.add("0123456789ab")
+    world.stack.leave(make_release(99))
     world.deploy()
     assert world.stack.left_half_made == set()
     assert world.active is not None
 
 
 def test_full_account_is_refused_before_anything_is_made(world: DeployWorld) -> None:
-    world.jobs.environments = 48
+    world.jobs.batch.foreign_environments = 48
     with pytest.raises(CapctlError) as failed:
         world.deploy()
     assert failed.value.code == "quota-reached"

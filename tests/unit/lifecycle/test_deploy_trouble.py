@@ -1,6 +1,5 @@
 """Deploy: trouble on the way says nothing about the release, which stays, and the next run goes on from there."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ from lifecycle.workflows.move_pointer import MovePointer
 from lifecycle.workflows.release_tags import TagImage
 from lifecycle.workflows.wanted_release import Wanted, wanted_release
 from tests.fakes.deploys import DeployWorld
+from tests.fakes.faults import Broken, Killed
 from tests.fakes.jobs import FakeJobs, queue
 from tests.fakes.objects import FakeObjects
 from tests.fakes.pointers import pointer_at
@@ -186,15 +186,13 @@ def test_interrupt_cancels_the_job_and_the_next_run_goes_on(
 
 
 def test_smoke_job_of_a_killed_run_is_followed_not_repeated(world: DeployWorld) -> None:
-    release = wanted_release(world.ports, world.target, Wanted())
-    world.stack.add_release(release)
-    plan = plan_deploy(world.ports, world.target, RUN, Wanted())
-    step = next(step for step in plan.steps if step.describe().startswith("smoke"))
-    step.apply()
-    world.jobs._jobs["job-1"] = replace(world.jobs._jobs["job-1"], state=JobState.RUNNING)
-    world.jobs._left["job-1"] = [JobState.SUCCEEDED]
-    execute(plan, world.ports, RUN)
-    assert len(world.jobs.requests) == 1
+    killed = Broken(world.ports, "jobs", at=6, error=Killed())
+    with pytest.raises(Killed):
+        execute(plan_deploy(killed, world.target, RUN, Wanted()), killed, RUN)
+    assert (killed.calls[-1], len(world.jobs.requests)) == ("jobs.get", 1)
+    world.ports.deployments.bury()
+    world.deploy()
+    assert (world.active, len(world.jobs.requests)) == (world.ids[0], 1)
 
 
 def test_two_operators_the_second_promotion_loses(world: DeployWorld) -> None:

@@ -240,7 +240,7 @@ ROWS = [
     ),
     # releases
     Row(
-        lambda ports: ports.stack.left_half_made.add("abcdefabcdef"), "release-half-made", NOTICE, "release abcdefabcdef",
+        lambda ports: ports.stack.leave("abcdefabcdef"), "release-half-made", NOTICE, "release abcdefabcdef",
         "half made: a deploy is at work, or was killed", "`capctl deploy`, which finishes it or clears it away",
     ),
     # AMIs that are no fault

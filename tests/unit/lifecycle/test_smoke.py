@@ -49,7 +49,7 @@ def test_every_check_is_named_in_the_report(tmp_path: Path) -> None:
     assert report.ok
     names = [check.name for check in report.checks]
     assert names == ["job", "image", "host-ami", "tracks", "model-set", "models-read-only", "rows"]
-    assert report.seconds == 2.5
+    assert report.seconds == 1.5
 
 
 def test_ami_that_is_gone_when_its_smoke_job_has_passed_is_a_warning(tmp_path: Path) -> None:

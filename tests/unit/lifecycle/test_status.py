@@ -43,7 +43,8 @@ def test_jobs_are_counted_by_release(ports: FakePorts) -> None:
 
 
 def test_jobs_of_another_revision_are_not_the_releases(ports: FakePorts) -> None:
-    submit(ports, replace(deployed(NEW), job_definition_arn=f"{deployed(NEW).job_definition_arn}1"))
+    another = ports.stack.batch.register_definition(f"vision-{NEW.id}", NEW)
+    submit(ports, replace(deployed(NEW), job_definition_arn=another))
     assert [release.jobs for release in read_status(ports).releases] == [JobCounts(), JobCounts()]
 
 

@@ -37,9 +37,6 @@ def work(world: DeployWorld, monkeypatch: pytest.MonkeyPatch, count: int = 1, **
             for _ in range(count):
                 job = replace(world.jobs.requests[0], purpose=Purpose.WORK, queue_arn=pointer.job_queue_arn)
                 job_id = world.jobs.submit(job)
-                world.jobs._jobs[job_id] = replace(
-                    world.jobs._jobs[job_id], created_ms=int(world.ports.clock.now().timestamp() * 1000)
-                )
                 world.jobs.get(job_id)
 
     monkeypatch.setattr(world.pointers, "move", moved)

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from lifecycle.domain.job import JobState
+from tests.fakes.releases import make_release
 from tests.unit.lifecycle.commands.case import DEPLOYED, VIDEO, Case, Play, World
 
 SUBMIT = f"job submit --video {VIDEO} --session by-hand"
@@ -34,8 +35,9 @@ def unreadable_to_the_end(world: World) -> None:
 
 def in_a_foreign_queue(world: World) -> None:
     submitted(world)
-    jobs = world.ports.jobs
-    jobs._jobs["job-2"] = replace(jobs._jobs["job-2"], queue_arn="arn:aws:batch:us-west-2:123456789012:job-queue/other")
+    batch = world.ports.jobs.batch
+    other = batch.create_queue("other", batch.create_environment("other", make_release()))
+    batch.jobs["job-2"].request = replace(batch.jobs["job-2"].request, queue_arn=other)
 
 
 def without_memory(world: World) -> None:
@@ -48,7 +50,7 @@ def without_memory(world: World) -> None:
     submitted(world)
 
 
-LOG = "1970-01-01 00:00:02Z analysis begins"
+LOG = "2026-01-01 00:00:02Z analysis begins"
 CASES = [
     Case(
         words=SUBMIT,
@@ -74,7 +76,7 @@ CASES = [
         given=DEPLOYED,
         text="""\
 id     state      exit  submitted             reason  name
-job-1  SUCCEEDED  -     1970-01-01 00:00:01Z          smoke-c3db89e8ed06-20260101-000000-abcdef""",
+job-1  SUCCEEDED  0     2026-01-01 00:00:01Z          smoke-c3db89e8ed06-20260101-000000-abcdef""",
         document={"schema": "capctl.job-list/1"},
     ),
     Case(
@@ -83,8 +85,8 @@ job-1  SUCCEEDED  -     1970-01-01 00:00:01Z          smoke-c3db89e8ed06-2026010
         change=without_memory,
         text="""\
 id     state      exit  submitted             reason                    name
-job-2  FAILED     137   1970-01-01 00:00:02Z  OutOfMemoryError: killed  vision-by-hand
-job-1  SUCCEEDED  -     1970-01-01 00:00:01Z                            smoke-c3db89e8ed06-20260101-000000-abcdef""",
+job-2  FAILED     137   2026-01-01 00:00:02Z  OutOfMemoryError: killed  vision-by-hand
+job-1  SUCCEEDED  0     2026-01-01 00:00:01Z                            smoke-c3db89e8ed06-20260101-000000-abcdef""",
     ),
     Case(words="job ls --release 0123456789ab", given=DEPLOYED, code=1, error="release-missing"),
     Case(
@@ -107,7 +109,7 @@ job-1  SUCCEEDED  -     1970-01-01 00:00:01Z                            smoke-c3
         change=unreadable,
         code=1,
         error="job-failed",
-        text=f"{LOG}\n1970-01-01 00:00:02Z analysis ends",
+        text=f"{LOG}\n2026-01-01 00:00:02Z analysis ends",
         document={"schema": "capctl.job-log/1", "state": "FAILED", "exit_code": 65},
         said="error[job-failed]: Job `job-2` is FAILED, exit 65: unreadable input",
     ),
@@ -123,12 +125,12 @@ state      FAILED: it has failed
 why        unreadable input
 next       Run `capctl job logs job-2`: the end of its log says more
 exit code  65
-attempts   0
+attempts   1
 release    {release}
 image      123456789012.dkr.ecr.us-west-2.amazonaws.com/vision@sha256:cd4efb609166
-submitted  1970-01-01 00:00:02Z
-started    -
-ended      1970-01-01 00:00:04Z
+submitted  2026-01-01 00:00:02Z
+started    2026-01-01 00:00:02Z
+ended      2026-01-01 00:00:02Z
 log        capctl job logs job-2""",
         document={
             "schema": "capctl.job-view/1",
