@@ -285,6 +285,7 @@ ERROR_CODES: dict[str, str] = {
     "samples-missing": "the sample models or pictures of the rehearsal are not installed",
     "session-manager-plugin-missing": "Packer is to use Session Manager and AWS's plugin for it is not installed",
     "smoke-failed": "the smoke job failed, or did not do what it should",
+    "smoke-interrupted": "the smoke job was ended from outside, so nothing was proven either way",
     "smoke-timed-out": "the smoke job did not start, or did not end, in time",
     "smoke-unseen": "the smoke job succeeded, and its host went before it could be asked for its AMI",
     "snapshot-left": "a snapshot remains after its AMI was deregistered",
@@ -303,7 +304,7 @@ ERROR_CODES: dict[str, str] = {
     "uri-invalid": "the text is not an S3 address",
     "usage": "the command line is wrong",
     "use-unproven": "not everything that may use an AMI or an image could be read, so none is withdrawn or removed",
-    "video-missing": "there is no such video, or the configuration names none for the smoke job",
+    "video-missing": "there is no such video",
     "video-out-of-reach": "a video lies where the role of the jobs may not read",
     "wheelhouse-failed": "pip could not download the locked wheels",
 }

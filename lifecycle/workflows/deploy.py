@@ -37,7 +37,8 @@ from lifecycle.workflows.lookups import ami_of, release_among
 from lifecycle.workflows.move_pointer import MovePointer
 from lifecycle.workflows.release_steps import CreateRelease, PruneReleases, RemoveRelease, WaitValid, needed_ids
 from lifecycle.workflows.release_tags import TagImage
-from lifecycle.workflows.smoke import Smoke, require_video
+from lifecycle.workflows.smoke import Smoke
+from lifecycle.workflows.smoke_video import StoreClip, has_smoke_video, smoke_video
 from lifecycle.workflows.verify_image import verify_image
 
 PERMISSIONS = {
@@ -62,7 +63,7 @@ def plan_deploy(ports: Ports, target: Target, run: Run, wanted: Wanted) -> Plan:
     Raises `CapctlError` when the AMI or the image cannot be deployed, the account is full, a release that the pointer needs is
     damaged, or anything that exists would change.
     """
-    require_video(target)
+    smoke_video(target)
     release = wanted_release(ports, target, wanted)
     pointer, existing = ports.pointers.read(), ports.stack.releases()
     exists = release.id in {deployed.id for deployed in existing}
@@ -78,6 +79,8 @@ def plan_deploy(ports: Ports, target: Target, run: Run, wanted: Wanted) -> Plan:
     else:
         is_ours = release.id not in needed
     steps: list[Step[Any]] = []
+    if not has_smoke_video(ports, target):
+        steps.append(StoreClip(ports=ports, target=target))
     if not exists:
         # Before the release is there, so that there is never one without.
         steps.append(TagImage(ports=ports, tag=release_tag(release.id, ports.clock.now()), image=release.image))

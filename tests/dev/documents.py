@@ -16,6 +16,7 @@ from lifecycle.cli import (
     image_documents,
     image_repository_documents,
     job_documents,
+    smoke_documents,
 )
 from lifecycle.cli.main import COMMANDS, root
 from tests.dev.samples import SAMPLES
@@ -55,6 +56,7 @@ def makers() -> dict[str, Callable[..., Any]]:
             image_documents,
             image_repository_documents,
             job_documents,
+            smoke_documents,
         )
         for name, made in inspect.getmembers(module, inspect.isfunction)
         if made.__annotations__.get("return") == "Document" and not name.startswith("_")

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from lifecycle.cli import documents, job_documents
+from lifecycle.cli import documents, job_documents, smoke_documents
 from lifecycle.config.origins import Setting
 from lifecycle.domain.digest import digest_of
 from lifecycle.domain.job import JobRecord, JobState, Purpose, QueueState
@@ -12,6 +12,7 @@ from lifecycle.domain.plan import Done, Plan
 from lifecycle.domain.push_preview import FileChanges, PushPreview, SizeToSend
 from lifecycle.domain.release import Pointer
 from lifecycle.domain.smoke import SmokeReport
+from lifecycle.domain.timeline import Mark, Point, Source, Timeline
 from lifecycle.errors import CapctlError
 from lifecycle.ports.jobs import LogLine, QueueStatus
 from lifecycle.ports.journal import JournalEntry
@@ -60,9 +61,17 @@ _SMOKE = SmokeReport(
     release_id=RELEASE.id,
     job_id=JOB.id,
     session_id="smoke-1",
+    video_url="s3://vision-capctl-123456789012-us-west-2/samples/portrait.mp4",
     result_uri="s3://vision-capctl-123456789012-us-west-2/smoke/smoke-1/result.json",
     seconds=2.5,
     checks=CHECKS,
+    timeline=Timeline(
+        marks=(
+            Mark(point=Point.SUBMITTED, at_ms=JOB.created_ms, source=Source.BATCH),
+            Mark(point=Point.STARTING, at_ms=JOB.created_ms + 214_000, source=Source.SEEN),
+            Mark(point=Point.FIRST_FRAME, at_ms=JOB.created_ms + 260_500, source=Source.CONTAINER),
+        )
+    ),
 )
 
 _STATUS = Status(
@@ -162,6 +171,6 @@ SAMPLES: dict[str, dict[str, Any]] = {
         ),
     ),
     "rollback": documents.rollback(_POINTER, changed=True),
-    "smoke": documents.smoke(_SMOKE),
+    "smoke": smoke_documents.smoke(_SMOKE),
     "status": documents.status(_STATUS),
 }

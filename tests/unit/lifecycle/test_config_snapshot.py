@@ -74,6 +74,7 @@ def _values(key: Key) -> st.SearchStrategy[Any]:
 def _sections() -> st.SearchStrategy[dict[str, Any]]:
     """What may stand under `defaults`: some keys of some sections."""
     bounded = {"ami.ssh_port", "release.attempts", "image.entrypoint", "image.repository", "smoke.video_url"}
+    bounded |= {"smoke.max_run_percent"}
     bounded |= {f"{section}.timeout_s" for section in ("ami", "release", "smoke")}
     inside: dict[str, dict[str, st.SearchStrategy[Any]]] = {}
     for key in known_keys(Settings).values():

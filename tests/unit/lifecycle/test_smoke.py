@@ -10,23 +10,25 @@ from lifecycle.config.target import Target
 from lifecycle.domain.digest import digest_of
 from lifecycle.domain.job import JobState, Obstacle
 from lifecycle.domain.smoke import SmokeReport, check_document, check_rows
-from lifecycle.errors import CapctlError, Inconclusive, UsageError
+from lifecycle.errors import CapctlError, Inconclusive
 from lifecycle.workflows.execute import execute
 from lifecycle.workflows.smoke import Smoke, plan_smoke
 from tests.fakes.jobs import FakeJobs
 from tests.fakes.ports import FakePorts
 from tests.fakes.releases import make_release, result_document
 from tests.fakes.runs import RUN
-from tests.fakes.stack import FakeStack, deployed
+from tests.fakes.stack import OUTPUTS, FakeStack, deployed
 from tests.fakes.targets import make_target
 
 RELEASE = make_release()
+VIDEO = f"s3://{OUTPUTS.bucket}/videos/face.mp4"
 
 
 def make_ports(document: dict[str, Any] | None, counted: dict[str, int] | None = None) -> FakePorts:
     stack = FakeStack()
     stack.add_release(RELEASE)
     ports = FakePorts(stack=stack)
+    ports.objects.write(VIDEO, b"a face")
     ports.jobs.leaves = document
     ports.results.counted = counted or {}
     return ports
@@ -35,7 +37,7 @@ def make_ports(document: dict[str, Any] | None, counted: dict[str, int] | None =
 def target(folder: Path, **smoke: Any) -> Target:
     return make_target(
         folder,
-        smoke={"video_url": "s3://vision-capctl-123456789012-us-west-2/videos/face.mp4", "timeout_s": 100} | smoke,
+        smoke={"video_url": VIDEO, "timeout_s": 100} | smoke,
     )
 
 
@@ -83,6 +85,7 @@ def test_looks_at_the_job_are_frequent_at_first_and_never_far_apart(tmp_path: Pa
     ("change", "failed"),
     [
         ({"tracks": []}, {"tracks"}),
+        ({"tracks": None}, {"tracks"}),
         ({"models": {"digest": digest_of(b"other"), "read_only": True, "mounts": []}}, {"model-set"}),
         ({"models": {"digest": RELEASE.model_set, "read_only": False}}, {"models-read-only"}),
         ({"models": {"digest": RELEASE.model_set, "read_only": None}}, {"models-read-only"}),
@@ -146,11 +149,6 @@ def test_lost_host_is_inconclusive(tmp_path: Path) -> None:
     ports.jobs.outcome = {"obstacle": Obstacle.CAPACITY}
     with pytest.raises(Inconclusive):
         smoke(ports, target(tmp_path))
-
-
-def test_smoke_without_a_video_is_a_usage_error(tmp_path: Path) -> None:
-    with pytest.raises(UsageError):
-        plan_smoke(make_ports(None), make_target(tmp_path), RUN, release_id=RELEASE.id)
 
 
 def test_smoke_of_nothing_says_so(tmp_path: Path) -> None:
