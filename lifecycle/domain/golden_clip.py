@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-# Of the file beside this module; `tests/dev/clip.py` draws and encodes it.
-CLIP_SHA256 = "ac9df24685cb49d03a469be231aca6729918234bb1681dea944407ecbeb647f6"
+# Of the file beside this module; `python -m tests.dev clip` draws and encodes it.
+CLIP_SHA256 = "6dc2108981bc5506899ed4f4598bc426ad62aa437d553ccad86aaea6c3e34a32"
 # By its content, so that two versions of capctl with different clips do not overwrite each other's.
 CLIP_NAME = f"golden-{CLIP_SHA256[:12]}.mp4"
 

@@ -2,9 +2,11 @@
 
 docs --check   fail when a generated page under docs/ is stale
 docs --write   write them
+clip           draw and encode the clip of smoke jobs, and tell its digest
 codes          list error codes that are raised but not in `ERROR_CODES`, and entries that nothing raises
 """
 
+import hashlib
 import sys
 from pathlib import Path
 
@@ -22,6 +24,12 @@ def main(arguments: list[str]) -> int:
             for page in pages:
                 print(f"{'wrote' if mode == '--write' else 'stale'}: {page.relative_to(ROOT)}")
             return 1 if pages and mode == "--check" else 0
+        case ["clip"]:
+            from tests.dev.clip import CLIP, write_clip
+
+            write_clip(ROOT / CLIP)
+            print(f"{hashlib.sha256((ROOT / CLIP).read_bytes()).hexdigest()}  {CLIP}")
+            return 0
         case ["codes"]:
             from tests.dev.codes import compare
 

@@ -1,5 +1,6 @@
 """Smoke: what counts as proof."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +9,9 @@ import pytest
 from analyzer.contract import ExitCode
 from lifecycle.config.target import Target
 from lifecycle.domain.digest import digest_of
-from lifecycle.domain.job import JobState, Obstacle
+from lifecycle.domain.job import JobRecord, JobState, Obstacle
 from lifecycle.domain.smoke import SmokeReport, check_document, check_rows
+from lifecycle.domain.timeline import Point
 from lifecycle.errors import CapctlError, Inconclusive
 from lifecycle.workflows.execute import execute
 from lifecycle.workflows.smoke import Smoke, plan_smoke
@@ -71,6 +73,62 @@ def test_log_is_shown_while_the_job_runs(tmp_path: Path) -> None:
     smoke(ports, target(tmp_path))
     details = [line for line in ports.ui.lines if line.startswith("detail")]
     assert details == ["detail: analysis begins", "detail: analysis ends"]
+
+
+def test_present_phase_has_a_line_and_the_job_that_fails_marks_its_own(tmp_path: Path) -> None:
+    ports = make_ports(result_document())
+    ports.jobs.course = (JobState.RUNNABLE, JobState.RUNNABLE, JobState.STARTING, JobState.RUNNING, JobState.FAILED)
+    ports.jobs.outcome = {"exit_code": 1}
+    with pytest.raises(CapctlError) as failed:
+        smoke(ports, target(tmp_path))
+    lines = [line for line in ports.ui.lines if "job job-1" in line]
+    assert lines == ["✓ wait for a host for job job-1", "✓ start the container of job job-1", "✗ run job job-1"]
+    points = [str(mark.point) for mark in failed.value.evidence["timeline"].marks]
+    assert points == ["submitted", "runnable", "starting", "running", "done"]
+
+
+def test_lost_attempt_is_told_while_the_next_one_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ports = make_ports(result_document())
+    ports.jobs.course = (JobState.RUNNING, JobState.RUNNABLE, JobState.RUNNING, JobState.SUCCEEDED)
+    reclaimed, get = "Host EC2 (instance i-0abc) terminated.", ports.jobs.get
+
+    def look(job_id: str) -> JobRecord:
+        job = get(job_id)
+        is_lost = ports.clock.monotonic() > 0
+        return replace(job, attempts=1, attempt_reasons=(reclaimed,)) if is_lost else job
+
+    monkeypatch.setattr(ports.jobs, "get", look)
+    assert smoke(ports, target(tmp_path)).ok
+    assert f"Job job-1 lost an attempt and is begun anew: {reclaimed}" in ports.ui.lines
+
+
+def test_want_of_capacity_is_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ports = make_ports(result_document())
+    ports.jobs.course = (JobState.RUNNABLE,) * 9 + (JobState.SUCCEEDED,)
+    get, why = ports.jobs.get, "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY"
+
+    def look(job_id: str) -> JobRecord:
+        job = get(job_id)
+        is_waiting = job.state is JobState.RUNNABLE
+        return replace(job, obstacle=Obstacle.CAPACITY, status_reason=why) if is_waiting else job
+
+    monkeypatch.setattr(ports.jobs, "get", look)
+    assert smoke(ports, target(tmp_path)).ok
+    assert ports.ui.lines.count(f"Job job-1 waits on: {why}") == 1
+
+
+def test_job_that_a_killed_run_left_is_timed_by_the_clock_of_this_machine(tmp_path: Path) -> None:
+    ports = make_ports(result_document())
+    ports.jobs.course = (JobState.RUNNABLE, JobState.RUNNING)
+    with pytest.raises(CapctlError):
+        smoke(ports, target(tmp_path, timeout_s=10))
+    ports.jobs.cancelled.clear()
+    ports.jobs.course = (JobState.RUNNING, JobState.SUCCEEDED)
+    left = ports.jobs.submit(ports.jobs.requests[0])
+    report = smoke(ports, target(tmp_path))
+    assert (report.job_id, len(ports.jobs.requests)) == (left, 2)
+    (running,) = (mark for mark in report.timeline.marks if mark.point is Point.RUNNING)
+    assert running.at_ms == pytest.approx(ports.clock.now().timestamp() * 1000, abs=2_000)
 
 
 def test_looks_at_the_job_are_frequent_at_first_and_never_far_apart(tmp_path: Path) -> None:
