@@ -2,12 +2,8 @@
 
 from pathlib import Path
 
-# Of the file beside this module; `python -m tests.dev clip` draws and encodes it.
+CLIP = Path(__file__).with_name("golden_clip.mp4")
+# `python -m tests.dev clip` draws and encodes it.
 CLIP_SHA256 = "6dc2108981bc5506899ed4f4598bc426ad62aa437d553ccad86aaea6c3e34a32"
 # By its content, so that two versions of capctl with different clips do not overwrite each other's.
 CLIP_NAME = f"golden-{CLIP_SHA256[:12]}.mp4"
-
-
-def golden_clip() -> bytes:
-    """The clip: H.264 in MP4."""
-    return Path(__file__).with_name("golden_clip.mp4").read_bytes()

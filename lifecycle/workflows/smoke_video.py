@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from lifecycle.config.target import Target
-from lifecycle.domain.golden_clip import CLIP_NAME, CLIP_SHA256, golden_clip
+from lifecycle.domain.golden_clip import CLIP, CLIP_NAME, CLIP_SHA256
 from lifecycle.domain.layout import Folder
 from lifecycle.domain.measures import size_text
 from lifecycle.domain.permissions import READ_OBJECTS
@@ -34,9 +34,10 @@ class StoreClip:
         return f"put the generated clip at {_clip_uri(self.target)}"
 
     def apply(self) -> str:
-        clip = golden_clip()
-        self.ports.objects.write(_clip_uri(self.target), clip)
-        return size_text(len(clip))
+        uri = _clip_uri(self.target)
+        # With its digest recorded, by which a later run knows it.
+        self.ports.objects.put(CLIP, uri, sha256=CLIP_SHA256, progress=lambda _: None)
+        return size_text(CLIP.stat().st_size)
 
     def verify(self, _: str) -> None:
         if not _has_clip(self.ports.objects, self.target):

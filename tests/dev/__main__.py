@@ -25,10 +25,11 @@ def main(arguments: list[str]) -> int:
                 print(f"{'wrote' if mode == '--write' else 'stale'}: {page.relative_to(ROOT)}")
             return 1 if pages and mode == "--check" else 0
         case ["clip"]:
-            from tests.dev.clip import CLIP, write_clip
+            from lifecycle.domain.golden_clip import CLIP
+            from tests.dev.clip import write_clip
 
-            write_clip(ROOT / CLIP)
-            print(f"{hashlib.sha256((ROOT / CLIP).read_bytes()).hexdigest()}  {CLIP}")
+            write_clip(CLIP)
+            print(f"{hashlib.sha256(CLIP.read_bytes()).hexdigest()}  {CLIP.relative_to(ROOT)}")
             return 0
         case ["codes"]:
             from tests.dev.codes import compare

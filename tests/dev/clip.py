@@ -10,7 +10,6 @@ from typing import Any
 WIDTH, HEIGHT = 320, 240
 FPS, SECONDS = 10, 3
 FRAMES = FPS * SECONDS
-CLIP = Path("lifecycle/domain/golden_clip.mp4")
 
 
 def write_clip(path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from lifecycle.config.target import Target
-from lifecycle.domain.golden_clip import CLIP_NAME, CLIP_SHA256, golden_clip
+from lifecycle.domain.golden_clip import CLIP, CLIP_NAME, CLIP_SHA256
 from lifecycle.errors import CapctlError
 from lifecycle.workflows.execute import execute
 from lifecycle.workflows.smoke import Smoke, plan_smoke
@@ -20,7 +20,7 @@ from tests.fakes.stack import OUTPUTS, FakeStack
 from tests.fakes.targets import make_target
 
 RELEASE = make_release()
-CLIP = f"s3://{OUTPUTS.bucket}/samples/{CLIP_NAME}"
+CLIP_URI = f"s3://{OUTPUTS.bucket}/samples/{CLIP_NAME}"
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def frames(path: Path) -> list[Any]:
 
 
 def test_shipped_clip_is_small_and_named_by_its_content() -> None:
-    data = golden_clip()
+    data = CLIP.read_bytes()
     assert hashlib.sha256(data).hexdigest() == CLIP_SHA256
     assert len(data) < 200_000
     assert CLIP_SHA256[:12] in CLIP_NAME
@@ -53,7 +53,7 @@ def test_shipped_clip_is_small_and_named_by_its_content() -> None:
 def test_shipped_clip_shows_what_its_script_draws() -> None:
     import numpy as np
 
-    shipped = frames(clip.CLIP)
+    shipped = frames(CLIP)
     assert len(shipped) == clip.FRAMES
     for number, frame in enumerate(shipped):
         assert np.abs(frame.astype(int) - clip.picture(number)).mean() < 4
@@ -75,16 +75,16 @@ def test_analyzer_finds_the_face_of_the_clip() -> None:
 def test_clip_is_put_into_the_bucket_once_and_given_to_the_job(ports: FakePorts, tmp_path: Path) -> None:
     where = target(tmp_path)
     plan = plan_smoke(ports, where, RUN, release_id=RELEASE.id)
-    assert f"1. put the generated clip at {CLIP}" in plan.render()
+    assert f"1. put the generated clip at {CLIP_URI}" in plan.render()
     report = execute(plan, ports, RUN).of(Smoke)
-    assert ports.objects.stored[CLIP][0] == golden_clip()
-    assert ports.jobs.requests[0].environment["VIDEO_URL"] == report.video_url == CLIP
+    assert ports.objects.stored[CLIP_URI][0] == CLIP.read_bytes()
+    assert ports.jobs.requests[0].environment["VIDEO_URL"] == report.video_url == CLIP_URI
     again = plan_smoke(ports, where, RUN, release_id=RELEASE.id)
     assert [type(step).__name__ for step in again.steps] == ["Smoke"]
 
 
 def test_clip_that_somebody_replaced_is_put_there_again(ports: FakePorts, tmp_path: Path) -> None:
-    ports.objects.write(CLIP, b"a cat")
+    ports.objects.write(CLIP_URI, b"a cat")
     plan = plan_smoke(ports, target(tmp_path), RUN, release_id=RELEASE.id)
     assert [type(step).__name__ for step in plan.steps] == ["StoreClip", "Smoke"]
 
