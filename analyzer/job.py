@@ -30,9 +30,21 @@ class Store(Protocol):
 
 
 class _Timings:
+    """How long each part took, and at which moments the job came to a point.
+
+    Moments count on from one look at the system's clock, so that they are in order even where that clock is set meanwhile.
+    """
+
     def __init__(self) -> None:
         self._begin_s = time.monotonic()
+        self._begin_ms = time.time_ns() // 1_000_000
         self.parts: dict[str, int] = {}
+        self.moments: dict[str, int] = {"begun_ms": self._begin_ms}
+
+    def reach(self, name: str) -> None:
+        """The job is at a point now; the first time counts."""
+        elapsed_ms = round(1000 * (time.monotonic() - self._begin_s))
+        self.moments.setdefault(f"{name}_ms", self._begin_ms + elapsed_ms)
 
     @contextmanager
     def measure(self, name: str) -> Iterator[None]:
@@ -70,6 +82,7 @@ def _run(request: JobRequest, progress: Progress, backend: str, scratch: Path) -
         model_set = check_model_set(request.model_root, expected=request.model_set, on_bytes=progress.percent)
         detector = choose_detector(backend)
         attributes = choose_attributes(model_set, age=request.age_model, gender=request.gender_model)
+    timings.reach("models")
     store = _store(request, out)
     store.check()
     progress.step("fetch", request.video.url)
@@ -85,6 +98,7 @@ def _run(request: JobRequest, progress: Progress, backend: str, scratch: Path) -
             detector=detector,
             attributes=attributes,
             sample_fps=request.sample_fps,
+            on_frame=lambda: timings.reach("first_frame"),
             on_decoded=progress.percent,
         )
     document = result.build(
@@ -99,7 +113,9 @@ def _run(request: JobRequest, progress: Progress, backend: str, scratch: Path) -
     progress.step("store", "postgres" if request.database_url else "jsonl")
     with timings.measure("store"):
         document["stored"] = store.replace(rows_of(document, analysis, video_url=request.video.url))
+    timings.reach("done")
     document["timings"] = timings.all()
+    document["timeline"] = timings.moments
     _write(out, document, analysis)
     if request.result is not None:
         progress.step("publish", request.result.url)

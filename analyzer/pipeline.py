@@ -92,15 +92,17 @@ def analyse(
     detector: Detector,
     attributes: AttributeModel | None,
     sample_fps: float,
+    on_frame: Callable[[], None],
     on_decoded: Callable[[int, int], None],
 ) -> Analysis:
-    """Run every stage over one local file; `on_decoded` receives (decoded, total) milliseconds.
+    """Run every stage over one local file; `on_frame` is called for each sampled frame when it is decoded, `on_decoded` receives
+    (decoded, total) milliseconds.
 
     Raises: InputUnreadable, when nothing decodes.
     """
     coverage, sampler, collector = Coverage(), RateSampler(sample_fps), _Collector()
     sampled = 0
-    for batch in _batches(frames(path, info, sampler.takes, coverage, name=name)):
+    for batch in _batches(frames(path, info, sampler.takes, coverage, name=name), on_frame):
         for frame, detections in zip(batch, detector.detect([each.pixels for each in batch]), strict=True):
             collector.add(frame, detections)
         sampled += len(batch)
@@ -114,9 +116,10 @@ def analyse(
     )
 
 
-def _batches(stream: Iterator[Frame]) -> Iterator[list[Frame]]:
+def _batches(stream: Iterator[Frame], on_frame: Callable[[], None]) -> Iterator[list[Frame]]:
     batch: list[Frame] = []
     for frame in stream:
+        on_frame()
         batch.append(frame)
         if len(batch) >= BATCH_FRAMES or sum(each.pixels.nbytes for each in batch) >= BATCH_BYTES:
             yield batch

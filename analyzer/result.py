@@ -34,7 +34,7 @@ def build(
     attributes: AttributeModel | None,
     sample_fps: float,
 ) -> Document:
-    """The document without `stored` and `timings`; the same video and models give the same document."""
+    """The document without `stored`, `timings` and `timeline`; the same video and models give the same document."""
     coverage = analysis.coverage
     return {
         "schema": RESULT_SCHEMA,

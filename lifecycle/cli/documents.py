@@ -38,12 +38,14 @@ Document = dict[str, Any]
 def error(failure: CapctlError) -> Document:
     """Why a command failed. A command that answers with a document of its own even when it fails prints that one instead.
 
-    `evidence` is what a failed smoke leaves: its report under `smoke`, or the job that did not succeed under `job`.
+    `evidence` is what a failed smoke leaves: its report under `smoke`, or the job that did not succeed under `job` and how far it came
+    under `timeline`.
     """
     from lifecycle.cli.job_documents import job  # which imports this module
+    from lifecycle.cli.smoke_documents import smoke, timeline
 
     # Evidence of another name has no document: the error is told without it.
-    shown: dict[str, Callable[[Any], Document]] = {"smoke": smoke, "job": job}
+    shown: dict[str, Callable[[Any], Mapping[str, Any]]] = {"smoke": smoke, "job": job, "timeline": timeline}
     return {
         "code": failure.code,
         "message": failure.message,
@@ -223,6 +225,8 @@ def deployment(pointer: Pointer, done: Done, *, report: SmokeReport | None) -> D
 
     `warnings` say what failed after the pointer had moved.
     """
+    from lifecycle.cli.smoke_documents import smoke  # which imports this module
+
     return {
         "changed": bool(done.results),
         "pointer": pointer_fields(pointer),
@@ -234,19 +238,6 @@ def deployment(pointer: Pointer, done: Done, *, report: SmokeReport | None) -> D
 def rollback(pointer: Pointer, *, changed: bool) -> Document:
     """Where the pointer is after a rollback."""
     return {"changed": changed, "pointer": pointer_fields(pointer)}
-
-
-def smoke(report: SmokeReport) -> Document:
-    """A smoke job and what was checked of it; `seconds` from submission to the end of the job."""
-    return {
-        "release_id": report.release_id,
-        "job_id": report.job_id,
-        "session_id": report.session_id,
-        "result_uri": report.result_uri,
-        "seconds": report.seconds,
-        "ok": report.ok,
-        "checks": checks(report.checks),
-    }
 
 
 def pointer_fields(pointer: Pointer) -> Mapping[str, Any]:

@@ -32,9 +32,9 @@ def job(record: JobRecord) -> Document:
         "attempts": record.attempts,
         "attempt_reasons": list(record.attempt_reasons),
         "ending": record.is_ending,
-        "created": _moment(record.created_ms),
-        "started": _moment(record.started_ms),
-        "stopped": _moment(record.stopped_ms),
+        "created": moment(record.created_ms),
+        "started": moment(record.started_ms),
+        "stopped": moment(record.stopped_ms),
     }
 
 
@@ -66,9 +66,10 @@ def job_log(record: JobRecord, lines: Iterable[LogLine]) -> Document:
         "job_id": record.id,
         "state": record.state,
         "exit_code": record.exit_code,
-        "lines": [{"at": _moment(line.at_ms), "message": line.message} for line in lines],
+        "lines": [{"at": moment(line.at_ms), "message": line.message} for line in lines],
     }
 
 
-def _moment(at_ms: int) -> str | None:
+def moment(at_ms: int) -> str | None:
+    """A time as every document has it, to the millisecond; None for 0."""
     return utc(datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds")) if at_ms else None

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from lifecycle.cli.documents import Document, error, pointer_fields, smoke, utc
+from lifecycle.cli.documents import Document, error, pointer_fields, utc
+from lifecycle.cli.smoke_documents import smoke
 
 if TYPE_CHECKING:
     from lifecycle.domain.shipment import Shipment

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
-from lifecycle.cli import documents
+from lifecycle.cli import smoke_documents
 from lifecycle.cli.context import Invocation, dry_run_option, pass_invocation
-from lifecycle.cli.render import check_table
+from lifecycle.cli.render import check_table, table, time_text
+from lifecycle.domain.measures import duration_text
+
+if TYPE_CHECKING:
+    from lifecycle.domain.smoke import SmokeReport
+    from lifecycle.domain.timeline import Timeline
 
 
 @click.command()
@@ -16,7 +23,9 @@ from lifecycle.cli.render import check_table
 def command(invocation: Invocation, release_id: str | None, dry_run: bool) -> None:
     """Run a real job on a release and check what it did.
 
-    Checks the image and the AMI that really ran, the tracks found, the models as read inside the container, and the stored rows.
+    Checks the image and the AMI that really ran, the tracks found, the models as read inside the container, and the stored rows, and tells
+    which part of the job's way took how long. Where `smoke.video_url` names no video the job gets a clip of capctl's own, which the command
+    puts into the bucket. Without a host in time, or with all attempts lost to Spot, nothing is decided: exit code 3.
     """
     from lifecycle.workflows.smoke import Smoke, plan_smoke
 
@@ -24,4 +33,22 @@ def command(invocation: Invocation, release_id: str | None, dry_run: bool) -> No
     plan = plan_smoke(app, app.target, invocation.run, release_id=release_id)
     if done := invocation.execute(plan, dry_run=dry_run):
         report = done.of(Smoke)
-        invocation.emit("capctl.smoke/1", documents.smoke(report), lambda: check_table(report.checks))
+        invocation.emit("capctl.smoke/1", smoke_documents.smoke(report), lambda: _text(report))
+
+
+def _text(report: SmokeReport) -> str:
+    return f"{check_table(report.checks)}\n\n{timeline_text(report.timeline)}"
+
+
+def timeline_text(found: Timeline) -> str:
+    """A line per point of the way, with what led to it, then the slowest part."""
+    first = found.marks[0].at_ms if found.marks else 0
+    ways = [("", ""), *((duration_text(phase.seconds), phase.what) for phase in found.phases)]
+    rows = [
+        (mark.point, f"+{duration_text((mark.at_ms - first) / 1000)}", took, mark.source, what)
+        for mark, (took, what) in zip(found.marks, ways, strict=False)
+    ]
+    lines = [table(("point", "at", "took", "says", "phase"), rows, prose=("phase",))]
+    if found.slowest:
+        lines.append(f"slowest: {found.slowest.line}")
+    return "\n".join([f"submitted {time_text(first)}", *lines])

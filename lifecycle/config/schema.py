@@ -296,15 +296,26 @@ class SmokeSection(Section):
     """The real job that gates a release."""
 
     video_url: VideoUrl | None = key(
-        None, "Video to analyse, below `samples/` or `videos/` of the bucket; needed by `deploy` and `smoke`"
+        None,
+        "Video to analyse, below `samples/` or `videos/` of the bucket; when absent, a clip of three seconds that capctl puts there itself",
     )
     timeout_s: int = key(
         1800,
-        "Longest wait for the smoke job to start, and again for it to end once it runs, in seconds",
+        "Longest that the smoke job may wait for hosts and start, over all its attempts, and longest that an attempt may run, in seconds; "
+        "the smoke takes at most twice as long",
         ge=10,
         le=_MAX_S,
     )
-    min_tracks: int = key(1, "Tracks that the result must hold at least", ge=0)
+    min_tracks: int | None = key(
+        None, "Tracks that the result must hold at least; when absent 1, and 0 in capctl's own clip", ge=0
+    )
+    max_run_percent: int | None = key(
+        None,
+        "Longest run, in percent of that of the release before on the same video, and 10 s more; not compared when absent, since a run "
+        "takes as long as its instance type needs. `150` suits releases of one instance type",
+        gt=0,
+        le=100_000,
+    )
     database_url: str | None = key(
         None, "PostgreSQL URL, as seen from here, to count the stored rows; absent = not counted"
     )

@@ -51,7 +51,8 @@ class Obstacle(StrEnum):
 class JobRecord:
     """A job as Batch describes it. Times in milliseconds since the epoch, 0 = not yet; `exit_code` None = none reported.
 
-    `attempt_reasons` say why earlier attempts ended, oldest first; `is_ending`: somebody has ended it; its container may outlive that.
+    `attempt_reasons` say why earlier attempts ended, oldest first, and `attempt_times` when each began and ended; `is_ending`: somebody has
+    ended it; its container may outlive that.
     """
 
     id: str
@@ -73,6 +74,7 @@ class JobRecord:
     started_ms: int
     stopped_ms: int
     attempt_reasons: tuple[str, ...] = ()
+    attempt_times: tuple[tuple[int, int], ...] = ()
     is_ending: bool = False
 
 

@@ -129,7 +129,9 @@ def _waiting(where: str, queue: QueueState, minutes: int) -> JobAccount:
 
 def _meaning(job: JobRecord) -> tuple[str, str]:
     """Why the job is where it is, and what to do."""
-    said = [text for text in (job.reason, job.status_reason, *reversed(job.attempt_reasons)) if text]
+    # What ended an earlier attempt does not explain the failure of the last one.
+    attempts = job.attempt_reasons[-1:] if job.state is JobState.FAILED else job.attempt_reasons
+    said = [text for text in (job.reason, job.status_reason, *reversed(attempts)) if text]
     for text in said:
         for form, meaning, what in _REASONS:
             if re.search(form, text):

@@ -7,18 +7,21 @@ from lifecycle.domain.ami import AmiId
 from lifecycle.domain.check import Check
 from lifecycle.domain.job import JobRecord
 from lifecycle.domain.release import DeployedRelease
+from lifecycle.domain.timeline import Timeline
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SmokeReport:
-    """A smoke job and its checks. `seconds` from submission to the end of the job."""
+    """A smoke job, its checks and its way. `seconds` from submission to the end of the job."""
 
     release_id: str
     job_id: str
     session_id: str
+    video_url: str
     result_uri: str
     seconds: float
     checks: tuple[Check, ...]
+    timeline: Timeline
 
     def __str__(self) -> str:
         return f"job {self.job_id}, {self.seconds:.1f} s"
@@ -53,12 +56,20 @@ def check_host(job: JobRecord, release: DeployedRelease, host_ami: AmiId | None)
     )
 
 
-def check_document(document: dict[str, Any], release: DeployedRelease, *, min_tracks: int) -> tuple[Check, ...]:
+def check_document(
+    document: dict[str, Any], release: DeployedRelease, *, min_tracks: int, is_golden: bool = False
+) -> tuple[Check, ...]:
     """That the container did its work, with the models of the release, which it could not change."""
     models = document.get("models") or {}
-    tracks = len(document.get("tracks") or ())
+    found = document.get("tracks")
+    tracks = len(found) if isinstance(found, list) else -1
     return (
-        Check(name="tracks", ok=tracks >= min_tracks, expected=f"at least {min_tracks}", found=str(tracks)),
+        Check(
+            name="tracks",
+            ok=tracks >= min_tracks,
+            expected=f"at least {min_tracks}{' in the generated clip' if is_golden else ''}",
+            found=str(tracks) if tracks >= 0 else "no list of tracks",
+        ),
         Check(
             name="model-set",
             ok=models.get("digest") == release.model_set,

@@ -36,7 +36,8 @@ from lifecycle.workflows.release_steps import CreateRelease, OpenRelease, WaitVa
 from lifecycle.workflows.release_tags import TagImage
 from lifecycle.workflows.remove_releases import PruneReleases, RemoveRelease
 from lifecycle.workflows.restore_pointer import RestorePointer
-from lifecycle.workflows.smoke import Smoke, require_video
+from lifecycle.workflows.smoke import Smoke
+from lifecycle.workflows.smoke_video import StoreClip, has_smoke_video, smoke_video
 from lifecycle.workflows.wanted_release import (
     Wanted,
     deployable_ami,
@@ -64,6 +65,7 @@ PERMISSIONS = {
 _ENVIRONMENT_LIMIT = 48
 
 _STAGES: dict[type[Step[Any]], Stage] = {
+    StoreClip: Stage.UP,
     TagImage: Stage.UP,
     CreateRelease: Stage.UP,
     OpenRelease: Stage.UP,
@@ -83,7 +85,7 @@ def plan_deploy(ports: Ports, target: Target, run: Run, wanted: Wanted) -> Plan:
     Raises `CapctlError` when the AMI or the image cannot be deployed, the account is full, a release that the pointer needs is
     damaged, or anything that exists would change.
     """
-    require_video(target)
+    smoke_video(target)
     release = wanted_release(ports, target, wanted)
     last = last_deployment(ports)
     if last and last.is_resumable and last.release_id != release.id:
@@ -103,7 +105,7 @@ def plan_resume(ports: Ports, target: Target, run: Run) -> Plan:
 
     Raises as `plan_deploy`, and `UsageError("nothing-to-resume")`, `CapctlError("deployment-foreign")`.
     """
-    require_video(target)
+    smoke_video(target)
     last, release = resumed_release(ports, target)
     pointer = ports.pointers.read()
     if pointer and pointer.release_id == release.id and _exists(ports, release):
@@ -116,6 +118,8 @@ def _plan(ports: Ports, target: Target, run: Run, release: Release, pointer: Poi
     exists = release.id in {deployed.id for deployed in existing}
     _require_undamaged(ports, release, existing, pointer)
     steps: list[Step[Any]] = []
+    if not has_smoke_video(ports, target):
+        steps.append(StoreClip(ports=ports, target=target))
     if exists:
         is_ours = release.id not in promoted_ids(existing, pointer) and _only_smoked(ports, release, existing)
         steps.append(OpenRelease(ports=ports, release_id=release.id))

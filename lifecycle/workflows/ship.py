@@ -19,7 +19,8 @@ from lifecycle.workflows.lookups import ami_of, image_of
 from lifecycle.workflows.move_pointer import MovePointer
 from lifecycle.workflows.promote_ami import plan_promote
 from lifecycle.workflows.push_image import PushCode, preview_push_image
-from lifecycle.workflows.smoke import Smoke, require_video
+from lifecycle.workflows.smoke import Smoke
+from lifecycle.workflows.smoke_video import smoke_video
 from lifecycle.workflows.wanted_release import Wanted, network_of
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def plan_shipment(ports: Ports, target: Target, run: Run, wanted: WantedShipment
     channel = parse_channel(asked) if asked else None
     with log.stage(StageName.DEPLOY):  # which would find out after the bake
         network_of(ports, target)
-        require_video(target)
+        smoke_video(target)
         log.before = log.after = ports.pointers.read()
     with log.stage(StageName.BAKE):
         bake = None if wanted.ami else plan_locked_bake(ports, target, run)
@@ -243,7 +244,7 @@ def _foreseen_deploy(target: Target, log: ShipmentLog) -> Plan:
         because=f"one of them is made first; {f'release {active} is active' if log.before else 'nothing is active'}",
         details=(
             "create the release, wait until its queue is VALID",
-            f"smoke it with {require_video(target)}",
+            f"smoke it with {smoke_video(target).url}",
             f"pointer: {active} -> the release",
             *((f"watch it for {target.settings.watch.duration_s} s",) if target.settings.watch.duration_s else ()),
             f"if it proves bad: remove it; the pointer stays at {active}",

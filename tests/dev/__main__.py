@@ -2,9 +2,11 @@
 
 docs --check   fail when a file that is made from the code is stale: pages under docs/, the schema of the rehearsal's provider
 docs --write   write them
+clip           draw and encode the clip of smoke jobs, and tell its digest
 codes          list error codes that are raised but not in `ERROR_CODES`, and entries that nothing raises
 """
 
+import hashlib
 import sys
 from pathlib import Path
 
@@ -22,6 +24,13 @@ def main(arguments: list[str]) -> int:
             for page in pages:
                 print(f"{'wrote' if mode == '--write' else 'stale'}: {page.relative_to(ROOT)}")
             return 1 if pages and mode == "--check" else 0
+        case ["clip"]:
+            from lifecycle.domain.golden_clip import CLIP
+            from tests.dev.clip import write_clip
+
+            write_clip(CLIP)
+            print(f"{hashlib.sha256(CLIP.read_bytes()).hexdigest()}  {CLIP.relative_to(ROOT)}")
+            return 0
         case ["codes"]:
             from tests.dev.codes import compare
 

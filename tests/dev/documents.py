@@ -17,6 +17,7 @@ from lifecycle.cli import (
     image_repository_documents,
     job_documents,
     release_documents,
+    smoke_documents,
     status_documents,
 )
 from lifecycle.cli.main import COMMANDS, root
@@ -58,6 +59,7 @@ def makers() -> dict[str, Callable[..., Any]]:
             image_repository_documents,
             job_documents,
             release_documents,
+            smoke_documents,
             status_documents,
         )
         for name, made in inspect.getmembers(module, inspect.isfunction)

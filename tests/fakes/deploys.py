@@ -14,7 +14,10 @@ from lifecycle.workflows.wanted_release import Wanted
 from tests.fakes.ports import FakePorts
 from tests.fakes.releases import MODEL_SET
 from tests.fakes.runs import RUN
+from tests.fakes.stack import OUTPUTS
 from tests.fakes.targets import make_target
+
+VIDEO = f"s3://{OUTPUTS.bucket}/videos/face.mp4"
 
 
 class DeployWorld:
@@ -24,7 +27,7 @@ class DeployWorld:
         self.target: Target = make_target(
             folder,
             release={"subnet_ids": ("subnet-1",), "security_group_ids": ("sg-1",)},
-            smoke={"video_url": "s3://vision-capctl-123456789012-us-west-2/videos/face.mp4", "timeout_s": 100},
+            smoke={"video_url": VIDEO, "timeout_s": 100},
         )
         self.ports = FakePorts()
         self.runs = 0
@@ -34,6 +37,7 @@ class DeployWorld:
             self.ports.pointers,
             self.ports.stack,
         )
+        self.ports.objects.write(VIDEO, b"a face")
         self.ami = self.amis.add("models", tags=ami_tags("verified"))
         self.ports.base_builder.build()
         self.ports.code.push()

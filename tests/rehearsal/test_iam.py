@@ -209,6 +209,9 @@ def shown(kept: KeptStage, with_shared_state: Project, tmp_path_factory: pytest.
     project.done("ami", "show", "stable")
     project.done("ami", "verify", "stable")
     project.done("deploy", "--ami", "stable", "--dry-run")
+    with project.changed_config() as (_, target):
+        del target["smoke"]["video_url"]
+    project.done("smoke")
     video = f"s3://{project.bucket}/samples/portrait.mp4"
     job = project.done("job", "submit", "--video", video)
     project.done("job", "logs", job["id"], "--follow")

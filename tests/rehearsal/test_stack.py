@@ -29,6 +29,7 @@ from lifecycle.workflows.deploy import plan_deploy
 from lifecycle.workflows.execute import execute
 from lifecycle.workflows.wanted_release import Wanted
 from tests.fakes.amis import FakeAmis
+from tests.fakes.objects import FakeObjects
 from tests.fakes.ports import FakePorts
 from tests.fakes.releases import MODEL_SET
 from tests.fakes.runs import RUN
@@ -195,9 +196,11 @@ def test_release_whose_image_cannot_run_is_taken_back(stage: PulumiStage, regist
     base = images.registry.index(images.base_builder.build().ref)
     image = ImageRef(repository=stage.target.repository, digest=Digest(digest))
     images.registry.store("broken", base.layers, ref=image)
-    ports = App(stage.target, FakeUi())
+    ports, objects = App(stage.target, FakeUi()), FakeObjects(stage.target.bucket)
+    objects.write(str(stage.target.settings.smoke.video_url), b"a face")
     ports.__dict__ |= {
         "amis": amis,
+        "objects": objects,
         "registry": images.registry,
         "base_builder": images.base_builder,
         "session": stage.session,

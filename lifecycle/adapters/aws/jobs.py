@@ -23,6 +23,8 @@ _DEFAULT_LOG_GROUP = "/aws/batch/job"
 # Of a job's name: letters, digits, hyphens and underscores.
 _NAME_LENGTH, _NOT_IN_NAMES = 128, re.compile(r"[^A-Za-z0-9_-]")
 _REASON_LENGTH = 256
+# What stands before the reason of a job that a queue ended by `jobStateTimeLimitActions`.
+_TIME_LIMIT = "Canceled by JobStateTimeLimit action due to reason: "
 # How Batch begins the reason of a job that has no host, or lost it.
 _OBSTACLES = {
     "CAPACITY:": Obstacle.CAPACITY,
@@ -186,7 +188,7 @@ def _record(job: dict[str, Any]) -> JobRecord:
         name=job["jobName"],
         purpose=Purpose.SMOKE if (job.get("tags") or {}).get(Tag.PURPOSE) == Purpose.SMOKE else Purpose.WORK,
         state=JobState(job["status"]),
-        obstacle=next((found for begin, found in _OBSTACLES.items() if reason.startswith(begin)), None),
+        obstacle=_obstacle(reason),
         status_reason=reason,
         exit_code=container.get("exitCode"),
         reason=container.get("reason") or "",
@@ -201,8 +203,16 @@ def _record(job: dict[str, Any]) -> JobRecord:
         started_ms=job.get("startedAt") or 0,
         stopped_ms=job.get("stoppedAt") or 0,
         attempt_reasons=tuple(_attempt_reason(attempt) for attempt in job.get("attempts") or ()),
+        attempt_times=tuple(
+            (attempt.get("startedAt") or 0, attempt.get("stoppedAt") or 0) for attempt in job.get("attempts") or ()
+        ),
         is_ending=bool(job.get("isCancelled") or job.get("isTerminated")),
     )
+
+
+def _obstacle(reason: str) -> Obstacle | None:
+    told = reason.removeprefix(_TIME_LIMIT)
+    return next((found for begin, found in _OBSTACLES.items() if told.startswith(begin)), None)
 
 
 def _attempt_reason(attempt: dict[str, Any]) -> str:

@@ -75,7 +75,13 @@ def _first_release(stage: Stage, capctl: Capctl, record: Recorder) -> str:
         step.result = f"release {deployed['pointer']['release_id']} passed its smoke job and is active"
     with record.step("smoke", *_host_and_job(stage)) as step:
         smoke = capctl("smoke").document
-        step.result = f"{counted(len(smoke['checks']), 'check')} on job {smoke['job_id']} passed"
+        points = [each["point"] for each in smoke["timeline"]]
+        expect("first frame" in points, f"the job must tell when it saw its first frame, found {points}")
+        slow = smoke["slowest"]
+        step.result = (
+            f"{counted(len(smoke['checks']), 'check')} on job {smoke['job_id']} passed; "
+            f"slowest was {slow['phase']}, {slow['seconds']:.1f} s"
+        )
     with record.step("ami promote --to stable") as step:
         promoted = capctl("ami", "promote", "candidate", "--to", "stable", "--yes").document
         expect(promoted["status"] == "promoted", "an AMI on which a smoke job has passed must be promoted")

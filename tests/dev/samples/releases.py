@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from lifecycle.cli import documents, job_documents, release_documents, status_documents
+from lifecycle.cli import documents, job_documents, release_documents, smoke_documents, status_documents
 from lifecycle.config.origins import Setting
 from lifecycle.domain.compute import EnvironmentRecord, QueueRecord
 from lifecycle.domain.difference import Difference, Severity
@@ -17,6 +17,7 @@ from lifecycle.domain.push_preview import FileChanges, PushPreview, SizeToSend
 from lifecycle.domain.release import Pointer
 from lifecycle.domain.shipment import Outcome, Shipment, Stage, StageName, StagePlan
 from lifecycle.domain.smoke import SmokeReport
+from lifecycle.domain.timeline import Mark, Point, Source, Timeline
 from lifecycle.errors import CapctlError
 from lifecycle.ports.jobs import LogLine
 from lifecycle.ports.journal import JournalEntry
@@ -67,9 +68,17 @@ _SMOKE = SmokeReport(
     release_id=RELEASE.id,
     job_id=JOB.id,
     session_id="smoke-1",
+    video_url="s3://vision-capctl-123456789012-us-west-2/samples/portrait.mp4",
     result_uri="s3://vision-capctl-123456789012-us-west-2/smoke/smoke-1/result.json",
     seconds=2.5,
     checks=CHECKS,
+    timeline=Timeline(
+        marks=(
+            Mark(point=Point.SUBMITTED, at_ms=JOB.created_ms, source=Source.BATCH),
+            Mark(point=Point.STARTING, at_ms=JOB.created_ms + 214_000, source=Source.SEEN),
+            Mark(point=Point.FIRST_FRAME, at_ms=JOB.created_ms + 260_500, source=Source.CONTAINER),
+        )
+    ),
 )
 
 _QUEUE = QueueRecord(
@@ -249,6 +258,6 @@ SAMPLES: dict[str, dict[str, Any]] = {
             failure=_ERROR,
         )
     ),
-    "smoke": documents.smoke(_SMOKE),
+    "smoke": smoke_documents.smoke(_SMOKE),
     "status": status_documents.status(_STATUS),
 }

@@ -4,6 +4,7 @@ import io
 import json
 import os
 import signal
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -91,7 +92,8 @@ def test_result_follows_its_schema_and_is_the_same_each_time(
     environment(MODEL_SET=digest)
     first, second = run_twice(tmp_path)
     jsonschema.validate(first, analysis_schema(), cls=jsonschema.Draft202012Validator)
-    assert {**first, "timings": None} == {**second, "timings": None}
+    measured = {"timings": None, "timeline": None}
+    assert first | measured == second | measured
     assert (first["status"], first["models"]["digest"]) == ("succeeded", digest)
     (track,) = first["tracks"]
     assert (track["label"], track["sightings"], track["attribute_samples"]) == ("person", 4, 4)
@@ -133,6 +135,29 @@ def test_without_models_the_job_runs_and_says_so(
     log = events(capsys.readouterr().out)
     assert [each["step"] for each in log if "detail" in each] == ["models", "fetch", "analyse", "store", "publish"]
     assert (log[-1]["event"], log[-1]["status"]) == ("finished", "succeeded")
+
+
+def test_timeline_holds_the_moments_of_the_job_in_their_order(environment: Callable[..., None], tmp_path: Path) -> None:
+    environment()
+    before_ms = time.time_ns() // 1_000_000
+    assert cli.main(["batch"]) == ExitCode.OK
+    document = json.loads((tmp_path / "out" / "result.json").read_text())
+    moments = document["timeline"]
+    assert [*moments] == ["begun_ms", "models_ms", "first_frame_ms", "done_ms"]
+    assert [before_ms, *moments.values(), time.time_ns() // 1_000_000] == sorted(
+        [before_ms, *moments.values(), time.time_ns() // 1_000_000]
+    )
+    assert moments["done_ms"] - moments["begun_ms"] == pytest.approx(document["timings"]["total_ms"], abs=2)
+
+
+def test_document_of_an_earlier_version_still_follows_the_schema(
+    environment: Callable[..., None], tmp_path: Path
+) -> None:
+    environment()
+    assert cli.main(["batch"]) == ExitCode.OK
+    document = json.loads((tmp_path / "out" / "result.json").read_text())
+    del document["timeline"]
+    jsonschema.validate(document, analysis_schema(), cls=jsonschema.Draft202012Validator)
 
 
 def test_without_a_result_url_the_document_is_in_the_log(

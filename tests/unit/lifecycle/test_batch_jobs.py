@@ -24,6 +24,10 @@ JOB: dict[str, Any] = {
         ("CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY", Obstacle.CAPACITY),
         ("Host EC2 (instance i-0abc) terminated.", Obstacle.CAPACITY),
         ("MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT - no GPU", Obstacle.MISCONFIGURED),
+        (
+            "Canceled by JobStateTimeLimit action due to reason: MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT",
+            Obstacle.MISCONFIGURED,
+        ),
         ("Essential container in task exited", None),
         ("", None),
         (None, None),
@@ -45,6 +49,11 @@ def test_reason_says_whether_the_fleet_is_in_the_way(reason: str | None, obstacl
 )
 def test_purpose_is_what_the_tag_says_and_never_the_name(tags: dict[str, str] | None, purpose: Purpose) -> None:
     assert _record({**JOB, "tags": tags}).purpose is purpose
+
+
+def test_attempts_tell_when_they_began_and_ended() -> None:
+    attempts = [{"startedAt": 1, "stoppedAt": 2}, {"stoppedAt": 3}, {"startedAt": 4}]
+    assert _record(JOB | {"attempts": attempts}).attempt_times == ((1, 2), (0, 3), (4, 0))
 
 
 class _Batch:

@@ -96,7 +96,7 @@ def test_a_target_may_take_a_default_away_with_null() -> None:
 
 
 def test_a_section_with_every_key_commented_out_is_empty() -> None:
-    assert _resolve(SMALL + "defaults:\n  smoke:\n").target.settings.smoke.min_tracks == 1
+    assert _resolve(SMALL + "defaults:\n  smoke:\n").target.settings.smoke.min_tracks is None
 
 
 def test_a_missing_file_points_to_init() -> None:

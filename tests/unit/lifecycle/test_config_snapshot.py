@@ -79,6 +79,7 @@ def _sections() -> st.SearchStrategy[dict[str, Any]]:
         "release.attempts",
         "image.entrypoint",
         "image.repository",
+        "smoke.max_run_percent",
         "smoke.video_url",
         "watch.duration_s",
     }

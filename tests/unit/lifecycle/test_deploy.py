@@ -148,7 +148,7 @@ def test_full_account_is_refused_before_anything_is_made(world: DeployWorld) -> 
 @pytest.mark.parametrize(
     ("section", "change", "code"),
     [
-        ("smoke", {"video_url": None}, "video-missing"),
+        ("smoke", {"video_url": "s3://elsewhere/face.mp4"}, "video-out-of-reach"),
         ("release", {"subnet_ids": ()}, "network-missing"),
         ("release", {"security_group_ids": ()}, "network-missing"),
     ],

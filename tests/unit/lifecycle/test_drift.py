@@ -27,6 +27,7 @@ from lifecycle.errors import CapctlError, Denied, Inconclusive, UsageError
 from lifecycle.workflows.drift import Drift, drift_failure, find_drift
 from tests.fakes.faults import Broken
 from tests.fakes.ports import FakePorts
+from tests.fakes.releases import make_release
 from tests.fakes.stack import FakeStack, deployed
 from tests.fakes.targets import make_target
 from tests.unit.lifecycle.rollback_parts import NEW, OLD, numbered, two_promoted
@@ -240,7 +241,7 @@ ROWS = [
     ),
     # releases
     Row(
-        lambda ports: ports.stack.leave("abcdefabcdef"), "release-half-made", NOTICE, "release abcdefabcdef",
+        lambda ports: ports.stack.leave(make_release(99)), "release-half-made", NOTICE, f"release {make_release(99).id}",
         "half made: a deploy is at work, or was killed", "`capctl deploy`, which finishes it or clears it away",
     ),
     # AMIs that are no fault

@@ -9,7 +9,7 @@ from lifecycle.domain.layout import RESULT_FOLDERS, VIDEO_FOLDERS
 from lifecycle.errors import CapctlError, UsageError
 from lifecycle.workflows.jobs import follow_log, list_jobs, submit_job
 from lifecycle.workflows.lookups import active_pointer
-from lifecycle.workflows.smoke import require_video
+from lifecycle.workflows.smoke_video import smoke_video
 from pulumi_stack.components import roles
 from tests.fakes.ports import FakePorts
 from tests.fakes.runs import RUN
@@ -79,7 +79,7 @@ def test_video_that_the_job_role_may_not_read_is_refused(ports: FakePorts, tmp_p
     target = make_target(tmp_path, smoke={"video_url": video_url})
     for refused in (
         lambda: submit_job(ports, target, RUN, video_url=video_url, session_id=None, environment={}),
-        lambda: require_video(target),
+        lambda: smoke_video(target),
     ):
         with pytest.raises(UsageError) as failed:
             refused()

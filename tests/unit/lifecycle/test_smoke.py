@@ -1,5 +1,6 @@
 """Smoke: what counts as proof."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,25 +9,28 @@ import pytest
 from analyzer.contract import ExitCode
 from lifecycle.config.target import Target
 from lifecycle.domain.digest import digest_of
-from lifecycle.domain.job import JobState, Obstacle
+from lifecycle.domain.job import JobRecord, JobState, Obstacle
 from lifecycle.domain.smoke import SmokeReport, check_document, check_rows
-from lifecycle.errors import CapctlError, Inconclusive, UsageError
+from lifecycle.domain.timeline import Point
+from lifecycle.errors import CapctlError, Inconclusive
 from lifecycle.workflows.execute import execute
 from lifecycle.workflows.smoke import Smoke, plan_smoke
 from tests.fakes.jobs import FakeJobs
 from tests.fakes.ports import FakePorts
 from tests.fakes.releases import make_release, result_document
 from tests.fakes.runs import RUN
-from tests.fakes.stack import FakeStack, deployed
+from tests.fakes.stack import OUTPUTS, FakeStack, deployed
 from tests.fakes.targets import make_target
 
 RELEASE = make_release()
+VIDEO = f"s3://{OUTPUTS.bucket}/videos/face.mp4"
 
 
 def make_ports(document: dict[str, Any] | None, counted: dict[str, int] | None = None) -> FakePorts:
     stack = FakeStack()
     stack.add_release(RELEASE)
     ports = FakePorts(stack=stack)
+    ports.objects.write(VIDEO, b"a face")
     ports.jobs.leaves = document
     ports.results.counted = counted or {}
     return ports
@@ -35,7 +39,7 @@ def make_ports(document: dict[str, Any] | None, counted: dict[str, int] | None =
 def target(folder: Path, **smoke: Any) -> Target:
     return make_target(
         folder,
-        smoke={"video_url": "s3://vision-capctl-123456789012-us-west-2/videos/face.mp4", "timeout_s": 100} | smoke,
+        smoke={"video_url": VIDEO, "timeout_s": 100} | smoke,
     )
 
 
@@ -71,6 +75,62 @@ def test_log_is_shown_while_the_job_runs(tmp_path: Path) -> None:
     assert details == ["detail: analysis begins", "detail: analysis ends"]
 
 
+def test_present_phase_has_a_line_and_the_job_that_fails_marks_its_own(tmp_path: Path) -> None:
+    ports = make_ports(result_document())
+    ports.jobs.course = (JobState.RUNNABLE, JobState.RUNNABLE, JobState.STARTING, JobState.RUNNING, JobState.FAILED)
+    ports.jobs.outcome = {"exit_code": 1}
+    with pytest.raises(CapctlError) as failed:
+        smoke(ports, target(tmp_path))
+    lines = [line for line in ports.ui.lines if "job job-1" in line]
+    assert lines == ["✓ wait for a host for job job-1", "✓ start the container of job job-1", "✗ run job job-1"]
+    points = [str(mark.point) for mark in failed.value.evidence["timeline"].marks]
+    assert points == ["submitted", "runnable", "starting", "running", "done"]
+
+
+def test_lost_attempt_is_told_while_the_next_one_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ports = make_ports(result_document())
+    ports.jobs.course = (JobState.RUNNING, JobState.RUNNABLE, JobState.RUNNING, JobState.SUCCEEDED)
+    reclaimed, get = "Host EC2 (instance i-0abc) terminated.", ports.jobs.get
+
+    def look(job_id: str) -> JobRecord:
+        job = get(job_id)
+        is_lost = ports.clock.monotonic() > 0
+        return replace(job, attempts=1, attempt_reasons=(reclaimed,)) if is_lost else job
+
+    monkeypatch.setattr(ports.jobs, "get", look)
+    assert smoke(ports, target(tmp_path)).ok
+    assert f"Job job-1 lost an attempt and is begun anew: {reclaimed}" in ports.ui.lines
+
+
+def test_want_of_capacity_is_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ports = make_ports(result_document())
+    ports.jobs.course = (JobState.RUNNABLE,) * 9 + (JobState.SUCCEEDED,)
+    get, why = ports.jobs.get, "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY"
+
+    def look(job_id: str) -> JobRecord:
+        job = get(job_id)
+        is_waiting = job.state is JobState.RUNNABLE
+        return replace(job, obstacle=Obstacle.CAPACITY, status_reason=why) if is_waiting else job
+
+    monkeypatch.setattr(ports.jobs, "get", look)
+    assert smoke(ports, target(tmp_path)).ok
+    assert ports.ui.lines.count(f"Job job-1 waits on: {why}") == 1
+
+
+def test_job_that_a_killed_run_left_is_timed_by_the_clock_of_this_machine(tmp_path: Path) -> None:
+    ports = make_ports(result_document())
+    ports.jobs.course = (JobState.RUNNABLE, JobState.RUNNING)
+    with pytest.raises(CapctlError):
+        smoke(ports, target(tmp_path, timeout_s=10))
+    ports.jobs.cancelled.clear()
+    ports.jobs.course = (JobState.RUNNING, JobState.SUCCEEDED)
+    left = ports.jobs.submit(ports.jobs.requests[0])
+    report = smoke(ports, target(tmp_path))
+    assert (report.job_id, len(ports.jobs.requests)) == (left, 2)
+    (running,) = (mark for mark in report.timeline.marks if mark.point is Point.RUNNING)
+    assert running.at_ms == pytest.approx(ports.clock.now().timestamp() * 1000, abs=2_000)
+
+
 def test_looks_at_the_job_are_frequent_at_first_and_never_far_apart(tmp_path: Path) -> None:
     ports = make_ports(result_document())
     ports.jobs.course = (JobState.RUNNING,) * 300 + (JobState.SUCCEEDED,)
@@ -83,6 +143,7 @@ def test_looks_at_the_job_are_frequent_at_first_and_never_far_apart(tmp_path: Pa
     ("change", "failed"),
     [
         ({"tracks": []}, {"tracks"}),
+        ({"tracks": None}, {"tracks"}),
         ({"models": {"digest": digest_of(b"other"), "read_only": True, "mounts": []}}, {"model-set"}),
         ({"models": {"digest": RELEASE.model_set, "read_only": False}}, {"models-read-only"}),
         ({"models": {"digest": RELEASE.model_set, "read_only": None}}, {"models-read-only"}),
@@ -146,11 +207,6 @@ def test_lost_host_is_inconclusive(tmp_path: Path) -> None:
     ports.jobs.outcome = {"obstacle": Obstacle.CAPACITY}
     with pytest.raises(Inconclusive):
         smoke(ports, target(tmp_path))
-
-
-def test_smoke_without_a_video_is_a_usage_error(tmp_path: Path) -> None:
-    with pytest.raises(UsageError):
-        plan_smoke(make_ports(None), make_target(tmp_path), RUN, release_id=RELEASE.id)
 
 
 def test_smoke_of_nothing_says_so(tmp_path: Path) -> None:

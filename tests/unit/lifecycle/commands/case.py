@@ -67,6 +67,7 @@ class World(FakeComposition):
     def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
         super().__init__()
         self.ports.jobs.leaves = result_document(models={"digest": MODEL_SET, "read_only": True})
+        self.ports.objects.write(VIDEO, b"a face")
         self._capsys = capsys
         (folder / "capctl.yaml").write_text(CONFIG)
         (folder / "models" / "models").mkdir(parents=True)

@@ -45,7 +45,7 @@ Plan: deploy release c3db89e8ed06
   1. tag image sha256:cd4efb609166 rel-c3db89e8ed06-20260101, so that it never expires
   2. create release c3db89e8ed06: AMI ami-00000000000000001, image sha256:cd4efb609166
   3. wait until the queue of release c3db89e8ed06 is VALID
-  4. smoke release c3db89e8ed06 with s3://vision-capctl-123456789012-us-west-2/videos/face.mp4
+  4. smoke release c3db89e8ed06 with s3://vision-capctl-123456789012-us-west-2/videos/face.mp4, for 3m20s at most
   5. pointer: none -> c3db89e8ed06
   then, where a failure is a warning only:
   6. tag AMI ami-00000000000000001 as smoke-passed

@@ -11,12 +11,11 @@ from tests.unit.lifecycle.commands.case import DEPLOYED, VIDEO, Case, Play, Worl
 SUBMIT = f"job submit --video {VIDEO} --session by-hand"
 
 
-def with_video(world: World) -> None:
-    world.ports.objects.write(VIDEO, b"a film")
+def without_video(world: World) -> None:
+    world.ports.objects.remove(VIDEO)
 
 
 def submitted(world: World) -> None:
-    with_video(world)
     world.run(SUBMIT)
 
 
@@ -55,7 +54,6 @@ CASES = [
     Case(
         words=SUBMIT,
         given=DEPLOYED,
-        change=with_video,
         asked=("jobs.submit",),
         text="job-2",
         document={
@@ -66,7 +64,7 @@ CASES = [
             "stopped": None,
         },
     ),
-    Case(words=SUBMIT, given=DEPLOYED, code=1, error="video-missing"),
+    Case(words=SUBMIT, given=DEPLOYED, change=without_video, code=1, error="video-missing"),
     Case(words="job submit --video s3://elsewhere/a.mp4", given=DEPLOYED, code=2, error="video-out-of-reach"),
     Case(words=f"{SUBMIT} --env FPS", given=DEPLOYED, code=2, error="usage"),
     Case(words=f"{SUBMIT} --env SAMPLE_FPS=many", given=DEPLOYED, code=2, error="job-invalid"),

@@ -1,9 +1,13 @@
 """`capctl smoke`."""
 
+from pathlib import Path
+
 import pytest
 
+from lifecycle.domain.golden_clip import CLIP_NAME
 from tests.fakes.releases import result_document
-from tests.unit.lifecycle.commands.case import DEPLOYED, MODEL_SET, Case, Play, World
+from tests.fakes.stack import OUTPUTS
+from tests.unit.lifecycle.commands.case import DEPLOYED, MODEL_SET, VIDEO, Case, Play, World
 
 TEXT = f"""\
     check             expected                    found
@@ -12,7 +16,28 @@ ok  image             sha256:cd4efb609166         sha256:cd4efb609166
 ok  host-ami          ami-00000000000000001       ami-00000000000000001
 ok  tracks            at least 1                  1
 ok  model-set         {MODEL_SET[:19]}         {MODEL_SET[:19]}
-ok  models-read-only  every mount refuses writes  no mounts"""
+ok  models-read-only  every mount refuses writes  no mounts
+
+submitted 1970-01-01 00:00:02Z
+point      at     took  says   phase
+submitted  +0.0s        batch
+runnable   +0.0s  0.0s  seen   Batch takes it in
+starting   +0.5s  0.5s  seen   waiting for a host
+running    +1.0s  0.5s  seen   pulling the image, starting the container
+done       +2.5s  1.5s  batch  the container's own work
+slowest: running -> done, 1.5s: the container's own work"""
+
+
+CLIP = f"s3://{OUTPUTS.bucket}/samples/{CLIP_NAME}"
+
+
+def without_setting(world: World) -> None:
+    configuration = Path("capctl.yaml")
+    configuration.write_text(configuration.read_text().replace(f'video_url: "{VIDEO}", ', ""))
+
+
+def without_video(world: World) -> None:
+    world.ports.objects.remove(VIDEO)
 
 
 def without_tracks(world: World) -> None:
@@ -28,6 +53,7 @@ CASES = [
         document={"schema": "capctl.smoke/1", "release_id": "c3db89e8ed06", "job_id": "job-2", "ok": True},
     ),
     Case(words="smoke", given=DEPLOYED, change=without_tracks, asked=("jobs.submit",), code=1, error="smoke-failed"),
+    Case(words="smoke", given=DEPLOYED, change=without_video, code=1, error="video-missing"),
     Case(words="smoke", code=1, error="pointer-missing"),
     Case(words="smoke --release 0123456789ab", given=DEPLOYED, code=1, error="release-missing"),
     Case(
@@ -36,9 +62,23 @@ CASES = [
         text="""\
 Plan: smoke release c3db89e8ed06
   because a real job is the proof
-  1. smoke release c3db89e8ed06 with s3://vision-capctl-123456789012-us-west-2/videos/face.mp4
+  1. smoke release c3db89e8ed06 with s3://vision-capctl-123456789012-us-west-2/videos/face.mp4, for 3m20s at most
   then, where a failure is a warning only:
   2. tag AMI ami-00000000000000001 as smoke-passed
+Nothing was changed; run again without `--dry-run` to apply""",
+        document={"schema": "capctl.plan/1"},
+    ),
+    Case(
+        words="smoke --dry-run",
+        given=DEPLOYED,
+        change=without_setting,
+        text=f"""\
+Plan: smoke release c3db89e8ed06
+  because a real job is the proof
+  1. put the generated clip at {CLIP}
+  2. smoke release c3db89e8ed06 with {CLIP}, for 3m20s at most
+  then, where a failure is a warning only:
+  3. tag AMI ami-00000000000000001 as smoke-passed
 Nothing was changed; run again without `--dry-run` to apply""",
         document={"schema": "capctl.plan/1"},
     ),
