@@ -43,8 +43,11 @@ class ResourceLines:
         """It is not."""
         if line := self._open.pop(key, None):
             error = CapctlError("stack-failed", "A resource failed", hint="")
-            with suppress(CapctlError):
+            try:
                 line.step.__exit__(CapctlError, error, None)
+            except CapctlError as raised:
+                if raised is not error:
+                    raise
 
     def close(self) -> None:
         """Nobody works on any of them any more."""

@@ -18,7 +18,7 @@ ok  tracks            at least 1                  1
 ok  model-set         {MODEL_SET[:19]}         {MODEL_SET[:19]}
 ok  models-read-only  every mount refuses writes  no mounts
 
-submitted 1970-01-01 00:00:02Z
+submitted 2026-01-01 00:00:02Z
 point      at     took  says   phase
 submitted  +0.0s        batch
 runnable   +0.0s  0.0s  seen   Batch takes it in
