@@ -1,6 +1,6 @@
 """What a person sees of each resource that an update makes, changes or deletes."""
 
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from typing import NamedTuple
 
 from lifecycle.errors import CapctlError

@@ -76,6 +76,7 @@ def _sections() -> st.SearchStrategy[dict[str, Any]]:
     bounded = {
         "ami.promote_to",
         "ami.ssh_port",
+        "network.cidr",
         "network.zones",
         "release.attempts",
         "image.entrypoint",

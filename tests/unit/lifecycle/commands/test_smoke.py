@@ -23,7 +23,7 @@ point      at     took  says   phase
 submitted  +0.0s        batch
 runnable   +0.0s  0.0s  seen   Batch takes it in
 starting   +0.5s  0.5s  seen   waiting for a host
-running    +1.0s  0.5s  seen   pulling the image, starting the container
+running    +1.0s  0.5s  batch  pulling the image, starting the container
 done       +2.5s  1.5s  batch  the container's own work
 slowest: running -> done, 1.5s: the container's own work"""
 
