@@ -79,3 +79,28 @@ READ_LOGS = ("batch:DescribeJobs", "logs:GetLogEvents")
 # Pulumi's state in S3; one on this machine needs none of them.
 READ_STATE = READ_OBJECTS
 CHANGE_STATE = (*READ_STATE, "s3:DeleteObject", "s3:PutObject")
+
+# A network of the project's own; without `network.create` none is needed.
+MAKE_NETWORK = (
+    "ec2:AssociateRouteTable",
+    "ec2:AttachInternetGateway",
+    "ec2:AuthorizeSecurityGroupEgress",
+    "ec2:CreateInternetGateway",
+    "ec2:CreateRoute",
+    "ec2:CreateRouteTable",
+    "ec2:CreateSecurityGroup",
+    "ec2:CreateSubnet",
+    "ec2:CreateTags",
+    "ec2:CreateVpc",
+    "ec2:CreateVpcEndpoint",
+    "ec2:DescribeInternetGateways",
+    "ec2:DescribeRouteTables",
+    "ec2:DescribeSecurityGroups",
+    "ec2:DescribeSubnets",
+    "ec2:DescribeVpcAttribute",
+    "ec2:DescribeVpcEndpoints",
+    "ec2:DescribeVpcs",
+    "ec2:ModifySubnetAttribute",
+    "ec2:ModifyVpcAttribute",
+    "ec2:RevokeSecurityGroupEgress",
+)

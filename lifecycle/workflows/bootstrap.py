@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from lifecycle.config.target import Target
-from lifecycle.domain.permissions import CHANGE_STATE, READ_STATE
+from lifecycle.domain.permissions import CHANGE_STATE, MAKE_NETWORK, READ_STATE
 from lifecycle.domain.plan import Plan
 from lifecycle.errors import CapctlError
 from lifecycle.ports import Ports
@@ -33,11 +33,16 @@ class ApplyBase:
     policy: str | None
     permissions: tuple[str, ...] = (
         *CHANGE_STATE,
+        *MAKE_NETWORK,
         "dynamodb:CreateTable",
         "dynamodb:DescribeContinuousBackups",
         "dynamodb:DescribeTable",
+        "dynamodb:DescribeTimeToLive",
+        "dynamodb:ListTagsOfResource",
         "dynamodb:TagResource",
         "dynamodb:UpdateContinuousBackups",
+        "dynamodb:UpdateTable",
+        "dynamodb:UpdateTimeToLive",
         "ecr:CreateRepository",
         "ecr:DeleteLifecyclePolicy",
         "ecr:DescribeRepositories",
@@ -51,6 +56,7 @@ class ApplyBase:
         "iam:AttachRolePolicy",
         "iam:CreateInstanceProfile",
         "iam:CreateRole",
+        "iam:DeleteRolePolicy",
         "iam:GetInstanceProfile",
         "iam:GetRole",
         "iam:GetRolePolicy",
@@ -61,19 +67,27 @@ class ApplyBase:
         "iam:TagRole",
         "logs:CreateLogGroup",
         "logs:DescribeLogGroups",
+        "logs:ListTagsForResource",
         "logs:PutRetentionPolicy",
         "logs:TagResource",
         "s3:CreateBucket",
+        "s3:GetBucketNotification",
         "s3:GetBucketPublicAccessBlock",
         "s3:GetBucketTagging",
         "s3:GetBucketVersioning",
         "s3:GetEncryptionConfiguration",
         "s3:GetLifecycleConfiguration",
+        "s3:PutBucketNotification",
         "s3:PutBucketPublicAccessBlock",
         "s3:PutBucketTagging",
         "s3:PutBucketVersioning",
         "s3:PutEncryptionConfiguration",
         "s3:PutLifecycleConfiguration",
+        "sqs:CreateQueue",
+        "sqs:GetQueueAttributes",
+        "sqs:GetQueueUrl",
+        "sqs:ListQueueTags",
+        "sqs:TagQueue",
     )
 
     def describe(self) -> str:

@@ -1,5 +1,6 @@
 """The real Pulumi CLI with the rehearsal's provider against the emulator: what Batch sees of a release, and what a kill leaves."""
 
+import json
 import os
 import signal
 import subprocess
@@ -10,30 +11,33 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote_plus
 
 import pytest
 
 from lifecycle.adapters.pulumi_auto import PulumiStack
 from lifecycle.app import App
-from lifecycle.config.schema import RegistrySection
+from lifecycle.config.schema import NetworkSection, RegistrySection
 from lifecycle.domain.digest import Digest
 from lifecycle.domain.image import ImageRef
 from lifecycle.domain.lifecycle_policy import is_same_policy
 from lifecycle.domain.tags import Tag
-from lifecycle.errors import RolledBack
+from lifecycle.errors import CapctlError, RolledBack
 from lifecycle.ports.stack import Operation
 from lifecycle.rehearsal.emulator.containers import jobs_supported
 from lifecycle.rehearsal.emulator.launch import Emulator
 from lifecycle.rehearsal.services.registry import RunningRegistry
+from lifecycle.workflows.bootstrap import plan_bootstrap
 from lifecycle.workflows.deploy import plan_deploy
 from lifecycle.workflows.execute import execute
 from lifecycle.workflows.wanted_release import Wanted
 from tests.fakes.amis import FakeAmis
 from tests.fakes.objects import FakeObjects
 from tests.fakes.ports import FakePorts
-from tests.fakes.releases import MODEL_SET
+from tests.fakes.releases import MODEL_SET, make_release
 from tests.fakes.runs import RUN
 from tests.fakes.ui import FakeUi
+from tests.rehearsal.earlier_base import earlier_base
 from tests.rehearsal.emulator_parts import push
 from tests.rehearsal.killed_runs import MARK, marked
 from tests.rehearsal.stage_parts import PulumiStage, pulumi_stage, until
@@ -95,6 +99,69 @@ def test_release_of_an_earlier_version_is_held_unchanged_while_others_come_and_g
     assert _held(stage, earlier) == before
     stage.run().remove_releases({release.id})
     assert _held(stage, earlier) == before
+
+
+def test_base_stack_of_an_earlier_version_loses_nothing_and_gets_what_came_later(
+    emulator: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pulumi_stage(emulator, tmp_path, project="elder") as stage:
+        with monkeypatch.context() as patch:
+            patch.setattr("pulumi_stack.base.base", earlier_base)
+            before = stage.run().apply_base()
+        assert (before.queue_url, before.tasks_table, before.subnet_ids) == ("", "", ())
+        stage.session.client("dynamodb").put_item(TableName=before.table, Item={"id": {"S": "pointer"}})
+        operations = {one.name: one.operation for one in stage.run().preview_base()}
+        assert set(operations.values()) == {Operation.SAME, Operation.CREATE, Operation.UPDATE}
+        changed = {name for name, operation in operations.items() if operation is not Operation.SAME}
+        assert changed == {"dead", "elder-job", "ingest", "pointers", "tasks"}
+        after = stage.run().apply_base()
+        assert {one.operation for one in stage.run().preview_base()} == {Operation.SAME}
+        later = {"queue_url": "", "dead_letters_url": "", "tasks_table": ""}
+        assert replace(after, **later) == before
+        assert stage.session.client("dynamodb").scan(TableName=after.table)["Count"] == 1
+
+
+def test_new_video_is_told_to_the_queue_and_nothing_else_is(stage: PulumiStage) -> None:
+    outputs, s3, sqs = stage.run().base(), stage.session.client("s3"), stage.session.client("sqs")
+    sqs.purge_queue(QueueUrl=outputs.queue_url)
+    for key in ("videos/a b.mp4", "samples/b.mp4", "results/c.json"):
+        s3.put_object(Bucket=outputs.bucket, Key=key, Body=b"")
+    told = sqs.receive_message(QueueUrl=outputs.queue_url, MaxNumberOfMessages=10).get("Messages", [])
+    keys = [record["s3"]["object"]["key"] for one in told for record in json.loads(one["Body"])["Records"]]
+    assert [unquote_plus(key) for key in keys] == ["videos/a b.mp4"]
+    for key in ("videos/a b.mp4", "samples/b.mp4", "results/c.json"):
+        s3.delete_object(Bucket=outputs.bucket, Key=key)
+
+
+def test_network_of_the_base_stack_carries_a_release_and_is_never_lost(emulator: Emulator, tmp_path: Path) -> None:
+    with pulumi_stage(emulator, tmp_path, project="alone") as stage:
+        wanted = NetworkSection(create=True, zones=("a", "b"))
+        settings = replace(stage.target.settings, network=wanted)
+        own = replace(stage, target=replace(stage.target, settings=settings))
+        outputs = own.run().apply_base()
+        assert {one.operation for one in own.run().preview_base()} == {Operation.SAME}
+        ec2 = own.session.client("ec2")
+        subnets = ec2.describe_subnets(SubnetIds=list(outputs.subnet_ids))["Subnets"]
+        assert [one["AvailabilityZone"] for one in subnets] == ["us-west-2a", "us-west-2b"]
+        (group,) = ec2.describe_security_groups(GroupIds=list(outputs.security_group_ids))["SecurityGroups"]
+        assert group["IpPermissions"] == []
+        assert {one["VpcId"] for one in subnets} == {group["VpcId"]}
+        network = {"subnet_ids": outputs.subnet_ids, "security_group_ids": outputs.security_group_ids}
+        release = replace(make_release(9, gpus=0, **network), ami_id=own.ami_id)
+        assert [one.id for one in own.run().add_release(release)] == [release.id]
+        own.run().remove_releases({release.id})
+        kinds = {one.type for one in stage.run().preview_base() if one.operation is Operation.DELETE}
+        assert "aws:ec2/vpc:Vpc" in kinds
+        with pytest.raises(CapctlError) as failed:
+            plan_bootstrap(_ports(stage), stage.target)
+        assert failed.value.code == "base-would-lose"
+        assert "`network`" in failed.value.hint
+
+
+def _ports(stage: PulumiStage) -> App:
+    ports = App(stage.target, FakeUi())
+    ports.__dict__ |= {"session": stage.session, "stack": stage.run()}
+    return ports
 
 
 def _with_registry(stage: PulumiStage, **registry: Any) -> PulumiStack:

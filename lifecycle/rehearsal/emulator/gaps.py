@@ -178,6 +178,13 @@ GAPS: tuple[Gap, ...] = (
         open=True,
     ),
     Gap(
+        service="S3",
+        subject="event of a new object",
+        moto="`/` of the key is encoded too; no version, no sequencer",
+        emulator="`/` of the key is encoded too; no version, no sequencer",
+        open=True,
+    ),
+    Gap(
         service="SQS",
         subject="SetQueueAttributes",
         moto="takes the policy away that it does not name, takes any attribute and any value",
