@@ -18,7 +18,7 @@ def bootstrap(capctl: Capctl, record: Recorder) -> None:
     """Make the base stack."""
     with record.step("bootstrap") as step:
         base = capctl("bootstrap").document
-        step.result = f"bucket {base['bucket']}, repository, table, roles, log group"
+        step.result = f"bucket {base['bucket']}, repository, tables, queues, roles, log group"
 
 
 def lock_and_push(stage: Stage, capctl: Capctl, record: Recorder) -> None:
