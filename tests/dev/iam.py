@@ -31,7 +31,7 @@ _BOUND = frozenset(
 )
 # What the pipelines of `examples/ci` call with the role that releases, and with the one that only looks.
 _RELEASES = ("image base", "release", "rollback", "status")
-_LOOKS = ("release", "image build", "status")
+_LOOKS = ("release", "image build", "drift")
 _OF_PROJECT = {"StringEquals": {f"aws:ResourceTag/{Tag.PROJECT}": "PROJECT"}}
 _PASS_ROLE = "iam:PassRole"
 _READ = re.compile(r"\w+:(Get|List|Describe|BatchGet|BatchCheck|StartLifecyclePolicyPreview)")
@@ -127,7 +127,7 @@ def iam_page(note: str) -> str:
                 ]
             ),
             "Of the role that looks at what a merge request would release, and at night at what drifted: the actions of `capctl release",
-            "--dry-run`, `image build` and `status` that change nothing.\n",
+            "--dry-run`, `image build` and `drift` that change nothing.\n",
             _shown(_allowing(looks)),
         ]
     )
