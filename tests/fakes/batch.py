@@ -9,7 +9,7 @@ from collections import Counter
 from lifecycle.domain.ami import AmiId
 from lifecycle.domain.job import JobState, QueueState, contract
 from lifecycle.ports.jobs import JobRequest
-from tests.fakes.batch_compute import BatchRefused, Environment, FakeCompute, Host
+from tests.fakes.batch_compute import BatchCompute, BatchRefused, Environment, Host
 from tests.fakes.batch_jobs import NO_CAPACITY, Job, Script
 from tests.fakes.batch_retries import OVERDUE, End, ended, exited, runs_again
 from tests.fakes.clock import FakeClock
@@ -18,12 +18,12 @@ from tests.fakes.objects import FakeObjects
 _WITH_HOST = {JobState.STARTING, JobState.RUNNING, JobState.SUCCEEDED, JobState.FAILED}
 
 
-class FakeBatch(FakeCompute):
+class FakeBatch(BatchCompute):
     """One account and region. Whatever is due by `clock` has happened before a call is answered.
 
     `stops_s`: how long a container takes to end when it is told to. `idle_s`: how long a host outlives its job. While `has_capacity` is
     False nobody gets a host. `hosts` overrides the AMI that the hosts of a queue run. `finished` counts by session how often the
-    container did its work to the end. The other knobs are `FakeCompute`'s.
+    container did its work to the end. The other knobs are `BatchCompute`'s.
     """
 
     def __init__(self, clock: FakeClock | None = None, objects: FakeObjects | None = None) -> None:

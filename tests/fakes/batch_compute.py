@@ -118,15 +118,17 @@ class Host:
     gone_s: float = field(default=math.inf)
 
 
-class FakeCompute:
+class BatchCompute:
     """What jobs run on.
 
-    `environments_become` is the course of the environments that are made from now on; `foreign_environments` counts those of others.
+    `templates` are the AMIs of EC2's launch templates by their names. `environments_become` is the course of the environments that are
+    made from now on; `foreign_environments` counts those of others.
     `lingers_s`: how long a deleted queue's relation to its environment lingers.
     """
 
     def __init__(self, clock: FakeClock) -> None:
         self.clock = clock
+        self.templates: dict[str, AmiId] = {}
         self.environments: dict[str, Environment] = {}
         self.queues: dict[str, Queue] = {}
         self.definitions: dict[str, Definition] = {}

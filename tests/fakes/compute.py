@@ -1,4 +1,4 @@
-"""`ports.Compute` in memory."""
+"""`ports.Compute` on `FakeBatch`."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from lifecycle.domain.compute import (
 )
 from lifecycle.domain.job import QueueState
 from lifecycle.errors import CapctlError
-from tests.fakes.stack import FakeStack, recorded
+from tests.fakes.stack import FakeStack, template_id
 
 Part = TypeVar("Part")
 
 
 class FakeCompute:
-    """What the releases of a `FakeStack` have, all of it as it was made, but for what a test does behind capctl's back.
+    """What the account has, but for what a test does behind capctl's back.
 
     `changed` replaces fields of the parts whose ARN or id it names, those in `gone` do not exist, `strays` exist without a release.
     `running` are the instances. `refused` is raised by the calls of its names.
     """
 
     def __init__(self, stack: FakeStack) -> None:
-        self._stack = stack
+        self._batch = stack.batch
         self.changed: dict[str, dict[str, Any]] = {}
         self.gone: set[str] = set()
         self.strays: list[object] = []
@@ -39,34 +39,36 @@ class FakeCompute:
         return self._found(
             QueueRecord,
             {
-                one.job_queue_arn: QueueRecord(
-                    arn=one.job_queue_arn,
-                    name=f"vision-{one.id}",
+                queue.arn: QueueRecord(
+                    arn=queue.arn,
+                    name=_name(queue.arn),
                     state=QueueState.VALID,
                     reason="",
-                    is_enabled=True,
-                    environment_arns=(one.compute_environment_arn,),
+                    is_enabled=queue.is_enabled,
+                    environment_arns=(queue.environment_arn,),
                 )
-                for one in self._stack.releases()
+                for queue in self._batch.queues.values()
+                if self._batch.has_queue(queue.arn)
             },
         )
 
     def environments(self) -> tuple[EnvironmentRecord, ...]:
         self._ask("environments")
+        conditions = {arn: self._batch.condition(arn) for arn in self._batch.environments}
         return self._found(
             EnvironmentRecord,
             {
-                one.deployed.compute_environment_arn: EnvironmentRecord(
-                    arn=one.deployed.compute_environment_arn,
-                    name=f"vision-{one.deployed.id}",
-                    state=QueueState.VALID,
-                    reason="",
-                    is_enabled=True,
-                    max_vcpus=one.max_vcpus,
-                    template_id=one.template_id,
-                    template_version=one.template_version,
+                arn: EnvironmentRecord(
+                    arn=arn,
+                    name=_name(arn),
+                    state=conditions[arn].state,
+                    reason=conditions[arn].reason,
+                    is_enabled=environment.is_enabled,
+                    max_vcpus=environment.max_vcpus,
+                    template_id=template_id(_name(arn)),
+                    template_version="1",
                 )
-                for one in map(recorded, self._stack.releases())
+                for arn, environment in self._batch.environments.items()
             },
         )
 
@@ -75,10 +77,8 @@ class FakeCompute:
         return self._found(
             DefinitionRecord,
             {
-                one.job_definition_arn: DefinitionRecord(
-                    arn=one.job_definition_arn, name=f"vision-{one.id}", image=str(one.image)
-                )
-                for one in self._stack.releases()
+                arn: DefinitionRecord(arn=arn, name=_name(arn).rpartition(":")[0], image=definition.image)
+                for arn, definition in self._batch.definitions.items()
             },
         )
 
@@ -87,8 +87,8 @@ class FakeCompute:
         return self._found(
             TemplateRecord,
             {
-                f"lt-{one.id}": TemplateRecord(id=f"lt-{one.id}", name=f"vision-{one.id}", amis={"1": one.ami_id})
-                for one in self._stack.releases()
+                template_id(name): TemplateRecord(id=template_id(name), name=name, amis={"1": ami_id})
+                for name, ami_id in self._batch.templates.items()
             },
         )
 
@@ -104,3 +104,7 @@ class FakeCompute:
     def _ask(self, name: str) -> None:
         if name in self.refused:
             raise self.refused[name]
+
+
+def _name(arn: str) -> str:
+    return arn.rpartition("/")[2]

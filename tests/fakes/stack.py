@@ -44,6 +44,7 @@ class _Record:
     """
 
     deployed: DeployedRelease
+    max_vcpus: int
     parts: dict[str, int] = field(default_factory=dict)
     failed: set[str] = field(default_factory=set)
 
@@ -75,7 +76,6 @@ class FakeStack:
         self.surprise: tuple[ResourceChange, ...] = ()
         self.call: Call = lambda what, effect: effect()
         self._records: dict[str, _Record] = {}
-        self._templates: set[str] = set()
         self._made = 0
         self._lock = Lock()
         self._holder = 0
@@ -87,17 +87,19 @@ class FakeStack:
 
     def stand(self, release: DeployedRelease) -> None:
         """Let a release exist that an earlier version of capctl made; no hash gives its id."""
-        record = self._records[release.id] = _Record(deployed=release)
         like = replace(make_release(), ami_id=release.ami_id, image=release.image, model_set=release.model_set)
+        record = self._records[release.id] = _Record(deployed=release, max_vcpus=like.parameters.max_vcpus)
         for part in PARTS:
             self._make(record, part, like)
         record.deployed = release
 
-    def leave(self, release: Release) -> None:
+    def leave(self, release_id: str) -> None:
         """Let a killed run have left a release half made."""
-        record = self._records[release.id] = _Record(deployed=deployed(release))
+        like = make_release()
+        left = deployed(like, release_id=release_id)
+        record = self._records[release_id] = _Record(deployed=left, max_vcpus=like.parameters.max_vcpus)
         for part in (_TEMPLATE, _DEFINITION, _ENVIRONMENT):
-            self._make(record, part, release)
+            self._make(record, part, like)
         record.failed = {_ENVIRONMENT}
 
     def preview_base(self) -> tuple[ResourceChange, ...]:
@@ -124,7 +126,7 @@ class FakeStack:
         return frozenset(self.left_half_made)
 
     def recorded(self) -> StackRecord:
-        return StackRecord(releases=tuple(map(recorded, self.releases())), half_made=self.half_made())
+        return StackRecord(releases=tuple(map(self._recorded, self.releases())), half_made=self.half_made())
 
     def preview_release(self, release: Release, *, needed: Collection[str] = ()) -> tuple[ResourceChange, ...]:
         self.base()
@@ -177,14 +179,19 @@ class FakeStack:
             finally:
                 self._holder = 0
 
+    def _recorded(self, release: DeployedRelease) -> RecordedRelease:
+        return recorded(release, max_vcpus=self._records[release.id].max_vcpus)
+
     def _record_of(self, release: Release) -> _Record:
-        return self._records.get(release.id) or _Record(deployed=deployed(release))
+        return self._records.get(release.id) or _Record(
+            deployed=deployed(release), max_vcpus=release.parameters.max_vcpus
+        )
 
     def _has(self, record: _Record, part: str) -> bool:
         """Whether AWS has it, whatever the state says."""
         batch, made = self.batch, record.deployed
         return {
-            _TEMPLATE: record.name in self._templates,
+            _TEMPLATE: record.name in batch.templates,
             _DEFINITION: bool(batch.revisions_of(record.name)),
             _ENVIRONMENT: made.compute_environment_arn in batch.environments,
             _QUEUE: batch.has_queue(made.job_queue_arn),
@@ -196,7 +203,7 @@ class FakeStack:
             return
         batch, made, name = self.batch, record.deployed, record.name
         what, effect = {
-            _TEMPLATE: ("ec2.CreateLaunchTemplate", lambda: self._templates.add(name)),
+            _TEMPLATE: ("ec2.CreateLaunchTemplate", lambda: batch.templates.setdefault(name, release.ami_id)),
             _DEFINITION: ("batch.RegisterJobDefinition", lambda: batch.register_definition(name, release)),
             _ENVIRONMENT: ("batch.CreateComputeEnvironment", lambda: batch.create_environment(name, release)),
             _QUEUE: ("batch.CreateJobQueue", lambda: batch.create_queue(name, made.compute_environment_arn)),
@@ -248,7 +255,7 @@ class FakeStack:
                 "batch.DeleteComputeEnvironment",
                 lambda: batch.delete_environment(gone.compute_environment_arn),
             ),
-            (_TEMPLATE, "ec2.DeleteLaunchTemplate", lambda: self._templates.discard(name)),
+            (_TEMPLATE, "ec2.DeleteLaunchTemplate", lambda: batch.templates.pop(name, None)),
         ):
             self.call(what, effect)
             record.parts.pop(part, None)
@@ -270,11 +277,12 @@ def _failed(detail: str, *, verdict: bool = False) -> CapctlError:
     return CapctlError("stack-failed", "Pulumi failed", details=(detail,), verdict=verdict)
 
 
-def deployed(release: Release, *, revision: int = 1) -> DeployedRelease:
-    """The ARNs that a release gets. Batch counts the revisions of a name on, also when all were deregistered."""
-    name = f"vision-{release.id}"
+def deployed(release: Release, *, revision: int = 1, release_id: str = "") -> DeployedRelease:
+    """The ARNs that a release gets, by its own id or another. Batch counts the revisions of a name on, also when all were deregistered."""
+    release_id = release_id or release.id
+    name = f"vision-{release_id}"
     return DeployedRelease(
-        id=release.id,
+        id=release_id,
         ami_id=release.ami_id,
         image=release.image,
         model_set=release.model_set,
@@ -284,12 +292,17 @@ def deployed(release: Release, *, revision: int = 1) -> DeployedRelease:
     )
 
 
-def recorded(release: DeployedRelease) -> RecordedRelease:
+def template_id(name: str) -> str:
+    """Of a launch template."""
+    return f"lt-{name.rpartition('-')[2]}"
+
+
+def recorded(release: DeployedRelease, *, max_vcpus: int = 40) -> RecordedRelease:
     """What the stack says of a release that it made."""
     return RecordedRelease(
         deployed=release,
         created="2026-01-01T00:00:00Z",
-        max_vcpus=40,
-        template_id=f"lt-{release.id}",
+        max_vcpus=max_vcpus,
+        template_id=template_id(release.id),
         template_version="1",
     )

@@ -132,7 +132,7 @@ def test_preview_that_touches_an_existing_release_is_refused(world: DeployWorld)
 
 
 def test_leftovers_of_a_killed_creation_may_be_deleted(world: DeployWorld) -> None:
-    world.stack.leave(make_release(99))
+    world.stack.leave("0123456789ab")
     world.deploy()
     assert world.stack.left_half_made == set()
     assert world.active is not None

@@ -241,7 +241,7 @@ ROWS = [
     ),
     # releases
     Row(
-        lambda ports: ports.stack.leave(make_release(99)), "release-half-made", NOTICE, f"release {make_release(99).id}",
+        lambda ports: ports.stack.leave("abcdefabcdef"), "release-half-made", NOTICE, "release abcdefabcdef",
         "half made: a deploy is at work, or was killed", "`capctl deploy`, which finishes it or clears it away",
     ),
     # AMIs that are no fault

@@ -43,8 +43,9 @@ def test_jobs_are_counted_by_release(ports: FakePorts) -> None:
 
 
 def test_jobs_of_another_revision_are_not_the_releases(ports: FakePorts) -> None:
-    another = ports.stack.batch.register_definition(f"vision-{NEW.id}", NEW)
-    submit(ports, replace(deployed(NEW), job_definition_arn=another))
+    submit(
+        ports, replace(deployed(NEW), job_definition_arn=ports.jobs.batch.register_definition(f"vision-{NEW.id}", NEW))
+    )
     assert [release.jobs for release in read_status(ports).releases] == [JobCounts(), JobCounts()]
 
 
