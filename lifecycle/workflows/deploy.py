@@ -92,6 +92,8 @@ def plan_deploy(ports: Ports, target: Target, run: Run, wanted: Wanted) -> Plan:
         ports.ui.note(f"{_told(last)}; `capctl deploy --resume` goes on with that one")
     pointer = ports.pointers.read()
     if pointer and pointer.release_id == release.id and _exists(ports, release):
+        if last and last.is_resumable and last.release_id == release.id:
+            return _plan_rest(ports, target, run, release, pointer, because=_told(last))
         # It is active because its smoke job passed; the run that saw that may have failed to say so.
         mark = MarkSmokePassed(ports=ports, target=target, ami_id=release.ami_id)
         after = (mark,) if _lacks_mark(ports, target, release) else ()

@@ -103,9 +103,10 @@ class PruneReleases:
         for deployed in surplus:
             self.ports.pointers.retire(deployed.id)
         busy = {deployed.id for deployed in surplus if _last_jobs(self.ports, deployed)}
-        removed = _ids(surplus) - busy
-        if removed:
-            stack.remove_releases(removed, needed=needed_ids(pointer))
+        removed, needed = _ids(surplus) - busy, needed_ids(pointer)
+        # What a prune that was killed left of a release is in no list.
+        if removed or stack.half_made() - needed:
+            stack.remove_releases(removed, needed=needed)
         return Pruned(removed=frozenset(removed), busy=frozenset(busy))
 
     def verify(self, result: Pruned) -> None:

@@ -282,3 +282,14 @@ def test_deploys_at_once_leave_the_pointer_at_a_good_release_and_lose_no_job(
         assert (ours is None) is (number <= watched.calls.index("pointers.read"))
     assert account.world.active in {account.wanted(), account.wanted(other)}
     account.go_on()
+
+
+@pytest.mark.parametrize(
+    "name", ["batch.DeregisterJobDefinition", "batch.DeleteComputeEnvironment", "ec2.DeleteLaunchTemplate"]
+)
+def test_prune_that_was_killed_in_the_middle_is_finished_by_resume(tmp_path: Path, name: str) -> None:
+    number = calls_of_deploy(tmp_path, releases=2).index(name)
+    account = Account(tmp_path, releases=2)
+    assert isinstance(account.attempt(Broken(account.ports, at=number, error=Killed())), Killed)
+    account.world.resume()
+    assert account.world.stack.half_made() == frozenset()

@@ -247,3 +247,11 @@ def test_history_tells_a_deployment_that_runs_from_one_that_was_killed(world: De
     world.ports.deployments.bury()
     (event,) = read_history(world.ports, count=5)
     assert event.outcome == "killed"
+
+
+def test_deploy_of_what_a_killed_deployment_promoted_does_what_that_left(world: DeployWorld) -> None:
+    kill_at(world, "dead_letters", "count")
+    world.ports.deployments.bury()
+    world.deploy()
+    assert stages(world) == [Stage.WATCH, Stage.DRAIN]
+    assert world.ports.deployments.recent(1)[0].outcome is Outcome.PROMOTED

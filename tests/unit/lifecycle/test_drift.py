@@ -27,7 +27,6 @@ from lifecycle.errors import CapctlError, Denied, Inconclusive, UsageError
 from lifecycle.workflows.drift import Drift, drift_failure, find_drift
 from tests.fakes.faults import Broken
 from tests.fakes.ports import FakePorts
-from tests.fakes.releases import make_release
 from tests.fakes.stack import FakeStack, deployed
 from tests.fakes.targets import make_target
 from tests.unit.lifecycle.rollback_parts import NEW, OLD, numbered, two_promoted
