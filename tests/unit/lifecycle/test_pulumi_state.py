@@ -15,7 +15,7 @@ from tests.fakes.targets import make_target
     [
         ("s3", "s3://vision-capctl-state-123456789012-us-west-2?region=us-west-2&awssdk=v2"),
         ("s3://other/prefix", "s3://other/prefix?region=us-west-2&awssdk=v2"),
-        ("file:///srv/state", "file:///srv/state"),
+        ("file:///srv/state", "file:///srv/state?metadata=skip"),
     ],
 )
 def test_backend_is_where_the_configuration_says(tmp_path: Path, state: str, url: str) -> None:
