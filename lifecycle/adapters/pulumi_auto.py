@@ -97,7 +97,12 @@ class PulumiStack:
         return stack_record(self._engine.export(_RELEASES) or {})
 
     def preview_release(self, release: Release, *, needed: Collection[str] = ()) -> tuple[ResourceChange, ...]:
-        base, state = self.base(), self._engine.export(_RELEASES)
+        if self._outputs is None:
+            base_state, state = self._engine.export_all(_BASE, _RELEASES)
+            self._outputs = base_outputs(base_state or {})
+        else:
+            state = self._engine.export(_RELEASES)
+        base = self.base()
         change = ReleasesChange.from_state(state or {}, added=release, needed=needed)
         program = change.program(self._target, base, state or {})
         if state is None:

@@ -6,6 +6,7 @@ import os
 import re
 import select
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from datetime import UTC, datetime
 from functools import cached_property
@@ -87,6 +88,24 @@ class PulumiEngine:
 
     def export(self, name: str) -> dict[str, Any] | None:
         """The state of a stack; None when there is no such stack."""
+        return self._noted(name, self._read(name))
+
+    def export_all(self, *names: str) -> tuple[dict[str, Any] | None, ...]:
+        """The states of several stacks, read at the same time."""
+        # Made before the threads need it.
+        _ = self._workspace
+        with ThreadPoolExecutor(len(names)) as pool:
+            states = list(pool.map(self._read, names))
+        return tuple(self._noted(name, state) for name, state in zip(names, states, strict=True))
+
+    def _noted(self, name: str, state: dict[str, Any] | None) -> dict[str, Any] | None:
+        """The state, of which the CLI knows by now how it is closed."""
+        if state is not None:
+            folder = Path(self._workspace.work_dir)
+            self._salt = write_secrets_note(folder, self._full_name(name), state, salt=self._salt) or self._salt
+        return state
+
+    def _read(self, name: str) -> dict[str, Any] | None:
         # The Automation API's own asks for secrets in plain text: that costs the CLI most of the time of this call, and nobody needs them.
         command = ["stack", "export", "--stack", self._full_name(name)]
         try:
@@ -97,10 +116,7 @@ class PulumiEngine:
             if _NO_STATE.search(str(error)):
                 return None
             raise self._failure("reading", name, error, ()) from error
-        state = dict(json.loads(answer.stdout).get("deployment") or {})
-        folder = Path(self._workspace.work_dir)
-        self._salt = write_secrets_note(folder, self._full_name(name), state, salt=self._salt) or self._salt
-        return state
+        return dict(json.loads(answer.stdout).get("deployment") or {})
 
     def current(self, name: str) -> dict[str, Any]:
         """The state of a stack that is being changed, so that there is one.
