@@ -92,8 +92,6 @@ class PulumiEngine:
 
     def export_all(self, *names: str) -> tuple[dict[str, Any] | None, ...]:
         """The states of several stacks, read at the same time."""
-        # Made before the threads need it.
-        _ = self._workspace
         with ThreadPoolExecutor(len(names)) as pool:
             states = list(pool.map(self._read, names))
         return tuple(self._noted(name, state) for name, state in zip(names, states, strict=True))

@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -86,7 +87,10 @@ def write_secrets_note(folder: Path, stack: str, state: Mapping[str, Any], *, sa
         return known
     text = f"encryptionsalt: {known or salt}\n"
     if not note.exists() or note.read_text() != text:
-        note.write_text(text)
+        # Whole or not at all: another look of this run may start a CLI that reads it.
+        written = folder / f".{note.name}-{os.getpid()}-{threading.get_ident()}"
+        written.write_text(text)
+        written.replace(note)
     return known or salt
 
 
