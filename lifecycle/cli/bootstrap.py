@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 def command(invocation: Invocation, dry_run: bool) -> None:
     """Create or update the base stack of the target.
 
-    Bucket, image repository, pointer table, log group and roles: what all releases share. Does nothing when all is there.
+    Bucket, image repository, tables, queues, log group and roles, and a network where `network.create` asks for one: what all
+    releases share. Does nothing when all is there.
     """
     from lifecycle.workflows.bootstrap import ApplyBase, base_outputs, plan_bootstrap
 
@@ -40,5 +41,10 @@ def _text(outputs: BaseOutputs) -> str:
             ("job role", outputs.job_role_arn),
             ("execution role", outputs.execution_role_arn),
             ("instance profile", outputs.instance_profile_arn),
+            ("queue", outputs.queue_url),
+            ("dead letters", outputs.dead_letters_url),
+            ("tasks", outputs.tasks_table),
+            *((("subnets", ", ".join(outputs.subnet_ids)),) if outputs.subnet_ids else ()),
+            *((("security groups", ", ".join(outputs.security_group_ids)),) if outputs.security_group_ids else ()),
         )
     )

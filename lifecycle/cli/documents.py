@@ -135,6 +135,11 @@ def base(outputs: BaseOutputs, *, changed: bool) -> Document:
         "job_role_arn": outputs.job_role_arn,
         "execution_role_arn": outputs.execution_role_arn,
         "instance_profile_arn": outputs.instance_profile_arn,
+        "queue_url": outputs.queue_url,
+        "dead_letters_url": outputs.dead_letters_url,
+        "tasks_table": outputs.tasks_table,
+        "subnet_ids": list(outputs.subnet_ids),
+        "security_group_ids": list(outputs.security_group_ids),
         "changed": changed,
     }
 
