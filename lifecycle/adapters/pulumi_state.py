@@ -34,8 +34,8 @@ def backend_url(target: Target) -> str:
             query |= {"endpoint": target.endpoint_url, "s3ForcePathStyle": "true"}
         return f"s3://{bucket}?{urlencode(query)}"
     if state.startswith("file://"):
-        # Pulumi puts every state in place as a whole, but beside it writes a file of metadata that nobody needs, and not as a whole: whoever
-        # reads the state meanwhile, or after a kill then, gets nothing but `EOF`.
+        # Pulumi puts every state in place as a whole, but beside it writes a file of metadata that nobody needs, and not as a whole:
+        # whoever reads the state meanwhile, or after a kill then, gets nothing but `EOF`.
         return f"file://{state_folder(target)}?metadata=skip"
     raise UsageError(
         "state-unknown",
