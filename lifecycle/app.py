@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from lifecycle.adapters.aws.deployments import DynamoDeployments
     from lifecycle.adapters.aws.session import AwsSession
     from lifecycle.adapters.container_registry import ContainerRegistry
     from lifecycle.config.target import Target
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from lifecycle.ports.compute import Compute
     from lifecycle.ports.contract_file import ContractFile
     from lifecycle.ports.dead_letters import DeadLetters
-    from lifecycle.ports.deployments import Deployments
     from lifecycle.ports.engine import Engine
     from lifecycle.ports.hand_runs import HandRuns
     from lifecycle.ports.image_expiry import ImageExpiry
@@ -147,7 +147,7 @@ class App:
         return SqsDeadLetters(self.session, queue_url=self.stack.base().dead_letters_url)
 
     @cached_property
-    def deployments(self) -> Deployments:
+    def deployments(self) -> DynamoDeployments:
         from lifecycle.adapters.aws.deployments import DynamoDeployments
 
         return DynamoDeployments(self.session, self.clock, table=self.target.table)
@@ -262,4 +262,10 @@ class App:
     def stack(self) -> Stack:
         from lifecycle.adapters.pulumi_auto import PulumiStack
 
-        return PulumiStack(self.target, self.session, self.clock, self.ui)
+        return PulumiStack(
+            self.target,
+            self.session,
+            self.clock,
+            self.ui,
+            is_abandoned=lambda lock: self.deployments.was_the_dead_one(lock["host"], lock["at"]),
+        )

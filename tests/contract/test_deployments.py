@@ -1,11 +1,14 @@
 """What every `ports.Deployments` does."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
 from lifecycle.adapters.aws.deployments import DynamoDeployments
 from lifecycle.adapters.aws.session import AwsSession
+from lifecycle.adapters.aws.table import ReleasesTable
+from lifecycle.adapters.aws.turn import HeldTurn
 from lifecycle.domain.deployment import Deployment, Outcome, Stage, recorded_release
 from lifecycle.domain.digest import canonical_json
 from lifecycle.errors import CapctlError
@@ -13,7 +16,7 @@ from lifecycle.ports.deployments import Deployments, Turn
 from tests.contract.table_parts import make_table
 from tests.failures import failure
 from tests.fakes.clock import FakeClock
-from tests.fakes.deployments import FakeDeployments
+from tests.fakes.deployments import HOLDER, FakeDeployments
 from tests.fakes.releases import make_release
 
 RELEASE = make_release()
@@ -99,3 +102,22 @@ def test_missing_table_says_bootstrap(emulated_session: AwsSession) -> None:
     with pytest.raises(CapctlError) as failed, missing.turn("first", "capctl deploy"):
         pass
     assert failed.value.code == "base-missing"
+
+
+@pytest.mark.rehearsal
+def test_what_a_dead_run_began_is_known_by_its_machine_and_its_moment(emulated_session: AwsSession) -> None:
+    table, clock = make_table(emulated_session), FakeClock()
+    dead = HeldTurn(ReleasesTable(emulated_session, table), clock, replace(HOLDER, run_id="dead", host="elsewhere"))
+    dead.take()
+    later = FakeClock(datetime(2026, 1, 1, 0, 5, tzinfo=UTC))
+    found = DynamoDeployments(emulated_session, later, table=table)
+    assert not found.was_the_dead_one("elsewhere", "2026-01-01T00:00:00Z")
+    with found.turn("mine", "capctl deploy"):
+        assert found.was_the_dead_one("elsewhere", "2026-01-01T00:00:00Z")
+        # After its last sign of life, or before its begin, a person may have begun it, and may still be at it.
+        assert not found.was_the_dead_one("elsewhere", "2026-01-01T00:00:30Z")
+        assert not found.was_the_dead_one("elsewhere", "2025-12-31T23:59:59Z")
+        assert not found.was_the_dead_one("another", "2026-01-01T00:00:00Z")
+        assert not found.was_the_dead_one("elsewhere", "no moment")
+    with found.turn("mine", "capctl deploy"):
+        assert not found.was_the_dead_one("elsewhere", "2026-01-01T00:00:00Z")

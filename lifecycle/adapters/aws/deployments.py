@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from lifecycle.adapters.aws.table import ReleasesTable
@@ -15,6 +16,7 @@ from lifecycle.adapters.processes import machine_name, session_and_begin
 from lifecycle.adapters.this_run import this_user
 from lifecycle.domain.deployment import Deployment, Holder, Outcome, Stage
 from lifecycle.domain.digest import canonical_json
+from lifecycle.domain.moments import told_moment
 
 if TYPE_CHECKING:
     from lifecycle.adapters.aws.session import AwsSession
@@ -27,11 +29,13 @@ class DynamoDeployments:
     def __init__(self, session: AwsSession, clock: Clock, *, table: str) -> None:
         self._table = ReleasesTable(session, table)
         self._clock = clock
+        self._taken_from: tuple[Holder, datetime] | None = None
 
     @contextmanager
     def turn(self, run_id: str, command: str) -> Iterator[HeldTurn]:
         held = HeldTurn(self._table, self._clock, self._this_process(run_id, command))
         held.take()
+        self._taken_from = held.taken_from
         try:
             held.keep_alive()
             yield held
@@ -50,6 +54,14 @@ class DynamoDeployments:
 
     def holder(self) -> Holder | None:
         return holder_of(read_item(self._table))
+
+    def was_the_dead_one(self, host: str, at: str) -> bool:
+        """Whether what was begun on that machine at that moment, in ISO 8601, was begun by the run whose turn this one took over."""
+        if self._taken_from is None:
+            return False
+        holder, alive = self._taken_from
+        since, moment = told_moment(holder.since), told_moment(at)
+        return holder.host == host and since is not None and moment is not None and since <= moment <= alive
 
     def _this_process(self, run_id: str, command: str) -> Holder:
         return Holder(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, fields
+from datetime import UTC, datetime
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
@@ -28,11 +29,15 @@ _TEXTS = {field.name for field in fields(Holder)} - _NUMBERS
 
 
 class HeldTurn:
-    """`ports.Turn`, from `take` to `give_back`."""
+    """`ports.Turn`, from `take` to `give_back`.
+
+    `taken_from` is who had the turn and died, and when that run last showed that it lived; None where it was free.
+    """
 
     def __init__(self, table: ReleasesTable, clock: Clock, holder: Holder) -> None:
         self.holder = holder
         self.number = 0
+        self.taken_from: tuple[Holder, datetime] | None = None
         self._table = table
         self._clock = clock
         self._seen_alive_s = 0.0
@@ -57,6 +62,9 @@ class HeldTurn:
         unchanged = {":seen_run": seen.get("run_id", {"S": ""}), ":seen_beat": {"N": beat}}
         if not self._taken("attribute_not_exists(run_id) OR (run_id = :seen_run AND beat = :seen_beat)", unchanged):
             raise _locked(holder_of(self._item()) or self.holder)
+        if before:
+            until_s = int(seen["until_ms"]["N"]) / 1000
+            self.taken_from = (before, datetime.fromtimestamp(until_s - LEASE_S, UTC))
 
     def require(self) -> None:
         if self._is_lost or self._clock.monotonic() - self._seen_alive_s > LEASE_S:
