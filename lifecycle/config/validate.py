@@ -62,10 +62,13 @@ def complaints(section: type[Section], value: Any, written: Callable[[KeyPath], 
     try:
         valid_values(section, value)
     except ValidationError as error:
-        found = map(dict[str, Any], error.errors(include_url=False))
+        found = [dict[str, Any](each) for each in error.errors(include_url=False)]
+        places = [each["loc"] for each in found]
         # Pydantic does not count the items of a list that are wrong themselves.
         return tuple(
-            _complaint(section, each, written) for each in found if each["type"] != "too_short" or not each["input"]
+            _complaint(section, each, written)
+            for each in found
+            if each["type"] != "too_short" or not any(place[:-1] == each["loc"] for place in places)
         )
     return ()
 
@@ -142,7 +145,8 @@ def _expected(found: dict[str, Any], key: Key | None) -> str:
         case "less_than_equal":
             return f"must be at most {context['le']}"
         case "too_short":
-            return f"must have at least {context['min_length']} entry"
+            least = context["min_length"]
+            return f"must have at least {least} {'entry' if least == 1 else 'entries'}"
         case "too_long":
             return f"must have at most {context['max_length']} entries"
         case _:

@@ -32,7 +32,7 @@ class Network(pulumi.ComponentResource):
             opts=self._within,
         )
         routes = self._routes(vpc)
-        self.subnet_ids = [self._subnet(vpc, routes, zone).id for zone in network.zones]
+        self.subnet_ids = [self._subnet(vpc, routes, zone).id for zone in dict.fromkeys(network.zones)]
         self.security_group_ids = [self._group(vpc).id]
         self.register_outputs({})
 

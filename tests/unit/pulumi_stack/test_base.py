@@ -165,6 +165,7 @@ def test_another_zone_moves_no_subnet() -> None:
         return {one.inputs["availabilityZone"]: one.inputs["cidrBlock"] for one in made.of("Subnet")}
 
     assert blocks("c", "a").items() <= blocks("a", "b", "c").items()
+    assert blocks("a", "a") == blocks("a")
 
 
 def test_plain_update_takes_the_network_as_a_mapping() -> None:

@@ -1,5 +1,7 @@
 """`capctl bootstrap`."""
 
+from dataclasses import replace
+
 import pytest
 
 from lifecycle.ports.stack import Operation, ResourceChange
@@ -13,7 +15,14 @@ table             {OUTPUTS.table}
 log group         {OUTPUTS.log_group}
 job role          {OUTPUTS.job_role_arn}
 execution role    {OUTPUTS.execution_role_arn}
-instance profile  {OUTPUTS.instance_profile_arn}"""
+instance profile  {OUTPUTS.instance_profile_arn}
+queue             {OUTPUTS.queue_url}
+dead letters      {OUTPUTS.dead_letters_url}
+tasks             {OUTPUTS.tasks_table}"""
+
+IN_A_NETWORK = f"""{TEXT}
+subnets           subnet-8, subnet-9
+security groups   sg-9"""
 
 
 def losing_the_table(world: World) -> None:
@@ -22,12 +31,23 @@ def losing_the_table(world: World) -> None:
     )
 
 
+def with_a_network(world: World) -> None:
+    world.ports.stack.outputs = replace(OUTPUTS, subnet_ids=("subnet-8", "subnet-9"), security_group_ids=("sg-9",))
+
+
 CASES = [
     Case(
         words="bootstrap",
         asked=("stack.apply_base",),
         text=TEXT,
         document={"schema": "capctl.base/1", "bucket": OUTPUTS.bucket, "changed": True},
+    ),
+    Case(
+        words="bootstrap",
+        change=with_a_network,
+        asked=("stack.apply_base",),
+        text=IN_A_NETWORK,
+        document={"subnet_ids": ["subnet-8", "subnet-9"], "security_group_ids": ["sg-9"]},
     ),
     Case(
         words="bootstrap",

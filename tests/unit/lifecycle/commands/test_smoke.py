@@ -24,8 +24,8 @@ submitted  +0.0s        batch
 runnable   +0.0s  0.0s  seen   Batch takes it in
 starting   +0.5s  0.5s  seen   waiting for a host
 running    +1.0s  0.5s  batch  pulling the image, starting the container
-done       +2.5s  1.5s  batch  the container's own work
-slowest: running -> done, 1.5s: the container's own work"""
+done       +1.5s  0.5s  batch  the container's own work
+slowest: runnable -> starting, 0.5s: waiting for a host (usually up to 4m00s)"""
 
 
 CLIP = f"s3://{OUTPUTS.bucket}/samples/{CLIP_NAME}"
