@@ -117,6 +117,7 @@ def plan_resume(ports: Ports, target: Target, run: Run) -> Plan:
 
 def _plan(ports: Ports, target: Target, run: Run, release: Release, pointer: Pointer | None, *, because: str) -> Plan:
     existing, needed = ports.stack.releases(), needed_ids(pointer)
+    require_ami = partial(deployable_ami, ports, target.proof_level)
     exists = release.id in {deployed.id for deployed in existing}
     _require_undamaged(ports, release, existing, pointer)
     steps: list[Step[Any]] = []
@@ -132,7 +133,7 @@ def _plan(ports: Ports, target: Target, run: Run, release: Release, pointer: Poi
         _require_room(ports, target)
         protected = {deployed.id for deployed in existing} | needed
         _require_only_creates(ports.stack.preview_release(release, needed=needed), release, protected)
-        steps.append(CreateRelease(ports=ports, release=release))
+        steps.append(CreateRelease(ports=ports, release=release, require_ami=require_ami))
     return Plan(
         title=f"deploy release {release.id}",
         because=because,
@@ -146,7 +147,7 @@ def _plan(ports: Ports, target: Target, run: Run, release: Release, pointer: Poi
                 release_id=release.id,
                 seen=pointer,
                 find=lambda: deployed_release(ports, release.id).place,
-                require_ami=partial(deployable_ami, ports, target.proof_level),
+                require_ami=require_ami,
             ),
             *_watch(ports, target, release),
         ),

@@ -1,11 +1,14 @@
 """The steps by which a release comes to life."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from lifecycle.domain.ami import AmiId
 from lifecycle.domain.job import QueueState
 from lifecycle.domain.measures import counted
 from lifecycle.domain.permissions import (
     CHANGE_STATE,
+    READ_AMIS,
     READ_IMAGES,
     READ_POINTER,
     READ_QUEUES,
@@ -40,11 +43,12 @@ _CREATE = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreateRelease:
-    """Add a release to those that exist."""
+    """Add a release to those that exist; `require_ami` raises for an AMI that may not take jobs any more."""
 
     ports: Ports
     release: Release
-    permissions: tuple[str, ...] = (*_CREATE, *READ_POINTER, *READ_IMAGES, "dynamodb:DeleteItem")
+    require_ami: Callable[[AmiId], object]
+    permissions: tuple[str, ...] = (*_CREATE, *READ_AMIS, *READ_POINTER, *READ_IMAGES, "dynamodb:DeleteItem")
 
     def describe(self) -> str:
         return f"create release {self.release.id}: AMI {self.release.ami_id}, image {self.release.image.digest}"
@@ -57,6 +61,7 @@ class CreateRelease:
                 f"The registry does not have `{self.release.image}`, which the release names, any more",
                 hint="Run `capctl image push` and deploy again",
             )
+        self.require_ami(self.release.ami_id)
         self.ports.pointers.readmit(self.release.id)
         made = self.ports.stack.add_release(self.release, needed=needed_ids(self.ports.pointers.read()))
         return f"{counted(len(made), 'release')} now"
@@ -68,6 +73,18 @@ class CreateRelease:
                 f"Release `{self.release.id}` is not among those that exist after it was created",
                 hint="Run `capctl deploy -v` again",
             )
+
+
+def invalid_release(release_id: str, queue: QueueStatus) -> CapctlError | None:
+    """The verdict on a release of whose queue, or compute environment, Batch says that it will never take a job; None while it may."""
+    if not queue.state.is_settled or queue.state is QueueState.VALID:
+        return None
+    return CapctlError(
+        "release-invalid",
+        f"Batch says {queue.state} of release `{release_id}`: {queue.reason or 'no reason given'}",
+        hint="Correct what Batch names, and deploy again",
+        verdict=True,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,13 +114,8 @@ class WaitValid:
 
     def _look(self, queue_arn: str) -> QueueStatus:
         queue = self.ports.jobs.queue_status(queue_arn)
-        if queue.state.is_settled and queue.state is not QueueState.VALID:
-            raise CapctlError(
-                "release-invalid",
-                f"Batch says {queue.state} of release `{self.release_id}`: {queue.reason or 'no reason given'}",
-                hint="Correct what Batch names, and deploy again",
-                verdict=True,
-            )
+        if invalid := invalid_release(self.release_id, queue):
+            raise invalid
         return queue
 
     def _timed_out(self, queue: QueueStatus) -> TimedOut:

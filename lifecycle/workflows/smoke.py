@@ -9,7 +9,15 @@ from lifecycle.domain.check import Check
 from lifecycle.domain.job import JobState, Purpose, contract
 from lifecycle.domain.layout import Folder
 from lifecycle.domain.measures import duration_text
-from lifecycle.domain.permissions import READ_JOBS, READ_LOGS, READ_OBJECTS, READ_POINTER, READ_STATE, SUBMIT_JOBS
+from lifecycle.domain.permissions import (
+    READ_JOBS,
+    READ_LOGS,
+    READ_OBJECTS,
+    READ_POINTER,
+    READ_QUEUES,
+    READ_STATE,
+    SUBMIT_JOBS,
+)
 from lifecycle.domain.plan import Plan
 from lifecycle.domain.release import DeployedRelease
 from lifecycle.domain.run import Run
@@ -40,6 +48,7 @@ class Smoke:
     permissions: tuple[str, ...] = (
         *READ_STATE,
         *READ_JOBS,
+        *READ_QUEUES,
         *SUBMIT_JOBS,
         *READ_LOGS,
         *READ_OBJECTS,
@@ -102,7 +111,8 @@ def _run_job(ports: Ports, target: Target, run: Run, release: DeployedRelease) -
     job_id = left[0].id if left else ports.jobs.submit(_request(target, run, release))
     submitted_s = None if left else ports.clock.monotonic()
     try:
-        return wait_for_success(ports, job_id, timeout_s=target.settings.smoke.timeout_s, submitted_s=submitted_s)
+        timeout_s = target.settings.smoke.timeout_s
+        return wait_for_success(ports, job_id, release.id, timeout_s=timeout_s, submitted_s=submitted_s)
     except (Interrupted, KeyboardInterrupt):
         ports.jobs.cancel(job_id, reason="capctl was interrupted")
         raise

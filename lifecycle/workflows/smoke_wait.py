@@ -12,6 +12,7 @@ from lifecycle.errors import CapctlError
 from lifecycle.ports import Ports
 from lifecycle.ports.wait import wait_for
 from lifecycle.workflows.jobs import job_watch
+from lifecycle.workflows.release_steps import invalid_release
 
 # A release that cannot start its job shows it in seconds; later the wait is for a host or for the video.
 _JOB = Wait(shortest_s=0.5, longest_s=5.0, share=0.02)
@@ -27,14 +28,17 @@ class Waited:
     seen: tuple[Seen, ...]
 
 
-def wait_for_success(ports: Ports, job_id: str, *, timeout_s: int, submitted_s: float | None) -> Waited:
+def wait_for_success(
+    ports: Ports, job_id: str, release_id: str, *, timeout_s: int, submitted_s: float | None
+) -> Waited:
     """Wait until the job has succeeded; its host is asked for its AMI while it still is there.
 
     `submitted_s` is the monotonic time at which Batch took the job, None for one that another run submitted. Raises what
-    `smoke_trouble` finds; nothing runs then any more for its sake.
+    `smoke_trouble` finds, and `CapctlError("release-invalid")` when the release becomes that while the job waits for a host; nothing
+    runs then any more for its sake.
     """
     with ExitStack() as line:
-        return _Watch(ports, job_id, timeout_s, submitted_s, _Line(ports, job_id, line)).succeeded()
+        return _Watch(ports, job_id, release_id, timeout_s, submitted_s, _Line(ports, job_id, line)).succeeded()
 
 
 class _Line:
@@ -68,8 +72,11 @@ class _Line:
 class _Watch:
     """The looks at one job."""
 
-    def __init__(self, ports: Ports, job_id: str, timeout_s: int, submitted_s: float | None, line: _Line) -> None:
+    def __init__(
+        self, ports: Ports, job_id: str, release_id: str, timeout_s: int, submitted_s: float | None, line: _Line
+    ) -> None:
         self._ports, self._timeout_s, self._submitted_s, self._line = ports, timeout_s, submitted_s, line
+        self._release_id = release_id
         self._look = job_watch(ports, job_id, lambda written: ports.ui.detail(written.message))
         self._host_ami: AmiId | None = None
         self._seen: list[Seen] = []
@@ -86,9 +93,15 @@ class _Watch:
         self._note(job)
         self._host_ami = self._host_ami or self._ports.jobs.host_ami(job)
         spent = self._time.spent(job, self._ports.clock.monotonic())
-        if failure := trouble_of(job) or overdue(job, spent, self._timeout_s):
+        if failure := trouble_of(job) or self._invalid(job) or overdue(job, spent, self._timeout_s):
             raise self._ended(job, failure)
         return job
+
+    def _invalid(self, job: JobRecord) -> CapctlError | None:
+        """That Batch found out only with the first hosts that none will ever join: the job would wait for nothing."""
+        if not job.state.needs_host:
+            return None
+        return invalid_release(self._release_id, self._ports.jobs.queue_status(job.queue_arn))
 
     def _note(self, job: JobRecord) -> None:
         """Remember a state that is new, and tell once what keeps the job waiting."""

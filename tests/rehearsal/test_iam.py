@@ -17,6 +17,7 @@ from lifecycle.domain.permissions import (
     READ_CHANNEL,
     READ_GRANTS,
     READ_LEFTOVERS,
+    READ_QUEUES,
     REMOVE_LEFTOVERS,
 )
 from lifecycle.domain.sweep import LeftoverKind
@@ -136,8 +137,8 @@ NOT_SHOWN_OF: Mapping[str, frozenset[str]] = {
     "image prune": frozenset((*READ_REPOSITORY, *READ_IMAGE_USES, "ecr:BatchDeleteImage")),
     # It tells with whom an AMI is shared whose content is wrong.
     "ami verify": frozenset(READ_GRANTS),
-    # The deploy before it has tagged the AMI.
-    "smoke": frozenset({"ec2:CreateTags"}),
+    # The deploy before it has tagged the AMI, and its job finds a host at once.
+    "smoke": frozenset({"ec2:CreateTags", *READ_QUEUES}),
 }
 
 # What its stages leave unshown as commands.

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from lifecycle.domain.ami_status import AmiState
 from lifecycle.domain.job import JobRecord, JobState, Obstacle
 from lifecycle.domain.release import Pointer
 from lifecycle.errors import CapctlError, Denied, Inconclusive, Interrupted, RolledBack, TimedOut
@@ -225,3 +226,12 @@ def test_creation_is_read_back(world: DeployWorld, monkeypatch: pytest.MonkeyPat
     with pytest.raises(CapctlError) as failed:
         world.deploy()
     assert failed.value.code == "release-missing"
+
+
+def test_nothing_is_made_of_an_ami_that_went_since_the_plan(world: DeployWorld) -> None:
+    plan = plan_deploy(world.ports, world.target, RUN, Wanted())
+    world.amis.change(world.ami.id, state=AmiState.DEREGISTERED)
+    with pytest.raises(CapctlError) as failed:
+        execute(plan, world.ports, RUN)
+    assert (failed.value.code, failed.value.exit_code) == ("ami-not-verified", 1)
+    assert (world.ids, world.stack.left_half_made, world.active) == ([], set(), None)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from lifecycle.domain.ami import AmiId
-from lifecycle.domain.job import JobState, Obstacle
+from lifecycle.domain.job import JobState, Obstacle, QueueState
 from lifecycle.errors import CapctlError, PartlyApplied, RolledBack
 from lifecycle.workflows.deploy import plan_deploy
 from lifecycle.workflows.execute import execute
@@ -14,6 +14,8 @@ from lifecycle.workflows.restore_pointer import RestorePointer
 from lifecycle.workflows.rollback import plan_rollback
 from lifecycle.workflows.status import read_status
 from lifecycle.workflows.wanted_release import Wanted, wanted_release
+from tests.fakes.batch_compute import HEALTHY, Condition
+from tests.fakes.batch_jobs import Attempt
 from tests.fakes.deploys import DeployWorld
 from tests.fakes.jobs import queue
 from tests.fakes.pointers import pointer_at
@@ -147,6 +149,10 @@ def test_queue_that_is_valid_for_a_moment_is_not_trusted(world: DeployWorld) -> 
 
 def test_queue_that_settles_after_some_flapping_is_used(world: DeployWorld) -> None:
     world.jobs.queues = [queue(state) for state in ("VALID", "UPDATING", "VALID", "VALID", "VALID", "INVALID")]
+    world.jobs.course = (
+        JobState.STARTING,
+        JobState.SUCCEEDED,
+    )  # while it waits for a host, the queue is looked at again
     world.deploy()
     assert world.active == world.ids[0]
     assert len(world.jobs.queues) == 1
@@ -211,3 +217,16 @@ def test_release_that_a_killed_run_left_is_removed_when_it_fails(world: DeployWo
     with pytest.raises(RolledBack):
         world.deploy()
     assert world.ids == [good]
+
+
+def test_release_that_becomes_invalid_while_its_job_waits_for_a_host_is_rolled_back(world: DeployWorld) -> None:
+    batch = world.stack.batch
+    why = "all EC2 instances were scaled down due to a misconfiguration preventing them from joining the ECS cluster"
+    batch.environments_become = (*HEALTHY, Condition(after_s=30.0, state=QueueState.INVALID, reason=why))
+    batch.has_capacity = False
+    world.jobs.course = (Attempt(),)
+    with pytest.raises(RolledBack, match="scaled down") as failed:
+        world.deploy()
+    assert failed.value.code == "release-invalid"
+    assert (world.ids, world.active) == ([], None)
+    assert list(world.jobs.cancelled) == ["job-1"]
