@@ -33,4 +33,4 @@ class Deployments(Protocol):
         """The last deployments, newest first; turns that were taken for something else are not among them."""
 
     def holder(self) -> Holder | None:
-        """Who has the turn, or had it and did not give it back."""
+        """Who has the turn; one who did not give it back is told until that is certain to be dead."""

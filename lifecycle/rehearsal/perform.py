@@ -15,13 +15,14 @@ from lifecycle.rehearsal.machine import REHEARSAL_VARIABLE
 from lifecycle.rehearsal.memory import PeakMemory
 from lifecycle.rehearsal.recorder import Recorder
 from lifecycle.rehearsal.report import Report
-from lifecycle.rehearsal.scenes import MAIN, ami, image, release
+from lifecycle.rehearsal.scenes import MAIN, ami, deploy, image, release
 from lifecycle.rehearsal.shell import UNSET, enter_lines
 from lifecycle.rehearsal.stage import Stage, end_stage, open_stage
 from lifecycle.rehearsal.stage_folders import abandoned_stages, kept_stages, log_of
 
 PLAYS: dict[str, Callable[[Stage, Capctl, Recorder], None]] = {
     "release": release.play,
+    "deploy": deploy.play,
     "ami": ami.play,
     "image": image.play,
 }

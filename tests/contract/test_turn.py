@@ -131,7 +131,7 @@ def test_two_that_find_the_turn_silent_do_not_both_get_it(
     table: ReleasesTable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     turn(table, ELSEWHERE).take()
-    monkeypatch.setattr(turns, "_is_dead", lambda _: True)
+    monkeypatch.setattr(turns, "is_dead", lambda _: True)
     second, third = turn(table, replace(HOLDER, run_id="second")), turn(table, replace(HOLDER, run_id="third"))
     seen = third._item()
     second.take()

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from lifecycle.adapters.aws.table import ReleasesTable
-from lifecycle.adapters.aws.turn import HeldTurn, holder_of, read_item
+from lifecycle.adapters.aws.turn import HeldTurn, holder_of, is_dead, read_item
 from lifecycle.adapters.processes import machine_name, session_and_begin
 from lifecycle.adapters.this_run import this_user
 from lifecycle.domain.deployment import Deployment, Holder, Outcome, Stage
@@ -53,7 +53,8 @@ class DynamoDeployments:
         return tuple(sorted(map(_deployment, items), key=lambda deployment: deployment.number, reverse=True))
 
     def holder(self) -> Holder | None:
-        return holder_of(read_item(self._table))
+        found = holder_of(read_item(self._table))
+        return None if found is None or is_dead(found) else found
 
     def was_the_dead_one(self, host: str, at: str) -> bool:
         """Whether what was begun on that machine at that moment, in ISO 8601, was begun by the run whose turn this one took over."""

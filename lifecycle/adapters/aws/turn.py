@@ -55,7 +55,7 @@ class HeldTurn:
             self.number = int(seen["number"]["N"])
             self._seen_alive_s = self._clock.monotonic()
             return
-        if before and not _is_dead(before):
+        if before and not is_dead(before):
             self._require_silence(seen, before)
         beat = seen.get("beat", {"N": "0"})["N"]
         # Who renewed it, or took it, at the last moment has it.
@@ -195,7 +195,7 @@ def holder_of(item: dict[str, Any]) -> Holder | None:
     return Holder(**{name: item.get(name, {"S": ""})["S"] for name in _TEXTS}, **numbers)  # type: ignore[arg-type]
 
 
-def _is_dead(holder: Holder) -> bool:
+def is_dead(holder: Holder) -> bool:
     """Whether the process certainly does not exist any more."""
     return holder.machine != "" and holder.machine == machine_name() and not is_same_process(holder.pid, holder.began)
 

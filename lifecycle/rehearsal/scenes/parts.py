@@ -6,19 +6,35 @@ from lifecycle.domain.digest import brief
 from lifecycle.domain.measures import counted, size_text
 from lifecycle.errors import CapctlError
 from lifecycle.rehearsal.commands import Capctl
-from lifecycle.rehearsal.project import BUCKET
+from lifecycle.rehearsal.project import BUCKET, SMOKE_VIDEO
 from lifecycle.rehearsal.recorder import Recorder
+from lifecycle.rehearsal.samples import make_video
 from lifecycle.rehearsal.stage import Stage
 from lifecycle.rehearsal.standins.base_image import push_standin_base
 
 _ALIVE = ["pending", "running", "stopping", "stopped", "shutting-down"]
 
 
-def bootstrap(capctl: Capctl, record: Recorder) -> None:
-    """Make the base stack."""
+def bootstrap(capctl: Capctl, record: Recorder) -> dict[str, Any]:
+    """Make the base stack, and tell of it."""
     with record.step("bootstrap") as step:
         base = capctl("bootstrap").document
         step.result = f"bucket {base['bucket']}, repository, tables, queues, roles, log group"
+    return base
+
+
+def store_video(stage: Stage, record: Recorder) -> None:
+    """Film a portrait, and bring it to where smoke jobs read it."""
+    with record.step("sample video") as step:
+        video = stage.folder / "portrait.mp4"
+        make_video(video)
+        stage.client("s3").upload_file(str(video), BUCKET, SMOKE_VIDEO.removeprefix(f"s3://{BUCKET}/"))
+        step.result = f"{size_text(video.stat().st_size)} of H.264 at {SMOKE_VIDEO}"
+
+
+def real_job(stage: Stage) -> tuple[str | None, ...]:
+    """What may not be real of a job on its host: the baked models that it mounts, its container, where its image comes from."""
+    return stage.standins.machines, stage.standins.engine, stage.standins.registry
 
 
 def lock_and_push(stage: Stage, capctl: Capctl, record: Recorder) -> None:

@@ -9,10 +9,18 @@ from lifecycle.domain.release_tag import parse_release_tag
 from lifecycle.errors import ExitCode
 from lifecycle.rehearsal.beside import beside
 from lifecycle.rehearsal.commands import Capctl
-from lifecycle.rehearsal.project import BUCKET, PROJECT, SMOKE_VIDEO
+from lifecycle.rehearsal.project import PROJECT, SMOKE_VIDEO
 from lifecycle.rehearsal.recorder import Recorder
-from lifecycle.rehearsal.samples import make_video
-from lifecycle.rehearsal.scenes.parts import bake_and_verify, bootstrap, expect, instances, lock_and_push, make_base
+from lifecycle.rehearsal.scenes.parts import (
+    bake_and_verify,
+    bootstrap,
+    expect,
+    instances,
+    lock_and_push,
+    make_base,
+    real_job,
+    store_video,
+)
 from lifecycle.rehearsal.stage import Stage
 
 BROKEN = 'raise SystemExit("this release is broken on purpose")\n'
@@ -42,11 +50,7 @@ def play(stage: Stage, capctl: Capctl, record: Recorder) -> None:
 
 
 def _models(stage: Stage, capctl: Capctl, record: Recorder) -> None:
-    with record.step("sample video") as step:
-        video = stage.folder / "portrait.mp4"
-        make_video(video)
-        stage.client("s3").upload_file(str(video), BUCKET, SMOKE_VIDEO.removeprefix(f"s3://{BUCKET}/"))
-        step.result = f"{size_text(video.stat().st_size)} of H.264 at {SMOKE_VIDEO}"
+    store_video(stage, record)
     lock_and_push(stage, capctl, record)
     baked = bake_and_verify(stage, capctl, record)
     with record.step("ami bake, unchanged", stage.standins.machines) as step:
@@ -70,10 +74,10 @@ def _images(stage: Stage, capctl: Capctl, record: Recorder) -> None:
 
 
 def _first_release(stage: Stage, capctl: Capctl, record: Recorder) -> str:
-    with record.step("deploy", *_host_and_job(stage)) as step:
+    with record.step("deploy", *real_job(stage)) as step:
         deployed = capctl("deploy", "--yes").document
         step.result = f"release {deployed['pointer']['release_id']} passed its smoke job and is active"
-    with record.step("smoke", *_host_and_job(stage)) as step:
+    with record.step("smoke", *real_job(stage)) as step:
         smoke = capctl("smoke").document
         points = [each["point"] for each in smoke["timeline"]]
         expect("first frame" in points, f"the job must tell when it saw its first frame, found {points}")
@@ -95,7 +99,7 @@ def _code_change(stage: Stage, capctl: Capctl, record: Recorder) -> str:
         pushed = capctl("image", "push").document
         expect(pushed["changed"], "a changed line must give another image")
         step.result = f"{pushed['tag']}, {_sent(pushed)}"
-    with record.step("deploy the change", *_host_and_job(stage)) as step:
+    with record.step("deploy the change", *real_job(stage)) as step:
         deployed = capctl("deploy", "--yes").document
         step.result = f"release {deployed['pointer']['release_id']} is active"
     return str(deployed["pointer"]["release_id"])
@@ -105,7 +109,7 @@ def _broken_release(stage: Stage, capctl: Capctl, record: Recorder, *, active: s
     with record.step("broken change, image push", stage.standins.registry) as step:
         stage.project.append("analyzer/__init__.py", BROKEN, message="Break it on purpose")
         step.result = str(capctl("image", "push").document["tag"])
-    with record.step("deploy the broken image", *_host_and_job(stage)) as step:
+    with record.step("deploy the broken image", *real_job(stage)) as step:
         failed = capctl("deploy", "--yes", expect=ExitCode.ROLLED_BACK)
         step.result = f"exit {failed.exit_code}, `{failed.document['code']}`: rolled back"
     with record.step("status") as step:
@@ -168,8 +172,3 @@ def _way_back(stage: Stage, capctl: Capctl, record: Recorder, *, active: str) ->
 
 def _sent(pushed: dict[str, Any]) -> str:
     return f"{counted(pushed['requests'], 'request')}, {size_text(pushed['bytes_sent'])}"
-
-
-def _host_and_job(stage: Stage) -> tuple[str | None, ...]:
-    """What may not be real of a job on its host: the baked models that it mounts, its container, where its image comes from."""
-    return stage.standins.machines, stage.standins.engine, stage.standins.registry
