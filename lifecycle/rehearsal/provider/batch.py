@@ -1,7 +1,5 @@
-"""Compute environments, job queues and job definitions."""
+"""Compute environments and job queues."""
 
-# ruff: noqa: ARG002 - `Resource` fixes the arguments.
-import json
 import time
 from collections.abc import Callable
 from typing import Any
@@ -9,12 +7,12 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from lifecycle.rehearsal.provider.resource import NotReady, Properties, Resource, changed, tag_change
-from lifecycle.rehearsal.provider.rules import Rule, document, matching, one_of, within
+from lifecycle.rehearsal.provider.rules import matching, one_of, within
 
 # Batch spells these in its own way.
-_API_NAMES = {"minVcpus": "minvCpus", "maxVcpus": "maxvCpus", "desiredVcpus": "desiredvCpus",
+_APINAMES = {"minVcpus": "minvCpus", "maxVcpus": "maxvCpus", "desiredVcpus": "desiredvCpus",
               "ec2Configurations": "ec2Configuration"}  # fmt: skip
-_SCHEMA_NAMES = {api: schema for schema, api in _API_NAMES.items()}
+_SCHEMANAMES = {api: schema for schema, api in _APINAMES.items()}
 
 # With one of these strategies, and the service-linked role, Batch replaces hosts within the compute environment.
 _UPDATABLE = {"BEST_FIT_PROGRESSIVE", "SPOT_CAPACITY_OPTIMIZED", "SPOT_PRICE_CAPACITY_OPTIMIZED"}
@@ -38,17 +36,14 @@ def settled(describe: Callable[[], list[dict[str, Any]]]) -> dict[str, Any] | No
     raise TimeoutError(f"Batch resource did not settle within {_TIMEOUT_S:.0f} s")
 
 
-def _pattern(path: str, pattern: str) -> Rule:
-    return matching(path, f"(?s:{pattern})", "letters, digits, `.`, `:` and blanks, and `*` at the end only")
+NAME = matching("name", r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}", "1 to 128 letters, digits, `_` and `-`")
 
 
-_NAME = matching("name", r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}", "1 to 128 letters, digits, `_` and `-`")
-
-
-class _BatchResource(Resource):
+class BatchResource(Resource):
     """What Batch knows by its ARN."""
 
-    def _retag(self, old: Properties, new: Properties, arn: str) -> None:
+    def retag(self, old: Properties, new: Properties, arn: str) -> None:
+        """Change the tags."""
         put, gone = tag_change(old, new)
         if gone:
             self._clients["batch"].untag_resource(resourceArn=arn, tagKeys=gone)
@@ -56,14 +51,14 @@ class _BatchResource(Resource):
             self._clients["batch"].tag_resource(resourceArn=arn, tags=put)
 
 
-class ComputeEnvironment(_BatchResource):
+class ComputeEnvironment(BatchResource):
     """Created with the service-linked role, as a release's is, it changes in place except for name and type."""
 
     token = "aws:batch/computeEnvironment:ComputeEnvironment"
     applied = frozenset({"name", "type", "state", "computeResources", "tags"})
     fixed = frozenset({"name", "namePrefix", "type", "eksConfiguration", "region"})
     rules = (
-        _NAME,
+        NAME,
         one_of("type", "MANAGED"),
         one_of("state", "ENABLED", "DISABLED"),
         one_of("computeResources.type", "EC2", "SPOT"),
@@ -75,7 +70,7 @@ class ComputeEnvironment(_BatchResource):
             computeEnvironmentName=inputs["name"],
             type=inputs["type"],
             state=inputs.get("state", "ENABLED"),
-            computeResources=_renamed(inputs["computeResources"], _API_NAMES),
+            computeResources=_renamed(inputs["computeResources"], _APINAMES),
             tags=inputs.get("tags", {}),
         )
         arn = made["computeEnvironmentArn"]
@@ -89,7 +84,7 @@ class ComputeEnvironment(_BatchResource):
         found = [item for item in self._describe(resource_id) if item.get("status") != "DELETED"]
         if not found:
             return None
-        resources = _renamed(found[0].get("computeResources", {}), _SCHEMA_NAMES)
+        resources = _renamed(found[0].get("computeResources", {}), _SCHEMANAMES)
         # Batch moves it with the jobs that wait.
         resources.pop("desiredVcpus", None)
         return {
@@ -102,13 +97,13 @@ class ComputeEnvironment(_BatchResource):
         }
 
     def update(self, resource_id: str, old: Properties, new: Properties) -> Properties:
-        resources = _renamed(new["computeResources"], _API_NAMES)
+        resources = _renamed(new["computeResources"], _APINAMES)
         self._clients["batch"].update_compute_environment(
             computeEnvironment=resource_id,
             state=new.get("state", "ENABLED"),
             computeResources=resources,
         )
-        self._retag(old, new, self._describe(resource_id)[0]["computeEnvironmentArn"])
+        self.retag(old, new, self._describe(resource_id)[0]["computeEnvironmentArn"])
         found = self._settled(resource_id)
         return _environment_computed(found) if found else {}
 
@@ -137,14 +132,14 @@ class ComputeEnvironment(_BatchResource):
         return settled(lambda: self._describe(reference))
 
 
-class JobQueue(_BatchResource):
+class JobQueue(BatchResource):
     """Everything but the name changes in place."""
 
     token = "aws:batch/jobQueue:JobQueue"
     applied = frozenset({"name", "state", "priority", "computeEnvironmentOrders", "jobStateTimeLimitActions", "tags"})
     fixed = frozenset({"name", "region"})
     rules = (
-        _NAME,
+        NAME,
         one_of("state", "ENABLED", "DISABLED"),
         within("priority", 0, 1000),
         one_of("jobStateTimeLimitActions.state", "RUNNABLE"),
@@ -186,7 +181,7 @@ class JobQueue(_BatchResource):
             computeEnvironmentOrder=new["computeEnvironmentOrders"],
             jobStateTimeLimitActions=new.get("jobStateTimeLimitActions") or [],
         )
-        self._retag(old, new, resource_id)
+        self.retag(old, new, resource_id)
         self._settled(resource_id)
         return {"arn": resource_id}
 
@@ -207,112 +202,8 @@ class JobQueue(_BatchResource):
         return settled(lambda: self._describe(reference))
 
 
-class JobDefinition(_BatchResource):
-    """A change registers another revision and deregisters the one before; a revision itself cannot change."""
-
-    token = "aws:batch/jobDefinition:JobDefinition"
-    applied = frozenset(
-        {
-            "name",
-            "type",
-            "containerProperties",
-            "platformCapabilities",
-            "propagateTags",
-            "parameters",
-            "retryStrategy",
-            "timeout",
-            "tags",
-        }
-    )
-    fixed = frozenset({"name", "type", "region"})
-    rules = (
-        _NAME,
-        one_of("type", "container"),
-        one_of("platformCapabilities", "EC2"),
-        document("containerProperties"),
-        within("retryStrategy.attempts", 1, 10),
-        _pattern("retryStrategy.evaluateOnExits.onExitCode", r"[0-9]{1,512}\*?"),
-        _pattern("retryStrategy.evaluateOnExits.onReason", r"[0-9A-Za-z.:\s]{0,511}\*?"),
-        _pattern("retryStrategy.evaluateOnExits.onStatusReason", r"[0-9A-Za-z.:\s]{0,511}\*?"),
-        Rule(
-            path="retryStrategy",
-            holds=lambda strategy: len(strategy.get("evaluateOnExits") or ()) <= 5,
-            expected="must have at most 5 `evaluateOnExits`",
-        ),
-        Rule(
-            path="timeout.attemptDurationSeconds", holds=lambda seconds: seconds >= 60, expected="must be at least 60"
-        ),
-    )
-
-    def create(self, inputs: Properties) -> tuple[str, Properties]:
-        retry, timeout = inputs.get("retryStrategy"), inputs.get("timeout")
-        request: dict[str, Any] = {
-            "jobDefinitionName": inputs["name"],
-            "type": inputs["type"],
-            "containerProperties": json.loads(inputs["containerProperties"]),
-            "platformCapabilities": inputs.get("platformCapabilities", ["EC2"]),
-            "propagateTags": inputs.get("propagateTags", False),
-            "parameters": inputs.get("parameters", {}),
-            "tags": inputs.get("tags", {}),
-        }
-        if retry:
-            rules = retry.get("evaluateOnExits", [])
-            request["retryStrategy"] = {"attempts": retry["attempts"], "evaluateOnExit": rules}
-        if timeout:
-            request["timeout"] = timeout
-        made = self._clients["batch"].register_job_definition(**request)
-        arn = made["jobDefinitionArn"]
-        return arn, {"arn": arn, "arnPrefix": arn.rpartition(":")[0], "revision": made["revision"]}
-
-    def read(self, resource_id: str) -> Properties | None:
-        answer = self._clients["batch"].describe_job_definitions(jobDefinitions=[resource_id])["jobDefinitions"]
-        found = [item for item in answer if item["status"] == "ACTIVE"]
-        if not found:
-            return None
-        return {
-            "name": found[0]["jobDefinitionName"],
-            "type": found[0]["type"],
-            "containerProperties": json.dumps(_said(found[0]["containerProperties"]), sort_keys=True),
-            "platformCapabilities": found[0].get("platformCapabilities") or ["EC2"],
-            "propagateTags": found[0].get("propagateTags", False),
-            "parameters": found[0].get("parameters") or {},
-            "retryStrategy": _retry(found[0].get("retryStrategy") or {}),
-            "timeout": found[0].get("timeout"),
-            "tags": found[0].get("tags", {}),
-            "arn": found[0]["jobDefinitionArn"],
-            "revision": found[0]["revision"],
-        }
-
-    def update(self, resource_id: str, old: Properties, new: Properties) -> Properties:
-        _, computed = self.create(new)
-        self._clients["batch"].deregister_job_definition(jobDefinition=resource_id)
-        return computed
-
-    def delete(self, resource_id: str) -> None:
-        """All active revisions of the name go, as with the real provider."""
-        batch = self._clients["batch"]
-        name = resource_id.rpartition("/")[2].partition(":")[0]
-        answer = batch.describe_job_definitions(jobDefinitionName=name, status="ACTIVE")
-        for revision in answer["jobDefinitions"]:
-            batch.deregister_job_definition(jobDefinition=revision["jobDefinitionArn"])
-
-
 def _renamed(resources: Properties, names: dict[str, str]) -> Properties:
     return {names.get(name, name): value for name, value in resources.items()}
-
-
-def _retry(strategy: dict[str, Any]) -> Properties:
-    # Batch gives them in small letters.
-    rules = [{**rule, "action": rule["action"].upper()} for rule in strategy.get("evaluateOnExit") or ()]
-    return {
-        **({"attempts": strategy["attempts"]} if "attempts" in strategy else {}),
-        **({"evaluateOnExits": rules} if rules else {}),
-    }
-
-
-def _said(properties: dict[str, Any]) -> dict[str, Any]:
-    """What was said of a container: Batch names the rest too, empty."""
-    return {name: value for name, value in properties.items() if value not in ([], {}, None)}
 
 
 def _environment_computed(found: dict[str, Any]) -> Properties:

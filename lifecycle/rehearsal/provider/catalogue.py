@@ -1,11 +1,12 @@
 """The resource types that the provider knows."""
 
-from lifecycle.rehearsal.provider.batch import ComputeEnvironment, JobDefinition, JobQueue
+from lifecycle.rehearsal.provider.batch import ComputeEnvironment, JobQueue
 from lifecycle.rehearsal.provider.clients import Clients
 from lifecycle.rehearsal.provider.dynamodb import Table
 from lifecycle.rehearsal.provider.ec2 import LaunchTemplate
 from lifecycle.rehearsal.provider.ecr import LifecyclePolicy, Repository
 from lifecycle.rehearsal.provider.iam import InstanceProfile, Role, RolePolicy, RolePolicyAttachment
+from lifecycle.rehearsal.provider.job_definitions import JobDefinition
 from lifecycle.rehearsal.provider.logs import LogGroup
 from lifecycle.rehearsal.provider.network import Subnet, Vpc
 from lifecycle.rehearsal.provider.resource import Resource
