@@ -8,6 +8,7 @@ from lifecycle.cli.markdown import block, code, prose, table
 from lifecycle.domain.digest import brief
 from lifecycle.domain.measures import counted
 from lifecycle.domain.shipment import Outcome, outcome_of
+from lifecycle.domain.timeline import Timeline
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -51,6 +52,10 @@ def _parts(shipment: Shipment, failure: CapctlError | None, target: str) -> Iter
     yield table(("", ""), _facts(shipment, failure))
     if shipment.smoke:
         yield from _smoke(shipment.smoke)
+    # Of a job that left no result to check, the failure tells how far it came.
+    way = shipment.smoke.timeline if shipment.smoke else failure and failure.evidence.get("timeline")
+    if isinstance(way, Timeline) and way.phases:
+        yield from _way(way)
     yield from (f"**Warning:** {prose(warning)}" for warning in shipment.warnings)
     if shipment.way_back:
         yield f"To roll back: {code(f'capctl --target {target} rollback --to {shipment.way_back}')}"
@@ -103,3 +108,10 @@ def _smoke(report: SmokeReport) -> Iterator[str]:
         for check in report.checks
     ]
     yield table(("", "check", "expected", "found"), rows)
+
+
+def _way(timeline: Timeline) -> Iterator[str]:
+    rows = [(phase.end.point, phase.what, f"{phase.seconds:.1f}") for phase in timeline.phases]
+    yield table(("the job came to", "by", "#seconds"), [tuple(map(prose, row)) for row in rows])
+    if timeline.slowest:
+        yield f"Slowest: {prose(timeline.slowest.line)}"
