@@ -233,6 +233,7 @@ def shown(kept: KeptStage, with_shared_state: Project, tmp_path_factory: pytest.
     job = project.done("job", "submit", "--video", video)
     project.done("job", "logs", job["id"], "--follow")
     project.done("job", "ls")
+    project.done("history")
     project.done("job", "show", job["id"])
     unwanted = project.done("job", "submit", "--video", video, "--session", "unwanted")
     assert project.done("job", "cancel", unwanted["id"], "--yes")["changed"]
