@@ -120,13 +120,13 @@ def changed_components(monkeypatch: pytest.MonkeyPatch) -> None:
     made = component.Release._job_definition
 
     def more(self: component.Release) -> batch.JobDefinition:
-        iam.Role(f"{self._name}-more", assume_role_policy="{}", opts=self._within)
+        iam.Role(f"{self._name}-more", name=f"{self._name}-more", assume_role_policy="{}", opts=self._within)
         return made(self)
 
     monkeypatch.setattr(component.Release, "_job_definition", more)
     monkeypatch.setattr(component, "user_data", lambda: "otherwise")
     monkeypatch.setattr(component, "container_properties", lambda *_: "{}")
-    monkeypatch.setattr(component, "_MISCONFIGURED_LIMIT_S", 1)
+    monkeypatch.setattr(component, "_MISCONFIGURED_LIMIT_S", 600)
 
 
 def test_more_parameters_neither_rename_nor_touch_a_release(stack: PulumiStack, new: Release) -> None:
