@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 def history(events: Iterable[Event]) -> Document:
     """The last deployments and rollbacks, newest first.
 
-    `outcome` is `promoted`, `rolled-back`, `inconclusive`, `aborted`, `running` or `killed`; `stage` is where a deployment is or ended;
-    `error` is the code of what ended it. `number` and `seconds` are `null` for a rollback, `seconds` also while a deployment goes on.
+    `outcome` is `promoted`, `rolled-back`, `inconclusive`, `aborted`, `failed`, `overtaken`, `running` or `killed`; `stage` is where a
+    deployment is or ended; `error` is the code of what ended it. `number` and `seconds` are `null` for a rollback, `seconds` also while a
+    deployment goes on.
     """
     return {
         "events": [

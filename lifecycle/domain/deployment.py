@@ -30,13 +30,16 @@ class Stage(ServiceState):
 class Outcome(ServiceState):
     """How a deployment ended; `UNKNOWN` stands for a word of a later version of capctl.
 
-    `ABORTED` and `INCONCLUSIVE` proved nothing about the release, and may be resumed.
+    `ABORTED` and `INCONCLUSIVE` proved nothing about the release, which may be resumed. `FAILED` is a verdict after which nothing was there
+    to go back to, or not all of it is back; `OVERTAKEN` says that somebody else moved the pointer meanwhile.
     """
 
     PROMOTED = "promoted"
     ROLLED_BACK = "rolled-back"
     INCONCLUSIVE = "inconclusive"
     ABORTED = "aborted"
+    FAILED = "failed"
+    OVERTAKEN = "overtaken"
     UNKNOWN = "unknown"
 
 
@@ -90,7 +93,12 @@ class Deployment:
     @property
     def is_resumable(self) -> bool:
         """Whether the release was neither promoted nor proven bad, so that going on makes sense."""
-        return self.outcome in {None, Outcome.INCONCLUSIVE, Outcome.ABORTED}
+        return self.outcome in {None, Outcome.INCONCLUSIVE, Outcome.ABORTED} and self.stage is not Stage.CLEAN
+
+    @property
+    def is_half_cleaned(self) -> bool:
+        """Whether the release proved bad, and the former state may not be back in place."""
+        return self.outcome in {None, Outcome.ABORTED, Outcome.FAILED} and self.stage is Stage.CLEAN
 
 
 def recorded_release(text: str) -> Release | None:

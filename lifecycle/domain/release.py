@@ -177,3 +177,10 @@ def surplus_releases(
 def needed_ids(pointer: Pointer | None) -> set[str]:
     """Ids of the releases that nothing may remove: the one that takes jobs, and the one that a rollback leads to."""
     return {pointer.release_id, pointer.previous_release_id} - {""} if pointer else set()
+
+
+def was_left(pointer: Pointer | None, release_id: str) -> bool:
+    """Whether the release took jobs until the pointer was moved back from it: it was deployed after the one that takes jobs now."""
+    if pointer is None or pointer.release_id not in pointer.promoted:
+        return False
+    return release_id in pointer.promoted[pointer.promoted.index(pointer.release_id) + 1 :]

@@ -7,7 +7,7 @@ from typing import Any
 from lifecycle.config.target import Target
 from lifecycle.domain.ami_status import AmiStatus
 from lifecycle.domain.channel import STABLE
-from lifecycle.domain.deployment import Deployment, Stage
+from lifecycle.domain.deployment import Deployment, Outcome, Stage
 from lifecycle.domain.job import Purpose
 from lifecycle.domain.permissions import (
     FIND_IMAGES,
@@ -21,7 +21,7 @@ from lifecycle.domain.permissions import (
     TAKE_TURN,
 )
 from lifecycle.domain.plan import Plan, Step
-from lifecycle.domain.release import DeployedRelease, Pointer, Release, needed_ids, promoted_ids
+from lifecycle.domain.release import DeployedRelease, Pointer, Release, needed_ids, promoted_ids, was_left
 from lifecycle.domain.release_tag import release_tag
 from lifecycle.domain.run import Run
 from lifecycle.domain.tags import Tag
@@ -42,6 +42,7 @@ from lifecycle.workflows.wanted_release import (
     Wanted,
     deployable_ami,
     last_deployment,
+    require_deployable,
     resumed_release,
     wanted_release,
 )
@@ -88,9 +89,14 @@ def plan_deploy(ports: Ports, target: Target, run: Run, wanted: Wanted) -> Plan:
     smoke_video(target)
     release = wanted_release(ports, target, wanted)
     last = last_deployment(ports)
-    if last and last.is_resumable and last.release_id != release.id:
-        ports.ui.note(f"{_told(last)}; `capctl deploy --resume` goes on with that one")
     pointer = ports.pointers.read()
+    is_bad = last is not None and last.is_half_cleaned and pointer is not None and pointer.run_id == last.holder.run_id
+    if last and is_bad and last.release_id == release.id:
+        return _plan_clean(ports, target, run, release, pointer, last)
+    if last and is_bad:
+        ports.ui.warn(f"{_told(last)}, and it still takes jobs: `capctl deploy --resume` takes it back")
+    elif last and last.is_resumable and last.release_id != release.id and not was_left(pointer, last.release_id):
+        ports.ui.note(f"{_told(last)}; `capctl deploy --resume` goes on with that one")
     if pointer and pointer.release_id == release.id and _exists(ports, release):
         if last and last.is_resumable and last.release_id == release.id:
             return _plan_rest(ports, target, run, release, pointer, because=_told(last))
@@ -103,13 +109,23 @@ def plan_deploy(ports: Ports, target: Target, run: Run, wanted: Wanted) -> Plan:
 
 
 def plan_resume(ports: Ports, target: Target, run: Run) -> Plan:
-    """What is left of the last deployment, which was killed, or came to no verdict.
+    """What is left of the last deployment, which was killed, or came to no verdict; of one that came to a bad one, the way back.
 
-    Raises as `plan_deploy`, and `UsageError("nothing-to-resume")`, `CapctlError("deployment-foreign")`.
+    Raises as `plan_deploy`, and `UsageError("nothing-to-resume")`, `CapctlError("deployment-foreign" | "release-rolled-back")`.
     """
     smoke_video(target)
-    last, release = resumed_release(ports, target)
+    last, release = resumed_release(ports)
     pointer = ports.pointers.read()
+    if last.is_half_cleaned:
+        return _plan_clean(ports, target, run, release, pointer, last)
+    if was_left(pointer, release.id):
+        raise CapctlError(
+            "release-rolled-back",
+            f"Release `{release.id}` of deployment {last.number} took jobs until it was rolled back from",
+            hint="If it shall take jobs again, deploy it by name: "
+            f"`capctl deploy --ami {release.ami_id} --image {release.image.digest}`",
+        )
+    require_deployable(ports, target, release)
     if pointer and pointer.release_id == release.id and _exists(ports, release):
         return _plan_rest(ports, target, run, release, pointer, because=_told(last))
     return _plan(ports, target, run, release, pointer, because=_told(last))
@@ -172,6 +188,19 @@ def _plan_rest(ports: Ports, target: Target, run: Run, release: Release, pointer
     )
 
 
+def _plan_clean(
+    ports: Ports, target: Target, run: Run, release: Release, pointer: Pointer | None, last: Deployment
+) -> Plan:
+    """The way back from a release that proved bad, which a kill or trouble cut off. What is left of it a prune removes."""
+    return Plan(
+        title=f"take back release {release.id}",
+        because=_told(last),
+        steps=(RestorePointer(ports=ports, run=run, release_id=release.id, promoted_by=last.holder.run_id),),
+        after=(PruneReleases(ports=ports, keep=target.settings.stack.keep_releases),),
+        guard=_guard(ports, run, release, pointer, ends_as=Outcome.ROLLED_BACK),
+    )
+
+
 def _watch(ports: Ports, target: Target, release: Release) -> tuple[Step[Any], ...]:
     return (Watch(ports=ports, target=target, release_id=release.id),) if target.settings.watch.duration_s else ()
 
@@ -183,8 +212,11 @@ def _after(ports: Ports, target: Target, release: Release) -> tuple[Step[Any], .
     )
 
 
-def _guard(ports: Ports, run: Run, release: Release, pointer: Pointer | None) -> DeploymentGuard:
-    return DeploymentGuard(ports, run, release, replaces=pointer.release_id if pointer else "", stages=_STAGES)
+def _guard(
+    ports: Ports, run: Run, release: Release, pointer: Pointer | None, *, ends_as: Outcome = Outcome.PROMOTED
+) -> DeploymentGuard:
+    replaces = pointer.release_id if pointer else ""
+    return DeploymentGuard(ports, run, release, replaces=replaces, stages=_STAGES, ends_as=ends_as)
 
 
 def _exists(ports: Ports, release: Release) -> bool:

@@ -19,19 +19,28 @@ from lifecycle.ports.deployments import Turn
 class DeploymentGuard:
     """Holds the turn to deploy while the steps run, and records which stage begins, before anything of it is done.
 
-    `stages` says to which stage the steps of a class belong; others belong to that of the step before.
+    `stages` says to which stage the steps of a class belong; others belong to that of the step before. `ends_as` is what a plan comes to
+    that ends well.
 
     Raises `CapctlError("deploy-locked" | "turn-lost")`.
     """
 
     def __init__(
-        self, ports: Ports, run: Run, release: Release, *, replaces: str, stages: Mapping[type[Step[Any]], Stage]
+        self,
+        ports: Ports,
+        run: Run,
+        release: Release,
+        *,
+        replaces: str,
+        stages: Mapping[type[Step[Any]], Stage],
+        ends_as: Outcome = Outcome.PROMOTED,
     ) -> None:
         self._ports = ports
         self._run = run
         self._release = release
         self._replaces = replaces
         self._stages = stages
+        self._ends_as = ends_as
         self._taken: AbstractContextManager[Turn] | None = None
         self._turn: Turn | None = None
         self._deployment: Deployment | None = None
@@ -73,7 +82,7 @@ class DeploymentGuard:
         code, why = (error.code, error.message) if isinstance(error, CapctlError) else ("", "")
         if error and not code:
             code, why = "bug", type(error).__name__
-        ended = replace(self._deployment, outcome=_outcome(error), ended_at=self._now(), error=code, why=why)
+        ended = replace(self._deployment, outcome=self._outcome(error), ended_at=self._now(), error=code, why=why)
         try:
             self._write(ended)
         except Interrupted:
@@ -82,17 +91,20 @@ class DeploymentGuard:
             # What happened has happened; for others the deployment looks like one that was killed.
             self._ports.ui.warn(f"The end of deployment {self._deployment.number} is not recorded: {unwritten.message}")
 
+    def _outcome(self, error: BaseException | None) -> Outcome:
+        if error is None:
+            return self._ends_as
+        if isinstance(error, RolledBack):
+            return Outcome.ROLLED_BACK
+        if isinstance(error, CapctlError) and error.is_verdict:
+            return Outcome.FAILED
+        if isinstance(error, CapctlError) and error.code == "pointer-moved":
+            return Outcome.OVERTAKEN
+        return Outcome.INCONCLUSIVE if isinstance(error, Inconclusive) else Outcome.ABORTED
+
     def _write(self, deployment: Deployment) -> None:
         self._ports.deployments.write(deployment)
         self._deployment = deployment
 
     def _now(self) -> str:
         return self._ports.clock.now().isoformat(timespec="seconds")
-
-
-def _outcome(error: BaseException | None) -> Outcome:
-    if error is None:
-        return Outcome.PROMOTED
-    if isinstance(error, RolledBack):
-        return Outcome.ROLLED_BACK
-    return Outcome.INCONCLUSIVE if isinstance(error, Inconclusive) else Outcome.ABORTED

@@ -115,6 +115,7 @@ def _undo(plan: Plan, failure: CapctlError, ports: Ports, run: Run) -> bool:
                 hint="Run the same command again: it goes on from what is there",
                 details=failure.details,
                 evidence=failure.evidence,
+                verdict=True,
             ) from signal
         except CapctlError as error:
             raise PartlyApplied(
@@ -123,5 +124,6 @@ def _undo(plan: Plan, failure: CapctlError, ports: Ports, run: Run) -> bool:
                 hint=error.hint or "Run the same command again",
                 details=(*failure.details, *error.details),
                 evidence=failure.evidence,
+                verdict=True,
             ) from error
     return not all(isinstance(result, Nothing) for result in results)

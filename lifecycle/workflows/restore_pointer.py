@@ -60,10 +60,24 @@ class RestorePointer:
 
     def _former(self, now: Pointer) -> Pointer:
         former = next(iter(self.ports.pointers.past({now.version - 1})), None)
-        if former is None or former.release_id == self.release_id:
+        if former and former.release_id != self.release_id:
+            return former
+        # An earlier version of capctl kept no past, and one that was mended is its own predecessor; the pointer itself knows the way back.
+        place = now.previous_place
+        if place is None or place.id == self.release_id:
             raise PartlyApplied(
                 "rollback-impossible",
-                f"Release `{self.release_id}` is the first one, there is no earlier one that could take its jobs",
-                hint="Deploy another one; until then it stays where it is",
+                f"Nothing is known of a release before `{self.release_id}` that could take its jobs",
+                hint="Deploy another one, or name one with `capctl rollback --to …`; until then it stays where it is",
             )
-        return former
+        return replace(
+            now,
+            release_id=place.id,
+            ami_id=place.ami_id,
+            job_queue_arn=place.job_queue_arn,
+            job_definition_arn=place.job_definition_arn,
+            previous_release_id="",
+            previous_ami_id="",
+            previous_job_queue_arn="",
+            previous_job_definition_arn="",
+        )

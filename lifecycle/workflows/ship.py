@@ -10,6 +10,7 @@ from lifecycle.domain.channel import parse_channel
 from lifecycle.domain.measures import counted, size_text
 from lifecycle.domain.permissions import READ_POINTER
 from lifecycle.domain.plan import Done, Plan
+from lifecycle.domain.release import was_left
 from lifecycle.domain.shipment import Outcome, Shipment, ShipmentPlan, StageName, StagePlan
 from lifecycle.errors import CapctlError, Interrupted
 from lifecycle.workflows.bake import PlannedBake, baked, plan_locked_bake
@@ -225,13 +226,11 @@ def _require_not_rolled_back(plan: Plan, ami: AmiId, image: ImageRef) -> None:
     Such a release was deployed after the one that takes jobs now.
     """
     move = next((step for step in plan.steps if isinstance(step, MovePointer)), None)
-    if move is None or move.seen is None:
-        return
-    order, active = move.seen.promoted, move.seen.release_id
-    if active in order and move.release_id in order[order.index(active) + 1 :]:
+    if move and move.seen and was_left(move.seen, move.release_id):
         raise CapctlError(
             "release-rolled-back",
-            f"Release `{move.release_id}`, which this code and these models make, took jobs until it was rolled back to `{active}`",
+            f"Release `{move.release_id}`, which this code and these models make, took jobs until it was rolled back to "
+            f"`{move.seen.release_id}`",
             hint="Release other code or models; if it shall take jobs again, run "
             f"`capctl deploy --ami {ami} --image {image.digest}`",
         )

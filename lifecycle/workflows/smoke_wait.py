@@ -78,6 +78,7 @@ class _Watch:
         self._ports, self._timeout_s, self._submitted_s, self._line = ports, timeout_s, submitted_s, line
         self._release_id = release_id
         self._look = job_watch(ports, job_id, lambda written: ports.ui.detail(written.message))
+        self._host = ""
         self._host_ami: AmiId | None = None
         self._seen: list[Seen] = []
         self._told: set[str] = set()
@@ -91,6 +92,9 @@ class _Watch:
         job = self._look()
         self._line.show(job.state)
         self._note(job)
+        if job.cluster_instance_arn != self._host:
+            # Another attempt, on another host: what the lost one was says nothing of it.
+            self._host, self._host_ami = job.cluster_instance_arn, None
         self._host_ami = self._host_ami or self._ports.jobs.host_ami(job)
         spent = self._time.spent(job, self._ports.clock.monotonic())
         if failure := trouble_of(job) or self._invalid(job) or overdue(job, spent, self._timeout_s):

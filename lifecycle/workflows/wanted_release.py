@@ -141,14 +141,13 @@ def _deployable_image(ports: Ports, target: Target, image: str | None) -> ImageR
     return report
 
 
-def resumed_release(ports: Ports, target: Target) -> tuple[Deployment, Release]:
-    """The last deployment, which came to no verdict, and its release exactly as it was, whatever the configuration makes of it by now.
+def resumed_release(ports: Ports) -> tuple[Deployment, Release]:
+    """The last deployment, which did not come to its end, and its release exactly as it was, whatever the configuration makes of it by now.
 
-    Raises `UsageError("nothing-to-resume")`, `CapctlError("deployment-foreign")` for one that another version of capctl recorded, and
-    whatever is wrong with its AMI or its image by now.
+    Raises `UsageError("nothing-to-resume")`, and `CapctlError("deployment-foreign")` for one that another version of capctl recorded.
     """
     last = last_deployment(ports)
-    if last is None or not last.is_resumable:
+    if last is None or not (last.is_resumable or last.is_half_cleaned):
         ended = f"deployment {last.number}, the last one, ended {last.outcome}" if last else "there was none"
         raise UsageError("nothing-to-resume", f"No deployment can be resumed: {ended}", hint="Run `capctl deploy`")
     release = recorded_release(last.record)
@@ -158,9 +157,13 @@ def resumed_release(ports: Ports, target: Target) -> tuple[Deployment, Release]:
             f"Another version of capctl recorded deployment {last.number} of release `{last.release_id}`",
             hint="Resume it with that version, or name its AMI and image: `capctl deploy --ami … --image …`",
         )
+    return last, release
+
+
+def require_deployable(ports: Ports, target: Target, release: Release) -> None:
+    """Raise whatever is wrong with the AMI or the image of a release by now."""
     deployable_ami(ports, target.proof_level, release.ami_id)
     _deployable_image(ports, target, str(release.image))
-    return last, release
 
 
 def last_deployment(ports: Ports) -> Deployment | None:

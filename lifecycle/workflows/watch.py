@@ -7,43 +7,44 @@ from lifecycle.config.target import Target
 from lifecycle.domain.job import JobRecord, JobState, Obstacle, Purpose, contract
 from lifecycle.domain.measures import counted
 from lifecycle.domain.moments import told_moment
-from lifecycle.domain.permissions import READ_DEAD_LETTERS, READ_JOBS, READ_POINTER
+from lifecycle.domain.permissions import READ_DEAD_LETTERS, READ_JOBS, READ_POINTER, READ_QUEUES
 from lifecycle.domain.release import Pointer
 from lifecycle.domain.waiting import Wait
-from lifecycle.errors import CapctlError
+from lifecycle.errors import CapctlError, Interrupted
 from lifecycle.ports import Ports
 from lifecycle.ports.wait import wait_for
 from lifecycle.workflows.lookups import active_pointer
+from lifecycle.workflows.release_steps import invalid_release
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watched:
-    """What a watch saw. `seconds` 0 = somebody else moved the pointer, so that nothing was left to watch."""
+    """What a watch saw of the jobs that real work gave since the smoke job."""
 
     succeeded: int
+    failed: int
     seconds: float
 
     def __str__(self) -> str:
-        jobs = (
-            counted(self.succeeded, "job") + " succeeded"
-            if self.succeeded
-            else "no job ended, so real work has proven nothing yet"
-        )
-        return f"{jobs} in {self.seconds:.0f} s"
+        if not self.succeeded and not self.failed:
+            return f"no job ended in {self.seconds:.0f} s, so real work has proven nothing yet"
+        failed = f", {self.failed} failed" if self.failed else ""
+        return f"{counted(self.succeeded, 'job')} succeeded{failed} in {self.seconds:.0f} s"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watch:
-    """Look at the jobs of the active release and at the dead letters for `watch.duration_s` since the promotion.
+    """Look at the jobs of the active release, at its queue and at the dead letters for `watch.duration_s` since the promotion.
 
-    Raises a verdict when more jobs failed than `watch.max_failed_jobs`, or dead letters came. What is nobody's fault does not count: a
-    lost host, and input that the container calls unusable.
+    Raises a verdict when more jobs failed than `watch.max_failed_jobs`, when dead letters came, or when Batch finds the release invalid;
+    and `CapctlError("pointer-moved")` when somebody moved the pointer. What is nobody's fault does not count: a lost host, and input that
+    the container calls unusable. A look that fails ends nothing, unless it is the last.
     """
 
     ports: Ports
     target: Target
     release_id: str
-    permissions: tuple[str, ...] = (*READ_POINTER, *READ_JOBS, *READ_DEAD_LETTERS)
+    permissions: tuple[str, ...] = (*READ_POINTER, *READ_JOBS, *READ_QUEUES, *READ_DEAD_LETTERS)
 
     def describe(self) -> str:
         watch = self.target.settings.watch
@@ -57,35 +58,49 @@ class Watch:
         letters = self.ports.dead_letters.count()
         promoted = told_moment(pointer.moved_at) or clock.now()
         left_s = settings.duration_s - max((clock.now() - promoted) / timedelta(seconds=1), 0.0)
-        begun_s, since_ms = clock.monotonic(), int(promoted.timestamp() * 1000)
+        begun_s = clock.monotonic()
 
-        def look() -> list[JobRecord] | None:
-            if not self._is_active(pointer):
-                return None
-            if (come := self.ports.dead_letters.count() - letters) > 0:
-                raise self._bad(
-                    f"{counted(come, 'message')} came to the dead letters",
-                    "Read them in the queue of dead letters, in SQS",
-                )
-            ended = [job for job in self.ports.jobs.list(pointer.job_queue_arn) if job.created_ms >= since_ms]
-            failed = [job for job in ended if _is_own_fault(job)]
-            if len(failed) > settings.max_failed_jobs:
-                raise self._bad(
-                    f"{counted(len(failed), 'job')} failed", f"Read `capctl job show {failed[0].id}`", failed=failed
-                )
-            return ended
+        def look() -> list[JobRecord] | CapctlError:
+            try:
+                return self._look(pointer, letters)
+            except CapctlError as error:
+                if error.is_verdict or isinstance(error, Interrupted) or error.code == "pointer-moved":
+                    raise
+                return error
 
         how = Wait(shortest_s=1.0, longest_s=15.0, share=0.1, timeout_s=max(left_s, 0.0))
-        seen = wait_for(look, lambda jobs: jobs is None, how, clock)
-        succeeded = [job for job in seen or () if job.state is JobState.SUCCEEDED and job.purpose is Purpose.WORK]
-        return Watched(succeeded=len(succeeded), seconds=clock.monotonic() - begun_s)
+        seen = wait_for(look, lambda _: False, how, clock)
+        if isinstance(seen, CapctlError):
+            raise seen
+        succeeded = [job for job in seen if job.state is JobState.SUCCEEDED]
+        failed = [job for job in seen if _is_own_fault(job)]
+        return Watched(succeeded=len(succeeded), failed=len(failed), seconds=clock.monotonic() - begun_s)
 
     def verify(self, _: Watched) -> None:
         """It changes nothing."""
 
-    def _is_active(self, watched: Pointer) -> bool:
-        pointer = self.ports.pointers.read()
-        return pointer is not None and pointer.version == watched.version
+    def _look(self, pointer: Pointer, letters: int) -> list[JobRecord]:
+        """The jobs that real work gave since the smoke job, by Batch's own clock: this machine's may be wrong."""
+        now = self.ports.pointers.read()
+        if now is None or now.version != pointer.version:
+            raise CapctlError(
+                "pointer-moved",
+                f"Somebody moved the pointer from release `{self.release_id}` while it was watched",
+                hint="Look at `capctl history` and `capctl status`, then decide again",
+            )
+        if (come := self.ports.dead_letters.count() - letters) > 0:
+            raise self._bad(f"{counted(come, 'message')} came to the dead letters", "Read them in SQS")
+        if invalid := invalid_release(self.release_id, self.ports.jobs.queue_status(pointer.job_queue_arn)):
+            raise invalid
+        jobs = self.ports.jobs.list(pointer.job_queue_arn)
+        smoked_ms = max((job.stopped_ms for job in jobs if job.purpose is Purpose.SMOKE), default=0)
+        work = [job for job in jobs if job.purpose is Purpose.WORK and job.created_ms >= smoked_ms]
+        failed = [job for job in work if _is_own_fault(job)]
+        if len(failed) > self.target.settings.watch.max_failed_jobs:
+            raise self._bad(
+                f"{counted(len(failed), 'job')} failed", f"Read `capctl job show {failed[0].id}`", failed=failed
+            )
+        return work
 
     def _bad(self, what: str, hint: str, *, failed: list[JobRecord] | None = None) -> CapctlError:
         return CapctlError(
@@ -98,10 +113,11 @@ class Watch:
 
 
 def _is_own_fault(job: JobRecord) -> bool:
-    """Whether a job failed in a way that the release may have to do with."""
+    """Whether a job failed, or can never run, in a way that the release may have to do with."""
+    if job.state.needs_host:
+        return job.obstacle is Obstacle.MISCONFIGURED
     return (
         job.state is JobState.FAILED
-        and job.purpose is Purpose.WORK
         and job.obstacle is not Obstacle.CAPACITY
         and not job.is_ending
         and job.exit_code != contract.ExitCode.INPUT

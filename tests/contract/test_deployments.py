@@ -114,8 +114,9 @@ def test_what_a_dead_run_began_is_known_by_its_machine_and_its_moment(emulated_s
     assert not found.was_the_dead_one("elsewhere", "2026-01-01T00:00:00Z")
     with found.turn("mine", "capctl deploy"):
         assert found.was_the_dead_one("elsewhere", "2026-01-01T00:00:00Z")
-        # After its last sign of life, or before its begin, a person may have begun it, and may still be at it.
-        assert not found.was_the_dead_one("elsewhere", "2026-01-01T00:00:30Z")
+        assert found.was_the_dead_one("elsewhere", "2026-01-01T00:00:30Z")
+        # After its turn had run out, or before its begin, a person may have begun it, and may still be at it.
+        assert not found.was_the_dead_one("elsewhere", "2026-01-01T00:01:01Z")
         assert not found.was_the_dead_one("elsewhere", "2025-12-31T23:59:59Z")
         assert not found.was_the_dead_one("another", "2026-01-01T00:00:00Z")
         assert not found.was_the_dead_one("elsewhere", "no moment")

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -98,12 +99,14 @@ def test_turn_that_is_given_back_meanwhile_is_taken(table: ReleasesTable, monkey
 def test_who_lost_the_turn_may_change_nothing_more_and_gives_nothing_back(table: ReleasesTable) -> None:
     first = turn(table, ELSEWHERE)
     first.take()
-    second = turn(table, replace(HOLDER, run_id="second"), FakeClock(datetime(2026, 1, 2, tzinfo=UTC)))
+    tomorrow = FakeClock(datetime(2026, 1, 2, tzinfo=UTC))
+    second = turn(table, replace(HOLDER, run_id="second"), tomorrow)
     second.take()
     first.renew()
     assert failure(first.require).code == "turn-lost"
     first.give_back()
-    assert failure(turn(table, replace(HOLDER, run_id="third")).take).code == "deploy-locked"
+    third = turn(table, replace(HOLDER, run_id="third"), tomorrow)
+    assert failure(third.take).code == "deploy-locked"
 
 
 def test_turn_without_a_sign_of_life_for_a_lease_is_lost(table: ReleasesTable) -> None:
@@ -138,3 +141,30 @@ def test_two_that_find_the_turn_silent_do_not_both_get_it(
     monkeypatch.setattr(third, "_item", lambda: seen)
     assert failure(third.take).code == "deploy-locked"
     second.require()
+
+
+def test_takeover_whose_answer_was_lost_and_that_was_repeated_has_the_turn(
+    table: ReleasesTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turn(table, ELSEWHERE).take()
+    monkeypatch.setattr(turns, "is_dead", lambda _: True)
+    second = turn(table, replace(HOLDER, run_id="second"))
+    taken, answers = second._taken, iter([None, False])
+
+    def lost(condition: str, values: dict[str, Any]) -> bool:
+        answer = taken(condition, values)
+        return answer if next(answers, None) is None else False
+
+    monkeypatch.setattr(second, "_taken", lost)
+    second.take()
+    assert second.number == 2
+    second.require()
+
+
+def test_dead_holder_whose_clock_was_ahead_keeps_nobody_for_longer(table: ReleasesTable) -> None:
+    turn(table, ELSEWHERE, FakeClock(datetime(2026, 1, 1, 1, 0, tzinfo=UTC))).take()
+    clock = FakeClock()
+    second = turn(table, replace(HOLDER, run_id="second"), clock)
+    second.take()
+    assert second.number == 2
+    assert sum(clock.slept) < LEASE_S + BEAT_S

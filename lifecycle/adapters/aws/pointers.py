@@ -6,7 +6,6 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from lifecycle.adapters.aws.errors import error_code
 from lifecycle.adapters.aws.session import AwsSession
 from lifecycle.adapters.aws.table import ReleasesTable
 from lifecycle.domain.release import Pointer
@@ -16,7 +15,9 @@ _POINTER = "pointer"
 _KEY = {"id": {"S": _POINTER}}
 _TEXTS = {field.name: field.default for field in fields(Pointer) if field.name not in {"version", "promoted"}}
 _NOT_THERE = "attribute_not_exists(id)"
-_REFUSED = {"ConditionalCheckFailed", "TransactionConflict"}
+_REFUSED = "ConditionalCheckFailed"
+# Of two writes that meet at one item DynamoDB refuses one, whatever its condition says; the other is done in milliseconds.
+_CONFLICT, _ATTEMPTS = "TransactionConflict", 5
 
 
 class DynamoPointers:
@@ -81,21 +82,23 @@ class DynamoPointers:
             dynamodb.delete_item(TableName=self._table.name, Key=_key("retired", release_id))
 
     def _write(self, doing: str, *actions: dict[str, dict[str, Any]]) -> set[int]:
-        """All of the actions, or none; returns the places of those that were refused."""
+        """All of the actions, or none; returns the places of those whose condition did not hold."""
         request = [
             {name: {"TableName": self._table.name, **action}} for each in actions for name, action in each.items()
         ]
         with self._table.doing(doing) as dynamodb:
-            try:
-                dynamodb.transact_write_items(TransactItems=request)
-            except ClientError as error:
-                if error_code(error) != "TransactionCanceledException":
-                    raise
-                reasons = error.response.get("CancellationReasons") or ()
-                refused = {place for place, reason in enumerate(reasons) if reason.get("Code") in _REFUSED}
-                if not refused:
-                    raise
-                return refused
+            for attempt in range(1, _ATTEMPTS + 1):
+                try:
+                    dynamodb.transact_write_items(TransactItems=request)
+                except ClientError as error:
+                    reasons = [reason.get("Code", "") for reason in error.response.get("CancellationReasons") or ()]
+                    refused = {place for place, reason in enumerate(reasons) if reason == _REFUSED}
+                    if refused:
+                        return refused
+                    if _CONFLICT not in reasons or attempt == _ATTEMPTS:
+                        raise
+                else:
+                    break
         return set()
 
 

@@ -31,7 +31,7 @@ _TEXTS = {field.name for field in fields(Holder)} - _NUMBERS
 class HeldTurn:
     """`ports.Turn`, from `take` to `give_back`.
 
-    `taken_from` is who had the turn and died, and when that run last showed that it lived; None where it was free.
+    `taken_from` is who had the turn and died, and until when that run may have begun anything; None where it was free.
     """
 
     def __init__(self, table: ReleasesTable, clock: Clock, holder: Holder) -> None:
@@ -50,10 +50,7 @@ class HeldTurn:
             return
         seen = self._item()
         before = holder_of(seen)
-        if before and before.run_id == self.holder.run_id:
-            # The answer to the write above was lost, and botocore wrote again.
-            self.number = int(seen["number"]["N"])
-            self._seen_alive_s = self._clock.monotonic()
+        if self._is_ours(seen):
             return
         if before and not is_dead(before):
             self._require_silence(seen, before)
@@ -61,10 +58,21 @@ class HeldTurn:
         # Who renewed it, or took it, at the last moment has it.
         unchanged = {":seen_run": seen.get("run_id", {"S": ""}), ":seen_beat": {"N": beat}}
         if not self._taken("attribute_not_exists(run_id) OR (run_id = :seen_run AND beat = :seen_beat)", unchanged):
-            raise _locked(holder_of(self._item()) or self.holder)
+            now = self._item()
+            if not self._is_ours(now):
+                raise _locked(holder_of(now) or self.holder)
         if before:
             until_s = int(seen["until_ms"]["N"]) / 1000
-            self.taken_from = (before, datetime.fromtimestamp(until_s - LEASE_S, UTC))
+            # Past that moment it would have stopped itself.
+            self.taken_from = (before, datetime.fromtimestamp(until_s, UTC))
+
+    def _is_ours(self, item: dict[str, Any]) -> bool:
+        """Whether a write of this run was made whose answer was lost, so that botocore wrote again and was refused."""
+        if item.get("run_id") != {"S": self.holder.run_id}:
+            return False
+        self.number = int(item["number"]["N"])
+        self._seen_alive_s = self._clock.monotonic()
+        return True
 
     def require(self) -> None:
         if self._is_lost or self._clock.monotonic() - self._seen_alive_s > LEASE_S:
@@ -109,7 +117,9 @@ class HeldTurn:
 
     def _require_silence(self, seen: dict[str, Any], before: Holder) -> None:
         """Return once the holder has given no sign of life for a whole lease, by this machine's clock: two clocks may differ."""
-        if int(seen["until_ms"]["N"]) > self._clock.now().timestamp() * 1000:
+        left_s = int(seen["until_ms"]["N"]) / 1000 - self._clock.now().timestamp()
+        # More than a lease cannot be left: its clock is ahead of this one.
+        if 0 < left_s <= LEASE_S:
             raise _locked(before)
         begun_s = self._clock.monotonic()
         while self._clock.monotonic() - begun_s < LEASE_S:

@@ -149,10 +149,10 @@ def test_queue_that_is_valid_for_a_moment_is_not_trusted(world: DeployWorld) -> 
 
 def test_queue_that_settles_after_some_flapping_is_used(world: DeployWorld) -> None:
     world.jobs.queues = [queue(state) for state in ("VALID", "UPDATING", "VALID", "VALID", "VALID", "INVALID")]
-    world.jobs.course = (
-        JobState.STARTING,
-        JobState.SUCCEEDED,
-    )  # while it waits for a host, the queue is looked at again
+    # A smoke job that waits for a host, and the watch, look at the queue again.
+    settings = world.target.settings
+    world.target = replace(world.target, settings=replace(settings, watch=replace(settings.watch, duration_s=0)))
+    world.jobs.course = (JobState.STARTING, JobState.SUCCEEDED)
     world.deploy()
     assert world.active == world.ids[0]
     assert len(world.jobs.queues) == 1

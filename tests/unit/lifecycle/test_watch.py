@@ -9,11 +9,13 @@ import pytest
 from lifecycle.domain.deployment import Outcome, Stage
 from lifecycle.domain.job import JobState, Obstacle, Purpose
 from lifecycle.errors import CapctlError, PartlyApplied, RolledBack
+from lifecycle.ports.jobs import QueueStatus
 from lifecycle.workflows.execute import execute
 from lifecycle.workflows.rollback import plan_rollback
 from lifecycle.workflows.watch import Watch
 from tests.failures import failure
 from tests.fakes.deploys import DeployWorld
+from tests.fakes.jobs import queue
 
 
 @pytest.fixture
@@ -141,9 +143,13 @@ def test_watch_ends_when_somebody_moves_the_pointer(world: DeployWorld, monkeypa
 
     monkeypatch.setattr(world.ports.dead_letters, "count", roll_back)
     before_s = world.ports.clock.monotonic()
-    world.deploy()
+    stopped = failure(world.deploy)
+    assert (stopped.code, stopped.exit_code) == ("pointer-moved", 1)
     assert world.active == first
     assert world.ports.clock.monotonic() - before_s < 60
+    (found,) = world.ports.deployments.recent(1)
+    assert found.outcome is Outcome.OVERTAKEN
+    assert failure(world.resume).code == "nothing-to-resume"
 
 
 def test_first_release_has_none_to_go_back_to(tmp_path: Path) -> None:
@@ -183,16 +189,124 @@ def plan_and_roll_back(world: DeployWorld, to: str) -> None:
     execute(plan_rollback(world.ports, run, to=to), world.ports, run)
 
 
-def test_trouble_of_the_watch_itself_is_no_verdict(world: DeployWorld, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail() -> int:
-        raise CapctlError("aws-unreachable", "SQS did not answer")
+def test_trouble_that_lasts_until_the_end_of_the_watch_is_no_verdict(
+    world: DeployWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> QueueStatus:
+        if world.ports.deployments.recent(1)[0].stage is Stage.WATCH:
+            raise CapctlError("aws-unreachable", "Batch did not answer")
+        return queue("VALID")
 
     before = world.active
     with monkeypatch.context() as patch:
-        patch.setattr(world.ports.dead_letters, "count", fail)
+        patch.setattr(world.jobs, "queue_status", fail)
         assert failure(world.deploy).code == "aws-unreachable"
     assert world.active != before
     (found,) = world.ports.deployments.recent(1)
     assert (found.outcome, found.stage) == (Outcome.ABORTED, Stage.WATCH)
     world.resume()
     assert world.ports.deployments.recent(1)[0].outcome is Outcome.PROMOTED
+
+
+def test_trouble_that_passes_ends_no_watch(world: DeployWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks, before = iter([True, False, True, False]), world.active
+
+    def fail(*_: object) -> QueueStatus:
+        if world.ports.deployments.recent(1)[0].stage is Stage.WATCH and next(looks, False):
+            raise CapctlError("aws-unreachable", "Batch did not answer")
+        return queue("VALID")
+
+    monkeypatch.setattr(world.jobs, "queue_status", fail)
+    world.deploy()
+    assert world.active != before
+
+
+def test_release_that_becomes_invalid_after_its_promotion_is_taken_back(
+    world: DeployWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = world.active
+
+    def status(*_: object) -> QueueStatus:
+        is_watched = world.ports.deployments.recent(1)[0].stage is Stage.WATCH
+        return queue("INVALID", "all EC2 instances were scaled down") if is_watched else queue("VALID")
+
+    monkeypatch.setattr(world.jobs, "queue_status", status)
+    with pytest.raises(RolledBack, match="scaled down") as failed:
+        world.deploy()
+    assert failed.value.code == "release-invalid"
+    assert world.active == before
+
+
+def test_way_back_that_was_cut_off_is_finished_and_the_bad_release_is_never_promoted_again(
+    world: DeployWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise CapctlError("aws-throttled", "There were too many calls")
+
+    before = world.active
+    world.ports.dead_letters.counts = [0, 1]
+    with monkeypatch.context() as patch:
+        patch.setattr(world.stack, "remove_releases", fail)
+        assert failure(world.deploy).exit_code == 6
+    (found,) = world.ports.deployments.recent(1)
+    assert (found.outcome, found.stage) == (Outcome.FAILED, Stage.CLEAN)
+    world.ports.dead_letters.counts = [0]
+    world.resume()
+    assert world.active == before
+    assert world.ports.deployments.recent(1)[0].outcome is Outcome.ROLLED_BACK
+
+
+def test_way_back_that_was_killed_is_finished(world: DeployWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Killed(BaseException):
+        pass
+
+    def die(*_: object, **__: object) -> None:
+        raise Killed
+
+    before = world.active
+    world.ports.dead_letters.counts = [0, 1]
+    with monkeypatch.context() as patch:
+        patch.setattr(world.pointers, "past", die)
+        patch.setattr(world.ports.deployments, "write", _until_clean(world, die))
+        with pytest.raises(Killed):
+            world.deploy()
+    world.ports.deployments.bury()
+    assert world.active != before
+    world.resume()
+    assert world.active == before
+    assert world.ports.deployments.recent(1)[0].outcome is Outcome.ROLLED_BACK
+
+
+def _until_clean(world: DeployWorld, die: Any) -> Any:
+    write = world.ports.deployments.write
+    return lambda deployment: die() if deployment.outcome else write(deployment)
+
+
+def test_release_that_a_person_left_is_not_resumed(world: DeployWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Killed(BaseException):
+        pass
+
+    def die(*_: object, **__: object) -> int:
+        raise Killed
+
+    before = world.active
+    with monkeypatch.context() as patch:
+        patch.setattr(world.ports.dead_letters, "count", die)
+        patch.setattr(world.ports.deployments, "write", _until_clean(world, die))
+        with pytest.raises(Killed):
+            world.deploy()
+    world.ports.deployments.bury()
+    run = world.run()
+    execute(plan_rollback(world.ports, run, to=None), world.ports, run)
+    assert failure(world.resume).code == "release-rolled-back"
+    assert world.active == before
+
+
+def test_pointer_of_an_earlier_version_which_kept_no_past_goes_back_to_where_it_says(
+    world: DeployWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = world.active
+    world.ports.dead_letters.counts = [0, 1]
+    monkeypatch.setattr(world.pointers, "past", lambda _: ())
+    assert failure(world.deploy).exit_code == 7
+    assert world.active == before
