@@ -263,7 +263,11 @@ class PulumiEngine:
         for holder in alive:
             if holder["host"] != here:
                 raise self._locked_by(
-                    name, holder, "Wait for that run; if it is dead for certain, run `pulumi cancel` on its machine"
+                    name,
+                    holder,
+                    "Wait for that run; if it is dead for certain, run, on any machine, "
+                    f"`PULUMI_BACKEND_URL='{backend_url(self._target)}' pulumi cancel --yes --stack "
+                    f"organization/{self._target.project}/{self._full_name(name)}`",
                 )
             self._ui.note(
                 f"Another run (pid {holder['pid']}) is changing stack `{self._full_name(name)}`; waiting for it"
