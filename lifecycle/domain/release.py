@@ -1,5 +1,6 @@
 """A release: the pair (AMI, image) and its parameters, immutable and named by its hash."""
 
+from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -165,13 +166,26 @@ def promoted_ids(releases: tuple[DeployedRelease, ...], pointer: Pointer | None)
 
 
 def surplus_releases(
-    releases: tuple[DeployedRelease, ...], pointer: Pointer | None, *, keep: int
+    releases: tuple[DeployedRelease, ...], pointer: Pointer | None, *, keep: int, left: Collection[str] = ()
 ) -> tuple[DeployedRelease, ...]:
-    """Which of `releases`, oldest first, are beyond `keep`; never one that the pointer needs."""
+    """Which of `releases`, oldest first, are beyond `keep`; never one that the pointer needs. Those that were `left` go first."""
     needed = needed_ids(pointer)
-    others = [deployed for deployed in releases if deployed.id not in needed]
+    others = sorted(
+        (deployed for deployed in releases if deployed.id not in needed), key=lambda deployed: deployed.id not in left
+    )
     room = max(keep - (len(releases) - len(others)), 0)
     return tuple(others[: max(len(others) - room, 0)])
+
+
+def left_ids(past: Iterable[Pointer]) -> frozenset[str]:
+    """Ids of the releases that the pointer was moved back from, and that were not deployed again since; `past` in any order."""
+    left, before = set[str](), ""
+    for pointer in sorted(past, key=lambda one: one.version):
+        if pointer.move in {Move.ROLLBACK, Move.RESTORE} and before:
+            left.add(before)
+        left.discard(pointer.release_id)
+        before = pointer.release_id
+    return frozenset(left)
 
 
 def needed_ids(pointer: Pointer | None) -> set[str]:

@@ -4,10 +4,20 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from lifecycle.domain.job import JobRecord, Purpose
-from lifecycle.domain.permissions import CHANGE_STATE, MOVE_POINTER, READ_JOBS, READ_POINTER, READ_RELEASES
-from lifecycle.domain.release import DeployedRelease, needed_ids, surplus_releases
+from lifecycle.domain.permissions import (
+    CHANGE_STATE,
+    MOVE_POINTER,
+    READ_DEPLOYMENTS,
+    READ_JOBS,
+    READ_POINTER,
+    READ_RELEASES,
+)
+from lifecycle.domain.release import DeployedRelease, Pointer, left_ids, needed_ids, surplus_releases
 from lifecycle.errors import CapctlError, PartlyApplied
 from lifecycle.ports import Ports
+
+# Moves of the pointer, for which releases were left.
+_LOOKED_BACK = 100
 
 _REMOVE = (
     *CHANGE_STATE,
@@ -92,14 +102,14 @@ class PruneReleases:
 
     ports: Ports
     keep: int
-    permissions: tuple[str, ...] = _REMOVE
+    permissions: tuple[str, ...] = (*_REMOVE, *READ_DEPLOYMENTS)
 
     def describe(self) -> str:
         return f"drain and prune releases beyond {self.keep}"
 
     def apply(self) -> Pruned:
         stack, pointer = self.ports.stack, self.ports.pointers.read()
-        surplus = surplus_releases(stack.releases(), pointer, keep=self.keep)
+        surplus = surplus_releases(stack.releases(), pointer, keep=self.keep, left=self._left(pointer))
         for deployed in surplus:
             self.ports.pointers.retire(deployed.id)
         busy = {deployed.id for deployed in surplus if _last_jobs(self.ports, deployed)}
@@ -108,6 +118,11 @@ class PruneReleases:
         if removed or stack.half_made() - needed:
             stack.remove_releases(removed, needed=needed)
         return Pruned(removed=frozenset(removed), busy=frozenset(busy))
+
+    def _left(self, pointer: Pointer | None) -> frozenset[str]:
+        """What somebody went back from is the last that anybody wants to go back to."""
+        last = pointer.version if pointer else 0
+        return left_ids(self.ports.pointers.past(range(max(last - _LOOKED_BACK, 0) + 1, last + 1)))
 
     def verify(self, result: Pruned) -> None:
         if left := result.removed & _ids(self.ports.stack.releases()):

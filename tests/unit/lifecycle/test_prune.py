@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from lifecycle.domain.job import JobState
-from lifecycle.domain.release import surplus_releases
+from lifecycle.domain.release import left_ids, surplus_releases
 from lifecycle.errors import CapctlError
+from lifecycle.workflows.execute import execute
+from lifecycle.workflows.rollback import plan_rollback
 from tests.fakes.deploys import DeployWorld
 from tests.fakes.pointers import pointer_at
 from tests.fakes.releases import make_release
@@ -83,3 +85,25 @@ def test_surplus_counts_from_the_oldest(keep: int, active: int, previous: int, s
     pointer = replace(pointer_at(releases[active]), previous_release_id=releases[previous].id)
     found = surplus_releases(tuple(deployed(release) for release in releases.values()), pointer, keep=keep)
     assert [release.id for release in found] == [releases[number].id for number in surplus]
+
+
+def test_release_that_was_rolled_back_from_goes_before_an_older_good_one(world: DeployWorld) -> None:
+    first, second, bad = world.deploy_three()
+    run = world.run()
+    execute(plan_rollback(world.ports, run, to=None), world.ports, run)
+    assert world.active == second
+    world.change_code()
+    world.deploy()
+    assert world.ids == [first, second, world.active]
+    assert bad not in world.ids
+
+
+def test_release_that_was_left_and_deployed_again_counts_as_any_other(world: DeployWorld) -> None:
+    first, _, third = world.deploy_three()
+    for to in (None, third):
+        run = world.run()
+        execute(plan_rollback(world.ports, run, to=to), world.ports, run)
+    past = world.pointers.past(range(1, 6))
+    assert third not in left_ids(past)
+    assert left_ids(reversed(past)) == left_ids(past)
+    assert first not in left_ids(past)
