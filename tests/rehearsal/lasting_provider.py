@@ -1,23 +1,26 @@
-"""`python -m tests.rehearsal.lasting_provider ENGINE`: the provider, which finishes what is under way when its engine is killed.
+"""`python lasting_provider.py ENGINE`: the provider, which finishes what is under way when its engine is killed.
 
 The real one does: nobody kills it with the engine, and a request that it has begun ends in AWS.
 """
 
 import os
 import select
+import shlex
 import signal
 import sys
 import threading
 from pathlib import Path
 
-from lifecycle.rehearsal.programs import write_program
 from lifecycle.rehearsal.provider import __main__ as provider
 from lifecycle.rehearsal.provider.shim import NAME
 
 
 def write_lasting_shim(folder: Path) -> Path:
-    """As `write_shim`, for this provider."""
-    write_program(folder, NAME, __name__ if __name__ != "__main__" else "tests.rehearsal.lasting_provider")
+    """As `write_shim`, for this provider, by the path of its file: `tests` is no installed package."""
+    program = folder / NAME
+    folder.mkdir(parents=True, exist_ok=True)
+    program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -P {shlex.quote(__file__)} "$@"\n')
+    program.chmod(0o755)
     return folder
 
 

@@ -26,6 +26,7 @@ ALWAYS_REAL = {
     "ami promote --to stable",
     "status",
     "rollback",
+    "drift",
     "clean up",
 }
 
