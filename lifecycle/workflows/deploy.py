@@ -113,11 +113,11 @@ def plan_resume(ports: Ports, target: Target, run: Run) -> Plan:
 
     Raises as `plan_deploy`, and `UsageError("nothing-to-resume")`, `CapctlError("deployment-foreign" | "release-rolled-back")`.
     """
-    smoke_video(target)
     last, release = resumed_release(ports)
     pointer = ports.pointers.read()
     if last.is_half_cleaned:
         return _plan_clean(ports, target, run, release, pointer, last)
+    smoke_video(target)
     if was_left(pointer, release.id):
         raise CapctlError(
             "release-rolled-back",

@@ -272,6 +272,10 @@ def test_way_back_that_was_killed_is_finished(world: DeployWorld, monkeypatch: p
             world.deploy()
     world.ports.deployments.bury()
     assert world.active != before
+    # The way back asks for nothing of what only a smoke needs.
+    settings = world.target.settings
+    out_of_reach = replace(settings.smoke, video_url="s3://elsewhere/videos/face.mp4")
+    world.target = replace(world.target, settings=replace(settings, smoke=out_of_reach))
     world.resume()
     assert world.active == before
     assert world.ports.deployments.recent(1)[0].outcome is Outcome.ROLLED_BACK
