@@ -24,6 +24,7 @@ _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 _SHOW_CURSOR = "\x1b[?25h\n"
 _AGAIN = "Run the same command again; it goes on from what exists, or cleans up"
 _ONCE_MORE_S = 0.01
+_SILENCE_S = 0.5
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -148,9 +149,19 @@ def _give_up(words: list[str], _number: int, _frame: FrameType | None) -> None:
     os._exit(int(again.exit_code))
 
 
+def _tell_of_ending(_number: int, _frame: FrameType | None) -> None:
+    """By `os.write`, for the same reason; on a terminal over the row of the live display, which is drawn again below."""
+    with suppress(OSError):
+        start = "\r\x1b[K" if sys.stderr.isatty() and os.environ.get("TERM") != "dumb" else ""
+        os.write(2, f"{start}Interrupted; what is under way ends first, a second signal ends at once\n".encode())
+
+
 @contextmanager
 def _signals_as_errors(words: list[str]) -> Iterator[None]:
-    """Raise `Interrupted` in the main thread at the first signal; a second one ends the process at once."""
+    """Raise `Interrupted` in the main thread at the first signal; a second one ends the process at once.
+
+    What takes longer than a moment to end says so: the alarm needs no thread, which a signal could meet half started.
+    """
     came: list[int] = []
     once_more: list[Timer] = []
 
@@ -158,6 +169,8 @@ def _signals_as_errors(words: list[str]) -> Iterator[None]:
         came.append(number)
         for each in _SIGNALS:
             signal.signal(each, partial(_give_up, words))
+        signal.signal(signal.SIGALRM, _tell_of_ending)
+        signal.setitimer(signal.ITIMER_REAL, _SILENCE_S)
         raise Interrupted(
             "interrupted",
             f"The command was interrupted by {signal.Signals(number).name}",
@@ -176,7 +189,8 @@ def _signals_as_errors(words: list[str]) -> Iterator[None]:
         once_more.append(Timer(_ONCE_MORE_S, os.kill, (os.getpid(), came[-1])))
         once_more[-1].start()
 
-    former, former_hook = {each: signal.getsignal(each) for each in _SIGNALS}, sys.unraisablehook
+    former = {each: signal.getsignal(each) for each in (*_SIGNALS, signal.SIGALRM)}
+    former_hook = sys.unraisablehook
     sys.unraisablehook = unraisable
     try:
         for each in _SIGNALS:
@@ -186,6 +200,8 @@ def _signals_as_errors(words: list[str]) -> Iterator[None]:
     finally:
         for timer in once_more:
             timer.cancel()
+        if came:
+            signal.setitimer(signal.ITIMER_REAL, 0)
         sys.unraisablehook = former_hook
         for each, handler in former.items():
             signal.signal(each, handler)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
 import grpc
 import pytest
+from botocore.client import BaseClient
 from google.protobuf import struct_pb2
 from pulumi.runtime.proto import provider_pb2
 
@@ -144,6 +146,28 @@ def engine(emulator: Emulator) -> Iterator[Engine]:
         yield Engine(provider, Aws(emulator.endpoint))
 
 
+class Killed(Exception):
+    """The provider is gone."""
+
+
+@contextmanager
+def killed_after(calls: int) -> Iterator[None]:
+    """Let that many changes reach AWS, and end the provider before the next."""
+    made, call = 0, BaseClient._make_api_call
+
+    def counted(client: BaseClient, operation: str, parameters: Any) -> Any:
+        nonlocal made
+        if not operation.startswith(("Get", "List", "Describe", "Head")):
+            made += 1
+            if made > calls:
+                raise Killed
+        return call(client, operation, parameters)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(BaseClient, "_make_api_call", counted)
+        yield
+
+
 def changed_inputs(aws: Aws, inputs: Properties, change: Properties) -> Properties:
     """The inputs with a change, of which a value may be made from the inputs, or from the account."""
     values = {
@@ -271,6 +295,34 @@ def test_what_a_killed_update_never_made_is_not_found(kind: str, engine: Engine,
     inputs = {**made.inputs, "tags": {**TAGS, "Name": made.id}} if "tags" in made.inputs else made.inputs
     engine.delete(case, made)
     assert found_id(emulated_session, case.token, inputs) is None
+
+
+@EVERY_KIND
+def test_what_a_kill_left_half_made_is_finished_in_place_or_replaced(
+    kind: str, engine: Engine, emulated_session: AwsSession
+) -> None:
+    case, calls = BY_KIND[kind], 0
+    while True:
+        inputs, calls = case.inputs(engine.aws), calls + 1
+        try:
+            with killed_after(calls):
+                engine.create_from(case, inputs)
+        except Killed:
+            found = found_id(emulated_session, case.token, inputs)
+            assert found, f"after {calls} calls"
+            made = Made(id=found, inputs=inputs, properties=inputs)
+            left = engine.read(case, made)
+            assert left, f"after {calls} calls"
+            diff = engine.diff(case, left.inputs, inputs)
+            if diff.diffs and not diff.replaces:
+                engine.update(case, left, inputs)
+                finished = engine.read(case, made)
+                assert finished
+                assert finished.inputs == inputs, f"after {calls} calls"
+            engine.delete(case, left)
+            assert engine.read(case, made) is None, f"after {calls} calls"
+        else:
+            return
 
 
 @pytest.mark.parametrize("kind", ["Vpc", "Subnet", "InternetGateway", "RouteTable", "VpcEndpoint", "SecurityGroup"])

@@ -88,8 +88,9 @@ def marked(mark: str) -> list[int]:
 
 
 def _kill(pid: int) -> None:
-    # Stopped first, so that it starts no other CLI between the look and the kill.
-    os.kill(pid, signal.SIGSTOP)
+    # Stopped first, so that it starts no other CLI between the look and the kill; after its last moment it may have ended by itself.
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGSTOP)
     victims = [below for below in descendants(pid) if _program(below) == "pulumi"]
     for victim in (pid, *victims):
         with suppress(ProcessLookupError):

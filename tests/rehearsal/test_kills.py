@@ -7,7 +7,7 @@ import secrets
 import signal
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -28,10 +28,11 @@ TERM, INT, KILL = signal.SIGTERM, signal.SIGINT, signal.SIGKILL
 ENDS_WITHIN_S = 30
 
 
-def killed(running: Running, number: signal.Signals) -> Answer:
+def killed(running: Running, number: signal.Signals, *, meanwhile: Callable[[], None] = lambda: None) -> Answer:
     """Signal a command; it must end soon, and everything below it too."""
     below = descendants(running.process.pid)
     sent = running.send(number)
+    meanwhile()
     answer = running.ended()
     assert time.monotonic() - sent < ENDS_WITHIN_S
     await_end(below)
@@ -62,8 +63,7 @@ def slow_registry(kept: KeptStage) -> Iterator[SlowDoor]:
 @pytest.fixture
 def slow_bucket(kept: KeptStage) -> Iterator[SlowDoor]:
     address = urlsplit(kept.environment["AWS_ENDPOINT_URL"]).netloc
-    # An interrupt waits for the parts under way: longer than a busy machine needs to deliver it, shorter than `ENDS_WITHIN_S`.
-    with closing(SlowDoor(address, methods={"PUT"}, hold_s=6)) as made:
+    with closing(SlowDoor(address, methods={"PUT"}, hold_s=60)) as made:
         yield made
 
 
@@ -102,7 +102,7 @@ def test_killed_push_of_models_is_repeated_whole(
         target["endpoint_url"], there = slow_bucket.url, target["endpoint_url"]
     pushing = project.start("models", "push")
     assert slow_bucket.waiting.wait(60)
-    killed(pushing, number)
+    killed(pushing, number, meanwhile=lambda: _let_go(slow_bucket, pushing) if number != KILL else None)
     with project.changed_config() as (_, target):
         target["endpoint_url"] = there
     if number != KILL:
@@ -189,6 +189,12 @@ def test_rehearsal_that_was_killed_is_removed_by_the_next_one(kept: KeptStage, t
         assert down.document["ended"] == [last.name]
         assert left_of(last, registry) == []
         assert list(stages.iterdir()) == []
+
+
+def _let_go(door: SlowDoor, running: Running) -> None:
+    """Open the door once the command has heard the signal: it waits for the parts under way, and sends no other."""
+    running.says("what is under way ends first")
+    door.open.set()
 
 
 def _only_whole_releases_exist(project: Project, kept: KeptStage) -> None:

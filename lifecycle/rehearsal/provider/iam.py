@@ -138,7 +138,8 @@ class InstanceProfile(Resource):
     def update(self, resource_id: str, old: Properties, new: Properties) -> Properties:
         iam = self._clients["iam"]
         if old.get("role") != new["role"]:
-            iam.remove_role_from_instance_profile(InstanceProfileName=resource_id, RoleName=old["role"])
+            if old.get("role"):  # none, where a kill came between the making of the profile and the adding of its role
+                iam.remove_role_from_instance_profile(InstanceProfileName=resource_id, RoleName=old["role"])
             iam.add_role_to_instance_profile(InstanceProfileName=resource_id, RoleName=new["role"])
         put, gone = tag_change(old, new)
         if gone:

@@ -184,6 +184,28 @@ finally:
     assert ended.stderr.startswith("error[interrupted]: ")
 
 
+def test_ending_that_takes_a_while_says_what_it_waits_for(folder: Path) -> None:
+    program = """
+import os, signal, click
+from lifecycle.cli.boundary import run_command_line
+
+@click.command()
+def busy():
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+        signal.pause()
+    finally:
+        signal.pause()  # until the alarm
+
+raise SystemExit(run_command_line(busy, []))
+"""
+    words = "Interrupted; what is under way ends first, a second signal ends at once"
+    assert words in on_a_terminal(program=program)
+    ended = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == ExitCode.INTERRUPTED
+    assert ended.stderr.splitlines()[:2] == [words, "error[interrupted]: The command was interrupted by SIGTERM"]
+
+
 class Finalized:
     """Is signalled in its finalizer, from which Python lets nothing out."""
 
