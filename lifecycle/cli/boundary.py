@@ -4,35 +4,26 @@ from __future__ import annotations
 
 import errno
 import os
-import signal
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
-from types import FrameType
-from typing import TYPE_CHECKING
 
 import click
 
 from lifecycle.cli.context import Declined, Invocation, wants_json
+from lifecycle.cli.signals import AGAIN, signals_as_errors
 from lifecycle.errors import CapctlError, ExitCode, Interrupted, UsageError
-
-if TYPE_CHECKING:
-    from threading import Timer
 
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 _SHOW_CURSOR = "\x1b[?25h\n"
-_AGAIN = "Run the same command again; it goes on from what exists, or cleans up"
-_ONCE_MORE_S = 0.01
-_SILENCE_S = 0.5
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def run_command_line(root: click.Command, arguments: Sequence[str], invocation: Invocation | None = None) -> int:
     """Run `root` and return its exit code. With CAPCTL_DEBUG=1 every failure shows its traceback too."""
     words = list(arguments)
     try:
-        with _signals_as_errors(words):
+        with signals_as_errors(partial(_give_up, words)):
             result = root.main(words, prog_name="capctl", standalone_mode=False, obj=invocation or Invocation())
     except SystemExit as leaving:
         return leaving.code if isinstance(leaving.code, int) else int(ExitCode.FAILED)
@@ -132,7 +123,7 @@ def _show_traceback() -> None:
         click.echo(traceback.format_exc(), err=True)
 
 
-def _give_up(words: list[str], _number: int, _frame: FrameType | None) -> None:
+def _give_up(words: list[str]) -> None:
     """End without another word of anybody's clean-up; by `os.write`, since the signal may have come in the middle of a print."""
     sweep = (
         "Run `capctl ami sweep` to remove what a bake left; of anything else the same command goes on from what exists"
@@ -140,68 +131,10 @@ def _give_up(words: list[str], _number: int, _frame: FrameType | None) -> None:
     again = Interrupted(
         "interrupted",
         "The command was interrupted again, before everything was cleaned up",
-        hint=sweep if "ami" in words else _AGAIN,
+        hint=sweep if "ami" in words else AGAIN,
     )
     is_terminal = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
     # The live display hid the cursor, and its row is still there.
     with suppress(OSError):
         os.write(2, f"{_SHOW_CURSOR if is_terminal else ''}{render_error(again)}\n".encode())
     os._exit(int(again.exit_code))
-
-
-def _tell_of_ending(_number: int, _frame: FrameType | None) -> None:
-    """By `os.write`, for the same reason; on a terminal over the row of the live display, which is drawn again below."""
-    with suppress(OSError):
-        start = "\r\x1b[K" if sys.stderr.isatty() and os.environ.get("TERM") != "dumb" else ""
-        os.write(2, f"{start}Interrupted; what is under way ends first, a second signal ends at once\n".encode())
-
-
-@contextmanager
-def _signals_as_errors(words: list[str]) -> Iterator[None]:
-    """Raise `Interrupted` in the main thread at the first signal; a second one ends the process at once.
-
-    What takes longer than a moment to end says so: the alarm needs no thread, which a signal could meet half started.
-    """
-    came: list[int] = []
-    once_more: list[Timer] = []
-
-    def interrupt(number: int, _: FrameType | None) -> None:
-        came.append(number)
-        for each in _SIGNALS:
-            signal.signal(each, partial(_give_up, words))
-        signal.signal(signal.SIGALRM, _tell_of_ending)
-        signal.setitimer(signal.ITIMER_REAL, _SILENCE_S)
-        raise Interrupted(
-            "interrupted",
-            f"The command was interrupted by {signal.Signals(number).name}",
-            hint=_AGAIN,
-        )
-
-    def unraisable(lost: sys.UnraisableHookArgs) -> None:
-        # Python drops what is raised in a finalizer or a callback of a weak reference, of which every import calls some: the signal
-        # comes once more, a moment later.
-        if not isinstance(lost.exc_value, Interrupted):
-            former_hook(lost)
-            return
-        from threading import Timer
-
-        signal.signal(came[-1], interrupt)
-        once_more.append(Timer(_ONCE_MORE_S, os.kill, (os.getpid(), came[-1])))
-        once_more[-1].start()
-
-    former = {each: signal.getsignal(each) for each in (*_SIGNALS, signal.SIGALRM)}
-    former_hook = sys.unraisablehook
-    sys.unraisablehook = unraisable
-    try:
-        for each in _SIGNALS:
-            if each is not signal.SIGHUP or former[each] is not signal.SIG_IGN:  # `nohup` stays in force
-                signal.signal(each, interrupt)
-        yield
-    finally:
-        for timer in once_more:
-            timer.cancel()
-        if came:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-        sys.unraisablehook = former_hook
-        for each, handler in former.items():
-            signal.signal(each, handler)
