@@ -2,7 +2,7 @@
 
 import click
 
-from lifecycle.cli.context import NounGroup
+from lifecycle.cli.groups import NounGroup
 
 _VERBS = (
     "bake",

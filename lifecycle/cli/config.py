@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from lifecycle.cli import documents
-from lifecycle.cli.context import Invocation, NounGroup, pass_invocation
+from lifecycle.cli.context import Invocation, pass_invocation
+from lifecycle.cli.groups import NounGroup
 from lifecycle.cli.render import table
 
 if TYPE_CHECKING:

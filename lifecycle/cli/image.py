@@ -2,7 +2,7 @@
 
 import click
 
-from lifecycle.cli.context import NounGroup
+from lifecycle.cli.groups import NounGroup
 
 _VERBS = ("base", "build", "diff", "explain", "load", "ls", "policy", "prune", "push", "verify")
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from lifecycle.cli import job_documents
-from lifecycle.cli.context import Invocation, NounGroup, pass_invocation
+from lifecycle.cli.context import Invocation, pass_invocation
+from lifecycle.cli.groups import NounGroup
 from lifecycle.cli.render import table, time_text, value_text
 from lifecycle.domain.visible import visible
 

@@ -11,7 +11,8 @@ from typing import NoReturn
 import click
 
 from lifecycle.cli.boundary import run_command_line
-from lifecycle.cli.context import SuggestingGroup, accept_root_options, root_options
+from lifecycle.cli.context import accept_root_options, root_options
+from lifecycle.cli.groups import SuggestingGroup
 from lifecycle.errors import EXIT_CODES
 
 # name -> (module, one-line help). The help stands here so that `capctl --help` imports no command; a test compares the two.

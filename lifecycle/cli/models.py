@@ -5,7 +5,8 @@ from __future__ import annotations
 import click
 
 from lifecycle.cli import documents, models_contract
-from lifecycle.cli.context import Invocation, NounGroup, dry_run_option, pass_invocation
+from lifecycle.cli.context import Invocation, dry_run_option, pass_invocation
+from lifecycle.cli.groups import NounGroup
 
 
 @click.group(cls=NounGroup)

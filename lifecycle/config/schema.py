@@ -4,49 +4,25 @@ These classes are the values that the rest of capctl reads. Whether a file fits 
 """
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Literal
 
-from lifecycle.config.sections import AddressBlock, Matches, Reserved, Section, key, required
-
-Name = Annotated[str, Matches(r"^[a-z][a-z0-9-]{1,29}$")]
-# As ECR has it, with namespaces; ECR refuses one of more than 256 characters.
-RepositoryName = Annotated[str, Matches(r"^[a-z0-9]([a-z0-9]|[._/-][a-z0-9])+$")]
-Url = Annotated[str, Matches(r"^https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(/[^\s?#]*)?$")]
-KmsKeyArn = Annotated[str, Matches(r"^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$")]
-SecretArn = Annotated[
-    str, Matches(r"^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0-9/_+=.@-]+-[A-Za-z0-9]{6}$")
-]
-# A VPC is a /16 at most, and its subnets, an eighth of it each, a /28 at least.
-_BYTE = "(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
-Cidr = Annotated[str, AddressBlock(rf"^({_BYTE}\.){{3}}{_BYTE}/(1[6-9]|2[0-5])$")]
-ZoneLetter = Annotated[str, Matches(r"^[a-h]$")]
-# Fits no tag `base-…`, `code-…` or `rel-…`: those name content, and never move. Each beginning differs from theirs in its last character,
-# since pydantic's patterns know no look-ahead; ECR takes two `*` at most.
-MovableTag = Annotated[
-    str,
-    Matches(
-        r"^(([0-9A-Zad-qs-z._-]"
-        r"|b[0-9A-Zb-z._-]|ba[0-9A-Za-rt-z._-]|bas[0-9A-Za-df-z._-]|base[0-9A-Za-z._]"
-        r"|c[0-9A-Za-np-z._-]|co[0-9A-Za-ce-z._-]|cod[0-9A-Za-df-z._-]|code[0-9A-Za-z._]"
-        r"|r[0-9A-Za-df-z._-]|re[0-9A-Za-km-z._-]|rel[0-9A-Za-z._])"
-        r"[0-9A-Za-z._-]*(\*[0-9A-Za-z._-]*){0,2}|b|ba|bas|base|c|co|cod|code|r|re|rel)$"
-    ),
-]
-VideoUrl = Annotated[str, Matches(r"^s3://[a-z0-9][a-z0-9.-]+/.*[^/]$")]
-AccountId = Annotated[str, Matches(r"^[0-9]{12}$")]
-Region = Annotated[str, Matches(r"^[a-z]{2,4}(-[a-z]+)+-[0-9]$")]
-SitePattern = Annotated[str, Matches(r"^[A-Za-z0-9_.*?@+-][A-Za-z0-9_.*?/@+-]*$")]
-# Images and AMIs are paired by the variables of the runtime, and a job by MODEL_SET with its models.
-VariableName = Annotated[
-    str, Matches(r"^[A-Za-z_][A-Za-z0-9_]*$"), Reserved(("AWS_BATCH*", "CAPCTL_RUNTIME_*", "MODEL_SET"))
-]
-Word = Annotated[str, Matches(r"\S")]
-# As `domain/channel.py` has it; `candidate` is moved by bakes.
-PromotionChannel = Annotated[str, Matches(r"^[a-z][a-z0-9-]{0,30}$"), Reserved(("ami-*", "candidate"))]
-PythonMinor = Annotated[str, Matches(r"^3\.[0-9]+$")]
-
-# A century; a month; more than ECR or EC2 hold.
-_MAX_DAYS, _MAX_S, _MAX_KEPT = 36_500, 2_592_000, 100_000
+from lifecycle.config.image_sections import ImageSection
+from lifecycle.config.sections import Section, key, required
+from lifecycle.config.values import (
+    MAX_DAYS,
+    MAX_KEPT,
+    MAX_S,
+    AccountId,
+    Cidr,
+    Name,
+    PromotionChannel,
+    Region,
+    SecretArn,
+    Url,
+    VariableName,
+    VideoUrl,
+    ZoneLetter,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,17 +44,17 @@ class ModelsSection(Section):
 class RetentionSection(Section):
     """Which AMIs `capctl ami prune` keeps, whether anybody uses them or not."""
 
-    keep_per_channel: int = key(3, "Newest AMIs of each channel that stay, its target included", ge=1, le=_MAX_KEPT)
-    min_age_days: int = key(30, "Younger AMIs stay, in days", ge=0, le=_MAX_DAYS)
+    keep_per_channel: int = key(3, "Newest AMIs of each channel that stay, its target included", ge=1, le=MAX_KEPT)
+    min_age_days: int = key(30, "Younger AMIs stay, in days", ge=0, le=MAX_DAYS)
     # EC2 tells up to a day late that an instance was started.
     grace_hours: int = key(
-        48, "Time between the disabling of an AMI and its removal, in hours", ge=24, le=24 * _MAX_DAYS
+        48, "Time between the disabling of an AMI and its removal, in hours", ge=24, le=24 * MAX_DAYS
     )
     template_versions: int = key(
         3,
         "Newest versions of a launch template whose AMIs are in use, besides the default one and those that something names",
         ge=1,
-        le=_MAX_KEPT,
+        le=MAX_KEPT,
     )
 
 
@@ -116,7 +92,7 @@ class AmiSection(Section):
         3600,
         "Longest wait for the bake, for the AMI to become available and for its boot, in seconds",
         ge=60,
-        le=_MAX_S,
+        le=MAX_S,
     )
     verify_boot: bool = key(
         False,
@@ -127,145 +103,6 @@ class AmiSection(Section):
         "Channel that `capctl release` points at the AMI once its release is active, such as `stable`; none when absent",
     )
     retention: RetentionSection = key(RetentionSection(), "What `ami prune` keeps")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImageBaseSection(Section):
-    """How the base image is built."""
-
-    requirements: str = key("requirements.txt", "Locked requirements with hashes, relative to capctl.yaml")
-    python: PythonMinor = key("3.12", "Python minor version of `from_image`; a bootstrapped root has its own")
-    from_image: str | None = key(
-        None,
-        "Slim Python image, pinned by digest; absent = a root filesystem bootstrapped from this machine's Debian mirror",
-    )
-    runtime_contract: str | None = key(
-        None,
-        "Contract file of the runtime that the AMI brings and the job mounts, relative to capctl.yaml, such as "
-        "models/runtime/contract.json; absent = the image holds all that it needs",
-    )
-    leave_out: tuple[SitePattern, ...] = key(
-        (),
-        "Patterns of files of the packages to leave out, besides those of docs/images.md; relative to the folder of the packages",
-    )
-    keep: tuple[SitePattern, ...] = key(
-        (),
-        "Patterns of files of the packages that stay, whatever leaves them out, such as `botocore/data/kinesis/**`",
-    )
-    share_ffmpeg: bool = key(
-        True,
-        "Whether OpenCV uses PyAV's FFmpeg where both bundle the same version and the build proves that it serves; false = each its own, "
-        "35 MB more",
-    )
-    builder: Literal["auto", "buildkit", "classic"] = key(
-        "auto",
-        "What of the container engine builds it: BuildKit, which needs docker's plugin buildx (or a docker older than 23), or the classic "
-        "builder; auto = BuildKit where it is; both give the same files",
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImageRulesSection(Section):
-    """What an image may hold; `image push` refuses code, and `image verify` and `deploy` an image, that breaks a rule."""
-
-    max_file_bytes: int = key(20_000_000, "Largest file, in bytes", gt=0)
-    large_files: tuple[str, ...] = key(
-        ("**/*.so", "**/*.so.*"), "Patterns of files that may be larger, as paths in the image without the first slash"
-    )
-    model_files: tuple[str, ...] = key(
-        (),
-        "Patterns of files that look like models and may ship all the same, as paths in the image without the first slash",
-    )
-    forbidden: tuple[str, ...] = key(
-        (),
-        "Patterns of code that must not ship, besides src/, tools/, tests/, *.csv, caches and credentials; relative to `root`",
-    )
-    not_secret: tuple[str, ...] = key(
-        (), "Patterns of code in which nothing counts as a secret, such as examples of keys; relative to `root`"
-    )
-    not_compiled: tuple[str, ...] = key(
-        (), "Patterns of Python files of the code that need not compile, such as templates; relative to `root`"
-    )
-    provided_modules: tuple[str, ...] = key(
-        (),
-        "Modules that the code may import although the image lacks them, as the host mounts them or the code does without: `torch`, or "
-        "`package.module` for one of a package, with all below it",
-    )
-    max_wasted_bytes: int = key(
-        1_000_000, "Most bytes of files that a layer holds and a later one replaces or deletes", ge=0
-    )
-    max_duplicate_bytes: int = key(1_000_000, "Most bytes of files that an earlier layer holds too", ge=0)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImageRetentionSection(Section):
-    """Which images `capctl image prune` keeps, whether anything needs them or not; what anything needs it keeps anyway."""
-
-    keep_code: int = key(10, "Newest code images that stay", ge=1, le=_MAX_KEPT)
-    keep_bases: int = key(2, "Newest base images that stay", ge=1, le=_MAX_KEPT)
-    min_age_days: int = key(
-        30, "Younger images stay, and those that were pulled so lately, in days", ge=0, le=_MAX_DAYS
-    )
-    untagged_days: int = key(7, "Younger images without a tag stay, in days", ge=0, le=_MAX_DAYS)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RegistrySection(Section):
-    """How ECR treats the repository, and what it expires by itself: `capctl bootstrap` sets it, `capctl image policy` shows it."""
-
-    movable_tags: tuple[MovableTag, ...] = key(
-        ("cache-*",),
-        "Patterns of the tags that may be moved to another image; every other tag is immutable",
-        max_length=5,
-    )
-    scan_on_push: bool = key(True, "Whether ECR scans an image when it arrives")
-    kms_key_arn: KmsKeyArn | None = key(
-        None,
-        "KMS key that encrypts the images, as the ARN that ECR tells of it; ECR's own AES256 when absent. A repository keeps its "
-        "encryption for life",
-    )
-    # ECR asks nobody who needs an image, which `image prune` does. So by default it expires nothing, not even what has no tag: a job
-    # definition keeps the digest that a movable tag has left.
-    expire_bases_beyond: int | None = key(
-        None,
-        "ECR itself expires base images (`base-*`) beyond so many newest, whoever needs them; none when absent",
-        ge=1,
-        le=_MAX_KEPT,
-    )
-    # ECR archives what was not pulled for long, and expires by the age of the push only.
-    expire_code_days: int | None = key(
-        None,
-        "ECR itself expires code images (`code-*`) that no release ever had so many days after their push, whoever needs them; none when "
-        "absent",
-        ge=1,
-        le=_MAX_DAYS,
-    )
-    expire_untagged_days: int | None = key(
-        None,
-        "ECR itself expires images without a tag so many days after their push, whoever needs them by digest; none when absent",
-        ge=1,
-        le=_MAX_DAYS,
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImageSection(Section):
-    """How the code image is made."""
-
-    repository: RepositoryName | None = key(None, "ECR repository, such as `team/job`; the project's name when absent")
-    root: str = key(".", "Folder that holds the code, relative to capctl.yaml")
-    include: tuple[str, ...] = key(("**/*.py",), "Patterns of the git-tracked files that ship")
-    exclude: tuple[str, ...] = key((), "Patterns to leave out of `include`; relative to `root`")
-    entrypoint: tuple[Word, ...] = key(
-        ("python3", "-m", "analyzer", "batch"), "Entry point, as a list; no shell", min_length=1
-    )
-    environment: dict[VariableName, str] = key({}, "Environment set in the image")
-    budget_compressed_bytes: int = key(300_000_000, "Largest image in the registry, in bytes", gt=0)
-    budget_unpacked_bytes: int = key(500_000_000, "Largest image on disk, in bytes", gt=0)
-    rules: ImageRulesSection = key(ImageRulesSection(), "What an image may hold, besides its budgets")
-    base: ImageBaseSection = key(ImageBaseSection(), "The base image")
-    retention: ImageRetentionSection = key(ImageRetentionSection(), "What `image prune` keeps")
-    registry: RegistrySection = key(RegistrySection(), "The ECR repository")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -281,7 +118,7 @@ class ReleaseSection(Section):
     vcpus: int = key(4, "vCPUs of a job", ge=1)
     memory_mib: int = key(14_000, "Memory of a job in MiB", ge=128)
     gpus: int = key(1, "GPUs of a job", ge=0)
-    timeout_s: int = key(7200, "Longest attempt of a job in seconds", ge=60, le=_MAX_S)
+    timeout_s: int = key(7200, "Longest attempt of a job in seconds", ge=60, le=MAX_S)
     attempts: int = key(4, "Attempts of a job; only lost hosts and temporary failures are retried", ge=1, le=10)
     environment: dict[VariableName, str] = key({}, "Environment of every job, such as DATABASE_URL")
     database_secret_arn: SecretArn | None = key(
@@ -304,7 +141,7 @@ class SmokeSection(Section):
         "Longest that the smoke job may wait for hosts and start, over all its attempts, and longest that an attempt may run, in seconds; "
         "the smoke takes at most twice as long",
         ge=10,
-        le=_MAX_S,
+        le=MAX_S,
     )
     min_tracks: int | None = key(
         None, "Tracks that the result must hold at least; when absent 1, and 0 in capctl's own clip", ge=0

@@ -1,6 +1,6 @@
 """The rules for images as a target is configured."""
 
-from lifecycle.config.schema import ImageSection
+from lifecycle.config.image_sections import ImageSection
 from lifecycle.domain.image_report import Rules
 
 

@@ -20,7 +20,7 @@ from lifecycle.adapters.pulumi_engine import PulumiEngine
 from lifecycle.adapters.pulumi_events import EventLog
 from lifecycle.adapters.pulumi_programs import base_program
 from lifecycle.adapters.pulumi_state import state_bucket
-from lifecycle.config.schema import RegistrySection
+from lifecycle.config.image_sections import RegistrySection
 from lifecycle.domain.ami import AmiId
 from lifecycle.errors import CapctlError, ExitCode
 from lifecycle.ports.stack import Operation, ResourceChange

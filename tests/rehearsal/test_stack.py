@@ -17,7 +17,8 @@ import pytest
 
 from lifecycle.adapters.pulumi_auto import PulumiStack
 from lifecycle.app import App
-from lifecycle.config.schema import NetworkSection, RegistrySection
+from lifecycle.config.image_sections import RegistrySection
+from lifecycle.config.schema import NetworkSection
 from lifecycle.domain.digest import Digest
 from lifecycle.domain.image import ImageRef
 from lifecycle.domain.lifecycle_policy import is_same_policy
@@ -227,6 +228,7 @@ from pathlib import PosixPath
 from lifecycle.adapters.aws.session import AwsSession
 from lifecycle.adapters.clock import SystemClock
 from lifecycle.adapters.pulumi_auto import PulumiStack
+from lifecycle.config.image_sections import *
 from lifecycle.config.schema import *
 from lifecycle.config.target import Target
 from lifecycle.domain.release import *

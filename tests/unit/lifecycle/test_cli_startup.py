@@ -21,6 +21,7 @@ OURS = {
     "lifecycle.cli",
     "lifecycle.cli.main",
     "lifecycle.cli.context",
+    "lifecycle.cli.groups",
     "lifecycle.cli.signals",
     "lifecycle.cli.boundary",
 }

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lifecycle.config.schema import RegistrySection
+from lifecycle.config.image_sections import RegistrySection
 from lifecycle.domain.plan import Done, Plan
 from lifecycle.domain.release_tag import release_tag
 from lifecycle.errors import CapctlError, Denied

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from lifecycle.config.schema import ImageRulesSection, ImageSection
+from lifecycle.config.image_sections import ImageRulesSection, ImageSection
 from lifecycle.config.target import Target
 from lifecycle.domain.image_report import Rules, image_rejection
 from lifecycle.domain.plan import Done, Plan

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from images.index import BASE_TAG, CODE_TAG
-from lifecycle.config.schema import Config, MovableTag
+from lifecycle.config.schema import Config
 from lifecycle.config.validate import complaints
+from lifecycle.config.values import MovableTag
 from lifecycle.domain.lifecycle_policy import (
     LifecyclePolicy,
     is_same_policy,

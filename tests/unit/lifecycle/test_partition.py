@@ -11,7 +11,7 @@ import pytest
 
 from lifecycle.adapters.aws.registry_login import RegistryLogin
 from lifecycle.adapters.aws.session import AwsSession
-from lifecycle.config.schema import Region
+from lifecycle.config.values import Region
 from lifecycle.domain.partition import partition_of
 from tests.fakes.clock import FakeClock
 from tests.fakes.targets import make_target
