@@ -143,6 +143,12 @@ class SmokeSection(Section):
         ge=10,
         le=MAX_S,
     )
+    min_frames: int = key(
+        1,
+        "Frames that the analysis must have looked at at least, of a video that decoded to its end; 0 = neither is asked, for a job that "
+        "tells nothing of them, since it is another one than the analyzer",
+        ge=0,
+    )
     min_tracks: int | None = key(
         None, "Tracks that the result must hold at least; when absent 1, and 0 in capctl's own clip", ge=0
     )

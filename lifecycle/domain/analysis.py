@@ -22,7 +22,7 @@ def parse_result(data: bytes, uri: str) -> dict[str, Any]:
         raise CapctlError(
             "result-invalid",
             f"`{uri}` is not a `{contract.RESULT_SCHEMA}` document",
-            hint="Check that the image holds the analyzer of this version",
+            hint="Check that the image holds the analyzer of this version; docs/smoke.md says what another job must leave",
             verdict=True,
         )
     return document

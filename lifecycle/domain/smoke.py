@@ -9,6 +9,13 @@ from lifecycle.domain.job import JobRecord
 from lifecycle.domain.release import DeployedRelease
 from lifecycle.domain.timeline import Timeline
 
+# What the analyzer says of a video that decoded to its end.
+_WHOLE = "succeeded"
+_OF_ANOTHER_JOB = (
+    "The job is another one than the analyzer, or an earlier version of it: let its result hold `status` and "
+    "`coverage.sampled_frames`, or set `smoke.min_frames: 0`"
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SmokeReport:
@@ -36,6 +43,12 @@ class SmokeReport:
         """Whether something that was seen is not as it should be."""
         return any(check.is_seen and not check.ok for check in self.checks)
 
+    @property
+    def hint(self) -> str:
+        """What mends the first thing that is wrong, where that can be said."""
+        wrong = (check.hint for check in self.checks if check.is_seen and not check.ok)
+        return next(filter(None, wrong), f"Read `capctl job logs {self.job_id}` and `{self.result_uri}`")
+
 
 def check_host(job: JobRecord, release: DeployedRelease, host_ami: AmiId | None) -> tuple[Check, ...]:
     """That the pair really ran: this image, on a host that booted this AMI; None for a host that went before anybody asked it."""
@@ -52,6 +65,35 @@ def check_host(job: JobRecord, release: DeployedRelease, host_ami: AmiId | None)
             expected=release.ami_id,
             found=host_ami or "no host any more",
             is_seen=host_ami is not None,
+        ),
+    )
+
+
+def check_analysis(document: dict[str, Any], *, min_frames: int) -> tuple[Check, ...]:
+    """That the container read the whole video, and looked at so many frames of it; nothing of either with 0."""
+    if not min_frames:
+        return ()
+    coverage = document.get("coverage")
+    told = coverage if isinstance(coverage, dict) else {}
+    status, sampled = document.get("status"), told.get("sampled_frames")
+    frames = sampled if isinstance(sampled, int) and not isinstance(sampled, bool) else None
+    why = f": {told['first_error']}" if told.get("first_error") else ""
+    return (
+        Check(
+            name="status",
+            ok=status == _WHOLE,
+            expected=_WHOLE,
+            found=f"{status}{why}" if isinstance(status, str) else "no status",
+            hint="Name a video in `smoke.video_url` that decodes to its end, or correct what the job says of this one"
+            if isinstance(status, str)
+            else _OF_ANOTHER_JOB,
+        ),
+        Check(
+            name="frames",
+            ok=frames is not None and frames >= min_frames,
+            expected=f"at least {min_frames}",
+            found="no number of frames" if frames is None else str(frames),
+            hint=_OF_ANOTHER_JOB if frames is None else "",
         ),
     )
 

@@ -21,7 +21,7 @@ from lifecycle.domain.permissions import (
 from lifecycle.domain.plan import Plan
 from lifecycle.domain.release import DeployedRelease
 from lifecycle.domain.run import Run
-from lifecycle.domain.smoke import SmokeReport, check_document, check_host, check_rows
+from lifecycle.domain.smoke import SmokeReport, check_analysis, check_document, check_host, check_rows
 from lifecycle.domain.smoke_trouble import longest_s
 from lifecycle.domain.tags import Tag
 from lifecycle.domain.timeline import timeline
@@ -83,7 +83,7 @@ class Smoke:
         raise CapctlError(
             "smoke-failed",
             f"{ran} and failed {names}",
-            hint=f"Read `capctl job logs {result.job_id}` and `{result.result_uri}`",
+            hint=result.hint,
             details=details,
             evidence=evidence,
             verdict=True,
@@ -146,6 +146,7 @@ def _report(ports: Ports, target: Target, deployed: DeployedRelease, waited: Wai
     checks = [
         Check(name="job", ok=job.state is JobState.SUCCEEDED, expected="SUCCEEDED", found=job.state.value),
         *check_host(job, deployed, waited.host_ami),
+        *check_analysis(document, min_frames=target.settings.smoke.min_frames),
         *check_document(document, deployed, min_tracks=video.min_tracks, is_golden=video.is_golden),
     ]
     if database_url:

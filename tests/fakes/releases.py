@@ -41,6 +41,8 @@ def result_document(**changes: Any) -> dict[str, Any]:
     rows = {"analysis_jobs": 1, "analysis_tracks": 1}
     return {
         "schema": "capctl.analysis/1",
+        "status": "succeeded",
+        "coverage": {"frames": 90, "sampled_frames": 6, "errors": 0, "first_error": None},
         "tracks": [{"track": 1}],
         "models": {
             "digest": MODEL_SET,

@@ -10,7 +10,7 @@ from analyzer.contract import ExitCode
 from lifecycle.config.target import Target
 from lifecycle.domain.digest import digest_of
 from lifecycle.domain.job import JobRecord, JobState, Obstacle
-from lifecycle.domain.smoke import SmokeReport, check_document, check_rows
+from lifecycle.domain.smoke import SmokeReport, check_analysis, check_document, check_rows
 from lifecycle.domain.timeline import Point
 from lifecycle.errors import CapctlError, Inconclusive
 from lifecycle.workflows.execute import execute
@@ -52,7 +52,7 @@ def test_every_check_is_named_in_the_report(tmp_path: Path) -> None:
     report = smoke(make_ports(result_document(), rows), target(tmp_path, database_url="postgresql://db/x"))
     assert report.ok
     names = [check.name for check in report.checks]
-    assert names == ["job", "image", "host-ami", "tracks", "model-set", "models-read-only", "rows"]
+    assert names == ["job", "image", "host-ami", "status", "frames", "tracks", "model-set", "models-read-only", "rows"]
     assert report.seconds == 1.5
 
 
@@ -137,6 +137,40 @@ def test_looks_at_the_job_are_frequent_at_first_and_never_far_apart(tmp_path: Pa
     smoke(ports, target(tmp_path, timeout_s=10_000))
     assert ports.clock.slept[:50] == [0.5] * 50
     assert ports.clock.slept[-1] == 5.0
+
+
+@pytest.mark.parametrize(
+    ("change", "min_frames", "failed"),
+    [
+        ({}, 1, {}),
+        ({}, 7, {"frames": "6"}),
+        ({"coverage": {"sampled_frames": 0}}, 1, {"frames": "0"}),
+        ({"coverage": {"sampled_frames": True}}, 1, {"frames": "no number of frames"}),
+        ({"coverage": None}, 1, {"frames": "no number of frames"}),
+        ({"status": "partial"}, 1, {"status": "partial"}),
+        (
+            {"status": "partial", "coverage": {"sampled_frames": 3, "first_error": "Invalid data"}},
+            1,
+            {"status": "partial: Invalid data"},
+        ),
+        ({"status": None, "coverage": {}}, 1, {"status": "no status", "frames": "no number of frames"}),
+        ({"status": None, "coverage": {}}, 0, {}),
+    ],
+)
+def test_job_must_have_looked_at_frames_of_a_whole_video(
+    change: dict[str, Any], min_frames: int, failed: dict[str, str]
+) -> None:
+    checks = check_analysis(result_document(**change), min_frames=min_frames)
+    assert {check.name: check.found for check in checks if not check.ok} == failed
+
+
+def test_result_that_tells_nothing_of_frames_is_of_another_job_and_the_configuration_may_say_so(tmp_path: Path) -> None:
+    document = result_document(status=None, coverage=None)
+    with pytest.raises(CapctlError, match="failed `status`, `frames`") as failed:
+        smoke(make_ports(document), target(tmp_path))
+    assert (failed.value.code, failed.value.is_verdict) == ("smoke-failed", True)
+    assert "set `smoke.min_frames: 0`" in failed.value.hint
+    assert smoke(make_ports(document), target(tmp_path, min_frames=0)).ok
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,8 @@ TEXT = f"""\
 ok  job               SUCCEEDED                   SUCCEEDED
 ok  image             sha256:cd4efb609166         sha256:cd4efb609166
 ok  host-ami          ami-00000000000000001       ami-00000000000000001
+ok  status            succeeded                   succeeded
+ok  frames            at least 1                  6
 ok  tracks            at least 1                  1
 ok  model-set         {MODEL_SET[:19]}         {MODEL_SET[:19]}
 ok  models-read-only  every mount refuses writes  no mounts
@@ -40,6 +42,12 @@ def without_video(world: World) -> None:
     world.ports.objects.remove(VIDEO)
 
 
+def without_frames(world: World) -> None:
+    world.ports.jobs.leaves = result_document(
+        models={"digest": MODEL_SET, "read_only": True}, coverage={"sampled_frames": 0}
+    )
+
+
 def without_tracks(world: World) -> None:
     world.ports.jobs.leaves = result_document(tracks=[])
 
@@ -53,6 +61,7 @@ CASES = [
         document={"schema": "capctl.smoke/1", "release_id": "c3db89e8ed06", "job_id": "job-2", "ok": True},
     ),
     Case(words="smoke", given=DEPLOYED, change=without_tracks, asked=("jobs.submit",), code=1, error="smoke-failed"),
+    Case(words="smoke", given=DEPLOYED, change=without_frames, asked=("jobs.submit",), code=1, error="smoke-failed"),
     Case(words="smoke", given=DEPLOYED, change=without_video, code=1, error="video-missing"),
     Case(words="smoke", code=1, error="pointer-missing"),
     Case(words="smoke --release 0123456789ab", given=DEPLOYED, code=1, error="release-missing"),
