@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from analyzer import contract as contract
+from lifecycle.domain.ami import AmiId
 from lifecycle.domain.states import ServiceState
 
 
@@ -76,6 +77,14 @@ class JobRecord:
     attempt_reasons: tuple[str, ...] = ()
     attempt_times: tuple[tuple[int, int], ...] = ()
     is_ending: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobHost:
+    """What the instance that runs a job is, as EC2 tells of it."""
+
+    ami_id: AmiId
+    instance_type: str
 
 
 class QueueState(ServiceState):

@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-from lifecycle.domain.ami import AmiId
 from lifecycle.domain.check import Check
-from lifecycle.domain.job import JobRecord
+from lifecycle.domain.job import JobHost, JobRecord
 from lifecycle.domain.release import DeployedRelease
 from lifecycle.domain.timeline import Timeline
 
@@ -19,13 +18,16 @@ _OF_ANOTHER_JOB = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SmokeReport:
-    """A smoke job, its checks and its way. `seconds` from submission to the end of the job."""
+    """A smoke job, its checks and its way. `seconds` from submission to the end of the job; `instance_type` is that of the host of its last
+    attempt, "" for one that went before anybody asked it.
+    """
 
     release_id: str
     job_id: str
     session_id: str
     video_url: str
     result_uri: str
+    instance_type: str
     seconds: float
     checks: tuple[Check, ...]
     timeline: Timeline
@@ -50,7 +52,7 @@ class SmokeReport:
         return next(filter(None, wrong), f"Read `capctl job logs {self.job_id}` and `{self.result_uri}`")
 
 
-def check_host(job: JobRecord, release: DeployedRelease, host_ami: AmiId | None) -> tuple[Check, ...]:
+def check_host(job: JobRecord, release: DeployedRelease, host: JobHost | None) -> tuple[Check, ...]:
     """That the pair really ran: this image, on a host that booted this AMI; None for a host that went before anybody asked it."""
     return (
         Check(
@@ -61,10 +63,10 @@ def check_host(job: JobRecord, release: DeployedRelease, host_ami: AmiId | None)
         ),
         Check(
             name="host-ami",
-            ok=host_ami == release.ami_id,
+            ok=host is not None and host.ami_id == release.ami_id,
             expected=release.ami_id,
-            found=host_ami or "no host any more",
-            is_seen=host_ami is not None,
+            found=host.ami_id if host else "no host any more",
+            is_seen=host is not None,
         ),
     )
 

@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-from lifecycle.domain.ami import AmiId
-from lifecycle.domain.job import JobRecord, Purpose, QueueState
+from lifecycle.domain.job import JobHost, JobRecord, Purpose, QueueState
 from lifecycle.domain.job_counts import JobCounts
 
 
@@ -66,8 +65,8 @@ class Jobs(Protocol):
     def cancel(self, job_id: str, *, reason: str) -> None:
         """End the job in whatever state it is; Batch may shorten `reason`."""
 
-    def host_ami(self, job: JobRecord) -> AmiId | None:
-        """The AMI of the instance the job runs on, from the instance itself; None while there is none."""
+    def host(self, job: JobRecord) -> JobHost | None:
+        """The instance the job runs on, as EC2 tells of it; None while there is none."""
 
     def queue_status(self, queue_arn: str) -> QueueStatus:
         """A queue and its compute environment, whichever is worse."""

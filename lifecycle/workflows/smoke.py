@@ -22,6 +22,7 @@ from lifecycle.domain.plan import Plan
 from lifecycle.domain.release import DeployedRelease
 from lifecycle.domain.run import Run
 from lifecycle.domain.smoke import SmokeReport, check_analysis, check_document, check_host, check_rows
+from lifecycle.domain.smoke_run import smoke_run
 from lifecycle.domain.smoke_trouble import longest_s
 from lifecycle.domain.tags import Tag
 from lifecycle.domain.timeline import timeline
@@ -30,7 +31,7 @@ from lifecycle.ports import Ports
 from lifecycle.ports.jobs import JobRequest
 from lifecycle.workflows.ami_status import MarkSmokePassed
 from lifecycle.workflows.lookups import active_pointer, deployed_release
-from lifecycle.workflows.smoke_baseline import check_run_time, session_beginning
+from lifecycle.workflows.smoke_baseline import compare_run, keep_run, session_beginning
 from lifecycle.workflows.smoke_video import StoreClip, has_smoke_video, smoke_video
 from lifecycle.workflows.smoke_wait import Waited, wait_for_success
 
@@ -56,6 +57,7 @@ class Smoke:
         "batch:TerminateJob",
         "ec2:DescribeInstances",
         "ecs:DescribeContainerInstances",
+        "s3:PutObject",
     )
 
     def describe(self) -> str:
@@ -145,23 +147,28 @@ def _report(ports: Ports, target: Target, deployed: DeployedRelease, waited: Wai
     document = _document(ports, result_uri)
     checks = [
         Check(name="job", ok=job.state is JobState.SUCCEEDED, expected="SUCCEEDED", found=job.state.value),
-        *check_host(job, deployed, waited.host_ami),
+        *check_host(job, deployed, waited.host),
         *check_analysis(document, min_frames=target.settings.smoke.min_frames),
         *check_document(document, deployed, min_tracks=video.min_tracks, is_golden=video.is_golden),
     ]
     if database_url:
         checks.append(check_rows(document, ports.results.rows(database_url, session_id)))
-    checks += check_run_time(ports, target, deployed.id, document)
-    return SmokeReport(
+    run = smoke_run(document, waited.host.instance_type if waited.host else "")
+    checks += compare_run(ports, target, deployed.id, run)
+    report = SmokeReport(
         release_id=deployed.id,
         job_id=job.id,
         session_id=session_id,
         video_url=video.url,
         result_uri=result_uri,
+        instance_type=run.instance_type,
         seconds=max(job.stopped_ms - job.created_ms, 0) / 1000,
         checks=tuple(checks),
         timeline=timeline(job, waited.seen, document.get("timeline")),
     )
+    if report.ok and run.work_ms:
+        keep_run(ports, target, session_id, run)
+    return report
 
 
 def _document(ports: Ports, uri: str) -> dict[str, Any]:

@@ -1,18 +1,16 @@
-"""How long a smoke job ran, beside that of the release before."""
+"""How long a smoke job worked, beside those of the release before."""
 
-from typing import Any
+from collections.abc import Iterator
 
 from lifecycle.config.target import Target
-from lifecycle.domain.analysis import parse_result
 from lifecycle.domain.check import Check
-from lifecycle.domain.job import contract
 from lifecycle.domain.layout import Folder
-from lifecycle.domain.measures import duration_text
-from lifecycle.errors import CapctlError
+from lifecycle.domain.smoke_run import RUN_NAME, SmokeRun, check_run_time, kept_run
+from lifecycle.errors import CapctlError, Interrupted
 from lifecycle.ports import Ports
 
-# Runs of a short clip differ by seconds, whatever the release is like.
-_GRACE_MS = 10_000
+# Whoever smokes a release every night shall not wait for a year of them.
+_LOOKED_AT = 10
 
 
 def session_beginning(release_id: str) -> str:
@@ -20,27 +18,31 @@ def session_beginning(release_id: str) -> str:
     return f"smoke-{release_id}-"
 
 
-def check_run_time(ports: Ports, target: Target, release_id: str, document: dict[str, Any]) -> tuple[Check, ...]:
-    """That the container worked hardly longer than that of the release before; none where that is not asked for, or there is no smoke of
-    the same video to compare with."""
+def compare_run(ports: Ports, target: Target, release_id: str, run: SmokeRun) -> tuple[Check, ...]:
+    """That the job worked hardly longer than those that the release before passed with, on the same instance type, over the same video.
+
+    Nothing where that is not asked for, or there is none like it, which a note tells.
+    """
     percent = target.settings.smoke.max_run_percent
-    before = _release_before(ports, release_id) if percent else None
-    if not percent or not before:
+    before = _release_before(ports, release_id) if percent else ""
+    if not before:
         return ()
-    earlier = _latest_result(ports, target, before)
-    usual_ms, took_ms = _run_ms(earlier), _run_ms(document)
-    if not usual_ms or earlier.get("video") != document.get("video"):
-        return ()
-    limit_ms = usual_ms * percent // 100 + _GRACE_MS
-    usual = duration_text(usual_ms / 1000)
-    return (
-        Check(
-            name="run-time",
-            ok=0 < took_ms <= limit_ms,
-            expected=f"at most {duration_text(limit_ms / 1000)}: {percent} % of {usual} of release {before}, and 10 s",
-            found=duration_text(took_ms / 1000) if took_ms else "no time",
-        ),
-    )
+    found = check_run_time(run, _passed(ports, target, before), percent=percent, of_release=before)
+    if not found:
+        kind = run.instance_type or "this host"
+        ports.ui.note(f"How long the job took is compared with nothing: release {before} has no such smoke on {kind}")
+    return found
+
+
+def keep_run(ports: Ports, target: Target, session_id: str, run: SmokeRun) -> None:
+    """Keep a run that passed beside its result. The release after is compared with nothing where that fails: a warning, no more."""
+    uri = target.uri(Folder.SMOKE, f"{session_id}/{RUN_NAME}")
+    try:
+        ports.objects.write(uri, run.document)
+    except Interrupted:
+        raise
+    except CapctlError as unkept:
+        ports.ui.warn(f"How long the job took cannot be kept at `{uri}`: {unkept.message}")
 
 
 def _release_before(ports: Ports, release_id: str) -> str:
@@ -51,19 +53,15 @@ def _release_before(ports: Ports, release_id: str) -> str:
     return pointer.release_id if pointer.release_id != release_id else pointer.previous_release_id
 
 
-def _latest_result(ports: Ports, target: Target, release_id: str) -> dict[str, Any]:
+def _passed(ports: Ports, target: Target, release_id: str) -> Iterator[SmokeRun]:
     stored = ports.objects.list(target.uri(Folder.SMOKE, session_beginning(release_id)))
-    results = [found.uri for found in stored if found.uri.endswith(f"/{contract.RESULT_NAME}")]
-    if not results:
-        return {}
-    try:
-        return parse_result(b"".join(ports.objects.chunks(results[-1])), results[-1])
-    except CapctlError as error:
-        # Another release's result is no fault of this one.
-        if error.code not in {"result-invalid", "object-missing"}:
-            raise
-        return {}
-
-
-def _run_ms(document: dict[str, Any]) -> int:
-    return int((document.get("timings") or {}).get("total_ms") or 0)
+    for uri in [found.uri for found in stored if found.uri.endswith(f"/{RUN_NAME}")][-_LOOKED_AT:]:
+        try:
+            run = kept_run(b"".join(ports.objects.chunks(uri)))
+        except CapctlError as error:
+            # Another release's record is no fault of this one.
+            if error.code != "object-missing":
+                raise
+            continue
+        if run:
+            yield run

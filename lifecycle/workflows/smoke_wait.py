@@ -3,8 +3,7 @@
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from lifecycle.domain.ami import AmiId
-from lifecycle.domain.job import JobRecord, JobState, Obstacle
+from lifecycle.domain.job import JobHost, JobRecord, JobState, Obstacle
 from lifecycle.domain.smoke_trouble import Spent, overdue, trouble_of
 from lifecycle.domain.timeline import Seen, timeline
 from lifecycle.domain.waiting import Wait
@@ -21,17 +20,17 @@ _LOG_TAIL = 15
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waited:
-    """A job that has succeeded, the AMI of its host if it was there to be asked, and the states that were seen."""
+    """A job that has succeeded, its host if it was there to be asked, and the states that were seen."""
 
     job: JobRecord
-    host_ami: AmiId | None
+    host: JobHost | None
     seen: tuple[Seen, ...]
 
 
 def wait_for_success(
     ports: Ports, job_id: str, release_id: str, *, timeout_s: int, submitted_s: float | None
 ) -> Waited:
-    """Wait until the job has succeeded; its host is asked for its AMI while it still is there.
+    """Wait until the job has succeeded; its host is asked what it is while it still is there.
 
     `submitted_s` is the monotonic time at which Batch took the job, None for one that another run submitted. Raises what
     `smoke_trouble` finds, and `CapctlError("release-invalid")` when the release becomes that while the job waits for a host; nothing
@@ -78,24 +77,24 @@ class _Watch:
         self._ports, self._timeout_s, self._submitted_s, self._line = ports, timeout_s, submitted_s, line
         self._release_id = release_id
         self._look = job_watch(ports, job_id, lambda written: ports.ui.detail(written.message))
-        self._host = ""
-        self._host_ami: AmiId | None = None
+        self._instance_arn = ""
+        self._host: JobHost | None = None
         self._seen: list[Seen] = []
         self._told: set[str] = set()
         self._time = _Stopwatch(ports.clock.monotonic())
 
     def succeeded(self) -> Waited:
         job = wait_for(self._next, lambda job: job.state is JobState.SUCCEEDED, _JOB, self._ports.clock)
-        return Waited(job=job, host_ami=self._host_ami, seen=tuple(self._seen))
+        return Waited(job=job, host=self._host, seen=tuple(self._seen))
 
     def _next(self) -> JobRecord:
         job = self._look()
         self._line.show(job.state)
         self._note(job)
-        if job.cluster_instance_arn != self._host:
+        if job.cluster_instance_arn != self._instance_arn:
             # Another attempt, on another host: what the lost one was says nothing of it.
-            self._host, self._host_ami = job.cluster_instance_arn, None
-        self._host_ami = self._host_ami or self._ports.jobs.host_ami(job)
+            self._instance_arn, self._host = job.cluster_instance_arn, None
+        self._host = self._host or self._ports.jobs.host(job)
         spent = self._time.spent(job, self._ports.clock.monotonic())
         if failure := trouble_of(job) or self._invalid(job) or overdue(job, spent, self._timeout_s):
             raise self._ended(job, failure)

@@ -10,7 +10,7 @@ import pytest
 from lifecycle.adapters.aws.jobs import BatchJobs
 from lifecycle.adapters.aws.session import AwsSession
 from lifecycle.domain.ami import AmiId
-from lifecycle.domain.job import JobRecord, JobState, Purpose, QueueState
+from lifecycle.domain.job import JobHost, JobRecord, JobState, Purpose, QueueState
 from lifecycle.domain.job_counts import JobCounts
 from lifecycle.errors import CapctlError
 from lifecycle.ports.jobs import JobRequest, Jobs, LogPage
@@ -20,7 +20,7 @@ from tests.fakes.jobs import FakeJobs
 from tests.fakes.objects import FakeObjects
 from tests.fakes.releases import make_release
 from tests.fakes.stack import OUTPUTS, FakeStack
-from tests.rehearsal.emulator_parts import Batch
+from tests.rehearsal.emulator_parts import INSTANCE_TYPE, Batch
 from tests.rehearsal.stage_parts import TINY_IMAGE, Aws, tiny_tar
 
 
@@ -31,7 +31,7 @@ class Queue:
     jobs: Jobs
     queue_arn: str
     definition: Callable[[int], str]
-    ami_id: AmiId
+    host: JobHost
     wait: Callable[[], None]
 
     def submit(self, *, exit_code: int = 0, name: str = "", purpose: Purpose = Purpose.WORK) -> str:
@@ -77,7 +77,7 @@ def _in_memory() -> Queue:
         jobs=jobs,
         queue_arn=deployed.job_queue_arn,
         definition=definition,
-        ami_id=release.ami_id,
+        host=JobHost(ami_id=release.ami_id, instance_type=release.parameters.instance_types[0]),
         wait=lambda: None,
     )
 
@@ -103,7 +103,7 @@ def _emulated(emulator: Emulator, request: pytest.FixtureRequest) -> Iterator[Qu
             jobs=BatchJobs(AwsSession(make_target(folder, endpoint_url=emulator.endpoint))),
             queue_arn=found["jobQueueArn"],
             definition=lambda exit_code: batch.define(f'echo "$WORD begins"; exit {exit_code}'),
-            ami_id=AmiId(ami_id),
+            host=JobHost(ami_id=AmiId(ami_id), instance_type=INSTANCE_TYPE),
             wait=lambda: time.sleep(0.05),
         )
     batch.close()
@@ -117,7 +117,7 @@ def test_job_succeeds_with_exit_code_0_on_the_host_of_the_queue(queue: Queue) ->
     assert job.queue_arn == queue.queue_arn
     assert job.image
     assert job.stopped_ms >= job.created_ms > 0
-    assert queue.jobs.host_ami(job) == queue.ami_id
+    assert queue.jobs.host(job) == queue.host
 
 
 def test_failed_job_keeps_its_exit_code(queue: Queue) -> None:

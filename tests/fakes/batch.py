@@ -159,11 +159,12 @@ class FakeBatch(BatchCompute):
 
     def _launch(self, job: Job) -> Host:
         queue, number = self.queues[job.request.queue_arn], len(self._hosts) + 1
-        cluster = queue.environment_arn.rpartition("/")[2]
+        environment, cluster = self.environments[queue.environment_arn], queue.environment_arn.rpartition("/")[2]
         host = Host(
             instance_id=f"i-{number:017x}",
             arn=f"arn:aws:ecs:us-west-2:123456789012:container-instance/{cluster}/{number:032x}",
-            ami_id=self.hosts.get(queue.arn) or self.environments[queue.environment_arn].ami_id,
+            ami_id=self.hosts.get(queue.arn) or environment.ami_id,
+            instance_type=environment.instance_types[0],
             environment_arn=queue.environment_arn,
         )
         self._hosts[host.arn] = host

@@ -114,6 +114,7 @@ class Host:
     instance_id: str
     arn: str
     ami_id: AmiId
+    instance_type: str
     environment_arn: str
     gone_s: float = field(default=math.inf)
 

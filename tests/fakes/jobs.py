@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from lifecycle.domain.ami import AmiId
-from lifecycle.domain.job import JobRecord, JobState, QueueState
+from lifecycle.domain.job import JobHost, JobRecord, JobState, QueueState
 from lifecycle.domain.job_counts import JobCounts, count_states
 from lifecycle.errors import CapctlError
 from lifecycle.ports.jobs import JobRequest, LogPage, QueueStatus
@@ -77,9 +77,9 @@ class FakeJobs:
         with _refusals():
             self.batch.terminate(job_id, reason)
 
-    def host_ami(self, job: JobRecord) -> AmiId | None:
+    def host(self, job: JobRecord) -> JobHost | None:
         host = self.batch.host(job.cluster_instance_arn)
-        return host.ami_id if host else None
+        return JobHost(ami_id=host.ami_id, instance_type=host.instance_type) if host else None
 
     def queue_status(self, queue_arn: str) -> QueueStatus:
         if queue_arn in self.missing or not self.batch.has_queue(queue_arn):

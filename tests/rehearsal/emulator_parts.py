@@ -17,6 +17,8 @@ from lifecycle.rehearsal.services.registry import RunningRegistry
 from tests.rehearsal.stage_parts import TINY_IMAGE, Aws, until
 
 ENDED = ("SUCCEEDED", "FAILED")
+# Of the hosts of its queues.
+INSTANCE_TYPE = "g4dn.xlarge"
 
 
 def code(call: Callable[..., Any], **arguments: Any) -> str:
@@ -81,7 +83,7 @@ class Batch:
                 "allocationStrategy": "SPOT_PRICE_CAPACITY_OPTIMIZED",
                 "minvCpus": 0,
                 "maxvCpus": most_vcpus,
-                "instanceTypes": ["g4dn.xlarge"],
+                "instanceTypes": [INSTANCE_TYPE],
                 "subnets": [aws.ec2.describe_subnets()["Subnets"][0]["SubnetId"]],
                 "securityGroupIds": [aws.ec2.describe_security_groups()["SecurityGroups"][0]["GroupId"]],
                 "instanceRole": _instance_profile(aws),

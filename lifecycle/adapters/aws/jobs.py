@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 from lifecycle.adapters.aws.errors import is_missing, translated
 from lifecycle.adapters.aws.session import AwsSession
 from lifecycle.domain.ami import AmiId
-from lifecycle.domain.job import JobRecord, JobState, Obstacle, Purpose, QueueState
+from lifecycle.domain.job import JobHost, JobRecord, JobState, Obstacle, Purpose, QueueState
 from lifecycle.domain.job_counts import JobCounts, count_states
 from lifecycle.domain.tags import Tag
 from lifecycle.errors import CapctlError
@@ -102,7 +102,7 @@ class BatchJobs:
         with translated(f"ending job `{job_id}`"):
             self._session.client("batch").terminate_job(jobId=job_id, reason=reason[:_REASON_LENGTH])
 
-    def host_ami(self, job: JobRecord) -> AmiId | None:
+    def host(self, job: JobRecord) -> JobHost | None:
         cluster = job.cluster_instance_arn.rpartition(":container-instance/")[2].rpartition("/")[0]
         if not cluster:
             return None
@@ -114,7 +114,9 @@ class BatchJobs:
                 return None
             answer = self._session.client("ec2").describe_instances(InstanceIds=[hosts[0]["ec2InstanceId"]])
         instances = [instance for group in answer["Reservations"] for instance in group["Instances"]]
-        return AmiId(instances[0]["ImageId"]) if instances else None
+        if not instances:
+            return None
+        return JobHost(ami_id=AmiId(instances[0]["ImageId"]), instance_type=instances[0]["InstanceType"])
 
     def queue_status(self, queue_arn: str) -> QueueStatus:
         batch = self._session.client("batch")

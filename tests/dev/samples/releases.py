@@ -70,6 +70,7 @@ _SMOKE = SmokeReport(
     session_id="smoke-1",
     video_url="s3://vision-capctl-123456789012-us-west-2/samples/portrait.mp4",
     result_uri="s3://vision-capctl-123456789012-us-west-2/smoke/smoke-1/result.json",
+    instance_type="g5.xlarge",
     seconds=2.5,
     checks=CHECKS,
     timeline=Timeline(

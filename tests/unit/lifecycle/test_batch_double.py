@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from lifecycle.domain.job import JobRecord, JobState, Obstacle, QueueState
+from lifecycle.domain.job import JobHost, JobRecord, JobState, Obstacle, QueueState
 from lifecycle.domain.job_account import job_account
 from lifecycle.domain.release import DeployedRelease, Release
 from lifecycle.errors import CapctlError
@@ -36,6 +36,7 @@ class Account:
         self.batch = self.stack.batch
         self.jobs = FakeJobs(self.stack, FakeObjects(OUTPUTS.bucket))
         (self.deployed,) = self.stack.add_release(self.release)
+        self.host = JobHost(ami_id=self.release.ami_id, instance_type=self.release.parameters.instance_types[0])
 
     def submit(self, *attempts: Attempt, session: str = "s", timeout_s: int | None = None) -> str:
         self.jobs.course = attempts or (Attempt(),)
@@ -103,9 +104,9 @@ def test_job_is_tried_as_often_as_the_rules_of_its_release_say(
 def test_job_that_lost_its_host_goes_on_at_another_one(account: Account) -> None:
     job_id = account.submit(Attempt(runs_s=100))
     before = account.after(10, job_id)
-    assert account.jobs.host_ami(before) == account.release.ami_id
+    assert account.jobs.host(before) == account.host
     account.batch.reclaim(job_id)
-    assert account.jobs.host_ami(before) is None
+    assert account.jobs.host(before) is None
     assert account.jobs.get(job_id).state is JobState.RUNNABLE
     again = account.after(10, job_id)
     assert (again.state, again.attempts) == (JobState.RUNNING, 1)
@@ -122,8 +123,8 @@ def test_job_that_loses_every_host_has_failed_for_want_of_capacity(account: Acco
 
 def test_host_outlives_its_job_for_a_while(account: Account) -> None:
     job = account.after(10, account.submit())
-    assert account.jobs.host_ami(job) == account.release.ami_id
-    assert account.jobs.host_ami(account.after(account.batch.idle_s, job.id)) is None
+    assert account.jobs.host(job) == account.host
+    assert account.jobs.host(account.after(account.batch.idle_s, job.id)) is None
 
 
 def test_request_shortens_the_time_of_an_attempt(account: Account) -> None:

@@ -62,7 +62,7 @@ def test_trouble_while_the_job_runs_leaves_the_release_and_the_next_run_follows_
         raise trouble
 
     with monkeypatch.context() as patched:
-        patched.setattr(FakeJobs, "host_ami", fail)
+        patched.setattr(FakeJobs, "host", fail)
         with pytest.raises(type(trouble)) as failed:
             world.deploy()
     assert failed.value is trouble
@@ -128,7 +128,7 @@ def test_host_that_went_before_it_was_asked_decides_nothing(
     world: DeployWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patched:
-        patched.setattr(FakeJobs, "host_ami", lambda self, job: None)
+        patched.setattr(FakeJobs, "host", lambda self, job: None)
         with pytest.raises(Inconclusive, match="`host-ami`") as failed:
             world.deploy()
     assert (failed.value.code, failed.value.exit_code) == ("smoke-unseen", 3)
@@ -177,7 +177,7 @@ def test_interrupt_cancels_the_job_and_the_next_run_goes_on(
         raise Interrupted("interrupted", "The command was interrupted")
 
     with monkeypatch.context() as patched:
-        patched.setattr(FakeJobs, "host_ami", interrupt)
+        patched.setattr(FakeJobs, "host", interrupt)
         with pytest.raises(Interrupted):
             world.deploy()
     assert list(world.jobs.cancelled) == ["job-1"]

@@ -220,7 +220,7 @@ def test_job_without_a_result_fails(tmp_path: Path) -> None:
 
 
 def test_unknown_host_does_not_hide_what_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(FakeJobs, "host_ami", lambda self, job: None)
+    monkeypatch.setattr(FakeJobs, "host", lambda self, job: None)
     with pytest.raises(CapctlError, match="`host-ami`, `tracks`") as failed:
         smoke(make_ports(result_document(tracks=[])), target(tmp_path))
     assert (failed.value.code, failed.value.is_verdict) == ("smoke-failed", True)
