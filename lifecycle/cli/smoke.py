@@ -9,7 +9,7 @@ import click
 from lifecycle.cli import smoke_documents
 from lifecycle.cli.context import Invocation, dry_run_option, pass_invocation
 from lifecycle.cli.render import check_table, table, time_text
-from lifecycle.domain.measures import duration_text
+from lifecycle.domain.measures import duration_text, size_text
 
 if TYPE_CHECKING:
     from lifecycle.domain.smoke import SmokeReport
@@ -37,7 +37,9 @@ def command(invocation: Invocation, release_id: str | None, dry_run: bool) -> No
 
 
 def _text(report: SmokeReport) -> str:
-    return f"{check_table(report.checks)}\n\n{timeline_text(report.timeline)}"
+    held = report.gpu_memory_peak_bytes
+    told = "" if held is None else f"\n{size_text(held)} of GPU memory at most, on {report.instance_type}"
+    return f"{check_table(report.checks)}\n\n{timeline_text(report.timeline)}{told}"
 
 
 def timeline_text(found: Timeline) -> str:

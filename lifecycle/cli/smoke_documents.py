@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def smoke(report: SmokeReport) -> Document:
     """A smoke job and what was checked of it; `seconds` from submission to the end of the job, `instance_type` is `null` for a host
-    that went before anybody asked it.
+    that went before anybody asked it, and `gpu_memory_peak_bytes` where the job does not tell.
 
     Of each point of `timeline`, `source` is who says when: `batch` or `container` exactly, `seen` for the look that saw it first; `seconds`
     is the way to it from the point before, and `phase` what that was. `slowest` is the phase that took longest beyond what is usual, or
@@ -28,6 +28,7 @@ def smoke(report: SmokeReport) -> Document:
         "video_url": report.video_url,
         "result_uri": report.result_uri,
         "instance_type": report.instance_type or None,
+        "gpu_memory_peak_bytes": report.gpu_memory_peak_bytes,
         "seconds": report.seconds,
         "ok": report.ok,
         "checks": checks(report.checks),

@@ -152,6 +152,9 @@ class SmokeSection(Section):
     min_tracks: int | None = key(
         None, "Tracks that the result must hold at least; when absent 1, and 0 in capctl's own clip", ge=0
     )
+    vector_dimension: int | None = key(
+        None, "Dimension of the vectors that the job stores; when absent that which its result names", gt=0
+    )
     max_run_percent: int = key(
         150,
         "Longest work of the job, in percent of what the release before passed with on the same instance type and video; 10 s more "
@@ -160,7 +163,7 @@ class SmokeSection(Section):
         le=100_000,
     )
     database_url: str | None = key(
-        None, "PostgreSQL URL, as seen from here, to count the stored rows; absent = not counted"
+        None, "PostgreSQL URL, as seen from here, to count the stored rows and look at their vectors; absent = neither"
     )
 
 

@@ -26,3 +26,14 @@ def parse_result(data: bytes, uri: str) -> dict[str, Any]:
             verdict=True,
         )
     return document
+
+
+def part_of(document: object, name: str) -> dict[str, Any]:
+    """A part of a document; empty where it is not there, or no mapping."""
+    part = document.get(name) if isinstance(document, dict) else None
+    return part if isinstance(part, dict) else {}
+
+
+def whole_number(value: object) -> int | None:
+    """The value if it is a whole number."""
+    return value if isinstance(value, int) and not isinstance(value, bool) else None

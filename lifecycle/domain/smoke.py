@@ -1,10 +1,13 @@
 """What a smoke job must prove, decided from what it left behind."""
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from lifecycle.domain.analysis import part_of, whole_number
 from lifecycle.domain.check import Check
 from lifecycle.domain.job import JobHost, JobRecord
+from lifecycle.domain.measures import first_few
 from lifecycle.domain.release import DeployedRelease
 from lifecycle.domain.timeline import Timeline
 
@@ -19,7 +22,8 @@ _OF_ANOTHER_JOB = (
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SmokeReport:
     """A smoke job, its checks and its way. `seconds` from submission to the end of the job; `instance_type` is that of the host of its last
-    attempt, "" for one that went before anybody asked it.
+    attempt, "" for one that went before anybody asked it. `gpu_memory_peak_bytes` is the most that the job
+    held, None where it does not tell.
     """
 
     release_id: str
@@ -28,6 +32,7 @@ class SmokeReport:
     video_url: str
     result_uri: str
     instance_type: str
+    gpu_memory_peak_bytes: int | None
     seconds: float
     checks: tuple[Check, ...]
     timeline: Timeline
@@ -75,10 +80,8 @@ def check_analysis(document: dict[str, Any], *, min_frames: int) -> tuple[Check,
     """That the container read the whole video, and looked at so many frames of it; nothing of either with 0."""
     if not min_frames:
         return ()
-    coverage = document.get("coverage")
-    told = coverage if isinstance(coverage, dict) else {}
-    status, sampled = document.get("status"), told.get("sampled_frames")
-    frames = sampled if isinstance(sampled, int) and not isinstance(sampled, bool) else None
+    told = part_of(document, "coverage")
+    status, frames = document.get("status"), whole_number(told.get("sampled_frames"))
     why = f": {told['first_error']}" if told.get("first_error") else ""
     return (
         Check(
@@ -139,6 +142,52 @@ def check_rows(document: dict[str, Any], counted: dict[str, int]) -> Check:
         ok=stored.get("store") == "postgres" and bool(claimed) and counted == claimed,
         expected=_counts(claimed) if stored.get("store") == "postgres" else "rows in PostgreSQL",
         found=_counts(counted),
+    )
+
+
+def check_vectors(document: dict[str, Any], stored: Collection[int], *, dimension: int | None) -> tuple[Check, ...]:
+    """That the vectors have `dimension`, or where that is None the one that the result names; nothing where neither is known.
+
+    `stored` are the dimensions of those in the database.
+    """
+    told = whole_number(part_of(part_of(document, "backend"), "embedding").get("dimension"))
+    wanted = dimension or told
+    if not wanted:
+        return ()
+    found = {*stored, *([told] if told else [])}
+    return (
+        Check(
+            name="vectors",
+            ok=found == {wanted},
+            expected=f"dimension {wanted}",
+            found=f"dimension {', '.join(map(str, sorted(found)))}" if found else "no dimension",
+            hint="Vectors of another dimension are never found beside those that are there; where they shall differ, change "
+            "`smoke.vector_dimension`"
+            if found
+            else "Let the result hold `backend.embedding.dimension`, or leave `smoke.vector_dimension` out",
+        ),
+    )
+
+
+def thumbnail_names(document: dict[str, Any]) -> frozenset[str]:
+    """The thumbnails that the result names, by their path below its folder."""
+    tracks = document.get("tracks")
+    named = (part_of(track, "thumbnails") for track in (tracks if isinstance(tracks, list) else ()))
+    return frozenset(str(name) for kinds in named for name in kinds.values())
+
+
+def check_thumbnails(named: Collection[str], sizes: Mapping[str, int]) -> tuple[Check, ...]:
+    """That what the result names is stored and not empty; nothing where it names none. `sizes` are the bytes of what is stored."""
+    missing = sorted(name for name in named if not sizes.get(name))
+    if not named:
+        return ()
+    return (
+        Check(
+            name="thumbnails",
+            ok=not missing,
+            expected=f"{len(named)}, as the result names them",
+            found=f"not {first_few(missing, most=3)}" if missing else str(len(named)),
+        ),
     )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from lifecycle.domain.analysis import part_of, whole_number
 from lifecycle.domain.check import Check
 from lifecycle.domain.digest import canonical_json
 from lifecycle.domain.measures import duration_text
@@ -22,12 +23,14 @@ _NOT_WORK = ("models_ms", "fetch_ms")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SmokeRun:
     """One run of a smoke job: where, over what, and for how long without its reading of models and video; `work_ms` is 0 where the result
-    does not tell. `video` is what the result says of it, "" the type of a host that was not seen.
+    does not tell. `video` is what the result says of it, "" the type of a host that was not seen; `gpu_memory_peak_bytes` is the most that
+    the job held, None where it does not tell.
     """
 
     instance_type: str
     work_ms: int
     video: Mapping[str, Any] = field(default_factory=dict)
+    gpu_memory_peak_bytes: int | None = None
 
     def is_like(self, other: "SmokeRun") -> bool:
         """Whether the time that both took can be compared."""
@@ -44,11 +47,13 @@ class SmokeRun:
 
 def smoke_run(document: Mapping[str, Any], instance_type: str) -> SmokeRun:
     """What the result of a job tells of its run."""
-    video, timings = document.get("video"), document.get("timings")
-    told = timings if isinstance(timings, dict) else {}
-    work_ms = _ms(told, "total_ms") - sum(_ms(told, name) for name in _NOT_WORK)
+    timings = part_of(document, "timings")
+    work_ms = _ms(timings, "total_ms") - sum(_ms(timings, name) for name in _NOT_WORK)
     return SmokeRun(
-        instance_type=instance_type, work_ms=max(work_ms, 0), video=video if isinstance(video, dict) else {}
+        instance_type=instance_type,
+        work_ms=max(work_ms, 0),
+        video=part_of(document, "video"),
+        gpu_memory_peak_bytes=whole_number(part_of(document, "resources").get("gpu_memory_peak_bytes")),
     )
 
 
@@ -87,5 +92,4 @@ def check_run_time(run: SmokeRun, earlier: Iterable[SmokeRun], *, percent: int, 
 
 
 def _ms(timings: Mapping[str, Any], name: str) -> int:
-    value = timings.get(name)
-    return value if isinstance(value, int) else 0
+    return whole_number(timings.get(name)) or 0

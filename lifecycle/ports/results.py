@@ -8,3 +8,6 @@ class Results(Protocol):
 
     def rows(self, database_url: str, session_id: str) -> dict[str, int]:
         """Rows per table that the database holds for a session."""
+
+    def dimensions(self, database_url: str, session_id: str) -> frozenset[int]:
+        """The dimensions of the vectors that the database holds for a session; none without any."""

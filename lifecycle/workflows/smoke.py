@@ -21,7 +21,16 @@ from lifecycle.domain.permissions import (
 from lifecycle.domain.plan import Plan
 from lifecycle.domain.release import DeployedRelease
 from lifecycle.domain.run import Run
-from lifecycle.domain.smoke import SmokeReport, check_analysis, check_document, check_host, check_rows
+from lifecycle.domain.smoke import (
+    SmokeReport,
+    check_analysis,
+    check_document,
+    check_host,
+    check_rows,
+    check_thumbnails,
+    check_vectors,
+    thumbnail_names,
+)
 from lifecycle.domain.smoke_run import smoke_run
 from lifecycle.domain.smoke_trouble import longest_s
 from lifecycle.domain.tags import Tag
@@ -153,6 +162,9 @@ def _report(ports: Ports, target: Target, deployed: DeployedRelease, waited: Wai
     ]
     if database_url:
         checks.append(check_rows(document, ports.results.rows(database_url, session_id)))
+    stored = ports.results.dimensions(database_url, session_id) if database_url else ()
+    checks += check_vectors(document, stored, dimension=target.settings.smoke.vector_dimension)
+    checks += _thumbnails(ports, document, _result_folder(target, session_id))
     run = smoke_run(document, waited.host.instance_type if waited.host else "")
     checks += compare_run(ports, target, deployed.id, run)
     report = SmokeReport(
@@ -162,6 +174,7 @@ def _report(ports: Ports, target: Target, deployed: DeployedRelease, waited: Wai
         video_url=video.url,
         result_uri=result_uri,
         instance_type=run.instance_type,
+        gpu_memory_peak_bytes=run.gpu_memory_peak_bytes,
         seconds=max(job.stopped_ms - job.created_ms, 0) / 1000,
         checks=tuple(checks),
         timeline=timeline(job, waited.seen, document.get("timeline")),
@@ -169,6 +182,12 @@ def _report(ports: Ports, target: Target, deployed: DeployedRelease, waited: Wai
     if report.ok and run.work_ms:
         keep_run(ports, target, session_id, run)
     return report
+
+
+def _thumbnails(ports: Ports, document: dict[str, Any], folder: str) -> tuple[Check, ...]:
+    named = thumbnail_names(document)
+    stored = ports.objects.list(f"{folder}/") if named else ()
+    return check_thumbnails(named, {each.uri.removeprefix(f"{folder}/"): each.bytes for each in stored})
 
 
 def _document(ports: Ports, uri: str) -> dict[str, Any]:

@@ -19,10 +19,14 @@ from lifecycle.ports.results import Results
 from lifecycle.rehearsal.services.postgres import Postgres, postgres_supported
 from tests.fakes.results import FakeResults
 
+DIMENSION = 4
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Where jobs store: `store` puts rows of a session with that many tracks; `empty` is a database that no job ever stored to."""
+    """Where jobs store: `store` puts rows of a session with that many tracks, each with a vector of `DIMENSION`; `empty` is a database
+    that no job ever stored to.
+    """
 
     results: Results
     store: Callable[[str, int], None]
@@ -44,7 +48,9 @@ def _in_memory() -> Place:
         results.counted = dict.fromkeys((table.value for table in Table), 0) | {
             Table.JOBS.value: 1,
             Table.TRACKS.value: tracks,
+            Table.EMBEDDINGS.value: tracks,
         }
+        results.dims = {DIMENSION} if tracks else set()
 
     return Place(results=results, store=store, database_url="postgresql://db/x", empty="postgresql://db/y")
 
@@ -74,11 +80,13 @@ def rows_of(session_id: str, tracks: int) -> SessionRows:
     job = {"status": "succeeded", "video_url": "s3://b/v.mp4", "decoded_ms": 1000, "decode_errors": 0}
     descriptions: dict[str, Any] = {"video": {}, "backend": {}, "models": {}}
     track = {"label": "face", "first_ms": 0, "last_ms": 0, "sightings": 1, "attribute_samples": 0}
+    vector = {"space": "s", "kind": "face", "pts_ms": 0, "dimension": DIMENSION, "v": [0.5] * DIMENSION}
     return SessionRows(
         session_id=session_id,
         tables={
             Table.JOBS: [{"session_id": session_id, **job, **descriptions}],
             Table.TRACKS: [{"session_id": session_id, "track": number, **track} for number in range(tracks)],
+            Table.EMBEDDINGS: [{"session_id": session_id, "track": number, **vector} for number in range(tracks)],
         },
     )
 
@@ -90,12 +98,20 @@ def test_rows_are_counted_in_every_table(place: Place) -> None:
         "analysis_jobs": 1,
         "analysis_tracks": 2,
         "analysis_detections": 0,
-        "analysis_embeddings": 0,
+        "analysis_embeddings": 2,
     }
 
 
 def test_tables_that_no_job_made_are_not_counted(place: Place) -> None:
     assert place.results.rows(place.empty, "s-1") == {}
+    assert place.results.dimensions(place.empty, "s-1") == frozenset()
+
+
+@pytest.mark.parametrize(("tracks", "found"), [(0, set()), (3, {DIMENSION})])
+def test_vectors_tell_their_dimension(place: Place, tracks: int, found: set[int]) -> None:
+    session_id = f"s-{uuid.uuid4().hex[:8]}"
+    place.store(session_id, tracks)
+    assert place.results.dimensions(place.database_url, session_id) == found
 
 
 @pytest.mark.rehearsal

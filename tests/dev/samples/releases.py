@@ -71,6 +71,7 @@ _SMOKE = SmokeReport(
     video_url="s3://vision-capctl-123456789012-us-west-2/samples/portrait.mp4",
     result_uri="s3://vision-capctl-123456789012-us-west-2/smoke/smoke-1/result.json",
     instance_type="g5.xlarge",
+    gpu_memory_peak_bytes=3_221_225_472,
     seconds=2.5,
     checks=CHECKS,
     timeline=Timeline(

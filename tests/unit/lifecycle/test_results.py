@@ -3,7 +3,7 @@
 import pytest
 
 from lifecycle.adapters.results import PostgresResults
-from lifecycle.domain.analysis import parse_result
+from lifecycle.domain.analysis import parse_result, part_of, whole_number
 from lifecycle.errors import CapctlError
 
 URI = "s3://bucket/results/s-1/result.json"
@@ -18,6 +18,15 @@ def test_anything_else_is_no_result(data: bytes) -> None:
     with pytest.raises(CapctlError, match=URI) as failed:
         parse_result(data, URI)
     assert failed.value.code == "result-invalid"
+
+
+@pytest.mark.parametrize("document", [None, [], {}, {"a": None}, {"a": []}, {"a": "b"}])
+def test_part_that_is_none_is_empty(document: object) -> None:
+    assert part_of(document, "a") == {}
+
+
+def test_whole_number_is_neither_a_word_nor_a_fraction() -> None:
+    assert [whole_number(value) for value in (0, -1, True, 1.0, "1", None)] == [0, -1, None, None, None, None]
 
 
 def test_database_that_does_not_answer_is_named_without_its_password() -> None:

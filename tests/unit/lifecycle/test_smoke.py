@@ -1,5 +1,7 @@
 """Smoke: what counts as proof."""
 
+import json
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,15 @@ from analyzer.contract import ExitCode
 from lifecycle.config.target import Target
 from lifecycle.domain.digest import digest_of
 from lifecycle.domain.job import JobRecord, JobState, Obstacle
-from lifecycle.domain.smoke import SmokeReport, check_analysis, check_document, check_rows
+from lifecycle.domain.smoke import (
+    SmokeReport,
+    check_analysis,
+    check_document,
+    check_rows,
+    check_thumbnails,
+    check_vectors,
+    thumbnail_names,
+)
 from lifecycle.domain.timeline import Point
 from lifecycle.errors import CapctlError, Inconclusive
 from lifecycle.workflows.execute import execute
@@ -202,6 +212,97 @@ def test_document_must_prove_the_work(change: dict[str, Any], failed: set[str]) 
 )
 def test_rows_must_be_in_the_database_as_claimed(stored: dict[str, Any], counted: dict[str, int], ok: bool) -> None:
     assert check_rows({"stored": stored}, counted).ok is ok
+
+
+def vectors(dimension: object) -> dict[str, Any]:
+    return {"backend": {"embedding": {"space": "s", "dimension": dimension}}}
+
+
+@pytest.mark.parametrize(
+    ("told", "stored", "wanted", "found"),
+    [
+        (vectors(176), {176}, None, None),
+        (vectors(176), (), None, None),
+        (vectors(176), {176}, 176, None),
+        (vectors(176), {512}, None, "dimension 176, 512"),
+        (vectors(176), {176, 512}, None, "dimension 176, 512"),
+        (vectors(512), {512}, 176, "dimension 512"),
+        (vectors(512), (), 176, "dimension 512"),
+        ({}, {512}, 176, "dimension 512"),
+        ({}, {176}, 176, None),
+        ({"backend": None}, (), 176, "no dimension"),
+        (vectors("176"), {176}, 176, None),
+    ],
+)
+def test_vectors_must_have_the_dimension_that_is_wanted_or_told(
+    told: dict[str, Any], stored: Collection[int], wanted: int | None, found: str | None
+) -> None:
+    (check,) = check_vectors(told, stored, dimension=wanted)
+    assert check.ok is (found is None)
+    assert check.found == (found or "dimension 176")
+    assert "`smoke.vector_dimension`" in check.hint
+
+
+def test_nothing_is_asked_of_vectors_of_which_nothing_is_known() -> None:
+    assert check_vectors({}, {176}, dimension=None) == ()
+
+
+def test_vectors_of_the_database_are_looked_at(tmp_path: Path) -> None:
+    rows, database = {"analysis_jobs": 1, "analysis_tracks": 1}, "postgresql://db/x"
+    ports = make_ports(result_document(**vectors(176)), rows)
+    ports.results.dims = {512}
+    with pytest.raises(CapctlError, match="failed `vectors`"):
+        smoke(ports, target(tmp_path, database_url=database))
+    assert smoke(ports, target(tmp_path)).ok
+    ports.results.dims = {176}
+    assert smoke(ports, target(tmp_path, database_url=database, vector_dimension=176)).ok
+
+
+def thumbnails(*names: str) -> dict[str, Any]:
+    return {"tracks": [{"track": 1, "thumbnails": {str(kind): name for kind, name in enumerate(names)}}]}
+
+
+@pytest.mark.parametrize(
+    ("sizes", "found"),
+    [
+        ({"thumbnails/a.jpg": 9, "thumbnails/b.jpg": 1, "result.json": 5}, "2"),
+        ({"thumbnails/a.jpg": 9, "thumbnails/b.jpg": 0}, "not thumbnails/b.jpg"),
+        ({}, "not thumbnails/a.jpg, thumbnails/b.jpg"),
+    ],
+)
+def test_thumbnails_must_be_stored_as_named(sizes: dict[str, int], found: str) -> None:
+    (check,) = check_thumbnails(thumbnail_names(thumbnails("thumbnails/a.jpg", "thumbnails/b.jpg")), sizes)
+    assert (check.ok, check.found) == (found == "2", found)
+
+
+@pytest.mark.parametrize("tracks", [None, [], [{"track": 1}], [None], [{"thumbnails": []}]])
+def test_nothing_is_asked_of_thumbnails_that_nobody_named(tracks: Any) -> None:
+    assert check_thumbnails(thumbnail_names({"tracks": tracks}), {}) == ()
+
+
+def test_thumbnails_are_looked_for_beside_the_result(tmp_path: Path) -> None:
+    ports = make_ports(result_document(**thumbnails("thumbnails/track-0001-face.jpg")))
+    with pytest.raises(CapctlError, match="failed `thumbnails`") as failed:
+        smoke(ports, target(tmp_path))
+    folder = ports.jobs.requests[0].environment["RESULT_URL"]
+    # Another job's thumbnail is no proof.
+    ports.objects.write(f"{folder}0/thumbnails/track-0001-face.jpg", b"a face")
+    with pytest.raises(CapctlError, match="failed `thumbnails`"):
+        smoke(ports, target(tmp_path))
+    ports.objects.write(f"{folder}/thumbnails/track-0001-face.jpg", b"a face")
+    assert smoke(ports, target(tmp_path)).ok
+    assert "not thumbnails/track-0001-face.jpg" in str(failed.value.details)
+
+
+@pytest.mark.parametrize(
+    ("told", "peak"), [({"gpu_memory_peak_bytes": 3_000_000_000}, 3_000_000_000), ({}, None), (None, None)]
+)
+def test_gpu_memory_is_recorded_where_the_job_tells(tmp_path: Path, told: object, peak: int | None) -> None:
+    ports = make_ports(result_document(resources=told, timings={"total_ms": 900}))
+    report = smoke(ports, target(tmp_path))
+    assert (report.gpu_memory_peak_bytes, report.instance_type) == (peak, "g5.xlarge")
+    (kept,) = (data for uri, (data, _) in ports.objects.stored.items() if uri.endswith("/smoke.json"))
+    assert json.loads(kept)["gpu_memory_peak_bytes"] == peak
 
 
 def test_failed_check_names_itself_and_lists_all(tmp_path: Path) -> None:
