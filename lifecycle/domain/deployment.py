@@ -69,6 +69,7 @@ class Deployment:
     """`number` grows by one with every turn to change what is deployed. `record` is `Release.record` as JSON, `stages` say when each
     began; all times are ISO 8601 in UTC.
 
+    `dead_letters` is how many there were right before the promotion, None where nobody counted them.
     `outcome` is None while it goes on, and when it was killed. `ended_at` is "" until it ended, `error`, the code of what ended it, and
     `why` also when it ended well.
     """
@@ -80,6 +81,7 @@ class Deployment:
     record: str
     replaces: str
     stages: tuple[tuple[Stage, str], ...] = ()
+    dead_letters: int | None = None
     outcome: Outcome | None = None
     ended_at: str = ""
     error: str = ""

@@ -13,6 +13,7 @@ from lifecycle.domain.permissions import (
     FIND_IMAGES,
     READ_AMIS,
     READ_CHANNEL,
+    READ_DEAD_LETTERS,
     READ_DEPLOYMENTS,
     READ_JOBS,
     READ_POINTER,
@@ -21,7 +22,7 @@ from lifecycle.domain.permissions import (
     TAKE_TURN,
 )
 from lifecycle.domain.plan import Plan, Step
-from lifecycle.domain.release import DeployedRelease, Pointer, Release, needed_ids, promoted_ids, was_left
+from lifecycle.domain.release import DeployedRelease, Move, Pointer, Release, needed_ids, promoted_ids, was_left
 from lifecycle.domain.release_tag import release_tag
 from lifecycle.domain.run import Run
 from lifecycle.domain.tags import Tag
@@ -53,6 +54,7 @@ PERMISSIONS = {
         *READ_AMIS,
         *READ_CHANNEL,
         *FIND_IMAGES,
+        *READ_DEAD_LETTERS,
         *READ_DEPLOYMENTS,
         *READ_JOBS,
         *READ_POINTER,
@@ -99,7 +101,7 @@ def plan_deploy(ports: Ports, target: Target, run: Run, wanted: Wanted) -> Plan:
         ports.ui.note(f"{_told(last)}; `capctl deploy --resume` goes on with that one")
     if pointer and pointer.release_id == release.id and _exists(ports, release):
         if last and last.is_resumable and last.release_id == release.id:
-            return _plan_rest(ports, target, run, release, pointer, because=_told(last))
+            return _plan_rest(ports, target, run, release, pointer, last)
         # It is active because its smoke job passed; the run that saw that may have failed to say so.
         mark = MarkSmokePassed(ports=ports, target=target, ami_id=release.ami_id)
         after = (mark,) if _lacks_mark(ports, target, release) else ()
@@ -127,7 +129,7 @@ def plan_resume(ports: Ports, target: Target, run: Run) -> Plan:
         )
     require_deployable(ports, target, release)
     if pointer and pointer.release_id == release.id and _exists(ports, release):
-        return _plan_rest(ports, target, run, release, pointer, because=_told(last))
+        return _plan_rest(ports, target, run, release, pointer, last)
     return _plan(ports, target, run, release, pointer, because=_told(last))
 
 
@@ -176,15 +178,17 @@ def _plan(ports: Ports, target: Target, run: Run, release: Release, pointer: Poi
     )
 
 
-def _plan_rest(ports: Ports, target: Target, run: Run, release: Release, pointer: Pointer, *, because: str) -> Plan:
+def _plan_rest(ports: Ports, target: Target, run: Run, release: Release, pointer: Pointer, last: Deployment) -> Plan:
     """What follows the promotion. The release stays where the watch takes the pointer back: whether it is new nobody knows any more."""
+    # Where a person moved the pointer there, the letters that came before are nothing of this.
+    letters = last.dead_letters if pointer.move is Move.DEPLOY else None
     return Plan(
         title=f"finish the deploy of release {release.id}",
-        because=because,
+        because=_told(last),
         steps=_watch(ports, target, release),
         after=_after(ports, target, release),
         undo=(RestorePointer(ports=ports, run=run, release_id=release.id, promoted_by=pointer.run_id),),
-        guard=_guard(ports, run, release, pointer),
+        guard=_guard(ports, run, release, pointer, dead_letters=letters),
     )
 
 
@@ -213,10 +217,18 @@ def _after(ports: Ports, target: Target, release: Release) -> tuple[Step[Any], .
 
 
 def _guard(
-    ports: Ports, run: Run, release: Release, pointer: Pointer | None, *, ends_as: Outcome = Outcome.PROMOTED
+    ports: Ports,
+    run: Run,
+    release: Release,
+    pointer: Pointer | None,
+    *,
+    ends_as: Outcome = Outcome.PROMOTED,
+    dead_letters: int | None = None,
 ) -> DeploymentGuard:
     replaces = pointer.release_id if pointer else ""
-    return DeploymentGuard(ports, run, release, replaces=replaces, stages=_STAGES, ends_as=ends_as)
+    return DeploymentGuard(
+        ports, run, release, replaces=replaces, stages=_STAGES, ends_as=ends_as, dead_letters=dead_letters
+    )
 
 
 def _exists(ports: Ports, release: Release) -> bool:

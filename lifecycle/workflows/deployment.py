@@ -20,7 +20,8 @@ class DeploymentGuard:
     """Holds the turn to deploy while the steps run, and records which stage begins, before anything of it is done.
 
     `stages` says to which stage the steps of a class belong; others belong to that of the step before. `ends_as` is what a plan comes to
-    that ends well.
+    that ends well. The dead letters are counted right before the promotion and recorded with its stage, for the watch and for whoever goes
+    on with that; `dead_letters` is what the run counted whose promotion this one goes on with.
 
     Raises `CapctlError("deploy-locked" | "turn-lost")`.
     """
@@ -34,6 +35,7 @@ class DeploymentGuard:
         replaces: str,
         stages: Mapping[type[Step[Any]], Stage],
         ends_as: Outcome = Outcome.PROMOTED,
+        dead_letters: int | None = None,
     ) -> None:
         self._ports = ports
         self._run = run
@@ -41,6 +43,7 @@ class DeploymentGuard:
         self._replaces = replaces
         self._stages = stages
         self._ends_as = ends_as
+        self._dead_letters = dead_letters
         self._taken: AbstractContextManager[Turn] | None = None
         self._turn: Turn | None = None
         self._deployment: Deployment | None = None
@@ -66,6 +69,8 @@ class DeploymentGuard:
         stage = self._stages.get(type(step)) or (known and known.stage) or Stage.UP
         if known and known.stage is stage:
             return
+        if stage is Stage.PROMOTE:
+            self._dead_letters = self._ports.dead_letters.count()
         known = known or Deployment(
             number=self._turn.number,
             holder=self._turn.holder,
@@ -74,7 +79,8 @@ class DeploymentGuard:
             record=canonical_json(self._release.record).decode(),
             replaces=self._replaces,
         )
-        self._write(replace(known, stages=(*known.stages, (stage, self._now()))))
+        stages = (*known.stages, (stage, self._now()))
+        self._write(replace(known, stages=stages, dead_letters=self._dead_letters))
 
     def _end(self, error: BaseException | None) -> None:
         if self._deployment is None:

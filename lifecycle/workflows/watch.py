@@ -7,7 +7,7 @@ from lifecycle.config.target import Target
 from lifecycle.domain.job import JobRecord, JobState, Obstacle, Purpose, contract
 from lifecycle.domain.measures import counted
 from lifecycle.domain.moments import told_moment
-from lifecycle.domain.permissions import READ_DEAD_LETTERS, READ_JOBS, READ_POINTER, READ_QUEUES
+from lifecycle.domain.permissions import READ_DEAD_LETTERS, READ_DEPLOYMENTS, READ_JOBS, READ_POINTER, READ_QUEUES
 from lifecycle.domain.release import Pointer
 from lifecycle.domain.waiting import Wait
 from lifecycle.errors import CapctlError, Interrupted
@@ -44,7 +44,13 @@ class Watch:
     ports: Ports
     target: Target
     release_id: str
-    permissions: tuple[str, ...] = (*READ_POINTER, *READ_JOBS, *READ_QUEUES, *READ_DEAD_LETTERS)
+    permissions: tuple[str, ...] = (
+        *READ_POINTER,
+        *READ_DEPLOYMENTS,
+        *READ_JOBS,
+        *READ_QUEUES,
+        *READ_DEAD_LETTERS,
+    )
 
     def describe(self) -> str:
         watch = self.target.settings.watch
@@ -55,7 +61,7 @@ class Watch:
 
     def apply(self) -> Watched:
         pointer, settings, clock = active_pointer(self.ports), self.target.settings.watch, self.ports.clock
-        letters = self.ports.dead_letters.count()
+        letters = self._letters_before()
         promoted = told_moment(pointer.moved_at) or clock.now()
         left_s = settings.duration_s - max((clock.now() - promoted) / timedelta(seconds=1), 0.0)
         begun_s = clock.monotonic()
@@ -78,6 +84,12 @@ class Watch:
 
     def verify(self, _: Watched) -> None:
         """It changes nothing."""
+
+    def _letters_before(self) -> int:
+        """Those before the promotion, which this run or the one that was killed counted; an earlier version of capctl did not."""
+        ours = next(iter(self.ports.deployments.recent(1)), None)
+        before = ours.dead_letters if ours else None
+        return self.ports.dead_letters.count() if before is None else before
 
     def _look(self, pointer: Pointer, letters: int) -> list[JobRecord]:
         """The jobs that real work gave since the smoke job, by Batch's own clock: this machine's may be wrong."""

@@ -83,7 +83,11 @@ def _key(number: int) -> dict[str, Any]:
 
 def _item(deployment: Deployment) -> dict[str, Any]:
     """What people ask a table for as attributes, the rest as JSON."""
-    outcome = {"outcome": {"S": deployment.outcome.value}} if deployment.outcome else {}
+    known: dict[str, Any] = {}
+    if deployment.outcome:
+        known["outcome"] = {"S": deployment.outcome.value}
+    if deployment.dead_letters is not None:
+        known["dead_letters"] = {"N": str(deployment.dead_letters)}
     return {
         "number": {"N": str(deployment.number)},
         "release_id": {"S": deployment.release_id},
@@ -95,7 +99,7 @@ def _item(deployment: Deployment) -> dict[str, Any]:
         "holder": {"S": canonical_json(asdict(deployment.holder)).decode()},
         "record": {"S": deployment.record},
         "stages": {"L": [{"M": {"stage": {"S": stage}, "at": {"S": at}}} for stage, at in deployment.stages]},
-        **outcome,
+        **known,
     }
 
 
@@ -106,6 +110,7 @@ def _deployment(item: dict[str, Any]) -> Deployment:
         number=int(item["number"]["N"]),
         holder=Holder(**json.loads(item["holder"]["S"])),
         stages=tuple((Stage(entry["stage"]["S"]), entry["at"]["S"]) for entry in stages),
+        dead_letters=int(item["dead_letters"]["N"]) if "dead_letters" in item else None,
         outcome=Outcome(item["outcome"]["S"]) if "outcome" in item else None,
         **{name: item[name]["S"] for name in names},
     )

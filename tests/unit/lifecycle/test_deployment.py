@@ -1,5 +1,6 @@
 """One deployment at a time: what is recorded of it, who must wait, and how it is resumed."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,10 +12,13 @@ from lifecycle.errors import CapctlError, Interrupted, UsageError
 from lifecycle.workflows.deploy import plan_deploy, plan_resume
 from lifecycle.workflows.execute import execute
 from lifecycle.workflows.history import read_history
+from lifecycle.workflows.move_pointer import MovePointer
 from lifecycle.workflows.rollback import plan_rollback
 from lifecycle.workflows.wanted_release import Wanted, wanted_release
+from lifecycle.workflows.watch import Watch
 from tests.failures import failure
 from tests.fakes.deploys import DeployWorld
+from tests.fakes.faults import Broken
 
 
 @pytest.fixture
@@ -37,11 +41,14 @@ class Killed(BaseException):
     """What no handler sees, as a SIGKILL."""
 
 
-def kill_at(world: DeployWorld, port: str, method: str) -> None:
-    """Deploy until a call is made, after which nothing more is written."""
+def kill_at(world: DeployWorld, port: str, method: str, *, time: int = 1) -> None:
+    """Deploy until a call is made for that time, after which nothing more is written."""
     with pytest.MonkeyPatch.context() as patch:
+        call, times = getattr(getattr(world.ports, port), method), iter(range(1, time))
 
-        def die(*_: object, **__: object) -> None:
+        def die(*given: object, **named: object) -> object:
+            if next(times, None):
+                return call(*given, **named)
             break_at(world, patch, "deployments", "write", Killed())
             raise Killed
 
@@ -107,11 +114,12 @@ def test_release_is_resumed_as_it_was_though_the_configuration_changed(world: De
         ("jobs", "queue_status", Stage.WAIT_VALID),
         ("jobs", "submit", Stage.SMOKE),
         ("pointers", "move", Stage.PROMOTE),
-        ("dead_letters", "count", Stage.WATCH),
+        ("dead_letters", "count", Stage.SMOKE),
+        ("jobs", "queue_status", Stage.WATCH),
     ],
 )
 def test_killed_deployment_is_resumed_from_any_stage(world: DeployWorld, port: str, method: str, stage: Stage) -> None:
-    kill_at(world, port, method)
+    kill_at(world, port, method, time=5 if stage is Stage.WATCH else 1)
     (found,) = world.ports.deployments.recent(1)
     assert found.stage is stage
     assert failure(world.resume).code == "deploy-locked"
@@ -123,12 +131,82 @@ def test_killed_deployment_is_resumed_from_any_stage(world: DeployWorld, port: s
 
 
 def test_watch_that_was_killed_lasts_no_longer_than_it_would_have(world: DeployWorld) -> None:
-    kill_at(world, "dead_letters", "count")
+    kill_at(world, "dead_letters", "count", time=2)
     world.ports.deployments.bury()
     world.ports.clock.sleep(200)
     before_s = world.ports.clock.monotonic()
     world.resume()
     assert 95 <= world.ports.clock.monotonic() - before_s <= 115
+
+
+@pytest.mark.parametrize("kills", [1, 2])
+def test_letters_that_came_while_nobody_watched_count(world: DeployWorld, kills: int) -> None:
+    world.deploy()
+    before = world.active
+    world.change_code()
+    world.ports.dead_letters.counts = [5]
+    kill_at(world, "dead_letters", "count", time=2)
+    world.ports.deployments.bury()
+    for _ in range(kills - 1):
+        with pytest.MonkeyPatch.context() as patch:
+            break_at(world, patch, "jobs", "list", Killed())
+            with pytest.raises(Killed):
+                world.resume()
+        world.ports.deployments.bury()
+    assert world.ports.deployments.recent(1)[0].dead_letters == 5
+    world.ports.dead_letters.counts = [6]
+    refused = failure(world.resume)
+    assert (refused.code, refused.exit_code) == ("watch-failed", 7)
+    assert "1 message came to the dead letters" in refused.message
+    assert world.active == before
+
+
+def test_letters_from_before_a_rollback_to_the_release_are_nothing_of_its_watch(world: DeployWorld) -> None:
+    first, _, third = world.deploy_three()
+    run = world.run()
+    execute(plan_rollback(world.ports, run, to=first), world.ports, run)
+    world.ports.dead_letters.counts = [5]
+    # Killed right before the promotion of a release that took jobs before; then a person lets it take jobs.
+    kill_at(world, "pointers", "move")
+    world.ports.deployments.bury()
+    assert world.ports.deployments.recent(1)[0].release_id == third
+    world.ports.dead_letters.counts = [6]
+    run = world.run()
+    execute(plan_rollback(world.ports, run, to=third), world.ports, run)
+    world.resume()
+    assert world.active == third
+
+
+def test_letters_that_an_earlier_version_did_not_count_are_counted_by_the_watch(world: DeployWorld) -> None:
+    kill_at(world, "dead_letters", "count", time=2)
+    world.ports.deployments.bury()
+    (found,) = world.ports.deployments.recent(1)
+    world.ports.deployments.write(replace(found, dead_letters=None))
+    world.ports.dead_letters.counts = [6]
+    world.resume()
+    assert world.active == found.release_id
+
+
+def test_promotion_and_rollback_ask_aws_three_times_at_most(world: DeployWorld) -> None:
+    def asked(do: Callable[[], object]) -> int:
+        del watched.calls[:]
+        do()
+        return len([call for call in watched.calls if not call.startswith("journal.")])
+
+    def roll_back() -> None:
+        run = world.run()
+        execute(plan_rollback(watched, run, to=None), watched, run)
+
+    watched = Broken(world.ports)
+    world.deploy()
+    world.change_code()
+    run = world.run()
+    plan = plan_deploy(watched, world.target, run, Wanted())
+    *before, move, watch = plan.steps
+    assert (type(move), type(watch)) == (MovePointer, Watch)
+    execute(replace(plan, steps=tuple(before)), watched, run)
+    assert asked(move.apply) <= 3
+    assert asked(roll_back) <= 3
 
 
 def test_who_comes_second_is_told_who_deploys_and_changes_nothing(world: DeployWorld) -> None:
@@ -250,7 +328,7 @@ def test_history_tells_a_deployment_that_runs_from_one_that_was_killed(world: De
 
 
 def test_deploy_of_what_a_killed_deployment_promoted_does_what_that_left(world: DeployWorld) -> None:
-    kill_at(world, "dead_letters", "count")
+    kill_at(world, "dead_letters", "count", time=2)
     world.ports.deployments.bury()
     world.deploy()
     assert stages(world) == [Stage.WATCH, Stage.DRAIN]
