@@ -69,6 +69,7 @@ class Deployment:
     """`number` grows by one with every turn to change what is deployed. `record` is `Release.record` as JSON, `stages` say when each
     began; all times are ISO 8601 in UTC.
 
+    `promoted_by` is the run whose promotion it goes on with or takes back, "" where that is its own.
     `dead_letters` is how many there were right before the promotion, None where nobody counted them.
     `outcome` is None while it goes on, and when it was killed. `ended_at` is "" until it ended, `error`, the code of what ended it, and
     `why` also when it ended well.
@@ -81,6 +82,7 @@ class Deployment:
     record: str
     replaces: str
     stages: tuple[tuple[Stage, str], ...] = ()
+    promoted_by: str = ""
     dead_letters: int | None = None
     outcome: Outcome | None = None
     ended_at: str = ""
@@ -93,14 +95,26 @@ class Deployment:
         return self.stages[-1][0] if self.stages else None
 
     @property
+    def promoter(self) -> str:
+        """The run that moved the pointer to the release, if any did."""
+        return self.promoted_by or self.holder.run_id
+
+    @property
     def is_resumable(self) -> bool:
         """Whether the release was neither promoted nor proven bad, so that going on makes sense."""
-        return self.outcome in {None, Outcome.INCONCLUSIVE, Outcome.ABORTED} and self.stage is not Stage.CLEAN
+        return self.outcome in {None, Outcome.INCONCLUSIVE, Outcome.ABORTED} and not self._is_on_the_way_back
 
     @property
     def is_half_cleaned(self) -> bool:
         """Whether the release proved bad, and the former state may not be back in place."""
-        return self.outcome in {None, Outcome.ABORTED, Outcome.FAILED} and self.stage is Stage.CLEAN
+        # The way back may have failed before anything of it was recorded.
+        return self.outcome is Outcome.FAILED or (
+            self.outcome in {None, Outcome.INCONCLUSIVE, Outcome.ABORTED} and self._is_on_the_way_back
+        )
+
+    @property
+    def _is_on_the_way_back(self) -> bool:
+        return any(stage is Stage.CLEAN for stage, _ in self.stages)
 
 
 def recorded_release(text: str) -> Release | None:

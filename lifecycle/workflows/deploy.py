@@ -92,7 +92,7 @@ def plan_deploy(ports: Ports, target: Target, run: Run, wanted: Wanted) -> Plan:
     release = wanted_release(ports, target, wanted)
     last = last_deployment(ports)
     pointer = ports.pointers.read()
-    is_bad = last is not None and last.is_half_cleaned and pointer is not None and pointer.run_id == last.holder.run_id
+    is_bad = last is not None and last.is_half_cleaned and pointer is not None and pointer.run_id == last.promoter
     if last and is_bad and last.release_id == release.id:
         return _plan_clean(ports, target, run, release, pointer, last)
     if last and is_bad:
@@ -188,7 +188,7 @@ def _plan_rest(ports: Ports, target: Target, run: Run, release: Release, pointer
         steps=_watch(ports, target, release),
         after=_after(ports, target, release),
         undo=(RestorePointer(ports=ports, run=run, release_id=release.id, promoted_by=pointer.run_id),),
-        guard=_guard(ports, run, release, pointer, dead_letters=letters),
+        guard=_guard(ports, run, release, pointer, promoted_by=pointer.run_id, dead_letters=letters),
     )
 
 
@@ -199,9 +199,9 @@ def _plan_clean(
     return Plan(
         title=f"take back release {release.id}",
         because=_told(last),
-        steps=(RestorePointer(ports=ports, run=run, release_id=release.id, promoted_by=last.holder.run_id),),
+        steps=(RestorePointer(ports=ports, run=run, release_id=release.id, promoted_by=last.promoter),),
         after=(PruneReleases(ports=ports, keep=target.settings.stack.keep_releases),),
-        guard=_guard(ports, run, release, pointer, ends_as=Outcome.ROLLED_BACK),
+        guard=_guard(ports, run, release, pointer, ends_as=Outcome.ROLLED_BACK, promoted_by=last.promoter),
     )
 
 
@@ -223,11 +223,18 @@ def _guard(
     pointer: Pointer | None,
     *,
     ends_as: Outcome = Outcome.PROMOTED,
+    promoted_by: str = "",
     dead_letters: int | None = None,
 ) -> DeploymentGuard:
-    replaces = pointer.release_id if pointer else ""
     return DeploymentGuard(
-        ports, run, release, replaces=replaces, stages=_STAGES, ends_as=ends_as, dead_letters=dead_letters
+        ports,
+        run,
+        release,
+        replaces=pointer.release_id if pointer else "",
+        stages=_STAGES,
+        ends_as=ends_as,
+        promoted_by=promoted_by,
+        dead_letters=dead_letters,
     )
 
 

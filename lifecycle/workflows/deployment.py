@@ -21,7 +21,7 @@ class DeploymentGuard:
 
     `stages` says to which stage the steps of a class belong; others belong to that of the step before. `ends_as` is what a plan comes to
     that ends well. The dead letters are counted right before the promotion and recorded with its stage, for the watch and for whoever goes
-    on with that; `dead_letters` is what the run counted whose promotion this one goes on with.
+    on with that; `promoted_by` is the run whose promotion this one goes on with or takes back, and `dead_letters` what it counted.
 
     Raises `CapctlError("deploy-locked" | "turn-lost")`.
     """
@@ -35,6 +35,7 @@ class DeploymentGuard:
         replaces: str,
         stages: Mapping[type[Step[Any]], Stage],
         ends_as: Outcome = Outcome.PROMOTED,
+        promoted_by: str = "",
         dead_letters: int | None = None,
     ) -> None:
         self._ports = ports
@@ -43,6 +44,7 @@ class DeploymentGuard:
         self._replaces = replaces
         self._stages = stages
         self._ends_as = ends_as
+        self._promoted_by = promoted_by
         self._dead_letters = dead_letters
         self._taken: AbstractContextManager[Turn] | None = None
         self._turn: Turn | None = None
@@ -78,6 +80,7 @@ class DeploymentGuard:
             release_id=self._release.id,
             record=canonical_json(self._release.record).decode(),
             replaces=self._replaces,
+            promoted_by=self._promoted_by,
         )
         stages = (*known.stages, (stage, self._now()))
         self._write(replace(known, stages=stages, dead_letters=self._dead_letters))
