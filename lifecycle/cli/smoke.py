@@ -23,9 +23,10 @@ if TYPE_CHECKING:
 def command(invocation: Invocation, release_id: str | None, dry_run: bool) -> None:
     """Run a real job on a release and check what it did.
 
-    Checks the image and the AMI that really ran, the tracks found, the models as read inside the container, and the stored rows, and tells
-    which part of the job's way took how long. Where `smoke.video_url` names no video the job gets a clip of capctl's own, which the command
-    puts into the bucket. Without a host in time, or with all attempts lost to Spot, nothing is decided: exit code 3.
+    Checks the image and the AMI that really ran, the frames looked at and the tracks found, the models as read inside the container, what
+    it stored, and how long it worked beside the release before, and tells which part of the job's way took how long. Where
+    `smoke.video_url` names no video the job gets a clip of capctl's own, which the command puts into the bucket. Without a host in time,
+    or with all attempts lost to Spot, nothing is decided: exit code 3.
     """
     from lifecycle.workflows.smoke import Smoke, plan_smoke
 
