@@ -7,8 +7,8 @@ from typing import Any
 from lifecycle.adapters.aws.session import APP_ID_VARIABLE, AwsSession
 from lifecycle.adapters.pulumi_adopt import adopted
 from lifecycle.adapters.pulumi_change import ReleasesChange
-from lifecycle.adapters.pulumi_cli import LockHolder
 from lifecycle.adapters.pulumi_engine import PulumiEngine
+from lifecycle.adapters.pulumi_locks import LockHolder
 from lifecycle.adapters.pulumi_programs import base_outputs, base_program, deployed_releases, half_made, stack_record
 from lifecycle.adapters.pulumi_state import has_state_bucket, make_state_bucket, state_bucket
 from lifecycle.config.target import Target
@@ -43,8 +43,8 @@ class PulumiStack:
         environment: Mapping[str, str] = os.environ,
         is_abandoned: Callable[[LockHolder], bool] = lambda _: False,
     ) -> None:
-        """`is_abandoned` says whether a run on another machine that holds the lock of a stack is dead for certain: only then, and where
-        the process of this machine is gone that holds it, the lock is broken.
+        """`is_abandoned` says whether a run that is not known on this machine and holds the lock of a stack is over for certain: only
+        then, and where the process of this machine is gone that holds it, the lock is broken.
         """
         self._target = target
         self._session = session

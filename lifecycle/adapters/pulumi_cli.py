@@ -1,7 +1,6 @@
 """The Pulumi command line: where it is, and how it is run and stopped."""
 
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -17,6 +16,7 @@ from pulumi.automation.errors import create_command_error
 from semver import VersionInfo
 
 from lifecycle.adapters.cache_folder import cache_folder
+from lifecycle.adapters.pulumi_locks import StartedClis
 from lifecycle.errors import CapctlError, Interrupted
 from lifecycle.ports.ui import Ui
 
@@ -54,10 +54,11 @@ def _version(executable: str) -> str:
 class PulumiCli(automation.PulumiCommand):
     """Runs the CLI with an environment of its own, in a session of its own: a terminal's Ctrl-C reaches it only through us."""
 
-    def __init__(self, executable: Path, ui: Ui) -> None:
+    def __init__(self, executable: Path, ui: Ui, started: StartedClis) -> None:
         self.command = str(executable)
         self.version = VersionInfo.parse(VERSION)
         self._ui = ui
+        self._started = started
 
     def run(
         self,
@@ -79,11 +80,17 @@ class PulumiCli(automation.PulumiCommand):
             start_new_session=True,
         )
         output, errors = _Reader(process.stdout, on_output), _Reader(process.stderr, on_error)
+        note: Path | None = None
         try:
+            note = self._started.note(process.pid)
             code = process.wait()
         except BaseException:
             self._stop(process, is_update=args[0] == "up")
             raise
+        finally:
+            # One that was killed may have left a lock, of which its note tells.
+            if note and process.returncode is not None and process.returncode >= 0:
+                note.unlink(missing_ok=True)
         result = CommandResult(stdout=output.text(), stderr=errors.text(), code=code)
         if code != 0:
             raise create_command_error(result)
@@ -135,29 +142,3 @@ def _signal_group(leader: int, number: signal.Signals) -> None:
         os.killpg(leader, number)
     except ProcessLookupError:
         return
-
-
-LockHolder = dict[str, str]
-"""Who holds a lock of Pulumi's, as its message tells: `user`, `host`, `pid`, `at`."""
-
-_HOLDER = re.compile(r"created by (?P<user>[^\s@]+)@(?P<host>\S+) \(pid (?P<pid>\d+)\) at (?P<at>\S+)")
-
-
-def lock_holders(message: str) -> list[LockHolder]:
-    """Who holds the locks that Pulumi's message names."""
-    return [match.groupdict() for match in _HOLDER.finditer(message)]
-
-
-def is_running(pid: int) -> bool:
-    """Whether a Pulumi CLI with this process id runs on this machine; one that waits to be reaped has ended."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    try:
-        command, _, state = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")
-    except OSError:
-        return True
-    return "pulumi" in command and not state.startswith(("Z", "X"))

@@ -2,9 +2,7 @@
 
 import json
 import logging
-import os
 import re
-import select
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
@@ -20,9 +18,10 @@ from pulumi.automation.errors import CommandError, ConcurrentUpdateError, StackA
 
 from lifecycle.adapters.cache_folder import cache_folder
 from lifecycle.adapters.private_folder import private_folder
-from lifecycle.adapters.pulumi_cli import LockHolder, PulumiCli, find_pulumi, is_running, lock_holders
+from lifecycle.adapters.pulumi_cli import PulumiCli, find_pulumi
 from lifecycle.adapters.pulumi_events import EventLog
 from lifecycle.adapters.pulumi_failure import failure_of
+from lifecycle.adapters.pulumi_locks import LockHolder, StartedClis, lock_holders
 from lifecycle.adapters.pulumi_state import (
     backend_url,
     is_file_state,
@@ -78,11 +77,12 @@ class PulumiEngine:
         *,
         is_abandoned: Callable[[LockHolder], bool] = lambda _: False,
     ) -> None:
-        """`is_abandoned` says of a run on another machine that it is dead for certain; nothing on this one can."""
+        """`is_abandoned` says of a run that is not noted on this machine that it is over for certain."""
         self._target = target
         self._ui = ui
         self._given = environment
         self._making = Lock()
+        self._started = StartedClis(cache_folder() / "pulumi-runs")
         self._is_abandoned = is_abandoned
         self._salt = ""
 
@@ -227,7 +227,7 @@ class PulumiEngine:
         folder.mkdir(parents=True, exist_ok=True)
         return automation.LocalWorkspace(
             work_dir=str(folder),
-            pulumi_command=PulumiCli(find_pulumi(self._given.get("PATH", "")), self._ui),
+            pulumi_command=PulumiCli(find_pulumi(self._given.get("PATH", "")), self._ui, self._started),
             project_settings=automation.ProjectSettings(name=self._target.project, runtime="python"),
             env_vars=environment,
             secrets_provider=secrets_provider,
@@ -254,14 +254,14 @@ class PulumiEngine:
 
     def _await_lock(self, name: str, holders: list[LockHolder]) -> None:
         """Wait for the runs that hold the lock; break it only when all were dead when first seen. Raises `stack-locked`."""
-        here = os.uname().nodename
+        known = [(holder, self._started.find(holder)) for holder in holders]
         alive = [
-            holder
-            for holder in holders
-            if (is_running(int(holder["pid"])) if holder["host"] == here else not self._is_abandoned(holder))
+            (holder, process)
+            for holder, process in known
+            if not (process.is_gone if process else self._is_abandoned(holder))
         ]
-        for holder in alive:
-            if holder["host"] != here:
+        for holder, process in alive:
+            if process is None:
                 raise self._locked_by(
                     name,
                     holder,
@@ -269,22 +269,15 @@ class PulumiEngine:
                     f"`PULUMI_BACKEND_URL='{backend_url(self._target)}' pulumi cancel --yes --stack "
                     f"organization/{self._target.project}/{self._full_name(name)}`",
                 )
-            self._ui.note(
-                f"Another run (pid {holder['pid']}) is changing stack `{self._full_name(name)}`; waiting for it"
-            )
-            if not _ends(int(holder["pid"]), within_s=_HOLDER_GRACE_S):
+            self._ui.note(f"Another run (pid {holder.pid}) is changing stack `{self._full_name(name)}`; waiting for it")
+            if not process.ends(within_s=_HOLDER_GRACE_S):
                 raise self._locked_by(name, holder, "Wait for that run, then run the command again")
         # A message that names nobody proves nothing.
         if holders and not alive:
             self._break_lock(name)
 
     def _locked_by(self, name: str, holder: LockHolder, hint: str) -> CapctlError:
-        return CapctlError(
-            "stack-locked",
-            f"Stack `{self._full_name(name)}` is being changed by {holder['user']}@{holder['host']}"
-            f" (pid {holder['pid']}) since {holder['at']}",
-            hint=hint,
-        )
+        return CapctlError("stack-locked", f"Stack `{self._full_name(name)}` is being changed by {holder}", hint=hint)
 
     def _break_lock(self, name: str) -> None:
         self._ui.note(f"A killed run left stack `{self._full_name(name)}` locked; the lock is given back")
@@ -295,15 +288,3 @@ class PulumiEngine:
 
     def _failure(self, doing: str, name: str, error: CommandError, diagnostics: Sequence[str]) -> CapctlError:
         return failure_of(error, diagnostics, doing=f"{doing} stack `{self._full_name(name)}`", target=self._target)
-
-
-def _ends(pid: int, *, within_s: float) -> bool:
-    """Whether a process ends in time."""
-    try:
-        process = os.pidfd_open(pid)
-    except OSError:
-        return not is_running(pid)
-    try:
-        return bool(select.select([process], [], [], within_s)[0])
-    finally:
-        os.close(process)

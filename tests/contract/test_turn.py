@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,7 +13,7 @@ from lifecycle.adapters.aws import turn as turns
 from lifecycle.adapters.aws.session import AwsSession
 from lifecycle.adapters.aws.table import ReleasesTable
 from lifecycle.adapters.aws.turn import BEAT_S, LEASE_S, HeldTurn
-from lifecycle.adapters.processes import machine_name, session_and_begin
+from lifecycle.adapters.processes import Process
 from lifecycle.domain.deployment import Holder
 from tests.contract.table_parts import make_table
 from tests.failures import failure
@@ -43,9 +43,9 @@ def test_turn_of_a_live_holder_is_not_taken(table: ReleasesTable) -> None:
 
 def test_turn_of_a_process_that_ended_is_taken_at_once(table: ReleasesTable) -> None:
     ended = subprocess.Popen([sys.executable, "-c", ""])
-    began = session_and_begin(ended.pid)[1]
+    process = Process.here(ended.pid)
     ended.wait()
-    turn(table, replace(HOLDER, run_id="first", machine=machine_name(), pid=ended.pid, began=began)).take()
+    turn(table, replace(HOLDER, run_id="first", **asdict(process))).take()
     clock = FakeClock()
     second = turn(table, replace(HOLDER, run_id="second"), clock)
     second.take()
@@ -53,7 +53,7 @@ def test_turn_of_a_process_that_ended_is_taken_at_once(table: ReleasesTable) -> 
 
 
 def test_turn_of_a_process_that_lives_is_not_taken(table: ReleasesTable) -> None:
-    here = replace(HOLDER, machine=machine_name(), pid=os.getpid(), began=session_and_begin(os.getpid())[1])
+    here = replace(HOLDER, **asdict(Process.here(os.getpid())))
     turn(table, replace(here, run_id="first")).take()
     assert failure(turn(table, replace(here, run_id="second")).take).code == "deploy-locked"
 

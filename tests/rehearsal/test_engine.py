@@ -296,7 +296,7 @@ def test_lock_of_a_run_that_is_gone_from_another_machine_is_broken_for_who_knows
     assert lock.exists()
     session = AwsSession(stage.target)
     knowing = PulumiStack(
-        stage.target, session, SystemClock(), FakeUi(), is_abandoned=lambda holder: holder["host"] == "elsewhere"
+        stage.target, session, SystemClock(), FakeUi(), is_abandoned=lambda holder: holder.host == "elsewhere"
     )
     assert [one.id for one in knowing.add_release(release)] == [release.id]
     assert not lock.exists()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from lifecycle.adapters.aws.table import ReleasesTable
 from lifecycle.adapters.aws.turn import HeldTurn, holder_of, is_dead, read_item
-from lifecycle.adapters.processes import machine_name, session_and_begin
+from lifecycle.adapters.processes import Process
 from lifecycle.adapters.this_run import this_user
 from lifecycle.domain.deployment import Deployment, Holder, Outcome, Stage
 from lifecycle.domain.digest import canonical_json
@@ -65,13 +65,14 @@ class DynamoDeployments:
         return holder.host == host and since is not None and moment is not None and since <= moment <= alive
 
     def _this_process(self, run_id: str, command: str) -> Holder:
+        process = Process.here(os.getpid())
         return Holder(
             run_id=run_id,
             user=this_user(),
             host=os.uname().nodename,
-            machine=machine_name(),
-            pid=os.getpid(),
-            began=session_and_begin(os.getpid())[1],
+            machine=process.machine,
+            pid=process.pid,
+            began=process.began,
             command=command,
             since=self._clock.now().isoformat(timespec="seconds"),
         )

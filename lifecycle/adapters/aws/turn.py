@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 
 from lifecycle.adapters.aws.errors import error_code
 from lifecycle.adapters.aws.table import ReleasesTable
-from lifecycle.adapters.processes import is_same_process, machine_name
+from lifecycle.adapters.processes import Process
 from lifecycle.domain.deployment import Holder
 from lifecycle.errors import CapctlError, Interrupted
 
@@ -206,8 +206,8 @@ def holder_of(item: dict[str, Any]) -> Holder | None:
 
 
 def is_dead(holder: Holder) -> bool:
-    """Whether the process certainly does not exist any more."""
-    return holder.machine != "" and holder.machine == machine_name() and not is_same_process(holder.pid, holder.began)
+    """Whether the process certainly does nothing any more."""
+    return Process(machine=holder.machine, pid=holder.pid, began=holder.began).is_gone
 
 
 def _locked(holder: Holder) -> CapctlError:

@@ -1,16 +1,15 @@
-"""The Pulumi CLI as a process: where it is found, whether it still runs, what an interrupt says and ends."""
+"""The Pulumi CLI as a process: where it is found, what an interrupt says and ends, and what is noted of it."""
 
-import os
-import select
-import shutil
 import subprocess
-import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pulumi.automation.errors import CommandError
 
-from lifecycle.adapters.pulumi_cli import VERSION, PulumiCli, find_pulumi, is_running, lock_holders
+from lifecycle.adapters.pulumi_cli import VERSION, PulumiCli, find_pulumi
+from lifecycle.adapters.pulumi_locks import StartedClis
 from lifecycle.errors import CapctlError, Interrupted
 from tests.fakes.ui import FakeUi
 
@@ -34,7 +33,7 @@ def test_interrupt_ends_the_cli_and_speaks_of_an_update_only(
     monkeypatch.setattr(subprocess.Popen, "wait", interrupted_once)
     ui = FakeUi()
     with pytest.raises(Interrupted):
-        PulumiCli(program, ui).run(args, str(tmp_path), {})
+        PulumiCli(program, ui, StartedClis(tmp_path / "runs")).run(args, str(tmp_path), {})
     assert ended[0].returncode is not None
     assert any("Pulumi finishes" in line for line in ui.lines) == is_told
 
@@ -72,29 +71,13 @@ def test_missing_cli_says_what_to_do(tmp_path: Path, cache: Path) -> None:
     assert "make setup" in failed.value.hint
 
 
-def test_holders_are_read_from_pulumi_message() -> None:
-    message = (
-        "error: the stack is currently locked by 1 lock(s). Either wait for the other process(es) to end or delete the lock"
-        " file with `pulumi cancel`.\n  file:///s/.pulumi/locks/organization/vision/dev/1.json:"
-        " created by root@box (pid 1234) at 2026-11-21T10:00:00Z"
-    )
-    assert lock_holders(message) == [{"user": "root", "host": "box", "pid": "1234", "at": "2026-11-21T10:00:00Z"}]
-
-
-def test_only_a_pulumi_process_counts_as_running() -> None:
-    assert not is_running(os.getpid())
-    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
-        ended.wait()
-    assert not is_running(ended.pid)
-
-
-def test_cli_that_nobody_has_reaped_yet_has_ended(tmp_path: Path) -> None:
-    cli = tmp_path / "pulumi"
-    shutil.copy("/bin/sleep", cli)
-    with subprocess.Popen([str(cli), "60"]) as running:
-        pidfd = os.pidfd_open(running.pid)
-        assert is_running(running.pid)
-        running.kill()
-        select.select([pidfd], [], [], 10)
-        assert not is_running(running.pid)
-        os.close(pidfd)
+@pytest.mark.parametrize(("ending", "is_kept"), [("exit 0", False), ("exit 255", False), ("kill -9 $$", True)])
+def test_note_of_a_cli_outlives_it_only_when_it_was_killed(ending: str, is_kept: bool, tmp_path: Path) -> None:
+    """It is there while the CLI runs, which looks itself."""
+    program, runs = tmp_path / "pulumi", tmp_path / "runs"
+    program.write_text(f"#!/bin/sh\nuntil ls {runs}/*-$$-* >{tmp_path}/seen 2>/dev/null; do :; done\n{ending}\n")
+    program.chmod(0o755)
+    with suppress(CommandError):
+        PulumiCli(program, FakeUi(), StartedClis(runs)).run(["up"], str(tmp_path), {})
+    assert (tmp_path / "seen").read_text()
+    assert ([*runs.iterdir()] != []) == is_kept

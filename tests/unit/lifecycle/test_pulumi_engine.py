@@ -9,9 +9,10 @@ import pytest
 from pulumi import automation
 from pulumi.automation.errors import CommandError, ConcurrentUpdateError, StackAlreadyExistsError
 
-from lifecycle.adapters.pulumi_cli import LockHolder
+from lifecycle.adapters.processes import Process
 from lifecycle.adapters.pulumi_engine import PulumiEngine
 from lifecycle.adapters.pulumi_events import EventLog
+from lifecycle.adapters.pulumi_locks import LockHolder, StartedClis
 from lifecycle.errors import CapctlError, ExitCode
 from tests.fakes import engine_events
 from tests.fakes.targets import make_target
@@ -283,41 +284,83 @@ def test_wrong_passphrase_is_a_usage_error(pulumi: Pulumi) -> None:
     assert pulumi.failure("error: incorrect passphrase").code == "passphrase-wrong"
 
 
-@pytest.mark.parametrize(
-    ("holder", "is_elsewhere"),
-    [("created by ann@elsewhere (pid 1)", True), (f"created by ann@{os.uname().nodename} (pid 999999999)", False)],
-)
-def test_lock_of_another_machine_is_respected_and_a_dead_one_here_is_broken(
-    pulumi: Pulumi, holder: str, is_elsewhere: bool
-) -> None:
-    text = f"the stack is currently locked by 1 lock(s)\n{holder} at 2026-01-01T00:00:00Z"
-    failure = pulumi.failure(text, ConcurrentUpdateError)
+LOCKED = "the stack is currently locked by 1 lock(s)\ncreated by ann@"
+ELSEWHERE = f"{LOCKED}elsewhere (pid 1) at 2026-01-01T00:00:00Z"
+# Its name is that of this machine, and nothing here says that it was begun here.
+NAMESAKE = f"{LOCKED}{os.uname().nodename} (pid 999999999) at 2026-01-01T00:00:00Z"
+HERE = f"{LOCKED}{os.uname().nodename} (pid 4321) at 2026-01-01T00:00:00Z"
+
+
+class Noted(Process):
+    """The process that holds a lock, as a test wants it."""
+
+    gone = False
+    is_ending = False
+
+    @property
+    def is_gone(self) -> bool:
+        return self.gone
+
+    def ends(self, *, within_s: float) -> bool:
+        return self.is_ending
+
+
+@pytest.fixture
+def noted(monkeypatch: pytest.MonkeyPatch) -> type[Noted]:
+    """Who is noted for every lock."""
+
+    class Mine(Noted):
+        pass
+
+    found = Mine(machine="here", pid=4321, began=1)
+    monkeypatch.setattr(StartedClis, "find", lambda *_: found)
+    return Mine
+
+
+@pytest.mark.parametrize("answer", [ELSEWHERE, NAMESAKE])
+def test_lock_of_another_machine_is_respected_whatever_its_name(pulumi: Pulumi, answer: str) -> None:
+    failure = pulumi.failure(answer, ConcurrentUpdateError)
     assert failure.code == "stack-locked"
-    assert ("ann@elsewhere" in failure.message) is is_elsewhere
-    assert (pulumi.unlocked == []) is is_elsewhere
+    assert "`PULUMI_BACKEND_URL=" in failure.hint
+    assert pulumi.unlocked == []
+
+
+def test_lock_of_a_run_here_that_is_gone_is_broken(pulumi: Pulumi, noted: type[Noted]) -> None:
+    noted.gone = True
+    pulumi.failure(HERE, ConcurrentUpdateError)
+    assert set(pulumi.unlocked) == {"test-releases"}
 
 
 @pytest.mark.parametrize("abandoned", [True, False])
 def test_lock_of_another_machine_is_broken_for_who_knows_that_its_run_is_dead(
     tmp_path: Path, abandoned: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[str] = []
+    asked: list[LockHolder] = []
 
     def is_abandoned(holder: LockHolder) -> bool:
-        asked.append(holder["host"])
+        asked.append(holder)
         return abandoned
 
     pulumi = Pulumi(tmp_path, monkeypatch, is_abandoned=is_abandoned)
-    text = "the stack is currently locked by 1 lock(s)\ncreated by ann@elsewhere (pid 1) at 2026-01-01T00:00:00Z"
-    assert pulumi.failure(text, ConcurrentUpdateError).code == "stack-locked"
-    assert set(asked) == {"elsewhere"}
+    assert pulumi.failure(ELSEWHERE, ConcurrentUpdateError).code == "stack-locked"
+    assert {(holder.host, holder.pid, holder.at) for holder in asked} == {("elsewhere", 1, "2026-01-01T00:00:00Z")}
     assert bool(pulumi.unlocked) == abandoned
 
 
-def test_nobody_is_asked_of_a_run_of_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lock_that_a_living_run_shares_with_a_dead_one_is_not_broken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which would break both."""
+    pulumi = Pulumi(tmp_path, monkeypatch, is_abandoned=lambda holder: holder.host == "elsewhere")
+    both = f"{ELSEWHERE}\ncreated by bob@third (pid 2) at 2026-01-01T00:00:00Z"
+    assert "bob@third" in pulumi.failure(both, ConcurrentUpdateError).message
+    assert pulumi.unlocked == []
+
+
+def test_nobody_is_asked_of_a_run_of_this_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, noted: type[Noted]
+) -> None:
     pulumi = Pulumi(tmp_path, monkeypatch, is_abandoned=lambda _: True)
-    monkeypatch.setattr("lifecycle.adapters.pulumi_engine.is_running", lambda pid: True)
-    monkeypatch.setattr("lifecycle.adapters.pulumi_engine._ends", lambda pid, within_s: False)
     assert pulumi.failure(HERE, ConcurrentUpdateError).code == "stack-locked"
     assert pulumi.unlocked == []
 
@@ -327,16 +370,10 @@ def test_lock_of_which_nobody_says_who_holds_it_is_not_broken(pulumi: Pulumi) ->
     assert pulumi.unlocked == []
 
 
-HERE = f"created by ann@{os.uname().nodename} (pid 4321) at 2026-01-01T00:00:00Z"
-
-
 @pytest.mark.parametrize("ends", [True, False])
-def test_lock_of_a_living_run_is_waited_for_and_never_broken(
-    pulumi: Pulumi, ends: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_lock_of_a_living_run_is_waited_for_and_never_broken(pulumi: Pulumi, ends: bool, noted: type[Noted]) -> None:
     tries = []
-    monkeypatch.setattr("lifecycle.adapters.pulumi_engine.is_running", lambda pid: True)
-    monkeypatch.setattr("lifecycle.adapters.pulumi_engine._ends", lambda pid, within_s: ends)
+    noted.is_ending = ends
 
     def up(_: EventLog) -> None:
         tries.append("once")
