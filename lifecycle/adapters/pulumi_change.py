@@ -6,6 +6,7 @@ from typing import Any
 
 from lifecycle.adapters.pulumi_programs import Program, half_made, releases_program
 from lifecycle.config.target import Target
+from lifecycle.domain.compute import name_of
 from lifecycle.domain.release import Release
 from lifecycle.ports.stack import BaseOutputs
 from pulumi_stack.standing import COMPONENT, releases_in
@@ -69,7 +70,7 @@ class ReleasesChange:
         if self.added:
             patterns += [
                 f"**::{COMPONENT}::{self.added.id}",
-                f"**::{COMPONENT}$**::{target.project}-{self.added.id}**",
+                f"**::{COMPONENT}$**::{name_of(self.added.id, target.project)}**",
             ]
         return list(dict.fromkeys(patterns))
 

@@ -16,6 +16,11 @@ def release_in(name: str, project: str) -> str:
     return found if begin == project and _RELEASE_ID.fullmatch(found) else ""
 
 
+def name_of(release_id: str, project: str) -> str:
+    """What the resources of the release are called."""
+    return f"{project}-{release_id}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueRecord:
     """A job queue, alone. `environment_arns` are in the order in which they are tried."""

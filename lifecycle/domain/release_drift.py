@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from lifecycle.domain.ami import AmiRecord
 from lifecycle.domain.ami_status import AmiState
-from lifecycle.domain.compute import EnvironmentRecord, QueueRecord
+from lifecycle.domain.compute import EnvironmentRecord, QueueRecord, name_of
 from lifecycle.domain.difference import Difference, Severity, World
 from lifecycle.domain.job import QueueState
 from lifecycle.domain.recorded import RecordedRelease
@@ -42,7 +42,7 @@ class ReleaseDrift:
 
     @property
     def _name(self) -> str:
-        return f"{self.world.project}-{self._release.id}"
+        return name_of(self._release.id, self.world.project)
 
     @property
     def _is_needed(self) -> bool:

@@ -77,5 +77,5 @@ class Jobs(Protocol):
     def open_queue(self, queue_arn: str) -> None:
         """Let the queue take jobs."""
 
-    def count_compute_environments(self) -> int:
-        """How many compute environments the account has in the region, whoever made them; Batch allows 50."""
+    def compute_environments(self) -> frozenset[str]:
+        """The names of the compute environments that the account has in the region, whoever made them; Batch allows 50."""

@@ -7,6 +7,7 @@ from typing import Any
 from lifecycle.config.target import Target
 from lifecycle.domain.ami_status import AmiStatus
 from lifecycle.domain.channel import STABLE
+from lifecycle.domain.compute import name_of
 from lifecycle.domain.deployment import Deployment, Outcome, Stage
 from lifecycle.domain.job import Purpose
 from lifecycle.domain.permissions import (
@@ -148,7 +149,7 @@ def _plan(ports: Ports, target: Target, run: Run, release: Release, pointer: Poi
         is_ours = release.id not in needed
         # Before the release is there, so that there is never one without.
         steps.append(TagImage(ports=ports, tag=release_tag(release.id, ports.clock.now()), image=release.image))
-        _require_room(ports, target)
+        _require_room(ports, target, release)
         protected = {deployed.id for deployed in existing} | needed
         _require_only_creates(ports.stack.preview_release(release, needed=needed), release, protected)
         steps.append(CreateRelease(ports=ports, release=release, require_ami=require_ami))
@@ -252,12 +253,13 @@ def _lacks_mark(ports: Ports, target: Target, release: Release) -> bool:
     return ami.status is AmiStatus.VERIFIED and ami.tags.get(Tag.PROJECT) == target.project
 
 
-def _require_room(ports: Ports, target: Target) -> None:
-    count = ports.jobs.count_compute_environments()
-    if count >= _ENVIRONMENT_LIMIT:
+def _require_room(ports: Ports, target: Target, release: Release) -> None:
+    """Refuse to make one more compute environment than there may be; one that an earlier run made is no more."""
+    existing = ports.jobs.compute_environments()
+    if name_of(release.id, target.project) not in existing and len(existing) >= _ENVIRONMENT_LIMIT:
         raise CapctlError(
             "quota-reached",
-            f"Account {target.account} has {count} compute environments in {target.region}, Batch allows 50",
+            f"Account {target.account} has {len(existing)} compute environments in {target.region}, Batch allows 50",
             hint="Delete compute environments that nobody uses; capctl keeps `stack.keep_releases` of its own",
         )
 

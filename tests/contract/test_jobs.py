@@ -177,8 +177,8 @@ def test_queue_is_valid_and_a_missing_one_is_named(queue: Queue) -> None:
     assert missing.reason == f"job queue `{queue.queue_arn}-x` does not exist"
 
 
-def test_compute_environments_are_counted(queue: Queue) -> None:
-    assert queue.jobs.count_compute_environments() >= 1
+def test_compute_environments_of_the_account_are_named(queue: Queue) -> None:
+    assert queue.queue_arn.rpartition("/")[2] in queue.jobs.compute_environments()
 
 
 def test_jobs_of_a_definition_are_counted_whatever_became_of_them(queue: Queue) -> None:

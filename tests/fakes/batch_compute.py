@@ -141,7 +141,7 @@ class BatchCompute:
 
     def create_environment(self, name: str, release: Release) -> str:
         """The ARN. Raises `BatchRefused` at the quota."""
-        if self.count_environments() >= MOST_ENVIRONMENTS:
+        if len(self.environment_names()) >= MOST_ENVIRONMENTS:
             raise BatchRefused(f"the account has {MOST_ENVIRONMENTS} compute environments, which is all that it may")
         arn = f"{ACCOUNT}:compute-environment/{name}"
         self.environments[arn] = Environment(
@@ -171,8 +171,9 @@ class BatchCompute:
             if host.environment_arn == arn:
                 host.gone_s = min(host.gone_s, now_s)
 
-    def count_environments(self) -> int:
-        return len(self.environments) + self.foreign_environments
+    def environment_names(self) -> frozenset[str]:
+        foreign = (f"foreign-{number}" for number in range(self.foreign_environments))
+        return frozenset((*(arn.rpartition("/")[2] for arn in self.environments), *foreign))
 
     def create_queue(self, name: str, environment_arn: str) -> str:
         """The ARN. Raises `BatchRefused` unless the environment is VALID."""

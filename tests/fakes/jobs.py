@@ -98,8 +98,8 @@ class FakeJobs:
     def open_queue(self, queue_arn: str) -> None:
         self.batch.switch_queue(queue_arn, is_enabled=True)
 
-    def count_compute_environments(self) -> int:
-        return self.batch.count_environments()
+    def compute_environments(self) -> frozenset[str]:
+        return self.batch.environment_names()
 
 
 @contextmanager

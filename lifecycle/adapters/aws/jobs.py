@@ -151,10 +151,10 @@ class BatchJobs:
             ):
                 batch.update_job_queue(jobQueue=queue_arn, state="ENABLED")
 
-    def count_compute_environments(self) -> int:
-        with translated("counting compute environments"):
+    def compute_environments(self) -> frozenset[str]:
+        with translated("listing compute environments"):
             pages = self._session.client("batch").get_paginator("describe_compute_environments").paginate()
-            return sum(len(page["computeEnvironments"]) for page in pages)
+            return frozenset(one["computeEnvironmentName"] for page in pages for one in page["computeEnvironments"])
 
     def _describe(self, ids: Sequence[str]) -> Sequence[JobRecord]:
         found = []

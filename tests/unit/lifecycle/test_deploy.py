@@ -145,6 +145,18 @@ def test_full_account_is_refused_before_anything_is_made(world: DeployWorld) -> 
     assert failed.value.code == "quota-reached"
 
 
+@pytest.mark.parametrize("deploy", ["deploy", "resume"])
+def test_full_account_has_room_for_the_release_whose_environment_is_there(world: DeployWorld, deploy: str) -> None:
+    world.stack.fail_with = CapctlError("aws-unreachable", "No answer")
+    assert failure(world.deploy).code == "aws-unreachable"
+    assert len(world.stack.left_half_made) == 1
+    world.jobs.batch.foreign_environments = 48
+    getattr(world, deploy)()
+    assert world.active
+    world.change_code()
+    assert failure(world.deploy).code == "quota-reached"
+
+
 @pytest.mark.parametrize(
     ("section", "change", "code"),
     [
