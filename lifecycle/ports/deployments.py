@@ -30,7 +30,7 @@ class Deployments(Protocol):
         """Keep what is known of a deployment, in the place of what was known before."""
 
     def recent(self, count: int) -> tuple[Deployment, ...]:
-        """The last deployments, newest first; turns that were taken for something else are not among them."""
+        """The last deployments, newest first and at most 100, however many turns were taken for something else meanwhile."""
 
     def holder(self) -> Holder | None:
         """Who has the turn; one who did not give it back is told until that is certain to be dead."""

@@ -14,6 +14,9 @@ PERMISSIONS = {"history": READ_DEPLOYMENTS}
 # What may become of a deployment, besides its outcomes.
 RUNNING, KILLED = "running", "killed"
 
+# How often an event moves the pointer, at most.
+_MOVES = 2
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
@@ -37,10 +40,11 @@ class Event:
 
 
 def read_history(ports: Ports, *, count: int) -> tuple[Event, ...]:
-    """The last events, newest first."""
+    """The last events, newest first, in at most seven calls to AWS."""
     deployments, holder = ports.deployments.recent(count), ports.deployments.holder()
     pointer = ports.pointers.read()
-    versions = range(pointer.version, max(pointer.version - count, 0), -1) if pointer else ()
+    # Between two rollbacks may be a deployment, which moves the pointer there and back.
+    versions = range(pointer.version, max(pointer.version - _MOVES * count, 0), -1) if pointer else ()
     moves = [move for move in ports.pointers.past(versions) if move.move == Move.ROLLBACK]
     events = [*(_deployed(one, holder) for one in deployments), *map(_rolled_back, moves)]
     return tuple(sorted(events, key=lambda event: event.at, reverse=True)[:count])

@@ -21,9 +21,6 @@ from lifecycle.workflows.verify_image import verify_image
 
 _DATABASE = contract.Env.DATABASE_URL.value
 
-# Turns to deploy that were taken and never recorded a deployment, such as those that were killed at once.
-_LOOKED_AT = 20
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
@@ -168,4 +165,4 @@ def require_deployable(ports: Ports, target: Target, release: Release) -> None:
 
 def last_deployment(ports: Ports) -> Deployment | None:
     """The newest deployment that was recorded."""
-    return next(iter(ports.deployments.recent(_LOOKED_AT)), None)
+    return next(iter(ports.deployments.recent(1)), None)

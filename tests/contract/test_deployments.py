@@ -98,6 +98,65 @@ def test_recent_ones_come_newest_first_without_turns_that_recorded_none(deployme
     assert [found.number for found in deployments.recent(2)] == numbers[:0:-1]
 
 
+def test_deployment_is_found_behind_any_number_of_turns_that_recorded_none(deployments: Deployments) -> None:
+    numbers = []
+    for number in range(60):
+        with deployments.turn(f"run-{number}", "capctl bootstrap" if number % 30 else "capctl deploy") as turn:
+            if number % 30 == 0:
+                deployments.write(deployment(turn))
+                deployments.write(deployment(turn, outcome=Outcome.ABORTED))
+                numbers.append(turn.number)
+    assert [found.number for found in deployments.recent(1)] == numbers[1:]
+    assert [found.number for found in deployments.recent(20)] == numbers[::-1]
+
+
+@pytest.mark.rehearsal
+def test_looking_back_takes_two_calls_and_a_deployment_one_more_than_its_records(emulated_session: AwsSession) -> None:
+    deployments = DynamoDeployments(emulated_session, FakeClock(), table=make_table(emulated_session))
+    calls: list[str] = []
+    events = emulated_session.client("dynamodb").meta.events
+    events.register("before-call.dynamodb", lambda model, **_: calls.append(model.name), unique_id="count")
+    try:
+        for number in range(120):
+            with deployments.turn(f"run-{number}", "capctl deploy") as turn:
+                deployments.write(deployment(turn))
+                calls.clear()
+                deployments.write(deployment(turn, outcome=Outcome.PROMOTED))
+                assert calls == ["PutItem"]
+            calls.clear()
+        assert [found.number for found in deployments.recent(100)] == [*range(120, 20, -1)]
+        assert calls == ["GetItem", "BatchGetItem"]
+    finally:
+        events.unregister("before-call.dynamodb", unique_id="count")
+
+
+@pytest.mark.rehearsal
+def test_deployments_of_an_earlier_version_which_noted_no_numbers_are_found(emulated_session: AwsSession) -> None:
+    table = make_table(emulated_session)
+    deployments = DynamoDeployments(emulated_session, FakeClock(), table=table)
+    for number in range(4):
+        with deployments.turn(f"run-{number}", "capctl deploy") as turn:
+            if number != 2:
+                deployments.write(deployment(turn))
+    key = {"id": {"S": "turn"}}
+    emulated_session.client("dynamodb").update_item(TableName=table, Key=key, UpdateExpression="REMOVE recorded")
+    assert [found.number for found in deployments.recent(2)] == [4, 2]
+    with deployments.turn("next", "capctl deploy") as turn:
+        deployments.write(deployment(turn))
+    assert [found.number for found in deployments.recent(10)] == [5, 4, 2, 1]
+
+
+@pytest.mark.rehearsal
+def test_run_that_lost_its_turn_records_no_deployment(emulated_session: AwsSession) -> None:
+    table = make_table(emulated_session)
+    found, other = (DynamoDeployments(emulated_session, FakeClock(), table=table) for _ in range(2))
+    with found.turn("mine", "capctl deploy") as turn:
+        emulated_session.client("dynamodb").delete_item(TableName=table, Key={"id": {"S": "turn"}})
+        with other.turn("theirs", "capctl deploy"):
+            assert failure(lambda: found.write(deployment(turn))).code == "turn-lost"
+    assert other.recent(5) == ()
+
+
 @pytest.mark.rehearsal
 def test_missing_table_says_bootstrap(emulated_session: AwsSession) -> None:
     missing = DynamoDeployments(emulated_session, FakeClock(), table="nowhere")

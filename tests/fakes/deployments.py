@@ -61,8 +61,7 @@ class FakeDeployments:
         self._written[deployment.number] = deployment
 
     def recent(self, count: int) -> tuple[Deployment, ...]:
-        numbers = range(self.turns, max(self.turns - count, 0), -1)
-        return tuple(self._written[number] for number in numbers if number in self._written)
+        return tuple(self._written[number] for number in sorted(self._written, reverse=True)[:count])
 
     def holder(self) -> Holder | None:
         return self.now.holder if self.now else None

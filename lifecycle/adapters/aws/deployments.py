@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from lifecycle.adapters.aws.table import ReleasesTable
-from lifecycle.adapters.aws.turn import HeldTurn, holder_of, is_dead, read_item
+from lifecycle.adapters.aws.turn import MOST_DEPLOYMENTS, HeldTurn, holder_of, is_dead, read_item, recorded_in
 from lifecycle.adapters.processes import Process
 from lifecycle.adapters.this_run import this_user
 from lifecycle.domain.deployment import Deployment, Holder, Outcome, Stage
@@ -29,28 +29,38 @@ class DynamoDeployments:
     def __init__(self, session: AwsSession, clock: Clock, *, table: str) -> None:
         self._table = ReleasesTable(session, table)
         self._clock = clock
+        self._held: HeldTurn | None = None
         self._taken_from: tuple[Holder, datetime] | None = None
 
     @contextmanager
     def turn(self, run_id: str, command: str) -> Iterator[HeldTurn]:
         held = HeldTurn(self._table, self._clock, self._this_process(run_id, command))
         held.take()
-        self._taken_from = held.taken_from
+        self._held, self._taken_from = held, held.taken_from
         try:
             held.keep_alive()
             yield held
         finally:
+            self._held = None
             held.give_back()
 
     def write(self, deployment: Deployment) -> None:
+        held = self._held
+        # Before the record, so that there is none that nobody finds.
+        if held and held.number == deployment.number and held.number not in (held.recorded or ()):
+            held.note_deployment(
+                tuple(one.number for one in self.recent(MOST_DEPLOYMENTS)) if held.recorded is None else held.recorded
+            )
         with self._table.doing(f"writing deployment {deployment.number}") as dynamodb:
             dynamodb.put_item(TableName=self._table.name, Item={**_key(deployment.number), **_item(deployment)})
 
     def recent(self, count: int) -> tuple[Deployment, ...]:
-        last = int(read_item(self._table).get("number", {"N": "0"})["N"])
-        keys = [_key(number) for number in range(last, max(last - count, 0), -1)]
-        items = self._table.items("reading the last deployments", keys) if keys else []
-        return tuple(sorted(map(_deployment, items), key=lambda deployment: deployment.number, reverse=True))
+        turn = read_item(self._table)
+        recorded, last = recorded_in(turn), int(turn.get("number", {"N": "0"})["N"])
+        numbers = range(last, max(last - MOST_DEPLOYMENTS, 0), -1) if recorded is None else recorded[:count]
+        items = self._table.items("reading the last deployments", [_key(number) for number in numbers])
+        found = sorted(map(_deployment, items), key=lambda deployment: deployment.number, reverse=True)
+        return tuple(found[:count])
 
     def holder(self) -> Holder | None:
         found = holder_of(read_item(self._table))

@@ -24,6 +24,9 @@ KEY = {"id": {"S": "turn"}}
 LEASE_S = 60.0
 BEAT_S = 15.0
 
+# As many as anybody asks for at once, and as DynamoDB gives in one answer.
+MOST_DEPLOYMENTS = 100
+
 _NUMBERS = {"pid", "began"}
 _TEXTS = {field.name for field in fields(Holder)} - _NUMBERS
 
@@ -31,13 +34,15 @@ _TEXTS = {field.name for field in fields(Holder)} - _NUMBERS
 class HeldTurn:
     """`ports.Turn`, from `take` to `give_back`.
 
-    `taken_from` is who had the turn and died, and until when that run may have begun anything; None where it was free.
+    `taken_from` is who had the turn and died, and until when that run may have begun anything; None where it was free. `recorded` is as
+    `recorded_in` tells, by this turn and those before.
     """
 
     def __init__(self, table: ReleasesTable, clock: Clock, holder: Holder) -> None:
         self.holder = holder
         self.number = 0
         self.taken_from: tuple[Holder, datetime] | None = None
+        self.recorded: tuple[int, ...] | None = None
         self._table = table
         self._clock = clock
         self._seen_alive_s = 0.0
@@ -70,17 +75,25 @@ class HeldTurn:
         """Whether a write of this run was made whose answer was lost, so that botocore wrote again and was refused."""
         if item.get("run_id") != {"S": self.holder.run_id}:
             return False
-        self.number = int(item["number"]["N"])
+        self._remember(item)
         self._seen_alive_s = self._clock.monotonic()
         return True
 
+    def _remember(self, item: dict[str, Any]) -> None:
+        self.number = int(item["number"]["N"])
+        self.recorded = recorded_in(item)
+
     def require(self) -> None:
         if self._is_lost or self._clock.monotonic() - self._seen_alive_s > LEASE_S:
-            raise CapctlError(
-                "turn-lost",
-                "This run could not show for too long that it is alive, and another one may change what is deployed by now",
-                hint="Look at `capctl history`; when nothing else is at work, `capctl deploy --resume` goes on",
-            )
+            raise _lost()
+
+    def note_deployment(self, before: tuple[int, ...]) -> None:
+        """Note that this turn records a deployment, as those of the numbers `before` did, newest first. Raises `turn-lost`."""
+        recorded = (self.number, *before)[:MOST_DEPLOYMENTS]
+        listed = {"L": [{"N": str(number)} for number in recorded]}
+        if not self._updated("SET recorded = :recorded", {":recorded": listed}):
+            raise _lost()
+        self.recorded = recorded
 
     def keep_alive(self) -> None:
         """Give signs of life, until the turn is given back."""
@@ -148,7 +161,7 @@ class HeldTurn:
         )
         if answer is None:
             return False
-        self.number = int(answer["number"]["N"])
+        self._remember(answer)
         self._seen_alive_s = now_s
         return True
 
@@ -205,9 +218,22 @@ def holder_of(item: dict[str, Any]) -> Holder | None:
     return Holder(**{name: item.get(name, {"S": ""})["S"] for name in _TEXTS}, **numbers)  # type: ignore[arg-type]
 
 
+def recorded_in(item: dict[str, Any]) -> tuple[int, ...] | None:
+    """The numbers of the last turns that recorded a deployment, newest first; None where an earlier version of capctl noted none."""
+    return tuple(int(number["N"]) for number in item["recorded"]["L"]) if "recorded" in item else None
+
+
 def is_dead(holder: Holder) -> bool:
     """Whether the process certainly does nothing any more."""
     return Process(machine=holder.machine, pid=holder.pid, began=holder.began).is_gone
+
+
+def _lost() -> CapctlError:
+    return CapctlError(
+        "turn-lost",
+        "This run could not show for too long that it is alive, and another one may change what is deployed by now",
+        hint="Look at `capctl history`; when nothing else is at work, `capctl deploy --resume` goes on",
+    )
 
 
 def _locked(holder: Holder) -> CapctlError:

@@ -318,6 +318,31 @@ def test_history_tells_of_deployments_and_rollbacks_from_everywhere(world: Deplo
     assert read_history(world.ports, count=2)[1].why == "tracks are lost"
 
 
+def test_neither_history_nor_resume_loses_a_deployment_behind_other_turns(world: DeployWorld) -> None:
+    kill_at(world, "jobs", "submit")
+    world.ports.deployments.bury()
+    for number in range(30):
+        with world.ports.deployments.turn(f"other-{number}", "capctl bootstrap"):
+            pass
+    assert [event.outcome for event in read_history(world.ports, count=20)] == ["killed"]
+    world.resume()
+    assert world.active
+
+
+def test_history_looks_behind_the_moves_of_every_event(world: DeployWorld) -> None:
+    world.deploy()
+    world.change_code()
+    world.deploy()
+    run = world.run()
+    execute(plan_rollback(world.ports, run, to=None), world.ports, run)
+    for _ in range(3):
+        world.ports.clock.sleep(10)
+        world.change_code()
+        world.ports.dead_letters.counts = [0, 1]
+        assert failure(world.deploy).exit_code == 7
+    assert [event.what for event in read_history(world.ports, count=4)][-1] == "rollback"
+
+
 def test_history_tells_a_deployment_that_runs_from_one_that_was_killed(world: DeployWorld) -> None:
     kill_at(world, "jobs", "submit")
     (event,) = read_history(world.ports, count=5)
