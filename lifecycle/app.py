@@ -267,5 +267,5 @@ class App:
             self.session,
             self.clock,
             self.ui,
-            is_abandoned=lambda lock: self.deployments.was_the_dead_one(lock.host, lock.at),
+            is_abandoned=lambda lock: self.deployments.is_over(lock.host, lock.pid, lock.at),
         )

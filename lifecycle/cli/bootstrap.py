@@ -21,11 +21,11 @@ def command(invocation: Invocation, dry_run: bool) -> None:
     """Create or update the base stack of the target.
 
     Bucket, image repository, tables, queues, log group and roles, and a network where `network.create` asks for one: what all
-    releases share. Does nothing when all is there.
+    releases share. Does nothing when all is there. While a deploy is under way it changes nothing (`deploy-locked`).
     """
     from lifecycle.workflows.bootstrap import ApplyBase, base_outputs, plan_bootstrap
 
-    plan = plan_bootstrap(invocation.app, invocation.app.target)
+    plan = plan_bootstrap(invocation.app, invocation.app.target, invocation.run)
     if done := invocation.execute(plan, dry_run=dry_run):
         outputs = done.find(ApplyBase) or base_outputs(invocation.app)
         invocation.emit("capctl.base/1", documents.base(outputs, changed=bool(plan.steps)), lambda: _text(outputs))

@@ -57,8 +57,9 @@ TAG_IMAGES = (*READ_IMAGES, "ecr:PutImage")
 
 READ_POINTER = ("dynamodb:GetItem",)
 MOVE_POINTER = ("dynamodb:ConditionCheckItem", "dynamodb:PutItem")
-# The turn to deploy, and what is kept of each deployment.
-TAKE_TURN = (*READ_POINTER, "dynamodb:PutItem", "dynamodb:UpdateItem")
+# The turn to change what is deployed.
+TAKE_TURN = (*READ_POINTER, "dynamodb:UpdateItem")
+WRITE_DEPLOYMENTS = ("dynamodb:PutItem",)
 READ_DEPLOYMENTS = (*READ_POINTER, "dynamodb:BatchGetItem")
 READ_DEAD_LETTERS = ("sqs:GetQueueAttributes",)
 READ_QUEUES = ("batch:DescribeComputeEnvironments", "batch:DescribeJobQueues")

@@ -4,14 +4,16 @@ from collections import Counter
 from dataclasses import dataclass
 
 from lifecycle.config.target import Target
-from lifecycle.domain.permissions import CHANGE_STATE, MAKE_NETWORK, READ_STATE
+from lifecycle.domain.permissions import CHANGE_STATE, MAKE_NETWORK, READ_STATE, TAKE_TURN
 from lifecycle.domain.plan import Plan
+from lifecycle.domain.run import Run
 from lifecycle.errors import CapctlError
 from lifecycle.ports import Ports
 from lifecycle.ports.stack import BaseOutputs, Operation, ResourceChange
+from lifecycle.workflows.deployment import BootstrapGuard
 from lifecycle.workflows.image_policy import GUARD, require_nothing_needed_expires
 
-PERMISSIONS = {"bootstrap": (*READ_STATE, *GUARD)}
+PERMISSIONS = {"bootstrap": (*READ_STATE, *GUARD, *TAKE_TURN)}
 
 _POLICY, _REPOSITORY = "aws:ecr/lifecyclePolicy:LifecyclePolicy", "aws:ecr/repository:Repository"
 _ROLE_POLICY, _NETWORK = "aws:iam/rolePolicy:RolePolicy", "aws:ec2/"
@@ -108,7 +110,7 @@ class ApplyBase:
             )
 
 
-def plan_bootstrap(ports: Ports, target: Target) -> Plan:
+def plan_bootstrap(ports: Ports, target: Target, run: Run) -> Plan:
     """One step, or none when the base stack is as it should be.
 
     Raises `CapctlError` when the update would lose something, or let ECR expire an image that somebody needs.
@@ -127,6 +129,7 @@ def plan_bootstrap(ports: Ports, target: Target) -> Plan:
         title="update the base stack",
         because="it differs from what is declared",
         steps=(ApplyBase(ports=ports, target=target, changes=changes, policy=policy),),
+        guard=BootstrapGuard(ports, run),
     )
 
 

@@ -21,6 +21,7 @@ from lifecycle.domain.permissions import (
     READ_QUEUES,
     READ_STATE,
     TAKE_TURN,
+    WRITE_DEPLOYMENTS,
 )
 from lifecycle.domain.plan import Plan, Step
 from lifecycle.domain.release import DeployedRelease, Move, Pointer, Release, needed_ids, promoted_ids, was_left
@@ -62,6 +63,7 @@ PERMISSIONS = {
         *READ_QUEUES,
         *READ_STATE,
         *TAKE_TURN,
+        *WRITE_DEPLOYMENTS,
     )
 }
 

@@ -1,10 +1,10 @@
-"""One deployment at a time, and everybody sees what became of it."""
+"""One change of what is deployed at a time, and everybody sees what became of a deployment."""
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 from lifecycle.domain.deployment import Deployment, Outcome, Stage
 from lifecycle.domain.digest import canonical_json
@@ -16,14 +16,52 @@ from lifecycle.ports import Ports
 from lifecycle.ports.deployments import Turn
 
 
-class DeploymentGuard:
-    """Holds the turn to deploy while the steps run, and records which stage begins, before anything of it is done.
+class TurnGuard:
+    """Holds the turn to change what is deployed while the steps run. Raises `CapctlError("deploy-locked" | "turn-lost")`."""
+
+    def __init__(self, ports: Ports, run: Run) -> None:
+        self._ports = ports
+        self._run = run
+        self._taken: AbstractContextManager[Turn] | None = None
+        self._turn: Turn | None = None
+
+    def __enter__(self) -> Self:
+        taken = self._ports.deployments.turn(self._run.id, self._run.command)
+        self._turn, self._taken = taken.__enter__(), taken
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._taken:
+            self._taken.__exit__(kind, error, trace)
+
+    def before(self, _: Step[Any]) -> None:
+        if self._turn:
+            self._turn.require()
+
+
+class BootstrapGuard(TurnGuard):
+    """As `TurnGuard`, but for the first bootstrap of a target, which makes the table that the turn is in.
+
+    Two of those at once are kept apart by Pulumi's own lock: the second is refused, or finds everything made.
+    """
+
+    def __enter__(self) -> Self:
+        try:
+            return super().__enter__()
+        except CapctlError as error:
+            if error.code != "base-missing":
+                raise
+            return self
+
+
+class DeploymentGuard(TurnGuard):
+    """Holds the turn, and records which stage begins, before anything of it is done.
 
     `stages` says to which stage the steps of a class belong; others belong to that of the step before. `ends_as` is what a plan comes to
     that ends well. The dead letters are counted right before the promotion and recorded with its stage, for the watch and for whoever goes
     on with that; `promoted_by` is the run whose promotion this one goes on with or takes back, and `dead_letters` what it counted.
-
-    Raises `CapctlError("deploy-locked" | "turn-lost")`.
     """
 
     def __init__(
@@ -38,35 +76,26 @@ class DeploymentGuard:
         promoted_by: str = "",
         dead_letters: int | None = None,
     ) -> None:
-        self._ports = ports
-        self._run = run
+        super().__init__(ports, run)
         self._release = release
         self._replaces = replaces
         self._stages = stages
         self._ends_as = ends_as
         self._promoted_by = promoted_by
         self._dead_letters = dead_letters
-        self._taken: AbstractContextManager[Turn] | None = None
-        self._turn: Turn | None = None
         self._deployment: Deployment | None = None
-
-    def __enter__(self) -> "DeploymentGuard":
-        self._taken = self._ports.deployments.turn(self._run.id, self._run.command)
-        self._turn = self._taken.__enter__()
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        assert self._taken is not None, "the turn was taken on entering"
         try:
             self._end(error)
         finally:
-            self._taken.__exit__(kind, error, trace)
+            super().__exit__(kind, error, trace)
 
     def before(self, step: Step[Any]) -> None:
+        super().before(step)
         assert self._turn is not None, "the turn was taken on entering"
-        self._turn.require()
         known = self._deployment
         stage = self._stages.get(type(step)) or (known and known.stage) or Stage.UP
         if known and known.stage is stage:

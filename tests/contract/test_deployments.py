@@ -1,7 +1,9 @@
 """What every `ports.Deployments` does."""
 
+import os
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -9,6 +11,8 @@ from lifecycle.adapters.aws.deployments import DynamoDeployments
 from lifecycle.adapters.aws.session import AwsSession
 from lifecycle.adapters.aws.table import ReleasesTable
 from lifecycle.adapters.aws.turn import HeldTurn
+from lifecycle.adapters.aws.turn_item import MOST_PAST
+from lifecycle.adapters.processes import machine_name
 from lifecycle.domain.deployment import Deployment, Outcome, Stage, recorded_release
 from lifecycle.domain.digest import canonical_json
 from lifecycle.errors import CapctlError
@@ -165,21 +169,72 @@ def test_missing_table_says_bootstrap(emulated_session: AwsSession) -> None:
     assert failed.value.code == "base-missing"
 
 
+@pytest.fixture
+def table(emulated_session: AwsSession) -> str:
+    return make_table(emulated_session)
+
+
+def one_more(session: AwsSession, table: str, *, minutes: int = 0) -> DynamoDeployments:
+    """As a run sees them that begins so much later."""
+    return DynamoDeployments(session, FakeClock(datetime(2026, 1, 1, 0, minutes, tzinfo=UTC)), table=table)
+
+
+def die(session: AwsSession, table: str, **holder: Any) -> None:
+    """Take the turn at midnight, and be seen no more."""
+    held = HeldTurn(ReleasesTable(session, table), FakeClock(), replace(HOLDER, run_id="dead", **holder))
+    held.take()
+
+
 @pytest.mark.rehearsal
-def test_what_a_dead_run_began_is_known_by_its_machine_and_its_moment(emulated_session: AwsSession) -> None:
-    table, clock = make_table(emulated_session), FakeClock()
-    dead = HeldTurn(ReleasesTable(emulated_session, table), clock, replace(HOLDER, run_id="dead", host="elsewhere"))
-    dead.take()
-    later = FakeClock(datetime(2026, 1, 1, 0, 5, tzinfo=UTC))
-    found = DynamoDeployments(emulated_session, later, table=table)
-    assert not found.was_the_dead_one("elsewhere", "2026-01-01T00:00:00Z")
-    with found.turn("mine", "capctl deploy"):
-        assert found.was_the_dead_one("elsewhere", "2026-01-01T00:00:00Z")
-        assert found.was_the_dead_one("elsewhere", "2026-01-01T00:00:30Z")
-        # After its turn had run out, or before its begin, a person may have begun it, and may still be at it.
-        assert not found.was_the_dead_one("elsewhere", "2026-01-01T00:01:01Z")
-        assert not found.was_the_dead_one("elsewhere", "2025-12-31T23:59:59Z")
-        assert not found.was_the_dead_one("another", "2026-01-01T00:00:00Z")
-        assert not found.was_the_dead_one("elsewhere", "no moment")
-    with found.turn("mine", "capctl deploy"):
-        assert not found.was_the_dead_one("elsewhere", "2026-01-01T00:00:00Z")
+def test_what_a_dead_run_began_is_over_for_every_later_run(emulated_session: AwsSession, table: str) -> None:
+    die(emulated_session, table, host="elsewhere")
+    assert not one_more(emulated_session, table, minutes=5).is_over("elsewhere", 7, "2026-01-01T00:00:00Z")
+    with one_more(emulated_session, table, minutes=5).turn("mine", "capctl deploy"):
+        pass
+    for number in range(3):
+        with one_more(emulated_session, table, minutes=6).turn(f"later-{number}", "capctl bootstrap"):
+            found = one_more(emulated_session, table)
+            assert found.is_over("elsewhere", 7, "2026-01-01T00:00:00Z")
+            assert found.is_over("elsewhere", 7, "2026-01-01T01:00:30+01:00")
+            # After its turn had run out, or before its begin, a person may have begun it, and may still be at it.
+            assert not found.is_over("elsewhere", 7, "2026-01-01T00:01:01Z")
+            assert not found.is_over("elsewhere", 7, "2025-12-31T23:59:59Z")
+            assert not found.is_over("another", 7, "2026-01-01T00:00:00Z")
+            assert not found.is_over("elsewhere", 7, "no moment")
+
+
+@pytest.mark.rehearsal
+def test_what_a_run_began_that_gave_its_turn_back_is_over(emulated_session: AwsSession, table: str) -> None:
+    ours = one_more(emulated_session, table)
+    host, pid, at = os.uname().nodename, 2**22 + 1, "2026-01-01T00:00:00Z"
+    with ours.turn("mine", "capctl deploy"):
+        assert not ours.is_over(host, pid, at)
+    assert ours.is_over(host, pid, at)
+    # The CLI may outlive it.
+    assert not ours.is_over(host, os.getpid(), at)
+    assert not ours.is_over(host, pid, "2026-01-01T00:00:01Z")
+
+
+@pytest.mark.rehearsal
+def test_what_a_run_began_whose_process_is_gone_is_over_before_anybody_takes_its_turn(
+    emulated_session: AwsSession, table: str
+) -> None:
+    die(emulated_session, table, machine=machine_name(), pid=2**22 + 1)
+    assert one_more(emulated_session, table).is_over(HOLDER.host, 2**22 + 2, "2026-01-01T00:00:30Z")
+
+
+@pytest.mark.rehearsal
+def test_only_the_last_turns_are_remembered(emulated_session: AwsSession, table: str) -> None:
+    die(emulated_session, table, host="elsewhere")
+    later = one_more(emulated_session, table, minutes=5)
+    for number in range(MOST_PAST):
+        with later.turn(f"run-{number}", "capctl deploy"):
+            assert later.is_over("elsewhere", 7, "2026-01-01T00:00:00Z")
+    assert not later.is_over("elsewhere", 7, "2026-01-01T00:00:00Z")
+    (item,) = emulated_session.client("dynamodb").scan(TableName=table)["Items"]
+    assert len(item["past"]["L"]) == MOST_PAST
+
+
+@pytest.mark.rehearsal
+def test_nothing_is_over_where_there_is_no_table(emulated_session: AwsSession) -> None:
+    assert not one_more(emulated_session, "nowhere").is_over("elsewhere", 7, "2026-01-01T00:00:00Z")

@@ -151,8 +151,8 @@ def test_takeover_whose_answer_was_lost_and_that_was_repeated_has_the_turn(
     second = turn(table, replace(HOLDER, run_id="second"))
     taken, answers = second._taken, iter([None, False])
 
-    def lost(condition: str, values: dict[str, Any]) -> bool:
-        answer = taken(condition, values)
+    def lost(*given: Any, **named: Any) -> bool:
+        answer = taken(*given, **named)
         return answer if next(answers, None) is None else False
 
     monkeypatch.setattr(second, "_taken", lost)

@@ -33,15 +33,21 @@ class FakeTurn:
 
 
 class FakeDeployments:
-    """`now` is the turn that somebody has; one who was killed never gave it back, and `bury` says that this is proven."""
+    """`now` is the turn that somebody has; one who was killed never gave it back, and `bury` says that this is proven.
+
+    Without `has_table` there is nothing to take a turn in.
+    """
 
     def __init__(self) -> None:
         self.now: FakeTurn | None = None
         self.turns = 0
+        self.has_table = True
         self._written: dict[int, Deployment] = {}
 
     @contextmanager
     def turn(self, run_id: str, command: str) -> Iterator[FakeTurn]:
+        if not self.has_table:
+            raise CapctlError("base-missing", "The table does not exist", hint="Run `capctl bootstrap` once")
         if self.now:
             raise CapctlError("deploy-locked", f"Another run changes what is deployed: {self.now.holder}", hint="Wait")
         self.turns += 1

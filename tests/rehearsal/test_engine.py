@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 import uuid
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from lifecycle.adapters.aws.deployments import DynamoDeployments
 from lifecycle.adapters.aws.session import AwsSession
+from lifecycle.adapters.aws.table import ReleasesTable
+from lifecycle.adapters.aws.turn import HeldTurn
 from lifecycle.adapters.clock import SystemClock
 from lifecycle.adapters.pulumi_auto import PulumiStack
 from lifecycle.adapters.pulumi_change import ReleasesChange
@@ -20,14 +26,19 @@ from lifecycle.adapters.pulumi_engine import PulumiEngine
 from lifecycle.adapters.pulumi_events import EventLog
 from lifecycle.adapters.pulumi_programs import base_program
 from lifecycle.adapters.pulumi_state import state_bucket
+from lifecycle.app import App
 from lifecycle.config.image_sections import RegistrySection
 from lifecycle.domain.ami import AmiId
 from lifecycle.errors import CapctlError, ExitCode
 from lifecycle.ports.stack import Operation, ResourceChange
 from lifecycle.rehearsal.emulator.launch import Emulator, EmulatorOptions
+from lifecycle.workflows.bootstrap import plan_bootstrap
+from lifecycle.workflows.execute import execute
 from pulumi_stack.standing import DEFINITION, ENVIRONMENT, QUEUE, TEMPLATE
 from tests.failures import code_of
 from tests.fakes.clock import FakeClock
+from tests.fakes.deployments import HOLDER
+from tests.fakes.runs import RUN
 from tests.fakes.ui import FakeUi
 from tests.rehearsal.stage_parts import PulumiStage, pulumi_stage
 
@@ -301,3 +312,47 @@ def test_lock_of_a_run_that_is_gone_from_another_machine_is_broken_for_who_knows
     assert [one.id for one in knowing.add_release(release)] == [release.id]
     assert not lock.exists()
     stage.run().remove_releases({release.id})
+
+
+def test_lock_that_a_dead_bootstrap_elsewhere_left_is_given_back_by_any_later_one(stage: PulumiStage) -> None:
+    """Also after the run that took its turn over, which changed nothing."""
+    now, folder = datetime.now(UTC), stage.target.folder / "state/.pulumi/locks/organization/vision/test-base"
+    died = now - timedelta(minutes=10)
+    dead = replace(HOLDER, run_id="dead", host="elsewhere", since=died.isoformat(timespec="seconds"))
+    HeldTurn(ReleasesTable(stage.session, stage.target.table), FakeClock(died), dead).take()
+    with DynamoDeployments(stage.session, FakeClock(now), table=stage.target.table).turn("next", "capctl deploy"):
+        pass
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = folder / f"{uuid.uuid4()}.json"
+
+    def lock_at(moment: datetime) -> None:
+        lock.write_text(
+            json.dumps({"pid": 1, "username": "ann", "hostname": "elsewhere", "timestamp": moment.isoformat()})
+        )
+
+    registry = replace(stage.target.settings.image.registry, scan_on_push=False)
+    image = replace(stage.target.settings.image, registry=registry)
+    target = replace(stage.target, settings=replace(stage.target.settings, image=image))
+    app = App(target, FakeUi())
+    plan = plan_bootstrap(app, target, RUN)
+    lock_at(died + timedelta(minutes=3))
+    assert code_of(lambda: execute(plan, app, RUN)) == "stack-locked"
+    lock_at(died + timedelta(seconds=5))
+    execute(plan, app, RUN)
+    assert not lock.exists()
+    assert plan_bootstrap(app, target, RUN).steps == ()
+    assert app.deployments.holder() is None
+    stage.run().apply_base()
+
+
+def test_lock_of_a_namesake_of_this_machine_is_not_broken(stage: PulumiStage) -> None:
+    """As two containers of a CI are, of which each has its first processes."""
+    folder = stage.target.folder / "state/.pulumi/locks/organization/vision/test-base"
+    folder.mkdir(parents=True, exist_ok=True)
+    lock, now = folder / f"{uuid.uuid4()}.json", datetime.now(UTC).isoformat()
+    lock.write_text(
+        json.dumps({"pid": 2**22 + 1, "username": "ann", "hostname": os.uname().nodename, "timestamp": now})
+    )
+    assert code_of(lambda: stage.run().apply_base()) == "stack-locked"
+    lock.unlink()
+    stage.run().apply_base()

@@ -154,7 +154,7 @@ def test_network_of_the_base_stack_carries_a_release_and_is_never_lost(emulator:
         kinds = {one.type for one in stage.run().preview_base() if one.operation is Operation.DELETE}
         assert "aws:ec2/vpc:Vpc" in kinds
         with pytest.raises(CapctlError) as failed:
-            plan_bootstrap(_ports(stage), stage.target)
+            plan_bootstrap(_ports(stage), stage.target, RUN)
         assert failed.value.code == "base-would-lose"
         assert "`network`" in failed.value.hint
 

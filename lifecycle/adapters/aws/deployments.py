@@ -7,16 +7,24 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from lifecycle.adapters.aws.table import ReleasesTable
-from lifecycle.adapters.aws.turn import MOST_DEPLOYMENTS, HeldTurn, holder_of, is_dead, read_item, recorded_in
+from lifecycle.adapters.aws.turn import HeldTurn
+from lifecycle.adapters.aws.turn_item import (
+    MOST_DEPLOYMENTS,
+    holder_of,
+    is_dead,
+    past_in,
+    past_of,
+    read_item,
+    recorded_in,
+)
 from lifecycle.adapters.processes import Process
 from lifecycle.adapters.this_run import this_user
 from lifecycle.domain.deployment import Deployment, Holder, Outcome, Stage
 from lifecycle.domain.digest import canonical_json
-from lifecycle.domain.moments import told_moment
+from lifecycle.errors import CapctlError
 
 if TYPE_CHECKING:
     from lifecycle.adapters.aws.session import AwsSession
@@ -30,13 +38,12 @@ class DynamoDeployments:
         self._table = ReleasesTable(session, table)
         self._clock = clock
         self._held: HeldTurn | None = None
-        self._taken_from: tuple[Holder, datetime] | None = None
 
     @contextmanager
     def turn(self, run_id: str, command: str) -> Iterator[HeldTurn]:
         held = HeldTurn(self._table, self._clock, self._this_process(run_id, command))
         held.take()
-        self._held, self._taken_from = held, held.taken_from
+        self._held = held
         try:
             held.keep_alive()
             yield held
@@ -66,13 +73,22 @@ class DynamoDeployments:
         found = holder_of(read_item(self._table))
         return None if found is None or is_dead(found) else found
 
-    def was_the_dead_one(self, host: str, at: str) -> bool:
-        """Whether what was begun on that machine at that moment, in ISO 8601, was begun by the run whose turn this one took over."""
-        if self._taken_from is None:
-            return False
-        holder, alive = self._taken_from
-        since, moment = told_moment(holder.since), told_moment(at)
-        return holder.host == host and since is not None and moment is not None and since <= moment <= alive
+    def is_over(self, host: str, pid: int, at: str) -> bool:
+        """Whether it is certain that nobody is at work any more on what process `pid` of that host began at that moment, in ISO 8601.
+
+        It is where that was within a turn that is over, whichever run found that out. What was begun without a turn may be anybody's:
+        by the first bootstrap of a target, which makes the table, or by a person.
+        """
+        try:
+            item = read_item(self._table)
+        except CapctlError as error:
+            if error.code == "base-missing":
+                return False
+            raise
+        holder, last = holder_of(item), past_of(item)
+        over = [*past_in(item), *((last,) if holder and last and is_dead(holder) else ())]
+        begun = [turn for turn in over if turn.has_begun(host, at)]
+        return bool(begun) and all(turn.is_gone(pid) for turn in begun)
 
     def _this_process(self, run_id: str, command: str) -> Holder:
         process = Process.here(os.getpid())

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, fields
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from dataclasses import asdict
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
@@ -11,38 +11,43 @@ from botocore.exceptions import ClientError
 
 from lifecycle.adapters.aws.errors import error_code
 from lifecycle.adapters.aws.table import ReleasesTable
-from lifecycle.adapters.processes import Process
+from lifecycle.adapters.aws.turn_item import (
+    KEY,
+    MOST_DEPLOYMENTS,
+    MOST_PAST,
+    NUMBERS,
+    TEXTS,
+    PastTurn,
+    holder_of,
+    is_dead,
+    past_in,
+    past_of,
+    read_item,
+    recorded_in,
+)
 from lifecycle.domain.deployment import Holder
 from lifecycle.errors import CapctlError, Interrupted
 
 if TYPE_CHECKING:
     from lifecycle.ports.clock import Clock
 
-KEY = {"id": {"S": "turn"}}
 # How long a turn counts without a sign of life, and how often its holder gives one. Long enough for a network that is gone for a while,
 # short enough that nobody thinks about breaking it by hand.
 LEASE_S = 60.0
 BEAT_S = 15.0
 
-# As many as anybody asks for at once, and as DynamoDB gives in one answer.
-MOST_DEPLOYMENTS = 100
-
-_NUMBERS = {"pid", "began"}
-_TEXTS = {field.name for field in fields(Holder)} - _NUMBERS
-
 
 class HeldTurn:
     """`ports.Turn`, from `take` to `give_back`.
 
-    `taken_from` is who had the turn and died, and until when that run may have begun anything; None where it was free. `recorded` is as
-    `recorded_in` tells, by this turn and those before.
+    `recorded` is as `recorded_in` tells, by this turn and those before.
     """
 
     def __init__(self, table: ReleasesTable, clock: Clock, holder: Holder) -> None:
         self.holder = holder
         self.number = 0
-        self.taken_from: tuple[Holder, datetime] | None = None
         self.recorded: tuple[int, ...] | None = None
+        self._past: tuple[PastTurn, ...] = ()
         self._table = table
         self._clock = clock
         self._seen_alive_s = 0.0
@@ -59,17 +64,23 @@ class HeldTurn:
             return
         if before and not is_dead(before):
             self._require_silence(seen, before)
-        beat = seen.get("beat", {"N": "0"})["N"]
         # Who renewed it, or took it, at the last moment has it.
-        unchanged = {":seen_run": seen.get("run_id", {"S": ""}), ":seen_beat": {"N": beat}}
-        if not self._taken("attribute_not_exists(run_id) OR (run_id = :seen_run AND beat = :seen_beat)", unchanged):
-            now = self._item()
-            if not self._is_ours(now):
-                raise _locked(holder_of(now) or self.holder)
-        if before:
-            until_s = int(seen["until_ms"]["N"]) / 1000
-            # Past that moment it would have stopped itself.
-            self.taken_from = (before, datetime.fromtimestamp(until_s, UTC))
+        if self._taken_over(seen) or self._taken("attribute_not_exists(run_id)", {}):
+            return
+        now = self._item()
+        if not self._is_ours(now):
+            raise _locked(holder_of(now) or self.holder)
+
+    def _taken_over(self, seen: dict[str, Any]) -> bool:
+        """Whether the turn still was as it was `seen`, and so was taken. What its holder began is known for over from then on."""
+        gone = past_of(seen)
+        if gone is None:
+            return False
+        return self._taken(
+            "run_id = :seen_run AND beat = :seen_beat",
+            {":seen_run": seen["run_id"], ":seen_beat": seen["beat"], ":past": _listed((gone, *past_in(seen)))},
+            sets="past = :past, ",
+        )
 
     def _is_ours(self, item: dict[str, Any]) -> bool:
         """Whether a write of this run was made whose answer was lost, so that botocore wrote again and was refused."""
@@ -81,7 +92,7 @@ class HeldTurn:
 
     def _remember(self, item: dict[str, Any]) -> None:
         self.number = int(item["number"]["N"])
-        self.recorded = recorded_in(item)
+        self.recorded, self._past = recorded_in(item), past_in(item)
 
     def require(self) -> None:
         if self._is_lost or self._clock.monotonic() - self._seen_alive_s > LEASE_S:
@@ -118,7 +129,10 @@ class HeldTurn:
         """Let others have the turn; where that fails, it runs out by itself."""
         self._ended.set()
         try:
-            self._updated(f"REMOVE {', '.join(f'#{name}' for name in sorted(_TEXTS | _NUMBERS))}", {})
+            self._updated(
+                f"SET past = :past REMOVE {', '.join(f'#{name}' for name in sorted(TEXTS | NUMBERS))}",
+                {":past": _listed((self._as_past(), *self._past))},
+            )
         except Interrupted:
             raise
         except CapctlError:
@@ -143,13 +157,13 @@ class HeldTurn:
             if again.get("beat") != seen.get("beat") or again["run_id"] != seen["run_id"]:
                 raise _locked(holder_of(again) or before)
 
-    def _taken(self, condition: str, values: dict[str, Any]) -> bool:
-        item = {**{name: {"S": value} for name, value in self._told(_TEXTS)}}
-        item |= {name: {"N": str(value)} for name, value in self._told(_NUMBERS)}
-        sets = ", ".join(f"#{name} = :{name}" for name in sorted(item))
+    def _taken(self, condition: str, values: dict[str, Any], *, sets: str = "") -> bool:
+        item = {**{name: {"S": value} for name, value in self._told(TEXTS)}}
+        item |= {name: {"N": str(value)} for name, value in self._told(NUMBERS)}
+        told = ", ".join(f"#{name} = :{name}" for name in sorted(item))
         now_s = self._clock.monotonic()
         answer = self._update(
-            f"SET {sets}, until_ms = :until ADD #number :one, beat :one",
+            f"SET {sets}{told}, until_ms = :until ADD #number :one, beat :one",
             condition,
             {
                 **{f":{name}": value for name, value in item.items()},
@@ -167,7 +181,7 @@ class HeldTurn:
 
     def _updated(self, expression: str, values: dict[str, Any]) -> bool:
         """Whether the turn still was this run's, and so was changed."""
-        names = {f"#{name}": name for name in _TEXTS | _NUMBERS if f"#{name}" in expression} | {"#number": "number"}
+        names = {f"#{name}": name for name in TEXTS | NUMBERS if f"#{name}" in expression} | {"#number": "number"}
         mine = {":me": {"S": self.holder.run_id}, ":mine": {"N": str(self.number)}}
         return self._update(expression, "run_id = :me AND #number = :mine", {**values, **mine}, names) is not None
 
@@ -198,34 +212,20 @@ class HeldTurn:
     def _told(self, names: set[str]) -> list[tuple[str, Any]]:
         return [(name, value) for name, value in asdict(self.holder).items() if name in names]
 
+    def _as_past(self) -> PastTurn:
+        return PastTurn(
+            host=self.holder.host, machine=self.holder.machine, since=self.holder.since, until_ms=self._now_ms()
+        )
+
     def _until(self) -> dict[str, str]:
-        return {"N": str(int(self._clock.now().timestamp() * 1000 + LEASE_S * 1000))}
+        return {"N": str(self._now_ms() + int(LEASE_S * 1000))}
+
+    def _now_ms(self) -> int:
+        return int(self._clock.now().timestamp() * 1000)
 
 
-def read_item(table: ReleasesTable) -> dict[str, Any]:
-    """The item of the turn, read consistently; empty before the first turn."""
-    with table.doing("looking whose turn it is to deploy") as dynamodb:
-        answer = dynamodb.get_item(TableName=table.name, Key=KEY, ConsistentRead=True)
-    item: dict[str, Any] = answer.get("Item") or {}
-    return item
-
-
-def holder_of(item: dict[str, Any]) -> Holder | None:
-    """Who has the turn by its item; None when it was given back."""
-    if "run_id" not in item:
-        return None
-    numbers = {name: int(item.get(name, {"N": "0"})["N"]) for name in _NUMBERS}
-    return Holder(**{name: item.get(name, {"S": ""})["S"] for name in _TEXTS}, **numbers)  # type: ignore[arg-type]
-
-
-def recorded_in(item: dict[str, Any]) -> tuple[int, ...] | None:
-    """The numbers of the last turns that recorded a deployment, newest first; None where an earlier version of capctl noted none."""
-    return tuple(int(number["N"]) for number in item["recorded"]["L"]) if "recorded" in item else None
-
-
-def is_dead(holder: Holder) -> bool:
-    """Whether the process certainly does nothing any more."""
-    return Process(machine=holder.machine, pid=holder.pid, began=holder.began).is_gone
+def _listed(past: Sequence[PastTurn]) -> dict[str, Any]:
+    return {"L": [turn.item for turn in past[:MOST_PAST]]}
 
 
 def _lost() -> CapctlError:

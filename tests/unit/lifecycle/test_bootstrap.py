@@ -5,12 +5,13 @@ from pathlib import Path
 import pytest
 
 from lifecycle.errors import CapctlError
-from lifecycle.ports.stack import Operation, ResourceChange
+from lifecycle.ports.stack import BaseOutputs, Operation, ResourceChange
 from lifecycle.workflows.bootstrap import plan_bootstrap
 from lifecycle.workflows.execute import execute
+from tests.failures import failure
 from tests.fakes.ports import FakePorts
 from tests.fakes.runs import RUN
-from tests.fakes.stack import FakeStack
+from tests.fakes.stack import OUTPUTS, FakeStack
 from tests.fakes.targets import make_target
 
 TARGET = make_target(Path())
@@ -18,15 +19,65 @@ TARGET = make_target(Path())
 
 def test_bootstrap_creates_once() -> None:
     ports = FakePorts(stack=FakeStack(bootstrapped=False))
-    execute(plan_bootstrap(ports, TARGET), ports, RUN)
-    assert plan_bootstrap(ports, TARGET).steps == ()
+    execute(plan_bootstrap(ports, TARGET, RUN), ports, RUN)
+    assert plan_bootstrap(ports, TARGET, RUN).steps == ()
+
+
+def needing_an_update() -> FakePorts:
+    ports = FakePorts()
+    ports.stack.surprise = (ResourceChange(operation=Operation.UPDATE, type="aws:sqs/queue:Queue", name="one"),)
+    return ports
+
+
+def test_bootstrap_takes_the_turn_and_gives_it_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    ports, had = needing_an_update(), []
+
+    def apply_base() -> BaseOutputs:
+        assert ports.deployments.now
+        had.append(ports.deployments.now.holder.run_id)
+        ports.stack.surprise = ()
+        return OUTPUTS
+
+    monkeypatch.setattr(ports.stack, "apply_base", apply_base)
+    execute(plan_bootstrap(ports, TARGET, RUN), ports, RUN)
+    assert (had, ports.deployments.now, ports.deployments.turns) == ([RUN.id], None, 1)
+    # One that has nothing to do waits for nobody.
+    with ports.deployments.turn("another-run", "capctl deploy"):
+        execute(plan_bootstrap(ports, TARGET, RUN), ports, RUN)
+    assert ports.deployments.recent(5) == ()
+
+
+def test_bootstrap_changes_nothing_while_another_run_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    ports = needing_an_update()
+    monkeypatch.setattr(ports.stack, "apply_base", lambda: pytest.fail("the base stack was changed"))
+    plan = plan_bootstrap(ports, TARGET, RUN)
+    with ports.deployments.turn("another-run", "capctl deploy"):
+        assert failure(lambda: execute(plan, ports, RUN)).code == "deploy-locked"
+
+
+def test_bootstrap_that_lost_its_turn_goes_no_further(monkeypatch: pytest.MonkeyPatch) -> None:
+    ports = needing_an_update()
+    guard = plan_bootstrap(ports, TARGET, RUN).guard
+    assert guard
+    with guard:
+        assert ports.deployments.now
+        ports.deployments.now.is_lost = True
+        (step,) = plan_bootstrap(ports, TARGET, RUN).steps
+        assert failure(lambda: guard.before(step)).code == "turn-lost"
+
+
+def test_first_bootstrap_makes_the_table_of_the_turn_without_one() -> None:
+    ports = FakePorts(stack=FakeStack(bootstrapped=False))
+    ports.deployments.has_table = False
+    execute(plan_bootstrap(ports, TARGET, RUN), ports, RUN)
+    assert (ports.stack.bootstrapped, ports.deployments.turns) == (True, 0)
 
 
 @pytest.mark.parametrize("kind", ["aws:ecr/lifecyclePolicy:LifecyclePolicy", "aws:iam/rolePolicy:RolePolicy"])
 def test_what_holds_nothing_may_go(kind: str) -> None:
     ports = FakePorts()
     ports.stack.surprise = (ResourceChange(operation=Operation.DELETE, type=kind, name="one"),)
-    assert plan_bootstrap(ports, TARGET).steps
+    assert plan_bootstrap(ports, TARGET, RUN).steps
 
 
 @pytest.mark.parametrize(
@@ -41,7 +92,7 @@ def test_refusal_names_the_way_back(kind: str, words: str) -> None:
     ports = FakePorts()
     ports.stack.surprise = (ResourceChange(operation=Operation.REPLACE, type=kind, name="one"),)
     with pytest.raises(CapctlError) as failed:
-        plan_bootstrap(ports, TARGET)
+        plan_bootstrap(ports, TARGET, RUN)
     assert failed.value.code == "base-would-lose"
     assert words in failed.value.hint
 
@@ -52,5 +103,5 @@ def test_bootstrap_refuses_to_lose_anything() -> None:
         ResourceChange(operation=Operation.REPLACE, type="aws:dynamodb/table:Table", name="pointers"),
     )
     with pytest.raises(CapctlError) as failed:
-        plan_bootstrap(ports, TARGET)
+        plan_bootstrap(ports, TARGET, RUN)
     assert failed.value.code == "base-would-lose"

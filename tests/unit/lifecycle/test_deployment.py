@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -229,6 +230,30 @@ def test_rollback_waits_for_nobody(world: DeployWorld) -> None:
         run = world.run()
         execute(plan_rollback(world.ports, run, to=None), world.ports, run)
     assert world.active == first
+
+
+def test_nothing_changes_a_stack_without_the_turn(world: DeployWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which is how a later run knows whose lock of Pulumi's it meets."""
+    changed: list[str] = []
+
+    def watched(name: str, method: Any) -> Any:
+        def change(*given: Any, **options: Any) -> Any:
+            assert world.ports.deployments.now
+            changed.append(name)
+            return method(*given, **options)
+
+        return change
+
+    for name in ("apply_base", "add_release", "remove_releases"):
+        monkeypatch.setattr(world.stack, name, watched(name, getattr(world.stack, name)))
+    for _ in range(3):
+        world.deploy()
+        world.change_code()
+    assert "remove_releases" in changed
+    changed.clear()
+    world.jobs.course = (JobState.FAILED,)
+    assert failure(world.deploy).exit_code == 7
+    assert changed == ["add_release", "remove_releases"]
 
 
 def test_run_that_lost_its_turn_goes_no_further(world: DeployWorld, monkeypatch: pytest.MonkeyPatch) -> None:

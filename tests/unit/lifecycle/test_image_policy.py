@@ -50,7 +50,7 @@ def untag(world: DeployWorld) -> None:
 
 
 def bootstrap(world: DeployWorld) -> Plan:
-    return plan_bootstrap(world.ports, world.target)
+    return plan_bootstrap(world.ports, world.target, RUN)
 
 
 def apply(world: DeployWorld, plan: Plan) -> Done:

@@ -38,14 +38,14 @@ def with_a_network(world: World) -> None:
 CASES = [
     Case(
         words="bootstrap",
-        asked=("stack.apply_base",),
+        asked=("deployments.turn", "stack.apply_base"),
         text=TEXT,
         document={"schema": "capctl.base/1", "bucket": OUTPUTS.bucket, "changed": True},
     ),
     Case(
         words="bootstrap",
         change=with_a_network,
-        asked=("stack.apply_base",),
+        asked=("deployments.turn", "stack.apply_base"),
         text=IN_A_NETWORK,
         document={"subnet_ids": ["subnet-8", "subnet-9"], "security_group_ids": ["sg-9"]},
     ),
