@@ -1,13 +1,14 @@
 """A deployment: one try to bring a release to the pointer, as everybody who may change the target sees it."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from lifecycle.domain.ami import AmiId
 from lifecycle.domain.digest import Digest
 from lifecycle.domain.image import ImageRef
-from lifecycle.domain.release import Parameters, Release
+from lifecycle.domain.release import Parameters, Pointer, Release
 from lifecycle.domain.states import ServiceState
 
 
@@ -115,6 +116,17 @@ class Deployment:
     @property
     def _is_on_the_way_back(self) -> bool:
         return any(stage is Stage.CLEAN for stage, _ in self.stages)
+
+
+def bad_and_active(recent: Iterable[Deployment], pointer: Pointer | None) -> Deployment | None:
+    """The deployment whose release proved bad and takes jobs all the same, because its way back was cut off; `recent` newest first.
+
+    A release that a person went back to takes jobs because that person wants it.
+    """
+    if pointer is None:
+        return None
+    latest = next((one for one in recent if one.release_id == pointer.release_id), None)
+    return latest if latest and latest.is_half_cleaned and latest.promoter == pointer.run_id else None
 
 
 def recorded_release(text: str) -> Release | None:

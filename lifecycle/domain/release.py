@@ -178,10 +178,13 @@ def surplus_releases(
 
 
 def left_ids(past: Iterable[Pointer]) -> frozenset[str]:
-    """Ids of the releases that the pointer was moved back from, and that were not deployed again since; `past` in any order."""
+    """Ids of the releases that nobody goes back to, and that were not deployed again since; `past` in any order.
+
+    The pointer was moved back from them, or on from them without remembering them.
+    """
     left, before = set[str](), ""
     for pointer in sorted(past, key=lambda one: one.version):
-        if pointer.move in {Move.ROLLBACK, Move.RESTORE} and before:
+        if before and (pointer.move in {Move.ROLLBACK, Move.RESTORE} or pointer.previous_release_id != before):
             left.add(before)
         left.discard(pointer.release_id)
         before = pointer.release_id

@@ -8,7 +8,7 @@ from lifecycle.config.target import Target
 from lifecycle.domain.ami_status import AmiStatus
 from lifecycle.domain.channel import STABLE
 from lifecycle.domain.compute import name_of
-from lifecycle.domain.deployment import Deployment, Outcome, Stage
+from lifecycle.domain.deployment import Deployment, Outcome, Stage, bad_and_active
 from lifecycle.domain.job import Purpose
 from lifecycle.domain.permissions import (
     FIND_IMAGES,
@@ -44,7 +44,7 @@ from lifecycle.workflows.smoke_video import StoreClip, has_smoke_video, smoke_vi
 from lifecycle.workflows.wanted_release import (
     Wanted,
     deployable_ami,
-    last_deployment,
+    last_deployments,
     require_deployable,
     resumed_release,
     wanted_release,
@@ -93,13 +93,14 @@ def plan_deploy(ports: Ports, target: Target, run: Run, wanted: Wanted) -> Plan:
     """
     smoke_video(target)
     release = wanted_release(ports, target, wanted)
-    last = last_deployment(ports)
-    pointer = ports.pointers.read()
-    is_bad = last is not None and last.is_half_cleaned and pointer is not None and pointer.run_id == last.promoter
-    if last and is_bad and last.release_id == release.id:
-        return _plan_clean(ports, target, run, release, pointer, last)
-    if last and is_bad:
-        ports.ui.warn(f"{_told(last)}, and it still takes jobs: `capctl deploy --resume` takes it back")
+    recent, pointer = last_deployments(ports), ports.pointers.read()
+    last, bad = next(iter(recent), None), bad_and_active(recent, pointer)
+    if bad and bad.release_id == release.id:
+        return _plan_clean(ports, target, run, release, pointer, bad)
+    if bad:
+        ports.ui.warn(
+            f"{_told(bad)}, and it takes jobs until this deploy has come through: `capctl deploy --resume` takes it back now"
+        )
     elif last and last.is_resumable and last.release_id != release.id and not was_left(pointer, last.release_id):
         ports.ui.note(f"{_told(last)}; `capctl deploy --resume` goes on with that one")
     if pointer and pointer.release_id == release.id and _exists(ports, release):
@@ -110,7 +111,7 @@ def plan_deploy(ports: Ports, target: Target, run: Run, wanted: Wanted) -> Plan:
         after = (mark,) if _lacks_mark(ports, target, release) else ()
         return Plan(title=f"deploy release {release.id}", because="it is active already", after=after)
     because = _because(release, pointer) + ("" if wanted.ami else _disagreeing(ports, release))
-    return _plan(ports, target, run, release, pointer, because=because)
+    return _plan(ports, target, run, release, pointer, bad, because=because)
 
 
 def plan_resume(ports: Ports, target: Target, run: Run) -> Plan:
@@ -118,8 +119,8 @@ def plan_resume(ports: Ports, target: Target, run: Run) -> Plan:
 
     Raises as `plan_deploy`, and `UsageError("nothing-to-resume")`, `CapctlError("deployment-foreign" | "release-rolled-back")`.
     """
-    last, release = resumed_release(ports)
     pointer = ports.pointers.read()
+    last, release = resumed_release(ports, pointer)
     if last.is_half_cleaned:
         return _plan_clean(ports, target, run, release, pointer, last)
     smoke_video(target)
@@ -133,10 +134,20 @@ def plan_resume(ports: Ports, target: Target, run: Run) -> Plan:
     require_deployable(ports, target, release)
     if pointer and pointer.release_id == release.id and _exists(ports, release):
         return _plan_rest(ports, target, run, release, pointer, last)
-    return _plan(ports, target, run, release, pointer, because=_told(last))
+    bad = bad_and_active(last_deployments(ports), pointer)
+    return _plan(ports, target, run, release, pointer, bad, because=_told(last))
 
 
-def _plan(ports: Ports, target: Target, run: Run, release: Release, pointer: Pointer | None, *, because: str) -> Plan:
+def _plan(
+    ports: Ports,
+    target: Target,
+    run: Run,
+    release: Release,
+    pointer: Pointer | None,
+    bad: Deployment | None,
+    *,
+    because: str,
+) -> Plan:
     existing, needed = ports.stack.releases(), needed_ids(pointer)
     require_ami = partial(deployable_ami, ports, target.proof_level)
     exists = release.id in {deployed.id for deployed in existing}
@@ -169,6 +180,7 @@ def _plan(ports: Ports, target: Target, run: Run, release: Release, pointer: Poi
                 seen=pointer,
                 find=lambda: deployed_release(ports, release.id).place,
                 require_ami=require_ami,
+                unfit=bad.release_id if bad else "",
             ),
             *_watch(ports, target, release),
         ),

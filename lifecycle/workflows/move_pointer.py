@@ -18,7 +18,7 @@ class MovePointer:
     """Point at a release, unless somebody else moved the pointer since the plan was made; `seen` is the pointer of that moment.
 
     `find` finds where its jobs go, right before the write; `require_ami` raises for an AMI that may not take jobs, an hour of smoke after
-    the plan.
+    the plan. `unfit` is the id of a release that proved bad: if it is the one that takes jobs now, a rollback leads to the one before it.
     """
 
     ports: Ports
@@ -28,6 +28,7 @@ class MovePointer:
     find: Callable[[], Place]
     require_ami: Callable[[AmiId], object]
     move: Move = Move.DEPLOY
+    unfit: str = ""
     permissions: tuple[str, ...] = (*READ_AMIS, *READ_STATE, *MOVE_POINTER)
 
     def describe(self) -> str:
@@ -38,7 +39,8 @@ class MovePointer:
         if place.ami_id:  # its record may not say
             self.require_ami(place.ami_id)
         # One that was mended is its own predecessor, and its resources may have got other names.
-        before = seen.previous_place if seen and seen.release_id == place.id else seen.place if seen else None
+        is_skipped = seen is not None and seen.release_id in {place.id, self.unfit}
+        before = seen.previous_place if seen and is_skipped else seen.place if seen else None
         previous_id = before.id if before else seen.previous_release_id if seen else ""
         moved = Pointer(
             version=(seen.version if seen else 0) + 1,

@@ -60,9 +60,10 @@ class RestorePointer:
 
     def _former(self, now: Pointer) -> Pointer:
         former = next(iter(self.ports.pointers.past({now.version - 1})), None)
-        if former and former.release_id != self.release_id:
+        if former and former.release_id == now.previous_release_id:
             return former
-        # An earlier version of capctl kept no past, and one that was mended is its own predecessor; the pointer itself knows the way back.
+        # An earlier version of capctl kept no past, one that was mended is its own predecessor, and one that took the place of a bad one
+        # does not remember that: the pointer itself knows the way back.
         place = now.previous_place
         if place is None or place.id == self.release_id:
             raise PartlyApplied(

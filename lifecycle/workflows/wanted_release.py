@@ -6,12 +6,12 @@ from lifecycle.config.schema import ReleaseSection
 from lifecycle.config.target import Target
 from lifecycle.domain.ami import AmiId, AmiRecord
 from lifecycle.domain.ami_status import AmiStatus
-from lifecycle.domain.deployment import Deployment, recorded_release
+from lifecycle.domain.deployment import Deployment, bad_and_active, recorded_release
 from lifecycle.domain.digest import parse_digest
 from lifecycle.domain.image_report import ImageReport, image_rejection
 from lifecycle.domain.job import contract
 from lifecycle.domain.proof import Level
-from lifecycle.domain.release import Parameters, Release
+from lifecycle.domain.release import Parameters, Pointer, Release
 from lifecycle.domain.runtime import mount_place, require_pair
 from lifecycle.domain.tags import Tag
 from lifecycle.errors import CapctlError, UsageError
@@ -20,6 +20,9 @@ from lifecycle.workflows.lookups import ami_of
 from lifecycle.workflows.verify_image import verify_image
 
 _DATABASE = contract.Env.DATABASE_URL.value
+
+# Deployments among which one is looked for that left a bad release where it was: so many do not all fail after it.
+_LOOKED_AT = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,12 +141,16 @@ def _deployable_image(ports: Ports, target: Target, image: str | None) -> ImageR
     return report
 
 
-def resumed_release(ports: Ports) -> tuple[Deployment, Release]:
+def resumed_release(ports: Ports, pointer: Pointer | None) -> tuple[Deployment, Release]:
     """The last deployment, which did not come to its end, and its release exactly as it was, whatever the configuration makes of it by now.
+
+    Where that one came to its end, the one whose release proved bad and takes jobs all the same.
 
     Raises `UsageError("nothing-to-resume")`, and `CapctlError("deployment-foreign")` for one that another version of capctl recorded.
     """
-    last = last_deployment(ports)
+    recent = last_deployments(ports)
+    newest = next(iter(recent), None)
+    last = newest if newest and newest.is_resumable else bad_and_active(recent, pointer) or newest
     if last is None or not (last.is_resumable or last.is_half_cleaned):
         ended = f"deployment {last.number}, the last one, ended {last.outcome}" if last else "there was none"
         raise UsageError("nothing-to-resume", f"No deployment can be resumed: {ended}", hint="Run `capctl deploy`")
@@ -163,6 +170,6 @@ def require_deployable(ports: Ports, target: Target, release: Release) -> None:
     _deployable_image(ports, target, str(release.image))
 
 
-def last_deployment(ports: Ports) -> Deployment | None:
-    """The newest deployment that was recorded."""
-    return next(iter(ports.deployments.recent(1)), None)
+def last_deployments(ports: Ports) -> tuple[Deployment, ...]:
+    """The newest deployments that were recorded, newest first."""
+    return ports.deployments.recent(_LOOKED_AT)
