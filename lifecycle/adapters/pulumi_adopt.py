@@ -13,10 +13,12 @@ _Find = Callable[[AwsSession, _Inputs], str | None]
 
 
 def adopted(deployment: dict[str, Any], session: AwsSession) -> dict[str, Any]:
-    """The deployment without pending operations; what was being created and can exist is listed under its id.
+    """The deployment without pending operations, itself where there are none; what was being created and can exist is listed under its id.
 
     The update that follows must refresh: it drops what does not exist after all, and fills in the rest.
     """
+    if not deployment.get("pending_operations"):
+        return deployment
     resources = list(deployment.get("resources") or ())
     known = {resource["urn"] for resource in resources}
     for operation in deployment.get("pending_operations") or ():

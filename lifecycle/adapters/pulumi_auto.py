@@ -9,6 +9,7 @@ from lifecycle.adapters.pulumi_adopt import adopted
 from lifecycle.adapters.pulumi_change import ReleasesChange
 from lifecycle.adapters.pulumi_engine import PulumiEngine
 from lifecycle.adapters.pulumi_locks import LockHolder
+from lifecycle.adapters.pulumi_lost import reconciled
 from lifecycle.adapters.pulumi_programs import base_outputs, base_program, deployed_releases, half_made, stack_record
 from lifecycle.adapters.pulumi_state import has_state_bucket, make_state_bucket, state_bucket
 from lifecycle.config.target import Target
@@ -68,8 +69,9 @@ class PulumiStack:
         if not has_state_bucket(self._session, self._target):
             make_state_bucket(self._session, self._target)
         self._outputs = None
-        state, is_new = self._recovered(_BASE)
-        log = self._engine.up(_BASE, base_program(self._target), refresh=_is_cut_off(state))
+        state, is_new = self._state(_BASE)
+        mended = self._mended(_BASE, state, lambda now: adopted(now, self._session))
+        log = self._engine.up(_BASE, base_program(self._target), refresh=mended is not state)
         if is_new:
             # So that the first release finds its stack, as every later one does.
             self._engine.create(_RELEASES)
@@ -116,8 +118,18 @@ class PulumiStack:
         return self._changed(lambda state: ReleasesChange.from_state(state, removed=ids, needed=needed))
 
     def _changed(self, wanted: Callable[[_State], ReleasesChange]) -> tuple[DeployedRelease, ...]:
-        base, (state, _) = self.base(), self._recovered(_RELEASES)
-        change, refresh = wanted(state), _is_cut_off(state)
+        base, (state, _) = self.base(), self._state(_RELEASES)
+        change = wanted(state)
+
+        def mend(now: _State) -> _State:
+            known = adopted(now, self._session)
+            doubtful = (half_made(known) & change.touched) | change.asked
+            return reconciled(known, self._session, self._target.project, doubtful)
+
+        mended = self._mended(_RELEASES, state, mend)
+        refresh = _is_cut_off(state) or not _urns(mended) <= _urns(state)
+        # What a killed run was at is still what this run is to finish.
+        state = {**mended, "pending_operations": state.get("pending_operations") or []}
         # To the engine no target at all would mean the whole stack.
         targets = change.targets(self._target, state)
         if not targets:
@@ -135,18 +147,29 @@ class PulumiStack:
         )
         return deployed_releases(log.after(under_lock))
 
-    def _recovered(self, name: str) -> tuple[_State, bool]:
-        """The state of a stack, and whether it is made only now; what a killed run left is taken over."""
+    def _state(self, name: str) -> tuple[_State, bool]:
+        """The state of a stack, and whether it is made only now."""
         state = self._engine.export(name)
         if state is None:
             self._engine.create(name)
             return {}, True
-        if _is_cut_off(state):
-            self._ui.note(f"A run was killed while it changed the {name} stack; what it left is taken over")
-            self._engine.repair(name, lambda now: adopted(now, self._session))
         return state, False
+
+    def _mended(self, name: str, state: _State, mend: Callable[[_State], _State]) -> _State:
+        """What `mend` makes of a state that does not know what an earlier run did; `state` itself where it does."""
+        mended = mend(state)
+        if mended is state:
+            return state
+        why = "was killed while it changed" if _is_cut_off(state) else "got no answer to a change of"
+        self._ui.note(f"A run {why} the {name} stack; what it left is taken over")
+        self._engine.repair(name, mend, changed=mended)
+        return mended
 
 
 def _is_cut_off(state: _State) -> bool:
     """Whether a run was killed in the middle of an operation."""
     return bool(state.get("pending_operations"))
+
+
+def _urns(state: _State) -> set[str]:
+    return {resource["urn"] for resource in state.get("resources") or ()}

@@ -27,6 +27,11 @@ class ReleasesChange:
     needed: frozenset[str]
     touched: frozenset[str]
 
+    @property
+    def asked(self) -> frozenset[str]:
+        """The ids of those that come and go."""
+        return self.removed | ({self.added.id} if self.added else frozenset())
+
     @classmethod
     def from_state(
         cls, state: _State, *, added: Release | None = None, removed: Collection[str] = (), needed: Collection[str] = ()

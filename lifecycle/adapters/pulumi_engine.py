@@ -139,11 +139,17 @@ class PulumiEngine:
 
         self._run("creating", name, create)
 
-    def repair(self, name: str, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
-        """Put `change` of the state in its place; the state is read again if another process held the lock meanwhile."""
+    def repair(
+        self, name: str, change: Callable[[dict[str, Any]], dict[str, Any]], *, changed: dict[str, Any] | None = None
+    ) -> None:
+        """Put `change` of the state in its place; `changed` is that of the state that was just read.
+
+        It is read again if another process held the lock meanwhile.
+        """
+        known = [] if changed is None else [changed]
 
         def repair(_: EventLog) -> None:
-            state = automation.Deployment(version=3, deployment=change(self.current(name)))
+            state = automation.Deployment(version=3, deployment=known.pop() if known else change(self.current(name)))
             self._workspace.import_stack(self._full_name(name), state)
 
         self._run("repairing", name, repair)

@@ -85,8 +85,8 @@ class Stack(Protocol):
     def add_release(self, release: Release, *, needed: Collection[str] = ()) -> tuple[DeployedRelease, ...]:
         """Make `release` exist beside those that exist once this run holds the stack's lock; returns all.
 
-        Those stay as they are, also where this version of capctl would make them otherwise. Finishes what a killed run left of
-        `release`, and clears what one left of others, but of those whose ids are `needed`: whatever exists of them stays.
+        Those stay as they are, also where this version of capctl would make them otherwise. Finishes what a run left of `release` that
+        was killed or got no answer, and clears what one left of others, but of those whose ids are `needed`: whatever exists of them stays.
         """
 
     def remove_releases(self, ids: Collection[str], *, needed: Collection[str] = ()) -> tuple[DeployedRelease, ...]:

@@ -9,7 +9,7 @@ from lifecycle.domain.ami_status import AmiStatus
 from lifecycle.domain.channel import STABLE
 from lifecycle.domain.compute import name_of
 from lifecycle.domain.deployment import Deployment, Outcome, Stage, bad_and_active
-from lifecycle.domain.job import Purpose
+from lifecycle.domain.job import Purpose, QueueState
 from lifecycle.domain.permissions import (
     FIND_IMAGES,
     READ_AMIS,
@@ -150,7 +150,7 @@ def _plan(
 ) -> Plan:
     existing, needed = ports.stack.releases(), needed_ids(pointer)
     require_ami = partial(deployable_ami, ports, target.proof_level)
-    exists = release.id in {deployed.id for deployed in existing}
+    exists = _stands(ports, release, existing)
     _require_undamaged(ports, release, existing, pointer)
     steps: list[Step[Any]] = []
     if not has_smoke_video(ports, target):
@@ -251,6 +251,12 @@ def _guard(
         promoted_by=promoted_by,
         dead_letters=dead_letters,
     )
+
+
+def _stands(ports: Ports, release: Release, existing: tuple[DeployedRelease, ...]) -> bool:
+    """Whether the release exists, also by Batch: a removal that got no answer leaves in Pulumi's state a queue that is gone."""
+    deployed = next((one for one in existing if one.id == release.id), None)
+    return deployed is not None and ports.jobs.queue_status(deployed.job_queue_arn).state is not QueueState.MISSING
 
 
 def _exists(ports: Ports, release: Release) -> bool:

@@ -150,8 +150,7 @@ class FakeStack:
         self.base()
         with self._held():
             record = self._records[release.id] = self._record_of(release)
-            if not record.is_whole:
-                record.parts = {part: made for part, made in record.parts.items() if self._has(record, part)}
+            record.parts = {part: made for part, made in record.parts.items() if self._has(record, part)}
             for part in PARTS:
                 self._make(record, part, release)
                 if part == _ENVIRONMENT:

@@ -8,6 +8,7 @@ import subprocess
 import uuid
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -40,6 +41,7 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.deployments import HOLDER
 from tests.fakes.runs import RUN
 from tests.fakes.ui import FakeUi
+from tests.rehearsal.slow_door import LosingDoor
 from tests.rehearsal.stage_parts import PulumiStage, pulumi_stage
 
 pytestmark = pytest.mark.rehearsal
@@ -356,3 +358,108 @@ def test_lock_of_a_namesake_of_this_machine_is_not_broken(stage: PulumiStage) ->
     assert code_of(lambda: stage.run().apply_base()) == "stack-locked"
     lock.unlink()
     stage.run().apply_base()
+
+
+CREATIONS = ("CreateLaunchTemplate", "registerjobdefinition", "createcomputeenvironment", "createjobqueue")
+REMOVALS = ("deletejobqueue", "deregisterjobdefinition", "deletecomputeenvironment", "DeleteLaunchTemplate")
+
+
+@pytest.fixture(scope="module")
+def door(emulator: Emulator) -> Iterator[LosingDoor]:
+    with closing(LosingDoor(emulator.endpoint.removeprefix("http://"))) as made:
+        yield made
+
+
+@pytest.fixture
+def losing(stage: PulumiStage, door: LosingDoor) -> Iterator[PulumiStage]:
+    """The stage behind the door."""
+    yield replace(stage, target=replace(stage.target, endpoint_url=door.url))
+    door.loses = lambda _: False
+
+
+def lose(door: LosingDoor, operation: str, action: Callable[[], object]) -> None:
+    """Let the first answer to the operation be lost, as after all that an SDK repeats: the CLI ends with an error."""
+    door.lost.clear()
+    door.loses = lambda request: f"{operation} " in f"{request.replace('&', ' ')} " and not door.lost
+    assert code_of(action) == "aws-unreachable"
+    assert [answer[:3] for answer in door.lost] == ["200"]
+    door.loses = lambda _: False
+
+
+def named(stage: PulumiStage, release_id: str) -> dict[str, list[str]]:
+    """What AWS has of a release, by kind."""
+    batch, ec2 = stage.session.client("batch"), stage.session.client("ec2")
+    name = f"{stage.target.project}-{release_id}"
+    templates = ec2.describe_launch_templates()["LaunchTemplates"]
+    definitions = batch.describe_job_definitions(jobDefinitionName=name, status="ACTIVE")["jobDefinitions"]
+    environments = batch.describe_compute_environments(computeEnvironments=[name])["computeEnvironments"]
+    queues = batch.describe_job_queues(jobQueues=[name])["jobQueues"]
+    return {
+        TEMPLATE: [one["LaunchTemplateId"] for one in templates if one["LaunchTemplateName"] == name],
+        DEFINITION: [one["jobDefinitionArn"] for one in definitions],
+        ENVIRONMENT: [one["computeEnvironmentName"] for one in environments],
+        QUEUE: [one["jobQueueArn"] for one in queues],
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("operation", "kind"), [*zip(CREATIONS, PARTS, strict=True)])
+def test_creation_whose_answer_was_lost_is_taken_over_by_the_next_run(
+    losing: PulumiStage, door: LosingDoor, calls: list[str], operation: str, kind: str
+) -> None:
+    release = losing.release(40 + PARTS.index(kind))
+    lose(door, operation, lambda: losing.run().add_release(release))
+    (made,) = named(losing, release.id)[kind]
+    stack = losing.run()
+    stack.preview_release(release)
+    calls.clear()
+    assert release.id in [one.id for one in stack.add_release(release)]
+    assert len(calls) == 4
+    state = losing.run()._engine.current("releases")
+    (part,) = [one for one in state["resources"] if one["type"] == kind and release.id in one["urn"]]
+    assert part["id"] == made
+    assert part["inputs"]
+    assert {kind: len(found) for kind, found in named(losing, release.id).items()} == dict.fromkeys(PARTS, 1)
+    assert counted(losing.run().preview_release(release), release.id) == {Operation.SAME: 4}
+    losing.run().remove_releases({release.id})
+    assert not any(named(losing, release.id).values())
+
+
+@pytest.mark.slow
+def test_what_a_lost_answer_left_of_a_release_that_nobody_wants_goes_with_it(
+    losing: PulumiStage, door: LosingDoor
+) -> None:
+    unwanted, wanted = losing.release(50), losing.release(51)
+    lose(door, "createcomputeenvironment", lambda: losing.run().add_release(unwanted))
+    assert [one.id for one in losing.run().add_release(wanted)] == [wanted.id]
+    assert not any(named(losing, unwanted.id).values())
+    assert losing.run().half_made() == frozenset()
+    # A queue that the state did not know would keep its compute environment.
+    lose(door, "createjobqueue", lambda: losing.run().add_release(unwanted))
+    assert [one.id for one in losing.run().remove_releases({unwanted.id})] == [wanted.id]
+    assert not any(named(losing, unwanted.id).values())
+    losing.run().remove_releases({wanted.id})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("operation", REMOVALS)
+def test_removal_whose_answer_was_lost_is_finished_by_the_next_run(
+    losing: PulumiStage, door: LosingDoor, operation: str
+) -> None:
+    release = losing.release(60 + REMOVALS.index(operation))
+    losing.run().add_release(release)
+    lose(door, operation, lambda: losing.run().remove_releases({release.id}))
+    assert losing.run().remove_releases({release.id}) == ()
+    assert not any(named(losing, release.id).values())
+    assert losing.run().half_made() == frozenset()
+
+
+@pytest.mark.slow
+def test_release_whose_removal_got_no_answer_may_come_again(losing: PulumiStage, door: LosingDoor) -> None:
+    """The state goes on to list a queue that is gone."""
+    release = losing.release(70)
+    losing.run().add_release(release)
+    lose(door, "deletejobqueue", lambda: losing.run().remove_releases({release.id}))
+    assert [one.id for one in losing.run().add_release(release)] == [release.id]
+    assert {kind: len(found) for kind, found in named(losing, release.id).items()} == dict.fromkeys(PARTS, 1)
+    losing.run().remove_releases({release.id})

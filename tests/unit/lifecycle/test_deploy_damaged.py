@@ -8,6 +8,7 @@ from lifecycle.domain.job import JobState, Obstacle
 from lifecycle.errors import CapctlError, Inconclusive
 from lifecycle.ports.stack import Operation, ResourceChange
 from lifecycle.workflows.remove_releases import PruneReleases, RemoveRelease
+from lifecycle.workflows.wanted_release import Wanted, wanted_release
 from tests.fakes.deploys import DeployWorld
 from tests.fakes.stack import PARTS
 
@@ -102,3 +103,15 @@ def test_damaged_release_outlives_a_deploy_that_proves_nothing(world: DeployWorl
         world.deploy()
     assert world.ids == [active]
     assert world.stack.half_made() == {before}
+
+
+def test_release_whose_queue_went_in_a_removal_that_got_no_answer_is_made_whole(world: DeployWorld) -> None:
+    """The state goes on to list the queue."""
+    world.change_code()
+    world.stack.add_release(wanted_release(world.ports, world.target, Wanted()))
+    gone = world.stack.releases()[-1]
+    world.jobs.batch.delete_queue(gone.job_queue_arn)
+    assert [one.id for one in world.stack.releases()][-1] == gone.id
+    world.deploy()
+    assert world.active == gone.id
+    assert world.jobs.batch.has_queue(gone.job_queue_arn)

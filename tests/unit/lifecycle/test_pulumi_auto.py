@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from lifecycle.adapters import pulumi_auto
 from lifecycle.adapters.aws.session import AwsSession
 from lifecycle.adapters.pulumi_auto import PulumiStack
 from lifecycle.adapters.pulumi_change import ReleasesChange
@@ -48,7 +49,12 @@ def test_wanted_releases_are_those_that_exist_under_the_lock(
         declared.extend(release.id for release in standing)
         declared.extend(spec.id for spec in specs)
 
+    def reconcile(state: dict[str, Any], session: object, project: str, release_ids: frozenset[str]) -> dict[str, Any]:
+        assert release_ids == {make_release(removed or 3).id}
+        return state
+
     monkeypatch.setattr("pulumi_stack.releases.releases", declare)
+    monkeypatch.setattr(pulumi_auto, "reconciled", reconcile)
     target = make_target(tmp_path)
     stack = PulumiStack(target, AwsSession(target), FakeClock(), FakeUi(), environment={})
     monkeypatch.setattr(
