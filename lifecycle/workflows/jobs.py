@@ -91,7 +91,7 @@ def submit_job(
         queue_arn=pointer.job_queue_arn,
         definition_arn=pointer.job_definition_arn,
         environment=wanted,
-        tags={Tag.RELEASE: pointer.release_id, Tag.RUN: run.id},
+        tags={Tag.PROJECT: target.project, Tag.RELEASE: pointer.release_id, Tag.RUN: run.id},
     )
     return ports.jobs.get(ports.jobs.submit(request))
 

@@ -140,7 +140,7 @@ def _request(target: Target, run: Run, release: DeployedRelease) -> JobRequest:
             contract.Env.SESSION_ID.value: session_id,
             contract.Env.RESULT_URL.value: _result_folder(target, session_id),
         },
-        tags={Tag.RELEASE: release.id, Tag.RUN: run.id},
+        tags={Tag.PROJECT: target.project, Tag.RELEASE: release.id, Tag.RUN: run.id},
         purpose=Purpose.SMOKE,
     )
 

@@ -11,7 +11,7 @@ from lifecycle.config.keys import Key, Kind, known_keys
 from lifecycle.config.schema import Config, TargetSection
 from lifecycle.errors import ERROR_CODES, EXIT_CODES, CapctlError
 from tests.dev.documents import documents_page
-from tests.dev.iam import iam_page
+from tests.dev.iam_page import iam_page
 from tests.dev.provider_schema import schema_page
 
 _NOTE = "<!-- Made by `python -m tests.dev docs --write`; do not edit. -->\n"

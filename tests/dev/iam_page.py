@@ -1,0 +1,101 @@
+"""The page docs/iam.md."""
+
+from collections.abc import Iterable
+
+from pulumi_stack.components.roles import SESSION_MANAGER_POLICY
+from tests.dev.iam import command_actions, host_actions, is_read, job_actions, start_actions
+from tests.dev.iam_policy import text
+from tests.dev.iam_roles import LOOKS, RELEASES, everybody, looks, releases
+
+_HEADINGS = {
+    "ec2": "`ec2`: AMIs, instances, launch templates",
+    "releases": "`releases`: releases, their jobs, the pointer",
+    "data": "`data`: objects, images, channels, keys",
+    "base": "`base`: the base stack, with `capctl bootstrap`",
+}
+
+
+def iam_page(note: str) -> str:
+    """Its text."""
+    return "\n".join(
+        [
+            note,
+            "# IAM actions\n",
+            "Give a role the rows of the commands it runs, on the resources that the [policies](#one-role-for-all-commands) below name for",
+            "them. `--dry-run` needs the first column only; `--dry-run -o json` lists the actions of each step of that run. A rehearsal",
+            "proves rows and policies, call by call (`tests/rehearsal/test_iam.py`, where what it cannot show stands with the reason).",
+            "`sts:GetCallerIdentity`, which every command asks first, needs no permission.\n",
+            "| command | reads | changes |\n|---|---|---|",
+            *(
+                f"| `capctl {name}` | {_listed(filter(is_read, needed))} | {_listed(one for one in needed if not is_read(one))} |"
+                for name, needed in sorted(command_actions().items())
+            ),
+            "",
+            "The actions of `s3` belong to the target's bucket, to that of `models.source` if it is in S3 and, for `ami bake`,",
+            "`ami disable`, `ami ls`, `ami prune`, `ami show`, `bootstrap`, `deploy`, `image ls`, `image policy`, `image prune`,",
+            "`release`, `rollback`, `smoke` and `status`, to the bucket of Pulumi's state (`ami bake` reads it before it removes an AMI,",
+            "and only then). Those of `ec2` in `bootstrap` fall away without `network.create`, and `iam:DeleteRolePolicy` is for who takes",
+            "`release.database_secret_arn` away. Those of `ecr` fall away with `registry_url`, but for `image ls`, `image policy` and",
+            "`image prune`, and those of `iam` and of `ssm` sessions in `ami bake` and `release` without Session Manager. What",
+            "`ami verify` changes, it changes for `--boot`. Commands that are not in the table ask AWS nothing.\n",
+            "## Roles that `capctl bootstrap` makes\n",
+            "They belong to machines and jobs; nobody who runs capctl needs their actions.\n",
+            "| role | of | actions |\n|---|---|---|",
+            f"| `<project>-bake` | the instance of a bake | the managed policy `{SESSION_MANAGER_POLICY}` |",
+            f"| `<project>-instance` | hosts of jobs | {_listed(host_actions())} |",
+            f"| `<project>-job` | jobs | {_listed(job_actions())} |",
+            f"| `<project>-execution` | the start of a job | {_listed(start_actions())} of "
+            "`release.database_secret_arn`, none without one |",
+            "",
+            *_HOW_TO_FILL_IN,
+            "## One role for all commands\n",
+            "Four managed policies; the last one is for who runs `capctl bootstrap`, and its actions of `ec2` are for `network.create`.\n",
+            *(f"### {_HEADINGS[name]}\n\n{_block(document)}" for name, document in everybody().items()),
+            "## The policies of a pipeline\n",
+            f"Of the role that releases, with {_listed(f'capctl {name}' for name in RELEASES)}: three managed policies. Who may take it,",
+            "and in which jobs, is in [ci.md](ci.md).\n",
+            *(
+                f"### {_HEADINGS[name]} of the role that releases\n\n{_block(document)}"
+                for name, document in releases().items()
+            ),
+            "### The role that looks\n",
+            "At what a merge request would release, and at night at what drifted: a single policy that changes nothing, of",
+            f"{_listed(f'capctl {name}' for name in LOOKS)}. Of the bucket it sees models, which a plan looks for one by one,",
+            "what bakes reported, and the smoke video; no other video and no result. It may not ask who else in the account uses an AMI:",
+            "where a killed bake left one unproven, its plan is to bake beside it, and the release looks again.\n",
+            _block(looks()),
+        ]
+    )
+
+
+_HOW_TO_FILL_IN = (
+    "## Policies\n",
+    "Each is as narrow as the names and tags allow that capctl gives, in JSON to be filled in and pasted:\n",
+    "```",
+    "sed -e s/PROJECT/vision/g -e s/ACCOUNT/444455556666/g -e s/REGION/ap-northeast-2/g ec2.json",
+    "```\n",
+    "- In GovCloud also `-e s/arn:aws:/arn:aws-us-gov:/g`; in China, after the others,",
+    "  `-e s/arn:aws:/arn:aws-cn:/g -e 's/ec2[a-z0-9.-]*[.]amazonaws[.]com/&.cn/'`.",
+    "- IAM takes 6,144 characters of a managed policy and 10,240 of all inline policies of a role, white space not counted. Filled in",
+    "  with the longest names each policy here fits a managed one; not all of a role fit inline.",
+    "- `*` stands beside reads that AWS gives no resources for, and beside three of ECS that look for whoever uses an image. Where the",
+    "  ARN of a thing holds no name, the tag `capctl:project` is asked for: in the request that makes it, on the thing that is changed or",
+    "  removed. AMIs, instances and disks of others stay theirs, whatever capctl believes, and nobody can put the tag on them:",
+    "  `ec2:CreateTags` is for what a call makes at that moment, and for AMIs and snapshots that have it.",
+    "- Packer tags what it makes as the policies ask since version 1.0.2 of its Amazon plugin, but not in China. For an older one, and",
+    "  there, take the conditions off the policy `ec2`. What such a bake left untagged when it was killed, a role without them sweeps.",
+    "- A job that was not submitted by capctl has no tag, and is ended without it.",
+    "- More is needed where the configuration names something of its own: `s3:GetObject` and `s3:ListBucket` of the bucket of",
+    "  `models.source`; `s3:GetObject` of a `smoke.video_url` below `videos/`; `image.repository` and `stack.state` in place of the",
+    "  names that stand for them; `ssm:GetParameter` of an `ami.base` that is a parameter of yours; `iam:GetInstanceProfile` and",
+    "  `iam:PassRole` of an `ami.instance_profile`; the actions of `kms` on a key of another account. `capctl ami copy` acts in the other",
+    "  region: there it needs the policy `ec2` once more, filled in with that region.\n",
+)
+
+
+def _block(document: dict[str, object]) -> str:
+    return f"```json\n{text(document)}\n```\n"
+
+
+def _listed(actions: Iterable[str]) -> str:
+    return ", ".join(f"`{action}`" for action in sorted(actions))
