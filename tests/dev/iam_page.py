@@ -54,10 +54,7 @@ def iam_page(note: str) -> str:
             "## The policies of a pipeline\n",
             f"Of the role that releases, with {_listed(f'capctl {name}' for name in RELEASES)}: three managed policies. Who may take it,",
             "and in which jobs, is in [ci.md](ci.md).\n",
-            *(
-                f"### {_HEADINGS[name]} of the role that releases\n\n{_block(document)}"
-                for name, document in releases().items()
-            ),
+            *(f"### `{name}` of the role that releases\n\n{_block(document)}" for name, document in releases().items()),
             "### The role that looks\n",
             "At what a merge request would release, and at night at what drifted: a single policy that changes nothing, of",
             f"{_listed(f'capctl {name}' for name in LOOKS)}. Of the bucket it sees models, which a plan looks for one by one,",

@@ -22,9 +22,14 @@ _OF_EVERY_KIND = {"ec2:CreateTags", "ec2:DeleteTags"}
 
 
 def policy(actions: Collection[str], *, narrowed: Mapping[str, tuple[Scope, ...]] | None = None) -> dict[str, Any]:
-    """The policy document; `narrowed` are scopes that count instead of the usual ones. Raises KeyError for an action without a scope."""
+    """The policy document; `narrowed` are scopes that count instead of the usual ones. Raises KeyError for an action without a scope.
+
+    What calls of EC2 among `actions` make they may tag at that moment, without which they would be refused.
+    """
     scopes = {**SCOPES, **(narrowed or {})}
-    needed = {action: (*scopes[action], *_at_creation(action, actions)) for action in sorted({*actions} - EVERYWHERE)}
+    needed = {action: scopes[action] for action in sorted({*actions} - EVERYWHERE)}
+    if calls := [call for call in TAGGED_AT_CREATION if f"ec2:{call}" in actions]:
+        needed["ec2:CreateTags"] = (*needed.get("ec2:CreateTags", ()), *made_tagged(calls))
     statements = [_statement(names, scope) for names, scope in _merged(needed)]
     if everywhere := {*actions} & EVERYWHERE:
         statements.insert(0, _statement(everywhere, Scope(resources=("*",))))
@@ -78,12 +83,6 @@ def text(document: Mapping[str, Any]) -> str:
     lines = ["{", f'  "Version": {json.dumps(document["Version"])},', '  "Statement": [']
     blocks = ["\n".join(_lines(statement)) for statement in document["Statement"]]
     return "\n".join([*lines, ",\n".join(blocks), "  ]", "}"])
-
-
-def _at_creation(action: str, actions: Collection[str]) -> tuple[Scope, ...]:
-    """What the calls among `actions` may tag while they make it."""
-    calls = [call for call in TAGGED_AT_CREATION if f"ec2:{call}" in actions]
-    return made_tagged(calls) if action == "ec2:CreateTags" and calls else ()
 
 
 def _statement(actions: Collection[str], scope: Scope) -> Statement:
