@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,10 @@ from lifecycle.workflows.deregister import REMOVE_AMI
 from lifecycle.workflows.image_world import READ_IMAGE_USES, READ_REPOSITORY
 from lifecycle.workflows.ship import STAGES
 from tests.contract.test_leftovers import emulated
+from tests.dev import iam_roles
 from tests.dev.iam import command_actions, is_read, job_actions
+from tests.dev.iam_judge import allows, filled_in
+from tests.rehearsal.iam_asked import ACCOUNT, REGION, asked_of
 from tests.rehearsal.kept_stage import KeptStage, Project
 
 pytestmark = [pytest.mark.rehearsal, pytest.mark.timeout(600)]
@@ -210,8 +213,11 @@ def with_shared_state(kept: KeptStage, tmp_path_factory: pytest.TempPathFactory)
 
 
 @pytest.fixture(scope="module")
-def shown(kept: KeptStage, with_shared_state: Project, tmp_path_factory: pytest.TempPathFactory) -> Shown:
-    """The actions of each caller, after the scene and the commands that it lacks."""
+def played(
+    kept: KeptStage, with_shared_state: Project, tmp_path_factory: pytest.TempPathFactory
+) -> list[dict[str, Any]]:
+    """The calls of the commands that the scene lacks, and of a release."""
+    before = len(recorded(kept))
     project = kept.copy(tmp_path_factory.mktemp("iam") / "project")
     ami = next(one for one in project.done("ami", "ls")["amis"] if one["status"] not in {None, "candidate"})
     project.done("ami", "show", ami["id"])
@@ -247,6 +253,12 @@ def shown(kept: KeptStage, with_shared_state: Project, tmp_path_factory: pytest.
     release_all(project)
     sweep_one_of_each(kept, with_shared_state)
     prune_one(kept, with_shared_state, ami_id=project.done("ami", "ls")["amis"][0]["id"])
+    return recorded(kept)[before:]
+
+
+@pytest.fixture(scope="module")
+def shown(kept: KeptStage, played: list[dict[str, Any]]) -> Shown:
+    """The actions of each caller, of the scene as well."""
     return actions_by_caller(recorded(kept))
 
 
@@ -334,6 +346,83 @@ def test_command_declares_nothing_that_it_does_not_ask_for(shown: Shown, command
     state = shown["bootstrap"].intersection(CHANGE_STATE)
     unshown = NOT_SHOWN.keys() | NOT_SHOWN_OF.get(command, frozenset())
     assert not sorted(command_actions()[command] - shown.get(command, frozenset()) - state - unshown)
+
+
+def refused(calls: list[dict[str, Any]], policies: list[dict[str, Any]], projects: Collection[str]) -> list[str]:
+    """What the calls ask that no statement allows of the policies, filled in for the project that the call is about."""
+    filled = [
+        [filled_in(one, project=project, account=ACCOUNT, region=REGION) for one in policies] for project in projects
+    ]
+    found = set()
+    for call in calls:
+        name = f"{call['service']}:{call['operation']}"
+        asked = list(asked_of(call, NEEDS.get(name, (name,))))
+        left = min(([one for one in asked if not allows(documents, one)] for documents in filled), key=len)
+        found |= {f"{caller(call)}: {one}" for one in left if not is_of_old_packer(call)}
+    return sorted(found)
+
+
+def is_of_old_packer(call: dict[str, Any]) -> bool:
+    """Whether the call makes something without tags, as the page says that the Packer of the rehearsal does."""
+    return call["agent"].startswith("aws-sdk-go/1.") and call["operation"] in {"CreateImage", "CreateSecurityGroup"}
+
+
+def of_commands(calls: list[dict[str, Any]], *names: str) -> list[dict[str, Any]]:
+    found = [call for call in calls if caller(call) in (names or command_actions())]
+    assert found
+    return found
+
+
+@pytest.fixture(scope="module")
+def models_elsewhere(kept: KeptStage) -> dict[str, Any]:
+    """What the page says is to be added for the `models.source` of the project with a shared state."""
+    own = {"Effect": "Allow", "Action": ["s3:GetObject"], "Resource": f"arn:aws:s3:::{kept.project.bucket}/source/*"}
+    bucket = {"Effect": "Allow", "Action": ["s3:ListBucket"], "Resource": f"arn:aws:s3:::{kept.project.bucket}"}
+    return {"Statement": [own, bucket]}
+
+
+def test_policies_allow_every_call(
+    kept: KeptStage, played: list[dict[str, Any]], with_shared_state: Project, models_elsewhere: dict[str, Any]
+) -> None:
+    policies = [*iam_roles.everybody().values(), models_elsewhere]
+    assert refused(of_commands(played), policies, (kept.project.name, with_shared_state.name)) == []
+
+
+def test_policies_refuse_every_other_project(kept: KeptStage, played: list[dict[str, Any]]) -> None:
+    """All that has a name: without, they would only be as wide as the account."""
+    left = refused(of_commands(played), list(iam_roles.everybody().values()), ("other",))
+    services = {re.findall(r"action='([a-z0-9]+):", one)[0] for one in left}
+    assert services == {"batch", "dynamodb", "ec2", "ecr", "ecs", "iam", "logs", "s3", "sqs", "ssm"}
+
+
+def test_role_that_releases_may_do_what_its_commands_do(kept: KeptStage, played: list[dict[str, Any]]) -> None:
+    calls = of_commands(played, *(name for name in iam_roles.RELEASES if name != "image base"))
+    own = [call for call in calls if kept.project.name in json.dumps(call["about"]) or call["service"] == "ec2"]
+    assert {"RunInstances", "SubmitJob", "CreateComputeEnvironment", "PutParameter"} <= {
+        one["operation"] for one in own
+    }
+    assert refused(own, list(iam_roles.releases().values()), (kept.project.name,)) == []
+
+
+def test_role_that_looks_may_do_what_pipelines_do_with_it(
+    kept: KeptStage, project: Project, with_shared_state: Project, played: list[dict[str, Any]]
+) -> None:
+    before = len(recorded(kept))
+    project.change_code("to be looked at")
+    project.done("config", "check")
+    project.done("image", "build")
+    project.done("release", "--dry-run")
+    (project.folder / "models" / "models" / "looked-at.bin").write_bytes(b"looked at")
+    project.done("models", "lock")
+    project.done("models", "push")
+    project.done("release", "--dry-run", "--promote", "beta")
+    project.done("drift")
+    calls = of_commands(recorded(kept)[before:], "release", "image build", "drift") + of_commands(played, "drift")
+    asked = frozenset[str]().union(*actions_by_caller(calls).values())
+    assert refused(calls, [iam_roles.looks()], (kept.project.name, with_shared_state.name)) == []
+    # The jobs of a release that is to go, and what the registry is asked at its own API.
+    unasked = {"batch:DescribeJobs", "batch:ListJobs", *NOT_SHOWN}
+    assert sorted(iam_roles.looks_actions() - asked - unasked) == []
 
 
 def test_reason_is_given_for_declared_actions_only() -> None:

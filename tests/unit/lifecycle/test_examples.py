@@ -1,8 +1,11 @@
 """The examples: the configuration is valid for each of its targets, and pipelines call what there is, with the roles that are described."""
 
+import hashlib
 import json
+import os
 import re
 import shlex
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -107,6 +110,70 @@ def test_programs_are_of_the_versions_that_capctl_needs() -> None:
     (step,) = [step for step in read(ACTION)["runs"]["steps"] if step.get("uses", "").startswith("pulumi/actions@")]
     assert step["with"]["pulumi-version"] == pulumi
     assert read(PIPELINE)[".capctl"]["image"]["name"].endswith(f":{pulumi}")
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Path:
+    """A folder of programs that download and install nothing, and write down what they were asked."""
+    for name, does in {
+        "curl": 'for word; do case $word in *SHA256SUMS) cat "$TMPDIR/sums"; exit;; http*) echo package >"${word##*/}";; esac; done',
+        "python": "echo plugins.pkr.hcl",
+        **dict.fromkeys(("chmod", "dpkg", "packer", "pip"), ":"),
+    }.items():
+        program = tmp_path / name
+        program.write_text(f'#!/bin/sh\necho "{name} $*" >>"$TMPDIR/called"\n{does}\n')
+        program.chmod(0o755)
+    return tmp_path
+
+
+def prepared(machine: Path, **variables: str) -> tuple[subprocess.CompletedProcess[str], list[str]]:
+    """How the preparation of GitLab's jobs ends, and the programs that it called."""
+    pipeline = read(PIPELINE)
+    (script,) = pipeline[".capctl"]["before_script"]
+    packer = f"packer_{pipeline['variables']['PACKER_VERSION']}_linux_amd64.zip"
+    digest = hashlib.sha256(b"package\n").hexdigest()
+    (machine / "sums").write_text(f"{digest}  {packer}\n{'0' * 64}  {packer.replace('linux', 'darwin')}\n")
+    token = machine / ".capctl" / "token"
+    environment = {name: str(value) for name, value in pipeline["variables"].items()} | {
+        "PATH": f"{machine}:{os.environ['PATH']}",
+        "TMPDIR": str(machine),
+        "CI_PROJECT_DIR": str(machine),
+        "AWS_TOKEN": "token",
+        "AWS_WEB_IDENTITY_TOKEN_FILE": str(token),
+    }
+    done = subprocess.run(
+        ["bash", "-eo", "pipefail", "-c", script],
+        env=environment | variables,
+        cwd=machine,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    called = machine / "called"
+    return done, called.read_text().splitlines() if called.exists() else []
+
+
+def test_pipeline_installs_the_plugin_of_the_checksum_that_somebody_put_in(machine: Path) -> None:
+    done, called = prepared(machine, PLUGIN_SHA256=hashlib.sha256(b"package\n").hexdigest())
+    assert done.returncode == 0, done.stderr
+    assert "dpkg --install session-manager-plugin.deb" in called
+    version = read(PIPELINE)["variables"]["PLUGIN_VERSION"]
+    assert re.fullmatch(r"\d+(\.\d+){3}", version)
+    assert any(f"/{version}/" in line for line in called if line.startswith("curl"))
+
+
+def test_pipeline_refuses_to_begin_without_a_checksum(machine: Path) -> None:
+    done, called = prepared(machine)
+    assert done.returncode != 0
+    assert "PLUGIN_SHA256" in done.stderr
+    assert called == []
+
+
+def test_pipeline_installs_no_plugin_of_another_checksum(machine: Path) -> None:
+    done, called = prepared(machine, PLUGIN_SHA256="0" * 64)
+    assert done.returncode != 0
+    assert "session-manager-plugin.deb: FAILED" in done.stdout + done.stderr
+    assert not any(line.startswith(("dpkg", "pip")) for line in called)
 
 
 def steps() -> list[dict[str, Any]]:
