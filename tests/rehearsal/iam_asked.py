@@ -14,6 +14,8 @@ Call = dict[str, Any]
 
 ACCOUNT, REGION = "123456789012", "ap-northeast-2"
 _REQUEST_TAG, _CREATE_ACTION = "aws:RequestTag/capctl:project", "ec2:CreateAction"
+# What is made has no tags before.
+_UNTAGGED = {"aws:ResourceTag/capctl:project": ""}
 # What EC2's ids begin with.
 _KINDS = {
     "ami": "image",
@@ -27,6 +29,7 @@ _KINDS = {
     "vol": "volume",
     "vpc": "vpc",
 }
+_BESIDE_IDS = {"LaunchTemplateData", "Tags", "TagSpecifications"}
 # Who takes on the roles that the call gives.
 _TAKES_ROLE = {
     "AddRoleToInstanceProfile": "ec2",
@@ -82,16 +85,17 @@ def _on_ec2(about: Call, operation: str, action: str) -> Iterator[Asked]:
             yield Asked(
                 action=action,
                 resource=_ec2(kind, "made"),
-                context={_CREATE_ACTION: operation, _REQUEST_TAG: project},
+                context={**_UNTAGGED, _CREATE_ACTION: operation, _REQUEST_TAG: project},
             )
         return
     for kind in (one for one in made if "/" not in one):
-        yield Asked(action=action, resource=_ec2(kind, "made"), context={_REQUEST_TAG: tagged.get(kind, "")})
+        context = {**_UNTAGGED, _REQUEST_TAG: tagged.get(kind, "")}
+        yield Asked(action=action, resource=_ec2(kind, "made"), context=context)
     context = {_CREATE_ACTION: "", _REQUEST_TAG: _project(about["Tags"])} if action == "ec2:CreateTags" else {}
-    for one in _texts({name: value for name, value in about.items() if name not in {"Tags", "TagSpecifications"}}):
-        kind = _KINDS.get(one.split("-")[0], "") if re.fullmatch(r"[a-z]+-[0-9a-f]{8,}", one) else ""
-        # Of what is only used the network's parts have ids too.
-        if kind and not (operation in {"CreateLaunchTemplate", "CopyImage"} and kind in {"image", "security-group"}):
+    # What a launch template holds nobody is asked about before it is launched.
+    named = {name: value for name, value in about.items() if name not in _BESIDE_IDS}
+    for one in _texts(named):
+        if kind := _KINDS.get(one.split("-")[0]) if re.fullmatch(r"[a-z]+-[0-9a-f]{8,}", one) else None:
             yield Asked(action=action, resource=_ec2(kind, one), context=context)
     if key := about.get("KeyName"):
         yield Asked(action=action, resource=_ec2("key-pair", key))

@@ -65,9 +65,9 @@ def _told(service: str, environ: dict[str, Any]) -> tuple[str | None, dict[str, 
     from werkzeug.exceptions import NotFound
 
     seen = dict(environ)
-    if service != "s3":
+    if service != "s3" and (length := int(environ.get("CONTENT_LENGTH") or 0)):
         # What is asked stands in the body, which can be read once. Objects are large, and S3 is told by the address alone.
-        body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        body = environ["wsgi.input"].read(length)
         environ["wsgi.input"], seen["wsgi.input"] = io.BytesIO(body), io.BytesIO(body)
     request = Request(seen)
     try:
@@ -79,23 +79,24 @@ def _told(service: str, environ: dict[str, Any]) -> tuple[str | None, dict[str, 
 
 
 def _parsed(operation: Any, request: Any, address: dict[str, Any]) -> dict[str, Any]:
-    from moto.core.parse import PROTOCOL_PARSERS
+    """Its parameters; none where they cannot be read, which the emulator answers as AWS does."""
+    from moto.core.parse import PROTOCOL_PARSERS, RequestParserError
     from moto.core.request import determine_request_protocol
 
-    protocol = determine_request_protocol(operation.service_model, request.content_type)
-    parser = PROTOCOL_PARSERS[protocol](operation)
-    return dict(
-        parser.parse(
-            {
-                "method": request.method,
-                "headers": request.headers,
-                "body": request.get_data(cache=True),
-                "url_path": request.path,
-                "url_params": address,
-                "values": request.values,
-            }
-        )
-    )
+    given = {
+        # First: of a body that was read as a whole no form is made.
+        "values": request.values,
+        "body": request.get_data(),
+        "method": request.method,
+        "headers": request.headers,
+        "url_path": request.path,
+        "url_params": address,
+    }
+    try:
+        protocol = determine_request_protocol(operation.service_model, request.content_type)
+        return dict(PROTOCOL_PARSERS[protocol](operation).parse(given))
+    except (RequestParserError, NotImplementedError, TypeError, ValueError):
+        return {}
 
 
 def _telling(value: Any) -> Any:

@@ -395,8 +395,8 @@ python -m lifecycle.rehearsal.emulator --port 5555 --state /tmp/stage --rehearsa
 
 It prints one line of JSON when it answers, and ends with a signal or with the process that started it (`--orphan`: not).
 `GET /_capctl/status` shows what runs, and the mistakes that AWS would have refused; `GET /_capctl/disks/<instance id>` names the
-folder that CreateImage keeps of an instance without a machine. `calls.jsonl` in the state folder tells every AWS call and who made
-it. Read `server.py` first, then the file of a service.
+folder that CreateImage keeps of an instance without a machine. `calls.jsonl` in the state folder tells every AWS call, who made it
+and what it was about. Read `server.py` first, then the file of a service.
 
 Each service hooks into moto at its two tables, the backend class (`<service>_backends.backend`) and the URL table, and at the one
 name by which moto makes a model that must be ours. Nothing else of moto is touched.

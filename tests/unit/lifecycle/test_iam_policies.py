@@ -291,6 +291,8 @@ def test_whatever_the_programs_declare_may_be_made_under_its_name_and_tags() -> 
         action, arn = MADE[kind]
         tags = resource.inputs.get("tags") or {}
         context = {"aws:RequestTag/capctl:project": tags.get("capctl:project", "")} if tags else {}
+        if action.startswith("ec2:Create"):
+            context["aws:ResourceTag/capctl:project"] = ""
         if kind == "RolePolicyAttachment":
             context["iam:PolicyARN"] = resource.inputs["policyArn"]
         assert allows(documents, Asked(action=action, resource=arn(resource.inputs), context=context)), resource
