@@ -411,7 +411,9 @@ def test_role_that_looks_may_do_what_pipelines_do_with_it(
     project.change_code("to be looked at")
     project.done("config", "check")
     project.done("image", "build")
-    project.done("release", "--dry-run")
+    project.done("release", "--dry-run", "--promote", "beta")
+    project.done("image", "push")
+    project.done("release", "--dry-run", "--promote", "beta")
     (project.folder / "models" / "models" / "looked-at.bin").write_bytes(b"looked at")
     project.done("models", "lock")
     project.done("models", "push")
@@ -420,8 +422,8 @@ def test_role_that_looks_may_do_what_pipelines_do_with_it(
     calls = of_commands(recorded(kept)[before:], "release", "image build", "drift") + of_commands(played, "drift")
     asked = frozenset[str]().union(*actions_by_caller(calls).values())
     assert refused(calls, [iam_roles.looks()], (kept.project.name, with_shared_state.name)) == []
-    # The jobs of a release that is to go, and what the registry is asked at its own API.
-    unasked = {"batch:DescribeJobs", "batch:ListJobs", *NOT_SHOWN}
+    # Of the jobs of releases that are to go, of the snapshots of old AMIs, and of a channel that alone is left to be moved.
+    unasked = {"batch:DescribeJobs", "batch:ListJobs", "ec2:DescribeSnapshots", "ssm:GetParametersByPath", *NOT_SHOWN}
     assert sorted(iam_roles.looks_actions() - asked - unasked) == []
 
 
