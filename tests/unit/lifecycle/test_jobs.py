@@ -43,6 +43,8 @@ def test_job_goes_to_the_active_release(ports: FakePorts, tmp_path: Path) -> Non
     (request,) = ports.jobs.requests
     assert request.queue_arn == active_pointer(ports).job_queue_arn
     assert request.name == "vision-a.b:1"
+    # By the project a role is bound to end those of its own.
+    assert request.tags == {"capctl:project": "vision", "capctl:release": NEW.id, "capctl:run": RUN.id}
     assert request.environment == {
         "VIDEO_URL": VIDEO,
         "SESSION_ID": "a.b:1",
