@@ -31,6 +31,11 @@ class JobState(ServiceState):
         return self in {JobState.SUBMITTED, JobState.PENDING, JobState.RUNNABLE}
 
 
+# In the order in which a job goes through them; an attempt that failed goes back to RUNNABLE.
+KNOWN_STATES = tuple(state for state in JobState if state is not JobState.UNKNOWN)
+UNFINISHED = tuple(state for state in KNOWN_STATES if not state.is_final)
+
+
 class Purpose(StrEnum):
     """What a job is for: the proof of a release, or the work that releases are made for."""
 

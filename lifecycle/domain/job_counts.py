@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from lifecycle.domain.job import JobState
 
+# Of a release with more, the newest: as many as Batch shows at once, so that a look at releases costs a call for each.
+COUNTED = 100
 _RUNNING = {JobState.STARTING, JobState.RUNNING}
 
 
@@ -21,6 +23,11 @@ class JobCounts:
     succeeded: int = 0
     failed: int = 0
     is_complete: bool = True
+
+    @property
+    def total(self) -> int:
+        """How many were counted."""
+        return self.waiting + self.running + self.succeeded + self.failed
 
 
 def count_states(states: Iterable[JobState], *, is_complete: bool = True) -> JobCounts:

@@ -1,9 +1,10 @@
 """Batch jobs and the hosts they run on."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Protocol
 
-from lifecycle.domain.job import JobHost, JobRecord, Purpose, QueueState
+from lifecycle.domain.job import JobHost, JobRecord, JobState, Purpose, QueueState
 from lifecycle.domain.job_counts import JobCounts
 
 
@@ -53,11 +54,18 @@ class Jobs(Protocol):
     def get(self, job_id: str) -> JobRecord:
         """One job."""
 
-    def list(self, queue_arn: str) -> tuple[JobRecord, ...]:
-        """Jobs of a queue in every state, newest first."""
+    def list(
+        self, queue_arn: str, *, states: Collection[JobState] = (), since_ms: int | None = None, named: str = ""
+    ) -> tuple[JobRecord, ...]:
+        """Jobs of a queue, newest first: those in `states` (without any, in every one), created at `since_ms` or later by Batch's own
+        clock, with a name that begins with `named`.
 
-    def count(self, queue_arn: str, definition_arn: str) -> JobCounts:
-        """Jobs of one revision of a job definition in a queue, without a look at each: a call per hundred, at most the newest thousand."""
+        Batch keeps those that have ended for a week, which may be many thousands, and shows by call a hundred of the given time or name,
+        or up to a thousand in one state; a hundred that are wanted take another call.
+        """
+
+    def count(self, queue_arn: str, definition_arn: str = "") -> JobCounts:
+        """Jobs in a queue, of one revision of a job definition or of any, in one call: of more than `COUNTED` the newest."""
 
     def logs(self, job: JobRecord, *, after: str | None = None) -> LogPage:
         """Log lines after the `end` of an earlier page, or from the first; empty while the job has no log stream."""

@@ -9,7 +9,7 @@ from lifecycle.domain.ami_status import AmiStatus
 from lifecycle.domain.channel import STABLE
 from lifecycle.domain.compute import name_of
 from lifecycle.domain.deployment import Deployment, Outcome, Stage, bad_and_active
-from lifecycle.domain.job import Purpose, QueueState
+from lifecycle.domain.job import QueueState
 from lifecycle.domain.permissions import (
     FIND_IMAGES,
     READ_AMIS,
@@ -40,6 +40,7 @@ from lifecycle.workflows.release_tags import TagImage
 from lifecycle.workflows.remove_releases import PruneReleases, RemoveRelease
 from lifecycle.workflows.restore_pointer import RestorePointer
 from lifecycle.workflows.smoke import Smoke
+from lifecycle.workflows.smoke_jobs import smoke_jobs
 from lifecycle.workflows.smoke_video import StoreClip, has_smoke_video, smoke_video
 from lifecycle.workflows.wanted_release import (
     Wanted,
@@ -339,8 +340,9 @@ def _require_only_creates(changes: tuple[ResourceChange, ...], release: Release,
 
 def _only_smoked(ports: Ports, release: Release, existing: tuple[DeployedRelease, ...]) -> bool:
     """Whether nothing but smoke jobs ran on `release`: jobs can be given to its queue past the pointer, too."""
-    jobs = ports.jobs.list(release_among(existing, release.id).job_queue_arn)
-    return all(job.purpose is Purpose.SMOKE for job in jobs)
+    deployed = release_among(existing, release.id)
+    jobs = ports.jobs.count(deployed.job_queue_arn)
+    return jobs.is_complete and jobs.total == len(smoke_jobs(ports, deployed.job_queue_arn, release.id))
 
 
 def _disagreeing(ports: Ports, release: Release) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from lifecycle.domain.job import JobRecord, Purpose
+from lifecycle.domain.job import UNFINISHED, JobRecord, Purpose
 from lifecycle.domain.permissions import (
     CHANGE_STATE,
     MOVE_POINTER,
@@ -136,7 +136,7 @@ class PruneReleases:
 def _last_jobs(ports: Ports, deployed: DeployedRelease) -> list[JobRecord]:
     """The unfinished jobs of a release, which takes no more of them from then on: none comes between this look and its end."""
     ports.jobs.close_queue(deployed.job_queue_arn)
-    return [job for job in ports.jobs.list(deployed.job_queue_arn) if not job.state.is_final]
+    return [*ports.jobs.list(deployed.job_queue_arn, states=UNFINISHED)]
 
 
 def _ids(releases: tuple[DeployedRelease, ...]) -> set[str]:

@@ -6,7 +6,7 @@ from typing import Any
 from lifecycle.config.target import Target
 from lifecycle.domain.analysis import parse_result
 from lifecycle.domain.check import Check
-from lifecycle.domain.job import JobState, Purpose, contract
+from lifecycle.domain.job import UNFINISHED, JobState, Purpose, contract
 from lifecycle.domain.layout import Folder
 from lifecycle.domain.measures import duration_text
 from lifecycle.domain.permissions import (
@@ -41,6 +41,7 @@ from lifecycle.ports.jobs import JobRequest
 from lifecycle.workflows.ami_status import MarkSmokePassed
 from lifecycle.workflows.lookups import active_pointer, deployed_release
 from lifecycle.workflows.smoke_baseline import compare_run, keep_run, session_beginning
+from lifecycle.workflows.smoke_jobs import smoke_jobs
 from lifecycle.workflows.smoke_video import StoreClip, has_smoke_video, smoke_video
 from lifecycle.workflows.smoke_wait import Waited, wait_for_success
 
@@ -117,8 +118,7 @@ def plan_smoke(ports: Ports, target: Target, run: Run, *, release_id: str | None
 
 def _run_job(ports: Ports, target: Target, run: Run, release: DeployedRelease) -> Waited:
     """Submit, or follow the smoke job that a killed run left on the release's queue; returns it once it has succeeded."""
-    smokes = [job for job in ports.jobs.list(release.job_queue_arn) if job.purpose is Purpose.SMOKE]
-    left = [job for job in smokes if not job.state.is_final]
+    left = smoke_jobs(ports, release.job_queue_arn, release.id, states=UNFINISHED)
     job_id = left[0].id if left else ports.jobs.submit(_request(target, run, release))
     submitted_s = None if left else ports.clock.monotonic()
     try:

@@ -15,6 +15,7 @@ from lifecycle.ports import Ports
 from lifecycle.ports.wait import wait_for
 from lifecycle.workflows.lookups import active_pointer
 from lifecycle.workflows.release_steps import invalid_release
+from lifecycle.workflows.smoke_jobs import smoke_jobs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,10 +66,14 @@ class Watch:
         promoted = told_moment(pointer.moved_at) or clock.now()
         left_s = settings.duration_s - max((clock.now() - promoted) / timedelta(seconds=1), 0.0)
         begun_s = clock.monotonic()
+        smoked_ms: int | None = None
 
         def look() -> list[JobRecord] | CapctlError:
+            nonlocal smoked_ms
             try:
-                return self._look(pointer, letters)
+                if smoked_ms is None:
+                    smoked_ms = self._smoked_ms(pointer)
+                return self._look(pointer, letters, smoked_ms)
             except CapctlError as error:
                 if error.is_verdict or isinstance(error, Interrupted) or error.code == "pointer-moved":
                     raise
@@ -91,8 +96,13 @@ class Watch:
         before = ours.dead_letters if ours else None
         return self.ports.dead_letters.count() if before is None else before
 
-    def _look(self, pointer: Pointer, letters: int) -> list[JobRecord]:
-        """The jobs that real work gave since the smoke job, by Batch's own clock: this machine's may be wrong."""
+    def _smoked_ms(self, pointer: Pointer) -> int:
+        """When the last smoke job ended, by Batch's own clock: this machine's may be wrong."""
+        smokes = smoke_jobs(self.ports, pointer.job_queue_arn, self.release_id)
+        return max((job.stopped_ms for job in smokes), default=0)
+
+    def _look(self, pointer: Pointer, letters: int, smoked_ms: int) -> list[JobRecord]:
+        """The jobs that real work gave since the smoke job."""
         now = self.ports.pointers.read()
         if now is None or now.version != pointer.version:
             raise CapctlError(
@@ -104,9 +114,8 @@ class Watch:
             raise self._bad(f"{counted(come, 'message')} came to the dead letters", "Read them in SQS")
         if invalid := invalid_release(self.release_id, self.ports.jobs.queue_status(pointer.job_queue_arn)):
             raise invalid
-        jobs = self.ports.jobs.list(pointer.job_queue_arn)
-        smoked_ms = max((job.stopped_ms for job in jobs if job.purpose is Purpose.SMOKE), default=0)
-        work = [job for job in jobs if job.purpose is Purpose.WORK and job.created_ms >= smoked_ms]
+        jobs = self.ports.jobs.list(pointer.job_queue_arn, since_ms=smoked_ms)
+        work = [job for job in jobs if job.purpose is Purpose.WORK]
         failed = [job for job in work if _is_own_fault(job)]
         if len(failed) > self.target.settings.watch.max_failed_jobs:
             raise self._bad(

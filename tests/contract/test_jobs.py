@@ -4,13 +4,14 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
 from lifecycle.adapters.aws.jobs import BatchJobs
 from lifecycle.adapters.aws.session import AwsSession
 from lifecycle.domain.ami import AmiId
-from lifecycle.domain.job import JobHost, JobRecord, JobState, Purpose, QueueState
+from lifecycle.domain.job import UNFINISHED, JobHost, JobRecord, JobState, Purpose, QueueState
 from lifecycle.domain.job_counts import JobCounts
 from lifecycle.errors import CapctlError
 from lifecycle.ports.jobs import JobRequest, Jobs, LogPage
@@ -78,7 +79,7 @@ def _in_memory() -> Queue:
         queue_arn=deployed.job_queue_arn,
         definition=definition,
         host=JobHost(ami_id=release.ami_id, instance_type=release.parameters.instance_types[0]),
-        wait=lambda: None,
+        wait=lambda: stack.batch.clock.sleep(0.05),
     )
 
 
@@ -141,6 +142,26 @@ def test_submitted_jobs_are_listed_newest_first(queue: Queue) -> None:
     assert listed[:2] == [second, first]
 
 
+def test_listed_are_the_jobs_that_are_asked_for(queue: Queue) -> None:
+    ended = queue.ended(queue.submit(name="first-of-two"))
+    queue.wait()
+    failed = queue.ended(queue.submit(name="second-of-two", exit_code=1))
+    assert failed.created_ms > ended.created_ms
+
+    def listed(**asked: Any) -> set[str]:
+        return {job.id for job in queue.jobs.list(queue.queue_arn, **asked)} & {ended.id, failed.id}
+
+    assert listed(since_ms=ended.created_ms) == {ended.id, failed.id}
+    assert listed(since_ms=failed.created_ms) == {failed.id}
+    assert listed(since_ms=failed.created_ms + 1) == set()
+    assert listed(named="first-") == {ended.id}
+    assert listed(named="FIRST-") == listed(named="of-two") == set()
+    assert listed(states={JobState.FAILED}) == {failed.id}
+    assert listed(states=UNFINISHED) == set()
+    assert listed(states={JobState.FAILED}, named="first-") == set()
+    assert listed(states={JobState.SUCCEEDED}, since_ms=ended.created_ms) == {ended.id}
+
+
 def test_unknown_job_is_named(queue: Queue) -> None:
     with pytest.raises(CapctlError, match="nowhere") as failed:
         queue.jobs.get("nowhere")
@@ -190,3 +211,5 @@ def test_jobs_of_a_definition_are_counted_whatever_became_of_them(queue: Queue) 
             succeeded=states.count(JobState.SUCCEEDED), failed=states.count(JobState.FAILED)
         )
         assert queue.jobs.count(queue.queue_arn, f"{job.definition_arn}1") == JobCounts()
+    everything = queue.jobs.list(queue.queue_arn)
+    assert queue.jobs.count(queue.queue_arn).total == len(everything)

@@ -1,12 +1,12 @@
 """`ports.Jobs` on `FakeBatch`."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from lifecycle.domain.ami import AmiId
 from lifecycle.domain.job import JobHost, JobRecord, JobState, QueueState
-from lifecycle.domain.job_counts import JobCounts, count_states
+from lifecycle.domain.job_counts import COUNTED, JobCounts, count_states
 from lifecycle.errors import CapctlError
 from lifecycle.ports.jobs import JobRequest, LogPage, QueueStatus
 from tests.fakes.batch import FakeBatch
@@ -60,12 +60,22 @@ class FakeJobs:
             raise CapctlError("job-missing", f"Batch knows no job `{job_id}`", hint="List jobs with `capctl job ls`")
         return job.record
 
-    def list(self, queue_arn: str) -> tuple[JobRecord, ...]:
+    def list(
+        self, queue_arn: str, *, states: Collection[JobState] = (), since_ms: int | None = None, named: str = ""
+    ) -> tuple[JobRecord, ...]:
         with _refusals():
-            return tuple(job.record for job in self.batch.jobs_of(queue_arn))
+            jobs = [job.record for job in self.batch.jobs_of(queue_arn)]
+        return tuple(
+            job
+            for job in jobs
+            if (not states or job.state in states)
+            and (since_ms is None or job.created_ms >= since_ms)
+            and job.name.startswith(named)
+        )
 
-    def count(self, queue_arn: str, definition_arn: str) -> JobCounts:
-        return count_states(job.state for job in self.list(queue_arn) if job.definition_arn == definition_arn)
+    def count(self, queue_arn: str, definition_arn: str = "") -> JobCounts:
+        states = [job.state for job in self.list(queue_arn) if definition_arn in {job.definition_arn, ""}]
+        return count_states(states[:COUNTED], is_complete=len(states) <= COUNTED)
 
     def logs(self, job: JobRecord, *, after: str | None = None) -> LogPage:
         self.batch.advance()

@@ -140,7 +140,16 @@ def test_jobs_wait_for_vcpus_and_can_be_cancelled(batch: Batch) -> None:
         batch.aws.batch.terminate_job(jobId=job_id, reason="done")
     by_definition = [{"name": "JOB_DEFINITION", "values": [definition]}]
     listed = batch.aws.batch.list_jobs(jobQueue="test", filters=by_definition)["jobSummaryList"]
-    assert {job["jobId"] for job in listed} == {*first, waiting}
+    assert [job["jobId"] for job in listed] == [waiting, *reversed(first)]
+    paginator = batch.aws.batch.get_paginator("list_jobs")
+    found = list(paginator.paginate(jobQueue="test", filters=by_definition, PaginationConfig={"PageSize": 2}))
+    assert [[job["jobId"] for job in page["jobSummaryList"]] for page in found] == [
+        [waiting, first[3]],
+        [first[2], first[1]],
+        [first[0]],
+    ]
+    both = [*by_definition, {"name": "JOB_NAME", "values": ["job"]}]
+    assert "one filter" in message(batch.aws.batch.list_jobs, jobQueue="test", filters=both)
 
 
 def test_job_that_never_fits_says_so(batch: Batch) -> None:

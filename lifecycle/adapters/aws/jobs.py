@@ -1,36 +1,27 @@
 """Batch jobs, their logs and their hosts."""
 
 import re
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Collection, Sequence
 
 from botocore.exceptions import ClientError
 
 from lifecycle.adapters.aws.errors import is_missing, translated
+from lifecycle.adapters.aws.job_lists import newest_page, summaries
+from lifecycle.adapters.aws.job_records import job_record
 from lifecycle.adapters.aws.session import AwsSession
 from lifecycle.domain.ami import AmiId
-from lifecycle.domain.job import JobHost, JobRecord, JobState, Obstacle, Purpose, QueueState
+from lifecycle.domain.job import JobHost, JobRecord, JobState, QueueState
 from lifecycle.domain.job_counts import JobCounts, count_states
 from lifecycle.domain.tags import Tag
 from lifecycle.errors import CapctlError
 from lifecycle.ports.jobs import JobRequest, LogLine, LogPage, QueueStatus
 
-# ListJobs gives a hundred a page where it is asked by a filter, newest first.
-_COUNTED_PAGES = 10
 # DescribeJobs takes up to this many ids.
 _DESCRIBED_AT_ONCE = 100
 _DEFAULT_LOG_GROUP = "/aws/batch/job"
 # Of a job's name: letters, digits, hyphens and underscores.
 _NAME_LENGTH, _NOT_IN_NAMES = 128, re.compile(r"[^A-Za-z0-9_-]")
 _REASON_LENGTH = 256
-# What stands before the reason of a job that a queue ended by `jobStateTimeLimitActions`.
-_TIME_LIMIT = "Canceled by JobStateTimeLimit action due to reason: "
-# How Batch begins the reason of a job that has no host, or lost it.
-_OBSTACLES = {
-    "CAPACITY:": Obstacle.CAPACITY,
-    "Host EC2": Obstacle.CAPACITY,
-    "MISCONFIGURATION:": Obstacle.MISCONFIGURED,
-}
 
 
 class BatchJobs:
@@ -64,28 +55,20 @@ class BatchJobs:
             )
         return found[0]
 
-    def list(self, queue_arn: str) -> tuple[JobRecord, ...]:
-        ids: list[str] = []
+    def list(
+        self, queue_arn: str, *, states: Collection[JobState] = (), since_ms: int | None = None, named: str = ""
+    ) -> tuple[JobRecord, ...]:
         with translated(f"listing the jobs of `{queue_arn}`"):
-            for state in (state for state in JobState if state is not JobState.UNKNOWN):
-                pages = self._session.client("batch").get_paginator("list_jobs")
-                for page in pages.paginate(jobQueue=queue_arn, jobStatus=state.value):
-                    ids += [str(job["jobId"]) for job in page["jobSummaryList"]]
-        # A job that changed its state while the states were listed one by one may stand in two of them.
-        jobs = self._describe(tuple(dict.fromkeys(ids)))
+            batch = self._session.client("batch")
+            found = summaries(batch, queue_arn, states=states, since_ms=since_ms, named=named)
+            ids = dict.fromkeys(str(job["jobId"]) for job in found)
+        jobs = (job for job in self._describe(tuple(ids)) if not states or job.state in states)
         return tuple(sorted(jobs, key=lambda job: job.created_ms, reverse=True))
 
-    def count(self, queue_arn: str, definition_arn: str) -> JobCounts:
-        # The filter shows jobs of every state at once, which asking without one does not.
-        asked = {"jobQueue": queue_arn, "filters": [{"name": "JOB_DEFINITION", "values": [definition_arn]}]}
-        states: list[JobState] = []
+    def count(self, queue_arn: str, definition_arn: str = "") -> JobCounts:
         with translated(f"counting the jobs of `{queue_arn}`"):
-            pages = self._session.client("batch").get_paginator("list_jobs").paginate(**asked)
-            for number, page in enumerate(pages, start=1):
-                states += [JobState(job["status"]) for job in page["jobSummaryList"]]
-                if number == _COUNTED_PAGES and page.get("nextToken"):
-                    return count_states(states, is_complete=False)
-        return count_states(states)
+            jobs, is_complete = newest_page(self._session.client("batch"), queue_arn, definition_arn)
+        return count_states((JobState(job["status"]) for job in jobs), is_complete=is_complete)
 
     def logs(self, job: JobRecord, *, after: str | None = None) -> LogPage:
         if not job.log_stream:
@@ -162,7 +145,7 @@ class BatchJobs:
             for start in range(0, len(ids), _DESCRIBED_AT_ONCE):
                 chunk = ids[start : start + _DESCRIBED_AT_ONCE]
                 answer = self._session.client("batch").describe_jobs(jobs=[*chunk])
-                found += [_record(job) for job in answer["jobs"]]
+                found += [job_record(job) for job in answer["jobs"]]
         return found
 
     def _log_page(self, job: JobRecord, after: str | None) -> LogPage:
@@ -179,43 +162,3 @@ class BatchJobs:
             if answer["nextForwardToken"] == after:
                 return LogPage(lines=tuple(lines), end=after)
             after = str(answer["nextForwardToken"])
-
-
-def _record(job: dict[str, Any]) -> JobRecord:
-    container = job.get("container") or {}
-    reason = job.get("statusReason") or ""
-    options = (container.get("logConfiguration") or {}).get("options") or {}
-    return JobRecord(
-        id=job["jobId"],
-        name=job["jobName"],
-        purpose=Purpose.SMOKE if (job.get("tags") or {}).get(Tag.PURPOSE) == Purpose.SMOKE else Purpose.WORK,
-        state=JobState(job["status"]),
-        obstacle=_obstacle(reason),
-        status_reason=reason,
-        exit_code=container.get("exitCode"),
-        reason=container.get("reason") or "",
-        queue_arn=job["jobQueue"],
-        definition_arn=job["jobDefinition"],
-        image=container.get("image") or "",
-        log_group=options.get("awslogs-group", ""),
-        log_stream=container.get("logStreamName") or "",
-        cluster_instance_arn=container.get("containerInstanceArn") or "",
-        attempts=len(job.get("attempts") or ()),
-        created_ms=job.get("createdAt") or 0,
-        started_ms=job.get("startedAt") or 0,
-        stopped_ms=job.get("stoppedAt") or 0,
-        attempt_reasons=tuple(_attempt_reason(attempt) for attempt in job.get("attempts") or ()),
-        attempt_times=tuple(
-            (attempt.get("startedAt") or 0, attempt.get("stoppedAt") or 0) for attempt in job.get("attempts") or ()
-        ),
-        is_ending=bool(job.get("isCancelled") or job.get("isTerminated")),
-    )
-
-
-def _obstacle(reason: str) -> Obstacle | None:
-    told = reason.removeprefix(_TIME_LIMIT)
-    return next((found for begin, found in _OBSTACLES.items() if told.startswith(begin)), None)
-
-
-def _attempt_reason(attempt: dict[str, Any]) -> str:
-    return (attempt.get("container") or {}).get("reason") or attempt.get("statusReason") or ""

@@ -15,7 +15,11 @@ from lifecycle.rehearsal.emulator.compute_environments import RehearsalEnvironme
 from lifecycle.rehearsal.emulator.ec2 import RehearsalEc2
 from lifecycle.rehearsal.emulator.job_calls import JobCalls
 from lifecycle.rehearsal.emulator.jobs import ENDED, RehearsalJob
+from lifecycle.rehearsal.emulator.pages import page
 from lifecycle.rehearsal.emulator.stage import Stage
+
+# What ListJobs gives at once, and by a filter.
+_LISTED, _LISTED_BY_FILTER = 1000, 100
 
 
 class RehearsalBatch(ComputeCalls, JobCalls):
@@ -81,6 +85,16 @@ class RehearsalBatchResponse(BatchResponse):  # type: ignore[misc]
             tags=self._get_param("tags"),
         )
         return json.dumps({"jobArn": arn, "jobId": job_id, "jobName": name})
+
+    def listjobs(self) -> str:
+        filters = self._get_param("filters")
+        jobs = self.batch_backend.list_jobs(
+            self._get_param("jobQueue"), self._get_param("arrayJobId"), self._get_param("jobStatus"), filters
+        )
+        most = min(self._get_param("maxResults") or _LISTED, _LISTED_BY_FILTER if filters else _LISTED)
+        shown, token = page(jobs, most=most, token=self._get_param("nextToken"))
+        more = {"nextToken": token} if token else {}
+        return json.dumps({"jobSummaryList": [job.describe_short() for job in shown], **more})
 
     def getjobqueuesnapshot(self) -> str:
         front = self.batch_backend.front_of_queue(self._get_param("jobQueue"))

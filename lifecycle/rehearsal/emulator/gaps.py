@@ -361,9 +361,8 @@ GAPS: tuple[Gap, ...] = (
     Gap(
         service="Batch",
         subject="ListJobs",
-        moto="all states, definition filter ignored",
-        emulator="RUNNING unless asked otherwise, filter by definition; one page",
-        open=True,
+        moto="all states, filters by definition and time ignored, one page",
+        emulator="RUNNING unless asked otherwise; one filter, by definition, name or time, newest first; pages",
     ),
     Gap(
         service="Batch",

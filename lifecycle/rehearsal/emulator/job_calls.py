@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from moto.batch.models import BatchBackend, JobDefinition
@@ -136,15 +137,23 @@ class JobCalls(BatchBackend):  # type: ignore[misc]
     def list_jobs(
         self, job_queue_name: str | None, array_job_id: str | None, job_status: str | None = None, filters: Any = None
     ) -> list[RehearsalJob]:
-        """As AWS: without filter and status only RUNNING jobs; a filter looks at jobs in any state."""
-        definitions = [entry for entry in filters or () if entry["name"] == "JOB_DEFINITION"]
-        others = [entry for entry in filters or () if entry["name"] != "JOB_DEFINITION"]
-        if not filters and job_status is None and array_job_id is None:
-            job_status = "RUNNING"
-        jobs = super().list_jobs(job_queue_name, array_job_id, job_status, others or ([] if filters else None) or None)
-        for entry in definitions:
-            jobs = [job for job in jobs if any(_names_definition(value, job) for value in entry["values"])]
-        return list(jobs)
+        """As AWS: without filter and status only RUNNING jobs; by a filter, of which it takes one, jobs in any state, newest first."""
+        if not filters:
+            status = job_status or (None if array_job_id else "RUNNING")
+            return list(super().list_jobs(job_queue_name, array_job_id, status))
+        if len(filters) > 1:
+            raise refuse("Only one filter can be used at a time")
+        (wanted,) = filters
+        if wanted["name"] not in _FILTERS:
+            raise refuse(f"{wanted['name']} is not a filter of this emulator")
+        found = [
+            job
+            for job in super().list_jobs(job_queue_name, array_job_id, filters=[{"name": "ANY"}])
+            if any(_FILTERS[wanted["name"]](value, job) for value in wanted["values"])
+        ]
+        # Of those of one millisecond, too, the one that came last is the newest.
+        found.reverse()
+        return sorted(found, key=lambda job: -job.created_ms)
 
     def cancel_job(self, job_id: str, reason: str) -> None:
         job = self.get_job_by_id(job_id)
@@ -164,4 +173,20 @@ def _names_definition(value: str, job: RehearsalJob) -> bool:
     definition = job.job_definition
     if value.startswith("arn:"):
         return bool(definition.arn == value or definition.arn.rpartition(":")[0] == value)
-    return bool(definition.name.startswith(value[:-1]) if value.endswith("*") else definition.name == value)
+    return _matches(value, definition.name)
+
+
+def _is_named(value: str, job: RehearsalJob) -> bool:
+    return _matches(value.lower(), job.job_name.lower())
+
+
+def _matches(pattern: str, name: str) -> bool:
+    return name.startswith(pattern[:-1]) if pattern.endswith("*") else name == pattern
+
+
+_FILTERS: Mapping[str, Callable[[str, RehearsalJob], bool]] = {
+    "JOB_DEFINITION": _names_definition,
+    "JOB_NAME": _is_named,
+    "AFTER_CREATED_AT": lambda value, job: job.created_ms > int(value),
+    "BEFORE_CREATED_AT": lambda value, job: job.created_ms < int(value),
+}

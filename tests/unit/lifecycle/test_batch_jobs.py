@@ -4,10 +4,10 @@ from typing import Any, cast
 
 import pytest
 
-from lifecycle.adapters.aws.jobs import BatchJobs, _record
+from lifecycle.adapters.aws.job_records import job_record
+from lifecycle.adapters.aws.jobs import BatchJobs
 from lifecycle.adapters.aws.session import AwsSession
 from lifecycle.domain.job import JobState, Obstacle, Purpose, QueueState
-from lifecycle.domain.job_counts import JobCounts
 
 JOB: dict[str, Any] = {
     "jobId": "1",
@@ -34,7 +34,7 @@ JOB: dict[str, Any] = {
     ],
 )
 def test_reason_says_whether_the_fleet_is_in_the_way(reason: str | None, obstacle: Obstacle | None) -> None:
-    assert _record({**JOB, "statusReason": reason}).obstacle is obstacle
+    assert job_record({**JOB, "statusReason": reason}).obstacle is obstacle
 
 
 @pytest.mark.parametrize(
@@ -48,12 +48,12 @@ def test_reason_says_whether_the_fleet_is_in_the_way(reason: str | None, obstacl
     ],
 )
 def test_purpose_is_what_the_tag_says_and_never_the_name(tags: dict[str, str] | None, purpose: Purpose) -> None:
-    assert _record({**JOB, "tags": tags}).purpose is purpose
+    assert job_record({**JOB, "tags": tags}).purpose is purpose
 
 
 def test_attempts_tell_when_they_began_and_ended() -> None:
     attempts = [{"startedAt": 1, "stoppedAt": 2}, {"stoppedAt": 3}, {"startedAt": 4}]
-    assert _record(JOB | {"attempts": attempts}).attempt_times == ((1, 2), (0, 3), (4, 0))
+    assert job_record(JOB | {"attempts": attempts}).attempt_times == ((1, 2), (0, 3), (4, 0))
 
 
 class _Batch:
@@ -91,42 +91,5 @@ def test_queue_is_as_bad_as_its_environment_and_what_is_not_described_yet_is_no_
 
 
 def test_job_in_a_state_that_batch_has_learnt_since_is_not_final() -> None:
-    state = _record(JOB | {"status": "PAUSED"}).state
+    state = job_record(JOB | {"status": "PAUSED"}).state
     assert (state, state.is_final) == (JobState.UNKNOWN, False)
-
-
-class _Listing:
-    """An `AwsSession` whose Batch has a number of pages with a hundred jobs each; `asked` is how many were asked for, and by what."""
-
-    def __init__(self, pages: int) -> None:
-        self._pages = pages
-        self.pages_asked = 0
-        self.asked: dict[str, Any] = {}
-
-    def client(self, _: str) -> Any:
-        return self
-
-    def get_paginator(self, _: str) -> Any:
-        return self
-
-    def paginate(self, **asked: Any) -> Any:
-        self.asked = asked
-        for number in range(self._pages):
-            self.pages_asked += 1
-            more = {"nextToken": "more"} if number < self._pages - 1 else {}
-            yield {"jobSummaryList": [{"status": "RUNNABLE"}] * 99 + [{"status": "NEWER_THAN_THIS"}], **more}
-
-
-@pytest.mark.parametrize(
-    ("pages", "counts"),
-    [
-        (1, JobCounts(waiting=100)),
-        (10, JobCounts(waiting=1000)),
-        (11, JobCounts(waiting=1000, is_complete=False)),
-    ],
-)
-def test_at_most_the_newest_thousand_jobs_are_counted(pages: int, counts: JobCounts) -> None:
-    session = _Listing(pages)
-    assert BatchJobs(cast(AwsSession, session)).count("q", "d:1") == counts
-    assert session.pages_asked == min(pages, 10)
-    assert session.asked == {"jobQueue": "q", "filters": [{"name": "JOB_DEFINITION", "values": ["d:1"]}]}

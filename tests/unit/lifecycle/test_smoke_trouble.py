@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from lifecycle.adapters.aws.jobs import _record
+from lifecycle.adapters.aws.job_records import job_record
 from lifecycle.domain.job import JobRecord, JobState
 from lifecycle.domain.smoke_trouble import Spent, longest_s, overdue, trouble_of
 from lifecycle.errors import CapctlError, ExitCode
@@ -38,7 +38,7 @@ def attempt(status_reason: str = EXITED, *, exit_code: int | None = None, reason
 def described(status: str, *attempts: Attempt, reason: str = "", ended: bool = False) -> JobRecord:
     """A job with these attempts; of one that has failed the last is told at the top, too."""
     last = attempts[-1] if attempts and status == "FAILED" else {}
-    return _record(
+    return job_record(
         {
             "jobId": "1",
             "jobName": "smoke",

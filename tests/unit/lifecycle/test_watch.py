@@ -139,6 +139,23 @@ def test_watch_without_jobs_says_that_it_proved_nothing(world: DeployWorld) -> N
     assert "real work has proven nothing yet" in str(world.deploy().of(Watch))
 
 
+def test_deploy_never_reads_the_whole_past_of_a_queue(world: DeployWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[dict[str, Any]] = []
+    listing = world.jobs.list
+
+    def listed(queue_arn: str, **given: Any) -> Any:
+        asked.append(given)
+        return listing(queue_arn, **given)
+
+    monkeypatch.setattr(world.jobs, "list", listed)
+    work(world, monkeypatch, state=JobState.SUCCEEDED)
+    assert world.deploy().of(Watch).succeeded == 1
+    smoke = next(job for job in world.jobs.batch.jobs.values() if job.id == "job-2").record
+    # What is left of an earlier smoke, then the end of this one, then each look of the watch, then the drain.
+    assert all(one.get("named") or one.get("since_ms") == smoke.stopped_ms or one.get("states") for one in asked)
+    assert [one for one in asked if "since_ms" in one]
+
+
 def test_no_watch_where_the_configuration_says_so(world: DeployWorld) -> None:
     settings = world.target.settings
     world.target = replace(world.target, settings=replace(settings, watch=replace(settings.watch, duration_s=0)))
