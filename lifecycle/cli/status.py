@@ -85,6 +85,8 @@ def _notes(status: Status) -> Iterator[str]:
     for each in status.releases:
         if each.role == "candidate":
             yield f"{each.deployed.id} is unfinished: run `capctl deploy` again"
+        if each.jobs and not each.jobs.is_complete:
+            yield f"{each.deployed.id} has {each.jobs.total}+ jobs: the numbers are of its newest {each.jobs.total}"
         if not each.takes_jobs:
             why = f": {each.reason}" if each.reason and not each.is_disabled else ""
             yield f"{each.deployed.id} takes no jobs{why}; `capctl drift` says what to do"

@@ -20,7 +20,8 @@ def status(found: Status) -> Document:
 
     `role` is `active`, `previous`, `candidate` (made and never promoted) or "". `image_tag` is `null` where ECR does not tell of one.
     `queue.state` is the worse one of the queue's and its compute environment's; a disabled one takes no jobs, whatever its state.
-    `jobs` is `null` without a queue; ended jobs are those that Batch still has, and without `complete` only the newest were counted.
+    `jobs` is `null` without a queue; ended jobs are those that Batch still has, and `counted` is of how many the numbers are: where
+    they are not `complete`, there are more, and the numbers are of the newest.
     """
     return {
         "pointer": dict(pointer_fields(found.pointer)) if found.pointer else None,
@@ -92,6 +93,7 @@ def _jobs(counts: JobCounts) -> dict[str, Any]:
         "running": counts.running,
         "succeeded": counts.succeeded,
         "failed": counts.failed,
+        "counted": counts.total,
         "complete": counts.is_complete,
     }
 

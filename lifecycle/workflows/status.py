@@ -87,7 +87,7 @@ class Status:
 def read_status(ports: Ports) -> Status:
     """Read everything that `capctl status` shows; a queue that is gone is a state, not an error.
 
-    AWS is asked once about all releases, and once for the jobs of each: eight calls for three releases of at most a hundred jobs.
+    AWS is asked once about all releases, and once for the jobs of each, however many: eight calls for three releases.
     """
     with side_by_side(_AT_ONCE) as pool:
         reading = pool.submit(ports.pointers.read)

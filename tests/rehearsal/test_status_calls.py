@@ -12,6 +12,7 @@ import pytest
 
 from lifecycle.app import App
 from lifecycle.domain.ami import AmiId
+from lifecycle.domain.job_counts import COUNTED, JobCounts
 from lifecycle.domain.release import DeployedRelease
 from lifecycle.rehearsal.emulator.launch import Emulator
 from lifecycle.workflows.drift import find_drift
@@ -78,21 +79,40 @@ def calls_of(emulator: Emulator) -> Counter[str]:
     return Counter(f"{call['service']}:{call['operation']}" for call in told if "app/capctl.count" in call["agent"])
 
 
+EIGHT = Counter(
+    {
+        "sts:GetCallerIdentity": 1,
+        "dynamodb:GetItem": 1,
+        "batch:DescribeJobQueues": 1,
+        "batch:DescribeComputeEnvironments": 1,
+        "batch:ListJobs": 3,
+        "ecr:DescribeImages": 1,
+    }
+)
+
+
 def test_status_of_three_releases_takes_eight_calls(application: App, emulator: Emulator) -> None:
     before = calls_of(emulator)
     status = read_status(application)
     assert [release.state for release in status.releases] == ["VALID"] * 3
-    assert [release.jobs is not None for release in status.releases] == [True] * 3
-    assert calls_of(emulator) - before == Counter(
-        {
-            "sts:GetCallerIdentity": 1,
-            "dynamodb:GetItem": 1,
-            "batch:DescribeJobQueues": 1,
-            "batch:DescribeComputeEnvironments": 1,
-            "batch:ListJobs": 3,
-            "ecr:DescribeImages": 1,
-        }
-    )
+    assert [release.jobs for release in status.releases] == [JobCounts()] * 3
+    assert calls_of(emulator) - before == EIGHT
+
+
+def test_status_takes_no_more_calls_for_more_jobs_than_fit_into_a_page(
+    application: App, releases: tuple[DeployedRelease, ...], aws: Aws, emulator: Emulator
+) -> None:
+    aws.batch.update_compute_environment(computeEnvironment=releases[0].compute_environment_arn, state="DISABLED")
+    parts = {"jobQueue": releases[0].job_queue_arn, "jobDefinition": releases[0].job_definition_arn}
+    submitted = [aws.batch.submit_job(jobName="work", **parts)["jobId"] for _ in range(COUNTED + 1)]
+    before = calls_of(emulator)
+    counts = [release.jobs for release in read_status(application).releases]
+    made = calls_of(emulator) - before
+    for job_id in submitted:
+        aws.batch.terminate_job(jobId=job_id, reason="counted")
+    aws.batch.update_compute_environment(computeEnvironment=releases[0].compute_environment_arn, state="ENABLED")
+    assert counts == [JobCounts(waiting=COUNTED, is_complete=False), JobCounts(), JobCounts()]
+    assert made == EIGHT
 
 
 def test_drift_of_three_releases_takes_a_call_for_each_kind_of_thing(application: App, emulator: Emulator) -> None:

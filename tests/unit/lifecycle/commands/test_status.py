@@ -2,7 +2,8 @@
 
 import pytest
 
-from lifecycle.domain.job import QueueState
+from lifecycle.domain.job import JobState, QueueState
+from lifecycle.ports.jobs import JobRequest
 from lifecycle.ports.journal import JournalEntry
 from tests.fakes.journal import FakeJournal
 from tests.fakes.releases import make_release
@@ -51,7 +52,38 @@ def disable_the_queue(world: World) -> None:
     world.ports.compute.changed[release.job_queue_arn] = {"is_enabled": False, "reason": "JobQueue Healthy"}
 
 
+def with_thousands_of_jobs(world: World) -> None:
+    """The newest of which still wait; older ones run."""
+    world.ports.journal = FakeJournal()
+    (release,) = world.ports.stack.releases()
+    jobs = world.ports.jobs
+    for course, count in (((JobState.RUNNING,), 2), ((JobState.SUCCEEDED,), 2_000), ((), 60)):
+        jobs.course = course
+        for number in range(count):
+            request = JobRequest(
+                name=f"work-{number}",
+                queue_arn=release.job_queue_arn,
+                definition_arn=release.job_definition_arn,
+                environment={},
+                tags={},
+            )
+            jobs.batch.look(jobs.submit(request))
+
+
 CASES = [
+    Case(
+        words="status",
+        given=DEPLOYED,
+        change=with_thousands_of_jobs,
+        text=f"""\
+{POINTER}
+
+release       role    age  queue  waiting  running  succeeded  failed
+c3db89e8ed06  active  0m   VALID  60+      0+       40+        0+
+c3db89e8ed06 has 100+ jobs: the numbers are of its newest 100
+
+{PARTS}""",
+    ),
     Case(
         words="status",
         text="pointer: none\n\nno releases",
