@@ -207,6 +207,7 @@ ERROR_CODES: dict[str, str] = {
     "job-failed": "a job that was followed ended as failed",
     "job-invalid": "the container would refuse the job's parameters",
     "job-foreign": "the job is of no release of the target",
+    "jobs-not-moved": "jobs were cancelled to be moved to another release, and are not submitted there yet",
     "job-missing": "there is no such job",
     "job-not-cancelled": "a job goes on after it was cancelled",
     "journal-unwritable": "the journal of mutations cannot be written, so nothing may be changed",

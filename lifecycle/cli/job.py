@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from lifecycle.ports.jobs import LogLine
 
 
-@click.group(cls=NounGroup, verbs={verb: f"lifecycle.cli.job_{verb}" for verb in ("cancel", "show")})
+@click.group(cls=NounGroup, verbs={verb: f"lifecycle.cli.job_{verb}" for verb in ("cancel", "move", "show")})
 def command() -> None:
     """Submit and follow jobs."""
 

@@ -37,6 +37,7 @@ def _text(view: JobView) -> str:
             ("exit code", job.exit_code),
             ("attempts", job.attempts),
             ("release", view.release_id or "none of this target"),
+            *((("in place of", job.replaces),) if job.replaces else ()),
             ("image", job.image),
             ("submitted", time_text(job.created_ms)),
             ("started", time_text(job.started_ms)),

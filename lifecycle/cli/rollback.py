@@ -17,7 +17,8 @@ from lifecycle.cli.context import Invocation, dry_run_option, pass_invocation, r
 def command(invocation: Invocation, to: str | None, dry_run: bool) -> None:
     """Move the pointer back to an earlier release.
 
-    One conditional write; jobs that are queued or running finish where they are. Prints the id of the active release. After a
+    One conditional write; jobs that are queued or running finish where they are, unless `capctl job move` gives those that wait to the
+    active release. Prints the id of the active release. After a
     rollback the next one must name its release: the one before the active one is then the one that was left.
     """
     from lifecycle.workflows.lookups import active_pointer
@@ -28,6 +29,11 @@ def command(invocation: Invocation, to: str | None, dry_run: bool) -> None:
     with app.ui.step("read the releases"):
         plan = plan_rollback(app, invocation.run, to=to)
     if done := invocation.execute(plan, dry_run=dry_run, ask=True):
-        pointer = done.find(MovePointer) or active_pointer(app)
+        moved = done.find(MovePointer)
+        if moved and (left := moved.previous_release_id) != moved.release_id:
+            app.ui.note(
+                f"Jobs that wait on release {left} run there; `capctl job move {left}` gives them to {moved.release_id}"
+            )
+        pointer = moved or active_pointer(app)
         document = documents.rollback(pointer, changed=bool(plan.steps))
         invocation.emit("capctl.rollback/1", document, pointer.release_id)

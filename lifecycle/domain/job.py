@@ -34,6 +34,7 @@ class JobState(ServiceState):
 # In the order in which a job goes through them; an attempt that failed goes back to RUNNABLE.
 KNOWN_STATES = tuple(state for state in JobState if state is not JobState.UNKNOWN)
 UNFINISHED = tuple(state for state in KNOWN_STATES if not state.is_final)
+WAITING = tuple(state for state in KNOWN_STATES if state.needs_host)
 
 
 class Purpose(StrEnum):
@@ -58,7 +59,7 @@ class JobRecord:
     """A job as Batch describes it. Times in milliseconds since the epoch, 0 = not yet; `exit_code` None = none reported.
 
     `attempt_reasons` say why earlier attempts ended, oldest first, and `attempt_times` when each began and ended; `is_ending`: somebody has
-    ended it; its container may outlive that.
+    ended it; its container may outlive that. `replaces` is the id of the job in whose place it was submitted, "" for most.
     """
 
     id: str
@@ -82,6 +83,7 @@ class JobRecord:
     attempt_reasons: tuple[str, ...] = ()
     attempt_times: tuple[tuple[int, int], ...] = ()
     is_ending: bool = False
+    replaces: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

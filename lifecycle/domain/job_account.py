@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from lifecycle.domain.job import JobRecord, JobState, QueueState, reason_text
 from lifecycle.domain.measures import counted
+from lifecycle.domain.moved_jobs import MovedTo
 
 # Hosts of a GPU release boot, join and pull within some minutes; what waits longer waits for something else.
 _LONG_MIN = 15
@@ -108,6 +109,21 @@ def job_account(job: JobRecord, queue: QueueState, *, now_ms: int) -> JobAccount
     if job.state is JobState.RUNNABLE and not why:
         return _waiting(where, queue, (now_ms - job.created_ms) // _MS_PER_MIN)
     return JobAccount(where=where, why=why, next=what)
+
+
+def moved_account(moved: MovedTo, release_id: str | None) -> JobAccount:
+    """The account of a job that waited on release `release_id`, None for one that is gone, until it was moved."""
+    where, why = "it was cancelled before it ran", f"it was moved to release {moved.release_id}"
+    if moved.job_id:
+        return JobAccount(
+            where=where, why=why, next=f"Look at `capctl job show {moved.job_id}`, which runs in its place"
+        )
+    again = (
+        f"Run `capctl job move {release_id}`, which finishes the move"
+        if release_id
+        else "Submit it again if its result is missing"
+    )
+    return JobAccount(where=where, why=f"{why}, where nothing is known of it", next=again)
 
 
 def _waiting(where: str, queue: QueueState, minutes: int) -> JobAccount:

@@ -74,6 +74,8 @@ READ_JOB = ("batch:DescribeJobs",)
 READ_JOBS = ("batch:DescribeJobs", "batch:ListJobs")
 # batch:TagResource is asked for because jobs are tagged when they are submitted.
 SUBMIT_JOBS = ("batch:DescribeJobs", "batch:SubmitJob", "batch:TagResource")
+# Cancelled where they wait, and submitted where they can run, as what their job definition does not say of them.
+MOVE_JOBS = (*READ_JOBS, *SUBMIT_JOBS, "batch:CancelJob", "batch:DescribeJobDefinitions")
 END_JOBS = (*READ_JOB, "batch:TerminateJob")
 READ_LOGS = ("batch:DescribeJobs", "logs:GetLogEvents")
 

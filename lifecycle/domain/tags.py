@@ -17,6 +17,7 @@ class Tag(StrEnum):
     RUN_UNTIL = "capctl:run-until"
     RELEASE = "capctl:release"
     PURPOSE = "capctl:purpose"
+    REPLACES = "capctl:replaces"
     STATUS = "capctl:status"
     PROJECT = "capctl:project"
     EVIDENCE = "capctl:evidence"

@@ -1,6 +1,6 @@
 """Batch jobs and the hosts they run on."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -19,6 +19,19 @@ class JobRequest:
     tags: dict[str, str]
     purpose: Purpose = Purpose.WORK
     timeout_s: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submission:
+    """A job, and what it was submitted with: the same `request` submits another one like it.
+
+    `special` names the settings that a `JobRequest` does not hold, such as those of an array; `waits_for` are the ids of jobs.
+    """
+
+    job: JobRecord
+    request: JobRequest
+    special: tuple[str, ...] = ()
+    waits_for: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,11 +67,23 @@ class Jobs(Protocol):
     def get(self, job_id: str) -> JobRecord:
         """One job."""
 
+    def find(self, job_ids: Sequence[str]) -> tuple[JobRecord, ...]:
+        """Those of the jobs that Batch knows, a hundred by call."""
+
+    def submissions(self, job_ids: Sequence[str]) -> tuple[Submission, ...]:
+        """What those of the jobs that Batch knows were submitted with."""
+
     def list(
-        self, queue_arn: str, *, states: Collection[JobState] = (), since_ms: int | None = None, named: str = ""
+        self,
+        queue_arn: str,
+        *,
+        states: Collection[JobState] = (),
+        since_ms: int | None = None,
+        named: str = "",
+        reason: str = "",
     ) -> tuple[JobRecord, ...]:
         """Jobs of a queue, newest first: those in `states` (without any, in every one), created at `since_ms` or later by Batch's own
-        clock, with a name that begins with `named`.
+        clock, with a name that begins with `named`, and a status reason that begins with `reason`.
 
         Batch keeps those that have ended for a week, which may be many thousands, and shows by call a hundred of the given time or name,
         or up to a thousand in one state; a hundred that are wanted take another call.
@@ -72,6 +97,9 @@ class Jobs(Protocol):
 
     def cancel(self, job_id: str, *, reason: str) -> None:
         """End the job in whatever state it is; Batch may shorten `reason`."""
+
+    def withdraw(self, job_id: str, *, reason: str) -> None:
+        """Cancel the job if it has not started: Batch decides that, and says nothing of it here. It ends as failed, a moment later."""
 
     def host(self, job: JobRecord) -> JobHost | None:
         """The instance the job runs on, as EC2 tells of it; None while there is none."""

@@ -34,6 +34,7 @@ from lifecycle.ports.stack import Operation, ResourceChange
 from lifecycle.workflows.ami_status import MarkSmokePassed
 from lifecycle.workflows.deployment import DeploymentGuard
 from lifecycle.workflows.lookups import deployed_release, release_among
+from lifecycle.workflows.move_jobs import RestoreJobs
 from lifecycle.workflows.move_pointer import MovePointer
 from lifecycle.workflows.release_steps import CreateRelease, OpenRelease, WaitValid
 from lifecycle.workflows.release_tags import TagImage
@@ -82,6 +83,7 @@ _STAGES: dict[type[Step[Any]], Stage] = {
     Watch: Stage.WATCH,
     PruneReleases: Stage.DRAIN,
     RestorePointer: Stage.CLEAN,
+    RestoreJobs: Stage.CLEAN,
     RemoveRelease: Stage.CLEAN,
 }
 
@@ -167,6 +169,7 @@ def _plan(
         protected = {deployed.id for deployed in existing} | needed
         _require_only_creates(ports.stack.preview_release(release, needed=needed), release, protected)
         steps.append(CreateRelease(ports=ports, release=release, require_ami=require_ami))
+    guard = _guard(ports, run, release, pointer)
     return Plan(
         title=f"deploy release {release.id}",
         because=because,
@@ -187,10 +190,10 @@ def _plan(
         ),
         after=_after(ports, target, release),
         undo=(
-            RestorePointer(ports=ports, run=run, release_id=release.id, promoted_by=run.id),
+            *_way_back(ports, run, release, guard, promoted_by=run.id),
             *((RemoveRelease(ports=ports, release_id=release.id),) if is_ours else ()),
         ),
-        guard=_guard(ports, run, release, pointer),
+        guard=guard,
     )
 
 
@@ -198,13 +201,14 @@ def _plan_rest(ports: Ports, target: Target, run: Run, release: Release, pointer
     """What follows the promotion. The release stays where the watch takes the pointer back: whether it is new nobody knows any more."""
     # Where a person moved the pointer there, the letters that came before are nothing of this.
     letters = last.dead_letters if pointer.move is Move.DEPLOY else None
+    guard = _guard(ports, run, release, pointer, promoted_by=pointer.run_id, dead_letters=letters)
     return Plan(
         title=f"finish the deploy of release {release.id}",
         because=_told(last),
         steps=_watch(ports, target, release),
         after=_after(ports, target, release),
-        undo=(RestorePointer(ports=ports, run=run, release_id=release.id, promoted_by=pointer.run_id),),
-        guard=_guard(ports, run, release, pointer, promoted_by=pointer.run_id, dead_letters=letters),
+        undo=_way_back(ports, run, release, guard, promoted_by=pointer.run_id),
+        guard=guard,
     )
 
 
@@ -212,12 +216,23 @@ def _plan_clean(
     ports: Ports, target: Target, run: Run, release: Release, pointer: Pointer | None, last: Deployment
 ) -> Plan:
     """The way back from a release that proved bad, which a kill or trouble cut off. What is left of it a prune removes."""
+    guard = _guard(ports, run, release, pointer, ends_as=Outcome.ROLLED_BACK, promoted_by=last.promoter)
     return Plan(
         title=f"take back release {release.id}",
         because=_told(last),
-        steps=(RestorePointer(ports=ports, run=run, release_id=release.id, promoted_by=last.promoter),),
+        steps=_way_back(ports, run, release, guard, promoted_by=last.promoter),
         after=(PruneReleases(ports=ports, keep=target.settings.stack.keep_releases),),
-        guard=_guard(ports, run, release, pointer, ends_as=Outcome.ROLLED_BACK, promoted_by=last.promoter),
+        guard=guard,
+    )
+
+
+def _way_back(
+    ports: Ports, run: Run, release: Release, guard: DeploymentGuard, *, promoted_by: str
+) -> tuple[Step[Any], ...]:
+    """The pointer first: then no more jobs come while those that wait are moved."""
+    return (
+        RestorePointer(ports=ports, run=run, release_id=release.id, promoted_by=promoted_by),
+        RestoreJobs(ports=ports, release_id=release.id, guard=guard),
     )
 
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from lifecycle.config.target import Target
 from lifecycle.domain.job import JobRecord, JobState, contract, state_text
-from lifecycle.domain.job_account import JobAccount, job_account
+from lifecycle.domain.job_account import JobAccount, job_account, moved_account
 from lifecycle.domain.layout import VIDEO_FOLDERS, Folder
+from lifecycle.domain.moved_jobs import MovedTo, meant_for
 from lifecycle.domain.permissions import (
-    READ_JOB,
     READ_JOBS,
     READ_LOGS,
     READ_OBJECTS,
@@ -30,7 +30,7 @@ PERMISSIONS = {
     "job submit": (*READ_POINTER, *READ_OBJECTS, *SUBMIT_JOBS),
     "job ls": (*READ_POINTER, *READ_STATE, *READ_JOBS),
     "job logs": READ_LOGS,
-    "job show": (*READ_STATE, *READ_JOB, *READ_QUEUES),
+    "job show": (*READ_STATE, *READ_JOBS, *READ_QUEUES),
 }
 
 # CloudWatch Logs shows a line a few seconds after it was written; asking more often shows nothing sooner.
@@ -39,11 +39,12 @@ _LOG = Wait(shortest_s=2.0, longest_s=2.0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobView:
-    """A job, in words too, and the id of its release; None if no release of the target has its queue."""
+    """A job, in words too, and the id of its release; None if no release of the target has its queue. `moved` says where it went."""
 
     job: JobRecord
     account: JobAccount
     release_id: str | None
+    moved: MovedTo | None = None
 
 
 def show_job(ports: Ports, job_id: str) -> JobView:
@@ -51,7 +52,18 @@ def show_job(ports: Ports, job_id: str) -> JobView:
     job = ports.jobs.get(job_id)
     queue = ports.jobs.queue_status(job.queue_arn).state
     now_ms = int(ports.clock.now().timestamp() * 1000)
-    return JobView(job=job, account=job_account(job, queue, now_ms=now_ms), release_id=release_of(ports, job))
+    release_id, moved = release_of(ports, job), _moved_to(ports, job)
+    account = moved_account(moved, release_id) if moved else job_account(job, queue, now_ms=now_ms)
+    return JobView(job=job, account=account, release_id=release_id, moved=moved)
+
+
+def _moved_to(ports: Ports, job: JobRecord) -> MovedTo | None:
+    """Where a move brought the job; None for one that was not moved."""
+    if not (release_id := meant_for(job)):
+        return None
+    places = [one.job_queue_arn for one in ports.stack.releases() if one.id == release_id]
+    found = (one for queue_arn in places for one in ports.jobs.list(queue_arn, named=job.name))
+    return MovedTo(release_id=release_id, job_id=next((one.id for one in found if one.replaces == job.id), ""))
 
 
 def release_of(ports: Ports, job: JobRecord) -> str | None:

@@ -4,6 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from lifecycle.domain.job import UNFINISHED, JobRecord, Purpose
+from lifecycle.domain.moved_jobs import meant_for
 from lifecycle.domain.permissions import (
     CHANGE_STATE,
     MOVE_POINTER,
@@ -15,6 +16,7 @@ from lifecycle.domain.permissions import (
 from lifecycle.domain.release import DeployedRelease, Pointer, left_ids, needed_ids, surplus_releases
 from lifecycle.errors import CapctlError, PartlyApplied
 from lifecycle.ports import Ports
+from lifecycle.workflows.job_moves import cut_off_moves
 
 # Moves of the pointer, for which releases were left.
 _LOOKED_BACK = 100
@@ -65,9 +67,11 @@ class RemoveRelease:
                 hint="Look at `capctl status`: `capctl rollback` without `--to` would go back to it",
             )
         self.ports.pointers.retire(self.release_id)
-        standing = [deployed for deployed in self.ports.stack.releases() if deployed.id == self.release_id]
-        if any(job.purpose is Purpose.WORK for deployed in standing for job in _last_jobs(self.ports, deployed)):
-            return "kept until its jobs have ended; the next deploy removes it"
+        releases = self.ports.stack.releases()
+        standing = [deployed for deployed in releases if deployed.id == self.release_id]
+        jobs = [job for deployed in standing for job in _last_jobs(self.ports, deployed, releases)]
+        if any(job.purpose is Purpose.WORK for job in jobs):
+            return f"kept until its jobs have ended{_to_be_moved(self.release_id, jobs)}; the next deploy removes it"
         # Asked for even when the release is not listed: what a failed creation left belongs to no list.
         self.ports.stack.remove_releases({self.release_id}, needed=needed)
         return "removed"
@@ -109,10 +113,11 @@ class PruneReleases:
 
     def apply(self) -> Pruned:
         stack, pointer = self.ports.stack, self.ports.pointers.read()
-        surplus = surplus_releases(stack.releases(), pointer, keep=self.keep, left=self._left(pointer))
+        releases = stack.releases()
+        surplus = surplus_releases(releases, pointer, keep=self.keep, left=self._left(pointer))
         for deployed in surplus:
             self.ports.pointers.retire(deployed.id)
-        busy = {deployed.id for deployed in surplus if _last_jobs(self.ports, deployed)}
+        busy = {deployed.id for deployed in surplus if _last_jobs(self.ports, deployed, releases)}
         removed, needed = _ids(surplus) - busy, needed_ids(pointer)
         # What a prune that was killed left of a release is in no list.
         if removed or stack.half_made() - needed:
@@ -133,10 +138,19 @@ class PruneReleases:
             )
 
 
-def _last_jobs(ports: Ports, deployed: DeployedRelease) -> list[JobRecord]:
-    """The unfinished jobs of a release, which takes no more of them from then on: none comes between this look and its end."""
+def _last_jobs(ports: Ports, deployed: DeployedRelease, releases: tuple[DeployedRelease, ...]) -> list[JobRecord]:
+    """The jobs for which a release stays, which takes no more of them from then on: none comes between this look and its end.
+
+    They are the unfinished ones, and those that a move to another of `releases` cancelled and never submitted there: with its queue the
+    only trace of them would go.
+    """
     ports.jobs.close_queue(deployed.job_queue_arn)
-    return [*ports.jobs.list(deployed.job_queue_arn, states=UNFINISHED)]
+    unfinished = ports.jobs.list(deployed.job_queue_arn, states=UNFINISHED)
+    return [*unfinished, *cut_off_moves(ports, deployed, releases).open]
+
+
+def _to_be_moved(release_id: str, jobs: Collection[JobRecord]) -> str:
+    return f", and `capctl job move {release_id}` has moved the others" if any(map(meant_for, jobs)) else ""
 
 
 def _ids(releases: tuple[DeployedRelease, ...]) -> set[str]:

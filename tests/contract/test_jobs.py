@@ -1,9 +1,10 @@
 """What every `ports.Jobs` does, on a queue whose jobs write a line and end with a given exit code."""
 
+import math
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -14,38 +15,44 @@ from lifecycle.domain.ami import AmiId
 from lifecycle.domain.job import UNFINISHED, JobHost, JobRecord, JobState, Purpose, QueueState
 from lifecycle.domain.job_counts import JobCounts
 from lifecycle.errors import CapctlError
-from lifecycle.ports.jobs import JobRequest, Jobs, LogPage
+from lifecycle.ports.jobs import JobRequest, Jobs, LogPage, Submission
 from lifecycle.rehearsal.emulator.containers import jobs_supported
 from lifecycle.rehearsal.emulator.launch import Emulator
+from tests.fakes.batch_jobs import Attempt
 from tests.fakes.jobs import FakeJobs
 from tests.fakes.objects import FakeObjects
 from tests.fakes.releases import make_release
 from tests.fakes.stack import OUTPUTS, FakeStack
 from tests.rehearsal.emulator_parts import INSTANCE_TYPE, Batch
-from tests.rehearsal.stage_parts import TINY_IMAGE, Aws, tiny_tar
+from tests.rehearsal.stage_parts import TINY_IMAGE, Aws, tiny_tar, until
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Queue:
-    """A queue, and a definition for jobs that end with an exit code; `wait` is how time passes between two looks."""
+    """A queue, and a definition for jobs that end with an exit code; `wait` is how time passes between two looks.
+
+    While `hold` is told to, jobs wait for a host.
+    """
 
     jobs: Jobs
     queue_arn: str
     definition: Callable[[int], str]
     host: JobHost
     wait: Callable[[], None]
+    hold: Callable[[bool], None]
+
+    def request(self, *, exit_code: int = 0, name: str = "", purpose: Purpose = Purpose.WORK) -> JobRequest:
+        return JobRequest(
+            name=name or f"job-{uuid.uuid4().hex[:8]}",
+            purpose=purpose,
+            queue_arn=self.queue_arn,
+            definition_arn=self.definition(exit_code),
+            environment={"WORD": "analysis"},
+            tags={"capctl:run": "test"},
+        )
 
     def submit(self, *, exit_code: int = 0, name: str = "", purpose: Purpose = Purpose.WORK) -> str:
-        return self.jobs.submit(
-            JobRequest(
-                name=name or f"job-{uuid.uuid4().hex[:8]}",
-                purpose=purpose,
-                queue_arn=self.queue_arn,
-                definition_arn=self.definition(exit_code),
-                environment={"WORD": "analysis"},
-                tags={"capctl:run": "test"},
-            )
-        )
+        return self.jobs.submit(self.request(exit_code=exit_code, name=name, purpose=purpose))
 
     def ended(self, job_id: str) -> JobRecord:
         for _ in range(600):
@@ -69,7 +76,16 @@ def _in_memory() -> Queue:
     (deployed,) = stack.add_release(release)
     jobs = FakeJobs(stack, FakeObjects(OUTPUTS.bucket))
 
+    is_held = False
+
+    def hold(is_on: bool) -> None:
+        nonlocal is_held
+        is_held = is_on
+
     def definition(exit_code: int) -> str:
+        if is_held:
+            jobs.course = (Attempt(waits_s=math.inf),)
+            return deployed.job_definition_arn
         jobs.course = (JobState.RUNNABLE, JobState.RUNNING, JobState.FAILED if exit_code else JobState.SUCCEEDED)
         jobs.outcome = {"exit_code": exit_code}
         return deployed.job_definition_arn
@@ -80,6 +96,7 @@ def _in_memory() -> Queue:
         definition=definition,
         host=JobHost(ami_id=release.ami_id, instance_type=release.parameters.instance_types[0]),
         wait=lambda: stack.batch.clock.sleep(0.05),
+        hold=hold,
     )
 
 
@@ -106,10 +123,16 @@ def _emulated(emulator: Emulator, request: pytest.FixtureRequest) -> Iterator[Qu
             definition=lambda exit_code: batch.define(f'echo "$WORD begins"; exit {exit_code}'),
             host=JobHost(ami_id=AmiId(ami_id), instance_type=INSTANCE_TYPE),
             wait=lambda: time.sleep(0.05),
+            hold=lambda is_on: switch(batch, "DISABLED" if is_on else "ENABLED"),
         )
     batch.close()
     engine.images.remove(TINY_IMAGE, force=True)
     engine.close()
+
+
+def switch(batch: Batch, state: str) -> None:
+    batch.aws.batch.update_compute_environment(computeEnvironment=batch.name, state=state)
+    until(lambda: batch.describe()["status"] == "VALID")
 
 
 def test_job_succeeds_with_exit_code_0_on_the_host_of_the_queue(queue: Queue) -> None:
@@ -166,6 +189,45 @@ def test_unknown_job_is_named(queue: Queue) -> None:
     with pytest.raises(CapctlError, match="nowhere") as failed:
         queue.jobs.get("nowhere")
     assert failed.value.code == "job-missing"
+
+
+def test_job_that_waits_is_withdrawn_and_found_by_the_reason(queue: Queue) -> None:
+    queue.hold(True)
+    job_id = queue.submit()
+    queue.jobs.withdraw(job_id, reason="because of the test")
+    job = queue.ended(job_id)
+    queue.hold(False)
+    assert (job.state, job.status_reason, job.is_ending) == (JobState.FAILED, "because of the test", True)
+    assert job.stopped_ms >= job.created_ms
+    assert [one.id for one in queue.jobs.list(queue.queue_arn, states={JobState.FAILED}, reason="because of")] == [
+        job_id
+    ]
+    assert queue.jobs.list(queue.queue_arn, reason="of the test") == ()
+
+
+def test_job_that_has_ended_is_not_withdrawn(queue: Queue) -> None:
+    job = queue.ended(queue.submit())
+    queue.jobs.withdraw(job.id, reason="too late")
+    assert queue.jobs.get(job.id) == job
+
+
+def test_jobs_are_found_together_and_unknown_ones_left_out(queue: Queue) -> None:
+    ids = [queue.submit(), queue.submit()]
+    for job_id in ids:
+        queue.ended(job_id)
+    assert {job.id for job in queue.jobs.find([*ids, "00000000-0000-0000-0000-000000000000"])} == {*ids}
+    assert queue.jobs.find([]) == ()
+
+
+def test_job_tells_what_it_was_submitted_with_and_what_its_definition_says_is_left_out(queue: Queue) -> None:
+    request = replace(queue.request(), timeout_s=600, tags={"capctl:replaces": "another", "customer": "ada"})
+    job = queue.ended(queue.jobs.submit(request))
+    (found,) = queue.jobs.submissions([job.id])
+    assert found == Submission(job=job, request=request)
+    assert job.replaces == "another"
+    again = queue.ended(queue.jobs.submit(found.request))
+    assert queue.jobs.submissions([again.id])[0].request == request
+    assert queue.jobs.submissions([]) == ()
 
 
 def test_cancelled_job_has_failed(queue: Queue) -> None:

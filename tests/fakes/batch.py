@@ -21,7 +21,8 @@ _WITH_HOST = {JobState.STARTING, JobState.RUNNING, JobState.SUCCEEDED, JobState.
 class FakeBatch(BatchCompute):
     """One account and region. Whatever is due by `clock` has happened before a call is answered.
 
-    `stops_s`: how long a container takes to end when it is told to. `idle_s`: how long a host outlives its job. While `has_capacity` is
+    `stops_s`: how long a container takes to end when it is told to, `cancels_s` a job that waits. `idle_s`: how long a host outlives its
+    job. While `has_capacity` is
     False nobody gets a host. `hosts` overrides the AMI that the hosts of a queue run. `finished` counts by session how often the
     container did its work to the end. The other knobs are `BatchCompute`'s.
     """
@@ -34,6 +35,7 @@ class FakeBatch(BatchCompute):
         self.hosts: dict[str, AmiId] = {}
         self.has_capacity = True
         self.stops_s = 0.0
+        self.cancels_s = 0.0
         self.idle_s = 300.0
 
     def submit(self, request: JobRequest, script: Script) -> Job:
@@ -85,6 +87,18 @@ class FakeBatch(BatchCompute):
         job.left, job.ordered = [], ended(reason[:256], exit_code=137 if has_container else None)
         stopped_s = self.clock.monotonic() + (self.stops_s if has_container else 0.0)
         job.due_s = min(job.due_s, stopped_s)
+        self.advance()
+
+    def cancel(self, job_id: str, reason: str) -> None:
+        """End a job that has no host yet, after `cancels_s`; nothing happens to another. Raises `BatchRefused` for an unknown one."""
+        self.advance()
+        if job_id not in self.jobs:
+            raise BatchRefused(f"Job {job_id} does not exist")
+        job = self.jobs[job_id]
+        if not job.state.needs_host or job.ordered:
+            return
+        job.left, job.ordered, job.is_waiting = [], ended(reason[:256]), False
+        job.due_s = self.clock.monotonic() + self.cancels_s
         self.advance()
 
     def host(self, instance_arn: str) -> Host | None:

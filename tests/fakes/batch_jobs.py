@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from lifecycle.domain.job import JobRecord, JobState, Obstacle
+from lifecycle.domain.tags import Tag
 from lifecycle.ports.jobs import JobRequest, LogLine
 from tests.fakes.batch_compute import Definition, Host
 from tests.fakes.batch_retries import End, exited
@@ -66,7 +67,10 @@ class Script:
 
 @dataclass(slots=True, kw_only=True)
 class Job:
-    """A job; `due_s` is when the clock brings it further. `ends` are of its attempts, `logs` by stream."""
+    """A job; `due_s` is when the clock brings it further. `ends` are of its attempts, `logs` by stream.
+
+    `special` and `waits_for` are told and change nothing here.
+    """
 
     id: str
     number: int
@@ -87,6 +91,8 @@ class Job:
     stopped_ms: int = 0
     is_waiting: bool = False
     seen: Mapping[str, Any] = field(default_factory=dict)
+    special: tuple[str, ...] = ()
+    waits_for: tuple[str, ...] = ()
 
     @property
     def holds_vcpus(self) -> bool:
@@ -137,6 +143,7 @@ class Job:
             stopped_ms=self.stopped_ms,
             attempt_reasons=tuple(one.reason or one.status_reason for one in self.ends),
             is_ending=self.ordered is not None,
+            replaces=self.request.tags.get(Tag.REPLACES, ""),
         )
         reason = str(self.seen.get("status_reason", self.status_reason))
         obstacle = next((found for begin, found in _OBSTACLES.items() if reason.startswith(begin)), None)

@@ -39,7 +39,7 @@ _CHANGES = {
     "deployments": ("turn",),
     "engine": ("load",),
     "instances": ("launch", "terminate"),
-    "jobs": ("cancel", "close_queue", "open_queue", "submit"),
+    "jobs": ("cancel", "close_queue", "open_queue", "submit", "withdraw"),
     "layouts": ("write",),
     "leftovers": ("remove",),
     "model_lock": ("write",),

@@ -1,14 +1,15 @@
 """`ports.Jobs` on `FakeBatch`."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from lifecycle.domain.ami import AmiId
 from lifecycle.domain.job import JobHost, JobRecord, JobState, QueueState
 from lifecycle.domain.job_counts import COUNTED, JobCounts, count_states
 from lifecycle.errors import CapctlError
-from lifecycle.ports.jobs import JobRequest, LogPage, QueueStatus
+from lifecycle.ports.jobs import JobRequest, LogPage, QueueStatus, Submission
 from tests.fakes.batch import FakeBatch
 from tests.fakes.batch_compute import BatchRefused
 from tests.fakes.batch_jobs import Course, Script
@@ -22,8 +23,8 @@ GOOD: tuple[JobState, ...] = (JobState.RUNNABLE, JobState.STARTING, JobState.RUN
 class FakeJobs:
     """Jobs on the releases of a `FakeStack`; `course`, `leaves` and `outcome` are the `Script` of those that are submitted from now on.
 
-    The next looks at queues find `queues`, then what they are; those in `missing` are not known where the look is answered. `requests`
-    and `cancelled` hold what was asked for.
+    The next looks at queues find `queues`, then what they are; those in `missing` are not known where the look is answered. `requests`,
+    `withdrawn` and `cancelled` hold what was asked for.
     """
 
     def __init__(self, stack: FakeStack, objects: FakeObjects) -> None:
@@ -35,6 +36,7 @@ class FakeJobs:
         self.queues: list[QueueStatus] = []
         self.missing: set[str] = set()
         self.requests: list[JobRequest] = []
+        self.withdrawn: list[str] = []
         self.cancelled: dict[str, str] = {}
 
     @property
@@ -60,8 +62,31 @@ class FakeJobs:
             raise CapctlError("job-missing", f"Batch knows no job `{job_id}`", hint="List jobs with `capctl job ls`")
         return job.record
 
+    def find(self, job_ids: Sequence[str]) -> tuple[JobRecord, ...]:
+        self.batch.advance()
+        return tuple(self.batch.jobs[job_id].record for job_id in job_ids if job_id in self.batch.jobs)
+
+    def submissions(self, job_ids: Sequence[str]) -> tuple[Submission, ...]:
+        self.batch.advance()
+        found = [self.batch.jobs[job_id] for job_id in job_ids if job_id in self.batch.jobs]
+        return tuple(
+            Submission(
+                job=job.record,
+                request=replace(job.request, name=job.record.name),
+                special=job.special,
+                waits_for=job.waits_for,
+            )
+            for job in found
+        )
+
     def list(
-        self, queue_arn: str, *, states: Collection[JobState] = (), since_ms: int | None = None, named: str = ""
+        self,
+        queue_arn: str,
+        *,
+        states: Collection[JobState] = (),
+        since_ms: int | None = None,
+        named: str = "",
+        reason: str = "",
     ) -> tuple[JobRecord, ...]:
         with _refusals():
             jobs = [job.record for job in self.batch.jobs_of(queue_arn)]
@@ -71,6 +96,7 @@ class FakeJobs:
             if (not states or job.state in states)
             and (since_ms is None or job.created_ms >= since_ms)
             and job.name.startswith(named)
+            and job.status_reason.startswith(reason)
         )
 
     def count(self, queue_arn: str, definition_arn: str = "") -> JobCounts:
@@ -86,6 +112,11 @@ class FakeJobs:
         self.cancelled[job_id] = reason
         with _refusals():
             self.batch.terminate(job_id, reason)
+
+    def withdraw(self, job_id: str, *, reason: str) -> None:
+        self.withdrawn.append(job_id)
+        with _refusals():
+            self.batch.cancel(job_id, reason)
 
     def host(self, job: JobRecord) -> JobHost | None:
         host = self.batch.host(job.cluster_instance_arn)

@@ -135,7 +135,9 @@ def test_jobs_wait_for_vcpus_and_can_be_cancelled(batch: Batch) -> None:
     (front,) = batch.aws.batch.get_job_queue_snapshot(jobQueue="test")["frontOfQueue"]["jobs"]
     assert front["jobArn"] == batch.job(waiting)["jobArn"]
     batch.aws.batch.cancel_job(jobId=waiting, reason="changed my mind")
-    assert batch.wait(waiting)["statusReason"] == "changed my mind"
+    cancelled = batch.wait(waiting)
+    assert cancelled["statusReason"] == "changed my mind"
+    assert (cancelled["isCancelled"], cancelled["isTerminated"], cancelled["attempts"]) == (True, False, [])
     for job_id in first:
         batch.aws.batch.terminate_job(jobId=job_id, reason="done")
     by_definition = [{"name": "JOB_DEFINITION", "values": [definition]}]
@@ -185,6 +187,18 @@ def test_dependent_job_waits_and_fails_with_its_dependency(batch: Batch) -> None
         batch.wait(batch.submit(good, dependsOn=[{"jobId": batch.submit(bad)}]))["statusReason"]
         == "Dependent Job failed"
     )
+
+
+def test_cancelled_job_that_waits_for_another_ends_after_it(batch: Batch) -> None:
+    first = batch.submit(batch.define("sleep 60"))
+    batch.wait(first, "RUNNING")
+    waiting = batch.submit(batch.define("true"), dependsOn=[{"jobId": first}])
+    until(lambda: batch.job(waiting)["status"] == "PENDING")
+    batch.aws.batch.cancel_job(jobId=waiting, reason="changed my mind")
+    assert batch.job(waiting)["status"] == "PENDING"
+    assert batch.job(waiting)["isCancelled"]
+    batch.aws.batch.terminate_job(jobId=first, reason="done")
+    assert batch.wait(waiting)["status"] == "FAILED"
 
 
 def test_array_job_sums_up_its_children(batch: Batch) -> None:

@@ -44,6 +44,7 @@ def job_record(job: dict[str, Any]) -> JobRecord:
             (attempt.get("startedAt") or 0, attempt.get("stoppedAt") or 0) for attempt in job.get("attempts") or ()
         ),
         is_ending=bool(job.get("isCancelled") or job.get("isTerminated")),
+        replaces=(job.get("tags") or {}).get(Tag.REPLACES, ""),
     )
 
 

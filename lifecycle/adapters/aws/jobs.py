@@ -1,22 +1,24 @@
 """Batch jobs, their logs and their hosts."""
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any
 
 from botocore.exceptions import ClientError
 
 from lifecycle.adapters.aws.errors import is_missing, translated
 from lifecycle.adapters.aws.job_lists import newest_page, summaries
 from lifecycle.adapters.aws.job_records import job_record
+from lifecycle.adapters.aws.job_submissions import submission
 from lifecycle.adapters.aws.session import AwsSession
 from lifecycle.domain.ami import AmiId
 from lifecycle.domain.job import JobHost, JobRecord, JobState, QueueState
 from lifecycle.domain.job_counts import JobCounts, count_states
 from lifecycle.domain.tags import Tag
 from lifecycle.errors import CapctlError
-from lifecycle.ports.jobs import JobRequest, LogLine, LogPage, QueueStatus
+from lifecycle.ports.jobs import JobRequest, LogLine, LogPage, QueueStatus, Submission
 
-# DescribeJobs takes up to this many ids.
+# DescribeJobs and DescribeJobDefinitions take up to this many.
 _DESCRIBED_AT_ONCE = 100
 _DEFAULT_LOG_GROUP = "/aws/batch/job"
 # Of a job's name: letters, digits, hyphens and underscores.
@@ -46,7 +48,7 @@ class BatchJobs:
         return str(answer["jobId"])
 
     def get(self, job_id: str) -> JobRecord:
-        found = self._describe((job_id,))
+        found = self.find((job_id,))
         if not found:
             raise CapctlError(
                 "job-missing",
@@ -55,14 +57,35 @@ class BatchJobs:
             )
         return found[0]
 
+    def find(self, job_ids: Sequence[str]) -> tuple[JobRecord, ...]:
+        return tuple(job_record(job) for job in self._describe(job_ids))
+
+    def submissions(self, job_ids: Sequence[str]) -> tuple[Submission, ...]:
+        jobs = self._describe(job_ids)
+        arns = [*dict.fromkeys(str(job["jobDefinition"]) for job in jobs)]
+        definitions: dict[str, Any] = {}
+        with translated("describing job definitions"):
+            for chunk in _chunks(arns):
+                answer = self._session.client("batch").describe_job_definitions(jobDefinitions=chunk)
+                definitions |= {str(one["jobDefinitionArn"]): one for one in answer["jobDefinitions"]}
+        return tuple(submission(job, definitions.get(str(job["jobDefinition"]))) for job in jobs)
+
     def list(
-        self, queue_arn: str, *, states: Collection[JobState] = (), since_ms: int | None = None, named: str = ""
+        self,
+        queue_arn: str,
+        *,
+        states: Collection[JobState] = (),
+        since_ms: int | None = None,
+        named: str = "",
+        reason: str = "",
     ) -> tuple[JobRecord, ...]:
         with translated(f"listing the jobs of `{queue_arn}`"):
             batch = self._session.client("batch")
             found = summaries(batch, queue_arn, states=states, since_ms=since_ms, named=named)
-            ids = dict.fromkeys(str(job["jobId"]) for job in found)
-        jobs = (job for job in self._describe(tuple(ids)) if not states or job.state in states)
+            ids = dict.fromkeys(
+                str(job["jobId"]) for job in found if str(job.get("statusReason") or "").startswith(reason)
+            )
+        jobs = (job for job in self.find(tuple(ids)) if not states or job.state in states)
         return tuple(sorted(jobs, key=lambda job: job.created_ms, reverse=True))
 
     def count(self, queue_arn: str, definition_arn: str = "") -> JobCounts:
@@ -84,6 +107,10 @@ class BatchJobs:
     def cancel(self, job_id: str, *, reason: str) -> None:
         with translated(f"ending job `{job_id}`"):
             self._session.client("batch").terminate_job(jobId=job_id, reason=reason[:_REASON_LENGTH])
+
+    def withdraw(self, job_id: str, *, reason: str) -> None:
+        with translated(f"cancelling job `{job_id}`"):
+            self._session.client("batch").cancel_job(jobId=job_id, reason=reason[:_REASON_LENGTH])
 
     def host(self, job: JobRecord) -> JobHost | None:
         cluster = job.cluster_instance_arn.rpartition(":container-instance/")[2].rpartition("/")[0]
@@ -139,13 +166,11 @@ class BatchJobs:
             pages = self._session.client("batch").get_paginator("describe_compute_environments").paginate()
             return frozenset(one["computeEnvironmentName"] for page in pages for one in page["computeEnvironments"])
 
-    def _describe(self, ids: Sequence[str]) -> Sequence[JobRecord]:
-        found = []
+    def _describe(self, ids: Sequence[str]) -> Sequence[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
         with translated("describing jobs"):
-            for start in range(0, len(ids), _DESCRIBED_AT_ONCE):
-                chunk = ids[start : start + _DESCRIBED_AT_ONCE]
-                answer = self._session.client("batch").describe_jobs(jobs=[*chunk])
-                found += [job_record(job) for job in answer["jobs"]]
+            for chunk in _chunks(ids):
+                found += self._session.client("batch").describe_jobs(jobs=chunk)["jobs"]
         return found
 
     def _log_page(self, job: JobRecord, after: str | None) -> LogPage:
@@ -162,3 +187,7 @@ class BatchJobs:
             if answer["nextForwardToken"] == after:
                 return LogPage(lines=tuple(lines), end=after)
             after = str(answer["nextForwardToken"])
+
+
+def _chunks(names: Sequence[str]) -> Iterator[Sequence[str]]:
+    return ([*names[start : start + _DESCRIBED_AT_ONCE]] for start in range(0, len(names), _DESCRIBED_AT_ONCE))

@@ -94,6 +94,7 @@ class AwsSession:
                     service, region_name=region, endpoint_url=self._target.endpoint_url, config=config
                 )
                 client.meta.events.register_first("needs-retry", _let_signals_through)
+                client.meta.events.register_first("needs-retry.batch.SubmitJob", _ask_once)
                 self._clients[service, region] = client
             return self._clients[service, region]
 
@@ -124,3 +125,18 @@ def _let_signals_through(*, caught_exception: Exception | None, **_: object) -> 
     cause = getattr(caught_exception, "kwargs", {}).get("error", caught_exception)
     if isinstance(cause, Interrupted):
         raise cause
+
+
+def _ask_once(*, response: tuple[Any, dict[str, Any]] | None, caught_exception: Exception | None, **_: object) -> None:
+    """What SubmitJob did nobody knows whose answer is lost, and Batch knows no token by which the same job is not submitted twice.
+
+    What was refused for sure, or never sent, is asked again as usual.
+    """
+    from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnectionError
+
+    if caught_exception is not None and not isinstance(
+        caught_exception, (ConnectTimeoutError, EndpointConnectionError)
+    ):
+        raise caught_exception
+    if response is not None and response[0].status_code >= 500:
+        raise ClientError(response[1], "SubmitJob")

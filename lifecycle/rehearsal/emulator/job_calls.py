@@ -103,6 +103,8 @@ class JobCalls(BatchBackend):  # type: ignore[misc]
     def place(self, job: RehearsalJob) -> tuple[Host | None, str | None]:
         """Where a RUNNABLE job may start now, or why it waits; the job counts as started when a host is returned."""
         with self._placing:
+            if job.is_ordered_to_end:
+                return None, None
             too_small = True
             for environment in job.job_queue.environments:
                 if environment.arn not in self._compute_environments or not environment.takes_jobs:
@@ -156,9 +158,15 @@ class JobCalls(BatchBackend):  # type: ignore[misc]
         return sorted(found, key=lambda job: -job.created_ms)
 
     def cancel_job(self, job_id: str, reason: str) -> None:
+        """Nothing happens to a job that has started; of an array, to those children that have."""
         job = self.get_job_by_id(job_id)
-        if job is not None and job.status in BEFORE_STARTING:
-            job.order_end(reason, final=True)
+        if job is None:
+            return
+        # None starts between the look at its state and the order.
+        with self._placing:
+            for one in job._child_jobs or [job]:
+                if one.status in BEFORE_STARTING:
+                    one.cancel(reason)
 
     def front_of_queue(self, queue_name: str) -> list[dict[str, Any]]:
         """The RUNNABLE jobs, oldest first, as GetJobQueueSnapshot gives them."""

@@ -42,6 +42,7 @@ class RehearsalJob(Job):  # type: ignore[misc]
         self.end: AttemptEnd | None = None
         self.host: Any = None
         self._own_status = "SUBMITTED"
+        self._is_cancelled = False
         self._ordered_end: AttemptEnd | None = None
         self._running: containers.Running | None = None
         self._ordered = threading.Event()
@@ -87,6 +88,15 @@ class RehearsalJob(Job):  # type: ignore[misc]
     def terminate(self, reason: str) -> None:
         self.order_end(reason, final=True)
 
+    def cancel(self, reason: str) -> None:
+        """End the job before it starts; one that waits for others ends after them."""
+        self._is_cancelled = True
+        self.order_end(reason, final=True)
+
+    @property
+    def is_ordered_to_end(self) -> bool:
+        return self._ordered.is_set()
+
     # --- the life of the job --------------------------------------------------------------------------------------
 
     def run(self) -> None:
@@ -119,7 +129,11 @@ class RehearsalJob(Job):  # type: ignore[misc]
             if "FAILED" in states.values():
                 return AttemptEnd(exit_code=None, reason=None, status_reason="Dependent Job failed", final=True)
             waiting = [job_id for job_id in states if states[job_id] != "SUCCEEDED"]
-            if waiting and self._ordered.wait(_LOOK_AGAIN_S):
+            if not waiting:
+                break
+            if self._is_cancelled:
+                time.sleep(_LOOK_AGAIN_S)
+            elif self._ordered.wait(_LOOK_AGAIN_S) and not self._is_cancelled:
                 return self._ordered_end
         return None
 
@@ -285,7 +299,8 @@ class RehearsalJob(Job):  # type: ignore[misc]
             attempts=self.attempts,
             platformCapabilities=self.job_definition.platform_capabilities or ["EC2"],
             propagateTags=bool(self.job_definition.propagate_tags),
-            isTerminated=bool(self.end and self.end.final),
+            isTerminated=bool(self.end and self.end.final and not self._is_cancelled),
+            isCancelled=self._is_cancelled,
             container=container,
         )
         if limit_s := self._get_attempt_duration():

@@ -12,6 +12,7 @@ from lifecycle.domain.digest import digest_of
 from lifecycle.domain.job import JobRecord, JobState, Purpose, QueueState
 from lifecycle.domain.job_account import job_account
 from lifecycle.domain.job_counts import JobCounts
+from lifecycle.domain.moved_jobs import MovedTo, Staying
 from lifecycle.domain.plan import Done, Plan
 from lifecycle.domain.push_preview import FileChanges, PushPreview, SizeToSend
 from lifecycle.domain.release import Pointer
@@ -24,6 +25,7 @@ from lifecycle.ports.journal import JournalEntry
 from lifecycle.workflows.drift import Drift
 from lifecycle.workflows.history import Event
 from lifecycle.workflows.jobs import JobView
+from lifecycle.workflows.move_jobs import Moved
 from lifecycle.workflows.status import ReleaseStatus, Status
 from lifecycle.workflows.verify_models import ModelsReport
 from lifecycle.workflows.write_contract import WrittenContract
@@ -190,11 +192,21 @@ SAMPLES: dict[str, dict[str, Any]] = {
     "job-cancellation": job_documents.job_cancellation(JOB, changed=True),
     "job-list": job_documents.job_list([JOB]),
     "job-log": job_documents.job_log(JOB, [LogLine(at_ms=1_795_273_624_125, message='{"event":"failed"}')]),
+    "job-move": job_documents.job_move(
+        RELEASE.id,
+        Moved(
+            to="0123456789ab",
+            pairs=((JOB, "fedcba98-0123-4567-89ab-0123456789ab"),),
+            started=(JOB,),
+            staying=(Staying(job=JOB, why="it waits for other jobs, and Batch cancels it only when they have ended"),),
+        ),
+    ),
     "job-view": job_documents.job_view(
         JobView(
             job=JOB,
             account=job_account(JOB, QueueState.VALID, now_ms=JOB.started_ms),
             release_id=RELEASE.id,
+            moved=MovedTo(release_id="0123456789ab", job_id="fedcba98-0123-4567-89ab-0123456789ab"),
         )
     ),
     "models-contract": documents.models_contract(

@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.exceptions import ClientError, ReadTimeoutError
 
 from lifecycle.adapters.aws.registry_login import RegistryLogin
 from lifecycle.adapters.aws.session import AwsSession
 from lifecycle.errors import Denied, Interrupted, UsageError
+from tests.contract.aws_answers import answer
 from tests.fakes.clock import FakeClock
 from tests.fakes.targets import make_target
 
@@ -62,6 +65,39 @@ def test_signal_in_the_middle_of_a_request_ends_the_command(tmp_path: Path, monk
     with pytest.raises(Interrupted):
         AwsSession(make_target(tmp_path, endpoint_url="http://127.0.0.1:1")).client("ec2")
     assert len(requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "requests"),
+    [
+        # Whether a job came of it nobody knows: none of these may be asked again.
+        (None, 1),
+        (500, 1),
+        (503, 1),
+        # Refused, so that there is no job.
+        (429, 6),
+    ],
+)
+def test_job_is_not_submitted_again_when_the_answer_is_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int | None, requests: int
+) -> None:
+    asked: list[object] = []
+
+    def answered(request: AWSPreparedRequest, **_: object) -> AWSResponse:
+        asked.append(request)
+        if status is None:
+            raise ReadTimeoutError(endpoint_url=request.url)
+        return answer(request, status, b'{"__type": "TooManyRequestsException", "message": "no"}')
+
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
+    session = AwsSession(make_target(tmp_path, endpoint_url="http://127.0.0.1:1"))
+    client = session._client("batch")
+    client.meta.events.register("before-send.batch.SubmitJob", answered)
+    with pytest.raises((ReadTimeoutError, ClientError)):
+        client.submit_job(jobName="job", jobQueue="queue", jobDefinition="definition:1")
+    assert len(asked) == requests
 
 
 class Sts:

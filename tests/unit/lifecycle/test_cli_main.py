@@ -57,6 +57,7 @@ def test_what_takes_away_gives_to_others_or_moves_jobs_asks_and_nothing_else_doe
         "capctl release",
         "capctl rollback",
         "capctl job cancel",
+        "capctl job move",
     ]
 
 

@@ -19,6 +19,7 @@ from lifecycle.ports.stack import Operation, ResourceChange
 from lifecycle.workflows.ami_status import MarkSmokePassed
 from lifecycle.workflows.deploy import plan_deploy
 from lifecycle.workflows.execute import execute
+from lifecycle.workflows.move_jobs import RestoreJobs
 from lifecycle.workflows.restore_pointer import RestorePointer
 from lifecycle.workflows.wanted_release import Wanted, wanted_release
 from tests.failures import failure
@@ -47,7 +48,7 @@ def test_plan_names_every_step_in_order(world: DeployWorld) -> None:
     verbs = [step.describe().split()[0] for step in plan.steps]
     assert verbs == ["tag", "create", "wait", "smoke", "pointer:", "watch"]
     assert [step.describe().split()[0] for step in plan.after] == ["tag", "drain"]
-    assert [step.describe().split()[0] for step in plan.undo] == ["take", "remove"]
+    assert [step.describe().split()[0] for step in plan.undo] == ["take", "give", "remove"]
     assert world.ids == []
 
 
@@ -105,7 +106,7 @@ def test_release_that_took_jobs_is_not_removed_when_it_fails(world: DeployWorld)
     world.stack.add_release(release)
     world.jobs.submit(customer_job(world, release))
     undo = plan_deploy(world.ports, world.target, RUN, Wanted()).undo
-    assert [type(step) for step in undo] == [RestorePointer]
+    assert [type(step) for step in undo] == [RestorePointer, RestoreJobs]
 
 
 def test_customer_s_job_is_not_followed_as_the_smoke_job_whatever_its_name(world: DeployWorld) -> None:

@@ -10,6 +10,7 @@ from lifecycle.domain.job import JobState, Obstacle, QueueState
 from lifecycle.errors import CapctlError, PartlyApplied, RolledBack
 from lifecycle.workflows.deploy import plan_deploy
 from lifecycle.workflows.execute import execute
+from lifecycle.workflows.move_jobs import RestoreJobs
 from lifecycle.workflows.restore_pointer import RestorePointer
 from lifecycle.workflows.rollback import plan_rollback
 from lifecycle.workflows.status import read_status
@@ -201,7 +202,7 @@ def test_release_that_was_left_by_two_rollbacks_and_fails_its_smoke_job_stays(wo
     world.jobs.course = (JobState.FAILED,)
     before = world.ids
     plan = plan_deploy(world.ports, world.target, world.run(), Wanted())
-    assert [type(step) for step in plan.undo] == [RestorePointer]
+    assert [type(step) for step in plan.undo] == [RestorePointer, RestoreJobs]
     with pytest.raises(CapctlError) as failed:
         execute(plan, world.ports, RUN)
     assert (failed.value.code, failed.value.exit_code) == ("smoke-failed", 1)

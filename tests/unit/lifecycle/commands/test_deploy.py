@@ -52,6 +52,7 @@ Plan: deploy release c3db89e8ed06
   7. drain and prune releases beyond 2
   if what was tried proves bad:
   - take the pointer back from release c3db89e8ed06, if it is there
+  - give the jobs that wait on release c3db89e8ed06 to the one that takes jobs again
   - remove release c3db89e8ed06, unless the pointer needs it
 Nothing was changed; run again without `--dry-run` to apply""",
         document={"schema": "capctl.plan/1", "title": "deploy release c3db89e8ed06"},

@@ -1,10 +1,12 @@
 """`capctl job`."""
 
+import math
 from dataclasses import replace
 
 import pytest
 
 from lifecycle.domain.job import JobState
+from tests.fakes.batch_jobs import Attempt
 from tests.fakes.releases import make_release
 from tests.unit.lifecycle.commands.case import DEPLOYED, VIDEO, Case, Play, World
 
@@ -49,6 +51,23 @@ def without_memory(world: World) -> None:
     submitted(world)
 
 
+def waiting_on_the_release_that_was_left(world: World) -> None:
+    """`job-3` waits on it, and `job-4` runs there."""
+    world.ports.code.files["job.py"] += "#"
+    for words in ("image push", "deploy --yes"):
+        assert world.run(words)[0] == 0, world.ports.ui.lines
+    for number, course in enumerate(((Attempt(waits_s=math.inf),), (Attempt(waits_s=0, starts_s=0, runs_s=900),))):
+        world.ports.jobs.course = course
+        assert world.run(f"job submit --video {VIDEO} --session by-hand-{number}")[0] == 0
+    assert world.run("rollback --yes")[0] == 0
+
+
+def moved(world: World) -> None:
+    waiting_on_the_release_that_was_left(world)
+    assert world.run(f"job move {LEFT} --yes")[0] == 0
+
+
+FIRST, LEFT = "c3db89e8ed06", "f1d42060d615"
 LOG = "2026-01-01 00:00:02Z analysis begins"
 CASES = [
     Case(
@@ -163,6 +182,71 @@ Nothing was changed; run again without `--dry-run` to apply""",
         given=DEPLOYED,
         text="job-1",
         document={"schema": "capctl.job-cancellation/1", "state": "SUCCEEDED", "changed": False},
+    ),
+    Case(
+        words=f"job move {LEFT} --yes",
+        given=DEPLOYED,
+        change=waiting_on_the_release_that_was_left,
+        asked=("deployments.turn", "jobs.withdraw", "jobs.submit"),
+        text="job-3 -> job-5",
+        document={
+            "schema": "capctl.job-move/1",
+            "release_id": LEFT,
+            "to": FIRST,
+            "changed": True,
+            "moved": [{"id": "job-3", "name": "vision-by-hand-0", "job_id": "job-5"}],
+            "started": [],
+            "staying": [],
+        },
+    ),
+    Case(
+        words=f"job move {LEFT} --dry-run",
+        given=DEPLOYED,
+        change=waiting_on_the_release_that_was_left,
+        text=f"""\
+Plan: move jobs of release {LEFT} to release {FIRST}
+  because release {FIRST} takes jobs, and 1 job would not come to it
+    job-3 `vision-by-hand-0`: RUNNABLE
+  1. give the jobs that wait on release {LEFT} to release {FIRST}
+Nothing was changed; run again without `--dry-run` to apply""",
+        document={"schema": "capctl.plan/1"},
+    ),
+    Case(
+        words=f"job move {LEFT}",
+        given=DEPLOYED,
+        change=waiting_on_the_release_that_was_left,
+        code=2,
+        error="confirmation-needed",
+    ),
+    Case(
+        words=f"job move {LEFT}",
+        given=DEPLOYED,
+        change=moved,
+        said=f"move jobs of release {LEFT} to release {FIRST}: no job waits on it that can be moved",
+        document={"changed": False, "to": FIRST, "moved": []},
+    ),
+    Case(words=f"job move {FIRST}", given=DEPLOYED, document={"changed": False}),
+    Case(words="job move 0123456789ab", given=DEPLOYED, code=1, error="release-missing"),
+    Case(words="job move 0123456789ab", code=1, error="pointer-missing"),
+    Case(
+        words="job show job-3",
+        given=DEPLOYED,
+        change=moved,
+        text=f"""\
+job        job-3
+name       vision-by-hand-0
+state      FAILED: it was cancelled before it ran
+why        it was moved to release {FIRST}
+next       Look at `capctl job show job-5`, which runs in its place
+exit code  -
+attempts   0
+release    {LEFT}
+image      123456789012.dkr.ecr.us-west-2.amazonaws.com/vision@sha256:c30920540558
+submitted  2026-01-01 00:00:05Z
+started    -
+ended      2026-01-01 00:00:05Z
+log        none yet""",
+        document={"moved_to": {"release_id": FIRST, "job_id": "job-5"}, "replaces": None},
     ),
     Case(words="job cancel job-9 --yes", given=DEPLOYED, code=1, error="job-missing"),
     Case(words="job cancel job-2 --yes", given=DEPLOYED, change=in_a_foreign_queue, code=1, error="job-foreign"),

@@ -21,6 +21,7 @@ CASES = [
         asked=("pointers.move",),
         text=FIRST,
         document={"schema": "capctl.rollback/1", "changed": True},
+        said=f"Jobs that wait on release f1d42060d615 run there; `capctl job move f1d42060d615` gives them to {FIRST}",
     ),
     Case(
         words=f"rollback --yes --to {FIRST}",

@@ -1,0 +1,314 @@
+"""Moving jobs that wait: which go, which stay, and what is told of it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from lifecycle.domain.job import JobState, Purpose
+from lifecycle.domain.moved_jobs import moving_reason
+from lifecycle.domain.tags import Tag
+from lifecycle.errors import CapctlError, Denied, PartlyApplied
+from lifecycle.ports.jobs import JobRequest
+from lifecycle.workflows.execute import execute
+from lifecycle.workflows.jobs import show_job
+from lifecycle.workflows.move_jobs import Moved, MoveJobs, plan_move_jobs
+from tests.failures import failure
+from tests.fakes.batch_jobs import Attempt
+from tests.fakes.ports import FakePorts
+from tests.fakes.runs import RUN
+from tests.fakes.stack import deployed
+from tests.unit.lifecycle.rollback_parts import NEW, OLD, numbered, promote, rollback, two_promoted
+
+
+@pytest.fixture
+def ports() -> FakePorts:
+    """`NEW` was active, and `OLD` is again."""
+    made = two_promoted()
+    rollback(made)
+    made.jobs.course = (Attempt(waits_s=math.inf),)
+    return made
+
+
+def submit(ports: FakePorts, name: str = "job", **fields: Any) -> str:
+    place = deployed(NEW)
+    request = JobRequest(
+        name=name,
+        queue_arn=place.job_queue_arn,
+        definition_arn=place.job_definition_arn,
+        environment={"SESSION_ID": name},
+        tags={Tag.RELEASE: NEW.id, "customer": "ada"},
+        timeout_s=600,
+    )
+    job_id = ports.jobs.submit(replace(request, **fields))
+    ports.clock.sleep(1)
+    return job_id
+
+
+def move(ports: FakePorts) -> Moved:
+    moved = execute(plan_move_jobs(ports, RUN, NEW.id), ports, RUN).find(MoveJobs)
+    assert moved
+    return moved
+
+
+def test_job_is_submitted_as_it_was_and_names_the_one_whose_place_it_takes(ports: FakePorts) -> None:
+    old_id = submit(ports)
+    moved = move(ports)
+    assert str(moved) == f"moved 1 job to release {OLD.id}"
+    ((job, new_id),) = moved.pairs
+    before, after = ports.jobs.batch.jobs[old_id].request, ports.jobs.batch.jobs[new_id].request
+    assert job.id == old_id
+    assert after == replace(
+        before,
+        queue_arn=deployed(OLD).job_queue_arn,
+        definition_arn=deployed(OLD).job_definition_arn,
+        tags={**before.tags, Tag.RELEASE: OLD.id, Tag.REPLACES: old_id},
+    )
+    cancelled = ports.jobs.get(old_id)
+    assert (cancelled.state, cancelled.status_reason) == (JobState.FAILED, moving_reason(OLD.id))
+
+
+def test_jobs_are_moved_in_the_order_in_which_they_came(ports: FakePorts) -> None:
+    ids = [submit(ports, f"job-{number}") for number in range(120)]
+    assert [job.id for job, _ in move(ports).pairs] == ids
+
+
+def test_job_that_has_started_runs_where_it_is(ports: FakePorts) -> None:
+    waiting = submit(ports)
+    ports.jobs.course = (Attempt(waits_s=0, starts_s=0, runs_s=100),)
+    running = submit(ports, "running")
+    move(ports)
+    assert (ports.jobs.get(waiting).state, ports.jobs.get(running).state) == (JobState.FAILED, JobState.RUNNING)
+    assert running not in ports.jobs.withdrawn
+
+
+def test_job_that_starts_at_the_last_moment_is_told_and_not_submitted_again(
+    ports: FakePorts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ports.jobs.course = (Attempt(waits_s=5, starts_s=0, runs_s=100),)
+    job_id = submit(ports)
+    withdraw = ports.jobs.withdraw
+
+    def too_late(one: str, *, reason: str) -> None:
+        ports.clock.sleep(10)
+        withdraw(one, reason=reason)
+
+    monkeypatch.setattr(ports.jobs, "withdraw", too_late)
+    moved = move(ports)
+    assert (moved.pairs, [job.id for job in moved.started]) == ((), [job_id])
+    assert ports.jobs.get(job_id).state is JobState.RUNNING
+    assert str(moved) == f"moved 0 jobs to release {OLD.id}; 1 job had started meanwhile"
+
+
+@pytest.mark.parametrize(
+    ("fields", "why"),
+    [
+        ({"special": ("an array",)}, "it was submitted with settings of its own: an array"),
+        ({"waits_for": ("job-9",)}, "it waits for other jobs, and Batch cancels it only when they have ended"),
+        ({"purpose": Purpose.SMOKE}, "it is a smoke job, which proves that release"),
+        ({"definition_arn": deployed(OLD).job_definition_arn}, "it has another job definition than the release's"),
+    ],
+)
+def test_what_cannot_be_moved_stays_and_is_told_with_the_reason(
+    ports: FakePorts, fields: dict[str, Any], why: str
+) -> None:
+    of_batch = {name: value for name, value in fields.items() if name in {"special", "waits_for"}}
+    job_id = submit(ports, "strange", **{name: fields[name] for name in fields.keys() - of_batch})
+    for name, value in of_batch.items():
+        setattr(ports.jobs.batch.jobs[job_id], name, value)
+    plan = plan_move_jobs(ports, RUN, NEW.id)
+    assert (plan.steps, plan.because) == ((), "no job waits on it that can be moved")
+    assert plan.details == (f"{job_id} `strange` stays: {why}",)
+    submit(ports)
+    moved = move(ports)
+    assert [(one.job.id, one.why) for one in moved.staying] == [(job_id, why)]
+    assert len(moved.pairs) == 1
+    assert ports.jobs.get(job_id).state.needs_host
+
+
+def test_job_for_which_another_waits_is_not_cancelled(ports: FakePorts) -> None:
+    first, second = submit(ports, "first"), submit(ports, "second")
+    ports.jobs.batch.jobs[second].waits_for = (first,)
+    plan = plan_move_jobs(ports, RUN, NEW.id)
+    assert plan.details[0] == f"{first} `first` stays: job {second} waits for it, and would fail with it"
+    assert not plan.steps
+
+
+def test_jobs_of_the_active_release_stay(ports: FakePorts) -> None:
+    plan = plan_move_jobs(ports, RUN, OLD.id)
+    assert (plan.steps, plan.because) == ((), "it takes jobs itself")
+
+
+def test_release_without_waiting_jobs_asks_for_nothing_to_be_done(ports: FakePorts) -> None:
+    plan = plan_move_jobs(ports, RUN, NEW.id)
+    assert (plan.steps, plan.details) == ((), ())
+
+
+def test_long_list_of_jobs_is_cut(ports: FakePorts) -> None:
+    for number in range(23):
+        submit(ports, f"job-{number}")
+    plan = plan_move_jobs(ports, RUN, NEW.id)
+    assert plan.details[0] == "job-1 `job-0`: RUNNABLE"
+    assert plan.details[-1] == "and 3 more"
+    assert plan.because == f"release {OLD.id} takes jobs, and 23 jobs would not come to it"
+
+
+def refuse(*_: object, **__: object) -> str:
+    raise Denied("permission-denied", "AWS refused it")
+
+
+def test_what_is_not_allowed_is_refused_before_more_than_one_job_is_cancelled(
+    ports: FakePorts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(10):
+        submit(ports)
+    with monkeypatch.context() as patch:
+        patch.setattr(ports.jobs, "submit", refuse)
+        stopped = failure(lambda: move(ports))
+    assert isinstance(stopped, PartlyApplied)
+    assert stopped.code == "jobs-not-moved"
+    assert stopped.message.startswith(
+        f"0 of 10 jobs of release `{NEW.id}` went to release `{OLD.id}`, then: AWS refused"
+    )
+    assert stopped.hint.startswith(f"Run `capctl job move {NEW.id}`")
+    assert len(ports.jobs.withdrawn) == 1
+    assert len(move(ports).pairs) == 10
+
+
+def test_batch_that_never_cancels_is_told(ports: FakePorts) -> None:
+    ports.jobs.batch.cancels_s = math.inf
+    job_id = submit(ports)
+    stopped = failure(lambda: move(ports))
+    assert stopped.message.endswith(f"Batch has not cancelled job `{job_id}` yet")
+
+
+def cut_off(ports: FakePorts, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A job that was cancelled for `OLD` and never came there."""
+    job_id = submit(ports)
+    with monkeypatch.context() as patch:
+        patch.setattr(ports.jobs, "submit", refuse)
+        assert failure(lambda: move(ports)).code == "jobs-not-moved"
+    return job_id
+
+
+def test_move_that_was_cut_off_goes_to_the_release_that_it_names_whichever_is_active_by_now(
+    ports: FakePorts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = cut_off(ports, monkeypatch)
+    third = numbered(3)
+    ports.stack.add_release(third)
+    promote(ports, third)
+    plan = plan_move_jobs(ports, RUN, NEW.id)
+    assert plan.details == (f"{job_id} `job`: cancelled for release {OLD.id}, where it never came",)
+    ((job, new_id),) = move(ports).pairs
+    assert (job.id, ports.jobs.get(new_id).queue_arn) == (job_id, deployed(OLD).job_queue_arn)
+    assert not plan_move_jobs(ports, RUN, NEW.id).steps
+
+
+def test_move_that_was_cut_off_is_finished_also_when_the_release_takes_jobs_again(
+    ports: FakePorts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = cut_off(ports, monkeypatch)
+    promote(ports, NEW)
+    waiting = submit(ports, "waits where it should")
+    assert [job.id for job, _ in move(ports).pairs] == [job_id]
+    assert ports.jobs.get(waiting).state.needs_host
+
+
+def test_job_that_went_to_a_release_which_is_gone_may_have_run_and_stays(
+    ports: FakePorts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = cut_off(ports, monkeypatch)
+    promote(ports, NEW)
+    ports.stack.remove_releases({OLD.id}, needed=set())
+    plan = plan_move_jobs(ports, RUN, NEW.id)
+    assert plan.details == (
+        f"{job_id} `job` stays: it was cancelled for release {OLD.id}, which is gone, and may have run there",
+    )
+    assert not plan.steps
+
+
+def test_job_that_was_cancelled_days_ago_may_have_run_where_batch_has_forgotten_it(
+    ports: FakePorts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = cut_off(ports, monkeypatch)
+    ports.clock.sleep(timedelta(days=5, hours=23).total_seconds())
+    assert plan_move_jobs(ports, RUN, NEW.id).steps
+    ports.clock.sleep(timedelta(hours=2).total_seconds())
+    plan = plan_move_jobs(ports, RUN, NEW.id)
+    assert not plan.steps
+    assert plan.details[0].startswith(f"{job_id} `job` stays: it was cancelled for release {OLD.id} days ago")
+
+
+def test_only_one_moves_jobs_at_a_time(ports: FakePorts) -> None:
+    submit(ports)
+    with ports.deployments.turn("another", "capctl deploy"):
+        assert failure(lambda: move(ports)).code == "deploy-locked"
+    assert not ports.jobs.withdrawn
+
+
+def test_turn_that_is_lost_in_the_middle_ends_the_move_before_anything_else_is_submitted(
+    ports: FakePorts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(3):
+        submit(ports)
+    find = ports.jobs.find
+
+    def sleep_too_long(job_ids: Any) -> Any:
+        assert ports.deployments.now
+        ports.deployments.now.is_lost = True
+        return find(job_ids)
+
+    monkeypatch.setattr(ports.jobs, "find", sleep_too_long)
+    before = len(ports.jobs.batch.jobs)
+    assert "Another run may deploy by now" in failure(lambda: move(ports)).message
+    assert len(ports.jobs.batch.jobs) == before
+
+
+def test_pointer_that_moved_since_the_plan_ends_the_move(ports: FakePorts) -> None:
+    submit(ports)
+    plan = plan_move_jobs(ports, RUN, NEW.id)
+    promote(ports, NEW)
+    assert failure(lambda: execute(plan, ports, RUN)).code == "pointer-moved"
+    assert not ports.jobs.withdrawn
+
+
+def test_release_that_does_not_exist_is_named(ports: FakePorts) -> None:
+    with pytest.raises(CapctlError, match="0123456789ab"):
+        plan_move_jobs(ports, RUN, "0123456789ab")
+
+
+def test_moved_job_tells_where_it_went_and_the_new_one_whose_place_it_has(ports: FakePorts) -> None:
+    old_id = submit(ports)
+    ((_, new_id),) = move(ports).pairs
+    view = show_job(ports, old_id)
+    assert (view.release_id, view.moved and view.moved.job_id) == (NEW.id, new_id)
+    assert view.account.why == f"it was moved to release {OLD.id}"
+    assert f"`capctl job show {new_id}`" in view.account.next
+    assert show_job(ports, new_id).job.replaces == old_id
+
+
+def test_job_whose_move_was_cut_off_tells_how_it_is_finished(ports: FakePorts, monkeypatch: pytest.MonkeyPatch) -> None:
+    view = show_job(ports, cut_off(ports, monkeypatch))
+    assert view.moved
+    assert view.moved.job_id == ""
+    assert f"`capctl job move {NEW.id}`" in view.account.next
+
+
+def test_a_move_of_a_hundred_jobs_looks_at_them_together(ports: FakePorts, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(101):
+        submit(ports, f"job-{number}")
+    looks: list[int] = []
+    find = ports.jobs.find
+
+    def look(job_ids: Any) -> Any:
+        looks.append(len(job_ids))
+        return find(job_ids)
+
+    monkeypatch.setattr(ports.jobs, "find", look)
+    move(ports)
+    assert looks == [1, 50, 50]
