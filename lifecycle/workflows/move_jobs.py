@@ -161,6 +161,7 @@ class _Moving:
         self._places = {one.id: one for one in self._releases}
         self._pairs: list[tuple[JobRecord, str]] = []
         self._started: list[JobRecord] = []
+        self._cancels = 0
         self._trouble: CapctlError | None = None
 
     def done(self) -> Moved:
@@ -168,9 +169,14 @@ class _Moving:
         world = movable_jobs(self._ports, self._source, self._releases, to=self._to)
         if world.cut_off.open:
             self._submit(self._ports.jobs.submissions([job.id for job in world.cut_off.open]))
+        # What an earlier move left may go where nothing is taken any more; that keeps nothing from the release that takes jobs.
+        before, self._trouble = self._trouble, None
         for group in _groups(world.movable):
             if not self._trouble:
                 self._submit(self._cancelled(group))
+        self._trouble = self._trouble or before
+        if self._trouble and not self._cancels and not world.cut_off.open:
+            raise self._trouble
         if self._trouble:
             raise PartlyApplied(
                 "jobs-not-moved",
@@ -189,6 +195,7 @@ class _Moving:
                 self._step.guard.before(self._step)
                 self._ports.jobs.withdraw(one.job.id, reason=moving_reason(self._to))
                 asked.append(one.job.id)
+                self._cancels += 1
         except Interrupted:
             raise
         except CapctlError as error:
@@ -196,14 +203,19 @@ class _Moving:
         if not asked:
             return []
         try:
-            jobs = wait_for(lambda: self._ports.jobs.find(asked), _has_settled, _CANCELLED, self._ports.clock)
+            jobs = wait_for(
+                lambda: self._ports.jobs.find(asked),
+                lambda seen: not _unsettled(asked, seen),
+                _CANCELLED,
+                self._ports.clock,
+            )
         except Interrupted:
             raise
         except CapctlError as error:
             self._trouble = self._trouble or error
-        if late := [job for job in jobs if job.state.needs_host]:
+        if late := _unsettled(asked, jobs):
             self._trouble = self._trouble or CapctlError(
-                "job-not-cancelled", f"Batch has not cancelled job `{late[0].id}` yet", hint="Run the command again"
+                "job-not-cancelled", f"Batch has not cancelled job `{late[0]}` yet", hint="Run the command again"
             )
         # An earlier move may have cancelled it for another release a moment ago.
         ended = {job.id: job for job in jobs if meant_for(job) in self._places}
@@ -229,9 +241,10 @@ def _groups(jobs: Sequence[Submission]) -> Iterator[Sequence[Submission]]:
         yield jobs[start : start + _AT_ONCE]
 
 
-def _has_settled(jobs: Sequence[JobRecord]) -> bool:
-    """Whether each has ended or started: CancelJob succeeds either way, and changes nothing for one that has."""
-    return all(not job.state.needs_host for job in jobs)
+def _unsettled(job_ids: Sequence[str], seen: Sequence[JobRecord]) -> list[str]:
+    """Those that have neither ended nor started: CancelJob succeeds either way, and changes nothing for one that has."""
+    settled = {job.id for job in seen if not job.state.needs_host}
+    return [job_id for job_id in job_ids if job_id not in settled]
 
 
 def _request(one: Submission, place: DeployedRelease) -> JobRequest:

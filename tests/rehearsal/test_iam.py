@@ -34,6 +34,7 @@ from tests.dev.iam import command_actions, is_read, job_actions
 from tests.dev.iam_judge import allows, filled_in
 from tests.rehearsal.iam_asked import ACCOUNT, REGION, asked_of
 from tests.rehearsal.kept_stage import KeptStage, Project
+from tests.rehearsal.stage_parts import until
 
 pytestmark = [pytest.mark.rehearsal, pytest.mark.timeout(600)]
 
@@ -132,9 +133,9 @@ NOT_SHOWN_OF: Mapping[str, frozenset[str]] = {
     "ami sweep": frozenset(READ_CHANNEL),
     "ami share": frozenset({"ec2:ModifyImageAttribute"}),  # as in NOT_SHOWN
     # For an image that is named by the beginning of its digest.
-    **dict.fromkeys(
-        ("deploy", "image diff", "image explain", "image load", "image verify"), frozenset({"ecr:DescribeImages"})
-    ),
+    **dict.fromkeys(("image diff", "image explain", "image load", "image verify"), frozenset({"ecr:DescribeImages"})),
+    # And for the jobs that wait on a release that is taken back, as the scene of deploys plays.
+    "deploy": frozenset({"batch:CancelJob", "ecr:DescribeImages"}),
     # `test_image_prune_faults.py` plays them in an account of its own, and compares the calls.
     "image ls": frozenset((*READ_REPOSITORY, *READ_IMAGE_USES)),
     "image prune": frozenset((*READ_REPOSITORY, *READ_IMAGE_USES, "ecr:BatchDeleteImage")),
@@ -243,6 +244,7 @@ def played(
     project.done("job", "show", job["id"])
     unwanted = project.done("job", "submit", "--video", video, "--session", "unwanted")
     assert project.done("job", "cancel", unwanted["id"], "--yes")["changed"]
+    move_one_job(kept, project, video)
     with_shared_state.done("bootstrap", **PASSPHRASE, **WITH_SECRET)
     for command in ("status", "drift", "models lock", "models verify"):
         with_shared_state.done(*command.split(), **PASSPHRASE)
@@ -270,6 +272,29 @@ def release_all(project: Project) -> None:
     project.change_code("with other models")
     released = project.done("release", "--yes", "--promote", "beta")
     assert [stage["outcome"] for stage in released["stages"]] == ["changed"] * 4
+
+
+def move_one_job(kept: KeptStage, project: Project, video: str) -> None:
+    """Let a job wait on the active release, go back from that, and move the job; then all is as before."""
+    status = project.done("status")
+    active, before = (status["pointer"][name] for name in ("release_id", "previous_release_id"))
+    environment = next(one["compute_environment_arn"] for one in status["releases"] if one["id"] == active)
+    batch = kept.client("batch")
+    batch.update_compute_environment(computeEnvironment=environment, state="DISABLED")
+    waiting = project.done("job", "submit", "--video", video, "--session", "waiting")
+    project.done("rollback", "--yes", "--to", before)
+    (moved,) = project.done("job", "move", active, "--yes")["moved"]
+    assert moved["id"] == waiting["id"]
+    assert project.done("job", "show", waiting["id"])["moved_to"]["job_id"] == moved["job_id"]
+    project.done("job", "logs", moved["job_id"], "--follow")
+    batch.update_compute_environment(computeEnvironment=environment, state="ENABLED")
+
+    def is_valid() -> bool:
+        (found,) = batch.describe_compute_environments(computeEnvironments=[environment])["computeEnvironments"]
+        return bool(found["status"] == "VALID")
+
+    until(is_valid)
+    project.done("rollback", "--yes", "--to", active)
 
 
 def play_the_life_of_an_ami(kept: KeptStage, project: Project, ami: dict[str, Any]) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 from lifecycle.errors import ExitCode
 from lifecycle.rehearsal.beside import beside
 from lifecycle.rehearsal.commands import Answer, Capctl
+from lifecycle.rehearsal.project import SMOKE_VIDEO
 from lifecycle.rehearsal.recorder import Recorder
 from lifecycle.rehearsal.scenes.parts import (
     bake_and_verify,
@@ -79,6 +80,7 @@ def _dead_letter(stage: Stage, capctl: Capctl, record: Recorder, *, queue_url: s
         step.result = str(capctl("image", "push").document["tag"])
     stage.project.configure("watch", "duration_s", _WATCH_S)
     answers: list[Answer] = []
+    waiting = ""
 
     def deploy(_: Recorder) -> None:
         answers.append(capctl("deploy", "--yes", expect=ExitCode.ROLLED_BACK))
@@ -86,6 +88,7 @@ def _dead_letter(stage: Stage, capctl: Capctl, record: Recorder, *, queue_url: s
     with record.step("deploy, a dead letter comes", *real_job(stage)) as step:
         with beside(deploy, capctl, record):
             _await(capctl, outcome="running", stage="watch")
+            waiting = _job_that_waits(stage, capctl)
             stage.client("sqs").send_message(QueueUrl=queue_url, MessageBody="nobody could work this off")
         (answer,) = answers
         pointer = capctl("status").document["pointer"]
@@ -94,6 +97,20 @@ def _dead_letter(stage: Stage, capctl: Capctl, record: Recorder, *, queue_url: s
         )
         expect(pointer["release_id"] == active, f"the pointer must name {active} again")
         step.result = f"exit {answer.exit_code}, `{answer.document['code']}`: the pointer names {active} again"
+    with record.step("a job that waited on the bad release", *real_job(stage)) as step:
+        view = capctl("job", "show", waiting).document
+        moved = view["moved_to"] or {}
+        expect(moved.get("release_id") == active, f"the waiting job must have gone to {active}, found {view}")
+        capctl("job", "logs", moved["job_id"], "--follow")
+        step.result = f"runs as job {moved['job_id']} on {active}, and succeeds"
+
+
+def _job_that_waits(stage: Stage, capctl: Capctl) -> str:
+    """A job on the release that is being watched, which gets no hosts any more."""
+    releases = capctl("status").document["releases"]
+    environment = next(one["compute_environment_arn"] for one in releases if one["role"] == "active")
+    stage.client("batch").update_compute_environment(computeEnvironment=environment, state="DISABLED")
+    return str(capctl("job", "submit", "--video", SMOKE_VIDEO).document["id"])
 
 
 def _back(capctl: Capctl, record: Recorder, *, to: str) -> None:

@@ -179,6 +179,15 @@ def test_what_is_not_allowed_is_refused_before_more_than_one_job_is_cancelled(
     assert len(move(ports).pairs) == 10
 
 
+def test_refusal_before_anything_was_cancelled_is_told_as_it_is(
+    ports: FakePorts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submit(ports)
+    monkeypatch.setattr(ports.jobs, "withdraw", refuse)
+    stopped = failure(lambda: move(ports))
+    assert (stopped.code, stopped.exit_code) == ("permission-denied", 4)
+
+
 def test_batch_that_never_cancels_is_told(ports: FakePorts) -> None:
     ports.jobs.batch.cancels_s = math.inf
     job_id = submit(ports)
@@ -207,6 +216,22 @@ def test_move_that_was_cut_off_goes_to_the_release_that_it_names_whichever_is_ac
     ((job, new_id),) = move(ports).pairs
     assert (job.id, ports.jobs.get(new_id).queue_arn) == (job_id, deployed(OLD).job_queue_arn)
     assert not plan_move_jobs(ports, RUN, NEW.id).steps
+
+
+def test_job_whose_release_takes_none_any_more_keeps_no_other_from_the_active_one(
+    ports: FakePorts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cut_off(ports, monkeypatch)
+    third = numbered(3)
+    ports.stack.add_release(third)
+    promote(ports, third)
+    ports.jobs.close_queue(deployed(OLD).job_queue_arn)
+    waiting = submit(ports, "waiting")
+    stopped = failure(lambda: move(ports))
+    assert stopped.message.startswith("1 of 2 jobs")
+    assert [job.record.replaces for job in ports.jobs.batch.jobs_of(deployed(third).job_queue_arn)] == [waiting]
+    ports.jobs.open_queue(deployed(OLD).job_queue_arn)
+    assert len(move(ports).pairs) == 1
 
 
 def test_move_that_was_cut_off_is_finished_also_when_the_release_takes_jobs_again(
