@@ -10,8 +10,8 @@ from lifecycle.domain.run import Run
 from lifecycle.errors import CapctlError
 from lifecycle.ports import Ports
 from lifecycle.ports.stack import BaseOutputs, Operation, ResourceChange
-from lifecycle.workflows.deployment import BootstrapGuard
 from lifecycle.workflows.image_policy import GUARD, require_nothing_needed_expires
+from lifecycle.workflows.turn_guard import BootstrapGuard
 
 PERMISSIONS = {"bootstrap": (*READ_STATE, *GUARD, *TAKE_TURN)}
 

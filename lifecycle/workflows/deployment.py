@@ -1,10 +1,9 @@
 """One change of what is deployed at a time, and everybody sees what became of a deployment."""
 
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
 from dataclasses import replace
 from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from lifecycle.domain.deployment import Deployment, Outcome, Stage
 from lifecycle.domain.digest import canonical_json
@@ -13,47 +12,7 @@ from lifecycle.domain.release import Release
 from lifecycle.domain.run import Run
 from lifecycle.errors import CapctlError, Inconclusive, Interrupted, RolledBack
 from lifecycle.ports import Ports
-from lifecycle.ports.deployments import Turn
-
-
-class TurnGuard:
-    """Holds the turn to change what is deployed while the steps run. Raises `CapctlError("deploy-locked" | "turn-lost")`."""
-
-    def __init__(self, ports: Ports, run: Run) -> None:
-        self._ports = ports
-        self._run = run
-        self._taken: AbstractContextManager[Turn] | None = None
-        self._turn: Turn | None = None
-
-    def __enter__(self) -> Self:
-        taken = self._ports.deployments.turn(self._run.id, self._run.command)
-        self._turn, self._taken = taken.__enter__(), taken
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._taken:
-            self._taken.__exit__(kind, error, trace)
-
-    def before(self, _: Step[Any]) -> None:
-        if self._turn:
-            self._turn.require()
-
-
-class BootstrapGuard(TurnGuard):
-    """As `TurnGuard`, but for the first bootstrap of a target, which makes the table that the turn is in.
-
-    Two of those at once are kept apart by Pulumi's own lock: the second is refused, or finds everything made.
-    """
-
-    def __enter__(self) -> Self:
-        try:
-            return super().__enter__()
-        except CapctlError as error:
-            if error.code != "base-missing":
-                raise
-            return self
+from lifecycle.workflows.turn_guard import TurnGuard
 
 
 class DeploymentGuard(TurnGuard):

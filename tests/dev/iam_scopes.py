@@ -100,6 +100,7 @@ SCOPES: Mapping[str, tuple[Scope, ...]] = {
     "batch:SubmitJob": on(_JOBS, _QUEUES, _REVISIONS),
     "batch:TagResource": (*on(_ENVIRONMENTS, _QUEUES, _DEFINITION, _REVISIONS), *on(_JOBS, when=FOR_PROJECT)),
     "batch:TerminateJob": on(_JOBS, when=OF_PROJECT),
+    "batch:CancelJob": on(_JOBS, when=OF_PROJECT),
     **dict.fromkeys(
         (
             "dynamodb:BatchGetItem",
