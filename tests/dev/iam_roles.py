@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from lifecycle.domain.layout import Folder
-from lifecycle.domain.permissions import READ_GRANTS
+from lifecycle.domain.permissions import READ_DEAD_LETTERS, READ_GRANTS
 from lifecycle.workflows.ami_uses import READ_PROJECT_USES, READ_USES
 from tests.dev.iam import asked_actions, command_actions, is_read
 from tests.dev.iam_names import Scope, on_objects
@@ -18,7 +18,7 @@ _OF_WHAT_IS_LEFT = frozenset({*READ_USES, *READ_GRANTS}) - {*READ_PROJECT_USES}
 # The folders of the bucket that the two have to do with: neither sees a video or a result, and neither writes a model.
 _RELEASES_OBJECTS: Mapping[str, tuple[Scope, ...]] = {
     "s3:GetObject": on_objects(Folder.BOOTS, Folder.EVIDENCE, Folder.MODELS, Folder.SAMPLES, Folder.SMOKE),
-    "s3:PutObject": on_objects(Folder.BOOTS, Folder.EVIDENCE, Folder.SAMPLES),
+    "s3:PutObject": on_objects(Folder.BOOTS, Folder.EVIDENCE, Folder.SAMPLES, Folder.SMOKE),
 }
 _LOOKS_OBJECTS: Mapping[str, tuple[Scope, ...]] = {
     "s3:GetObject": on_objects(Folder.EVIDENCE, Folder.MODELS, Folder.SAMPLES)
@@ -43,10 +43,10 @@ def releases() -> Policies:
 
 
 def looks_actions() -> frozenset[str]:
-    """What the plans of `capctl release` read, and all that a build and `capctl drift` do."""
+    """What the plans of `capctl release` read, and all that a build and `capctl drift` do; dead letters are counted by who carries out."""
     commands = command_actions()
     planned = frozenset(action for action in asked_actions()["release"] if is_read(action))
-    return (planned - _OF_WHAT_IS_LEFT) | commands["image build"] | commands["drift"]
+    return (planned - _OF_WHAT_IS_LEFT - {*READ_DEAD_LETTERS}) | commands["image build"] | commands["drift"]
 
 
 def looks() -> dict[str, Any]:

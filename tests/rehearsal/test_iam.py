@@ -438,7 +438,8 @@ def test_role_that_looks_may_do_what_pipelines_do_with_it(
     project.done("image", "build")
     project.done("release", "--dry-run", "--promote", "beta")
     project.done("image", "push")
-    project.done("release", "--dry-run", "--promote", "beta")
+    # With both known, a deploy is planned too.
+    project.done("release", "--dry-run", "--promote", "beta", "--ami", active_ami(project))
     (project.folder / "models" / "models" / "looked-at.bin").write_bytes(b"looked at")
     project.done("models", "lock")
     project.done("models", "push")
@@ -447,10 +448,8 @@ def test_role_that_looks_may_do_what_pipelines_do_with_it(
     calls = of_commands(recorded(kept)[before:], "release", "image build", "drift") + of_commands(played, "drift")
     asked = frozenset[str]().union(*actions_by_caller(calls).values())
     assert refused(calls, [iam_roles.looks()], (kept.project.name, with_shared_state.name)) == []
-    # Of deployments before and of jobs of releases that are to go, once AMI and image are known; of the snapshots of old AMIs; and of a
-    # channel that alone is left to be moved.
-    unasked = {"batch:DescribeJobs", "batch:ListJobs", "dynamodb:BatchGetItem", *NOT_SHOWN}
-    unasked |= {"ec2:DescribeSnapshots", "ssm:GetParametersByPath"}
+    # Of the jobs of releases that are to go, of the snapshots of old AMIs, and of a channel that alone is left to be moved.
+    unasked = {"batch:DescribeJobs", "batch:ListJobs", "ec2:DescribeSnapshots", "ssm:GetParametersByPath", *NOT_SHOWN}
     assert sorted(iam_roles.looks_actions() - asked - unasked) == []
 
 

@@ -203,10 +203,10 @@ def taken_back(account: Account, ports: Any, judge: Callable[[], int] = lambda: 
     letters, looks = account.ports.dead_letters, iter(range(100))
 
     def count() -> int:
-        if next(looks) == 0:
+        look = next(looks)  # the first is before the promotion
+        if look == 1:
             account.give_work()
-            return 0
-        return judge()
+        return 0 if look < 2 else judge()
 
     letters.count = count  # type: ignore[method-assign]
     account.jobs.course = (JobState.SUCCEEDED,)
