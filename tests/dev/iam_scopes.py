@@ -283,7 +283,7 @@ SCOPES: Mapping[str, tuple[Scope, ...]] = {
     "s3:GetObject": on_objects(
         Folder.BOOTS, Folder.EVIDENCE, Folder.MODELS, Folder.SAMPLES, Folder.SMOKE, Folder.VIDEOS
     ),
-    "s3:PutObject": on_objects(Folder.BOOTS, Folder.EVIDENCE, Folder.MODELS, Folder.SAMPLES),
+    "s3:PutObject": on_objects(Folder.BOOTS, Folder.EVIDENCE, Folder.MODELS, Folder.SAMPLES, Folder.SMOKE),
     **dict.fromkeys(
         ("sqs:CreateQueue", "sqs:GetQueueAttributes", "sqs:GetQueueUrl", "sqs:ListQueueTags", "sqs:TagQueue"),
         on(*_SQS),
