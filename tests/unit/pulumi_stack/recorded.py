@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import pulumi
 from pulumi.runtime.mocks import MockCallArgs, MockResourceArgs, Mocks
@@ -38,7 +38,7 @@ class _Recorder(Mocks):
             "url": f"https://{kind}/{args.name}",
         }
 
-    def call(self, args: MockCallArgs) -> dict[str, Any]:
+    def call(self, args: MockCallArgs) -> NoReturn:
         raise AssertionError(f"the program asked for `{args.token}`; programs declare and ask nothing")
 
 
@@ -63,7 +63,7 @@ def record(program: Callable[[], None]) -> Recording:
     recorder = _Recorder()
     asyncio.set_event_loop(asyncio.new_event_loop())
     pulumi.runtime.set_mocks(recorder, project="capctl", stack="test", preview=False)
-    pulumi.runtime.test(program)()
+    pulumi.runtime.test(program)()  # type: ignore[no-untyped-call]
     return Recording(resources=tuple(recorder.resources))
 
 

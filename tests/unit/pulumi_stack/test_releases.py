@@ -81,9 +81,9 @@ def test_host_boots_the_ami_with_imdsv2_and_an_encrypted_disk(one: Recording) ->
 
 def test_user_data_is_mime_multipart_and_drains_on_spot_notice(one: Recording) -> None:
     message = email.message_from_bytes(base64.b64decode(one.only("LaunchTemplate")["userData"]))
-    (script,) = message.get_payload()
+    _, script = message.walk()
     assert message.get_content_type() == "multipart/mixed"
-    assert "ECS_ENABLE_SPOT_INSTANCE_DRAINING=true" in script.get_payload()
+    assert "ECS_ENABLE_SPOT_INSTANCE_DRAINING=true" in str(script.get_payload())
 
 
 def test_compute_environment_pins_template_version_and_image_type(one: Recording) -> None:
