@@ -18,7 +18,6 @@ from semver import VersionInfo
 from lifecycle.adapters.cache_folder import cache_folder
 from lifecycle.adapters.pulumi_locks import StartedClis
 from lifecycle.errors import CapctlError, Interrupted
-from lifecycle.ports.ui import Ui
 
 # The CLI and the SDK speak to each other in a protocol of their own version.
 VERSION = metadata.version("pulumi")
@@ -54,10 +53,9 @@ def _version(executable: str) -> str:
 class PulumiCli(automation.PulumiCommand):
     """Runs the CLI with an environment of its own, in a session of its own: a terminal's Ctrl-C reaches it only through us."""
 
-    def __init__(self, executable: Path, ui: Ui, started: StartedClis) -> None:
+    def __init__(self, executable: Path, started: StartedClis) -> None:
         self.command = str(executable)
         self.version = VersionInfo.parse(VERSION)
-        self._ui = ui
         self._started = started
 
     def run(
@@ -85,7 +83,7 @@ class PulumiCli(automation.PulumiCommand):
             note = self._started.note(process.pid)
             code = process.wait()
         except BaseException:
-            self._stop(process, is_update=args[0] == "up")
+            _stop(process)
             raise
         finally:
             # One that was killed may have left a lock, of which its note tells.
@@ -95,20 +93,6 @@ class PulumiCli(automation.PulumiCommand):
         if code != 0:
             raise create_command_error(result)
         return result
-
-    def _stop(self, process: "subprocess.Popen[str]", *, is_update: bool) -> None:
-        """Let the CLI finish what is under way, record it and give back its lock; a second interrupt kills it."""
-        if is_update:
-            self._ui.warn("Pulumi finishes what is under way; interrupt again to kill it")
-        plugins = _children(process.pid)
-        _signal_group(process.pid, signal.SIGINT)
-        try:
-            process.wait(timeout=_GRACE_S)
-        except (subprocess.TimeoutExpired, Interrupted, KeyboardInterrupt):
-            plugins |= _children(process.pid)
-            for group in (process.pid, *plugins):
-                _signal_group(group, signal.SIGKILL)
-            process.wait()
 
 
 class _Reader:
@@ -135,6 +119,19 @@ def _children(pid: int) -> set[int]:
     """Child processes, each the leader of a group of its own: plugins. Empty where there is no /proc."""
     found = (path.read_text().split() for path in Path(f"/proc/{pid}/task").glob("*/children"))
     return {int(child) for children in found for child in children}
+
+
+def _stop(process: "subprocess.Popen[str]") -> None:
+    """Let the CLI finish what is under way, record it and give back its lock; a second interrupt kills it."""
+    plugins = _children(process.pid)
+    _signal_group(process.pid, signal.SIGINT)
+    try:
+        process.wait(timeout=_GRACE_S)
+    except (subprocess.TimeoutExpired, Interrupted, KeyboardInterrupt):
+        plugins |= _children(process.pid)
+        for group in (process.pid, *plugins):
+            _signal_group(group, signal.SIGKILL)
+        process.wait()
 
 
 def _signal_group(leader: int, number: signal.Signals) -> None:

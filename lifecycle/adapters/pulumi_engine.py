@@ -233,7 +233,7 @@ class PulumiEngine:
         folder.mkdir(parents=True, exist_ok=True)
         return automation.LocalWorkspace(
             work_dir=str(folder),
-            pulumi_command=PulumiCli(find_pulumi(self._given.get("PATH", "")), self._ui, self._started),
+            pulumi_command=PulumiCli(find_pulumi(self._given.get("PATH", "")), self._started),
             project_settings=automation.ProjectSettings(name=self._target.project, runtime="python"),
             env_vars=environment,
             secrets_provider=secrets_provider,

@@ -185,7 +185,11 @@ class StackSection(Section):
     """Where Pulumi keeps its state."""
 
     state: str = key("s3", "`s3` = the state bucket of the project, or a `s3://…` or `file://…` backend URL")
-    secrets_provider: str = key("passphrase", "Pulumi secrets provider, such as `awskms://alias/capctl`")
+    secrets_provider: str = key(
+        "passphrase",
+        "Pulumi secrets provider, such as `awskms://alias/capctl`; `passphrase` = the one of PULUMI_CONFIG_PASSPHRASE, for a `file://` "
+        "state one of its own where that is not set",
+    )
     keep_releases: int = key(2, "Releases that stay deployable for rollback, the active one included", ge=1, le=10)
 
 

@@ -115,6 +115,12 @@ def plan_bootstrap(ports: Ports, target: Target, run: Run) -> Plan:
 
     Raises `CapctlError` when the update would lose something, or let ECR expire an image that somebody needs.
     """
+    release, network = target.settings.release, target.settings.network
+    if not (network.create or release.subnet_ids):
+        ports.ui.note(
+            "No network is configured, and a deploy needs one: set `network.create`, or `release.subnet_ids` and "
+            "`release.security_group_ids`"
+        )
     changes = _different(ports.stack.preview_base())
     _require_nothing_lost(changes)
     if not changes:

@@ -1,4 +1,4 @@
-"""The page docs/iam.md."""
+"""The page docs/iam.md, and the policies that it tells of as files to be filled in."""
 
 from collections.abc import Iterable
 
@@ -7,11 +7,11 @@ from tests.dev.iam import command_actions, host_actions, is_read, job_actions, s
 from tests.dev.iam_policy import text
 from tests.dev.iam_roles import LOOKS, RELEASES, everybody, looks, releases
 
-_HEADINGS = {
-    "ec2": "`ec2`: AMIs, instances, launch templates",
-    "releases": "`releases`: releases, their jobs, the pointer",
-    "data": "`data`: objects, images, channels, keys",
-    "base": "`base`: the base stack, with `capctl bootstrap`",
+_OF = {
+    "ec2": "AMIs, instances, launch templates",
+    "releases": "releases, their jobs, the pointer",
+    "data": "objects, images, channels, keys",
+    "base": "the base stack",
 }
 
 
@@ -49,27 +49,40 @@ def iam_page(note: str) -> str:
             "",
             *_HOW_TO_FILL_IN,
             "## One role for all commands\n",
-            "Four managed policies; the last one is for who runs `capctl bootstrap`, and its actions of `ec2` are for `network.create`.\n",
-            *(f"### {_HEADINGS[name]}\n\n{_block(document)}" for name, document in everybody().items()),
+            "| managed policy | of |\n|---|---|",
+            *(f"| [`{name}.json`](../examples/iam/{name}.json) | {_OF[name]} |" for name in everybody()),
+            "",
+            "The last one is for who runs `capctl bootstrap`; its actions of `ec2` are for `network.create`.\n",
             "## The policies of a pipeline\n",
-            f"Of the role that releases, with {_listed(f'capctl {name}' for name in RELEASES)}: three managed policies. Who may take it,",
-            "and in which jobs, is in [ci.md](ci.md).\n",
-            *(f"### `{name}` of the role that releases\n\n{_block(document)}" for name, document in releases().items()),
-            "### The role that looks\n",
-            "At what a merge request would release, and at night at what drifted: a single policy that changes nothing, of",
-            f"{_listed(f'capctl {name}' for name in LOOKS)}. Of the bucket it sees models, which a plan looks for one by one,",
-            "what bakes reported, and the smoke video; no other video and no result. It may not ask who else in the account uses an AMI:",
-            "where a killed bake left one unproven, its plan is to bake beside it, and the release looks again.\n",
-            _block(looks()),
+            f"Of the role that releases, with {_listed(f'capctl {name}' for name in RELEASES)}: the managed policies",
+            f"{', '.join(f'[`{name}.json`](../examples/ci/aws/{name}.json)' for name in releases())}.",
+            "Who may take it, and in which jobs, is in [ci.md](ci.md).\n",
+            "Of the role that looks, at what a merge request would release and at night at what drifted, with",
+            f"{_listed(f'capctl {name}' for name in LOOKS)}: [`looks.json`](../examples/ci/aws/looks.json), which changes",
+            "nothing. Of the bucket it sees models, which a plan looks for one by one, what bakes reported, and the smoke video; no",
+            "other video and no result. It may not ask who else in the account uses an AMI: where a killed bake left one unproven,",
+            "its plan is to bake beside it, and the release looks again.",
+            "",
         ]
     )
 
 
+def policy_files() -> dict[str, str]:
+    """Text by path in the repository."""
+    folders = {"examples/iam": everybody(), "examples/ci/aws": {**releases(), "looks": looks()}}
+    return {
+        f"{folder}/{name}.json": f"{text(document)}\n"
+        for folder, found in folders.items()
+        for name, document in found.items()
+    }
+
+
 _HOW_TO_FILL_IN = (
     "## Policies\n",
-    "Each is as narrow as the names and tags allow that capctl gives, in JSON to be filled in and pasted:\n",
+    "Each is as narrow as the names and tags allow that capctl gives, in a file where the project, the account and the region of the",
+    "target are to be filled in:\n",
     "```",
-    "sed -e s/PROJECT/vision/g -e s/ACCOUNT/444455556666/g -e s/REGION/ap-northeast-2/g ec2.json",
+    "sed -e s/PROJECT/vision/g -e s/ACCOUNT/444455556666/g -e s/REGION/ap-northeast-2/g examples/iam/ec2.json > ec2.json",
     "```\n",
     "- In GovCloud also `-e s/arn:aws:/arn:aws-us-gov:/g`; in China, after the others,",
     "  `-e s/arn:aws:/arn:aws-cn:/g -e 's/ec2[a-z0-9.-]*[.]amazonaws[.]com/&.cn/'`.",
@@ -88,10 +101,6 @@ _HOW_TO_FILL_IN = (
     "  `iam:PassRole` of an `ami.instance_profile`; the actions of `kms` on a key of another account. `capctl ami copy` acts in the other",
     "  region: there it needs the policy `ec2` once more, filled in with that region.\n",
 )
-
-
-def _block(document: dict[str, object]) -> str:
-    return f"```json\n{text(document)}\n```\n"
 
 
 def _listed(actions: Iterable[str]) -> str:

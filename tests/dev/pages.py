@@ -1,4 +1,4 @@
-"""The files that are made from the code: pages under docs/, and what `pulumi_aws` declares of the rehearsal's resource types."""
+"""The files that are made from the code: pages of docs/, policies of examples/, and what `pulumi_aws` declares of the rehearsal's types."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from lifecycle.config.keys import Key, Kind, known_keys
 from lifecycle.config.schema import Config, TargetSection
 from lifecycle.errors import ERROR_CODES, EXIT_CODES, CapctlError
 from tests.dev.documents import documents_page
-from tests.dev.iam_page import iam_page
+from tests.dev.iam_page import iam_page, policy_files
 from tests.dev.provider_schema import schema_page
 
 _NOTE = "<!-- Made by `python -m tests.dev docs --write`; do not edit. -->\n"
@@ -25,6 +25,7 @@ def pages() -> dict[str, str]:
         "docs/documents.md": documents_page(_NOTE),
         "docs/exit-codes.md": exit_codes_page(),
         "docs/iam.md": iam_page(_NOTE),
+        **policy_files(),
         "lifecycle/rehearsal/provider/schema.json": schema_page(),
     }
 

@@ -1,9 +1,12 @@
 """Bootstrap makes the base once and loses nothing of it."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from lifecycle.config.schema import NetworkSection
 from lifecycle.errors import CapctlError
 from lifecycle.ports.stack import BaseOutputs, Operation, ResourceChange
 from lifecycle.workflows.bootstrap import plan_bootstrap
@@ -21,6 +24,20 @@ def test_bootstrap_creates_once() -> None:
     ports = FakePorts(stack=FakeStack(bootstrapped=False))
     execute(plan_bootstrap(ports, TARGET, RUN), ports, RUN)
     assert plan_bootstrap(ports, TARGET, RUN).steps == ()
+
+
+@pytest.mark.parametrize(
+    ("settings", "is_told"),
+    [
+        ({"release": replace(TARGET.settings.release, subnet_ids=())}, True),
+        ({"release": replace(TARGET.settings.release, subnet_ids=("subnet-1",))}, False),
+        ({"release": replace(TARGET.settings.release, subnet_ids=()), "network": NetworkSection(create=True)}, False),
+    ],
+)
+def test_bootstrap_tells_of_a_network_that_a_deploy_will_miss(settings: dict[str, Any], is_told: bool) -> None:
+    ports = FakePorts()
+    plan_bootstrap(ports, replace(TARGET, settings=replace(TARGET.settings, **settings)), RUN)
+    assert any("No network is configured" in line for line in ports.ui.lines) is is_told
 
 
 def needing_an_update() -> FakePorts:

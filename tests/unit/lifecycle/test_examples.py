@@ -129,7 +129,7 @@ def machine(tmp_path: Path) -> Path:
 def prepared(machine: Path, **variables: str) -> tuple[subprocess.CompletedProcess[str], list[str]]:
     """How the preparation of GitLab's jobs ends, and the programs that it called."""
     pipeline = read(PIPELINE)
-    (script,) = pipeline[".capctl"]["before_script"]
+    script = "\n".join(pipeline[".bakes"]["before_script"])
     packer = f"packer_{pipeline['variables']['PACKER_VERSION']}_linux_amd64.zip"
     digest = hashlib.sha256(b"package\n").hexdigest()
     (machine / "sums").write_text(f"{digest}  {packer}\n{'0' * 64}  {packer.replace('linux', 'darwin')}\n")
@@ -237,7 +237,7 @@ def test_stages_of_gitlab_are_those_of_its_jobs() -> None:
     jobs = {name: job for name, job in pipeline.items() if isinstance(job, dict) and "script" in job}
     assert {job["stage"] for job in jobs.values()} == set(pipeline["stages"])
     for job in jobs.values():
-        assert job["extends"] == ".capctl"
+        assert job["extends"] in {".capctl", ".bakes"}
         assert all(isinstance(line, str) for line in job["script"])
     assert jobs["rollback"]["rules"][0]["when"] == "manual"
     assert pipeline[".capctl"]["id_tokens"] == {"AWS_TOKEN": {"aud": "https://gitlab.com"}}
@@ -285,8 +285,7 @@ def test_policies_of_the_roles_are_those_of_the_commands() -> None:
     """docs/iam.md is compared with the code elsewhere: here, that it lets a release do all that its row says."""
     page = (ROOT / "docs" / "iam.md").read_text()
     (row,) = re.findall(r"^\| `capctl release` \| (.*) \|$", page, re.MULTILINE)
-    part = page.partition("## The policies of a pipeline")[2]
-    *releases, looks = (json.loads(block) for block in re.findall(r"```json\n(.*?)```", part, re.DOTALL))
+    releases, looks = [_policy(topic) for topic in _topics()], _policy("looks")
     asked = set(re.findall(r"`([\w-]+:\w+)`", row))
     allowed = {action for policy in releases for statement in policy["Statement"] for action in statement["Action"]}
     assert asked <= allowed
@@ -300,8 +299,16 @@ def test_policies_of_the_roles_are_those_of_the_commands() -> None:
 
 
 def test_set_up_makes_a_policy_of_each_topic() -> None:
-    """The policies of the role that releases have the names that docs/ci.md attaches."""
-    part = (ROOT / "docs" / "iam.md").read_text().partition("## The policies of a pipeline")[2]
-    topics = re.findall(r"^### `(\w+)`", part, re.MULTILINE)
+    """The policies of the role that releases are those that docs/ci.md attaches."""
+    trusts = {path.stem for path in (CI / "aws").glob("trust-*.json")}
+    assert {path.stem for path in (CI / "aws").glob("*.json")} == {*_topics(), "looks"} | trusts
+
+
+def _topics() -> list[str]:
     (line,) = re.findall(r"^ *for topic in (.*); do$", (ROOT / "docs" / "ci.md").read_text(), re.MULTILINE)
-    assert line.split() == topics
+    return str(line).split()
+
+
+def _policy(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((CI / "aws" / f"{name}.json").read_text())
+    return found

@@ -15,8 +15,8 @@ from tests.dev import iam_roles
 from tests.dev.iam import command_actions, is_read
 from tests.dev.iam_judge import Asked, allows, filled_in, listed, matches
 from tests.dev.iam_names import Scope
-from tests.dev.iam_page import iam_page
-from tests.dev.iam_policy import INLINE_LIMIT, MANAGED_LIMIT, kind_of, policy, size, text
+from tests.dev.iam_page import iam_page, policy_files
+from tests.dev.iam_policy import INLINE_LIMIT, MANAGED_LIMIT, kind_of, policy, size
 from tests.dev.iam_scopes import EVERYWHERE, OF_THE_ACCOUNT, SCOPES, WITHOUT_RESOURCE
 from tests.fakes.releases import make_release
 from tests.fakes.targets import make_target
@@ -133,11 +133,15 @@ def test_policy_with_the_longest_names_is_short_enough_for_iam(name: str, partit
     assert MANAGED_LIMIT < INLINE_LIMIT
 
 
+def test_each_policy_is_a_file_that_the_page_names() -> None:
+    files = policy_files()
+    assert [json.loads(shown) for shown in files.values()] == list(DOCUMENTS.values())
+    page = iam_page("")
+    assert all(f"(../{path})" in page for path in files)
+
+
 @pytest.mark.parametrize("name", DOCUMENTS)
-def test_page_shows_what_can_be_pasted(name: str) -> None:
-    shown = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", iam_page(""), re.DOTALL)]
-    assert shown == list(DOCUMENTS.values())
-    assert json.loads(text(DOCUMENTS[name])) == DOCUMENTS[name]
+def test_policy_is_whole_once_its_names_are_filled_in(name: str) -> None:
     filled = json.dumps(filled_in(DOCUMENTS[name], project="vision", account=ACCOUNT, region=REGION))
     assert not re.search(r"PROJECT|ACCOUNT|REGION", filled)
 
