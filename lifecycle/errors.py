@@ -270,6 +270,7 @@ ERROR_CODES: dict[str, str] = {
     "rehearsal-part-failed": "a part of the rehearsal did not start",
     "rehearsal-step": "a command of the rehearsal ended otherwise than it should",
     "release-active": "the pointer names the release that was to be removed",
+    "release-closed": "the release that was to be deployed is active already, and takes no jobs",
     "release-damaged": "a release that the pointer needs lacks a part, so nothing may be deployed beside it",
     "release-invalid": "Batch found the resources of a release invalid",
     "release-missing": "there is no such release",

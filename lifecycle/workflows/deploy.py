@@ -33,6 +33,7 @@ from lifecycle.ports import Ports
 from lifecycle.ports.stack import Operation, ResourceChange
 from lifecycle.workflows.ami_status import MarkSmokePassed
 from lifecycle.workflows.deployment import DeploymentGuard
+from lifecycle.workflows.intake import read_intake, require_open
 from lifecycle.workflows.lookups import deployed_release, release_among
 from lifecycle.workflows.move_jobs import RestoreJobs
 from lifecycle.workflows.move_pointer import MovePointer
@@ -92,7 +93,7 @@ def plan_deploy(ports: Ports, target: Target, run: Run, wanted: Wanted) -> Plan:
     """The way of one release from nothing to the pointer, or no step when it is active already.
 
     Raises `CapctlError` when the AMI or the image cannot be deployed, the account is full, a release that the pointer needs is
-    damaged, or anything that exists would change.
+    damaged, or anything that exists would change, and `CapctlError("release-closed")` when it is active and takes no jobs.
     """
     smoke_video(target)
     release = wanted_release(ports, target, wanted)
@@ -109,6 +110,10 @@ def plan_deploy(ports: Ports, target: Target, run: Run, wanted: Wanted) -> Plan:
     if pointer and pointer.release_id == release.id and _exists(ports, release):
         if last and last.is_resumable and last.release_id == release.id:
             return _plan_rest(ports, target, run, release, pointer, last)
+        intake = read_intake(ports, pointer.job_queue_arn)
+        if intake.state is QueueState.MISSING:  # the way to make it whole
+            return _plan(ports, target, run, release, pointer, bad, because=_because(release, pointer))
+        require_open(release.id, intake)
         # It is active because its smoke job passed; the run that saw that may have failed to say so.
         mark = MarkSmokePassed(ports=ports, target=target, ami_id=release.ami_id)
         after = (mark,) if _lacks_mark(ports, target, release) else ()

@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass
 
-from lifecycle.domain.compute import EnvironmentRecord, QueueRecord
 from lifecycle.domain.digest import Digest
-from lifecycle.domain.job import QueueState
+from lifecycle.domain.intake import Intake
 from lifecycle.domain.job_counts import JobCounts
 from lifecycle.domain.permissions import READ_POINTER, READ_QUEUES, READ_STATE
 from lifecycle.domain.recorded import RecordedRelease
@@ -19,22 +18,18 @@ PERMISSIONS = {"status": (*READ_POINTER, *READ_QUEUES, *READ_STATE, "batch:ListJ
 
 _JOURNAL_LINES = 10
 _AT_ONCE = 8
-# An environment that is being updated goes on taking jobs.
-_OPEN = {QueueState.VALID, QueueState.UPDATING}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReleaseStatus:
+class ReleaseStatus(Intake):
     """A release, what Batch says of its queue and its compute environment, and how many jobs it has.
 
-    `role` is `active`, `previous`, `candidate` for one that was made and never promoted, or "". `queue` and `environment` are None where
-    Batch has none, and `jobs` without a queue. `image_tag` is "" where the repository names none of its own.
+    `role` is `active`, `previous`, `candidate` for one that was made and never promoted, or "". `jobs` is
+    None without a queue. `image_tag` is "" where the repository names none of its own.
     """
 
     recorded: RecordedRelease
     role: str
-    queue: QueueRecord | None
-    environment: EnvironmentRecord | None
     jobs: JobCounts | None
     image_tag: str = ""
 
@@ -42,37 +37,6 @@ class ReleaseStatus:
     def deployed(self) -> DeployedRelease:
         """The release itself."""
         return self.recorded.deployed
-
-    @property
-    def state(self) -> QueueState:
-        """The state of the queue or of its compute environment, whichever is worse."""
-        return self._worse.state if self._worse else QueueState.MISSING
-
-    @property
-    def reason(self) -> str:
-        """Why it is in that state, as far as Batch tells."""
-        if self._worse:
-            return self._worse.reason
-        gone = "compute environment" if self.queue else "job queue"
-        return f"the release has no {gone} in Batch"
-
-    @property
-    def is_disabled(self) -> bool:
-        """Whether nothing but a switch keeps jobs from it."""
-        parts = (self.queue, self.environment)
-        return self.state in _OPEN and any(part is not None and not part.is_enabled for part in parts)
-
-    @property
-    def takes_jobs(self) -> bool:
-        """Whether jobs that are submitted to it can start."""
-        return self.state in _OPEN and not self.is_disabled
-
-    @property
-    def _worse(self) -> QueueRecord | EnvironmentRecord | None:
-        if self.queue is None or self.environment is None:
-            return None
-        order = [*QueueState]
-        return self.queue if order.index(self.queue.state) <= order.index(self.environment.state) else self.environment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

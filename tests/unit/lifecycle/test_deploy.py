@@ -10,7 +10,7 @@ from lifecycle.domain.ami import AmiId
 from lifecycle.domain.channel import STABLE, Note
 from lifecycle.domain.digest import digest_of
 from lifecycle.domain.image import ImageRef
-from lifecycle.domain.job import JobState, Purpose
+from lifecycle.domain.job import JobState, Purpose, QueueState
 from lifecycle.domain.release import Pointer, Release
 from lifecycle.domain.tags import Tag
 from lifecycle.errors import CapctlError, UsageError
@@ -351,3 +351,36 @@ def test_deploy_takes_the_ami_of_a_channel(world: DeployWorld) -> None:
     world.amis.add("newer", tags=ami_tags("verified"))
     world.ports.channels.write(STABLE, world.ami.id, Note(by="ada"), is_first=True)
     assert wanted_release(world.ports, world.target, Wanted(ami="stable")).ami_id == world.ami.id
+
+
+@pytest.mark.parametrize(
+    ("part", "change", "told"),
+    [
+        ("job_queue_arn", {"is_enabled": False}, "its job queue is DISABLED"),
+        ("compute_environment_arn", {"is_enabled": False}, "its compute environment is DISABLED"),
+        (
+            "compute_environment_arn",
+            {"state": QueueState.INVALID, "reason": "no such role"},
+            "Batch says INVALID: no such role",
+        ),
+    ],
+)
+def test_deploy_of_the_active_release_fails_where_it_takes_no_jobs(
+    world: DeployWorld, part: str, change: dict[str, object], told: str
+) -> None:
+    world.deploy()
+    (release,) = world.stack.releases()
+    world.ports.compute.changed[getattr(release, part)] = change
+    refused = failure(world.deploy)
+    assert (refused.code, refused.exit_code) == ("release-closed", 1)
+    assert refused.message == f"Release `{release.id}` is active, and takes no jobs: {told}"
+    assert "`capctl drift`" in refused.hint
+
+
+def test_deploy_of_the_active_release_makes_a_queue_again_that_is_gone(world: DeployWorld) -> None:
+    world.deploy()
+    (release,) = world.stack.releases()
+    world.ports.compute.gone = {release.job_queue_arn}
+    world.jobs.missing = {release.job_queue_arn}
+    plan = plan_deploy(world.ports, world.target, RUN, Wanted())
+    assert [step.describe().split()[0] for step in plan.steps][:3] == ["tag", "create", "wait"]
