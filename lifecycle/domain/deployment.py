@@ -8,7 +8,7 @@ from typing import Any
 from lifecycle.domain.ami import AmiId
 from lifecycle.domain.digest import Digest
 from lifecycle.domain.image import ImageRef
-from lifecycle.domain.release import Parameters, Pointer, Release
+from lifecycle.domain.release import LOOK_AGAIN, Parameters, Pointer, Release, was_left
 from lifecycle.domain.states import ServiceState
 
 
@@ -61,8 +61,13 @@ class Holder:
     command: str
     since: str
 
+    @property
+    def who(self) -> str:
+        """The person and the machine."""
+        return f"{self.user}@{self.host}"
+
     def __str__(self) -> str:
-        return f"{self.user}@{self.host} (pid {self.pid}, `{self.command}`) since {self.since}"
+        return f"{self.who} (pid {self.pid}, `{self.command}`) since {self.since}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +101,17 @@ class Deployment:
         return self.stages[-1][0] if self.stages else None
 
     @property
+    def told(self) -> str:
+        """Which one it is, and how and where it ended, in one phrase."""
+        ended = f"ended {self.outcome}" if self.outcome else "never ended"
+        return f"{self.name} {ended}{f' at {self.stage}' if self.stage else ''}"
+
+    @property
+    def name(self) -> str:
+        """Its number, its release and who carried it out."""
+        return f"deployment {self.number} of release {self.release_id} by {self.holder.who}"
+
+    @property
     def promoter(self) -> str:
         """The run that moved the pointer to the release, if any did."""
         return self.promoted_by or self.holder.run_id
@@ -116,6 +132,58 @@ class Deployment:
     @property
     def _is_on_the_way_back(self) -> bool:
         return any(stage is Stage.CLEAN for stage, _ in self.stages)
+
+
+# What may become of a deployment, besides its outcomes.
+RUNNING, KILLED = "running", "killed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """The last deployments, newest first, and who has the turn, None when nobody has."""
+
+    recent: tuple[Deployment, ...] = ()
+    holder: Holder | None = None
+
+    @property
+    def last(self) -> Deployment | None:
+        """The newest one."""
+        return next(iter(self.recent), None)
+
+    @property
+    def running(self) -> Deployment | None:
+        """The one that is under way."""
+        return self.last if self.last and self.outcome_of(self.last) == RUNNING else None
+
+    def outcome_of(self, one: Deployment) -> str:
+        """One of `Outcome`, `RUNNING` or `KILLED`."""
+        is_held = self.holder is not None and self.holder.run_id == one.holder.run_id
+        return one.outcome or (RUNNING if is_held else KILLED)
+
+
+def way_on(last: Deployment, pointer: Pointer | None) -> str:
+    """What is to be done about the last deployment, when nobody carries it out any more; "" where nothing is."""
+    if last.is_half_cleaned:
+        return "`capctl deploy --resume` takes it back"
+    if last.outcome is Outcome.OVERTAKEN:
+        return LOOK_AGAIN
+    if not last.is_resumable:
+        return ""
+    if was_left(pointer, last.release_id):
+        return f"it was rolled back from since. {LOOK_AGAIN}"
+    if is_unwatched(last, pointer):
+        return f"{last.release_id} takes jobs, unwatched; {WATCH_ON}"
+    return "`capctl deploy --resume` goes on with it"
+
+
+def is_unwatched(last: Deployment, pointer: Pointer | None) -> bool:
+    """Whether the release takes jobs, and its watch, when nobody carries that out any more, has not come to its end."""
+    has_moved = pointer is not None and (pointer.release_id, pointer.run_id) == (last.release_id, last.promoter)
+    return last.is_resumable and has_moved and last.stage in {Stage.PROMOTE, Stage.WATCH}
+
+
+# What to do about a release whose watch was cut off.
+WATCH_ON = "`capctl deploy --resume` watches on, `capctl rollback` goes back"
 
 
 def bad_and_active(recent: Iterable[Deployment], pointer: Pointer | None) -> Deployment | None:

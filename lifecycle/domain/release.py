@@ -105,6 +105,16 @@ class Move(StrEnum):
     RESTORE = "restore"
 
 
+# What to do where somebody else moved the pointer meanwhile.
+LOOK_AGAIN = "Look at `capctl history` and `capctl status`, then decide again"
+
+_TOLD: dict[str, str] = {
+    Move.DEPLOY: "deployed",
+    Move.ROLLBACK: "rolled back to",
+    Move.RESTORE: "had a deploy taken back to",
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pointer:
     """Which release takes new jobs; `version` grows by one with every move. `moved_at` is ISO 8601 in UTC.
@@ -131,6 +141,13 @@ class Pointer:
 
     def __str__(self) -> str:
         return f"version {self.version}"
+
+    @property
+    def told(self) -> str:
+        """Who moved it where, when and why, in one phrase."""
+        what = _TOLD.get(self.move, "pointed it at")
+        why = f": {self.reason}" if self.reason else ""
+        return f"{self.moved_by} {what} release {self.release_id} at {self.moved_at}{why}"
 
     @property
     def place(self) -> Place:

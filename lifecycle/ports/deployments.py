@@ -3,7 +3,7 @@
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-from lifecycle.domain.deployment import Deployment, Holder
+from lifecycle.domain.deployment import Deployment, Holder, Standing
 
 
 class Turn(Protocol):
@@ -32,5 +32,5 @@ class Deployments(Protocol):
     def recent(self, count: int) -> tuple[Deployment, ...]:
         """The last deployments, newest first and at most 100, however many turns were taken for something else meanwhile."""
 
-    def holder(self) -> Holder | None:
-        """Who has the turn; one who did not give it back is told until that is certain to be dead."""
+    def standing(self, count: int) -> Standing:
+        """The last `count` deployments and who has the turn; one who did not give it back is told until that is certain to be dead."""

@@ -103,10 +103,10 @@ def plan_deploy(ports: Ports, target: Target, run: Run, wanted: Wanted) -> Plan:
         return _plan_clean(ports, target, run, release, pointer, bad)
     if bad:
         ports.ui.warn(
-            f"{_told(bad)}, and it takes jobs until this deploy has come through: `capctl deploy --resume` takes it back now"
+            f"{bad.told}, and it takes jobs until this deploy has come through: `capctl deploy --resume` takes it back now"
         )
     elif last and last.is_resumable and last.release_id != release.id and not was_left(pointer, last.release_id):
-        ports.ui.note(f"{_told(last)}; `capctl deploy --resume` goes on with that one")
+        ports.ui.note(f"{last.told}; `capctl deploy --resume` goes on with that one")
     if pointer and pointer.release_id == release.id and _exists(ports, release):
         if last and last.is_resumable and last.release_id == release.id:
             return _plan_rest(ports, target, run, release, pointer, last)
@@ -143,7 +143,7 @@ def plan_resume(ports: Ports, target: Target, run: Run) -> Plan:
     if pointer and pointer.release_id == release.id and _exists(ports, release):
         return _plan_rest(ports, target, run, release, pointer, last)
     bad = bad_and_active(last_deployments(ports), pointer)
-    return _plan(ports, target, run, release, pointer, bad, because=_told(last))
+    return _plan(ports, target, run, release, pointer, bad, because=last.told)
 
 
 def _plan(
@@ -209,7 +209,7 @@ def _plan_rest(ports: Ports, target: Target, run: Run, release: Release, pointer
     guard = _guard(ports, run, release, pointer, promoted_by=pointer.run_id, dead_letters=letters)
     return Plan(
         title=f"finish the deploy of release {release.id}",
-        because=_told(last),
+        because=last.told,
         steps=_watch(ports, target, release),
         after=_after(ports, target, release),
         undo=_way_back(ports, run, release, guard, promoted_by=pointer.run_id),
@@ -224,7 +224,7 @@ def _plan_clean(
     guard = _guard(ports, run, release, pointer, ends_as=Outcome.ROLLED_BACK, promoted_by=last.promoter)
     return Plan(
         title=f"take back release {release.id}",
-        because=_told(last),
+        because=last.told,
         steps=_way_back(ports, run, release, guard, promoted_by=last.promoter),
         after=(PruneReleases(ports=ports, keep=target.settings.stack.keep_releases),),
         guard=guard,
@@ -282,11 +282,6 @@ def _stands(ports: Ports, release: Release, existing: tuple[DeployedRelease, ...
 
 def _exists(ports: Ports, release: Release) -> bool:
     return release.id in {deployed.id for deployed in ports.stack.releases()}
-
-
-def _told(last: Deployment) -> str:
-    ended = f"ended {last.outcome}" if last.outcome else "never ended"
-    return f"deployment {last.number} of release {last.release_id} by {last.holder.user}@{last.holder.host} {ended} at {last.stage}"
 
 
 def _lacks_mark(ports: Ports, target: Target, release: Release) -> bool:

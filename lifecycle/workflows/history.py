@@ -3,16 +3,13 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
-from lifecycle.domain.deployment import Deployment, Holder
+from lifecycle.domain.deployment import Deployment
 from lifecycle.domain.moments import told_moment
 from lifecycle.domain.permissions import READ_DEPLOYMENTS
 from lifecycle.domain.release import Move, Pointer
 from lifecycle.ports import Ports
 
 PERMISSIONS = {"history": READ_DEPLOYMENTS}
-
-# What may become of a deployment, besides its outcomes.
-RUNNING, KILLED = "running", "killed"
 
 # How often an event moves the pointer, at most.
 _MOVES = 2
@@ -22,7 +19,7 @@ _MOVES = 2
 class Event:
     """A deployment or a move of the pointer. `at` is ISO 8601 in UTC, `seconds` None where it has not ended or took no time to speak of.
 
-    `number` is the deployment's, None for a move. `what` is `deploy` or `rollback`; `outcome` one of `Outcome`, `RUNNING` or `KILLED`, of
+    `number` is the deployment's, None for a move. `what` is `deploy` or `rollback`; `outcome` as in `Standing.outcome_of`, of
     a rollback always `promoted`; `stage` where a deployment ended. `why` is the reason that was given, or what ended it.
     """
 
@@ -40,18 +37,17 @@ class Event:
 
 
 def read_history(ports: Ports, *, count: int) -> tuple[Event, ...]:
-    """The last events, newest first, in at most seven calls to AWS."""
-    deployments, holder = ports.deployments.recent(count), ports.deployments.holder()
+    """The last events, newest first, in at most six calls to AWS."""
+    standing = ports.deployments.standing(count)
     pointer = ports.pointers.read()
     # Between two rollbacks may be a deployment, which moves the pointer there and back.
     versions = range(pointer.version, max(pointer.version - _MOVES * count, 0), -1) if pointer else ()
     moves = [move for move in ports.pointers.past(versions) if move.move == Move.ROLLBACK]
-    events = [*(_deployed(one, holder) for one in deployments), *map(_rolled_back, moves)]
+    events = [*(_deployed(one, standing.outcome_of(one)) for one in standing.recent), *map(_rolled_back, moves)]
     return tuple(sorted(events, key=lambda event: event.at, reverse=True)[:count])
 
 
-def _deployed(deployment: Deployment, holder: Holder | None) -> Event:
-    is_running = holder is not None and holder.run_id == deployment.holder.run_id
+def _deployed(deployment: Deployment, outcome: str) -> Event:
     begun = deployment.stages[0][1] if deployment.stages else deployment.holder.since
     return Event(
         at=begun,
@@ -59,9 +55,9 @@ def _deployed(deployment: Deployment, holder: Holder | None) -> Event:
         number=deployment.number,
         release_id=deployment.release_id,
         replaces=deployment.replaces,
-        outcome=deployment.outcome or (RUNNING if is_running else KILLED),
+        outcome=outcome,
         stage=deployment.stage or "",
-        by=f"{deployment.holder.user}@{deployment.holder.host}",
+        by=deployment.holder.who,
         why=deployment.why or deployment.reason,
         error=deployment.error,
         seconds=_between(begun, deployment.ended_at),

@@ -8,7 +8,7 @@ from lifecycle.domain.measures import counted
 from lifecycle.domain.moved_jobs import Staying, meant_for, moving_reason
 from lifecycle.domain.permissions import MOVE_JOBS, READ_POINTER, READ_STATE, TAKE_TURN
 from lifecycle.domain.plan import Guard, Nothing, Plan
-from lifecycle.domain.release import DeployedRelease, Move, was_left
+from lifecycle.domain.release import LOOK_AGAIN, DeployedRelease, Move, was_left
 from lifecycle.domain.run import Run
 from lifecycle.domain.tags import Tag
 from lifecycle.domain.waiting import Wait
@@ -71,11 +71,11 @@ class MoveJobs:
         return f"give the jobs that wait on release {self.release_id} to release {self.to}"
 
     def apply(self) -> Moved:
-        if (now := active_pointer(self.ports).release_id) != self.to:
+        if (now := active_pointer(self.ports)).release_id != self.to:
             raise CapctlError(
                 "pointer-moved",
-                f"Somebody moved the pointer to release `{now}` since the plan was made",
-                hint="Look at `capctl status`, then decide again",
+                f"Somebody moved the pointer since the plan was made: {now.told}",
+                hint=LOOK_AGAIN,
             )
         return _Moving(self.ports, self, self.release_id, self.to).done()
 

@@ -8,7 +8,7 @@ from lifecycle.domain.job import JobRecord, JobState, Obstacle, Purpose, contrac
 from lifecycle.domain.measures import counted
 from lifecycle.domain.moments import told_moment
 from lifecycle.domain.permissions import READ_DEAD_LETTERS, READ_DEPLOYMENTS, READ_JOBS, READ_POINTER, READ_QUEUES
-from lifecycle.domain.release import Pointer
+from lifecycle.domain.release import LOOK_AGAIN, Pointer
 from lifecycle.domain.waiting import Wait
 from lifecycle.errors import CapctlError, Interrupted
 from lifecycle.ports import Ports
@@ -107,8 +107,8 @@ class Watch:
         if now is None or now.version != pointer.version:
             raise CapctlError(
                 "pointer-moved",
-                f"Somebody moved the pointer from release `{self.release_id}` while it was watched",
-                hint="Look at `capctl history` and `capctl status`, then decide again",
+                f"Somebody moved the pointer from release `{self.release_id}` while it was watched{f': {now.told}' if now else ''}",
+                hint=LOOK_AGAIN,
             )
         if (come := self.ports.dead_letters.count() - letters) > 0:
             raise self._bad(f"{counted(come, 'message')} came to the dead letters", "Read them in SQS")

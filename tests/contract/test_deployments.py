@@ -49,18 +49,18 @@ def deployment(turn: Turn, **changes: object) -> Deployment:
 
 def test_nothing_before_the_first_turn(deployments: Deployments) -> None:
     assert deployments.recent(5) == ()
-    assert deployments.holder() is None
+    assert deployments.standing(1).holder is None
 
 
 def test_one_has_the_turn_at_a_time_and_the_other_is_told_who(deployments: Deployments) -> None:
     with deployments.turn("first", "capctl deploy") as turn:
         turn.require()
-        assert deployments.holder() == turn.holder
+        assert deployments.standing(1).holder == turn.holder
         refused = failure(lambda: deployments.turn("second", "capctl deploy").__enter__())
         assert refused.code == "deploy-locked"
         assert f"{turn.holder.user}@{turn.holder.host}" in refused.message
         assert "`capctl deploy`" in refused.message
-    assert deployments.holder() is None
+    assert deployments.standing(1).holder is None
 
 
 def test_turns_are_numbered_and_given_back_also_after_a_failure(deployments: Deployments) -> None:

@@ -92,6 +92,17 @@ def test_move_from_another_version_fails_and_changes_nothing(pointers: Pointers,
     assert pointers.read() == FIRST
 
 
+def test_move_that_lost_says_who_moved_where_when_and_why(pointers: Pointers) -> None:
+    pointers.move(FIRST, expected_version=0)
+    found = replace(SECOND, moved_by="grace", move="rollback", reason="tracks are lost")
+    pointers.move(found, expected_version=1)
+    with pytest.raises(CapctlError) as failed:
+        pointers.move(replace(SECOND, version=2), expected_version=1)
+    told = f"grace rolled back to release {SECOND.release_id} at {SECOND.moved_at}: tracks are lost"
+    assert failed.value.message.endswith(told)
+    assert "decide again" in failed.value.hint
+
+
 def test_move_from_a_version_that_never_was_fails(pointers: Pointers) -> None:
     with pytest.raises(CapctlError) as failed:
         pointers.move(replace(FIRST, version=2), expected_version=1)

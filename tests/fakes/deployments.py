@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from lifecycle.domain.deployment import Deployment, Holder
+from lifecycle.domain.deployment import Deployment, Holder, Standing
 from lifecycle.errors import CapctlError
 
 HOLDER = Holder(
@@ -69,5 +69,5 @@ class FakeDeployments:
     def recent(self, count: int) -> tuple[Deployment, ...]:
         return tuple(self._written[number] for number in sorted(self._written, reverse=True)[:count])
 
-    def holder(self) -> Holder | None:
-        return self.now.holder if self.now else None
+    def standing(self, count: int) -> Standing:
+        return Standing(recent=self.recent(count), holder=self.now.holder if self.now else None)

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from lifecycle.domain.release import Pointer, Release
+from lifecycle.domain.release import LOOK_AGAIN, Pointer, Release
 from lifecycle.errors import CapctlError
 from tests.fakes.stack import deployed
 
@@ -20,7 +20,8 @@ class FakePointers:
 
     def move(self, pointer: Pointer, *, expected_version: int) -> None:
         if (self._pointer.version if self._pointer else 0) != expected_version:
-            raise CapctlError("pointer-moved", "Somebody else moved the pointer", hint="Look at `capctl status`")
+            told = f": {self._pointer.told}" if self._pointer else ""
+            raise CapctlError("pointer-moved", f"Somebody else moved the pointer{told}", hint=LOOK_AGAIN)
         if pointer.release_id in self.retired:
             raise CapctlError("release-retired", f"Release `{pointer.release_id}` is being removed", hint="Deploy it")
         self._pointer = self._past[pointer.version] = pointer

@@ -343,7 +343,7 @@ def test_lock_that_a_dead_bootstrap_elsewhere_left_is_given_back_by_any_later_on
     execute(plan, app, RUN)
     assert not lock.exists()
     assert plan_bootstrap(app, target, RUN).steps == ()
-    assert app.deployments.holder() is None
+    assert app.deployments.standing(1).holder is None
     stage.run().apply_base()
 
 

@@ -22,7 +22,7 @@ from lifecycle.adapters.aws.turn_item import (
 )
 from lifecycle.adapters.processes import Process
 from lifecycle.adapters.this_run import this_user
-from lifecycle.domain.deployment import Deployment, Holder, Outcome, Stage
+from lifecycle.domain.deployment import Deployment, Holder, Outcome, Stage, Standing
 from lifecycle.domain.digest import canonical_json
 from lifecycle.errors import CapctlError
 
@@ -62,16 +62,19 @@ class DynamoDeployments:
             dynamodb.put_item(TableName=self._table.name, Item={**_key(deployment.number), **_item(deployment)})
 
     def recent(self, count: int) -> tuple[Deployment, ...]:
+        return self._recent(read_item(self._table), count)
+
+    def standing(self, count: int) -> Standing:
         turn = read_item(self._table)
+        found = holder_of(turn)
+        return Standing(recent=self._recent(turn, count), holder=None if found is None or is_dead(found) else found)
+
+    def _recent(self, turn: dict[str, Any], count: int) -> tuple[Deployment, ...]:
         recorded, last = recorded_in(turn), int(turn.get("number", {"N": "0"})["N"])
         numbers = range(last, max(last - MOST_DEPLOYMENTS, 0), -1) if recorded is None else recorded[:count]
         items = self._table.items("reading the last deployments", [_key(number) for number in numbers])
         found = sorted(map(_deployment, items), key=lambda deployment: deployment.number, reverse=True)
         return tuple(found[:count])
-
-    def holder(self) -> Holder | None:
-        found = holder_of(read_item(self._table))
-        return None if found is None or is_dead(found) else found
 
     def is_over(self, host: str, pid: int, at: str) -> bool:
         """Whether it is certain that nobody is at work any more on what process `pid` of that host began at that moment, in ISO 8601.

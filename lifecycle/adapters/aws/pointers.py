@@ -8,13 +8,15 @@ from botocore.exceptions import ClientError
 
 from lifecycle.adapters.aws.session import AwsSession
 from lifecycle.adapters.aws.table import ReleasesTable
-from lifecycle.domain.release import Pointer
+from lifecycle.domain.release import LOOK_AGAIN, Pointer
 from lifecycle.errors import CapctlError
 
 _POINTER = "pointer"
 _KEY = {"id": {"S": _POINTER}}
 _TEXTS = {field.name: field.default for field in fields(Pointer) if field.name not in {"version", "promoted"}}
 _NOT_THERE = "attribute_not_exists(id)"
+# So that a refusal tells what stands there, without another call.
+_TELLING = {"ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
 _REFUSED = "ConditionalCheckFailed"
 # Of two writes that meet at one item DynamoDB refuses one, whatever its condition says; the other is done in milliseconds.
 _CONFLICT, _ATTEMPTS = "TransactionConflict", 5
@@ -36,15 +38,17 @@ class DynamoPointers:
         item = _item(pointer)
         refused = self._write(
             "moving the pointer",
-            {"Put": {"Item": {**_KEY, **item}, **_version_is(expected_version)}},
+            {"Put": {"Item": {**_KEY, **item}, **_version_is(expected_version), **_TELLING}},
             {"Put": {"Item": {**_key(_POINTER, pointer.version), **item}}},
             {"ConditionCheck": {"Key": _key("retired", pointer.release_id), "ConditionExpression": _NOT_THERE}},
         )
         if 0 in refused or 1 in refused:
+            found = refused.get(0)
+            told = f": {_pointer(found).told}" if found else ""
             raise CapctlError(
                 "pointer-moved",
-                f"Somebody else moved the pointer in table `{self._table.name}` since version {expected_version}",
-                hint="Look at `capctl status`, then decide again",
+                f"Somebody else moved the pointer in table `{self._table.name}` since version {expected_version}{told}",
+                hint=LOOK_AGAIN,
             )
         if refused:
             raise CapctlError(
@@ -81,8 +85,8 @@ class DynamoPointers:
         with self._table.doing(f"readmitting release `{release_id}`") as dynamodb:
             dynamodb.delete_item(TableName=self._table.name, Key=_key("retired", release_id))
 
-    def _write(self, doing: str, *actions: dict[str, dict[str, Any]]) -> set[int]:
-        """All of the actions, or none; returns the places of those whose condition did not hold."""
+    def _write(self, doing: str, *actions: dict[str, dict[str, Any]]) -> dict[int, dict[str, Any]]:
+        """All of the actions, or none; returns the places of those whose condition did not hold, with the item that an action asked for."""
         request = [
             {name: {"TableName": self._table.name, **action}} for each in actions for name, action in each.items()
         ]
@@ -91,15 +95,18 @@ class DynamoPointers:
                 try:
                     dynamodb.transact_write_items(TransactItems=request)
                 except ClientError as error:
-                    reasons = [reason.get("Code", "") for reason in error.response.get("CancellationReasons") or ()]
-                    refused = {place for place, reason in enumerate(reasons) if reason == _REFUSED}
+                    reasons = [*(error.response.get("CancellationReasons") or ())]
+                    codes = [reason.get("Code", "") for reason in reasons]
+                    refused = {
+                        place: reasons[place].get("Item", {}) for place, code in enumerate(codes) if code == _REFUSED
+                    }
                     if refused:
                         return refused
-                    if _CONFLICT not in reasons or attempt == _ATTEMPTS:
+                    if _CONFLICT not in codes or attempt == _ATTEMPTS:
                         raise
                 else:
                     break
-        return set()
+        return {}
 
 
 def _key(kind: str, name: str | int) -> dict[str, Any]:
