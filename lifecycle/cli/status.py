@@ -35,7 +35,7 @@ def command(invocation: Invocation) -> None:
 
 
 def _text(status: Status, now: datetime) -> str:
-    parts = [f"pointer: {_pointer(status.pointer)}", *_releases(status, now)]
+    parts = ["\n".join([f"pointer: {_pointer(status.pointer)}", *_deployment(status)]), *_releases(status, now)]
     if status.journal:
         rows = [(time_text(e.at), e.user, brief(e.outcome), brief(without_folders(e.step))) for e in status.journal]
         parts.append(table(("at", "by", "outcome", "step"), rows, prose=("outcome", "step")))
@@ -47,6 +47,22 @@ def _pointer(pointer: Pointer | None) -> str:
         return "none"
     why = f": {pointer.reason}" if pointer.reason else ""
     return f"{pointer.release_id}, moved {time_text(pointer.moved_at)} by {pointer.moved_by}{why}"
+
+
+def _deployment(status: Status) -> Iterator[str]:
+    """What is under way; else what the last deployment came to, unless that is what the pointer says."""
+    from lifecycle.domain.deployment import Outcome
+
+    standing = status.standing
+    last, holder = standing.last, standing.holder
+    if running := standing.running:
+        yield f"{running.name} runs: {running.stage} since {time_text(running.stages[-1][1])}"
+    elif holder:
+        yield f"turn: {holder}"
+    if last and last is not standing.running and last.outcome is not Outcome.PROMOTED:
+        yield without_folders(": ".join(filter(None, (last.told, last.why))))
+        if status.next:
+            yield status.next
 
 
 def _releases(status: Status, now: datetime) -> Iterator[str]:
@@ -82,9 +98,12 @@ def _state(each: ReleaseStatus, now: datetime) -> tuple[object, ...]:
 
 
 def _notes(status: Status) -> Iterator[str]:
+    last = status.standing.last
     for each in status.releases:
-        if each.role == "candidate":
-            yield f"{each.deployed.id} is unfinished: run `capctl deploy` again"
+        if each.role == "candidate" and each.deployed.id != (last.release_id if last else ""):
+            # What shall become of the last deployment's own stands above.
+            pair = f"--ami {each.deployed.ami_id} --image {brief(each.deployed.image.digest)}"
+            yield f"{each.deployed.id} is unfinished: `capctl deploy {pair}` goes on with it"
         if each.jobs and not each.jobs.is_complete:
             yield f"{each.deployed.id} has {each.jobs.total}+ jobs: the numbers are of its newest {each.jobs.total}"
         if not each.takes_jobs:

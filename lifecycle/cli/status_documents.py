@@ -8,6 +8,7 @@ from lifecycle.cli.documents import Document, pointer_fields, utc
 
 if TYPE_CHECKING:
     from lifecycle.domain.compute import EnvironmentRecord, QueueRecord
+    from lifecycle.domain.deployment import Deployment, Holder
     from lifecycle.domain.difference import Difference
     from lifecycle.domain.job_counts import JobCounts
     from lifecycle.ports.journal import JournalEntry
@@ -22,9 +23,15 @@ def status(found: Status) -> Document:
     `queue.state` is the worse one of the queue's and its compute environment's; a disabled one takes no jobs, whatever its state.
     `jobs` is `null` without a queue; ended jobs are those that Batch still has, and `counted` is of how many the numbers are: where
     they are not `complete`, there are more, and the numbers are of the newest.
+
+    `deployment` is the last one from any machine, `null` before the first; `outcome` is as in `capctl history`, `stage` where it is or
+    ended, since `stage_since`; `why` says what ended it, and `next` what is to be done about it, "" where nothing is. `turn` tells who
+    changes something now, `null` where nobody does.
     """
     return {
         "pointer": dict(pointer_fields(found.pointer)) if found.pointer else None,
+        "deployment": _deployment(found, found.standing.last) if found.standing.last else None,
+        "turn": _turn(found.standing.holder) if found.standing.holder else None,
         "releases": [_release(release) for release in found.releases],
         "journal": [_entry(entry) for entry in found.journal],
     }
@@ -53,6 +60,30 @@ def _difference(each: Difference) -> dict[str, Any]:
         "expected": each.expected,
         "found": each.found,
         "next": each.next,
+    }
+
+
+def _deployment(found: Status, last: Deployment) -> dict[str, Any]:
+    return {
+        "number": last.number,
+        "release_id": last.release_id,
+        "by": last.holder.who,
+        "outcome": found.standing.outcome_of(last),
+        "stage": last.stage,
+        "stage_since": utc(last.stages[-1][1]) if last.stages else None,
+        "error": last.error,
+        "why": last.why,
+        "next": found.next,
+    }
+
+
+def _turn(holder: Holder) -> dict[str, Any]:
+    return {
+        "by": holder.who,
+        "pid": holder.pid,
+        "command": holder.command,
+        "run_id": holder.run_id,
+        "since": utc(holder.since),
     }
 
 

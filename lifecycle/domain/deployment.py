@@ -103,7 +103,7 @@ class Deployment:
     @property
     def told(self) -> str:
         """Which one it is, and how and where it ended, in one phrase."""
-        ended = f"ended {self.outcome}" if self.outcome else "never ended"
+        ended = f"ended {self.outcome}" if self.outcome else "was cut off"
         return f"{self.name} {ended}{f' at {self.stage}' if self.stage else ''}"
 
     @property

@@ -208,6 +208,16 @@ def left_ids(past: Iterable[Pointer]) -> frozenset[str]:
     return frozenset(left)
 
 
+def move_back_from(release_id: str, past: Iterable[Pointer]) -> Pointer | None:
+    """The last move of `past`, in any order, that led back from the release; None where none did."""
+    found, before = None, ""
+    for pointer in sorted(past, key=lambda one: one.version):
+        if before == release_id and pointer.move in {Move.ROLLBACK, Move.RESTORE}:
+            found = pointer
+        before = pointer.release_id
+    return found
+
+
 def needed_ids(pointer: Pointer | None) -> set[str]:
     """Ids of the releases that nothing may remove: the one that takes jobs, and the one that a rollback leads to."""
     return {pointer.release_id, pointer.previous_release_id} - {""} if pointer else set()

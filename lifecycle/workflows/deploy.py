@@ -1,6 +1,7 @@
 """Create a release, prove it with a real job, move the pointer to it, watch it."""
 
 from collections.abc import Collection
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -44,6 +45,7 @@ from lifecycle.workflows.restore_pointer import RestorePointer
 from lifecycle.workflows.smoke import Smoke
 from lifecycle.workflows.smoke_jobs import smoke_jobs
 from lifecycle.workflows.smoke_video import StoreClip, has_smoke_video, smoke_video
+from lifecycle.workflows.undone import undone_by
 from lifecycle.workflows.wanted_release import (
     Wanted,
     deployable_ami,
@@ -119,7 +121,10 @@ def plan_deploy(ports: Ports, target: Target, run: Run, wanted: Wanted) -> Plan:
         after = (mark,) if _lacks_mark(ports, target, release) else ()
         return Plan(title=f"deploy release {release.id}", because="it is active already", after=after)
     because = _because(release, pointer) + ("" if wanted.ami else _disagreeing(ports, release))
-    return _plan(ports, target, run, release, pointer, bad, because=because)
+    details = tuple(undone_by(ports, release.id, pointer, last))
+    for line in details:
+        ports.ui.warn(line)
+    return replace(_plan(ports, target, run, release, pointer, bad, because=because), details=details)
 
 
 def plan_resume(ports: Ports, target: Target, run: Run) -> Plan:

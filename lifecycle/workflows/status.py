@@ -1,11 +1,12 @@
 """What is deployed, and what takes new jobs."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from lifecycle.domain.deployment import Standing, way_on
 from lifecycle.domain.digest import Digest
 from lifecycle.domain.intake import Intake
 from lifecycle.domain.job_counts import JobCounts
-from lifecycle.domain.permissions import READ_POINTER, READ_QUEUES, READ_STATE
+from lifecycle.domain.permissions import READ_DEPLOYMENTS, READ_POINTER, READ_QUEUES, READ_STATE
 from lifecycle.domain.recorded import RecordedRelease
 from lifecycle.domain.release import DeployedRelease, Pointer, promoted_ids
 from lifecycle.domain.release_tag import RELEASE_TAG
@@ -14,7 +15,9 @@ from lifecycle.ports import Ports
 from lifecycle.ports.journal import BEGUN, JournalEntry
 from lifecycle.workflows.parallel import side_by_side
 
-PERMISSIONS = {"status": (*READ_POINTER, *READ_QUEUES, *READ_STATE, "batch:ListJobs", "ecr:DescribeImages")}
+PERMISSIONS = {
+    "status": (*READ_POINTER, *READ_DEPLOYMENTS, *READ_QUEUES, *READ_STATE, "batch:ListJobs", "ecr:DescribeImages")
+}
 
 _JOURNAL_LINES = 10
 _AT_ONCE = 8
@@ -41,22 +44,29 @@ class ReleaseStatus(Intake):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
-    """`journal` holds the last mutations made from this machine, oldest first."""
+    """`standing` is the last deployment and who has the turn; `journal` holds the last mutations made from this machine, oldest first."""
 
     pointer: Pointer | None
     releases: tuple[ReleaseStatus, ...]
     journal: tuple[JournalEntry, ...]
+    standing: Standing = field(default_factory=Standing)
+
+    @property
+    def next(self) -> str:
+        """What is to be done about the last deployment; "" where nothing is."""
+        last = self.standing.last
+        return way_on(last, self.pointer) if last and not self.standing.running else ""
 
 
 def read_status(ports: Ports) -> Status:
     """Read everything that `capctl status` shows; a queue that is gone is a state, not an error.
 
-    AWS is asked once about all releases, and once for the jobs of each, however many: eight calls for three releases.
+    AWS is asked once about all releases, and once for the jobs of each, however many: ten calls for three releases.
     """
     with side_by_side(_AT_ONCE) as pool:
         reading = pool.submit(ports.pointers.read)
         queues, environments = pool.submit(ports.compute.queues), pool.submit(ports.compute.environments)
-        tags = pool.submit(_image_tags, ports)
+        tags, standing = pool.submit(_image_tags, ports), pool.submit(ports.deployments.standing, 1)
         record = ports.stack.recorded()
         by_queue = {queue.arn: queue for queue in queues.result()}
         counts = {
@@ -65,7 +75,7 @@ def read_status(ports: Ports) -> Status:
             if one.job_queue_arn in by_queue
         }
         by_environment = {environment.arn: environment for environment in environments.result()}
-        pointer = reading.result()
+        pointer, deployments = reading.result(), standing.result()
         roles = roles_of(record.deployed, pointer)
         releases = tuple(
             ReleaseStatus(
@@ -78,7 +88,12 @@ def read_status(ports: Ports) -> Status:
             )
             for one in record.releases
         )
-    return Status(pointer=pointer, releases=releases, journal=_outcomes(ports.journal.entries())[-_JOURNAL_LINES:])
+    return Status(
+        pointer=pointer,
+        releases=releases,
+        journal=_outcomes(ports.journal.entries())[-_JOURNAL_LINES:],
+        standing=deployments,
+    )
 
 
 def roles_of(releases: tuple[DeployedRelease, ...], pointer: Pointer | None) -> dict[str, str]:

@@ -6,7 +6,7 @@ from lifecycle.config.schema import ReleaseSection
 from lifecycle.config.target import Target
 from lifecycle.domain.ami import AmiId, AmiRecord
 from lifecycle.domain.ami_status import AmiStatus
-from lifecycle.domain.deployment import Deployment, bad_and_active, recorded_release
+from lifecycle.domain.deployment import Deployment, bad_and_active, recorded_release, way_on
 from lifecycle.domain.digest import parse_digest
 from lifecycle.domain.image_report import ImageReport, image_rejection
 from lifecycle.domain.job import contract
@@ -152,8 +152,12 @@ def resumed_release(ports: Ports, pointer: Pointer | None) -> tuple[Deployment, 
     newest = next(iter(recent), None)
     last = newest if newest and newest.is_resumable else bad_and_active(recent, pointer) or newest
     if last is None or not (last.is_resumable or last.is_half_cleaned):
-        ended = f"deployment {last.number}, the last one, ended {last.outcome}" if last else "there was none"
-        raise UsageError("nothing-to-resume", f"No deployment can be resumed: {ended}", hint="Run `capctl deploy`")
+        ended = ": ".join(filter(None, (last.told, last.why))) if last else "there was none"
+        raise UsageError(
+            "nothing-to-resume",
+            f"No deployment can be resumed: {ended}",
+            hint=(way_on(last, pointer) if last else "") or "Run `capctl deploy`",
+        )
     release = recorded_release(last.record)
     if release is None or release.id != last.release_id:
         raise CapctlError(

@@ -12,6 +12,7 @@ import pytest
 
 from lifecycle.app import App
 from lifecycle.domain.ami import AmiId
+from lifecycle.domain.deployment import Deployment, Outcome
 from lifecycle.domain.job_counts import COUNTED, JobCounts
 from lifecycle.domain.release import DeployedRelease
 from lifecycle.rehearsal.emulator.launch import Emulator
@@ -60,16 +61,29 @@ def releases(aws: Aws, emulator: Emulator) -> Iterator[tuple[DeployedRelease, ..
 def application(
     releases: tuple[DeployedRelease, ...], emulator: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> App:
-    """The adapters of a target in the emulator's account, but for Pulumi: its state says nothing to AWS where it is of this machine."""
+    """The adapters of a target in the emulator's account, but for Pulumi: its state says nothing to AWS where it is of this machine.
+
+    Somebody deployed there before.
+    """
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-    made, stack = (
-        App(make_target(tmp_path, endpoint_url=emulator.endpoint), FakeUi(), command="capctl count"),
-        FakeStack(),
-    )
+    target, stack = make_target(tmp_path, endpoint_url=emulator.endpoint), FakeStack()
+    made, other = (App(target, FakeUi(), command=f"capctl {name}") for name in ("count", "deploy"))
     for release in releases:
         stack.stand(release)
     made.stack = stack
+    with other.deployments.turn("run", "capctl deploy") as turn:
+        other.deployments.write(
+            Deployment(
+                number=turn.number,
+                holder=turn.holder,
+                reason="",
+                release_id=releases[-1].id,
+                record="",
+                replaces="",
+                outcome=Outcome.PROMOTED,
+            )
+        )
     return made
 
 
@@ -79,10 +93,11 @@ def calls_of(emulator: Emulator) -> Counter[str]:
     return Counter(f"{call['service']}:{call['operation']}" for call in told if "app/capctl.count" in call["agent"])
 
 
-EIGHT = Counter(
+TEN = Counter(
     {
         "sts:GetCallerIdentity": 1,
-        "dynamodb:GetItem": 1,
+        "dynamodb:GetItem": 2,
+        "dynamodb:BatchGetItem": 1,
         "batch:DescribeJobQueues": 1,
         "batch:DescribeComputeEnvironments": 1,
         "batch:ListJobs": 3,
@@ -91,12 +106,12 @@ EIGHT = Counter(
 )
 
 
-def test_status_of_three_releases_takes_eight_calls(application: App, emulator: Emulator) -> None:
+def test_status_of_three_releases_takes_ten_calls(application: App, emulator: Emulator) -> None:
     before = calls_of(emulator)
     status = read_status(application)
     assert [release.state for release in status.releases] == ["VALID"] * 3
     assert [release.jobs for release in status.releases] == [JobCounts()] * 3
-    assert calls_of(emulator) - before == EIGHT
+    assert calls_of(emulator) - before == TEN
 
 
 def test_status_takes_no_more_calls_for_more_jobs_than_fit_into_a_page(
@@ -112,7 +127,7 @@ def test_status_takes_no_more_calls_for_more_jobs_than_fit_into_a_page(
         aws.batch.terminate_job(jobId=job_id, reason="counted")
     aws.batch.update_compute_environment(computeEnvironment=releases[0].compute_environment_arn, state="ENABLED")
     assert counts == [JobCounts(waiting=COUNTED, is_complete=False), JobCounts(), JobCounts()]
-    assert made == EIGHT
+    assert made == TEN
 
 
 def test_drift_of_three_releases_takes_a_call_for_each_kind_of_thing(application: App, emulator: Emulator) -> None:

@@ -7,6 +7,8 @@ from typing import Any
 from lifecycle.cli import documents, job_documents, release_documents, smoke_documents, status_documents
 from lifecycle.config.origins import Setting
 from lifecycle.domain.compute import EnvironmentRecord, QueueRecord
+from lifecycle.domain.deployment import Deployment, Holder, Standing
+from lifecycle.domain.deployment import Stage as DeploymentStage
 from lifecycle.domain.difference import Difference, Severity
 from lifecycle.domain.digest import digest_of
 from lifecycle.domain.job import JobRecord, JobState, Purpose, QueueState
@@ -94,6 +96,17 @@ _QUEUE = QueueRecord(
     environment_arns=(_DEPLOYED.compute_environment_arn,),
 )
 
+_HOLDER = Holder(
+    run_id="20261121-150702-abcdef",
+    user="ada",
+    host="ci-7",
+    machine="",
+    pid=4711,
+    began=0,
+    command="capctl deploy",
+    since=AT,
+)
+
 _STATUS = Status(
     pointer=_POINTER,
     releases=(
@@ -125,6 +138,20 @@ _STATUS = Status(
             outcome="failed: smoke-failed",
             why="a test asks",
         ),
+    ),
+    standing=Standing(
+        recent=(
+            Deployment(
+                number=12,
+                holder=_HOLDER,
+                reason="",
+                release_id="fedcba987654",
+                record="",
+                replaces=RELEASE.id,
+                stages=((DeploymentStage.SMOKE, AT),),
+            ),
+        ),
+        holder=_HOLDER,
     ),
 )
 

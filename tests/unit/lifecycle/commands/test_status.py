@@ -87,7 +87,14 @@ c3db89e8ed06 has 100+ jobs: the numbers are of its newest 100
     Case(
         words="status",
         text="pointer: none\n\nno releases",
-        document={"schema": "capctl.status/1", "pointer": None, "releases": [], "journal": []},
+        document={
+            "schema": "capctl.status/1",
+            "pointer": None,
+            "deployment": None,
+            "turn": None,
+            "releases": [],
+            "journal": [],
+        },
     ),
     Case(
         words="status",
@@ -113,7 +120,7 @@ at                    by   outcome           step
 
 {STATE.replace("role  ", "role     ").replace("active  ", "active     ")}
 {make_release().id}  candidate  0m   VALID  0        0        0          0
-{make_release().id} is unfinished: run `capctl deploy` again
+{make_release().id} is unfinished: `capctl deploy --ami ami-0123456789abcdef0 --image sha256:6b86b273ff34` goes on with it
 
 {PARTS}
 {make_release().id}  ami-0123456789abcdef0  sha256:6b86b273ff34  sha256:8edcc26c0f6c  -""",
