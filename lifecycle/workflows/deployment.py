@@ -5,7 +5,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Any
 
-from lifecycle.domain.deployment import Deployment, Outcome, Stage
+from lifecycle.domain.deployment import WATCH_ON, Deployment, Outcome, Stage
 from lifecycle.domain.digest import canonical_json
 from lifecycle.domain.plan import Step
 from lifecycle.domain.release import Release
@@ -51,6 +51,9 @@ class DeploymentGuard(TurnGuard):
             self._end(error)
         finally:
             super().__exit__(kind, error, trace)
+        # One that came while the former state was restored tells of that itself.
+        if isinstance(error, Interrupted) and not error.is_verdict and self._deployment:
+            raise _told_where(error, self._deployment) from error
 
     def before(self, step: Step[Any]) -> None:
         super().before(step)
@@ -105,3 +108,25 @@ class DeploymentGuard(TurnGuard):
 
     def _now(self) -> str:
         return self._ports.clock.now().isoformat(timespec="seconds")
+
+
+def _told_where(signal: Interrupted, deployment: Deployment) -> Interrupted:
+    """The interruption with what it means for the jobs: whether the pointer had moved, and the ways from there."""
+    release_id, stage = deployment.release_id, deployment.stage
+    if stage is Stage.WATCH:
+        what, way = "it takes jobs, unwatched", WATCH_ON
+    elif stage in {Stage.UP, Stage.WAIT_VALID, Stage.SMOKE}:
+        what, way = "the pointer was not moved", "The same command, or `capctl deploy --resume`, goes on"
+    elif stage is Stage.CLEAN:
+        what, way = "it may take jobs still", "`capctl deploy --resume` takes it back"
+    elif stage is Stage.DRAIN:
+        what, way = "it takes jobs, and was watched to the end", "The same command does what is left"
+    else:
+        what, way = "the pointer may have moved", "`capctl status` tells, and names the way on"
+    return Interrupted(
+        signal.code,
+        f"{signal.message} in stage `{stage}` of release `{release_id}`: {what}",
+        hint=way,
+        details=signal.details,
+        evidence=signal.evidence,
+    )

@@ -9,7 +9,7 @@ from lifecycle.cli.status import _text
 from lifecycle.domain.deployment import Outcome, Stage
 from lifecycle.domain.job import JobState
 from lifecycle.domain.release import Pointer
-from lifecycle.errors import UsageError
+from lifecycle.errors import Interrupted, UsageError
 from lifecycle.workflows.deploy import plan_deploy
 from lifecycle.workflows.execute import execute
 from lifecycle.workflows.rollback import plan_rollback
@@ -28,6 +28,18 @@ def world(tmp_path: Path) -> DeployWorld:
 def shown(world: DeployWorld) -> list[str]:
     """The lines of `capctl status` about the pointer and the last deployment."""
     return _text(read_status(world.ports), world.ports.clock.now()).split("\n\n")[0].splitlines()
+
+
+def interrupt_at(world: DeployWorld, patch: pytest.MonkeyPatch, port: str, method: str, *, time: int) -> None:
+    """Let the call that is made for that time be interrupted by a signal."""
+    call, times = getattr(getattr(world.ports, port), method), iter(range(1, time))
+
+    def interrupted(*given: object, **named: object) -> object:
+        if next(times, None):
+            return call(*given, **named)
+        raise Interrupted("interrupted", "The command was interrupted by SIGINT", hint="Run the same command again")
+
+    patch.setattr(getattr(world.ports, port), method, interrupted)
 
 
 def roll_back(world: DeployWorld, reason: str = "tracks are lost", to: str | None = None) -> None:
@@ -177,3 +189,60 @@ def test_deploy_of_what_nobody_decided_about_says_nothing(world: DeployWorld) ->
     roll_back(world)
     world.change_code()
     assert plan_deploy(world.ports, world.target, world.run(), Wanted()).details == ()
+
+
+@pytest.mark.parametrize(
+    ("port", "method", "what", "way"),
+    [
+        (
+            "dead_letters",
+            "count",
+            "stage `watch` of release `{}`: it takes jobs, unwatched",
+            "`capctl deploy --resume` watches on, `capctl rollback` goes back",
+        ),
+        (
+            "jobs",
+            "submit",
+            "stage `smoke` of release `{}`: the pointer was not moved",
+            "The same command, or `capctl deploy --resume`, goes on",
+        ),
+        (
+            "pointers",
+            "move",
+            "stage `promote` of release `{}`: the pointer may have moved",
+            "`capctl status` tells, and names the way on",
+        ),
+        (
+            "jobs",
+            "close_queue",
+            "stage `drain` of release `{}`: it takes jobs, and was watched to the end",
+            "The same command does what is left",
+        ),
+    ],
+)
+def test_interrupted_deploy_says_what_takes_jobs_and_the_ways_from_there(
+    world: DeployWorld, monkeypatch: pytest.MonkeyPatch, port: str, method: str, what: str, way: str
+) -> None:
+    world.deploy()
+    world.change_code()
+    world.deploy()
+    world.change_code()
+    # The dead letters are counted once before the pointer moves.
+    interrupt_at(world, monkeypatch, port, method, time=2 if method == "count" else 1)
+    told = failure(world.deploy)
+    release_id = world.ports.deployments.recent(1)[0].release_id
+    assert (told.exit_code, told.hint) == (130, way)
+    assert told.message == f"The command was interrupted by SIGINT in {what.format(release_id)}"
+    assert world.ports.deployments.now is None
+
+
+def test_status_marks_a_release_whose_watch_was_interrupted(
+    world: DeployWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.deploy()
+    first = world.active
+    world.change_code()
+    interrupt_at(world, monkeypatch, "dead_letters", "count", time=2)
+    assert failure(world.deploy).code == "interrupted"
+    assert world.active != first
+    assert shown(world)[-1].startswith(f"{world.active} takes jobs, unwatched; `capctl deploy --resume` watches on")
