@@ -18,16 +18,21 @@ def command(invocation: Invocation, to: str | None, dry_run: bool) -> None:
     """Move the pointer back to an earlier release.
 
     One conditional write; jobs that are queued or running finish where they are, unless `capctl job move` gives those that wait to the
-    active release. Prints the id of the active release. After a
-    rollback the next one must name its release: the one before the active one is then the one that was left.
+    active release. Prints the id of the active release. After a rollback the next one must name its release: the one before the active
+    one is then the one that was left.
+
+    Once the pointer has moved capctl looks whether jobs can start there, and who deploys meanwhile, and warns; `--dry-run` tells that
+    with the plan.
     """
     from lifecycle.workflows.lookups import active_pointer
     from lifecycle.workflows.move_pointer import MovePointer
     from lifecycle.workflows.rollback import plan_rollback
+    from lifecycle.workflows.rollback_look import look_after, look_ahead
 
     app = invocation.app
     with app.ui.step("read the releases"):
         plan = plan_rollback(app, invocation.run, to=to)
+        plan = look_ahead(app, plan) if dry_run else plan
     if done := invocation.execute(plan, dry_run=dry_run, ask=True):
         moved = done.find(MovePointer)
         if moved and (left := moved.previous_release_id) != moved.release_id:
@@ -35,5 +40,7 @@ def command(invocation: Invocation, to: str | None, dry_run: bool) -> None:
                 f"Jobs that wait on release {left} run there; `capctl job move {left}` gives them to {moved.release_id}"
             )
         pointer = moved or active_pointer(app)
-        document = documents.rollback(pointer, changed=bool(plan.steps))
+        for warning in (warnings := look_after(app, pointer.place)):
+            app.ui.warn(warning)
+        document = documents.rollback(pointer, changed=bool(plan.steps), warnings=warnings)
         invocation.emit("capctl.rollback/1", document, pointer.release_id)

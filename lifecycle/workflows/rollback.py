@@ -4,7 +4,7 @@ from functools import partial
 
 from lifecycle.domain.ami import AmiId
 from lifecycle.domain.ami_status import AmiState
-from lifecycle.domain.permissions import READ_AMIS, READ_POINTER, READ_STATE
+from lifecycle.domain.permissions import READ_AMIS, READ_DEPLOYMENTS, READ_POINTER, READ_QUEUES, READ_STATE
 from lifecycle.domain.plan import Plan
 from lifecycle.domain.release import Move, Place, Pointer, promoted_ids
 from lifecycle.domain.run import Run
@@ -17,7 +17,8 @@ from lifecycle.workflows.move_pointer import MovePointer
 # How long what EC2 said of an AMI counts.
 _FRESH_S = 5.0
 
-PERMISSIONS = {"rollback": (*READ_AMIS, *READ_POINTER, *READ_STATE)}
+# With those of the look that follows the move, without which it is a warning.
+PERMISSIONS = {"rollback": (*READ_AMIS, *READ_DEPLOYMENTS, *READ_POINTER, *READ_QUEUES, *READ_STATE)}
 
 
 def plan_rollback(ports: Ports, run: Run, *, to: str | None) -> Plan:

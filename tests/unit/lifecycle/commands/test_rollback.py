@@ -5,12 +5,22 @@ import pytest
 from tests.unit.lifecycle.commands.case import DEPLOYED, Case, Play, World
 
 FIRST = "c3db89e8ed06"
+CLOSED = (
+    f"Release {FIRST} takes no jobs: its job queue is DISABLED; `capctl drift` says what to do,"
+    " `capctl rollback --to …` goes to another one"
+)
 
 
 def with_a_second_release(world: World) -> None:
     world.ports.code.files["job.py"] += "#"
     for words in ("image push", "deploy --yes"):
         assert world.run(words)[0] == 0, world.ports.ui.lines
+
+
+def with_a_second_release_and_the_first_closed(world: World) -> None:
+    (first,) = world.ports.stack.releases()
+    with_a_second_release(world)
+    world.ports.compute.changed[first.job_queue_arn] = {"is_enabled": False}
 
 
 CASES = [
@@ -24,10 +34,31 @@ CASES = [
         said=f"Jobs that wait on release f1d42060d615 run there; `capctl job move f1d42060d615` gives them to {FIRST}",
     ),
     Case(
+        words="rollback --yes",
+        given=DEPLOYED,
+        change=with_a_second_release_and_the_first_closed,
+        asked=("pointers.move",),
+        text=FIRST,
+        document={"changed": True, "warnings": [CLOSED]},
+        said=f"warning: {CLOSED}",
+    ),
+    Case(
+        words="rollback --dry-run",
+        given=DEPLOYED,
+        change=with_a_second_release_and_the_first_closed,
+        text=f"""\
+Plan: roll back to release {FIRST}
+  because release {FIRST} was active before f1d42060d615
+    {CLOSED}
+  1. pointer: f1d42060d615 -> {FIRST}
+Nothing was changed; run again without `--dry-run` to apply""",
+        document={"schema": "capctl.plan/1"},
+    ),
+    Case(
         words=f"rollback --yes --to {FIRST}",
         given=DEPLOYED,
         text=FIRST,
-        document={"changed": False},
+        document={"changed": False, "warnings": []},
         said=f"roll back to release {FIRST}: release {FIRST} is active already",
     ),
     Case(
