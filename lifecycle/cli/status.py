@@ -61,8 +61,8 @@ def _deployment(status: Status) -> Iterator[str]:
         yield f"turn: {holder}"
     if last and last is not standing.running and last.outcome is not Outcome.PROMOTED:
         yield without_folders(": ".join(filter(None, (last.told, last.why))))
-        if status.next:
-            yield status.next
+    if status.next:
+        yield status.next
 
 
 def _releases(status: Status, now: datetime) -> Iterator[str]:

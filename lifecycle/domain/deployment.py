@@ -140,10 +140,14 @@ RUNNING, KILLED = "running", "killed"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """The last deployments, newest first, and who has the turn, None when nobody has."""
+    """The last deployments, newest first, and who has the turn, None when nobody has.
+
+    `silent_s` is how long ago the turn of the holder ran out, by this machine's clock; 0 while it counts.
+    """
 
     recent: tuple[Deployment, ...] = ()
     holder: Holder | None = None
+    silent_s: float = 0.0
 
     @property
     def last(self) -> Deployment | None:

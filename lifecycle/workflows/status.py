@@ -6,6 +6,7 @@ from lifecycle.domain.deployment import Standing, way_on
 from lifecycle.domain.digest import Digest
 from lifecycle.domain.intake import Intake
 from lifecycle.domain.job_counts import JobCounts
+from lifecycle.domain.measures import duration_text
 from lifecycle.domain.permissions import READ_DEPLOYMENTS, READ_POINTER, READ_QUEUES, READ_STATE
 from lifecycle.domain.recorded import RecordedRelease
 from lifecycle.domain.release import DeployedRelease, Pointer, promoted_ids
@@ -21,6 +22,8 @@ PERMISSIONS = {
 
 _JOURNAL_LINES = 10
 _AT_ONCE = 8
+# By how much the clocks of two machines that AWS listens to may differ.
+_CLOCKS_DIFFER_S = 600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,8 +57,13 @@ class Status:
     @property
     def next(self) -> str:
         """What is to be done about the last deployment; "" where nothing is."""
-        last = self.standing.last
-        return way_on(last, self.pointer) if last and not self.standing.running else ""
+        last, silent_s = self.standing.last, self.standing.silent_s
+        way = way_on(last, self.pointer) if last else ""
+        if not way or not self.standing.running:
+            return way
+        if silent_s < _CLOCKS_DIFFER_S:
+            return ""
+        return f"it has shown no life for {duration_text(silent_s)}: if its process is gone, {way}"
 
 
 def read_status(ports: Ports) -> Status:

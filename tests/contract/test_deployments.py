@@ -238,3 +238,14 @@ def test_only_the_last_turns_are_remembered(emulated_session: AwsSession, table:
 @pytest.mark.rehearsal
 def test_nothing_is_over_where_there_is_no_table(emulated_session: AwsSession) -> None:
     assert not one_more(emulated_session, "nowhere").is_over("elsewhere", 7, "2026-01-01T00:00:00Z")
+
+
+@pytest.mark.rehearsal
+def test_holder_on_another_machine_is_told_with_how_long_its_turn_is_over(
+    emulated_session: AwsSession, table: str
+) -> None:
+    die(emulated_session, table, host="elsewhere")
+    found = one_more(emulated_session, table).standing(1)
+    assert (found.holder and found.holder.host, found.silent_s) == ("elsewhere", 0.0)
+    # It counted for a minute.
+    assert one_more(emulated_session, table, minutes=5).standing(1).silent_s == 240.0

@@ -35,13 +35,14 @@ class FakeTurn:
 class FakeDeployments:
     """`now` is the turn that somebody has; one who was killed never gave it back, and `bury` says that this is proven.
 
-    Without `has_table` there is nothing to take a turn in.
+    It ran out `silent_s` ago. Without `has_table` there is nothing to take a turn in.
     """
 
     def __init__(self) -> None:
         self.now: FakeTurn | None = None
         self.turns = 0
         self.has_table = True
+        self.silent_s = 0.0
         self._written: dict[int, Deployment] = {}
 
     @contextmanager
@@ -70,4 +71,8 @@ class FakeDeployments:
         return tuple(self._written[number] for number in sorted(self._written, reverse=True)[:count])
 
     def standing(self, count: int) -> Standing:
-        return Standing(recent=self.recent(count), holder=self.now.holder if self.now else None)
+        return Standing(
+            recent=self.recent(count),
+            holder=self.now.holder if self.now else None,
+            silent_s=self.silent_s if self.now else 0.0,
+        )

@@ -67,7 +67,10 @@ class DynamoDeployments:
     def standing(self, count: int) -> Standing:
         turn = read_item(self._table)
         found = holder_of(turn)
-        return Standing(recent=self._recent(turn, count), holder=None if found is None or is_dead(found) else found)
+        if found is None or is_dead(found):
+            return Standing(recent=self._recent(turn, count))
+        silent_s = max(self._clock.now().timestamp() - int(turn["until_ms"]["N"]) / 1000, 0.0)
+        return Standing(recent=self._recent(turn, count), holder=found, silent_s=silent_s)
 
     def _recent(self, turn: dict[str, Any], count: int) -> tuple[Deployment, ...]:
         recorded, last = recorded_in(turn), int(turn.get("number", {"N": "0"})["N"])

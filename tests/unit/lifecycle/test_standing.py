@@ -83,6 +83,14 @@ def test_status_says_who_deploys_and_in_which_stage(world: DeployWorld) -> None:
     assert read_status(world.ports).next == ""
 
 
+def test_deployment_that_shows_no_life_any_more_is_told_with_the_way_on(world: DeployWorld) -> None:
+    kill_at(world, "jobs", "submit")
+    world.ports.deployments.silent_s = 7_260.0
+    *_, runs, way = shown(world)
+    assert "runs: smoke" in runs
+    assert way == ("it has shown no life for 2h01m: if its process is gone, `capctl deploy --resume` goes on with it")
+
+
 def test_status_names_the_holder_of_a_turn_that_is_no_deployment(world: DeployWorld) -> None:
     with world.ports.deployments.turn("another-run", "capctl bootstrap"):
         _, line = shown(world)
