@@ -15,6 +15,7 @@ def this_run(command: str, *, reason: str = "") -> Run:
         command=command,
         user=this_user(),
         reason=reason,
+        host=os.uname().nodename,
     )
 
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from lifecycle.workflows.history import Event
 
+_ENDS = ("promoted", "rolled-back")
+
 
 @click.command()
 @click.option(
@@ -25,7 +27,8 @@ if TYPE_CHECKING:
 def command(invocation: Invocation, limit: int) -> None:
     """Show what was deployed and rolled back when, by whom, and what became of it.
 
-    From every machine: the target's own table keeps it.
+    From every machine: the target's own table keeps it. With `-v` also the AMI and the image of each release, which `capctl deploy` takes
+    when the release is gone.
     """
     from lifecycle.workflows.history import read_history
 
@@ -35,12 +38,12 @@ def command(invocation: Invocation, limit: int) -> None:
     invocation.emit(
         "capctl.history/1",
         release_documents.history(events),
-        lambda: _text(events),
+        lambda: _text(events, in_detail=invocation.verbosity > 0),
         nothing="Nothing was deployed yet",
     )
 
 
-def _text(events: Sequence[Event]) -> str:
+def _text(events: Sequence[Event], *, in_detail: bool) -> str:
     rows = [
         (
             time_text(event.at),
@@ -50,12 +53,17 @@ def _text(events: Sequence[Event]) -> str:
             duration_text(event.seconds) if event.seconds is not None else "-",
             event.by,
             event.why or "-",
+            *((event.ami_id or "-", event.image.rpartition("@")[2] or "-") if in_detail else ()),
         )
         for event in events
     ]
-    return table(("at", "what", "release", "outcome", "took", "by", "why"), rows, prose=("by", "why")) if rows else ""
+    header = ("at", "what", "release", "outcome", "took", "by", "why", *(("ami", "image") if in_detail else ()))
+    return table(header, rows, prose=("by", "why")) if rows else ""
 
 
 def _outcome(event: Event) -> str:
-    """With where a deployment is, or ended, unless it came to its end."""
-    return event.outcome if event.outcome == "promoted" or not event.stage else f"{event.outcome} ({event.stage})"
+    """With where a deployment is, or ended, unless it came to an end that leaves nothing to do."""
+    if event.what == "rollback":
+        return "rolled back to"
+    words = event.outcome.replace("-", " ")
+    return words if event.outcome in _ENDS or not event.stage else f"{words} at {event.stage}"

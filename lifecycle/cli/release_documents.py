@@ -18,7 +18,8 @@ def history(events: Iterable[Event]) -> Document:
 
     `outcome` is `promoted`, `rolled-back`, `inconclusive`, `aborted`, `failed`, `overtaken`, `running` or `killed`; `stage` is where a
     deployment is or ended; `error` is the code of what ended it. `number` and `seconds` are `null` for a rollback, `seconds` also while a
-    deployment goes on.
+    deployment goes on. `ami` and `image` are those of the release, which `capctl deploy` takes, also of one that is gone; each is `null`
+    where no record tells it.
     """
     return {
         "events": [
@@ -27,6 +28,8 @@ def history(events: Iterable[Event]) -> Document:
                 "what": event.what,
                 "number": event.number,
                 "release_id": event.release_id,
+                "ami": event.ami_id or None,
+                "image": event.image or None,
                 "replaces": event.replaces,
                 "outcome": event.outcome,
                 "stage": event.stage,

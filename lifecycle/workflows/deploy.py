@@ -134,6 +134,7 @@ def plan_resume(ports: Ports, target: Target, run: Run) -> Plan:
     """
     pointer = ports.pointers.read()
     last, release = resumed_release(ports, pointer)
+    run = replace(run, reason=run.reason or last.reason)
     if last.is_half_cleaned:
         return _plan_clean(ports, target, run, release, pointer, last)
     smoke_video(target)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
-from lifecycle.domain.deployment import Deployment
+from lifecycle.domain.deployment import Deployment, recorded_release
 from lifecycle.domain.moments import told_moment
 from lifecycle.domain.permissions import READ_DEPLOYMENTS
 from lifecycle.domain.release import Move, Pointer
@@ -20,7 +20,8 @@ class Event:
     """A deployment or a move of the pointer. `at` is ISO 8601 in UTC, `seconds` None where it has not ended or took no time to speak of.
 
     `number` is the deployment's, None for a move. `what` is `deploy` or `rollback`; `outcome` as in `Standing.outcome_of`, of
-    a rollback always `promoted`; `stage` where a deployment ended. `why` is the reason that was given, or what ended it.
+    a rollback always `promoted`; `stage` where a deployment ended. `why` is the reason that was given, or what ended it. `ami_id` and
+    `image` are those of the release, each "" where no record that this version of capctl can read says it.
     """
 
     at: str
@@ -34,6 +35,8 @@ class Event:
     why: str
     error: str
     seconds: float | None
+    ami_id: str
+    image: str
 
 
 def read_history(ports: Ports, *, count: int) -> tuple[Event, ...]:
@@ -43,12 +46,17 @@ def read_history(ports: Ports, *, count: int) -> tuple[Event, ...]:
     # Between two rollbacks may be a deployment, which moves the pointer there and back.
     versions = range(pointer.version, max(pointer.version - _MOVES * count, 0), -1) if pointer else ()
     moves = [move for move in ports.pointers.past(versions) if move.move == Move.ROLLBACK]
-    events = [*(_deployed(one, standing.outcome_of(one)) for one in standing.recent), *map(_rolled_back, moves)]
+    images = {one.release_id: _image(one) for one in standing.recent}
+    events = [
+        *(_deployed(one, standing.outcome_of(one)) for one in standing.recent),
+        *(_rolled_back(move, images.get(move.release_id, "")) for move in moves),
+    ]
     return tuple(sorted(events, key=lambda event: event.at, reverse=True)[:count])
 
 
 def _deployed(deployment: Deployment, outcome: str) -> Event:
     begun = deployment.stages[0][1] if deployment.stages else deployment.holder.since
+    release = recorded_release(deployment.record)
     return Event(
         at=begun,
         what="deploy",
@@ -61,10 +69,17 @@ def _deployed(deployment: Deployment, outcome: str) -> Event:
         why=deployment.why or deployment.reason,
         error=deployment.error,
         seconds=_between(begun, deployment.ended_at),
+        ami_id=release.ami_id if release else "",
+        image=_image(deployment),
     )
 
 
-def _rolled_back(move: Pointer) -> Event:
+def _image(deployment: Deployment) -> str:
+    release = recorded_release(deployment.record)
+    return str(release.image) if release else ""
+
+
+def _rolled_back(move: Pointer, image: str) -> Event:
     return Event(
         at=move.moved_at,
         what="rollback",
@@ -77,6 +92,8 @@ def _rolled_back(move: Pointer) -> Event:
         why=move.reason,
         error="",
         seconds=None,
+        ami_id=move.ami_id,
+        image=image,
     )
 
 

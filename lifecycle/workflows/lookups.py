@@ -49,7 +49,7 @@ def release_among(releases: tuple[DeployedRelease, ...], release_id: str) -> Dep
     raise CapctlError(
         "release-missing",
         f"Release `{release_id}` does not exist, its resources were pruned or never made; there are: {known}",
-        hint="Deploy it again: `capctl deploy --ami … --image …`",
+        hint="Deploy it again with the AMI and the image that `capctl history -v` shows of it",
     )
 
 

@@ -53,7 +53,7 @@ class MovePointer:
             previous_job_queue_arn=before.job_queue_arn if before else "",
             previous_job_definition_arn=before.job_definition_arn if before else "",
             moved_at=self.ports.clock.now().isoformat(timespec="seconds"),
-            moved_by=self.run.user,
+            moved_by=self.run.who,
             reason=self.run.reason,
             promoted=self._promoted(),
             move=self.move,

@@ -36,7 +36,7 @@ class RestorePointer:
             former,
             version=now.version + 1,
             moved_at=self.ports.clock.now().isoformat(timespec="seconds"),
-            moved_by=self.run.user,
+            moved_by=self.run.who,
             reason=self.run.reason,
             run_id=self.run.id,
             move=Move.RESTORE,

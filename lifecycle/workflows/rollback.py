@@ -4,11 +4,12 @@ from functools import partial
 
 from lifecycle.domain.ami import AmiId
 from lifecycle.domain.ami_status import AmiState
+from lifecycle.domain.deployment import recorded_release
 from lifecycle.domain.permissions import READ_AMIS, READ_DEPLOYMENTS, READ_POINTER, READ_QUEUES, READ_STATE
 from lifecycle.domain.plan import Plan
 from lifecycle.domain.release import Move, Place, Pointer, promoted_ids
 from lifecycle.domain.run import Run
-from lifecycle.errors import CapctlError, UsageError
+from lifecycle.errors import CapctlError, Interrupted, UsageError
 from lifecycle.ports import Ports
 from lifecycle.ports.amis import Amis
 from lifecycle.workflows.lookups import active_pointer, deployed_release, find_ami
@@ -16,6 +17,8 @@ from lifecycle.workflows.move_pointer import MovePointer
 
 # How long what EC2 said of an AMI counts.
 _FRESH_S = 5.0
+# Deployments among which the record of a release that is gone is looked for: as many as one answer holds.
+_LOOKED_AT = 100
 
 # With those of the look that follows the move, without which it is a warning.
 PERMISSIONS = {"rollback": (*READ_AMIS, *READ_DEPLOYMENTS, *READ_POINTER, *READ_QUEUES, *READ_STATE)}
@@ -80,7 +83,29 @@ def _place(ports: Ports, pointer: Pointer, release_id: str) -> Place:
     """Where the jobs of the release go. Raises `CapctlError("release-missing")`."""
     if release_id == pointer.previous_release_id and pointer.previous_place:
         return pointer.previous_place
-    return deployed_release(ports, release_id).place
+    try:
+        return deployed_release(ports, release_id).place
+    except CapctlError as error:
+        if error.code == "release-missing":
+            error.hint = _way_to_make(ports, release_id) or error.hint
+        raise
+
+
+def _way_to_make(ports: Ports, release_id: str) -> str:
+    """The command that makes a release again, by the newest record of it; "" where no record tells, or none can be read."""
+    try:
+        recent = ports.deployments.recent(_LOOKED_AT)
+    except Interrupted:
+        raise
+    except CapctlError:
+        return ""
+    made = next(filter(None, (recorded_release(one.record) for one in recent if one.release_id == release_id)), None)
+    if made is None:
+        return ""
+    return (
+        f"Run `capctl deploy --ami {made.ami_id} --image {made.image.digest}`: it makes the release again, under that id if the `release` "
+        "section of capctl.yaml is as it was then"
+    )
 
 
 def _require_startable(amis: Amis, ami_id: AmiId) -> None:

@@ -2,4 +2,4 @@
 
 from lifecycle.domain.run import Run
 
-RUN = Run(id="20260101-000000-abcdef", command="capctl test", user="tester")
+RUN = Run(id="20260101-000000-abcdef", command="capctl test", user="tester", host="machine")

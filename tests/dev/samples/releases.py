@@ -183,6 +183,8 @@ _EVENT = Event(
     why="Smoke job is FAILED",
     error="smoke-failed",
     seconds=214.0,
+    ami_id=RELEASE.ami_id,
+    image=str(RELEASE.image),
 )
 
 

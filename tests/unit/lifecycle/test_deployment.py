@@ -357,3 +357,41 @@ def test_deploy_of_what_a_killed_deployment_promoted_does_what_that_left(world: 
     world.deploy()
     assert stages(world) == [Stage.WATCH, Stage.DRAIN]
     assert world.ports.deployments.recent(1)[0].outcome is Outcome.PROMOTED
+
+
+def test_history_tells_the_ami_and_the_image_of_every_release(world: DeployWorld) -> None:
+    world.deploy()
+    first = recorded_release(world.ports.deployments.recent(1)[0].record)
+    assert first
+    world.change_code()
+    world.deploy()
+    execute(plan_rollback(world.ports, world.run(), to=None), world.ports, world.run())
+    told = {(event.release_id, event.ami_id, event.image) for event in read_history(world.ports, count=10)}
+    assert len(told) == 2
+    assert (first.id, first.ami_id, str(first.image)) in told
+
+
+def test_rollback_to_a_release_that_is_gone_names_the_command_that_makes_it_again(world: DeployWorld) -> None:
+    world.deploy()
+    made = recorded_release(world.ports.deployments.recent(1)[0].record)
+    assert made
+    for _ in range(2):
+        world.change_code()
+        world.deploy()
+    world.ports.stack.remove_releases({made.id})
+    refused = failure(lambda: plan_rollback(world.ports, world.run(), to=made.id))
+    assert refused.code == "release-missing"
+    assert f"`capctl deploy --ami {made.ami_id} --image {made.image.digest}`" in refused.hint
+    unknown = failure(lambda: plan_rollback(world.ports, world.run(), to="0123456789ab"))
+    assert (unknown.code, "capctl history -v" in unknown.hint) == ("release-missing", True)
+
+
+@pytest.mark.parametrize(("given", "kept"), [("", "new tracker"), ("by hand", "by hand")])
+def test_resumed_deployment_keeps_its_reason_unless_one_is_given(world: DeployWorld, given: str, kept: str) -> None:
+    world.jobs.course, world.jobs.outcome = (JobState.FAILED,), {"obstacle": Obstacle.CAPACITY}
+    run = replace(world.run(), reason="new tracker")
+    failure(lambda: execute(plan_deploy(world.ports, world.target, run, Wanted()), world.ports, run))
+    world.jobs.course, world.jobs.outcome = (JobState.SUCCEEDED,), {}
+    again = replace(world.run(), reason=given)
+    execute(plan_resume(world.ports, world.target, again), world.ports, again)
+    assert read_history(world.ports, count=1)[0].why == kept

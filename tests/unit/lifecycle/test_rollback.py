@@ -116,7 +116,7 @@ def test_rollback_to_a_release_that_does_not_exist_is_refused(ports: FakePorts) 
     ports.stack.remove_releases({OLD.id})
     refused = failure(lambda: plan_rollback(ports, RUN, to=OLD.id))
     assert refused.code == "release-missing"
-    assert "capctl deploy" in refused.hint
+    assert "capctl history -v" in refused.hint
 
 
 def test_rollback_asks_nothing_of_pulumi(ports: FakePorts) -> None:

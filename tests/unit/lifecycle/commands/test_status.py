@@ -18,7 +18,7 @@ ENTRY = JournalEntry(
     outcome="job job-1, 2.5 s",
     why="a test asks",
 )
-POINTER = "pointer: c3db89e8ed06, moved 2026-01-01 00:00:02Z by tester"
+POINTER = "pointer: c3db89e8ed06, moved 2026-01-01 00:00:02Z by tester@machine"
 STATE = """\
 release       role    age  queue  waiting  running  succeeded  failed
 c3db89e8ed06  active  0m   VALID  0        0        1          0"""
