@@ -256,6 +256,7 @@ ERROR_CODES: dict[str, str] = {
     "preview-pending": "ECR did not say in time what a lifecycle policy would expire",
     "profile-missing": "the AWS profile of the target, or of AWS_PROFILE, does not exist",
     "pulumi-missing": "the Pulumi CLI is not installed",
+    "queue-disabled": "the queue of a release takes no jobs",
     "quota-reached": "a quota of the AWS account is used up",
     "region-invalid": "the text is not an AWS region, or not one to copy to",
     "registry-denied": "the registry refused the credentials",

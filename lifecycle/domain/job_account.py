@@ -94,8 +94,10 @@ class JobAccount:
     next: str = ""
 
 
-def job_account(job: JobRecord, queue: QueueState, *, now_ms: int) -> JobAccount:
-    """The account of a job whose queue is in the state `queue`."""
+def job_account(
+    job: JobRecord, queue: QueueState, *, now_ms: int, is_open: bool = True, gives_hosts: bool = True
+) -> JobAccount:
+    """The account of a job whose queue is in the state `queue`; it takes new jobs if it `is_open`, and its environment `gives_hosts`."""
     where = _STATES[job.state]
     if job.is_ending and not job.state.is_final:
         return JobAccount(where=f"{where}, and is being ended")
@@ -106,6 +108,19 @@ def job_account(job: JobRecord, queue: QueueState, *, now_ms: int) -> JobAccount
         where += f", after {counted(job.attempts, 'attempt')}"
     elif not job.state.is_final and job.attempts:
         where += f", after {counted(job.attempts, 'failed attempt')}"
+    if job.state.needs_host and queue is QueueState.VALID and not gives_hosts:
+        return JobAccount(
+            where=where,
+            why="the compute environment of its queue is DISABLED, so that it gets none",
+            next="Enable it with the command that `capctl drift` names, or give the job to the active release, if that is another one, with "
+            "`capctl job move`",
+        )
+    if job.state is JobState.RUNNABLE and not why and queue is QueueState.VALID and not is_open:
+        return JobAccount(
+            where=where,
+            why="its queue is DISABLED: it takes no new jobs, and those that it has, as this one, get hosts all the same",
+            next="If the queue is to take jobs, enable it with the command that `capctl drift` names",
+        )
     if job.state is JobState.RUNNABLE and not why:
         return _waiting(where, queue, (now_ms - job.created_ms) // _MS_PER_MIN)
     return JobAccount(where=where, why=why, next=what)

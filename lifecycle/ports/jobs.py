@@ -6,6 +6,7 @@ from typing import Protocol
 
 from lifecycle.domain.job import JobHost, JobRecord, JobState, Purpose, QueueState
 from lifecycle.domain.job_counts import JobCounts
+from lifecycle.errors import CapctlError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,17 +53,30 @@ class LogPage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueStatus:
-    """The state of a queue, and why."""
+    """The state of a queue with its compute environment, and why; a queue that is not open takes no new jobs and goes on with those that
+    it has, without an environment that gives hosts those that wait get none.
+    """
 
     state: QueueState
     reason: str
+    is_open: bool = True
+    gives_hosts: bool = True
+
+
+def queue_disabled(queue_arn: str) -> CapctlError:
+    """The error of a job for a queue that takes none."""
+    return CapctlError(
+        "queue-disabled",
+        f"Job queue `{queue_arn}` is DISABLED, so that it takes no jobs",
+        hint="`capctl drift` names the command that enables it",
+    )
 
 
 class Jobs(Protocol):
     """Errors: `Denied`, `CapctlError("job-missing")`."""
 
     def submit(self, request: JobRequest) -> str:
-        """Submit; returns the job id."""
+        """Submit; returns the job id. Raises `CapctlError("queue-disabled")`."""
 
     def get(self, job_id: str) -> JobRecord:
         """One job."""

@@ -50,10 +50,14 @@ class JobView:
 def show_job(ports: Ports, job_id: str) -> JobView:
     """Where a job is, and why."""
     job = ports.jobs.get(job_id)
-    queue = ports.jobs.queue_status(job.queue_arn).state
+    queue = ports.jobs.queue_status(job.queue_arn)
     now_ms = int(ports.clock.now().timestamp() * 1000)
     release_id, moved = release_of(ports, job), _moved_to(ports, job)
-    account = moved_account(moved, release_id) if moved else job_account(job, queue, now_ms=now_ms)
+    account = (
+        moved_account(moved, release_id)
+        if moved
+        else job_account(job, queue.state, now_ms=now_ms, is_open=queue.is_open, gives_hosts=queue.gives_hosts)
+    )
     return JobView(job=job, account=account, release_id=release_id, moved=moved)
 
 

@@ -9,7 +9,7 @@ from lifecycle.domain.ami import AmiId
 from lifecycle.domain.job import JobHost, JobRecord, JobState, QueueState
 from lifecycle.domain.job_counts import COUNTED, JobCounts, count_states
 from lifecycle.errors import CapctlError
-from lifecycle.ports.jobs import JobRequest, LogPage, QueueStatus, Submission
+from lifecycle.ports.jobs import JobRequest, LogPage, QueueStatus, Submission, queue_disabled
 from tests.fakes.batch import FakeBatch
 from tests.fakes.batch_compute import BatchRefused
 from tests.fakes.batch_jobs import Course, Script
@@ -51,6 +51,8 @@ class FakeJobs:
 
     def submit(self, request: JobRequest) -> str:
         script = Script(course=self.course, leaves=self.leaves, outcome=self.outcome)
+        if request.queue_arn in self.closed:
+            raise queue_disabled(request.queue_arn)
         with _refusals():
             job = self.batch.submit(request, script)
         self.requests.append(request)
@@ -131,7 +133,12 @@ class FakeJobs:
         if environment_arn not in self.batch.environments:
             return QueueStatus(state=QueueState.MISSING, reason="a compute environment of the queue does not exist")
         condition = self.batch.condition(environment_arn)
-        return QueueStatus(state=condition.state, reason=condition.reason)
+        return QueueStatus(
+            state=condition.state,
+            reason=condition.reason,
+            is_open=self.batch.queues[queue_arn].is_enabled,
+            gives_hosts=self.batch.environments[environment_arn].is_enabled,
+        )
 
     def close_queue(self, queue_arn: str) -> None:
         self.batch.switch_queue(queue_arn, is_enabled=False)

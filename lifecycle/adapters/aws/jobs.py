@@ -16,7 +16,7 @@ from lifecycle.domain.job import JobHost, JobRecord, JobState, QueueState
 from lifecycle.domain.job_counts import JobCounts, count_states
 from lifecycle.domain.tags import Tag
 from lifecycle.errors import CapctlError
-from lifecycle.ports.jobs import JobRequest, LogLine, LogPage, QueueStatus, Submission
+from lifecycle.ports.jobs import JobRequest, LogLine, LogPage, QueueStatus, Submission, queue_disabled
 
 # DescribeJobs and DescribeJobDefinitions take up to this many.
 _DESCRIBED_AT_ONCE = 100
@@ -24,6 +24,9 @@ _DEFAULT_LOG_GROUP = "/aws/batch/job"
 # Of a job's name: letters, digits, hyphens and underscores.
 _NAME_LENGTH, _NOT_IN_NAMES = 128, re.compile(r"[^A-Za-z0-9_-]")
 _REASON_LENGTH = 256
+_ENABLED = "ENABLED"
+# Batch has one code for whatever the caller did wrong.
+_CLOSED = re.compile(r"[Jj]ob ?[Qq]ueue\b.*\b(?:not (?:in )?(?:an? |the )?ENABLED|DISABLED)\b")
 
 
 class BatchJobs:
@@ -36,15 +39,20 @@ class BatchJobs:
         overrides = [{"name": name, "value": value} for name, value in sorted(request.environment.items())]
         timeout = {"timeout": {"attemptDurationSeconds": request.timeout_s}} if request.timeout_s else {}
         with translated(f"submitting job `{request.name}`"):
-            answer = self._session.client("batch").submit_job(
-                jobName=_NOT_IN_NAMES.sub("-", request.name)[:_NAME_LENGTH],
-                jobQueue=request.queue_arn,
-                jobDefinition=request.definition_arn,
-                containerOverrides={"environment": overrides},
-                tags={**request.tags, Tag.PURPOSE: request.purpose.value},
-                propagateTags=True,
-                **timeout,
-            )
+            try:
+                answer = self._session.client("batch").submit_job(
+                    jobName=_NOT_IN_NAMES.sub("-", request.name)[:_NAME_LENGTH],
+                    jobQueue=request.queue_arn,
+                    jobDefinition=request.definition_arn,
+                    containerOverrides={"environment": overrides},
+                    tags={**request.tags, Tag.PURPOSE: request.purpose.value},
+                    propagateTags=True,
+                    **timeout,
+                )
+            except ClientError as error:
+                if not _CLOSED.search(str(error)):
+                    raise
+                raise queue_disabled(request.queue_arn) from error
         return str(answer["jobId"])
 
     def get(self, job_id: str) -> JobRecord:
@@ -138,8 +146,15 @@ class BatchJobs:
             environments = batch.describe_compute_environments(computeEnvironments=order)["computeEnvironments"]
         if len(environments) < len(order):
             return QueueStatus(state=QueueState.MISSING, reason="a compute environment of the queue does not exist")
+        is_open = queues[0]["state"] == _ENABLED
+        gives_hosts = any(environment["state"] == _ENABLED for environment in environments)
         found = [
-            QueueStatus(state=QueueState(part["status"]), reason=part.get("statusReason") or "")
+            QueueStatus(
+                state=QueueState(part["status"]),
+                reason=part.get("statusReason") or "",
+                is_open=is_open,
+                gives_hosts=gives_hosts,
+            )
             for part in (*queues, *environments)
         ]
         return min(found, key=lambda status: [*QueueState].index(status.state))
@@ -149,7 +164,7 @@ class BatchJobs:
             batch = self._session.client("batch")
             # Batch refuses to update what is being made or changed, and says of one that does not exist no more than that.
             if any(
-                queue["state"] == "ENABLED" for queue in batch.describe_job_queues(jobQueues=[queue_arn])["jobQueues"]
+                queue["state"] == _ENABLED for queue in batch.describe_job_queues(jobQueues=[queue_arn])["jobQueues"]
             ):
                 batch.update_job_queue(jobQueue=queue_arn, state="DISABLED")
 
@@ -157,9 +172,9 @@ class BatchJobs:
         with translated(f"opening queue `{queue_arn}`"):
             batch = self._session.client("batch")
             if any(
-                queue["state"] != "ENABLED" for queue in batch.describe_job_queues(jobQueues=[queue_arn])["jobQueues"]
+                queue["state"] != _ENABLED for queue in batch.describe_job_queues(jobQueues=[queue_arn])["jobQueues"]
             ):
-                batch.update_job_queue(jobQueue=queue_arn, state="ENABLED")
+                batch.update_job_queue(jobQueue=queue_arn, state=_ENABLED)
 
     def compute_environments(self) -> frozenset[str]:
         with translated("listing compute environments"):

@@ -3,11 +3,14 @@
 from typing import Any, cast
 
 import pytest
+from botocore.exceptions import ClientError
 
 from lifecycle.adapters.aws.job_records import job_record
 from lifecycle.adapters.aws.jobs import BatchJobs
 from lifecycle.adapters.aws.session import AwsSession
 from lifecycle.domain.job import JobState, Obstacle, Purpose, QueueState
+from lifecycle.ports.jobs import JobRequest
+from tests.failures import failure
 
 JOB: dict[str, Any] = {
     "jobId": "1",
@@ -67,10 +70,10 @@ class _Batch:
 
     def describe_job_queues(self, **_: Any) -> Any:
         order = [{"computeEnvironment": "ce"}]
-        return {"jobQueues": [{"status": self._queue, "computeEnvironmentOrder": order}]}
+        return {"jobQueues": [{"status": self._queue, "state": "ENABLED", "computeEnvironmentOrder": order}]}
 
     def describe_compute_environments(self, **_: Any) -> Any:
-        return {"computeEnvironments": [{"status": status} for status in self._environments]}
+        return {"computeEnvironments": [{"status": status, "state": "DISABLED"} for status in self._environments]}
 
 
 @pytest.mark.parametrize(
@@ -88,6 +91,40 @@ def test_queue_is_as_bad_as_its_environment_and_what_is_not_described_yet_is_no_
     found = BatchJobs(cast(AwsSession, batch)).queue_status("q").state
     assert found is state
     assert found.is_settled == (state in {QueueState.VALID, QueueState.INVALID})
+
+
+def test_queue_without_an_enabled_environment_gives_no_hosts() -> None:
+    found = BatchJobs(cast(AwsSession, _Batch("VALID"))).queue_status("q")
+    assert (found.is_open, found.gives_hosts) == (True, False)
+
+
+class _Refusing:
+    """An `AwsSession` whose Batch refuses every job in some words."""
+
+    def __init__(self, words: str) -> None:
+        self._error = {"Error": {"Code": "ClientException", "Message": words}}
+
+    def client(self, _: str) -> Any:
+        return self
+
+    def submit_job(self, **_: Any) -> Any:
+        raise ClientError(self._error, "SubmitJob")
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        ("Job queue arn:aws:batch:r:1:job-queue/q is not ENABLED", "queue-disabled"),
+        ("JobQueue q is not in ENABLED state", "queue-disabled"),
+        ("Job queue q is DISABLED", "queue-disabled"),
+        ("Job queue q does not exist", "aws-failed"),
+    ],
+)
+def test_job_for_a_closed_queue_is_refused_with_what_enables_it(words: str, code: str) -> None:
+    request = JobRequest(name="a", queue_arn="q", definition_arn="d", environment={}, tags={})
+    refused = failure(lambda: BatchJobs(cast(AwsSession, _Refusing(words))).submit(request))
+    assert refused.code == code
+    assert ("capctl drift" in refused.hint) == (code == "queue-disabled")
 
 
 def test_job_in_a_state_that_batch_has_learnt_since_is_not_final() -> None:

@@ -81,3 +81,19 @@ def test_earlier_attempts_count_where_the_last_says_nothing() -> None:
 
 def test_job_that_is_being_ended_needs_no_reason() -> None:
     assert account("RUNNING", is_ending=True) == JobAccount(where="it runs, and is being ended")
+
+
+def test_wait_on_what_is_disabled_says_whether_it_ends_and_what_enables_it() -> None:
+    waiting = replace(JOB, state=JobState.RUNNABLE, exit_code=None, status_reason="", reason="", attempts=0)
+
+    def told(**switched: bool) -> JobAccount:
+        return job_account(waiting, QueueState.VALID, now_ms=waiting.created_ms, **switched)
+
+    for account_ in (told(gives_hosts=False), told(gives_hosts=False, is_open=False)):
+        assert account_.where == "it waits for a host"
+        assert "compute environment of its queue is DISABLED, so that it gets none" in account_.why
+        assert "`capctl drift`" in account_.next
+        assert "`capctl job move`" in account_.next
+    closed = told(is_open=False)
+    assert "takes no new jobs, and those that it has, as this one, get hosts" in closed.why
+    assert "`capctl drift`" in closed.next
