@@ -9,6 +9,7 @@ import click
 from lifecycle.cli import job_documents
 from lifecycle.cli.context import Invocation, pass_invocation
 from lifecycle.cli.groups import NounGroup
+from lifecycle.cli.ids import job_argument, release_option
 from lifecycle.cli.render import table, time_text, value_text
 from lifecycle.domain.visible import visible
 
@@ -37,7 +38,7 @@ def submit(invocation: Invocation, video: str, session: str | None, variables: t
 
 
 @command.command()
-@click.option("--release", "release_id", help="Release id; the active release when absent.")
+@release_option
 @pass_invocation
 def ls(invocation: Invocation, release_id: str | None) -> None:
     """List the jobs of a release, newest first."""
@@ -49,7 +50,7 @@ def ls(invocation: Invocation, release_id: str | None) -> None:
 
 
 @command.command()
-@click.argument("job_id", metavar="ID")
+@job_argument
 @click.option("--follow", is_flag=True, help="Go on until the job has ended; exit code 1 when it failed.")
 @click.option("--raw", is_flag=True, help="Print each line as the job wrote it.")
 @pass_invocation

@@ -6,10 +6,11 @@ import click
 
 from lifecycle.cli import job_documents
 from lifecycle.cli.context import Invocation, dry_run_option, pass_invocation, reason_option, yes_option
+from lifecycle.cli.ids import release_argument
 
 
 @click.command()
-@click.argument("release_id", metavar="RELEASE")
+@release_argument
 @reason_option
 @dry_run_option
 @yes_option

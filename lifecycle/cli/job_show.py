@@ -8,6 +8,7 @@ import click
 
 from lifecycle.cli import job_documents
 from lifecycle.cli.context import Invocation, pass_invocation
+from lifecycle.cli.ids import job_argument
 from lifecycle.cli.render import fields, time_text
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("job_id", metavar="ID")
+@job_argument
 @pass_invocation
 def command(invocation: Invocation, job_id: str) -> None:
     """Show where a job is, why, and what to do about it."""

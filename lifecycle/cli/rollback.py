@@ -6,10 +6,11 @@ import click
 
 from lifecycle.cli import documents
 from lifecycle.cli.context import Invocation, dry_run_option, pass_invocation, reason_option, yes_option
+from lifecycle.cli.ids import to_release_option
 
 
 @click.command()
-@click.option("--to", help="Release id; the release before the active one when absent.")
+@to_release_option
 @reason_option
 @dry_run_option
 @yes_option

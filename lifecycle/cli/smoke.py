@@ -8,6 +8,7 @@ import click
 
 from lifecycle.cli import smoke_documents
 from lifecycle.cli.context import Invocation, dry_run_option, pass_invocation
+from lifecycle.cli.ids import release_option
 from lifecycle.cli.render import check_table, table, time_text
 from lifecycle.domain.measures import duration_text, size_text
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--release", "release_id", help="Release id; the active release when absent.")
+@release_option
 @dry_run_option
 @pass_invocation
 def command(invocation: Invocation, release_id: str | None, dry_run: bool) -> None:

@@ -112,8 +112,8 @@ def job_account(
         return JobAccount(
             where=where,
             why="the compute environment of its queue is DISABLED, so that it gets none",
-            next="Enable it with the command that `capctl drift` names, or give the job to the active release, if that is another one, with "
-            "`capctl job move`",
+            next="Enable it with the command that `capctl drift` names, or give the job to the active release, if that is another one, "
+            "with `capctl job move`",
         )
     if job.state is JobState.RUNNABLE and not why and queue is QueueState.VALID and not is_open:
         return JobAccount(

@@ -33,6 +33,7 @@ class FakeBatch(BatchCompute):
         self.jobs: dict[str, Job] = {}
         self.finished: Counter[str] = Counter()
         self.hosts: dict[str, AmiId] = {}
+        self.job_ids = "job-{}"
         self.has_capacity = True
         self.stops_s = 0.0
         self.cancels_s = 0.0
@@ -49,7 +50,7 @@ class FakeBatch(BatchCompute):
             raise BatchRefused(f"JobDefinition {request.definition_arn} is not ACTIVE")
         number = len(self.jobs) + 1
         job = Job(
-            id=f"job-{number}",
+            id=self.job_ids.format(number),
             number=number,
             request=request,
             definition=self.definitions[request.definition_arn],

@@ -206,7 +206,7 @@ def test_command_before_the_first_release_says_so(newcomer: Project) -> None:
 def test_what_does_not_exist_is_named(project: Project) -> None:
     unknown = "sha256:" + "0" * 64
     project.fails("release-missing", 1, "rollback", "--to", "deadbeef0000")
-    project.fails("release-missing", 1, "smoke", "--release", "../../etc")
+    project.fails("release-id-invalid", 2, "smoke", "--release", "../../etc")
     project.fails("job-missing", 1, "job", "logs", "no-such-job")
     project.fails("ami-missing", 1, "deploy", "--yes", "--ami", "ami-0123456789abcdef0")
     project.fails("image-missing", 1, "image", "verify", unknown)

@@ -31,6 +31,7 @@ targets:
     watch: {{duration_s: 0}}
 """
 AGE = ModelFile(path="models/age.onnx", bytes=3, sha256=digest_of(b"age").removeprefix("sha256:"))
+JOB_IDS = "00000000-0000-4000-8000-{:012}"
 MODEL_SET = ModelSet(files=(AGE,)).digest
 
 # From nothing to a release that takes jobs.
@@ -66,6 +67,7 @@ class World(FakeComposition):
 
     def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
         super().__init__()
+        self.ports.jobs.batch.job_ids = JOB_IDS
         self.ports.jobs.leaves = result_document(models={"digest": MODEL_SET, "read_only": True})
         self.ports.objects.write(VIDEO, b"a face")
         self._capsys = capsys

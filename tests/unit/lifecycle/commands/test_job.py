@@ -31,14 +31,15 @@ def unreadable(world: World) -> None:
 def unreadable_to_the_end(world: World) -> None:
     unreadable(world)
     for _ in range(2):
-        world.ports.jobs.get("job-2")
+        world.ports.jobs.get("00000000-0000-4000-8000-000000000002")
 
 
 def in_a_foreign_queue(world: World) -> None:
     submitted(world)
     batch = world.ports.jobs.batch
     other = batch.create_queue("other", batch.create_environment("other", make_release()))
-    batch.jobs["job-2"].request = replace(batch.jobs["job-2"].request, queue_arn=other)
+    job = batch.jobs["00000000-0000-4000-8000-000000000002"]
+    job.request = replace(job.request, queue_arn=other)
 
 
 def without_memory(world: World) -> None:
@@ -52,7 +53,7 @@ def without_memory(world: World) -> None:
 
 
 def waiting_on_the_release_that_was_left(world: World) -> None:
-    """`job-3` waits on it, and `job-4` runs there."""
+    """`00000000-0000-4000-8000-000000000003` waits on it, and `00000000-0000-4000-8000-000000000004` runs there."""
     world.ports.code.files["job.py"] += "#"
     for words in ("image push", "deploy --yes"):
         assert world.run(words)[0] == 0, world.ports.ui.lines
@@ -74,10 +75,10 @@ CASES = [
         words=SUBMIT,
         given=DEPLOYED,
         asked=("jobs.submit",),
-        text="job-2",
+        text="00000000-0000-4000-8000-000000000002",
         document={
             "schema": "capctl.job/1",
-            "id": "job-2",
+            "id": "00000000-0000-4000-8000-000000000002",
             "name": "vision-by-hand",
             "exit_code": None,
             "stopped": None,
@@ -92,8 +93,9 @@ CASES = [
         words="job ls",
         given=DEPLOYED,
         text="""\
-id     state      exit  submitted             reason  name
-job-1  SUCCEEDED  0     2026-01-01 00:00:01Z          smoke-c3db89e8ed06-20260101-000000-abcdef""",
+id                                    state      exit  submitted             reason  name
+00000000-0000-4000-8000-000000000001  SUCCEEDED  0     2026-01-01 00:00:01Z          \
+smoke-c3db89e8ed06-20260101-000000-abcdef""",
         document={"schema": "capctl.job-list/1"},
     ),
     Case(
@@ -101,46 +103,47 @@ job-1  SUCCEEDED  0     2026-01-01 00:00:01Z          smoke-c3db89e8ed06-2026010
         given=DEPLOYED,
         change=without_memory,
         text="""\
-id     state      exit  submitted             reason                    name
-job-2  FAILED     137   2026-01-01 00:00:02Z  OutOfMemoryError: killed  vision-by-hand
-job-1  SUCCEEDED  0     2026-01-01 00:00:01Z                            smoke-c3db89e8ed06-20260101-000000-abcdef""",
+id                                    state      exit  submitted             reason                    name
+00000000-0000-4000-8000-000000000002  FAILED     137   2026-01-01 00:00:02Z  OutOfMemoryError: killed  vision-by-hand
+00000000-0000-4000-8000-000000000001  SUCCEEDED  0     2026-01-01 00:00:01Z                            \
+smoke-c3db89e8ed06-20260101-000000-abcdef""",
     ),
     Case(words="job ls --release 0123456789ab", given=DEPLOYED, code=1, error="release-missing"),
     Case(
-        words="job logs job-2",
+        words="job logs 00000000-0000-4000-8000-000000000002",
         given=DEPLOYED,
         change=unreadable,
         text=LOG,
-        document={"schema": "capctl.job-log/1", "job_id": "job-2", "state": "RUNNING"},
+        document={"schema": "capctl.job-log/1", "job_id": "00000000-0000-4000-8000-000000000002", "state": "RUNNING"},
     ),
     Case(
-        words="job logs job-2 --follow --raw",
+        words="job logs 00000000-0000-4000-8000-000000000002 --follow --raw",
         given=DEPLOYED,
         change=submitted,
         text="analysis begins\nanalysis ends",
         document={"state": "SUCCEEDED"},
     ),
     Case(
-        words="job logs job-2 --follow",
+        words="job logs 00000000-0000-4000-8000-000000000002 --follow",
         given=DEPLOYED,
         change=unreadable,
         code=1,
         error="job-failed",
         text=f"{LOG}\n2026-01-01 00:00:02Z analysis ends",
         document={"schema": "capctl.job-log/1", "state": "FAILED", "exit_code": 65},
-        said="error[job-failed]: Job `job-2` is FAILED, exit 65: unreadable input",
+        said="error[job-failed]: Job `00000000-0000-4000-8000-000000000002` is FAILED, exit 65: unreadable input",
     ),
-    Case(words="job logs job-9", given=DEPLOYED, code=1, error="job-missing"),
+    Case(words="job logs 00000000-0000-4000-8000-000000000009", given=DEPLOYED, code=1, error="job-missing"),
     Case(
-        words="job show job-2",
+        words="job show 00000000-0000-4000-8000-000000000002",
         given=DEPLOYED,
         change=unreadable_to_the_end,
         text="""\
-job        job-2
+job        00000000-0000-4000-8000-000000000002
 name       vision-by-hand
 state      FAILED: it has failed
 why        unreadable input
-next       Run `capctl job logs job-2`: the end of its log says more
+next       Run `capctl job logs 00000000-0000-4000-8000-000000000002`: the end of its log says more
 exit code  65
 attempts   1
 release    {release}
@@ -148,7 +151,7 @@ image      123456789012.dkr.ecr.us-west-2.amazonaws.com/vision@sha256:cd4efb6091
 submitted  2026-01-01 00:00:02Z
 started    2026-01-01 00:00:02Z
 ended      2026-01-01 00:00:02Z
-log        capctl job logs job-2""",
+log        capctl job logs 00000000-0000-4000-8000-000000000002""",
         document={
             "schema": "capctl.job-view/1",
             "state": "FAILED",
@@ -156,31 +159,42 @@ log        capctl job logs job-2""",
             "why": "unreadable input",
         },
     ),
-    Case(words="job show job-9", given=DEPLOYED, code=1, error="job-missing"),
+    Case(words="job show 00000000-0000-4000-8000-000000000009", given=DEPLOYED, code=1, error="job-missing"),
     Case(
-        words="job cancel job-2 --yes --reason unwanted",
+        words="job cancel 00000000-0000-4000-8000-000000000002 --yes --reason unwanted",
         given=DEPLOYED,
         change=submitted,
         asked=("jobs.cancel",),
-        text="job-2",
-        document={"schema": "capctl.job-cancellation/1", "id": "job-2", "state": "FAILED", "changed": True},
+        text="00000000-0000-4000-8000-000000000002",
+        document={
+            "schema": "capctl.job-cancellation/1",
+            "id": "00000000-0000-4000-8000-000000000002",
+            "state": "FAILED",
+            "changed": True,
+        },
     ),
     Case(
-        words="job cancel job-2 --dry-run",
+        words="job cancel 00000000-0000-4000-8000-000000000002 --dry-run",
         given=DEPLOYED,
         change=submitted,
         text="""\
-Plan: cancel job job-2
+Plan: cancel job 00000000-0000-4000-8000-000000000002
   because it is STARTING on release {release}, as `vision-by-hand`
-  1. cancel job job-2
+  1. cancel job 00000000-0000-4000-8000-000000000002
 Nothing was changed; run again without `--dry-run` to apply""",
         document={"schema": "capctl.plan/1"},
     ),
-    Case(words="job cancel job-2", given=DEPLOYED, change=submitted, code=2, error="confirmation-needed"),
     Case(
-        words="job cancel job-1",
+        words="job cancel 00000000-0000-4000-8000-000000000002",
         given=DEPLOYED,
-        text="job-1",
+        change=submitted,
+        code=2,
+        error="confirmation-needed",
+    ),
+    Case(
+        words="job cancel 00000000-0000-4000-8000-000000000001",
+        given=DEPLOYED,
+        text="00000000-0000-4000-8000-000000000001",
         document={"schema": "capctl.job-cancellation/1", "state": "SUCCEEDED", "changed": False},
     ),
     Case(
@@ -188,13 +202,19 @@ Nothing was changed; run again without `--dry-run` to apply""",
         given=DEPLOYED,
         change=waiting_on_the_release_that_was_left,
         asked=("deployments.turn", "jobs.withdraw", "jobs.submit"),
-        text="job-3 -> job-5",
+        text="00000000-0000-4000-8000-000000000003 -> 00000000-0000-4000-8000-000000000005",
         document={
             "schema": "capctl.job-move/1",
             "release_id": LEFT,
             "to": FIRST,
             "changed": True,
-            "moved": [{"id": "job-3", "name": "vision-by-hand-0", "job_id": "job-5"}],
+            "moved": [
+                {
+                    "id": "00000000-0000-4000-8000-000000000003",
+                    "name": "vision-by-hand-0",
+                    "job_id": "00000000-0000-4000-8000-000000000005",
+                }
+            ],
             "started": [],
             "staying": [],
         },
@@ -206,7 +226,7 @@ Nothing was changed; run again without `--dry-run` to apply""",
         text=f"""\
 Plan: move jobs of release {LEFT} to release {FIRST}
   because release {FIRST} takes jobs, and 1 job would not come to it
-    job-3 `vision-by-hand-0`: RUNNABLE
+    00000000-0000-4000-8000-000000000003 `vision-by-hand-0`: RUNNABLE
   1. give the jobs that wait on release {LEFT} to release {FIRST}
 Nothing was changed; run again without `--dry-run` to apply""",
         document={"schema": "capctl.plan/1"},
@@ -229,15 +249,15 @@ Nothing was changed; run again without `--dry-run` to apply""",
     Case(words="job move 0123456789ab", given=DEPLOYED, code=1, error="release-missing"),
     Case(words="job move 0123456789ab", code=1, error="pointer-missing"),
     Case(
-        words="job show job-3",
+        words="job show 00000000-0000-4000-8000-000000000003",
         given=DEPLOYED,
         change=moved,
         text=f"""\
-job        job-3
+job        00000000-0000-4000-8000-000000000003
 name       vision-by-hand-0
 state      FAILED: it was cancelled before it ran
 why        it was moved to release {FIRST}
-next       Look at `capctl job show job-5`, which runs in its place
+next       Look at `capctl job show 00000000-0000-4000-8000-000000000005`, which runs in its place
 exit code  -
 attempts   0
 release    {LEFT}
@@ -246,10 +266,31 @@ submitted  2026-01-01 00:00:05Z
 started    -
 ended      2026-01-01 00:00:05Z
 log        none yet""",
-        document={"moved_to": {"release_id": FIRST, "job_id": "job-5"}, "replaces": None},
+        document={
+            "moved_to": {"release_id": FIRST, "job_id": "00000000-0000-4000-8000-000000000005"},
+            "replaces": None,
+        },
     ),
-    Case(words="job cancel job-9 --yes", given=DEPLOYED, code=1, error="job-missing"),
-    Case(words="job cancel job-2 --yes", given=DEPLOYED, change=in_a_foreign_queue, code=1, error="job-foreign"),
+    *(
+        Case(words=words, code=2, error=error)
+        for words, error in (
+            ("job show abc", "job-id-invalid"),
+            ("job logs nope", "job-id-invalid"),
+            ("job cancel abc -y", "job-id-invalid"),
+            ("job move abc -y", "release-id-invalid"),
+            ("job ls --release ../../etc", "release-id-invalid"),
+            ("smoke --release c3db89e8ed0", "release-id-invalid"),
+            ("rollback --to abc -y", "release-id-invalid"),
+        )
+    ),
+    Case(words="job cancel 00000000-0000-4000-8000-000000000009 --yes", given=DEPLOYED, code=1, error="job-missing"),
+    Case(
+        words="job cancel 00000000-0000-4000-8000-000000000002 --yes",
+        given=DEPLOYED,
+        change=in_a_foreign_queue,
+        code=1,
+        error="job-foreign",
+    ),
 ]
 
 

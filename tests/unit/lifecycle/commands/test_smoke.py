@@ -58,7 +58,12 @@ CASES = [
         given=DEPLOYED,
         asked=("jobs.submit",),
         text=TEXT,
-        document={"schema": "capctl.smoke/1", "release_id": "c3db89e8ed06", "job_id": "job-2", "ok": True},
+        document={
+            "schema": "capctl.smoke/1",
+            "release_id": "c3db89e8ed06",
+            "job_id": "00000000-0000-4000-8000-000000000002",
+            "ok": True,
+        },
     ),
     Case(words="smoke", given=DEPLOYED, change=without_tracks, asked=("jobs.submit",), code=1, error="smoke-failed"),
     Case(words="smoke", given=DEPLOYED, change=without_frames, asked=("jobs.submit",), code=1, error="smoke-failed"),
