@@ -130,7 +130,7 @@ def plan_deploy(ports: Ports, target: Target, run: Run, wanted: Wanted) -> Plan:
 def plan_resume(ports: Ports, target: Target, run: Run) -> Plan:
     """What is left of the last deployment, which was killed, or came to no verdict; of one that came to a bad one, the way back.
 
-    Raises as `plan_deploy`, and `UsageError("nothing-to-resume")`, `CapctlError("deployment-foreign" | "release-rolled-back")`.
+    Raises as `plan_deploy`, and `CapctlError("nothing-to-resume" | "deployment-foreign" | "release-rolled-back")`.
     """
     pointer = ports.pointers.read()
     last, release = resumed_release(ports, pointer)

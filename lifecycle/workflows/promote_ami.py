@@ -19,7 +19,7 @@ from lifecycle.domain.channel import (
 from lifecycle.domain.permissions import READ_AMIS, READ_CHANNELS
 from lifecycle.domain.plan import Plan, Step
 from lifecycle.domain.run import Run
-from lifecycle.errors import CapctlError, UsageError
+from lifecycle.errors import CapctlError
 from lifecycle.ports import Ports
 from lifecycle.workflows.lookups import ami_of, channel_missing, own_ami, project_amis
 from lifecycle.workflows.move_channel import MoveChannel, SettleStatuses, promoting
@@ -53,7 +53,7 @@ def plan_promote(ports: Ports, target: Target, run: Run, *, ami: str, channel: C
 def plan_channel_rollback(ports: Ports, target: Target, run: Run, *, channel: Channel) -> Plan:
     """Let the channel name again what it named before: the newest of its history that differs, exists and has come far enough.
 
-    Raises `CapctlError("channel-missing" | "previous-missing")`, and `UsageError("rollback-unclear")` when that AMI was promoted later
+    Raises `CapctlError("channel-missing" | "previous-missing")`, and `CapctlError("rollback-unclear")` when that AMI was promoted later
     than the present one: going there would undo a rollback.
     """
     history = ports.channels.history(channel)
@@ -119,7 +119,7 @@ def _settling(ports: Ports, target: Target, seen: ChannelEntry, foreseen: Mappin
 
 def _require_earlier(before: ChannelEntry, order: tuple[AmiId, ...], present: ChannelEntry) -> None:
     if order.index(before.ami_id) > order.index(present.ami_id):
-        raise UsageError(
+        raise CapctlError(
             "rollback-unclear",
             f"Channel `{before.channel}` was moved back already: AMI `{before.ami_id}`, which it named before, was promoted after the "
             f"present `{present.ami_id}`",

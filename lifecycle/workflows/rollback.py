@@ -9,7 +9,7 @@ from lifecycle.domain.permissions import READ_AMIS, READ_DEPLOYMENTS, READ_POINT
 from lifecycle.domain.plan import Plan
 from lifecycle.domain.release import Move, Place, Pointer, promoted_ids
 from lifecycle.domain.run import Run
-from lifecycle.errors import CapctlError, Interrupted, UsageError
+from lifecycle.errors import CapctlError, Interrupted
 from lifecycle.ports import Ports
 from lifecycle.ports.amis import Amis
 from lifecycle.workflows.lookups import active_pointer, deployed_release, find_ami
@@ -28,7 +28,7 @@ def plan_rollback(ports: Ports, run: Run, *, to: str | None) -> Plan:
     """One conditional write; `to` None means the release before the active one, which the pointer itself knows: Pulumi is not asked.
 
     Raises `CapctlError("pointer-missing" | "previous-missing" | "release-missing" | "release-unproven")`,
-    `CapctlError("ami-not-startable")` for a release that could get no host, and `UsageError("rollback-unclear")` when `to` is None and
+    `CapctlError("ami-not-startable")` for a release that could get no host, and `CapctlError("rollback-unclear")` when `to` is None and
     the release before the active one was deployed later: going there would undo a rollback.
     """
     pointer = active_pointer(ports)
@@ -124,7 +124,7 @@ def _require_startable(amis: Amis, ami_id: AmiId) -> None:
 
 def _require_earlier(release_id: str, *, than: str, among: tuple[str, ...]) -> None:
     if than in among and release_id not in among[: among.index(than)]:
-        raise UsageError(
+        raise CapctlError(
             "rollback-unclear",
             f"The pointer was moved back already: release `{release_id}`, which took jobs before, was deployed after the active `{than}`",
             hint=f"Name the release: `--to {release_id}` goes forward again; `capctl status` lists the others",

@@ -146,14 +146,14 @@ def resumed_release(ports: Ports, pointer: Pointer | None) -> tuple[Deployment, 
 
     Where that one came to its end, the one whose release proved bad and takes jobs all the same.
 
-    Raises `UsageError("nothing-to-resume")`, and `CapctlError("deployment-foreign")` for one that another version of capctl recorded.
+    Raises `CapctlError("nothing-to-resume")`, and `"deployment-foreign"` for one that another version of capctl recorded.
     """
     recent = last_deployments(ports)
     newest = next(iter(recent), None)
     last = newest if newest and newest.is_resumable else bad_and_active(recent, pointer) or newest
     if last is None or not (last.is_resumable or last.is_half_cleaned):
         ended = ": ".join(filter(None, (last.told, last.why))) if last else "there was none"
-        raise UsageError(
+        raise CapctlError(
             "nothing-to-resume",
             f"No deployment can be resumed: {ended}",
             hint=(way_on(last, pointer) if last else "") or "Run `capctl deploy`",

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lifecycle.domain.ami_status import AmiState
-from lifecycle.errors import UsageError
+from lifecycle.errors import ExitCode
 from lifecycle.workflows.execute import execute
 from lifecycle.workflows.promote_ami import plan_channel_rollback
 from tests.failures import failure
@@ -66,7 +66,7 @@ def test_second_rollback_asks_for_the_ami(world: World) -> None:
         world.promote(ami_id)
     world.roll_back()
     asked = failure(world.roll_back)
-    assert isinstance(asked, UsageError)
+    assert asked.exit_code == ExitCode.FAILED
     assert (asked.code, world.named()) == ("rollback-unclear", world.b)
     assert f"`capctl ami promote {world.c} --to stable`" in asked.hint
     world.promote(world.a)

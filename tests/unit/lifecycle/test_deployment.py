@@ -9,7 +9,7 @@ import pytest
 
 from lifecycle.domain.deployment import Outcome, Stage, recorded_release
 from lifecycle.domain.job import JobState, Obstacle
-from lifecycle.errors import CapctlError, Interrupted, UsageError
+from lifecycle.errors import CapctlError, Interrupted
 from lifecycle.workflows.deploy import plan_deploy, plan_resume
 from lifecycle.workflows.execute import execute
 from lifecycle.workflows.history import read_history
@@ -245,11 +245,11 @@ def test_run_that_lost_its_turn_goes_no_further(world: DeployWorld, monkeypatch:
 
 
 def test_nothing_to_resume_is_a_usage_error(world: DeployWorld) -> None:
-    with pytest.raises(UsageError) as failed:
+    with pytest.raises(CapctlError) as failed:
         plan_resume(world.ports, world.target, world.run())
     assert (failed.value.code, "there was none" in failed.value.message) == ("nothing-to-resume", True)
     world.deploy()
-    with pytest.raises(UsageError) as failed:
+    with pytest.raises(CapctlError) as failed:
         plan_resume(world.ports, world.target, world.run())
     assert "ended promoted" in failed.value.message
 

@@ -11,7 +11,7 @@ import pytest
 from lifecycle.domain.ami_status import AmiStatus
 from lifecycle.domain.channel import CANDIDATE, Note
 from lifecycle.domain.tags import Tag
-from lifecycle.errors import ExitCode, Inconclusive, UsageError
+from lifecycle.errors import CapctlError, ExitCode, Inconclusive
 from lifecycle.workflows.lookups import ami_of
 from tests.failures import failure
 from tests.fakes.amis import FakeAmis
@@ -145,7 +145,7 @@ def test_any_call_that_fails_once_is_made_right_by_the_same_command(
             act(world, Broken(world.ports, "amis", "channels", at=at, is_lost=is_lost))
         try:
             act(world, world.ports)
-        except UsageError as already:
+        except CapctlError as already:
             assert already.code == "rollback-unclear"  # noqa: PT017 - the first run had done it all but read it back
         assert (world.named(), world.statuses()) == ((world.a, world.b, world.c)[named], statuses)
 

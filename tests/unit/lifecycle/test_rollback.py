@@ -7,7 +7,7 @@ import pytest
 from lifecycle.domain.ami import AmiId
 from lifecycle.domain.ami_status import AmiState
 from lifecycle.domain.tags import Tag
-from lifecycle.errors import CapctlError, UsageError
+from lifecycle.errors import CapctlError
 from lifecycle.workflows.execute import execute
 from lifecycle.workflows.lookups import active_pointer
 from lifecycle.workflows.rollback import plan_rollback
@@ -30,7 +30,7 @@ def test_rollback_goes_to_the_previous_release(ports: FakePorts) -> None:
 
 def test_second_rollback_does_not_go_forward_again_unasked(ports: FakePorts) -> None:
     rollback(ports)
-    with pytest.raises(UsageError) as failed:
+    with pytest.raises(CapctlError) as failed:
         rollback(ports)
     assert failed.value.code == "rollback-unclear"
     assert OLD.id in failed.value.message

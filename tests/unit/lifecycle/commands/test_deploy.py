@@ -25,7 +25,7 @@ def without_tracks(world: World) -> None:
 
 
 CASES = [
-    Case(words="deploy --resume", given=DEPLOYED, code=2, error="nothing-to-resume"),
+    Case(words="deploy --resume", given=DEPLOYED, code=1, error="nothing-to-resume"),
     Case(words="deploy --resume --ami candidate", given=READY, code=2, error="usage"),
     Case(
         words="deploy --yes",

@@ -45,7 +45,8 @@ at                    what    release       outcome   took  by              why
         text="""\
 at                    what      release       outcome                took  by              why
 2026-01-01 00:00:10Z  deploy    9b705c7e6b69  inconclusive at smoke  1.0s  tester@machine  \
-Smoke job `00000000-0000-4000-8000-000000000004` got no host in time: Batch gives no reason; nothing was proven either way and the release stays
+Smoke job `00000000-0000-4000-8000-000000000004` got no host in time: Batch gives no reason; \
+nothing was proven either way and the release stays
 2026-01-01 00:00:08Z  deploy    619d2e8ec0ac  rolled back            1.0s  tester@machine  \
 Smoke job `00000000-0000-4000-8000-000000000003` is FAILED; the former state is back in place
 2026-01-01 00:00:07Z  rollback  c3db89e8ed06  rolled back to         -     tester@machine  tracks
