@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from analyzer.progress import Progress
 
 
+# The folder that is the code of an image, and what of it are others' packages where it is a checkout.
+_CODE, _PACKAGES = Path(__file__).resolve().parents[1], "/site-packages/"
+
+
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise RequestInvalid("usage", message, hint=f"See `{self.prog} --help`")
@@ -49,10 +53,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         hint = "Run it again: the same session replaces whatever was stored"
         return _fail(error.exit_code, "interrupted", f"Stopped by {error.signal_name}", hint)
     except Exception as error:
-        frames = traceback.extract_tb(error.__traceback__)[-4:]
-        where = " < ".join(f"{Path(each.filename).name}:{each.lineno} {each.name}" for each in reversed(frames))
-        text = f"{type(error).__name__}: {error}".splitlines()[0]
-        return _fail(ExitCode.BUG, "bug", f"{text} (at {where})", "Report it with this line; it is a fault of ours")
+        place = _place(traceback.extract_tb(error.__traceback__))
+        hint = f"The fault is in the job's own code, at `{place}`: mend it, then push the image and deploy it"
+        return _fail(ExitCode.BUG, "bug", _crash(error), hint)
+
+
+def _crash(error: Exception) -> str:
+    """What nobody foresaw, in one line, with the frames that led to it, the last one first."""
+    frames = traceback.extract_tb(error.__traceback__)[-4:]
+    where = " < ".join(f"{Path(each.filename).name}:{each.lineno} {each.name}" for each in reversed(frames))
+    return f"{f'{type(error).__name__}: {error}'.splitlines()[0]} (at {where})"
+
+
+def _place(frames: Sequence[traceback.FrameSummary]) -> str:
+    """`file:line` of the last frame in the job's code; of the last at all where none is."""
+    own = [each for each in frames if Path(each.filename).is_relative_to(_CODE) and _PACKAGES not in each.filename]
+    last = (own or frames)[-1]
+    path = Path(last.filename)
+    return f"{path.relative_to(_CODE) if own else path}:{last.lineno}"
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -121,6 +139,9 @@ def _job(request: JobRequest, backend: str) -> int:
         raise
     except Interrupted as error:
         _report_failure(progress, "interrupted", error.exit_code, f"Stopped by {error.signal_name}")
+        raise
+    except Exception as error:
+        _report_failure(progress, "bug", ExitCode.BUG, _crash(error))
         raise
     summary = _summary(document)
     if request.result is None:

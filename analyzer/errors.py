@@ -28,7 +28,7 @@ _MEANINGS = {
     ExitCode.USAGE: "bad arguments",
     ExitCode.INPUT: "unreadable input",
     ExitCode.UNAVAILABLE: "dependency down or disk full",
-    ExitCode.BUG: "bug",
+    ExitCode.BUG: "a fault in the job's own code",
     ExitCode.INTERRUPTED: "interrupted",
     ExitCode.MISMATCH: "configuration or model mismatch",
 }

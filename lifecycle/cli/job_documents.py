@@ -46,6 +46,7 @@ def job(record: JobRecord) -> Document:
 def job_view(view: JobView) -> Document:
     """A job, and in words where it is, why and what to do; `release_id` is null for a job that no release of the target runs.
 
+    `said` is the last error that the job wrote, null for one that did not fail by itself, or wrote nothing.
     `moved_to` is null for a job that was not moved; its `job_id` is null where nothing is known of the one in its place.
     """
     account, moved = view.account, view.moved
@@ -54,6 +55,7 @@ def job_view(view: JobView) -> Document:
         "release_id": view.release_id,
         "where": account.where,
         "why": account.why,
+        "said": view.said or None,
         "next": account.next,
         "moved_to": {"release_id": moved.release_id, "job_id": moved.job_id or None} if moved else None,
     }

@@ -28,7 +28,7 @@ def command(invocation: Invocation, job_id: str) -> None:
 
 def _text(view: JobView) -> str:
     job, account = view.job, view.account
-    told = (("why", account.why), ("next", account.next))
+    told = (("why", account.why), ("said", view.said), ("next", account.next))
     return fields(
         [
             ("job", job.id),

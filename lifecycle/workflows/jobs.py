@@ -7,6 +7,7 @@ from lifecycle.config.target import Target
 from lifecycle.domain.job import JobRecord, JobState, contract, state_text
 from lifecycle.domain.job_account import JobAccount, job_account, moved_account
 from lifecycle.domain.layout import VIDEO_FOLDERS, Folder
+from lifecycle.domain.log_text import last_error
 from lifecycle.domain.moved_jobs import MovedTo, meant_for
 from lifecycle.domain.permissions import (
     READ_JOBS,
@@ -20,7 +21,7 @@ from lifecycle.domain.permissions import (
 from lifecycle.domain.run import Run
 from lifecycle.domain.tags import Tag
 from lifecycle.domain.waiting import Wait
-from lifecycle.errors import CapctlError, UsageError
+from lifecycle.errors import CapctlError, Interrupted, UsageError
 from lifecycle.ports import Ports
 from lifecycle.ports.jobs import JobRequest, LogLine
 from lifecycle.ports.wait import wait_for
@@ -30,7 +31,7 @@ PERMISSIONS = {
     "job submit": (*READ_POINTER, *READ_OBJECTS, *SUBMIT_JOBS),
     "job ls": (*READ_POINTER, *READ_STATE, *READ_JOBS),
     "job logs": READ_LOGS,
-    "job show": (*READ_STATE, *READ_JOBS, *READ_QUEUES),
+    "job show": (*READ_STATE, *READ_JOBS, *READ_LOGS, *READ_QUEUES),
 }
 
 # CloudWatch Logs shows a line a few seconds after it was written; asking more often shows nothing sooner.
@@ -39,12 +40,15 @@ _LOG = Wait(shortest_s=2.0, longest_s=2.0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobView:
-    """A job, in words too, and the id of its release; None if no release of the target has its queue. `moved` says where it went."""
+    """A job, in words too, and the id of its release; None if no release of the target has its queue. `moved` says where it went,
+    and `said` is the last error that a job wrote which failed.
+    """
 
     job: JobRecord
     account: JobAccount
     release_id: str | None
     moved: MovedTo | None = None
+    said: str = ""
 
 
 def show_job(ports: Ports, job_id: str) -> JobView:
@@ -58,7 +62,8 @@ def show_job(ports: Ports, job_id: str) -> JobView:
         if moved
         else job_account(job, queue.state, now_ms=now_ms, is_open=queue.is_open, gives_hosts=queue.gives_hosts)
     )
-    return JobView(job=job, account=account, release_id=release_id, moved=moved)
+    said = last_words(ports, job) if job.state is JobState.FAILED and job.exit_code else ""
+    return JobView(job=job, account=account, release_id=release_id, moved=moved, said=said)
 
 
 def _moved_to(ports: Ports, job: JobRecord) -> MovedTo | None:
@@ -144,6 +149,16 @@ def job_failure(job: JobRecord) -> CapctlError | None:
     if job.state is not JobState.FAILED:
         return None
     return CapctlError("job-failed", f"Job `{job.id}` is {state_text(job)}", hint="The end of its log says more")
+
+
+def last_words(ports: Ports, job: JobRecord) -> str:
+    """The last error that a job wrote, in one line; "" where it wrote nothing, or its log cannot be read."""
+    try:
+        return last_error([line.message for line in ports.jobs.logs(job).lines])
+    except Interrupted:
+        raise
+    except CapctlError:
+        return ""
 
 
 def job_watch(ports: Ports, job_id: str, show: Callable[[LogLine], None]) -> Callable[[], JobRecord]:

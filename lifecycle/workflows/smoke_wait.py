@@ -4,6 +4,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from lifecycle.domain.job import JobHost, JobRecord, JobState, Obstacle
+from lifecycle.domain.log_text import plain_text
 from lifecycle.domain.smoke_trouble import Spent, overdue, trouble_of
 from lifecycle.domain.timeline import Seen, timeline
 from lifecycle.domain.waiting import Wait
@@ -128,7 +129,7 @@ class _Watch:
         """The failure with what is known of the job, after nothing runs any more for its sake."""
         if not job.state.is_final:
             self._ports.jobs.cancel(job.id, reason=failure.message)
-        failure.details = tuple(line.message for line in self._ports.jobs.logs(job).lines[-_LOG_TAIL:])
+        failure.details = tuple(plain_text(line.message) for line in self._ports.jobs.logs(job).lines[-_LOG_TAIL:])
         failure.evidence = {"job": job, "timeline": timeline(job, self._seen)}
         return failure
 

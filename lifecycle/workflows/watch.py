@@ -1,21 +1,33 @@
 """Watch a release that has just been promoted: real jobs and dead letters tell what a smoke job cannot."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
 from lifecycle.config.target import Target
-from lifecycle.domain.job import JobRecord, JobState, Obstacle, Purpose, contract
+from lifecycle.domain.job import JobRecord, JobState, Obstacle, Purpose, contract, state_text
 from lifecycle.domain.measures import counted
 from lifecycle.domain.moments import told_moment
-from lifecycle.domain.permissions import READ_DEAD_LETTERS, READ_DEPLOYMENTS, READ_JOBS, READ_POINTER, READ_QUEUES
+from lifecycle.domain.permissions import (
+    READ_DEAD_LETTERS,
+    READ_DEPLOYMENTS,
+    READ_JOBS,
+    READ_LOGS,
+    READ_POINTER,
+    READ_QUEUES,
+)
 from lifecycle.domain.release import LOOK_AGAIN, Pointer
 from lifecycle.domain.waiting import Wait
 from lifecycle.errors import CapctlError, Interrupted
 from lifecycle.ports import Ports
 from lifecycle.ports.wait import wait_for
+from lifecycle.workflows.jobs import last_words
 from lifecycle.workflows.lookups import active_pointer
 from lifecycle.workflows.release_steps import invalid_release
 from lifecycle.workflows.smoke_jobs import smoke_jobs
+
+# Jobs whose logs are read, of those that failed.
+_READ = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +61,7 @@ class Watch:
         *READ_POINTER,
         *READ_DEPLOYMENTS,
         *READ_JOBS,
+        *READ_LOGS,
         *READ_QUEUES,
         *READ_DEAD_LETTERS,
     )
@@ -128,9 +141,15 @@ class Watch:
             "watch-failed",
             f"{what[0].upper()}{what[1:]} since release `{self.release_id}` takes jobs",
             hint=hint,
-            details=tuple(f"job {job.id}: {job.status_reason or job.reason}" for job in failed or ()),
+            details=tuple(self._told(failed or ())),
             verdict=True,
         )
+
+    def _told(self, failed: Sequence[JobRecord]) -> Iterator[str]:
+        """What ended each, and of the first ones what they wrote of it."""
+        for number, job in enumerate(failed):
+            said = last_words(self.ports, job) if number < _READ else ""
+            yield f"job {job.id}: {state_text(job)}" + (f": {said}" if said else "")
 
 
 def _is_own_fault(job: JobRecord) -> bool:

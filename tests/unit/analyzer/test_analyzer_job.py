@@ -219,7 +219,7 @@ def test_bad_arguments_exit_64(arguments: list[str], capsys: pytest.CaptureFixtu
     assert capsys.readouterr().err.startswith("error[")
 
 
-def test_a_fault_of_ours_exits_70_in_one_line(
+def test_a_fault_of_the_code_exits_70_in_one_line(
     environment: Callable[..., None], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def broken(*_: object, **__: object) -> None:
@@ -228,9 +228,23 @@ def test_a_fault_of_ours_exits_70_in_one_line(
     environment()
     monkeypatch.setattr(job, "probe", broken)
     assert cli.main(["batch"]) == ExitCode.BUG
-    error = capsys.readouterr().err
-    assert error.startswith("error[bug]: KeyError: 'tracks' (at ")
-    assert "Traceback" not in error
+    streams = capsys.readouterr()
+    assert streams.err.startswith("error[bug]: KeyError: 'tracks' (at ")
+    assert "Traceback" not in streams.err
+    line = broken.__code__.co_firstlineno + 1
+    assert f"the job's own code, at `tests/unit/analyzer/test_analyzer_job.py:{line}`" in streams.err
+    last = events(streams.out)[-1]
+    assert (last["event"], last["code"], last["exit_code"]) == ("failed", "bug", 70)
+    assert last["message"].startswith("KeyError: 'tracks' (at ")
+
+
+def test_fault_in_a_package_is_told_by_the_line_of_the_job_that_led_to_it(
+    environment: Callable[..., None], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    environment()
+    monkeypatch.setattr(job, "probe", lambda *_, **__: json.loads("{"))
+    assert cli.main(["batch"]) == ExitCode.BUG
+    assert "own code, at `tests/unit/analyzer/test_analyzer_job.py:" in capsys.readouterr().err
 
 
 def test_stop_signal_exits_75_and_leaves_nothing(

@@ -32,7 +32,7 @@ def test_second_rollback_does_not_go_forward_again_unasked(ports: FakePorts) -> 
     rollback(ports)
     with pytest.raises(CapctlError) as failed:
         rollback(ports)
-    assert failed.value.code == "rollback-unclear"
+    assert (failed.value.code, failed.value.exit_code) == ("rollback-unclear", 1)
     assert OLD.id in failed.value.message
     assert NEW.id in failed.value.message
     assert f"`--to {NEW.id}`" in failed.value.hint

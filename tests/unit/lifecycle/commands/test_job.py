@@ -143,6 +143,7 @@ job        00000000-0000-4000-8000-000000000002
 name       vision-by-hand
 state      FAILED: it has failed
 why        unreadable input
+said       analysis ends
 next       Run `capctl job logs 00000000-0000-4000-8000-000000000002`: the end of its log says more
 exit code  65
 attempts   1
