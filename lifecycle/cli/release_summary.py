@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from lifecycle.domain.release import Pointer
-    from lifecycle.domain.shipment import Shipment
+    from lifecycle.domain.shipment import Shipment, Stage
     from lifecycle.domain.smoke import SmokeReport
     from lifecycle.errors import CapctlError
 
@@ -47,7 +47,7 @@ def _parts(shipment: Shipment, failure: CapctlError | None, target: str) -> Iter
         yield from _failure(failure, details=() if shipment.smoke else failure.details)
     yield table(
         ("stage", "result", "", "#seconds"),
-        [(stage.name, stage.outcome.words, prose(stage.told), f"{stage.seconds:.1f}") for stage in shipment.stages],
+        [(stage.name, stage.outcome.words, prose(stage.told), _seconds(stage)) for stage in shipment.stages],
     )
     yield table(("", ""), _facts(shipment, failure))
     if shipment.smoke:
@@ -59,6 +59,11 @@ def _parts(shipment: Shipment, failure: CapctlError | None, target: str) -> Iter
     yield from (f"**Warning:** {prose(warning)}" for warning in shipment.warnings)
     if shipment.way_back:
         yield f"To roll back: {code(f'capctl --target {target} rollback --to {shipment.way_back}')}"
+
+
+def _seconds(stage: Stage) -> str:
+    """None for a stage that was not begun, though it took time to plan."""
+    return "" if stage.outcome in {Outcome.NOT_REACHED, Outcome.LEFT_OUT} else f"{stage.seconds:.1f}"
 
 
 def _title(shipment: Shipment, failure: CapctlError | None) -> str:

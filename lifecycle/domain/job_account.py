@@ -126,6 +126,25 @@ def job_account(
     return JobAccount(where=where, why=why, next=what)
 
 
+def no_log_text(job: JobRecord) -> str:
+    """Why there is nothing to read of a job that wrote nothing, and where to look instead."""
+    why, _ = _meaning(job)
+    told = _STATES[job.state] + (f": {why}" if why else "")
+    more = (
+        f"`capctl job show {job.id}` tells what to do"
+        if job.state is not JobState.SUCCEEDED
+        else "its result tells more"
+    )
+    what = (
+        "wrote nothing"
+        if job.state.is_final and job.log_stream
+        else "has no log"
+        if job.state.is_final
+        else "has no log yet"
+    )
+    return f"Job `{job.id}` {what}, {told}; {more}"
+
+
 def moved_account(moved: MovedTo, release_id: str | None) -> JobAccount:
     """The account of a job that waited on release `release_id`, None for one that is gone, until it was moved."""
     where, why = "it was cancelled before it ran", f"it was moved to release {moved.release_id}"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from lifecycle.config.target import Target
 from lifecycle.domain.job import JobRecord, JobState, contract, state_text
-from lifecycle.domain.job_account import JobAccount, job_account, moved_account
+from lifecycle.domain.job_account import JobAccount, job_account, moved_account, no_log_text
 from lifecycle.domain.layout import VIDEO_FOLDERS, Folder
 from lifecycle.domain.log_text import last_error
 from lifecycle.domain.moved_jobs import MovedTo, meant_for
@@ -135,20 +135,43 @@ def require_reachable(target: Target, video_url: str) -> None:
 
 
 def show_log(ports: Ports, job_id: str, show: Callable[[LogLine], None]) -> JobRecord:
-    """Show what a job wrote so far."""
-    return job_watch(ports, job_id, show)()
+    """Show what a job wrote so far, or say why there is nothing."""
+    shown: list[LogLine] = []
+
+    def keep(line: LogLine) -> None:
+        shown.append(line)
+        show(line)
+
+    job = job_watch(ports, job_id, keep)()
+    if not shown:
+        ports.ui.note(no_log_text(job))
+    return job
 
 
 def follow_log(ports: Ports, job_id: str, show: Callable[[LogLine], None]) -> JobRecord:
-    """Show the lines of a job as they come, until it has ended."""
-    return wait_for(job_watch(ports, job_id, show), lambda job: job.state.is_final, _LOG, ports.clock)
+    """Show the lines of a job as they come, until it has ended; and while it has no log, whatever is new of the reason."""
+    look, told = job_watch(ports, job_id, show), set[str]()
+
+    def followed() -> JobRecord:
+        job = look()
+        if not job.log_stream and (text := no_log_text(job)) not in told:
+            told.add(text)
+            ports.ui.note(text)
+        return job
+
+    return wait_for(followed, lambda job: job.state.is_final, _LOG, ports.clock)
 
 
 def job_failure(job: JobRecord) -> CapctlError | None:
     """The error that a job amounts to, if it failed."""
     if job.state is not JobState.FAILED:
         return None
-    return CapctlError("job-failed", f"Job `{job.id}` is {state_text(job)}", hint="The end of its log says more")
+    hint = (
+        "The end of its log says more"
+        if job.log_stream
+        else f"Look at `capctl job show {job.id}`: it never wrote a log"
+    )
+    return CapctlError("job-failed", f"Job `{job.id}` is {state_text(job)}", hint=hint)
 
 
 def last_words(ports: Ports, job: JobRecord) -> str:

@@ -1,5 +1,6 @@
 """Jobs: which are submitted to the active release, and how their logs are followed."""
 
+import math
 from pathlib import Path
 
 import pytest
@@ -7,10 +8,11 @@ import pytest
 from lifecycle.domain.job import JobRecord, JobState
 from lifecycle.domain.layout import RESULT_FOLDERS, VIDEO_FOLDERS
 from lifecycle.errors import CapctlError, UsageError
-from lifecycle.workflows.jobs import follow_log, list_jobs, submit_job
+from lifecycle.workflows.jobs import follow_log, job_failure, list_jobs, show_log, submit_job
 from lifecycle.workflows.lookups import active_pointer
 from lifecycle.workflows.smoke_video import smoke_video
 from pulumi_stack.components import roles
+from tests.fakes.batch_jobs import Attempt
 from tests.fakes.ports import FakePorts
 from tests.fakes.runs import RUN
 from tests.fakes.targets import make_target
@@ -106,3 +108,29 @@ def test_followed_log_ends_with_the_job_and_repeats_no_line(ports: FakePorts, tm
     shown: list[str] = []
     follow_log(ports, job.id, lambda line: shown.append(line.message))
     assert shown == ["analysis begins", "analysis ends"]
+
+
+def test_job_that_never_started_has_no_log_and_says_why(ports: FakePorts, tmp_path: Path) -> None:
+    why = "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT - no GPU"
+    ports.jobs.course = (Attempt(waits_s=math.inf),)
+    waiting = submit(ports, tmp_path)
+    show_log(ports, waiting.id, lambda _: None)
+    assert ports.ui.lines[-1].startswith(f"Job `{waiting.id}` has no log yet, it waits for a host; `capctl job show")
+    ports.jobs.course, ports.jobs.outcome = (JobState.FAILED,), {"status_reason": why, "log_stream": ""}
+    refused = submit(ports, tmp_path)
+    failed = follow_log(ports, refused.id, lambda _: None)
+    assert "has no log, it has failed: no instance type of the release has" in ports.ui.lines[-1]
+    error = job_failure(failed)
+    assert error
+    assert "its log says more" not in error.hint
+    assert f"`capctl job show {refused.id}`" in error.hint
+
+
+def test_job_with_a_log_is_followed_without_a_word_of_it(ports: FakePorts, tmp_path: Path) -> None:
+    ports.jobs.course = (JobState.RUNNING, JobState.FAILED)
+    job = submit(ports, tmp_path)
+    ports.ui.lines.clear()
+    failed = follow_log(ports, job.id, lambda _: None)
+    error = job_failure(failed)
+    assert error
+    assert (error.hint, ports.ui.lines) == ("The end of its log says more", [])

@@ -10,7 +10,7 @@ import pytest
 from lifecycle.domain.deployment import Outcome, Stage
 from lifecycle.domain.job import JobState, Obstacle, Purpose
 from lifecycle.errors import CapctlError, PartlyApplied, RolledBack
-from lifecycle.ports.jobs import QueueStatus
+from lifecycle.ports.jobs import LogLine, LogPage, QueueStatus
 from lifecycle.workflows.execute import execute
 from lifecycle.workflows.rollback import plan_rollback
 from lifecycle.workflows.watch import Watch
@@ -339,3 +339,26 @@ def test_pointer_of_an_earlier_version_which_kept_no_past_goes_back_to_where_it_
     monkeypatch.setattr(world.pointers, "past", lambda _: ())
     assert failure(world.deploy).exit_code == 7
     assert world.active == before
+
+
+def test_watch_that_fails_tells_what_each_job_said_of_it(world: DeployWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    written = ("starts", "ImportError: no module `tracker`", "hint: mend it")
+    page = LogPage(lines=tuple(LogLine(at_ms=1, message=message) for message in written))
+    monkeypatch.setattr(world.jobs, "logs", lambda *_, **__: page)
+    work(world, monkeypatch, count=7, exit_code=70, status_reason="Essential container in task exited")
+    failed = failure(world.deploy)
+    assert failed.code == "watch-failed"
+    ended = "FAILED, exit 70: a fault in the job's own code"
+    told = [line.partition(": ")[2] for line in failed.details]
+    # Of very many the logs are not read.
+    assert told == [f"{ended}: ImportError: no module `tracker`"] * 5 + [ended] * 2
+
+
+def test_smoke_that_was_ended_tells_its_log_as_job_logs_does(
+    world: DeployWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = LogPage(lines=(LogLine(at_ms=1, message='{"event":"progress","step":"fetch"}'),))
+    monkeypatch.setattr(world.jobs, "logs", lambda *_, **__: page)
+    world.jobs.course, world.jobs.outcome = (JobState.FAILED,), {"exit_code": 75}
+    failed = failure(world.deploy)
+    assert (failed.code, failed.details) == ("smoke-interrupted", ("progress step=fetch",))
