@@ -38,7 +38,8 @@ def find_pulumi(path: str) -> Path:
     raise CapctlError(
         "pulumi-missing",
         f"Pulumi {VERSION} is neither on PATH nor at `{cached}`{found}",
-        hint=f"Run `make setup`, or install Pulumi {VERSION}",
+        hint=f"Install it with `curl -fsSL https://get.pulumi.com | sh -s -- --version {VERSION}` and put its folder on PATH; in a checkout"
+        " of capctl `make setup` does it",
     )
 
 

@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
+from lifecycle.config.suggest import near
 from lifecycle.config.target import Target
 from lifecycle.domain.ami import AmiId, AmiRecord, is_ami_id
 from lifecycle.domain.ami_status import AmiState
-from lifecycle.domain.channel import NAME_RULE, Channel, ChannelEntry, is_channel
+from lifecycle.domain.channel import CANDIDATE, NAME_RULE, STABLE, Channel, ChannelEntry, is_channel
 from lifecycle.domain.digest import Digest, is_digest
 from lifecycle.domain.image import (
     FEWEST_DIGITS,
@@ -222,11 +223,14 @@ def channel_entry(ports: Ports, channel: Channel) -> ChannelEntry:
 
 
 def channel_missing(channel: Channel) -> CapctlError:
-    """The error of a channel that does not exist."""
+    """The error of a channel that does not exist; of one that is nearly the name of a usual one it asks whether that was meant."""
+    meant = near(channel, [name for name in (STABLE, CANDIDATE) if name != channel])
     return CapctlError(
         "channel-missing",
-        f"There is no channel `{channel}`",
-        hint=f"`capctl ami channels` lists them; `capctl ami promote AMI --to {channel}` makes it",
+        f"There is no channel `{channel}`" + (f"; did you mean `{meant}`?" if meant else ""),
+        hint=f"Write `{meant}`; `capctl ami channels` lists all"
+        if meant
+        else f"`capctl ami channels` lists them; `capctl ami promote AMI --to {channel}` makes it",
     )
 
 
