@@ -207,7 +207,8 @@ def test_what_does_not_exist_is_named(project: Project) -> None:
     unknown = "sha256:" + "0" * 64
     project.fails("release-missing", 1, "rollback", "--to", "deadbeef0000")
     project.fails("release-id-invalid", 2, "smoke", "--release", "../../etc")
-    project.fails("job-missing", 1, "job", "logs", "no-such-job")
+    project.fails("job-id-invalid", 2, "job", "logs", "no-such-job")
+    project.fails("job-missing", 1, "job", "logs", "01234567-89ab-cdef-0123-456789abcdef")
     project.fails("ami-missing", 1, "deploy", "--yes", "--ami", "ami-0123456789abcdef0")
     project.fails("image-missing", 1, "image", "verify", unknown)
 

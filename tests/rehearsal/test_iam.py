@@ -242,6 +242,12 @@ def played(
     project.done("job", "ls")
     project.done("history")
     project.done("job", "show", job["id"])
+    # Of a job that failed by itself its log is read, and of a release that is gone the record.
+    kept.client("s3").put_object(Bucket=project.bucket, Key="videos/no-film.mp4", Body=b"no film")
+    bad = project.done("job", "submit", "--video", f"s3://{project.bucket}/videos/no-film.mp4", "--session", "no-film")
+    assert project("job", "logs", bad["id"], "--follow").exit_code == 1
+    assert "no-film.mp4" in project.done("job", "show", bad["id"])["said"]
+    project.fails("release-missing", 1, "rollback", "--yes", "--to", "0123456789ab")
     unwanted = project.done("job", "submit", "--video", video, "--session", "unwanted")
     assert project.done("job", "cancel", unwanted["id"], "--yes")["changed"]
     move_one_job(kept, project, video)
