@@ -134,7 +134,7 @@ def test_overtaken_deployment_is_told_with_who_overtook_it_and_why(world: Deploy
     release_id = overtake(world)
     _, what, way = shown(world)
     assert f"of release {release_id} by tester@machine ended overtaken at promote" in what
-    assert "grace rolled back to release" in what
+    assert "grace@machine rolled back to release" in what
     assert "tracks are lost" in what
     assert way == "Look at `capctl history` and `capctl status`, then decide again"
     assert world.ports.deployments.recent(1)[0].outcome is Outcome.OVERTAKEN
@@ -145,7 +145,7 @@ def test_resume_of_an_overtaken_deployment_says_to_decide_again(world: DeployWor
     with pytest.raises(UsageError) as failed:
         world.resume()
     assert failed.value.code == "nothing-to-resume"
-    assert "grace rolled back to release" in failed.value.message
+    assert "grace@machine rolled back to release" in failed.value.message
     assert failed.value.hint == "Look at `capctl history` and `capctl status`, then decide again"
 
 
@@ -153,7 +153,7 @@ def test_deploy_after_an_overtaken_one_says_over_what_it_goes(world: DeployWorld
     overtake(world)
     world.deploy()
     (line,) = [line for line in world.ports.ui.lines if "ended overtaken" in line]
-    assert "grace rolled back to release" in line
+    assert "grace@machine rolled back to release" in line
     assert "undoes that" in line
 
 
@@ -175,7 +175,7 @@ def test_deploy_of_a_release_that_was_rolled_back_from_says_by_whom_when_and_why
     assert moved
     plan = plan_deploy(world.ports, world.target, world.run(), Wanted())
     line = f"release {second} took jobs until {moved.told}; this deploy undoes that"
-    assert moved.told == f"grace rolled back to release {first} at {moved.moved_at}: tracks are lost"
+    assert moved.told == f"grace@machine rolled back to release {first} at {moved.moved_at}: tracks are lost"
     assert plan.details == (line,)
     assert line in plan.render()
     assert f"warning: {line}" in world.ports.ui.lines
@@ -186,7 +186,7 @@ def test_rollback_is_told_behind_later_moves(world: DeployWorld) -> None:
     roll_back(world, "the third loses tracks")
     roll_back(world, "the second does, too", to=first)
     (line,) = plan_deploy(world.ports, world.target, world.run(), Wanted()).details
-    assert f"release {third} took jobs until grace rolled back to release {second}" in line
+    assert f"release {third} took jobs until grace@machine rolled back to release {second}" in line
     assert "the third loses tracks" in line
 
 
