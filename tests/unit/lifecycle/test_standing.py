@@ -9,7 +9,7 @@ from lifecycle.cli.status import _text
 from lifecycle.domain.deployment import Outcome, Stage
 from lifecycle.domain.job import JobState
 from lifecycle.domain.release import Pointer
-from lifecycle.errors import Interrupted, UsageError
+from lifecycle.errors import CapctlError, Interrupted
 from lifecycle.workflows.deploy import plan_deploy
 from lifecycle.workflows.execute import execute
 from lifecycle.workflows.rollback import plan_rollback
@@ -142,7 +142,7 @@ def test_overtaken_deployment_is_told_with_who_overtook_it_and_why(world: Deploy
 
 def test_resume_of_an_overtaken_deployment_says_to_decide_again(world: DeployWorld) -> None:
     overtake(world)
-    with pytest.raises(UsageError) as failed:
+    with pytest.raises(CapctlError) as failed:
         world.resume()
     assert failed.value.code == "nothing-to-resume"
     assert "grace@machine rolled back to release" in failed.value.message
