@@ -23,6 +23,7 @@ EXAMPLE = ROOT / "examples" / "capctl.yaml"
 CI = ROOT / "examples" / "ci"
 WORKFLOW, ACTION = CI / "github" / "workflows" / "capctl.yml", CI / "github" / "actions" / "capctl" / "action.yml"
 PIPELINE = CI / "gitlab-ci.yml"
+BAKING = {"check", "release"}
 TRUST = sorted((CI / "aws").glob("trust-*.json"))
 
 _VARIABLE = re.compile(r'\$\{\w+:\+(--[\w-]+) "\$\w+"\}')
@@ -236,11 +237,31 @@ def test_stages_of_gitlab_are_those_of_its_jobs() -> None:
     pipeline = read(PIPELINE)
     jobs = {name: job for name, job in pipeline.items() if isinstance(job, dict) and "script" in job}
     assert {job["stage"] for job in jobs.values()} == set(pipeline["stages"])
-    for job in jobs.values():
-        assert job["extends"] in {".capctl", ".bakes"}
+    for name, job in jobs.items():
+        assert job["extends"] == (".bakes" if name in BAKING else ".capctl")
         assert all(isinstance(line, str) for line in job["script"])
     assert jobs["rollback"]["rules"][0]["when"] == "manual"
     assert pipeline[".capctl"]["id_tokens"] == {"AWS_TOKEN": {"aud": "https://gitlab.com"}}
+
+
+def test_only_who_may_bake_is_given_what_a_bake_needs() -> None:
+    github = read(WORKFLOW)["jobs"]
+    prepared_for = {
+        name: [step["with"] for step in job["steps"] if "capctl" in step.get("uses", "")]
+        for name, job in github.items()
+    }
+    assert {name: given.get("bakes", "true") for name, (given,) in prepared_for.items()} == {
+        name: "true" if name in BAKING else "false" for name in github
+    }
+    action = read(ACTION)
+    assert action["inputs"]["bakes"]["default"] == "true"
+    for step in action["runs"]["steps"]:
+        is_for_bakes = "packer" in step.get("uses", "") + step.get("run", "")
+        assert step.get("if") == ("inputs.bakes == 'true'" if is_for_bakes else None)
+    pipeline = read(PIPELINE)
+    assert pipeline[".bakes"]["extends"] == ".capctl"
+    assert set(pipeline[".capctl"]["before_script"]) < set(pipeline[".bakes"]["before_script"])
+    assert "packer" not in "".join(pipeline[".capctl"]["before_script"])
 
 
 def test_summary_and_logs_are_kept_of_what_failed() -> None:
