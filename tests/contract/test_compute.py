@@ -78,16 +78,20 @@ def _in_memory() -> Standing:
 
 
 def _emulated(emulator: Emulator, session: AwsSession) -> Iterator[Standing]:
-    """A release of the project and one of another, whose name begins as the first one's does."""
+    """A release of a project of its own and one of another, whose name begins as the first one's does.
+
+    Other suites leave parts of theirs in the account: what is told of a project is exact, so none of them may share it.
+    """
     aws, ami_id = Aws(emulator.endpoint), emulator.facts["base_ami"]
     release_id = uuid.uuid4().hex[:12]
-    own, other = ReleaseParts(aws, ami_id, "vision", release_id), ReleaseParts(aws, ami_id, "vision-x", release_id)
+    project = f"vision-{uuid.uuid4().hex[:6]}"
+    own, other = ReleaseParts(aws, ami_id, project, release_id), ReleaseParts(aws, ami_id, f"{project}-x", release_id)
     by_hand = f"by-hand-{release_id}"
 
     def make_queue() -> None:
         order = [{"order": 1, "computeEnvironment": own.batch.environment}]
         aws.batch.create_job_queue(
-            jobQueueName=by_hand, priority=1, computeEnvironmentOrder=order, tags={Tag.PROJECT.value: "vision"}
+            jobQueueName=by_hand, priority=1, computeEnvironmentOrder=order, tags={Tag.PROJECT.value: project}
         )
 
     def resize(**resources: Any) -> Callable[[], None]:
@@ -95,7 +99,7 @@ def _emulated(emulator: Emulator, session: AwsSession) -> Iterator[Standing]:
 
     override = [{"imageType": "ECS_AL2023_NVIDIA", "imageIdOverride": ami_id}]
     yield Standing(
-        compute=AwsCompute(session, "vision"),
+        compute=AwsCompute(session, project),
         release_id=release_id,
         name=own.name,
         ami_id=AmiId(ami_id),
