@@ -240,12 +240,9 @@ def deployment(pointer: Pointer, done: Done, *, report: SmokeReport | None) -> D
     }
 
 
-def rollback(pointer: Pointer, *, changed: bool, warnings: Sequence[str] = ()) -> Document:
-    """Where the pointer is after a rollback.
-
-    `warnings` say that its release takes no jobs, who deploys meanwhile, or that this was not seen.
-    """
-    return {"changed": changed, "pointer": pointer_fields(pointer), "warnings": [*warnings]}
+def rollback(pointer: Pointer, *, changed: bool) -> Document:
+    """Where the pointer is after a rollback."""
+    return {"changed": changed, "pointer": pointer_fields(pointer)}
 
 
 def pointer_fields(pointer: Pointer) -> Mapping[str, Any]:

@@ -14,24 +14,12 @@ _SHOWS = "`capctl status` shows it"
 
 
 def look_ahead(ports: Ports, plan: Plan) -> Plan:
-    """The plan of a rollback with what it would meet, for who has the time to read that."""
+    """The plan of a rollback with what it would meet, for who reads it before the pointer moves.
+
+    Trouble of the look is told there too: it must not keep anybody from going back.
+    """
     found = [line for step in plan.steps if isinstance(step, MovePointer) for line in _look(ports, step.find())]
     return replace(plan, details=(*plan.details, *found))
-
-
-def look_after(ports: Ports, place: Place) -> tuple[str, ...]:
-    """What a rollback to the release met; jobs go there already, so that no trouble of the look is one of the rollback.
-
-    Raises `Interrupted`, which says that the pointer has moved.
-    """
-    try:
-        return _look(ports, place)
-    except Interrupted as signal:
-        raise Interrupted(
-            signal.code,
-            f"{signal.message} after the pointer moved to release `{place.id}`, before it was seen whether that takes jobs",
-            hint=_SHOWS,
-        ) from signal
 
 
 def _look(ports: Ports, place: Place) -> tuple[str, ...]:

@@ -286,9 +286,7 @@ SAMPLES: dict[str, dict[str, Any]] = {
             ),
         ),
     ),
-    "rollback": documents.rollback(
-        _POINTER, changed=True, warnings=(f"Release {RELEASE.id} takes no jobs: its job queue is DISABLED",)
-    ),
+    "rollback": documents.rollback(_POINTER, changed=True),
     "shipment": release_documents.shipment(
         Shipment(
             stages=(Stage(name=StageName.DEPLOY, outcome=Outcome.ROLLED_BACK, seconds=21.5, told="smoke-failed"),),

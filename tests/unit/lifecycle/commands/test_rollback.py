@@ -1,5 +1,7 @@
 """`capctl rollback`."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.unit.lifecycle.commands.case import DEPLOYED, Case, Play, World
@@ -39,8 +41,8 @@ CASES = [
         change=with_a_second_release_and_the_first_closed,
         asked=("pointers.move",),
         text=FIRST,
-        document={"changed": True, "warnings": [CLOSED]},
-        said=f"warning: {CLOSED}",
+        document={"changed": True},
+        said=f"Whether release {FIRST} takes jobs was not looked at; `capctl status` shows it",
     ),
     Case(
         words="rollback --dry-run",
@@ -58,7 +60,7 @@ Nothing was changed; run again without `--dry-run` to apply""",
         words=f"rollback --yes --to {FIRST}",
         given=DEPLOYED,
         text=FIRST,
-        document={"changed": False, "warnings": []},
+        document={"changed": False},
         said=f"roll back to release {FIRST}: release {FIRST} is active already",
     ),
     Case(
@@ -83,3 +85,15 @@ Nothing was changed; run again without `--dry-run` to apply""",
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_rollback(case: Case, played: Play) -> None:
     played(case)
+
+
+def test_who_is_asked_reads_first_where_the_way_leads(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    world = World(folder, capsys)
+    for words in DEPLOYED:
+        world.run(words)
+    with_a_second_release_and_the_first_closed(world)
+    world.answers = (False,)
+    assert world.run("rollback")[0] == 1
+    plan, question = world.ports.ui.lines[-2:]
+    assert f"\n    {CLOSED}\n" in plan
+    assert question.startswith(f"Roll back to release {FIRST}")
