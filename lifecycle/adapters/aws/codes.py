@@ -116,7 +116,8 @@ _TOLD: Mapping[Kind, CapctlError] = {
     Kind.TAKEN: CapctlError(
         "name-taken",
         "A name is in use already that was needed for DOING",
-        hint="Find out what has the name and who made it, perhaps with another `stack.state`; remove it only if nobody needs it",
+        hint="Find out what has the name and who made it: another `stack.state`, or an earlier run that got no answer; remove it only if"
+        " nobody needs it",
     ),
     Kind.THROTTLED: Inconclusive(
         "aws-throttled",
