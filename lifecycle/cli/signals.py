@@ -20,6 +20,8 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _NUDGE = signal.SIGURG
 _NUDGE_S = 0.05
 _SILENCE_S = 0.5
+_CROSSINGS = ("__enter__", "__exit__")
+_IMPORTS = "<frozen importlib._bootstrap>"
 
 
 @contextmanager
@@ -29,23 +31,27 @@ def signals_as_errors(give_up: Callable[[], None]) -> Iterator[None]:
     An ending that takes longer than a moment says so.
     """
     heard: list[int] = []
-    dropped: list[int] = []
+    later: list[int] = []  # raised at the next nudge
 
-    def interrupt(number: int, _: FrameType | None) -> None:
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        if later:
+            give_up()
+        if _is_taking_a_lock(frame):
+            later.append(number)
+            return
         heard.append(number)
         for each in _SIGNALS:
             signal.signal(each, lambda *_: give_up())
         raise Interrupted("interrupted", f"The command was interrupted by {signal.Signals(number).name}", hint=AGAIN)
 
     def again(_: int, frame: FrameType | None) -> None:
-        if dropped:
-            interrupt(dropped.pop(), frame)
+        if later:
+            interrupt(later.pop(), frame)
 
     def unraisable(lost: sys.UnraisableHookArgs) -> None:
-        # Python drops what is raised in a finalizer or a callback of a weak reference, of which every import calls some: it is raised
-        # once more at the next nudge.
+        # Python drops what is raised in a finalizer or a callback of a weak reference, of which every import calls some.
         if isinstance(lost.exc_value, Interrupted):
-            dropped.append(heard.pop())
+            later.append(heard.pop())
         else:
             former_hook(lost)
 
@@ -63,6 +69,12 @@ def signals_as_errors(give_up: Callable[[], None]) -> Iterator[None]:
         sys.unraisablehook = former_hook
         for each, handler in former.items():
             signal.signal(each, handler)
+
+
+def _is_taking_a_lock(frame: FrameType | None) -> bool:
+    """Whether the main thread may hold a lock that nobody would give back: who enters a context has not entered it yet, and imports take
+    their locks without one. Every other thread would wait for it for ever."""
+    return frame is not None and (frame.f_code.co_name in _CROSSINGS or frame.f_code.co_filename == _IMPORTS)
 
 
 class _Listener:

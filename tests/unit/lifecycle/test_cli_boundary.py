@@ -1,6 +1,7 @@
 """Errors become messages and exit codes; signals become errors."""
 
 import errno
+import importlib
 import json
 import os
 import signal
@@ -234,6 +235,61 @@ raise SystemExit(run_command_line(busy, []))
         "Interrupted; what is under way ends first, a second signal ends at once",
         "error[interrupted]: The command was interrupted by SIGTERM",
     ]
+
+
+class Entered:
+    """Is signalled where a lock like that of Python's `Condition` is taken: who leaves `__enter__` so never comes to give it back."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+
+    def __enter__(self) -> None:
+        self.lock.acquire()
+        signal.raise_signal(signal.SIGINT)
+
+    def __exit__(self, *_: object) -> None:
+        self.lock.release()
+
+
+def test_signal_that_comes_while_a_lock_is_taken_waits_for_it(folder: Path) -> None:
+    entered = Entered()
+
+    def body(o: str | None = None) -> None:
+        with entered:
+            signal.sigtimedwait([], 10)
+
+    assert _run(body) == ExitCode.INTERRUPTED
+    assert not entered.lock.locked()
+
+
+def test_signal_that_comes_amid_an_import_waits_for_it(folder: Path) -> None:
+    """The machinery that imports holds a lock there which all threads need."""
+    imported = []
+
+    def body(o: str | None = None) -> None:
+        importlib._bootstrap._call_with_frames_removed(signal.raise_signal, signal.SIGINT)  # type: ignore[attr-defined]
+        imported.append(True)
+        signal.sigtimedwait([], 10)
+
+    assert _run(body) == ExitCode.INTERRUPTED
+    assert imported == [True]
+
+
+def test_second_signal_while_a_lock_is_taken_ends_at_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gave_up: list[list[str]] = []
+    monkeypatch.setattr(boundary, "_give_up", gave_up.append)
+
+    class Twice(Entered):
+        def __enter__(self) -> None:
+            super().__enter__()
+            signal.raise_signal(signal.SIGTERM)
+
+    def body(o: str | None = None) -> None:
+        with Twice():
+            signal.sigtimedwait([], 10)
+
+    _run(body)
+    assert gave_up  # the process ends there
 
 
 class Finalized:
