@@ -33,20 +33,26 @@ def signals_as_errors(give_up: Callable[[], None]) -> Iterator[None]:
     heard: list[int] = []
     later: list[int] = []  # raised at the next nudge
 
+    def second(number: int, _: FrameType | None) -> None:
+        heard.append(number)
+        give_up()
+
     def interrupt(number: int, frame: FrameType | None) -> None:
         if later:
-            give_up()
+            second(number, frame)
         if _is_taking_a_lock(frame):
             later.append(number)
             return
         heard.append(number)
-        for each in _SIGNALS:
-            signal.signal(each, lambda *_: give_up())
+        for each in ours:
+            signal.signal(each, second)
         raise Interrupted("interrupted", f"The command was interrupted by {signal.Signals(number).name}", hint=AGAIN)
 
     def again(_: int, frame: FrameType | None) -> None:
         if later:
             interrupt(later.pop(), frame)
+        elif heard and listener.came > len(heard):  # two of a kind, of which Python tells one
+            second(heard[0], frame)
 
     def unraisable(lost: sys.UnraisableHookArgs) -> None:
         # Python drops what is raised in a finalizer or a callback of a weak reference, of which every import calls some.
@@ -56,13 +62,14 @@ def signals_as_errors(give_up: Callable[[], None]) -> Iterator[None]:
             former_hook(lost)
 
     former, former_hook = {each: signal.getsignal(each) for each in (*_SIGNALS, _NUDGE)}, sys.unraisablehook
+    # `nohup` stays in force.
+    ours = [each for each in _SIGNALS if each is not signal.SIGHUP or former[each] is not signal.SIG_IGN]
     sys.unraisablehook = unraisable
     listener = _Listener(heard)
     try:
         signal.signal(_NUDGE, again)
-        for each in _SIGNALS:
-            if each is not signal.SIGHUP or former[each] is not signal.SIG_IGN:  # `nohup` stays in force
-                signal.signal(each, interrupt)
+        for each in ours:
+            signal.signal(each, interrupt)
         yield
     finally:
         listener.close()
@@ -79,9 +86,10 @@ def _is_taking_a_lock(frame: FrameType | None) -> bool:
 
 class _Listener:
     """Nudges the main thread when a signal came, until it has `heard` it: Python acts on signals in that thread alone, while the kernel
-    may deliver one to any thread, and would leave the main one to sleep."""
+    may deliver one to any thread, and would leave the main one to sleep. `came` counts the signals."""
 
     def __init__(self, heard: list[int]) -> None:
+        self.came = 0
         self._heard, self._main = heard, get_ident()
         self._ear, self._mouth = os.pipe()
         os.set_blocking(self._mouth, False)
@@ -105,7 +113,7 @@ class _Listener:
             self._listening.release()
 
     def _nudge_until_closed(self) -> None:
-        came, tell_at, wait_s = 0, float("inf"), None
+        tell_at, wait_s = float("inf"), None
         while True:
             if select.select((self._ear,), (), (), wait_s)[0]:
                 number = os.read(self._ear, 1)
@@ -113,12 +121,12 @@ class _Listener:
                     return
                 if number[0] not in _SIGNALS:  # the nudge itself is told too
                     continue
-                came += 1
-                tell_at = tell_at if came > 1 else monotonic() + _SILENCE_S
+                self.came += 1
+                tell_at = tell_at if self.came > 1 else monotonic() + _SILENCE_S
             if monotonic() >= tell_at:
                 tell_at = float("inf")
                 _tell_of_ending()
-            is_heard = len(self._heard) >= came
+            is_heard = len(self._heard) >= self.came
             if not is_heard:
                 signal.pthread_kill(self._main, _NUDGE)
             wait_s = _NUDGE_S if not is_heard or tell_at < float("inf") else None

@@ -314,10 +314,41 @@ def test_signal_that_python_drops_in_a_finalizer_ends_the_command_all_the_same(f
     assert sys.unraisablehook is former
 
 
-def test_nohup_stays_in_force(folder: Path) -> None:
+def test_second_of_two_signals_of_a_kind_at_once_ends_at_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python calls the handler once for both."""
+    gave_up = threading.Event()
+    monkeypatch.setattr(boundary, "_give_up", lambda _: gave_up.set())
+
+    def hit() -> None:
+        for _ in range(2):
+            signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+
+    def body(o: str | None = None) -> None:
+        try:
+            threading.Thread(target=hit).start()
+            gave_up.wait(10)
+        finally:
+            gave_up.wait(10)
+
+    assert _run(body) == ExitCode.INTERRUPTED
+    assert gave_up.is_set()
+
+
+def test_nohup_stays_in_force(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gave_up: list[list[str]] = []
+
+    def body(o: str | None = None) -> None:
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        finally:
+            signal.raise_signal(signal.SIGHUP)
+
     former = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         assert _run(lambda o=None: os.kill(os.getpid(), signal.SIGHUP)) == ExitCode.DONE
+        monkeypatch.setattr(boundary, "_give_up", gave_up.append)
+        assert _run(body) == ExitCode.INTERRUPTED
+        assert gave_up == []
     finally:
         signal.signal(signal.SIGHUP, former)
 
