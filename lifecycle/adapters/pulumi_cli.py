@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 from threading import Thread
@@ -24,6 +25,8 @@ VERSION = metadata.version("pulumi")
 
 # A queue or compute environment that is being made or deleted takes up to this long; killing earlier leaves a pending operation.
 _GRACE_S = 90
+# Waits for a line before it becomes the CLI, so that there is none of which no note tells, whenever capctl is killed.
+_ONCE_NOTED = ("/bin/sh", "-c", 'read -r _ && exec "$@"', "capctl")
 
 
 def find_pulumi(path: str) -> Path:
@@ -69,10 +72,10 @@ class PulumiCli(automation.PulumiCommand):
     ) -> CommandResult:
         """Run one command to its end. An interrupt is passed on, and raised again once the CLI has ended."""
         process = subprocess.Popen(
-            [self.command, "--non-interactive", *args],
+            [*_ONCE_NOTED, self.command, "--non-interactive", *args],
             cwd=cwd,
             env={**additional_env, "PULUMI_AUTOMATION_API": "true"},
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -82,6 +85,7 @@ class PulumiCli(automation.PulumiCommand):
         note: Path | None = None
         try:
             note = self._started.note(process.pid)
+            _let_begin(process)
             code = process.wait()
         except BaseException:
             _stop(process)
@@ -94,6 +98,12 @@ class PulumiCli(automation.PulumiCommand):
         if code != 0:
             raise create_command_error(result)
         return result
+
+
+def _let_begin(process: "subprocess.Popen[str]") -> None:
+    assert process.stdin
+    with suppress(BrokenPipeError), process.stdin:
+        process.stdin.write("\n")
 
 
 class _Reader:

@@ -288,6 +288,8 @@ def move_one_job(kept: KeptStage, project: Project, video: str) -> None:
     batch = kept.client("batch")
     batch.update_compute_environment(computeEnvironment=environment, state="DISABLED")
     waiting = project.done("job", "submit", "--video", video, "--session", "waiting")
+    # The plan looks where the way back leads, which `--yes` does not.
+    project.done("rollback", "--dry-run", "--to", before)
     project.done("rollback", "--yes", "--to", before)
     (moved,) = project.done("job", "move", active, "--yes")["moved"]
     assert moved["id"] == waiting["id"]

@@ -1,6 +1,7 @@
 """The Pulumi CLI as a process: where it is found, what an interrupt ends, and what is noted of it."""
 
 import subprocess
+import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 from pulumi.automation.errors import CommandError
 
+from lifecycle.adapters.processes import Process
 from lifecycle.adapters.pulumi_cli import VERSION, PulumiCli, find_pulumi
 from lifecycle.adapters.pulumi_locks import StartedClis
 from lifecycle.errors import CapctlError, Interrupted
@@ -77,3 +79,26 @@ def test_note_of_a_cli_outlives_it_only_when_it_was_killed(ending: str, is_kept:
         PulumiCli(program, StartedClis(runs)).run(["up"], str(tmp_path), {})
     assert (tmp_path / "seen").read_text()
     assert ([*runs.iterdir()] != []) == is_kept
+
+
+def test_cli_of_which_no_note_tells_never_begins(tmp_path: Path) -> None:
+    """A capctl that is killed before it has noted what it started."""
+    program = tmp_path / "pulumi"
+    program.write_text(f"#!/bin/sh\ntouch {tmp_path}/begun\n")
+    program.chmod(0o755)
+    killed = f"""
+import os
+from pathlib import Path
+from lifecycle.adapters.pulumi_cli import PulumiCli
+
+class Killed:
+    def note(self, pid):
+        os.write(1, str(pid).encode())
+        os._exit(137)
+
+PulumiCli(Path({str(program)!r}), Killed()).run(["up"], {str(tmp_path)!r}, {{}})
+"""
+    ended = subprocess.run([sys.executable, "-c", killed], capture_output=True, text=True, check=False)
+    assert ended.returncode == 137
+    assert Process.here(int(ended.stdout)).ends(within_s=10)
+    assert not (tmp_path / "begun").exists()
