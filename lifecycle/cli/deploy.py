@@ -30,9 +30,10 @@ def command(invocation: Invocation, ami: str | None, image: str | None, resume: 
     the promoted release is watched, the pointer goes back: exit code 7. Without capacity nothing is decided: exit code 3. That, and any
     other trouble that says nothing about the release, leaves it for the same command, or `--resume`, to go on. One deploys at a time.
     """
-    from lifecycle.workflows.deploy import plan_deploy, plan_resume
+    from lifecycle.workflows.deploy import plan_deploy
     from lifecycle.workflows.lookups import active_pointer
     from lifecycle.workflows.move_pointer import MovePointer
+    from lifecycle.workflows.resume import plan_resume
     from lifecycle.workflows.smoke import Smoke
     from lifecycle.workflows.wanted_release import Wanted
 

@@ -1,6 +1,5 @@
 """One change of what is deployed at a time, and everybody sees what became of a deployment."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from types import TracebackType
 from typing import Any
@@ -8,19 +7,52 @@ from typing import Any
 from lifecycle.domain.deployment import WATCH_ON, Deployment, Outcome, Stage
 from lifecycle.domain.digest import canonical_json
 from lifecycle.domain.plan import Step
-from lifecycle.domain.release import Release
+from lifecycle.domain.release import Pointer, Release
 from lifecycle.domain.run import Run
 from lifecycle.errors import CapctlError, Inconclusive, Interrupted, RolledBack
 from lifecycle.ports import Ports
+from lifecycle.workflows.move_jobs import RestoreJobs
+from lifecycle.workflows.move_pointer import MovePointer
+from lifecycle.workflows.release_steps import CreateRelease, OpenRelease, WaitValid
+from lifecycle.workflows.release_tags import TagImage
+from lifecycle.workflows.remove_releases import PruneReleases, RemoveRelease
+from lifecycle.workflows.restore_pointer import RestorePointer
+from lifecycle.workflows.smoke import Smoke
+from lifecycle.workflows.smoke_video import StoreClip
 from lifecycle.workflows.turn_guard import TurnGuard
+from lifecycle.workflows.watch import Watch
+
+# Deployments among which one is looked for that left a bad release where it was: so many do not all fail after it.
+_LOOKED_AT = 20
+
+# The stage that begins with a step; others belong to that of the step before.
+_STAGES: dict[type[Step[Any]], Stage] = {
+    StoreClip: Stage.UP,
+    TagImage: Stage.UP,
+    CreateRelease: Stage.UP,
+    OpenRelease: Stage.UP,
+    WaitValid: Stage.WAIT_VALID,
+    Smoke: Stage.SMOKE,
+    MovePointer: Stage.PROMOTE,
+    Watch: Stage.WATCH,
+    PruneReleases: Stage.DRAIN,
+    RestorePointer: Stage.CLEAN,
+    RestoreJobs: Stage.CLEAN,
+    RemoveRelease: Stage.CLEAN,
+}
+
+
+def last_deployments(ports: Ports) -> tuple[Deployment, ...]:
+    """The newest deployments that were recorded, newest first."""
+    return ports.deployments.recent(_LOOKED_AT)
 
 
 class DeploymentGuard(TurnGuard):
     """Holds the turn, and records which stage begins, before anything of it is done.
 
-    `stages` says to which stage the steps of a class belong; others belong to that of the step before. `ends_as` is what a plan comes to
-    that ends well. The dead letters are counted right before the promotion and recorded with its stage, for the watch and for whoever goes
-    on with that; `promoted_by` is the run whose promotion this one goes on with or takes back, and `dead_letters` what it counted.
+    `pointer` is the one that the plan was made for, and `ends_as` what the plan comes to that ends well. The dead letters are counted
+    right before the promotion and recorded with its stage, for the watch and for whoever goes on with that; `promoted_by` is the run
+    whose promotion this one goes on with or takes back, and `dead_letters` what it counted.
     """
 
     def __init__(
@@ -28,17 +60,15 @@ class DeploymentGuard(TurnGuard):
         ports: Ports,
         run: Run,
         release: Release,
+        pointer: Pointer | None,
         *,
-        replaces: str,
-        stages: Mapping[type[Step[Any]], Stage],
         ends_as: Outcome = Outcome.PROMOTED,
         promoted_by: str = "",
         dead_letters: int | None = None,
     ) -> None:
         super().__init__(ports, run)
         self._release = release
-        self._replaces = replaces
-        self._stages = stages
+        self._replaces = pointer.release_id if pointer else ""
         self._ends_as = ends_as
         self._promoted_by = promoted_by
         self._dead_letters = dead_letters
@@ -59,7 +89,7 @@ class DeploymentGuard(TurnGuard):
         super().before(step)
         assert self._turn is not None, "the turn was taken on entering"
         known = self._deployment
-        stage = self._stages.get(type(step)) or (known and known.stage) or Stage.UP
+        stage = _STAGES.get(type(step)) or (known and known.stage) or Stage.UP
         if known and known.stage is stage:
             return
         if stage is Stage.PROMOTE:

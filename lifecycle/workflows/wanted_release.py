@@ -6,12 +6,11 @@ from lifecycle.config.schema import ReleaseSection
 from lifecycle.config.target import Target
 from lifecycle.domain.ami import AmiId, AmiRecord
 from lifecycle.domain.ami_status import AmiStatus
-from lifecycle.domain.deployment import Deployment, bad_and_active, recorded_release, way_on
 from lifecycle.domain.digest import parse_digest
 from lifecycle.domain.image_report import ImageReport, image_rejection
 from lifecycle.domain.job import contract
 from lifecycle.domain.proof import Level
-from lifecycle.domain.release import Parameters, Pointer, Release
+from lifecycle.domain.release import Parameters, Release
 from lifecycle.domain.runtime import mount_place, require_pair
 from lifecycle.domain.tags import Tag
 from lifecycle.errors import CapctlError, UsageError
@@ -20,9 +19,6 @@ from lifecycle.workflows.lookups import ami_of
 from lifecycle.workflows.verify_image import verify_image
 
 _DATABASE = contract.Env.DATABASE_URL.value
-
-# Deployments among which one is looked for that left a bad release where it was: so many do not all fail after it.
-_LOOKED_AT = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,39 +137,7 @@ def _deployable_image(ports: Ports, target: Target, image: str | None) -> ImageR
     return report
 
 
-def resumed_release(ports: Ports, pointer: Pointer | None) -> tuple[Deployment, Release]:
-    """The last deployment, which did not come to its end, and its release exactly as it was, whatever the configuration makes of it by now.
-
-    Where that one came to its end, the one whose release proved bad and takes jobs all the same.
-
-    Raises `CapctlError("nothing-to-resume")`, and `"deployment-foreign"` for one that another version of capctl recorded.
-    """
-    recent = last_deployments(ports)
-    newest = next(iter(recent), None)
-    last = newest if newest and newest.is_resumable else bad_and_active(recent, pointer) or newest
-    if last is None or not (last.is_resumable or last.is_half_cleaned):
-        ended = ": ".join(filter(None, (last.told, last.why))) if last else "there was none"
-        raise CapctlError(
-            "nothing-to-resume",
-            f"No deployment can be resumed: {ended}",
-            hint=(way_on(last, pointer) if last else "") or "Run `capctl deploy`",
-        )
-    release = recorded_release(last.record)
-    if release is None or release.id != last.release_id:
-        raise CapctlError(
-            "deployment-foreign",
-            f"Another version of capctl recorded deployment {last.number} of release `{last.release_id}`",
-            hint="Resume it with that version, or name its AMI and image: `capctl deploy --ami … --image …`",
-        )
-    return last, release
-
-
 def require_deployable(ports: Ports, target: Target, release: Release) -> None:
     """Raise whatever is wrong with the AMI or the image of a release by now."""
     deployable_ami(ports, target.proof_level, release.ami_id)
     _deployable_image(ports, target, str(release.image))
-
-
-def last_deployments(ports: Ports) -> tuple[Deployment, ...]:
-    """The newest deployments that were recorded, newest first."""
-    return ports.deployments.recent(_LOOKED_AT)

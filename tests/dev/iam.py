@@ -3,6 +3,7 @@
 import dataclasses
 import pkgutil
 import re
+from collections.abc import Iterable, Iterator
 from importlib import import_module
 from types import ModuleType
 from typing import Any
@@ -23,26 +24,19 @@ class StepActions:
 
 
 def command_actions() -> dict[str, frozenset[str]]:
-    """Every action by command, such as `ami bake`: what its workflow asks, what the steps need that its plan may have, and all that the
+    """Every action by command, such as `ami bake`: what its workflows ask, what the steps need that its plan may have, and all that the
     commands need whose stages it goes through."""
     return _with_stages(
-        {
-            command: frozenset(asked).union(*(step.actions for step in _steps(module)))
-            for module in _modules()
-            for command, asked in getattr(module, "PERMISSIONS", {}).items()
-        }
+        _by_command(
+            (command, frozenset(asked).union(*(step.actions for step in _steps(module))))
+            for module, command, asked in _asked()
+        )
     )
 
 
 def asked_actions() -> dict[str, frozenset[str]]:
     """As `command_actions`, without what only the steps need."""
-    return _with_stages(
-        {
-            command: frozenset(asked)
-            for module in _modules()
-            for command, asked in getattr(module, "PERMISSIONS", {}).items()
-        }
-    )
+    return _with_stages(_by_command((command, frozenset(asked)) for _, command, asked in _asked()))
 
 
 def step_actions() -> list[StepActions]:
@@ -68,6 +62,20 @@ def host_actions() -> frozenset[str]:
 def start_actions() -> frozenset[str]:
     """What the role allows by which ECS starts a job that has a secret."""
     return _of(execution_statements("*"))
+
+
+def _asked() -> Iterator[tuple[ModuleType, str, tuple[str, ...]]]:
+    for module in _modules():
+        for command, asked in getattr(module, "PERMISSIONS", {}).items():
+            yield module, command, asked
+
+
+def _by_command(found: Iterable[tuple[str, frozenset[str]]]) -> dict[str, frozenset[str]]:
+    """All that is found of each command: more than one module may make its plans."""
+    together: dict[str, frozenset[str]] = {}
+    for command, actions in found:
+        together[command] = together.get(command, frozenset()) | actions
+    return together
 
 
 def _with_stages(own: dict[str, frozenset[str]]) -> dict[str, frozenset[str]]:

@@ -8,8 +8,9 @@ from lifecycle.config.target import Target
 from lifecycle.domain.plan import Done
 from lifecycle.domain.run import Run
 from lifecycle.domain.tags import Tag
-from lifecycle.workflows.deploy import plan_deploy, plan_resume
+from lifecycle.workflows.deploy import plan_deploy
 from lifecycle.workflows.execute import execute
+from lifecycle.workflows.resume import plan_resume
 from lifecycle.workflows.wanted_release import Wanted
 from tests.fakes.ports import FakePorts
 from tests.fakes.releases import MODEL_SET

@@ -17,8 +17,9 @@ from lifecycle.domain.deployment import Stage
 from lifecycle.domain.job import JobState, Purpose, QueueState
 from lifecycle.errors import CapctlError, Denied, Interrupted, RolledBack
 from lifecycle.ports.jobs import JobRequest
-from lifecycle.workflows.deploy import plan_deploy, plan_resume
+from lifecycle.workflows.deploy import plan_deploy
 from lifecycle.workflows.execute import execute
+from lifecycle.workflows.resume import plan_resume
 from lifecycle.workflows.wanted_release import Wanted, wanted_release
 from tests.fakes.batch_compute import Condition
 from tests.fakes.batch_jobs import Attempt, Course

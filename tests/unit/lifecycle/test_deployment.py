@@ -10,10 +10,11 @@ import pytest
 from lifecycle.domain.deployment import Outcome, Stage, recorded_release
 from lifecycle.domain.job import JobState, Obstacle
 from lifecycle.errors import CapctlError, Interrupted
-from lifecycle.workflows.deploy import plan_deploy, plan_resume
+from lifecycle.workflows.deploy import plan_deploy
 from lifecycle.workflows.execute import execute
 from lifecycle.workflows.history import read_history
 from lifecycle.workflows.move_pointer import MovePointer
+from lifecycle.workflows.resume import plan_resume
 from lifecycle.workflows.rollback import plan_rollback
 from lifecycle.workflows.wanted_release import Wanted, wanted_release
 from lifecycle.workflows.watch import Watch
