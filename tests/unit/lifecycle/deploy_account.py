@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from lifecycle.domain.job import JobState, Purpose, QueueState
+from lifecycle.domain.release import needed_ids
 from lifecycle.errors import CapctlError, Denied, Interrupted
 from lifecycle.ports.jobs import JobRequest
 from lifecycle.workflows.deploy import plan_deploy
@@ -178,11 +179,17 @@ class Account:
         assert self.world.active not in self.bad
         assert all(moves.count(release_id) == 1 for release_id in self.bad)
 
-    def require_tidy(self, *, busy: int = 0) -> None:
-        """Of every release that exists all parts do, and of the others none; there are no more than `keep_releases`, besides those that
-        are `busy`."""
+    def busy(self) -> set[str]:
+        """Ids of the releases that have a job under way; what the pointer needs stays anyway."""
+        under_way = {job.request.queue_arn for job in self.batch.jobs.values() if not job.state.is_final}
+        needed = needed_ids(self.ports.pointers.read())
+        return {each.id for each in self.world.stack.releases() if each.job_queue_arn in under_way} - needed
+
+    def require_tidy(self, *, besides: Collection[str] = ()) -> None:
+        """Of every release that exists all parts do, and of the others none; there are no more than `keep_releases`, `besides` these."""
         standing = self.world.stack.releases()
-        assert len(standing) <= self.world.target.settings.stack.keep_releases + busy
+        kept = [each.id for each in standing if each.id not in besides]
+        assert len(kept) <= self.world.target.settings.stack.keep_releases
         assert self.world.stack.half_made() == frozenset()
         assert set(self.batch.environments) == {each.compute_environment_arn for each in standing}
         assert {arn for arn in self.batch.queues if self.batch.has_queue(arn)} == {
@@ -206,7 +213,7 @@ class Account:
             failed = self.attempt(Broken(self.ports, before=before or self.require_sound), Account.resume)
             if failed is None:
                 assert self.world.active == last.release_id or last.release_id in self.bad
-            self.require_tidy(busy=len(self._work))
+            self.require_tidy(besides=self.busy())
         else:
             raise AssertionError(last)
         self.require_sound()
