@@ -63,6 +63,19 @@ class Case:
         return self.token.rpartition(":")[2]
 
 
+def changed_inputs(aws: Aws, inputs: Properties, change: Properties) -> Properties:
+    """The inputs with a change, of which a value may be made from the inputs, or from the account."""
+    values = {
+        name: value(aws)
+        if callable(value) and name in {"role", "vpcId"}
+        else value(inputs)
+        if callable(value)
+        else value
+        for name, value in change.items()
+    }
+    return {name: value for name, value in (inputs | values).items() if value is not None}
+
+
 def bucket_of(aws: Aws) -> str:
     name = named()
     aws.s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})
