@@ -15,7 +15,8 @@ from pulumi.runtime.proto import provider_pb2
 
 from lifecycle.rehearsal.emulator.launch import Emulator
 from lifecycle.rehearsal.provider.servicer import AwsProvider, _properties
-from tests.contract.provider_cases import REGION, Case, Properties
+from tests.contract.provider_account import REGION, Properties
+from tests.contract.provider_cases import Case
 from tests.rehearsal.stage_parts import Aws
 
 # What a diff says where nothing differs.

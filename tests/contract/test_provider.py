@@ -13,7 +13,8 @@ from lifecycle.adapters.pulumi_adopt import found_id
 from lifecycle.rehearsal.emulator.launch import Emulator
 from lifecycle.rehearsal.provider.catalogue import TYPES
 from lifecycle.rehearsal.provider.rules import UNKNOWN, schema
-from tests.contract.provider_cases import CASES, TAGS, Properties, changed_inputs, named, vpc_of
+from tests.contract.provider_account import TAGS, Properties, named, vpc_of
+from tests.contract.provider_cases import CASES, changed_inputs
 from tests.contract.provider_engine import DONE, Aborted, Engine, Killed, Made, engine_on, killed_after
 
 BY_KIND = {case.kind: case for case in CASES}
