@@ -1,18 +1,14 @@
-"""The engine on the real Pulumi CLI: a preview is what an update does, what changed outside is seen, and what fails is gone on with."""
+"""The engine on the real Pulumi CLI: what changed outside is seen, what fails is gone on with, and a lost answer loses nothing."""
 
 from __future__ import annotations
 
 import json
 import os
-import subprocess
 import uuid
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -22,44 +18,30 @@ from lifecycle.adapters.aws.table import ReleasesTable
 from lifecycle.adapters.aws.turn import HeldTurn
 from lifecycle.adapters.clock import SystemClock
 from lifecycle.adapters.pulumi_auto import PulumiStack
-from lifecycle.adapters.pulumi_change import ReleasesChange
-from lifecycle.adapters.pulumi_engine import PulumiEngine
-from lifecycle.adapters.pulumi_events import EventLog
 from lifecycle.adapters.pulumi_programs import base_program
-from lifecycle.adapters.pulumi_state import state_bucket
 from lifecycle.app import App
-from lifecycle.config.image_sections import RegistrySection
 from lifecycle.domain.ami import AmiId
-from lifecycle.errors import CapctlError, ExitCode
-from lifecycle.ports.stack import Operation, ResourceChange
-from lifecycle.rehearsal.emulator.launch import Emulator, EmulatorOptions
+from lifecycle.errors import CapctlError
+from lifecycle.ports.stack import Operation
+from lifecycle.rehearsal.emulator.launch import Emulator
 from lifecycle.workflows.bootstrap import plan_bootstrap
 from lifecycle.workflows.execute import execute
-from pulumi_stack.standing import DEFINITION, ENVIRONMENT, QUEUE, TEMPLATE
+from pulumi_stack.standing import TEMPLATE
 from tests.failures import code_of
 from tests.fakes.clock import FakeClock
 from tests.fakes.deployments import HOLDER
 from tests.fakes.runs import RUN
 from tests.fakes.ui import FakeUi
+from tests.rehearsal.engine_parts import PARTS, counted, jobless_emulator, lose, named, told_calls
 from tests.rehearsal.slow_door import LosingDoor
 from tests.rehearsal.stage_parts import PulumiStage, pulumi_stage
 
 pytestmark = pytest.mark.rehearsal
 
-PARTS = (TEMPLATE, DEFINITION, ENVIRONMENT, QUEUE)
-# How long the emulator goes on to know the relation of a queue that was deleted.
-RELATION_S = 2.0
-
-
-def _emulator(folder: Path, **options: Any) -> Emulator:
-    return Emulator(
-        EmulatorOptions(state=folder, rehearsal=f"test-{uuid.uuid4().hex[:8]}", no_engine="no job runs here", **options)
-    )
-
 
 @pytest.fixture(scope="module")
 def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
-    with _emulator(tmp_path_factory.mktemp("emulator")) as emulator:
+    with jobless_emulator(tmp_path_factory.mktemp("emulator")) as emulator:
         yield emulator
 
 
@@ -72,114 +54,8 @@ def stage(emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 @pytest.fixture
-def updates(monkeypatch: pytest.MonkeyPatch) -> list[tuple[ResourceChange, ...]]:
-    """What each update did that succeeded."""
-    done: list[tuple[ResourceChange, ...]] = []
-    up = PulumiEngine.up
-
-    def told(self: PulumiEngine, *arguments: Any, **options: Any) -> EventLog:
-        log = up(self, *arguments, **options)
-        done.append(log.changes)
-        return log
-
-    monkeypatch.setattr(PulumiEngine, "up", told)
-    return done
-
-
-@pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The commands of the Pulumi CLI of which a process was started, but for the version of one on PATH, which each run asks once."""
-    started: list[str] = []
-    popen = subprocess.Popen
-
-    class Counted(popen):  # type: ignore[misc, valid-type]
-        def __init__(self, command: Any, *arguments: Any, **options: Any) -> None:
-            super().__init__(command, *arguments, **options)
-            if isinstance(command, list) and Path(command[0]).name == "pulumi" and command[1:] != ["version"]:
-                started.append(" ".join(word for word in command[2:4] if not word.startswith("-")))
-
-    monkeypatch.setattr(subprocess, "Popen", Counted)
-    return started
-
-
-def did(changes: Iterable[ResourceChange]) -> list[tuple[str, str, str]]:
-    """Operation and resource, in no order: the engine works on several at a time."""
-    return sorted((str(change.operation), change.type, change.name) for change in changes)
-
-
-def counted(changes: Iterable[ResourceChange], release_id: str) -> Counter[Operation]:
-    return Counter(change.operation for change in changes if change.release_id == release_id)
-
-
-def removal(stack: PulumiStack, ids: Collection[str]) -> tuple[ResourceChange, ...]:
-    """What `remove_releases` would do, which no command shows."""
-    state = stack._engine.export("releases") or {}
-    change = ReleasesChange.from_state(state, removed=ids)
-    program = change.program(stack._target, stack.base(), state)
-    return stack._engine.preview("releases", program, targets=change.targets(stack._target, state))
-
-
-def taken(stage: PulumiStage, release_id: str) -> Callable[[], None]:
-    """Let somebody else have the name of a release's queue, so that its creation fails in the middle; returns what ends that."""
-    batch, name = stage.session.client("batch"), f"{stage.target.project}-{release_id}"
-    (first,) = batch.describe_compute_environments()["computeEnvironments"][:1]
-    batch.create_job_queue(
-        jobQueueName=name,
-        priority=1,
-        computeEnvironmentOrder=[{"order": 1, "computeEnvironment": first["computeEnvironmentArn"]}],
-    )
-
-    def give_back() -> None:
-        batch.update_job_queue(jobQueue=name, state="DISABLED")
-        batch.delete_job_queue(jobQueue=name)
-
-    return give_back
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("state", ["file://state", "s3"])
-def test_preview_is_what_the_update_does(
-    emulator: Emulator, tmp_path: Path, updates: list[tuple[ResourceChange, ...]], state: str
-) -> None:
-    with pulumi_stage(emulator, tmp_path, project=f"previews-{state[:2]}", state=state) as stage:
-
-        def run(target_of: PulumiStage = stage) -> PulumiStack:
-            return target_of.run()
-
-        bucket = state_bucket(stage.target)
-        expected = [change for change in run().preview_base() if change.name != bucket]
-        run().apply_base()
-        assert did(updates[-1]) == did(expected)
-        first, second, broken = stage.release(1), stage.release(2), stage.release(3)
-        for release in (first, second, second):
-            expected = list(run().preview_release(release))
-            assert run().add_release(release) == run().releases()
-            assert did(updates[-1]) == did(expected)
-        assert {change.operation for change in expected} == {Operation.SAME}
-
-        give_back = taken(stage, broken.id)
-        assert code_of(lambda: run().add_release(broken)) == "name-taken"
-        assert run().half_made() == {broken.id}
-        give_back()
-        expected = list(run().preview_release(broken))
-        assert counted(expected, broken.id) == {Operation.SAME: 3, Operation.CREATE: 1}
-        run().add_release(broken)
-        assert did(updates[-1]) == did(expected)
-
-        expected = list(removal(run(), {first.id, broken.id}))
-        assert counted(expected, first.id) == counted(expected, broken.id) == {Operation.DELETE: 4}
-        assert [one.id for one in run().remove_releases({first.id, broken.id})] == [second.id]
-        assert did(updates[-1]) == did(expected)
-
-        registry = RegistrySection(expire_code_days=5, movable_tags=("dev-*",))
-        image = replace(stage.target.settings.image, registry=registry)
-        changed = replace(stage, target=replace(stage.target, settings=replace(stage.target.settings, image=image)))
-        expected = list(run(changed).preview_base())
-        assert {Operation.UPDATE, Operation.REPLACE} < {change.operation for change in expected}
-        run(changed).apply_base()
-        assert did(updates[-1]) == did(expected)
-        assert {change.operation for change in run(changed).preview_base()} == {Operation.SAME}
-        run().remove_releases({second.id})
+    return told_calls(monkeypatch)
 
 
 def test_an_update_takes_four_calls_of_the_cli_at_most(stage: PulumiStage, calls: list[str]) -> None:
@@ -199,12 +75,6 @@ def test_an_update_takes_four_calls_of_the_cli_at_most(stage: PulumiStage, calls
     assert taken == {"base again": 2, "first preview": 3, "first release": 4, "preview": 3, "release": 4, "removal": 4}
 
 
-def test_bootstrap_takes_four_calls_of_the_cli(emulator: Emulator, tmp_path: Path, calls: list[str]) -> None:
-    with pulumi_stage(emulator, tmp_path, project="bootstrap") as stage:
-        stage.run().apply_base()
-    assert len(calls) == 4
-
-
 def test_what_was_deleted_or_changed_outside_is_seen_by_a_refresh_and_made_good(stage: PulumiStage) -> None:
     target, ecr, s3 = stage.target, stage.session.client("ecr"), stage.session.client("s3")
     ecr.delete_lifecycle_policy(repositoryName=target.repository_name)
@@ -218,25 +88,6 @@ def test_what_was_deleted_or_changed_outside_is_seen_by_a_refresh_and_made_good(
     }
     assert ecr.get_lifecycle_policy(repositoryName=target.repository_name)["lifecyclePolicyText"]
     assert s3.get_bucket_versioning(Bucket=target.bucket)["Status"] == "Enabled"
-
-
-def test_environment_whose_queue_lingers_is_deleted_by_the_same_call(tmp_path: Path) -> None:
-    """The clock is the test's, so that only the updates themselves take time."""
-    clock, ui = FakeClock(), FakeUi()
-    with (
-        _emulator(tmp_path / "emulator", relation_s=RELATION_S) as emulator,
-        pulumi_stage(emulator, tmp_path) as stage,
-    ):
-        stage.run().apply_base()
-        release = stage.release(1)
-        stage.run().add_release(release)
-        assert PulumiStack(stage.target, stage.session, clock, ui).remove_releases({release.id}) == ()
-        assert clock.slept
-        name = f"vision-{release.id}"
-        assert f"✗ delete ComputeEnvironment {name}" in ui.lines
-        assert ui.lines.count(f"✓ delete ComputeEnvironment {name}") == 1
-        assert ui.lines.count(f"✓ delete JobQueue {name}") == 1
-        assert stage.session.client("batch").describe_compute_environments()["computeEnvironments"] == []
 
 
 def test_each_resource_is_told_when_it_is_made_and_when_it_is_refused(stage: PulumiStage) -> None:
@@ -276,26 +127,6 @@ def test_what_never_came_to_life_is_not_tried_again_by_a_run_for_another_release
     failed = [one["urn"] for one in state["resources"] if one.get("initErrors")]
     assert [urn.rpartition("::")[2] for urn in failed] == [f"vision-{refused.id}"]
     assert stage.run().remove_releases({other.id, refused.id}) == ()
-
-
-@pytest.mark.parametrize("is_elsewhere", [False, True])
-def test_wrong_passphrase_is_told_and_nothing_is_changed(
-    emulator: Emulator, tmp_path: Path, is_elsewhere: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """`is_elsewhere`: on a machine that has never changed the stack, and so has no note of how its state is closed."""
-    with pulumi_stage(emulator, tmp_path, project=f"closed-{is_elsewhere}".lower(), state="s3") as stage:
-        stage.run().apply_base()
-        release = stage.release(1)
-        there = replace(stage, target=replace(stage.target, folder=tmp_path / "elsewhere")) if is_elsewhere else stage
-        with monkeypatch.context() as patch:
-            patch.setenv("PULUMI_CONFIG_PASSPHRASE", "of nobody")
-            with pytest.raises(CapctlError) as failed:
-                there.run().add_release(release)
-        assert (failed.value.code, failed.value.exit_code) == ("passphrase-wrong", ExitCode.USAGE)
-        assert failed.value.hint
-        assert stage.run().releases() == ()
-        assert [one.id for one in there.run().add_release(release)] == [release.id]
-        assert [one.id for one in stage.run().releases()] == [release.id]
 
 
 def test_lock_of_a_run_that_is_gone_from_another_machine_is_broken_for_who_knows_it(stage: PulumiStage) -> None:
@@ -375,31 +206,6 @@ def losing(stage: PulumiStage, door: LosingDoor) -> Iterator[PulumiStage]:
     """The stage behind the door."""
     yield replace(stage, target=replace(stage.target, endpoint_url=door.url))
     door.loses = lambda _: False
-
-
-def lose(door: LosingDoor, operation: str, action: Callable[[], object]) -> None:
-    """Let the first answer to the operation be lost, as after all that an SDK repeats: the CLI ends with an error."""
-    door.lost.clear()
-    door.loses = lambda request: f"{operation} " in f"{request.replace('&', ' ')} " and not door.lost
-    assert code_of(action) == "aws-unreachable"
-    assert [answer[:3] for answer in door.lost] == ["200"]
-    door.loses = lambda _: False
-
-
-def named(stage: PulumiStage, release_id: str) -> dict[str, list[str]]:
-    """What AWS has of a release, by kind."""
-    batch, ec2 = stage.session.client("batch"), stage.session.client("ec2")
-    name = f"{stage.target.project}-{release_id}"
-    templates = ec2.describe_launch_templates()["LaunchTemplates"]
-    definitions = batch.describe_job_definitions(jobDefinitionName=name, status="ACTIVE")["jobDefinitions"]
-    environments = batch.describe_compute_environments(computeEnvironments=[name])["computeEnvironments"]
-    queues = batch.describe_job_queues(jobQueues=[name])["jobQueues"]
-    return {
-        TEMPLATE: [one["LaunchTemplateId"] for one in templates if one["LaunchTemplateName"] == name],
-        DEFINITION: [one["jobDefinitionArn"] for one in definitions],
-        ENVIRONMENT: [one["computeEnvironmentName"] for one in environments],
-        QUEUE: [one["jobQueueArn"] for one in queues],
-    }
 
 
 @pytest.mark.slow
