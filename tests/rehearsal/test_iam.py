@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections import defaultdict
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,65 +19,21 @@ from lifecycle.domain.permissions import (
     READ_QUEUES,
     REMOVE_LEFTOVERS,
 )
-from lifecycle.domain.sweep import LeftoverKind
-from lifecycle.rehearsal.emulator.calls import JOB_KEY_ID
 from lifecycle.rehearsal.stage import APP_ID
 from lifecycle.workflows.ami_uses import READ_USES
 from lifecycle.workflows.boot_ami import BOOT_AMI
 from lifecycle.workflows.deregister import REMOVE_AMI
 from lifecycle.workflows.image_world import READ_IMAGE_USES, READ_REPOSITORY
 from lifecycle.workflows.ship import STAGES
-from tests.contract.test_leftovers import emulated
 from tests.dev import iam_roles
 from tests.dev.iam import command_actions, is_read, job_actions
 from tests.dev.iam_judge import allows, filled_in
 from tests.rehearsal.iam_asked import ACCOUNT, REGION, asked_of
+from tests.rehearsal.iam_calls import Shown, actions_by_caller, caller, needs_of, recorded
+from tests.rehearsal.iam_plays import PASSPHRASE, active_ami, play_all
 from tests.rehearsal.kept_stage import KeptStage, Project
-from tests.rehearsal.stage_parts import until
 
 pytestmark = [pytest.mark.rehearsal, pytest.mark.timeout(600)]
-
-# What a call needs besides or instead of the action of its own name, as AWS's Service Authorization Reference and the API
-# references of the services say. Everything that capctl creates is tagged at once.
-NEEDS: Mapping[str, tuple[str, ...]] = {
-    "batch:CreateComputeEnvironment": ("batch:CreateComputeEnvironment", "batch:TagResource", "iam:PassRole"),
-    "batch:CreateJobQueue": ("batch:CreateJobQueue", "batch:TagResource"),
-    "batch:RegisterJobDefinition": ("batch:RegisterJobDefinition", "batch:TagResource", "iam:PassRole"),
-    "batch:SubmitJob": ("batch:SubmitJob", "batch:TagResource"),
-    "dynamodb:TransactWriteItems": ("dynamodb:ConditionCheckItem", "dynamodb:PutItem"),
-    "dynamodb:CreateTable": ("dynamodb:CreateTable", "dynamodb:TagResource"),
-    "ec2:CreateInternetGateway": ("ec2:CreateInternetGateway", "ec2:CreateTags"),
-    "ec2:CreateLaunchTemplate": ("ec2:CreateLaunchTemplate", "ec2:CreateTags"),
-    "ec2:CreateRouteTable": ("ec2:CreateRouteTable", "ec2:CreateTags"),
-    "ec2:CreateSecurityGroup": ("ec2:CreateSecurityGroup", "ec2:CreateTags"),
-    "ec2:CreateSubnet": ("ec2:CreateSubnet", "ec2:CreateTags"),
-    "ec2:CreateVpc": ("ec2:CreateVpc", "ec2:CreateTags"),
-    "ec2:CreateVpcEndpoint": ("ec2:CreateVpcEndpoint", "ec2:CreateTags"),
-    "ec2:RunInstances": ("ec2:RunInstances", "ec2:CreateTags", "iam:PassRole"),
-    "ecr:CreateRepository": ("ecr:CreateRepository", "ecr:TagResource"),
-    "ec2:CopyImage": ("ec2:CopyImage", "ec2:CreateTags"),
-    "iam:AddRoleToInstanceProfile": ("iam:AddRoleToInstanceProfile", "iam:PassRole"),
-    "iam:CreateInstanceProfile": ("iam:CreateInstanceProfile", "iam:TagInstanceProfile"),
-    "iam:CreateRole": ("iam:CreateRole", "iam:TagRole"),
-    "logs:CreateLogGroup": ("logs:CreateLogGroup", "logs:TagResource"),
-    "s3:CompleteMultipartUpload": ("s3:PutObject",),
-    "s3:CopyObject": ("s3:GetObject", "s3:PutObject"),
-    "s3:CreateMultipartUpload": ("s3:PutObject",),
-    "s3:GetBucketEncryption": ("s3:GetEncryptionConfiguration",),
-    "s3:GetBucketLifecycleConfiguration": ("s3:GetLifecycleConfiguration",),
-    "s3:GetBucketNotificationConfiguration": ("s3:GetBucketNotification",),
-    "s3:GetPublicAccessBlock": ("s3:GetBucketPublicAccessBlock",),
-    "s3:HeadBucket": ("s3:ListBucket",),
-    "s3:HeadObject": ("s3:GetObject", "s3:ListBucket"),
-    "s3:ListObjectsV2": ("s3:ListBucket",),
-    "s3:PutBucketEncryption": ("s3:PutEncryptionConfiguration",),
-    "s3:PutBucketLifecycleConfiguration": ("s3:PutLifecycleConfiguration",),
-    "s3:PutBucketNotificationConfiguration": ("s3:PutBucketNotification",),
-    "s3:PutPublicAccessBlock": ("s3:PutBucketPublicAccessBlock",),
-    "s3:UploadPart": ("s3:PutObject",),
-    "sqs:CreateQueue": ("sqs:CreateQueue", "sqs:TagQueue"),
-    "sts:GetCallerIdentity": (),
-}
 
 # Declared, and beyond a rehearsal.
 NOT_SHOWN: Mapping[str, str] = {
@@ -112,11 +67,11 @@ NOT_SHOWN: Mapping[str, str] = {
 # They remove what a run left that failed or was killed, as `ami sweep` shows, or an unproven AMI that has their name and that nothing
 # uses, as `ami prune` does.
 _AFTER_TROUBLE = frozenset((*READ_LEFTOVERS, *REMOVE_LEFTOVERS, *READ_USES, *READ_GRANTS))
-# What only these commands may declare unshown.
 # The stage has no job that waits and no task of ECS, to ask which image it runs.
 _OF_OTHER_IMAGES = frozenset(
     {"batch:DescribeJobs", "ecs:DescribeServices", "ecs:DescribeTaskDefinition", "ecs:DescribeTasks"}
 )
+# What only these commands may declare unshown.
 NOT_SHOWN_OF: Mapping[str, frozenset[str]] = {
     "ami bake": _AFTER_TROUBLE,
     "bootstrap": _OF_OTHER_IMAGES,
@@ -154,50 +109,6 @@ NOT_SHOWN_OF = {
     },
 }
 
-Shown = dict[str, frozenset[str]]
-PASSPHRASE = {"PULUMI_CONFIG_PASSPHRASE": "rehearsal"}
-# The next bootstrap, without it, takes it from the role again.
-WITH_SECRET = {
-    "CAPCTL_RELEASE__DATABASE_SECRET_ARN": "arn:aws:secretsmanager:us-west-2:123456789012:secret:database-a1b2c3"
-}
-# Another policy, another setting of each kind.
-OTHER_REPOSITORY = {
-    "CAPCTL_IMAGE__REGISTRY__EXPIRE_CODE_DAYS": "5",
-    "CAPCTL_IMAGE__REGISTRY__MOVABLE_TAGS": "[dev-*]",
-    "CAPCTL_IMAGE__REGISTRY__SCAN_ON_PUSH": "false",
-}
-_APP = re.compile(r"\b(?:app|exec-env)/(\S+)")
-
-
-def recorded(kept: KeptStage) -> list[dict[str, Any]]:
-    """Every call that the stage's emulator was asked so far."""
-    return [json.loads(line) for line in (kept.folder / "emulator" / "calls.jsonl").read_text().splitlines()]
-
-
-def caller(call: dict[str, Any]) -> str:
-    """`ami bake` for that command with all that it starts, `job`, `rehearsal`, or the User-Agent of one who is unknown."""
-    if call[
-        "presigned"
-    ]:  # AWS asks for the permissions of the signer: one lets instances read, the other lets them report
-        return "ami verify" if call["operation"] == "PutObject" else "ami bake"
-    if call["key_id"] == JOB_KEY_ID:
-        return "job"
-    app = _APP.search(call["agent"])
-    return app[1].removeprefix("capctl.").replace(".", " ") if app else f"unknown: {call['agent']}"
-
-
-def actions_by_caller(calls: list[dict[str, Any]]) -> Shown:
-    found: dict[str, set[str]] = defaultdict(set)
-    for call in calls:
-        name = f"{call['service']}:{call['operation']}"
-        found[caller(call)].update(NEEDS.get(name, (name,)))
-    return {name: frozenset(actions) for name, actions in found.items()}
-
-
-def active_ami(project: Project) -> str:
-    (release,) = (each for each in project.done("status")["releases"] if each["role"] == "active")
-    return str(release["ami"])
-
 
 @pytest.fixture(scope="module")
 def with_shared_state(kept: KeptStage, tmp_path_factory: pytest.TempPathFactory) -> Project:
@@ -219,48 +130,7 @@ def played(
 ) -> list[dict[str, Any]]:
     """The calls of the commands that the scene lacks, and of a release."""
     before = len(recorded(kept))
-    project = kept.copy(tmp_path_factory.mktemp("iam") / "project")
-    ami = next(one for one in project.done("ami", "ls")["amis"] if one["status"] not in {None, "candidate"})
-    project.done("ami", "show", ami["id"])
-    project.done("ami", "diff", ami["id"])
-    project.fails("channel-missing", 1, "ami", "diff", "unknown")
-    project.done("ami", "verify", ami["id"], "--boot")
-    project.done("ami", "copy", ami["id"], "--to-region", "eu-west-1")
-    play_the_life_of_an_ami(kept, project, ami)
-    # Others may have baked since: the AMI of the active release has passed its smoke job.
-    project.done("ami", "promote", active_ami(project), "--to", "stable", "--yes")
-    project.done("ami", "channels")
-    project.done("ami", "show", "stable")
-    project.done("ami", "verify", "stable")
-    project.done("deploy", "--ami", "stable", "--dry-run")
-    with project.changed_config() as (_, target):
-        del target["smoke"]["video_url"]
-    project.done("smoke")
-    video = f"s3://{project.bucket}/samples/portrait.mp4"
-    job = project.done("job", "submit", "--video", video)
-    project.done("job", "logs", job["id"], "--follow")
-    project.done("job", "ls")
-    project.done("history")
-    project.done("job", "show", job["id"])
-    # Of a job that failed by itself its log is read, and of a release that is gone the record.
-    kept.client("s3").put_object(Bucket=project.bucket, Key="videos/no-film.mp4", Body=b"no film")
-    bad = project.done("job", "submit", "--video", f"s3://{project.bucket}/videos/no-film.mp4", "--session", "no-film")
-    assert project("job", "logs", bad["id"], "--follow").exit_code == 1
-    assert "no-film.mp4" in project.done("job", "show", bad["id"])["said"]
-    project.fails("release-missing", 1, "rollback", "--yes", "--to", "0123456789ab")
-    unwanted = project.done("job", "submit", "--video", video, "--session", "unwanted")
-    assert project.done("job", "cancel", unwanted["id"], "--yes")["changed"]
-    move_one_job(kept, project, video)
-    with_shared_state.done("bootstrap", **PASSPHRASE, **WITH_SECRET)
-    for command in ("status", "drift", "models lock", "models verify"):
-        with_shared_state.done(*command.split(), **PASSPHRASE)
-    # It reads the models, finds that there is no runtime beside them, and ends.
-    contract = {"CAPCTL_IMAGE__BASE__RUNTIME_CONTRACT": "contract.json"}
-    with_shared_state.fails("runtime-invalid", 1, "models", "contract", **contract)
-    with_shared_state.done("bootstrap", **PASSPHRASE, **OTHER_REPOSITORY)
-    release_all(project)
-    sweep_one_of_each(kept, with_shared_state)
-    prune_one(kept, with_shared_state, ami_id=project.done("ami", "ls")["amis"][0]["id"])
+    play_all(kept, kept.copy(tmp_path_factory.mktemp("iam") / "project"), with_shared_state)
     return recorded(kept)[before:]
 
 
@@ -268,100 +138,6 @@ def played(
 def shown(kept: KeptStage, played: list[dict[str, Any]]) -> Shown:
     """The actions of each caller, of the scene as well."""
     return actions_by_caller(recorded(kept))
-
-
-def release_all(project: Project) -> None:
-    """Release other models and other code: every stage has something to do, and the oldest release goes."""
-    (project.folder / "models" / "models" / "more.bin").write_bytes(b"more")
-    project.done("models", "lock")
-    project.done("models", "push")
-    project.change_code("with other models")
-    released = project.done("release", "--yes", "--promote", "beta")
-    assert [stage["outcome"] for stage in released["stages"]] == ["changed"] * 4
-
-
-def move_one_job(kept: KeptStage, project: Project, video: str) -> None:
-    """Let a job wait on the active release, go back from that, and move the job; then all is as before."""
-    status = project.done("status")
-    active, before = (status["pointer"][name] for name in ("release_id", "previous_release_id"))
-    environment = next(one["compute_environment_arn"] for one in status["releases"] if one["id"] == active)
-    batch = kept.client("batch")
-    batch.update_compute_environment(computeEnvironment=environment, state="DISABLED")
-    waiting = project.done("job", "submit", "--video", video, "--session", "waiting")
-    # The plan looks where the way back leads, which `--yes` does not.
-    project.done("rollback", "--dry-run", "--to", before)
-    project.done("rollback", "--yes", "--to", before)
-    (moved,) = project.done("job", "move", active, "--yes")["moved"]
-    assert moved["id"] == waiting["id"]
-    assert project.done("job", "show", waiting["id"])["moved_to"]["job_id"] == moved["job_id"]
-    project.done("job", "logs", moved["job_id"], "--follow")
-    batch.update_compute_environment(computeEnvironment=environment, state="ENABLED")
-
-    def is_valid() -> bool:
-        (found,) = batch.describe_compute_environments(computeEnvironments=[environment])["computeEnvironments"]
-        return bool(found["status"] == "VALID")
-
-    until(is_valid)
-    project.done("rollback", "--yes", "--to", active)
-
-
-def play_the_life_of_an_ami(kept: KeptStage, project: Project, ami: dict[str, Any]) -> None:
-    """Deprecate, share and disable an AMI that no release has."""
-    ec2, name = kept.client("ec2"), f"{ami['name']}-spare"
-    region = ec2.meta.region_name
-    spare = ec2.copy_image(SourceImageId=ami["id"], SourceRegion=region, Name=name, CopyImageTags=True)["ImageId"]
-    ec2.modify_image_attribute(ImageId=spare, ImdsSupport={"Value": "v2.0"})
-    (image,) = ec2.describe_images(ImageIds=[spare])["Images"]
-    snapshots = [mapping["Ebs"]["SnapshotId"] for mapping in image["BlockDeviceMappings"]]
-    own = {"capctl:status": "verified", "capctl:copied-from": f"{region}/{ami['id']}"}
-    tags = {tag["Key"]: tag["Value"] for tag in image["Tags"]} | own
-    ec2.create_tags(Resources=[spare, *snapshots], Tags=[{"Key": key, "Value": value} for key, value in tags.items()])
-    for words in (("deprecate", spare, "--in", "30d", "--yes"), ("deprecate", spare, "--undo")):
-        project.done("ami", *words)
-    project.fails("ami-not-shareable", 1, "ami", "share", spare, "--with", "210987654321", "--yes")
-    for words in (("disable", spare, "--yes"), ("disable", spare, "--undo")):
-        project.done("ami", *words)
-    for words in (
-        ("copy", "--to-region", "eu-west-1"),
-        ("deprecate", "--undo"),
-        ("share", "--with", "210987654321"),
-        ("disable",),
-    ):
-        project.fails("channel-missing", 1, "ami", words[0], "unknown", *words[1:])
-    ec2.deregister_image(ImageId=spare)
-
-
-def sweep_one_of_each(kept: KeptStage, project: Project) -> None:
-    """Let a run that died have left one thing of each kind, and remove them all."""
-    base = kept.client("ec2").describe_images(Owners=["self"])["Images"][0]["ImageId"]
-    account = emulated(kept, base, project.name)  # type: ignore[arg-type]
-    made = {account.make(kind, project.name, "20260101-000000-dead00") for kind in LeftoverKind}
-    runs = project.folder / ".capctl" / "runs"
-    runs.mkdir(parents=True, exist_ok=True)
-    (runs / "20260101-000000-dead00").write_text("")
-    swept = project.done("ami", "sweep", "--run", "20260101-000000-dead00", "--yes", **PASSPHRASE)
-    assert {one["id"] for one in swept["leftovers"] if one["outcome"] == "removed"} == made
-
-
-def prune_one(kept: KeptStage, project: Project, *, ami_id: str) -> None:
-    """Let the project have an AMI that nobody uses, and disable it."""
-    region = kept.environment["AWS_REGION"]
-    own = {
-        "capctl:project": project.name,
-        "capctl:status": "verified",
-        "capctl:run": "20260101-000000-c0ffee",
-        "capctl:copied-from": f"{region}/{ami_id}",
-    }
-    tags = [{"Key": key, "Value": value} for key, value in own.items()]
-    kept.client("ec2").copy_image(
-        SourceImageId=ami_id,
-        SourceRegion=region,
-        Name=f"{project.name}-unused",
-        TagSpecifications=[{"ResourceType": kind, "Tags": tags} for kind in ("image", "snapshot")],
-    )
-    at_once = {"CAPCTL_AMI__RETENTION__MIN_AGE_DAYS": "0"}
-    (pruned,) = project.done("ami", "prune", "--apply", "--yes", **at_once, **PASSPHRASE)["amis"]
-    assert pruned["outcome"] == "disabled"
 
 
 def test_everybody_who_asked_is_known(shown: Shown) -> None:
@@ -388,8 +164,7 @@ def refused(calls: list[dict[str, Any]], policies: list[dict[str, Any]], project
     ]
     found = set()
     for call in calls:
-        name = f"{call['service']}:{call['operation']}"
-        asked = list(asked_of(call, NEEDS.get(name, (name,))))
+        asked = list(asked_of(call, needs_of(call)))
         left = min(([one for one in asked if not allows(documents, one)] for documents in filled), key=len)
         found |= {f"{caller(call)}: {one}" for one in left if not is_of_old_packer(call)}
     return sorted(found)

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from tests.dev.iam import is_read
+from tests.rehearsal.iam_calls import actions_by_caller, recorded
 from tests.rehearsal.kept_stage import KeptStage, Project
-from tests.rehearsal.test_iam import actions_by_caller, recorded
 
 pytestmark = [pytest.mark.rehearsal, pytest.mark.timeout(600)]
 
