@@ -82,14 +82,9 @@ class TerminalUi:
             yield counted
 
     def confirm(self, question: str) -> bool:
+        self.require_answers()
         if self._assume_yes:
             return True
-        if not (self._stream.isatty() and self._answers.isatty()):
-            raise UsageError(
-                "confirmation-needed",
-                "The command asks before it changes anything, there is no terminal to ask on, and `--yes` was not given",
-                hint="Look at the plan with `--dry-run`, then pass `--yes`",
-            )
         self._stream.write(f"{_shown(question)} [y/N] ")
         self._stream.flush()
         try:
@@ -104,6 +99,14 @@ class TerminalUi:
         if not answer.endswith("\n"):  # the end of the input, which leaves the cursor behind the question
             self._stream.write("\n")
         return answer.strip().lower() in {"y", "yes"}
+
+    def require_answers(self) -> None:
+        if not (self._assume_yes or (self._stream.isatty() and self._answers.isatty())):
+            raise UsageError(
+                "confirmation-needed",
+                "The command asks before it changes anything, there is no terminal to ask on, and `--yes` was not given",
+                hint="Look at the plan with `--dry-run`, then pass `--yes`",
+            )
 
     def _row(self, title: str) -> AbstractContextManager[None]:
         return self._display().row(_shown(title)) if self._animate else _nothing()

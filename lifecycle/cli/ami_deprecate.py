@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from lifecycle.cli import ami_documents
-from lifecycle.cli.context import Invocation, dry_run_option, pass_invocation, reason_option, yes_option
+from lifecycle.cli.context import Invocation, dry_run_option, pass_invocation, reason_option, yes_option_unless
 from lifecycle.cli.render import time_text
 
 
@@ -16,7 +16,7 @@ from lifecycle.cli.render import time_text
 @click.option("--undo", is_flag=True, help="Take the deprecation back.")
 @reason_option
 @dry_run_option
-@yes_option
+@yes_option_unless(lambda options: options["dry_run"] or options["undo"])
 @pass_invocation
 def command(invocation: Invocation, ami: str, at: str | None, within: str | None, undo: bool, dry_run: bool) -> None:
     """Deprecate AMI, an id or a channel, from a time on; prints that time, to the minute.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from lifecycle.cli import ami_documents
-from lifecycle.cli.context import Invocation, dry_run_option, pass_invocation, reason_option, yes_option
+from lifecycle.cli.context import Invocation, dry_run_option, pass_invocation, reason_option, yes_option_unless
 
 
 @click.command()
@@ -14,7 +14,7 @@ from lifecycle.cli.context import Invocation, dry_run_option, pass_invocation, r
 @click.option("--force", is_flag=True, help="Disable it even while it is in use.")
 @reason_option
 @dry_run_option
-@yes_option
+@yes_option_unless(lambda options: options["dry_run"] or options["undo"])
 @pass_invocation
 def command(invocation: Invocation, ami: str, undo: bool, force: bool, dry_run: bool) -> None:
     """Disable AMI, an id or a channel, so that nobody can launch it; prints its status, and who lost access.

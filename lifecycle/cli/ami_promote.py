@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import click
 
 from lifecycle.cli import ami_documents
-from lifecycle.cli.context import Invocation, dry_run_option, pass_invocation, reason_option, yes_option
+from lifecycle.cli.context import Invocation, dry_run_option, pass_invocation, reason_option, yes_option_unless
+
+
+def _asks_nothing(options: Mapping[str, Any]) -> bool:
+    from lifecycle.domain.channel import CANDIDATE
+
+    # It moves unasked with every bake.
+    return bool(options["dry_run"]) or options["channel"] == CANDIDATE
 
 
 @click.command("promote")
@@ -14,7 +24,7 @@ from lifecycle.cli.context import Invocation, dry_run_option, pass_invocation, r
 @click.option("--rollback", is_flag=True, help="Point the channel back at the AMI that it named before.")
 @reason_option
 @dry_run_option
-@yes_option
+@yes_option_unless(_asks_nothing)
 @pass_invocation
 def command(invocation: Invocation, ami: str | None, channel: str, rollback: bool, dry_run: bool) -> None:
     """Point a channel at AMI, an id or another channel; prints the AMI's id.
@@ -35,7 +45,6 @@ def command(invocation: Invocation, ami: str | None, channel: str, rollback: boo
         if ami
         else plan_channel_rollback(app, app.target, run, channel=name)
     )
-    # `candidate` moves unasked with every bake.
     if invocation.execute(plan, dry_run=dry_run, ask=name != CANDIDATE):
         state = channel_state(app, app.target, name)
         document = ami_documents.ami_promotion(state, changed=bool(plan.steps))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
-from functools import cached_property
+from functools import cached_property, wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 import click
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
         @property
         def target(self) -> Target: ...
 
+
+F = TypeVar("F", bound=Callable[..., object])
 
 _AGAIN = "Nothing was changed; run again without `--dry-run` to apply"
 _CONFIG, _OUTPUT = "capctl.yaml", "text"
@@ -257,11 +259,30 @@ def _give_reason(ctx: click.Context, _: click.Parameter, value: str | None) -> N
         _invocation(ctx).reason = value
 
 
+def yes_option_unless(asks_nothing: Callable[[Mapping[str, Any]], bool]) -> Callable[[F], F]:
+    """`--yes`, for a command that asks before it changes anything, unless its options say that it `asks_nothing`.
+
+    Where nobody would answer it fails before it reads anything, and not when its question comes up, minutes later.
+    """
+
+    def decorated(command: F) -> F:
+        @wraps(command)
+        def asking(*arguments: Any, **options: Any) -> object:
+            if not asks_nothing(options):
+                _invocation(click.get_current_context()).terminal.require_answers()
+            return command(*arguments, **options)
+
+        option = click.option(
+            "-y", "--yes", is_flag=True, expose_value=False, callback=_assume_yes, help="Go on without being asked."
+        )
+        return cast("F", option(asking))
+
+    return decorated
+
+
 pass_invocation = click.make_pass_decorator(Invocation)
 dry_run_option = click.option("--dry-run", is_flag=True, help="Print the plan and change nothing.")
-yes_option = click.option(
-    "-y", "--yes", is_flag=True, expose_value=False, callback=_assume_yes, help="Go on without being asked."
-)
+yes_option = yes_option_unless(lambda options: options["dry_run"])
 reason_option = click.option(
     "--reason",
     metavar="TEXT",

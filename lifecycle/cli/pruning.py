@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from lifecycle.cli.context import dry_run_option, reason_option, yes_option
+from lifecycle.cli.context import dry_run_option, reason_option, yes_option_unless
 
 if TYPE_CHECKING:
     from lifecycle.cli.context import Invocation
@@ -23,6 +23,7 @@ def prune_options(*, applies: str, limit: str) -> Callable[[F], F]:
     most = click.option(
         "--max-deletions", type=click.IntRange(min=0), default=10, show_default=True, help=f"Limit for one run{limit}."
     )
+    yes_option = yes_option_unless(lambda options: options["dry_run"] or not options["applies"])
     options = (click.option("--apply", "applies", is_flag=True, help=applies), most)
 
     def decorated(command: F) -> F:

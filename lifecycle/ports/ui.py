@@ -30,7 +30,10 @@ class Ui(Protocol):
         """A progress bar on a terminal; a line at the start and the end elsewhere."""
 
     def confirm(self, question: str) -> bool:
-        """Ask; raises `UsageError` where there is no terminal and `--yes` was not given."""
+        """Ask; raises as `require_answers`."""
+
+    def require_answers(self) -> None:
+        """Raises `UsageError` where nobody would answer: there is no terminal and `--yes` was not given."""
 
 
 class StepReport(Protocol):

@@ -76,7 +76,7 @@ def cli_page() -> str:
 # The command line
 
 What takes something from somebody, gives it to others or moves what takes new jobs shows its plan and asks first. `--yes` answers for
-scripts; without it and without a terminal these commands fail with `confirmation-needed`:
+scripts; without it and without a terminal these commands fail with `confirmation-needed` before they read anything:
 """
     others = "What only adds, as `capctl ami copy` does, or brings back, as `capctl ami disable --undo` does, does not ask.\n"
     asked = "\n".join(f"- `{name}`" for name in asking())

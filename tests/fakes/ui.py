@@ -42,10 +42,13 @@ class FakeUi:
         self.lines.append(f"{title}: {self.totals[title]} of {total} {unit}")
 
     def confirm(self, question: str) -> bool:
+        self.require_answers()
         self.lines.append(question)
-        if not self._answers:
-            raise UsageError("confirmation-needed", f"There is no terminal to ask on: {question}", hint="Pass `--yes`")
         return self._answers.pop(0)
+
+    def require_answers(self) -> None:
+        if not self._answers:
+            raise UsageError("confirmation-needed", "There is no terminal to ask on", hint="Pass `--yes`")
 
 
 class FakeReport:

@@ -126,8 +126,8 @@ def _play_the_life_of_an_ami(kept: KeptStage, project: Project, ami: dict[str, A
     for words in (
         ("copy", "--to-region", "eu-west-1"),
         ("deprecate", "--undo"),
-        ("share", "--with", "210987654321"),
-        ("disable",),
+        ("share", "--with", "210987654321", "--yes"),
+        ("disable", "--yes"),
     ):
         project.fails("channel-missing", 1, "ami", words[0], "unknown", *words[1:])
     ec2.deregister_image(ImageId=spare)

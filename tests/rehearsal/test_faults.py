@@ -182,7 +182,7 @@ def test_address_that_is_no_registry_is_told_before_a_base_is_built(newcomer: Pr
     ("command", "code"),
     [
         ("status", "base-missing"),
-        ("rollback", "base-missing"),
+        ("rollback --yes", "base-missing"),
         ("smoke", "base-missing"),
         ("job ls", "base-missing"),
         ("job submit --video s3://x/y.mp4", "base-missing"),
@@ -199,13 +199,13 @@ def test_command_before_bootstrap_says_what_to_do_first(newcomer: Project, comma
 def test_command_before_the_first_release_says_so(newcomer: Project) -> None:
     newcomer.done("bootstrap")
     assert newcomer.done("status")["pointer"] is None
-    for command in ("rollback", "smoke", "job ls", f"job submit --video s3://{newcomer.bucket}/videos/y.mp4"):
+    for command in ("rollback --yes", "smoke", "job ls", f"job submit --video s3://{newcomer.bucket}/videos/y.mp4"):
         newcomer.fails("pointer-missing", 1, *command.split())
 
 
 def test_what_does_not_exist_is_named(project: Project) -> None:
     unknown = "sha256:" + "0" * 64
-    project.fails("release-missing", 1, "rollback", "--to", "deadbeef0000")
+    project.fails("release-missing", 1, "rollback", "--yes", "--to", "deadbeef0000")
     project.fails("release-id-invalid", 2, "smoke", "--release", "../../etc")
     project.fails("job-id-invalid", 2, "job", "logs", "no-such-job")
     project.fails("job-missing", 1, "job", "logs", "01234567-89ab-cdef-0123-456789abcdef")
@@ -214,8 +214,6 @@ def test_what_does_not_exist_is_named(project: Project) -> None:
 
 
 def test_deploy_asks_nobody_where_there_is_no_terminal(project: Project) -> None:
-    project.change_code("asks first")
-    project.done("image", "push")
     pointer = project.done("status")["pointer"]
     project.fails("confirmation-needed", 2, "deploy")
     assert project.done("status")["pointer"] == pointer

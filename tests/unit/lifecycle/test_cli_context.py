@@ -1,16 +1,19 @@
 """What a command gets."""
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 
 import click
 import pytest
 
 from lifecycle.app import App
-from lifecycle.cli.boundary import render_error
-from lifecycle.cli.context import Declined, Invocation, pass_invocation, reason_option, yes_option
+from lifecycle.cli.boundary import render_error, run_command_line
+from lifecycle.cli.context import Declined, Invocation, dry_run_option, pass_invocation, reason_option, yes_option
+from lifecycle.cli.main import root
 from lifecycle.domain.plan import Plan
 from lifecycle.errors import UsageError
+from tests.dev.pages import asking
 from tests.fakes.runs import RUN
 from tests.fakes.targets import make_target
 from tests.fakes.ui import FakeUi
@@ -47,19 +50,20 @@ def test_an_empty_result_prints_no_line(invocation: Invocation, capsys: pytest.C
     assert capsys.readouterr().out == ""
 
 
-@pytest.mark.parametrize(("words", "agreed"), [(["--yes"], True), (["-y"], True), ([], False)])
+@pytest.mark.parametrize(("words", "agreed"), [(["--yes"], True), (["-y"], True), ([], False), (["--dry-run"], True)])
 def test_yes_answers_the_commands_questions(words: list[str], agreed: bool, invocation: Invocation) -> None:
     @click.command()
+    @dry_run_option
     @yes_option
     @pass_invocation
-    def command(invocation: Invocation) -> None:
-        if agreed:
-            assert invocation.terminal.confirm("Delete?")
-        else:
-            with pytest.raises(UsageError):
-                invocation.terminal.confirm("Delete?")
+    def command(invocation: Invocation, dry_run: bool) -> None:
+        assert dry_run or invocation.terminal.confirm("Delete?")
+        reached.append("here")
 
-    command.main(words, standalone_mode=False, obj=invocation)
+    reached: list[str] = []
+    with nullcontext() if agreed else pytest.raises(UsageError):
+        command.main(words, standalone_mode=False, obj=invocation)
+    assert bool(reached) is agreed
 
 
 PLAN = Plan(title="roll back to release a", because="b was active before a", steps=(Noted(),))
@@ -110,3 +114,27 @@ def test_the_application_is_made_from_the_configuration(invocation: Invocation, 
     assert isinstance(app, App)
     assert app.session.app_id == "capctl.status"
     assert app.ui is invocation.terminal
+
+
+WORDS = {"AMI": "ami-1", "[AMI]": "ami-1", "RELEASE": "0123456789ab", "ID": "00000000-0000-4000-8000-000000000001"}
+ALSO = {"ami promote": ["--to", "stable"], "ami prune": ["--apply"], "image prune": ["--apply"]}
+
+
+@pytest.mark.parametrize("name", [name.removeprefix("capctl ") for name in asking()])
+def test_what_asks_fails_before_it_reads_anything_where_nobody_would_answer(
+    name: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    context = click.Context(root, info_name="capctl")
+    command: click.Command = root
+    for word in name.split():
+        assert isinstance(command, click.Group)
+        found = command.get_command(context, word)
+        assert found
+        command = found
+    arguments = [WORDS[one.make_metavar(context)] for one in command.params if isinstance(one, click.Argument)]
+    words = [*name.split(), *arguments, *ALSO.get(name, [])]
+    # There is no capctl.yaml yet, so that not even the configuration was read.
+    assert run_command_line(root, words, Invocation()) == 2
+    assert "error[confirmation-needed]" in capsys.readouterr().err
+    assert run_command_line(root, [*words, "--dry-run"], Invocation()) == 2
+    assert "error[config-missing]" in capsys.readouterr().err

@@ -108,8 +108,8 @@ eu-central-1  {AMI}  verified""",
         document={"deprecated_at": None, "changed": True},
     ),
     Case(words=f"ami deprecate {AMI} --in 30d", given=BAKED, code=2, error="confirmation-needed"),
-    Case(words=f"ami deprecate {AMI}", given=BAKED, code=2, error="time-missing"),
-    Case(words=f"ami deprecate {AMI} --at 2025-01-01", given=BAKED, code=2, error="time-invalid"),
+    Case(words=f"ami deprecate {AMI} --yes", given=BAKED, code=2, error="time-missing"),
+    Case(words=f"ami deprecate {AMI} --at 2025-01-01 --yes", given=BAKED, code=2, error="time-invalid"),
     Case(
         words=DISABLED,
         given=BAKED,
@@ -191,8 +191,8 @@ eu-central-1  {AMI}  verified""",
         document={"accounts": [], "changed": True},
     ),
     Case(words=f"ami share {AMI} --with 210987654321", given=BAKED, code=2, error="confirmation-needed"),
-    Case(words=f"ami share {AMI} --with all", given=BAKED, code=2, error="grant-invalid"),
-    Case(words=f"ami share {AMI}", given=BAKED, code=2, error="grant-missing"),
+    Case(words=f"ami share {AMI} --with all --yes", given=BAKED, code=2, error="grant-invalid"),
+    Case(words=f"ami share {AMI} --yes", given=BAKED, code=2, error="grant-missing"),
 ]
 
 

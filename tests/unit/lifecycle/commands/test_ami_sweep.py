@@ -95,7 +95,9 @@ REMOVED = """\
 removed  instance        i-1   -         run `r1` is dead
 removed  security group  sg-1  packer_x  run `r1` is dead"""
 CASES = [
-    Case(words="ami sweep", text="", document={"schema": "capctl.ami-sweep/1", "changed": False, "leftovers": []}),
+    Case(
+        words="ami sweep --yes", text="", document={"schema": "capctl.ami-sweep/1", "changed": False, "leftovers": []}
+    ),
     Case(
         words="ami sweep",
         change=answered(True),
@@ -128,7 +130,7 @@ removed  instance  i-1  -     run `r1` is not known here, and it is older than 6
     ),
     Case(words="ami sweep", change=old_instance, code=2, error="confirmation-needed"),
     Case(words="ami sweep --yes", given=BAKED, change=interrupted, code=130, error="interrupted"),
-    Case(words="ami sweep --older-than soon", code=2, error="time-invalid"),
+    Case(words="ami sweep --older-than soon --yes", code=2, error="time-invalid"),
     Case(
         words="ami sweep --yes --older-than 8h",
         change=old_instance,

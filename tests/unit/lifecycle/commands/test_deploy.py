@@ -25,8 +25,8 @@ def without_tracks(world: World) -> None:
 
 
 CASES = [
-    Case(words="deploy --resume", given=DEPLOYED, code=1, error="nothing-to-resume"),
-    Case(words="deploy --resume --ami candidate", given=READY, code=2, error="usage"),
+    Case(words="deploy --resume --yes", given=DEPLOYED, code=1, error="nothing-to-resume"),
+    Case(words="deploy --resume --ami candidate --yes", given=READY, code=2, error="usage"),
     Case(
         words="deploy --yes",
         given=READY,

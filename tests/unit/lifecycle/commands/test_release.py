@@ -97,7 +97,7 @@ CASES = [
         document={"changed": False, "smoke": None, "warnings": []},
         said="push the code image: the registry has the code of the working tree, `code-7fcfcf50d39e5a6e`",
     ),
-    Case(words="release", given=RELEASED, text="{release}", document={"changed": False}),
+    Case(words="release --yes", given=RELEASED, text="{release}", document={"changed": False}),
     Case(
         words="release --yes --promote stable",
         given=RELEASED,

@@ -25,6 +25,11 @@ def with_a_second_release_and_the_first_closed(world: World) -> None:
     world.ports.compute.changed[first.job_queue_arn] = {"is_enabled": False}
 
 
+def with_a_second_release_and_no_for_an_answer(world: World) -> None:
+    with_a_second_release(world)
+    world.answers = (False,)
+
+
 CASES = [
     Case(
         words="rollback --yes",
@@ -71,12 +76,13 @@ Nothing was changed; run again without `--dry-run` to apply""",
     ),
     Case(words="rollback --yes", given=DEPLOYED, code=1, error="previous-missing"),
     Case(words="rollback --yes", code=1, error="pointer-missing"),
+    Case(words="rollback", given=DEPLOYED, change=with_a_second_release, code=2, error="confirmation-needed"),
     Case(
         words="rollback",
         given=DEPLOYED,
-        change=with_a_second_release,
-        code=2,
-        error="confirmation-needed",
+        change=with_a_second_release_and_no_for_an_answer,
+        code=1,
+        document={"code": "declined"},
         said=f"Roll back to release {FIRST} on target `test` (account 123456789012, region us-west-2)?",
     ),
 ]
