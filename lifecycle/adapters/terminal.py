@@ -1,4 +1,4 @@
-"""`ports.Ui` on stderr: a live display on a terminal, the same lines without it elsewhere."""
+"""`ports.Ui` on stderr: a live display on a terminal, the same lines without it elsewhere, and one when a step begins."""
 
 from __future__ import annotations
 
@@ -42,7 +42,9 @@ class TerminalUi:
         terminal = self._stream.isatty() and environment.get("TERM") != "dumb"
         self._colour = terminal and not environment.get("NO_COLOR")
         self._animate = terminal and verbosity >= 0
+        self._has_unicode = (self._stream.encoding or "ascii").lower().replace("-", "") in {"utf8", "utf16"}
         self._live: LiveDisplay | None = None
+        self._steps = 0  # that are open
         self._lock = Lock()
 
     def note(self, message: str) -> None:
@@ -57,9 +59,13 @@ class TerminalUi:
         self._print(message, mark=self._styled("warning", "warning:"))
 
     @contextmanager
-    def step(self, title: str) -> Iterator[_Report]:
+    def step(self, title: str, *, is_row: bool = False) -> Iterator[_Report]:
         report, started = _Report(), self._monotonic()
-        self.detail(f"{title} …")
+        with self._lock:
+            self._steps += 1
+            is_told = self._steps == 1 and not (is_row or self._animate)
+        # A log has no live row that shows what is waited for; the steps within one show by their ends how far it is.
+        (self.note if is_told else self.detail)(self._begun(title))
         try:
             with self._row(title):
                 yield report
@@ -67,13 +73,17 @@ class TerminalUi:
             why = "interrupted" if isinstance(error, Interrupted | KeyboardInterrupt) else "failed"
             self._ended("bad", title, started, report.outcome or why)
             raise
-        self._ended("good", title, started, report.outcome)
+        else:
+            self._ended("good", title, started, report.outcome)
+        finally:
+            with self._lock:
+                self._steps -= 1
 
     @contextmanager
     def progress(self, title: str, total: int, *, unit: str = "B") -> Iterator[_Total]:
         counted, started = _Total(), self._monotonic()
         if not self._animate:
-            self.note(f"{title}: {_amount(total, unit)} …")
+            self.note(self._begun(f"{title}: {_amount(total, unit)}"))
             yield counted
             self.note(f"{title}: {_amount(counted.reached, unit)} in {duration_text(self._monotonic() - started)}")
             return
@@ -119,14 +129,17 @@ class TerminalUi:
         return self._live
 
     def _ended(self, style: str, title: str, started: float, outcome: str) -> None:
-        if style == "bad" or self._verbosity >= 0:
+        # Under `-q` too a failure is told once: as the error, or as the warning, that it amounts to.
+        if self._verbosity >= 0:
             line = f"{title}  {duration_text(self._monotonic() - started)}  {outcome}".rstrip()
             self._print(line, mark=self._mark(style))
 
+    def _begun(self, text: str) -> str:
+        return f"{text} {'…' if self._has_unicode else '...'}"
+
     def _mark(self, style: str) -> str:
         mark, plain = ("✓", "ok") if style == "good" else ("✗", "failed")
-        unicode = (self._stream.encoding or "ascii").lower().replace("-", "") in {"utf8", "utf16"}
-        return self._styled(style, mark if unicode else plain)
+        return self._styled(style, mark if self._has_unicode else plain)
 
     def _styled(self, style: str, text: str) -> str:
         return f"\x1b[{_STYLES[style]}m{text}\x1b[0m" if self._colour else text

@@ -25,9 +25,11 @@ def command(invocation: Invocation, dry_run: bool) -> None:
     """
     from lifecycle.workflows.bootstrap import ApplyBase, base_outputs, plan_bootstrap
 
-    plan = plan_bootstrap(invocation.app, invocation.app.target, invocation.run)
+    app = invocation.app
+    with app.ui.step("compare the base stack with what is declared"):
+        plan = plan_bootstrap(app, app.target, invocation.run)
     if done := invocation.execute(plan, dry_run=dry_run):
-        outputs = done.find(ApplyBase) or base_outputs(invocation.app)
+        outputs = done.find(ApplyBase) or base_outputs(app)
         invocation.emit("capctl.base/1", documents.base(outputs, changed=bool(plan.steps)), lambda: _text(outputs))
 
 

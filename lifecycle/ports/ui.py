@@ -23,8 +23,11 @@ class Ui(Protocol):
     def warn(self, message: str) -> None:
         """A line that `-q` does not hide."""
 
-    def step(self, title: str) -> AbstractContextManager["StepReport"]:
-        """A step with its duration and outcome; an exception marks it failed."""
+    def step(self, title: str, *, is_row: bool = False) -> AbstractContextManager["StepReport"]:
+        """A step with its duration and outcome, whose begin a log tells too unless it is a row of a table; an exception marks it failed.
+
+        Hidden by `-q`: who catches the exception tells of it.
+        """
 
     def progress(self, title: str, total: int, *, unit: str = "B") -> AbstractContextManager[Progress]:
         """A progress bar on a terminal; a line at the start and the end elsewhere."""

@@ -40,7 +40,7 @@ class Recorder:
         """
         entry, started = Entry(tuple(why for why in standins if why)), time.monotonic()
         try:
-            with self.ui.step(f"{name:<{_NAME_WIDTH}}") as report:
+            with self.ui.step(f"{name:<{_NAME_WIDTH}}", is_row=True) as report:
                 yield entry
                 report.done(_cells(self._row(name, entry, started)))
         except CapctlError as error:

@@ -26,7 +26,7 @@ class FakeUi:
         self.lines.append(f"warning: {message}")
 
     @contextmanager
-    def step(self, title: str) -> Iterator["FakeReport"]:
+    def step(self, title: str, *, is_row: bool = False) -> Iterator["FakeReport"]:
         report = FakeReport()
         try:
             yield report

@@ -37,7 +37,7 @@ def _ui(stream: Terminal, clock: FakeClock | None = None, **options: object) -> 
     ("verbosity", "lines"),
     [
         (-1, ["warning: w"]),
-        (0, ["n", "warning: w", "✓ bake  12.3s  ami-1", "upload: 2.0 kB …", "upload: 1.5 kB in 60.0s"]),
+        (0, ["n", "warning: w", "bake …", "✓ bake  12.3s  ami-1", "upload: 2.0 kB …", "upload: 1.5 kB in 60.0s"]),
         (1, ["n", "d", "warning: w", "bake …", "✓ bake  12.3s  ami-1", "upload: 2.0 kB …", "upload: 1.5 kB in 60.0s"]),
     ],
 )
@@ -61,11 +61,30 @@ def test_lines_by_verbosity(verbosity: int, lines: list[str]) -> None:
     ("error", "outcome"),
     [(CapctlError("x", "y"), "failed"), (Interrupted("x", "y"), "interrupted"), (KeyboardInterrupt(), "interrupted")],
 )
-def test_a_failed_step_is_shown_even_when_quiet(error: BaseException, outcome: str) -> None:
+def test_a_failed_step_is_shown_unless_quiet_where_only_its_error_is(error: BaseException, outcome: str) -> None:
+    for verbosity, shown in ((0, f"bake …\n✗ bake  0.0s  {outcome}\n"), (-1, "")):
+        stream = Terminal(terminal=False)
+        with pytest.raises(type(error)), _ui(stream, verbosity=verbosity).step("bake"):
+            raise error
+        assert stream.text == shown
+
+
+def test_a_log_tells_the_begin_of_a_step_and_of_those_within_it_only_the_end() -> None:
     stream = Terminal(terminal=False)
-    with pytest.raises(type(error)), _ui(stream, verbosity=-1).step("bake"):
-        raise error
-    assert stream.text == f"✗ bake  0.0s  {outcome}\n"
+    ui = _ui(stream)
+    with ui.step("create the release"):
+        for part in ("queue", "definition"):
+            with ui.step(f"create the {part}"):
+                pass
+    with ui.step("smoke it", is_row=True):
+        pass
+    assert stream.text.splitlines() == [
+        "create the release …",
+        "✓ create the queue  0.0s",
+        "✓ create the definition  0.0s",
+        "✓ create the release  0.0s",
+        "✓ smoke it  0.0s",
+    ]
 
 
 def test_a_terminal_gets_a_live_row_and_the_same_line_at_the_end() -> None:
@@ -117,7 +136,7 @@ def test_a_stream_without_unicode_gets_words() -> None:
     stream = Terminal(terminal=False, encoding="ascii")
     with _ui(stream).step("bake"):
         pass
-    assert stream.text == "ok bake  0.0s\n"
+    assert stream.text == "bake ...\nok bake  0.0s\n"
 
 
 @pytest.mark.parametrize(
@@ -175,5 +194,6 @@ def test_digests_are_short_in_every_line() -> None:
     with ui.step(f"create a release: image {digest}") as report:
         report.done(digest)
     assert stream.text == (
-        "image sha256:0123456789ab\n✓ create a release: image sha256:0123456789ab  0.0s  sha256:0123456789ab\n"
+        "image sha256:0123456789ab\ncreate a release: image sha256:0123456789ab …\n"
+        "✓ create a release: image sha256:0123456789ab  0.0s  sha256:0123456789ab\n"
     )

@@ -41,6 +41,7 @@ CASES = [
         asked=("deployments.turn", "stack.apply_base"),
         text=TEXT,
         document={"schema": "capctl.base/1", "bucket": OUTPUTS.bucket, "changed": True},
+        said="✓ compare the base stack with what is declared",
     ),
     Case(
         words="bootstrap",
