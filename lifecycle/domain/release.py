@@ -194,6 +194,43 @@ def surplus_releases(
     return tuple(others[: max(len(others) - room, 0)])
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surplus:
+    """How many releases go once another takes jobs, and `among` which, oldest first."""
+
+    count: int
+    among: tuple[str, ...]
+
+    def __str__(self) -> str:
+        if not self.count:
+            return "none"
+        names = ", ".join(self.among)
+        # Who was rolled back from only the past of the pointer tells, and that is read when they go.
+        chosen = "" if self.count == len(self.among) else f"{self.count} of "
+        order = " (those rolled back from first, then the oldest)" if chosen else ""
+        return f"{chosen}{names}{order}, neither active then nor the one before; one with unfinished jobs stays"
+
+
+def surplus_once_active(
+    release_id: str, releases: tuple[DeployedRelease, ...], pointer: Pointer | None, *, keep: int, unfit: str = ""
+) -> Surplus:
+    """What `surplus_releases` will choose from when `release_id`, which may not exist yet, takes jobs; `unfit` as `previous_id_after`."""
+    ids = [*(deployed.id for deployed in releases if deployed.id != release_id), release_id]
+    needed = {release_id, previous_id_after(pointer, release_id, unfit)}
+    among = tuple(one for one in ids if one not in needed)
+    return Surplus(count=min(len(among), max(len(ids) - keep, 0)), among=among)
+
+
+def previous_id_after(seen: Pointer | None, release_id: str, unfit: str = "") -> str:
+    """The id of the release that a rollback leads to once the pointer has moved from `seen` to `release_id`; "" for none.
+
+    One that is mended, as one that is `unfit`, is no way back.
+    """
+    if seen is None:
+        return ""
+    return seen.previous_release_id if seen.release_id in {release_id, unfit} else seen.release_id
+
+
 def left_ids(past: Iterable[Pointer]) -> frozenset[str]:
     """Ids of the releases that nobody goes back to, and that were not deployed again since; `past` in any order.
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from lifecycle.domain.ami import AmiId
 from lifecycle.domain.permissions import MOVE_POINTER, READ_AMIS, READ_STATE
-from lifecycle.domain.release import Move, Place, Pointer, promoted_ids
+from lifecycle.domain.release import Move, Place, Pointer, previous_id_after, promoted_ids
 from lifecycle.domain.run import Run
 from lifecycle.ports import Ports
 
@@ -39,9 +39,8 @@ class MovePointer:
         if place.ami_id:  # its record may not say
             self.require_ami(place.ami_id)
         # One that was mended is its own predecessor, and its resources may have got other names.
-        is_skipped = seen is not None and seen.release_id in {place.id, self.unfit}
-        before = seen.previous_place if seen and is_skipped else seen.place if seen else None
-        previous_id = before.id if before else seen.previous_release_id if seen else ""
+        previous_id = previous_id_after(seen, place.id, self.unfit)
+        before = seen and (seen.place if seen.release_id == previous_id else seen.previous_place)
         moved = Pointer(
             version=(seen.version if seen else 0) + 1,
             release_id=place.id,

@@ -13,7 +13,7 @@ from lifecycle.domain.permissions import (
     READ_POINTER,
     READ_RELEASES,
 )
-from lifecycle.domain.release import DeployedRelease, Pointer, left_ids, needed_ids, surplus_releases
+from lifecycle.domain.release import DeployedRelease, Pointer, Surplus, left_ids, needed_ids, surplus_releases
 from lifecycle.errors import CapctlError, PartlyApplied
 from lifecycle.ports import Ports
 from lifecycle.workflows.job_moves import cut_off_moves
@@ -101,15 +101,17 @@ class Pruned:
 class PruneReleases:
     """Remove old releases; the active one and the one before it stay.
 
-    One with unfinished jobs takes no more of them and stays until a later run finds it without.
+    One with unfinished jobs takes no more of them and stays until a later run finds it without. `foreseen` is what the plan could say
+    of those that go, None where it could not.
     """
 
     ports: Ports
     keep: int
+    foreseen: Surplus | None = None
     permissions: tuple[str, ...] = (*_REMOVE, *READ_DEPLOYMENTS)
 
     def describe(self) -> str:
-        return f"drain and prune releases beyond {self.keep}"
+        return f"drain and prune releases beyond {self.keep}" + (f": {self.foreseen}" if self.foreseen else "")
 
     def apply(self) -> Pruned:
         stack, pointer = self.ports.stack, self.ports.pointers.read()

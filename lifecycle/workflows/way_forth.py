@@ -15,7 +15,15 @@ from lifecycle.domain.permissions import (
     WRITE_DEPLOYMENTS,
 )
 from lifecycle.domain.plan import Plan, Step
-from lifecycle.domain.release import DeployedRelease, Move, Pointer, Release, needed_ids, promoted_ids
+from lifecycle.domain.release import (
+    DeployedRelease,
+    Move,
+    Pointer,
+    Release,
+    needed_ids,
+    promoted_ids,
+    surplus_once_active,
+)
 from lifecycle.domain.release_tag import release_tag
 from lifecycle.domain.run import Run
 from lifecycle.ports import Ports
@@ -90,7 +98,7 @@ def plan_way_forth(
             ),
             *_watch(ports, target, release),
         ),
-        after=_after(ports, target, release),
+        after=_after(ports, target, release, existing, pointer, unfit=bad.release_id if bad else ""),
         undo=(
             *way_back(ports, run, release, guard, promoted_by=run.id),
             *((RemoveRelease(ports=ports, release_id=release.id),) if is_ours else ()),
@@ -108,7 +116,7 @@ def plan_rest(ports: Ports, target: Target, run: Run, release: Release, pointer:
         title=f"finish the deploy of release {release.id}",
         because=last.told,
         steps=_watch(ports, target, release),
-        after=_after(ports, target, release),
+        after=_after(ports, target, release, ports.stack.releases(), pointer),
         undo=way_back(ports, run, release, guard, promoted_by=pointer.run_id),
         guard=guard,
     )
@@ -123,10 +131,21 @@ def _watch(ports: Ports, target: Target, release: Release) -> tuple[Step[Any], .
     return (Watch(ports=ports, target=target, release_id=release.id),) if target.settings.watch.duration_s else ()
 
 
-def _after(ports: Ports, target: Target, release: Release) -> tuple[Step[Any], ...]:
+def _after(
+    ports: Ports,
+    target: Target,
+    release: Release,
+    existing: tuple[DeployedRelease, ...],
+    pointer: Pointer | None,
+    *,
+    unfit: str = "",
+) -> tuple[Step[Any], ...]:
+    keep = target.settings.stack.keep_releases
     return (
         MarkSmokePassed(ports=ports, target=target, ami_id=release.ami_id),
-        PruneReleases(ports=ports, keep=target.settings.stack.keep_releases),
+        PruneReleases(
+            ports=ports, keep=keep, foreseen=surplus_once_active(release.id, existing, pointer, keep=keep, unfit=unfit)
+        ),
     )
 
 

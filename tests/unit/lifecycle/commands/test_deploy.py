@@ -49,7 +49,7 @@ Plan: deploy release c3db89e8ed06
   5. pointer: none -> c3db89e8ed06
   then, where a failure is a warning only:
   6. tag AMI ami-00000000000000001 as smoke-passed
-  7. drain and prune releases beyond 2
+  7. drain and prune releases beyond 2: none
   if what was tried proves bad:
   - take the pointer back from release c3db89e8ed06, if it is there
   - give the jobs that wait on release c3db89e8ed06 to the one that takes jobs again
