@@ -201,6 +201,22 @@ def bad_and_active(recent: Iterable[Deployment], pointer: Pointer | None) -> Dep
     return latest if latest and latest.is_half_cleaned and latest.promoter == pointer.run_id else None
 
 
+def refusal_of(release: Release, recent: Iterable[Deployment]) -> Deployment | None:
+    """The last deployment of this AMI and this image that came to a verdict, if that was against them; `recent` newest first.
+
+    The rest of the release may have been another one, such as its memory.
+    """
+    for one in recent:
+        its = recorded_release(one.record)
+        if one.release_id != release.id and (its is None or (its.ami_id, its.image) != (release.ami_id, release.image)):
+            continue
+        if one.outcome is Outcome.PROMOTED:
+            return None
+        if one.outcome is Outcome.ROLLED_BACK or one.is_half_cleaned:
+            return one
+    return None
+
+
 def recorded_release(text: str) -> Release | None:
     """The release of a `Deployment.record`; None for one that another version of capctl wrote in another form."""
     try:

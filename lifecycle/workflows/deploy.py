@@ -65,7 +65,7 @@ def plan_deploy(ports: Ports, target: Target, run: Run, wanted: Wanted) -> Plan:
         after = (mark,) if _lacks_mark(ports, target, release) else ()
         return Plan(title=f"deploy release {release.id}", because="it is active already", after=after)
     because = _because(release, pointer) + ("" if wanted.ami else _disagreeing(ports, release))
-    details = tuple(undone_by(ports, release.id, pointer, last))
+    details = tuple(undone_by(ports, release, pointer, recent))
     for line in details:
         ports.ui.warn(line)
     return replace(plan_way_forth(ports, target, run, release, pointer, bad, because=because), details=details)

@@ -190,6 +190,33 @@ def test_rollback_is_told_behind_later_moves(world: DeployWorld) -> None:
     assert "the third loses tracks" in line
 
 
+def test_deploy_of_an_ami_and_an_image_that_were_refused_says_when_and_why(world: DeployWorld) -> None:
+    world.jobs.course = (JobState.FAILED,)
+    refused = failure(world.deploy)
+    ended = world.ports.deployments.recent(1)[0]
+    world.jobs.course = (JobState.SUCCEEDED,)
+    line = (
+        f"this AMI and this image were refused: {ended.told} ({ended.ended_at}): {refused.message}; "
+        "this deploy tries them again"
+    )
+    release = replace(world.target.settings.release, memory_mib=world.target.settings.release.memory_mib * 2)
+    more_memory = replace(world.target, settings=replace(world.target.settings, release=release))
+    for target in (world.target, more_memory):
+        plan = plan_deploy(world.ports, target, world.run(), Wanted())
+        assert plan.details == (line,)
+    assert f"warning: {line}" in world.ports.ui.lines
+    world.deploy()
+    world.target = more_memory
+    assert plan_deploy(world.ports, world.target, world.run(), Wanted()).details == ()
+
+
+def test_deploy_of_another_image_than_the_one_that_was_refused_says_nothing(world: DeployWorld) -> None:
+    world.jobs.course = (JobState.FAILED,)
+    failure(world.deploy)
+    world.change_code()
+    assert plan_deploy(world.ports, world.target, world.run(), Wanted()).details == ()
+
+
 def test_deploy_of_what_nobody_decided_about_says_nothing(world: DeployWorld) -> None:
     world.deploy()
     world.change_code()
