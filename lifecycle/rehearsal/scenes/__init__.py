@@ -3,6 +3,7 @@
 # What each one plays, by the name of its file.
 SCENES = {
     "release": "the whole life of a release",
+    "first": "its beginning, up to the first release that takes jobs",
     "deploy": "what befalls deploys: killed, two at once, taken back by a dead letter, rolled back",
     "ami": "the life of AMIs: bake, boot, copy, share, sweep, prune",
     "image": "the life of code images: push, look, export, run by hand, prune",

@@ -33,6 +33,17 @@ def to_try(_folder: Path, _identifier: str) -> str:
 
 def play(stage: Stage, capctl: Capctl, record: Recorder) -> None:
     """Every step is a command that a user types; what it printed is checked here."""
+    first = play_first(stage, capctl, record)
+    second = _code_change(stage, capctl, record)
+    _broken_release(stage, capctl, record, active=second)
+    _expiry(stage, capctl, record, releases=(first, second))
+    _rollback(capctl, record, to=first)
+    _drift(stage, capctl, record, previous=second)
+    _way_back(stage, capctl, record, active=first)
+
+
+def play_first(stage: Stage, capctl: Capctl, record: Recorder) -> str:
+    """Up to the first release, which takes jobs; returns its id."""
     bootstrap(capctl, record)
     # The engine compresses the base with one core; the models and the AMI need none of it.
     with beside(
@@ -40,13 +51,7 @@ def play(stage: Stage, capctl: Capctl, record: Recorder) -> None:
     ):
         _models(stage, capctl, record)
     _images(stage, capctl, record)
-    first = _first_release(stage, capctl, record)
-    second = _code_change(stage, capctl, record)
-    _broken_release(stage, capctl, record, active=second)
-    _expiry(stage, capctl, record, releases=(first, second))
-    _rollback(capctl, record, to=first)
-    _drift(stage, capctl, record, previous=second)
-    _way_back(stage, capctl, record, active=first)
+    return _first_release(stage, capctl, record)
 
 
 def _models(stage: Stage, capctl: Capctl, record: Recorder) -> None:
