@@ -75,6 +75,7 @@ class Deployment:
     """`number` grows by one with every turn to change what is deployed. `record` is `Release.record` as JSON, `stages` say when each
     began; all times are ISO 8601 in UTC.
 
+    `seen_version` is that of the pointer when it began, 0 where there was none, and None where an earlier version of capctl recorded it.
     `promoted_by` is the run whose promotion it goes on with or takes back, "" where that is its own.
     `dead_letters` is how many there were right before the promotion, None where nobody counted them.
     `outcome` is None while it goes on, and when it was killed. `ended_at` is "" until it ended, `error`, the code of what ended it, and
@@ -88,6 +89,7 @@ class Deployment:
     record: str
     replaces: str
     stages: tuple[tuple[Stage, str], ...] = ()
+    seen_version: int | None = None
     promoted_by: str = ""
     dead_letters: int | None = None
     outcome: Outcome | None = None
@@ -173,11 +175,18 @@ def way_on(last: Deployment, pointer: Pointer | None) -> str:
         return LOOK_AGAIN
     if not last.is_resumable:
         return ""
-    if was_left(pointer, last.release_id):
+    if was_left_since(last, pointer):
         return f"it was rolled back from since. {LOOK_AGAIN}"
     if is_unwatched(last, pointer):
         return f"{last.release_id} takes jobs, unwatched; {WATCH_ON}"
     return "`capctl deploy --resume` goes on with it"
+
+
+def was_left_since(last: Deployment, pointer: Pointer | None) -> bool:
+    """Whether the pointer was moved back from the release after the deployment began; what went back before that, it meant to undo."""
+    if pointer is None or not was_left(pointer, last.release_id):
+        return False
+    return last.seen_version is None or pointer.version > last.seen_version
 
 
 def is_unwatched(last: Deployment, pointer: Pointer | None) -> bool:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from lifecycle.config.target import Target
 from lifecycle.domain.ami_status import AmiStatus
 from lifecycle.domain.channel import STABLE
-from lifecycle.domain.deployment import bad_and_active
+from lifecycle.domain.deployment import bad_and_active, was_left_since
 from lifecycle.domain.job import QueueState
 from lifecycle.domain.permissions import (
     FIND_IMAGES,
@@ -17,7 +17,7 @@ from lifecycle.domain.permissions import (
     READ_STATE,
 )
 from lifecycle.domain.plan import Plan
-from lifecycle.domain.release import Pointer, Release, was_left
+from lifecycle.domain.release import Pointer, Release
 from lifecycle.domain.run import Run
 from lifecycle.domain.tags import Tag
 from lifecycle.ports import Ports
@@ -51,7 +51,7 @@ def plan_deploy(ports: Ports, target: Target, run: Run, wanted: Wanted) -> Plan:
         ports.ui.warn(
             f"{bad.told}, and it takes jobs until this deploy has come through: `capctl deploy --resume` takes it back now"
         )
-    elif last and last.is_resumable and last.release_id != release.id and not was_left(pointer, last.release_id):
+    elif last and last.is_resumable and last.release_id != release.id and not was_left_since(last, pointer):
         ports.ui.note(f"{last.told}; `capctl deploy --resume` goes on with that one")
     if pointer and is_promoted(ports, release, pointer):
         if last and last.is_resumable and last.release_id == release.id:

@@ -68,7 +68,7 @@ class DeploymentGuard(TurnGuard):
     ) -> None:
         super().__init__(ports, run)
         self._release = release
-        self._replaces = pointer.release_id if pointer else ""
+        self._seen = pointer
         self._ends_as = ends_as
         self._promoted_by = promoted_by
         self._dead_letters = dead_letters
@@ -100,7 +100,8 @@ class DeploymentGuard(TurnGuard):
             reason=self._run.reason,
             release_id=self._release.id,
             record=canonical_json(self._release.record).decode(),
-            replaces=self._replaces,
+            replaces=self._seen.release_id if self._seen else "",
+            seen_version=self._seen.version if self._seen else 0,
             promoted_by=self._promoted_by,
         )
         stages = (*known.stages, (stage, self._now()))

@@ -3,10 +3,10 @@
 from dataclasses import replace
 
 from lifecycle.config.target import Target
-from lifecycle.domain.deployment import Deployment, bad_and_active, recorded_release, way_on
+from lifecycle.domain.deployment import Deployment, bad_and_active, recorded_release, was_left_since, way_on
 from lifecycle.domain.permissions import FIND_IMAGES, READ_AMIS, READ_DEPLOYMENTS, READ_POINTER, READ_STATE
 from lifecycle.domain.plan import Plan
-from lifecycle.domain.release import Pointer, Release, was_left
+from lifecycle.domain.release import Pointer, Release
 from lifecycle.domain.run import Run
 from lifecycle.errors import CapctlError
 from lifecycle.ports import Ports
@@ -32,7 +32,7 @@ def plan_resume(ports: Ports, target: Target, run: Run) -> Plan:
     if last.is_half_cleaned:
         return plan_way_back(ports, target, run, release, pointer, last)
     smoke_video(target)
-    if was_left(pointer, release.id):
+    if was_left_since(last, pointer):
         raise CapctlError(
             "release-rolled-back",
             f"Release `{release.id}` of deployment {last.number} took jobs until it was rolled back from",

@@ -82,6 +82,7 @@ def test_deployment_reads_back_whole(deployments: Deployments) -> None:
             ended_at="2026-01-01T00:01:00+00:00",
             error="aws-unreachable",
             why="No answer",
+            seen_version=3,
             promoted_by="another-run",
             dead_letters=0,
         )

@@ -121,6 +121,8 @@ def _item(deployment: Deployment) -> dict[str, Any]:
         known["outcome"] = {"S": deployment.outcome.value}
     if deployment.dead_letters is not None:
         known["dead_letters"] = {"N": str(deployment.dead_letters)}
+    if deployment.seen_version is not None:
+        known["seen_version"] = {"N": str(deployment.seen_version)}
     return {
         "number": {"N": str(deployment.number)},
         "release_id": {"S": deployment.release_id},
@@ -145,6 +147,7 @@ def _deployment(item: dict[str, Any]) -> Deployment:
         holder=Holder(**json.loads(item["holder"]["S"])),
         stages=tuple((Stage(entry["stage"]["S"]), entry["at"]["S"]) for entry in stages),
         promoted_by=item.get("promoted_by", {"S": ""})["S"],
+        seen_version=int(item["seen_version"]["N"]) if "seen_version" in item else None,
         dead_letters=int(item["dead_letters"]["N"]) if "dead_letters" in item else None,
         outcome=Outcome(item["outcome"]["S"]) if "outcome" in item else None,
         **{name: item[name]["S"] for name in names},

@@ -130,6 +130,20 @@ def test_status_of_a_release_that_was_rolled_back_from_while_its_deployment_was_
     assert failure(world.resume).code == "release-rolled-back"
 
 
+def test_new_deployment_of_a_release_that_was_once_rolled_back_from_is_gone_on_with(world: DeployWorld) -> None:
+    world.deploy()
+    world.change_code()
+    world.deploy()
+    again = world.active
+    roll_back(world)
+    assert world.active != again
+    kill_at(world, "jobs", "submit")
+    world.ports.deployments.bury()
+    assert shown(world)[-1] == "`capctl deploy --resume` goes on with it"
+    world.resume()
+    assert world.active == again
+
+
 def test_overtaken_deployment_is_told_with_who_overtook_it_and_why(world: DeployWorld) -> None:
     release_id = overtake(world)
     _, what, way = shown(world)
