@@ -125,8 +125,20 @@ def _run_job(ports: Ports, target: Target, run: Run, release: DeployedRelease) -
         timeout_s = target.settings.smoke.timeout_s
         return wait_for_success(ports, job_id, release.id, timeout_s=timeout_s, submitted_s=submitted_s)
     except (Interrupted, KeyboardInterrupt):
-        ports.jobs.cancel(job_id, reason="capctl was interrupted")
+        # What another run submitted that one may wait for.
+        if not left:
+            _cancel(ports, job_id)
         raise
+
+
+def _cancel(ports: Ports, job_id: str) -> None:
+    """End the job of a smoke that was interrupted; trouble with that is told, and hides no interruption."""
+    try:
+        ports.jobs.cancel(job_id, reason="capctl was interrupted")
+    except Interrupted:
+        raise
+    except CapctlError as unended:
+        ports.ui.warn(f"Smoke job {job_id} was not ended, and runs on: {unended.message}")
 
 
 def _request(target: Target, run: Run, release: DeployedRelease) -> JobRequest:

@@ -22,9 +22,11 @@ from lifecycle.domain.smoke import (
     thumbnail_names,
 )
 from lifecycle.domain.timeline import Point
-from lifecycle.errors import CapctlError, Inconclusive
+from lifecycle.errors import CapctlError, Inconclusive, Interrupted
+from lifecycle.errors import ExitCode as ExitStatus
 from lifecycle.workflows.execute import execute
 from lifecycle.workflows.smoke import Smoke, plan_smoke
+from tests.failures import failure
 from tests.fakes.jobs import FakeJobs
 from tests.fakes.ports import FakePorts
 from tests.fakes.releases import make_release, result_document
@@ -139,6 +141,45 @@ def test_job_that_a_killed_run_left_is_timed_by_the_clock_of_this_machine(tmp_pa
     assert (report.job_id, len(ports.jobs.requests)) == (left, 2)
     (running,) = (mark for mark in report.timeline.marks if mark.point is Point.RUNNING)
     assert running.at_ms == pytest.approx(ports.clock.now().timestamp() * 1000, abs=2_000)
+
+
+def interrupted(ports: FakePorts, where: Target, monkeypatch: pytest.MonkeyPatch) -> FakePorts:
+    """A smoke that a signal ends while its job waits for a host."""
+
+    def interrupt(*_: object) -> None:
+        raise Interrupted("interrupted", "The command was interrupted by SIGINT")
+
+    ports.jobs.course = (JobState.RUNNABLE,)
+    with monkeypatch.context() as patch:
+        patch.setattr(ports.clock, "sleep", interrupt)
+        assert failure(lambda: smoke(ports, where)).exit_code == ExitStatus.INTERRUPTED
+    return ports
+
+
+def test_interrupted_smoke_ends_its_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ports = interrupted(make_ports(None), target(tmp_path), monkeypatch)
+    assert [*ports.jobs.cancelled.values()] == ["capctl was interrupted"]
+
+
+def test_interrupted_smoke_lets_the_job_of_another_run_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ports = interrupted(make_ports(None), target(tmp_path), monkeypatch)
+    ports.jobs.cancelled.clear()
+    ports.jobs.submit(ports.jobs.requests[0])
+    interrupted(ports, target(tmp_path), monkeypatch)
+    assert ports.jobs.cancelled == {}
+
+
+def test_job_that_cannot_be_ended_is_told_and_hides_no_interruption(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ports = make_ports(None)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise CapctlError("aws-unreachable", "AWS did not answer")
+
+    monkeypatch.setattr(ports.jobs, "cancel", refuse)
+    interrupted(ports, target(tmp_path), monkeypatch)
+    assert any(line.endswith("was not ended, and runs on: AWS did not answer") for line in ports.ui.lines)
 
 
 def test_looks_at_the_job_are_frequent_at_first_and_never_far_apart(tmp_path: Path) -> None:
