@@ -1,4 +1,4 @@
-"""The scenes of what befalls deploys, and of the first one, with every part real."""
+"""The scene of what befalls deploys, with every part real."""
 
 from __future__ import annotations
 
@@ -15,14 +15,11 @@ from tests.fakes.ui import FakeUi
 pytestmark = [pytest.mark.rehearsal, pytest.mark.timeout(600)]
 
 
-@pytest.mark.parametrize("scene", ["deploy", "first"])
-def test_scene_of_deploys_passes(scene: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_scene_of_deploys_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if why := jobs_supported() or machines_supported(tmp_path):
         pytest.skip(why)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    outcome = perform(FakeUi(), scene=scene, report_folder=tmp_path / "report")
+    outcome = perform(FakeUi(), scene="deploy", report_folder=tmp_path / "report")
     assert outcome.failure is None, outcome.failure
     steps = json.loads((tmp_path / "report" / "report.json").read_text())["steps"]
     assert {step["kind"] for step in steps} == {"real"}
-    if scene == "first":
-        assert [step["name"] for step in steps][-4:] == ["deploy", "smoke", "ami promote --to stable", "clean up"]
