@@ -1,6 +1,8 @@
 """The page docs/iam.md, and the policies that it tells of as files to be filled in."""
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from pulumi_stack.components.roles import SESSION_MANAGER_POLICY
 from tests.dev.iam import command_actions, host_actions, is_read, job_actions, start_actions
@@ -12,6 +14,14 @@ _OF = {
     "releases": "releases, their jobs, the pointer",
     "data": "objects, images, channels, keys",
     "base": "the base stack",
+}
+
+
+# Pulumi asks for it in the name of who runs capctl, so none of the conditions that bind the keys of disks fits.
+STATE_KEY: Mapping[str, Any] = {
+    "Effect": "Allow",
+    "Action": ["kms:Decrypt", "kms:Encrypt"],
+    "Resource": "arn:aws:kms:REGION:ACCOUNT:key/KEY",
 }
 
 
@@ -95,6 +105,14 @@ _HOW_TO_FILL_IN = (
     "- Packer tags what it makes as the policies ask since version 1.0.2 of its Amazon plugin, but not in China. For an older one, and",
     "  there, take the conditions off the policy `ec2`. What such a bake left untagged when it was killed, a role without them sweeps.",
     "- A job that was not submitted by capctl has no tag, and is ended without it.",
+    "- Where `stack.secrets_provider` is a KMS key (`awskms://…`), nothing opens Pulumi's state without that key, which no name of the",
+    "  project tells: whoever reads that state needs `kms:Decrypt` on it, and whoever changes it `kms:Encrypt` too. So add to `data`, and",
+    "  to `looks` without `kms:Encrypt`, this statement with the id of the key in place of KEY (an alias opens nothing here):",
+    "",
+    "  ```",
+    f"  {json.dumps(STATE_KEY)}",
+    "  ```",
+    "",
     "- More is needed where the configuration names something of its own: `s3:GetObject` and `s3:ListBucket` of the bucket of",
     "  `models.source`; `s3:GetObject` of a `smoke.video_url` below `videos/`; `image.repository` and `stack.state` in place of the",
     "  names that stand for them; `ssm:GetParameter` of an `ami.base` that is a parameter of yours; `iam:GetInstanceProfile` and",

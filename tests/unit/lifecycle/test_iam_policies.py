@@ -15,7 +15,7 @@ from tests.dev import iam_roles
 from tests.dev.iam import command_actions, is_read
 from tests.dev.iam_judge import Asked, allows, filled_in, listed, matches
 from tests.dev.iam_names import Scope
-from tests.dev.iam_page import iam_page, policy_files
+from tests.dev.iam_page import STATE_KEY, iam_page, policy_files
 from tests.dev.iam_policy import INLINE_LIMIT, MANAGED_LIMIT, kind_of, policy, size
 from tests.dev.iam_scopes import EVERYWHERE, OF_THE_ACCOUNT, SCOPES, WITHOUT_RESOURCE
 from tests.fakes.releases import make_release
@@ -131,6 +131,30 @@ def test_policy_with_the_longest_names_is_short_enough_for_iam(name: str, partit
     longest = filled_in(DOCUMENTS[name], project="p" * 30, account=ACCOUNT, region=region)
     assert size(json.loads(json.dumps(longest).replace("arn:aws:", f"arn:{partition}:"))) <= MANAGED_LIMIT
     assert MANAGED_LIMIT < INLINE_LIMIT
+
+
+@pytest.mark.parametrize(
+    ("documents", "needed"),
+    [
+        (iam_roles.everybody(), {"kms:Decrypt", "kms:Encrypt"}),
+        (iam_roles.releases(), {"kms:Decrypt", "kms:Encrypt"}),
+        ({"looks": iam_roles.looks()}, {"kms:Decrypt"}),
+    ],
+)
+def test_the_key_of_the_state_is_opened_by_the_statement_of_the_page_alone_and_there_is_room_for_it(
+    documents: dict[str, dict[str, Any]], needed: set[str]
+) -> None:
+    statement = {**STATE_KEY, "Action": [action for action in STATE_KEY["Action"] if action in needed]}
+    key = STATE_KEY["Resource"].replace("KEY", "12345678-90ab-cdef-1234-567890abcdef")
+    # Of a call that came past every other service IAM knows that.
+    asked = [Asked(action=one, resource=key, context={"kms:ViaService": ""}) for one in needed]
+    assert not any(allows(documents.values(), one) for one in asked)
+    topic = "data" if "data" in documents else "looks"
+    added = {**documents[topic], "Statement": [*documents[topic]["Statement"], {**statement, "Resource": key}]}
+    assert all(allows([added], one) for one in asked)
+    longest = filled_in(added, project="p" * 30, account=ACCOUNT, region="ap-southeast-2")
+    assert size(longest) <= MANAGED_LIMIT
+    assert json.dumps(STATE_KEY) in iam_page("")
 
 
 def test_each_policy_is_a_file_that_the_page_names() -> None:
