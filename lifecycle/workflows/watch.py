@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from lifecycle.config.target import Target
-from lifecycle.domain.job import JobRecord, JobState, Obstacle, Purpose, contract, state_text
+from lifecycle.domain.job import JobRecord, JobState, Obstacle, contract, state_text
 from lifecycle.domain.measures import counted
 from lifecycle.domain.moments import told_moment
 from lifecycle.domain.permissions import (
@@ -25,6 +25,7 @@ from lifecycle.workflows.jobs import last_words
 from lifecycle.workflows.lookups import active_pointer
 from lifecycle.workflows.release_steps import invalid_release
 from lifecycle.workflows.smoke_jobs import smoke_jobs
+from lifecycle.workflows.watched_jobs import WatchedJobs
 
 # Jobs whose logs are read, of those that failed.
 _READ = 5
@@ -79,14 +80,14 @@ class Watch:
         promoted = told_moment(pointer.moved_at) or clock.now()
         left_s = settings.duration_s - max((clock.now() - promoted) / timedelta(seconds=1), 0.0)
         begun_s = clock.monotonic()
-        smoked_ms: int | None = None
+        jobs: WatchedJobs | None = None
 
         def look() -> list[JobRecord] | CapctlError:
-            nonlocal smoked_ms
+            nonlocal jobs
             try:
-                if smoked_ms is None:
-                    smoked_ms = self._smoked_ms(pointer)
-                return self._look(pointer, letters, smoked_ms)
+                if jobs is None:
+                    jobs = WatchedJobs(self.ports, pointer.job_queue_arn, since_ms=self._smoked_ms(pointer))
+                return self._look(pointer, letters, jobs)
             except CapctlError as error:
                 if error.is_verdict or isinstance(error, Interrupted) or error.code == "pointer-moved":
                     raise
@@ -114,7 +115,7 @@ class Watch:
         smokes = smoke_jobs(self.ports, pointer.job_queue_arn, self.release_id)
         return max((job.stopped_ms for job in smokes), default=0)
 
-    def _look(self, pointer: Pointer, letters: int, smoked_ms: int) -> list[JobRecord]:
+    def _look(self, pointer: Pointer, letters: int, jobs: WatchedJobs) -> list[JobRecord]:
         """The jobs that real work gave since the smoke job."""
         now = self.ports.pointers.read()
         if now is None or now.version != pointer.version:
@@ -127,8 +128,7 @@ class Watch:
             raise self._bad(f"{counted(come, 'message')} came to the dead letters", "Read them in SQS")
         if invalid := invalid_release(self.release_id, self.ports.jobs.queue_status(pointer.job_queue_arn)):
             raise invalid
-        jobs = self.ports.jobs.list(pointer.job_queue_arn, since_ms=smoked_ms)
-        work = [job for job in jobs if job.purpose is Purpose.WORK]
+        work = jobs.look()
         failed = [job for job in work if _is_own_fault(job)]
         if len(failed) > self.target.settings.watch.max_failed_jobs:
             raise self._bad(
