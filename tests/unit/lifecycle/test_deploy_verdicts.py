@@ -6,13 +6,16 @@ from pathlib import Path
 import pytest
 
 from lifecycle.domain.ami import AmiId
-from lifecycle.domain.job import JobState, Obstacle, QueueState
+from lifecycle.domain.job import JobState, Obstacle, Purpose, QueueState
+from lifecycle.domain.job_counts import COUNTED
 from lifecycle.errors import CapctlError, PartlyApplied, RolledBack
 from lifecycle.workflows.deploy import plan_deploy
 from lifecycle.workflows.execute import execute
 from lifecycle.workflows.move_jobs import RestoreJobs
+from lifecycle.workflows.remove_releases import RemoveRelease
 from lifecycle.workflows.restore_pointer import RestorePointer
 from lifecycle.workflows.rollback import plan_rollback
+from lifecycle.workflows.smoke_baseline import session_beginning
 from lifecycle.workflows.status import read_status
 from lifecycle.workflows.wanted_release import Wanted, wanted_release
 from tests.fakes.batch_compute import HEALTHY, Condition
@@ -218,6 +221,27 @@ def test_release_that_a_killed_run_left_is_removed_when_it_fails(world: DeployWo
     with pytest.raises(RolledBack):
         world.deploy()
     assert world.ids == [good]
+
+
+@pytest.mark.parametrize(("work", "smokes", "may_go"), [(0, 2, True), (1, 2, False), (1, COUNTED, False)])
+def test_release_that_others_gave_jobs_stays_though_only_smoke_jobs_are_in_sight(
+    world: DeployWorld, work: int, smokes: int, may_go: bool
+) -> None:
+    world.deploy()
+    world.change_code()
+    release = wanted_release(world.ports, world.target, Wanted())
+    world.stack.add_release(release)
+    made = next(one for one in world.stack.releases() if one.id == release.id)
+    smoke = replace(
+        world.jobs.requests[0],
+        name=session_beginning(release.id),
+        queue_arn=made.job_queue_arn,
+        definition_arn=made.job_definition_arn,
+    )
+    for request in (*work * [replace(smoke, name="work", purpose=Purpose.WORK)], *smokes * [smoke]):
+        world.jobs.submit(request)
+    plan = plan_deploy(world.ports, world.target, world.run(), Wanted())
+    assert (RemoveRelease in {type(step) for step in plan.undo}) is may_go
 
 
 def test_release_that_becomes_invalid_while_its_job_waits_for_a_host_is_rolled_back(world: DeployWorld) -> None:

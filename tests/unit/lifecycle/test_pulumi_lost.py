@@ -82,6 +82,18 @@ def test_part_that_the_state_does_not_know_is_taken_over_under_its_id(kind: str)
     assert after["resources"][:-1] == before["resources"]
 
 
+def test_part_is_taken_over_by_the_provider_that_made_the_last_one_and_without_any_by_the_last_that_there_is() -> None:
+    """Earlier ones are those of an earlier version or configuration, which an update removes once nothing is theirs."""
+    younger = f"{URN}pulumi:providers:aws::default_7_52_0"
+    state = state_with(TEMPLATE, DEFINITION)
+    state["resources"].insert(1, {"urn": younger, "type": "pulumi:providers:aws", "id": "p2"})
+    for kind in (TEMPLATE, DEFINITION):
+        parts(state)[kind].pop("provider", None)
+    assert parts(reconcile(state, _Cloud(*IDS)))[QUEUE]["provider"] == f"{younger}::p2"
+    parts(state)[TEMPLATE]["provider"], parts(state)[DEFINITION]["provider"] = "elder::p0", f"{PROVIDER}::p1"
+    assert parts(reconcile(state, _Cloud(*IDS)))[QUEUE]["provider"] == f"{PROVIDER}::p1"
+
+
 def test_parts_go_in_the_order_in_which_they_are_made_from_each_other() -> None:
     after = reconcile(state_with(), _Cloud(*IDS))
     assert [one["type"] for one in after["resources"][2:]] == [*IDS]
