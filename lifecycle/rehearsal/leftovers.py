@@ -34,7 +34,8 @@ def find(rehearsal: str, state: Path | None = None, *, registry: str | None = No
     """Everything of the rehearsal that still exists, this process and its ancestors apart.
 
     Processes count when they were started with the rehearsal's mark, or live in a pid namespace that such a process made, or hold a
-    mount below `state`, the rehearsal's directory. What a person started by hand on a terminal is his own, mark or not.
+    mount below `state`, the rehearsal's directory. What a person started by hand on a terminal is his own, mark or not, and so is what
+    runs in the session of this process, such as the reader of its output.
     Mounts of the host's own namespace below `state` count, and images of capctl whose names begin with `registry`, the `host:port` of
     the rehearsal's: the port alone may be another registry's by now. So do those that were loaded to be run by hand, whose repository
     ends with the rehearsal's id.
@@ -69,7 +70,7 @@ def _processes(rehearsal: str, state: Path | None) -> Iterator[Leftover]:
     own = _ancestry(os.getpid())
     own_namespace = _namespace(os.getpid())
     pids = [int(entry.name) for entry in _PROC.iterdir() if entry.name.isdecimal() and int(entry.name) not in own]
-    marked = {pid for pid in pids if mark in _read(pid, "environ").split(b"\0") and not _terminal(pid)}
+    marked = {pid for pid in pids if mark in _read(pid, "environ").split(b"\0") and _is_apart(pid)}
     # A daemon may overwrite its environment (sshd does), and sudo clears it; their pid namespace stays.
     namespaces = {_namespace(pid) for pid in marked} | {_namespace_of_children(pid) for pid in marked}
     namespaces -= {own_namespace, ""}
@@ -177,10 +178,10 @@ def _ancestry(pid: int) -> set[int]:
     return found
 
 
-def _terminal(pid: int) -> bool:
-    """Whether the process has a terminal; nothing that a rehearsal starts has one."""
+def _is_apart(pid: int) -> bool:
+    """Whether the process has neither a terminal nor the session of this one, as nothing has that a rehearsal leaves."""
     fields = _read(pid, "stat").rpartition(b")")[2].split()
-    return len(fields) > 4 and fields[4] != b"0"
+    return len(fields) > 4 and fields[4] == b"0" and int(fields[3]) != os.getsid(0)
 
 
 def _namespace(pid: int) -> str:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
+import signal
 import subprocess
+import sys
 import uuid
 from pathlib import Path
 
@@ -165,6 +168,29 @@ def test_what_a_person_started_on_a_terminal_is_not_left_over(rehearsal: str) ->
     os.close(terminal)
 
 
+def test_reader_of_its_output_and_the_script_around_it_are_not_left_over(rehearsal: str) -> None:
+    """Without a terminal, as in a pipeline of CI, whose script went onto a stage that was kept."""
+    environment = {**os.environ, "CAPCTL_REHEARSAL": rehearsal}
+    remove = f"from lifecycle.rehearsal import leftovers; print(leftovers.remove({rehearsal!r}))"
+    script = f"""
+        sleep 300 & own=$!
+        {shlex.quote(sys.executable)} -c {shlex.quote(remove)} | (cat; echo read to the end)
+        kill $own && echo "the script's own lived"
+    """
+    with subprocess.Popen(["sleep", "300"], env=environment, start_new_session=True) as part:
+        done = subprocess.run(
+            ["sh", "-c", script],
+            cwd=Path(__file__).parents[2],
+            env=environment,
+            start_new_session=True,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.stdout.splitlines() == ["[]", "read to the end", "the script's own lived"], done.stderr
+        assert part.wait(10) == -signal.SIGKILL
+
+
 def test_registry_ends_with_its_block(tmp_path: Path, rehearsal: str) -> None:
     started = start_registry(tmp_path, rehearsal)
     started.close()
@@ -176,7 +202,8 @@ def test_leftovers_of_a_killed_run_are_found_and_removed(tmp_path: Path, rehears
     if shutil.which("unshare") is None or os.geteuid() != 0:
         pytest.skip("private namespaces need root and `unshare`")
     script = f"mount -t tmpfs tmpfs {tmp_path} && exec env -i sleep 300"
-    process = subprocess.Popen(["unshare", "--mount", "--pid", "--fork", "sh", "-c", script], env=environment)
+    command = ["unshare", "--mount", "--pid", "--fork", "sh", "-c", script]
+    process = subprocess.Popen(command, env=environment, start_new_session=True)
     try:
         found = leftovers.find(rehearsal, tmp_path)
         assert {one.kind for one in found} == {"process"}
