@@ -1,7 +1,7 @@
 """Watch a release that has just been promoted: real jobs and dead letters tell what a smoke job cannot."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from lifecycle.config.target import Target
@@ -29,6 +29,8 @@ from lifecycle.workflows.watched_jobs import WatchedJobs
 
 # Jobs whose logs are read, of those that failed.
 _READ = 5
+# SQS counts about, so that letters that one look counted another one must count too, and not just a moment later.
+_LOOKS = Wait(shortest_s=1.0, longest_s=15.0, share=0.1, successes=2, repeat_s=15.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,12 +49,20 @@ class Watched:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Look:
+    """The jobs that real work gave, and the messages that came to the dead letters, as SQS counts."""
+
+    jobs: list[JobRecord]
+    letters: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Watch:
     """Look at the jobs of the active release, at its queue and at the dead letters for `watch.duration_s` since the promotion.
 
-    Raises a verdict when more jobs failed than `watch.max_failed_jobs`, when dead letters came, or when Batch finds the release invalid;
-    and `CapctlError("pointer-moved")` when somebody moved the pointer. What is nobody's fault does not count: a lost host, and input that
-    the container calls unusable. A look that fails ends nothing, unless it is the last.
+    Raises a verdict when more jobs failed than `watch.max_failed_jobs`, when two looks running find that dead letters came, or when Batch
+    finds the release invalid; and `CapctlError("pointer-moved")` when somebody moved the pointer. What is nobody's fault does not count:
+    a lost host, and input that the container calls unusable. A look that fails ends nothing, unless it is the last.
     """
 
     ports: Ports
@@ -82,7 +92,7 @@ class Watch:
         begun_s = clock.monotonic()
         jobs: WatchedJobs | None = None
 
-        def look() -> list[JobRecord] | CapctlError:
+        def look() -> _Look | CapctlError:
             nonlocal jobs
             try:
                 if jobs is None:
@@ -93,12 +103,14 @@ class Watch:
                     raise
                 return error
 
-        how = Wait(shortest_s=1.0, longest_s=15.0, share=0.1, timeout_s=max(left_s, 0.0))
-        seen = wait_for(look, lambda _: False, how, clock)
+        how = replace(_LOOKS, timeout_s=max(left_s, 0.0))
+        seen = wait_for(look, lambda seen: isinstance(seen, _Look) and seen.letters > 0, how, clock)
         if isinstance(seen, CapctlError):
             raise seen
-        succeeded = [job for job in seen if job.state is JobState.SUCCEEDED]
-        failed = [job for job in seen if _is_own_fault(job)]
+        if seen.letters > 0:
+            raise self._bad(f"{counted(seen.letters, 'message')} came to the dead letters", "Read them in SQS")
+        succeeded = [job for job in seen.jobs if job.state is JobState.SUCCEEDED]
+        failed = [job for job in seen.jobs if _is_own_fault(job)]
         return Watched(succeeded=len(succeeded), failed=len(failed), seconds=clock.monotonic() - begun_s)
 
     def verify(self, _: Watched) -> None:
@@ -115,8 +127,8 @@ class Watch:
         smokes = smoke_jobs(self.ports, pointer.job_queue_arn, self.release_id)
         return max((job.stopped_ms for job in smokes), default=0)
 
-    def _look(self, pointer: Pointer, letters: int, jobs: WatchedJobs) -> list[JobRecord]:
-        """The jobs that real work gave since the smoke job."""
+    def _look(self, pointer: Pointer, letters: int, jobs: WatchedJobs) -> _Look:
+        """What came since the smoke job, and beyond that many letters. Raises what needs no second look."""
         now = self.ports.pointers.read()
         if now is None or now.version != pointer.version:
             raise CapctlError(
@@ -124,8 +136,7 @@ class Watch:
                 f"Somebody moved the pointer from release `{self.release_id}` while it was watched{f': {now.told}' if now else ''}",
                 hint=LOOK_AGAIN,
             )
-        if (come := self.ports.dead_letters.count() - letters) > 0:
-            raise self._bad(f"{counted(come, 'message')} came to the dead letters", "Read them in SQS")
+        come = self.ports.dead_letters.count() - letters
         if invalid := invalid_release(self.release_id, self.ports.jobs.queue_status(pointer.job_queue_arn)):
             raise invalid
         work = jobs.look()
@@ -134,7 +145,7 @@ class Watch:
             raise self._bad(
                 f"{counted(len(failed), 'job')} failed", f"Read `capctl job show {failed[0].id}`", failed=failed
             )
-        return work
+        return _Look(jobs=work, letters=come)
 
     def _bad(self, what: str, hint: str, *, failed: list[JobRecord] | None = None) -> CapctlError:
         return CapctlError(

@@ -125,6 +125,33 @@ def test_dead_letters_that_come_take_the_promotion_back_and_those_that_were_ther
     assert world.active == before
 
 
+@pytest.mark.parametrize("looks", [1, 20, 45])
+def test_count_of_dead_letters_that_the_next_look_does_not_find_takes_nothing_back(
+    world: DeployWorld, looks: int
+) -> None:
+    before = world.active
+    world.ports.dead_letters.counts = [5] * looks + [6, 5, 7, 5]
+    world.deploy()
+    assert world.active != before
+
+
+def test_dead_letter_of_the_last_look_is_looked_at_again(world: DeployWorld) -> None:
+    before, count = world.active, world.ports.dead_letters.count
+    begun_s, looks = world.ports.clock.monotonic(), 0
+
+    def counted() -> int:
+        nonlocal looks
+        is_late = world.ports.clock.monotonic() - begun_s >= 300
+        looks += is_late
+        return count() + is_late
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(world.ports.dead_letters, "count", counted)
+        with pytest.raises(RolledBack, match="1 message came to the dead letters"):
+            world.deploy()
+    assert (world.active, looks) == (before, 2)
+
+
 def test_watch_lasts_as_long_as_configured_and_tells_what_it_saw(
     world: DeployWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
