@@ -130,7 +130,7 @@ def plan_move_jobs(ports: Ports, run: Run, release_id: str) -> Plan:
     guard = TurnGuard(ports, run)
     return Plan(
         title=title,
-        because=f"release {to} takes jobs, and {counted(world.count, 'job')} would not come to it",
+        because=f"release {to} takes jobs now, and {counted(world.count, 'job')} of release {release_id} can go there",
         details=details,
         steps=(MoveJobs(ports=ports, release_id=release_id, to=to, guard=guard),),
         guard=guard,

@@ -154,7 +154,7 @@ def test_long_list_of_jobs_is_cut(ports: FakePorts) -> None:
     plan = plan_move_jobs(ports, RUN, NEW.id)
     assert plan.details[0] == "job-1 `job-0`: RUNNABLE"
     assert plan.details[-1] == "and 3 more"
-    assert plan.because == f"release {OLD.id} takes jobs, and 23 jobs would not come to it"
+    assert plan.because == f"release {OLD.id} takes jobs now, and 23 jobs of release {NEW.id} can go there"
 
 
 def refuse(*_: object, **__: object) -> str:

@@ -226,7 +226,7 @@ Nothing was changed; run again without `--dry-run` to apply""",
         change=waiting_on_the_release_that_was_left,
         text=f"""\
 Plan: move jobs of release {LEFT} to release {FIRST}
-  because release {FIRST} takes jobs, and 1 job would not come to it
+  because release {FIRST} takes jobs now, and 1 job of release {LEFT} can go there
     00000000-0000-4000-8000-000000000003 `vision-by-hand-0`: RUNNABLE
   1. give the jobs that wait on release {LEFT} to release {FIRST}
 Nothing was changed; run again without `--dry-run` to apply""",
