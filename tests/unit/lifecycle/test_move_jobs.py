@@ -269,6 +269,14 @@ def test_job_that_was_cancelled_days_ago_may_have_run_where_batch_has_forgotten_
     assert plan.details[0].startswith(f"{job_id} `job` stays: it was cancelled for release {OLD.id} days ago")
 
 
+def test_cancelled_job_of_which_batch_tells_no_end_is_as_old_as_its_submission(
+    ports: FakePorts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = cut_off(ports, monkeypatch)
+    ports.jobs.batch.jobs[job_id].stopped_ms = 0
+    assert [job.id for job, _ in move(ports).pairs] == [job_id]
+
+
 def test_only_one_moves_jobs_at_a_time(ports: FakePorts) -> None:
     submit(ports)
     with ports.deployments.turn("another", "capctl deploy"):
