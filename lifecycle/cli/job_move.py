@@ -26,7 +26,7 @@ def command(invocation: Invocation, release_id: str, dry_run: bool) -> None:
 
     app = invocation.app
     with app.ui.step("read the jobs that wait"):
-        plan = plan_move_jobs(app, invocation.run, release_id)
+        plan = plan_move_jobs(app, app.target.project, invocation.run, release_id)
     if done := invocation.execute(plan, dry_run=dry_run, ask=True):
         moved = done.find(MoveJobs) or Moved(to=active_pointer(app).release_id)
         document = job_documents.job_move(release_id, moved)

@@ -5,6 +5,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from lifecycle.domain.job import JobRecord, JobState, Purpose
+from lifecycle.domain.tags import Tag
 
 # How the reason begins with which a move cancels a job; the id of the release that shall have it follows.
 MOVING = "capctl moves it to release "
@@ -45,12 +46,20 @@ class Staying:
 
 
 def why_stays(
-    job: JobRecord, *, definition_arn: str, special: Collection[str], waits_for: Collection[str], needed_by: str
+    job: JobRecord,
+    *,
+    definition_arn: str,
+    special: Collection[str],
+    waits_for: Collection[str],
+    needed_by: str,
+    owner: str,
+    project: str,
 ) -> str:
-    """Why a job that waits is not moved from a release whose job definition is `definition_arn`; "" for one that is.
+    """Why a job that waits is not moved from a release of `project` whose job definition is `definition_arn`; "" for one that is.
 
     `special` are the settings that it was submitted with and that nobody can submit again as they were; `waits_for` and `needed_by` are
-    jobs that wait for each other.
+    jobs that wait for each other. `owner` is the project that its tag names, "" without one: a role that may cancel and submit jobs of its
+    project only would be refused, at worst between the two.
     """
     if job.purpose is Purpose.SMOKE:
         return "it is a smoke job, which proves that release"
@@ -62,4 +71,7 @@ def why_stays(
         return "it waits for other jobs, and Batch cancels it only when they have ended"
     if needed_by:
         return f"job {needed_by} waits for it, and would fail with it"
+    if owner != project:
+        tag = f"{Tag.PROJECT}={project}"
+        return f"it lacks the tag `{tag}`: give it that with `aws batch tag-resource`, and have it set by whoever submits such jobs"
     return ""

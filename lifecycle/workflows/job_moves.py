@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from lifecycle.domain.job import WAITING, JobRecord, JobState
 from lifecycle.domain.moved_jobs import MOVING, REMEMBERED_MS, Staying, meant_for, why_stays
 from lifecycle.domain.release import DeployedRelease
+from lifecycle.domain.tags import Tag
 from lifecycle.ports import Ports
 from lifecycle.ports.jobs import Submission
 
@@ -37,9 +38,11 @@ class Movable:
         return len(self.movable) + len(self.cut_off.open)
 
 
-def movable_jobs(ports: Ports, source: DeployedRelease, releases: tuple[DeployedRelease, ...], *, to: str) -> Movable:
+def movable_jobs(
+    ports: Ports, source: DeployedRelease, releases: tuple[DeployedRelease, ...], *, to: str, project: str
+) -> Movable:
     """What there is to move from a release to the release `to`; of that one itself only what earlier moves left undone."""
-    movable, staying = ((), ()) if source.id == to else _waiting(ports, source)
+    movable, staying = ((), ()) if source.id == to else _waiting(ports, source, project)
     # Read after those that wait: whichever ends between by an earlier move is among these.
     cut_off = cut_off_moves(ports, source, releases)
     ended = {job.id for job in (*cut_off.open, *(one.job for one in cut_off.unclear))}
@@ -50,7 +53,9 @@ def movable_jobs(ports: Ports, source: DeployedRelease, releases: tuple[Deployed
     )
 
 
-def _waiting(ports: Ports, deployed: DeployedRelease) -> tuple[tuple[Submission, ...], tuple[Staying, ...]]:
+def _waiting(
+    ports: Ports, deployed: DeployedRelease, project: str
+) -> tuple[tuple[Submission, ...], tuple[Staying, ...]]:
     """The jobs that wait for a host and can be moved, oldest first, and those that cannot."""
     found = ports.jobs.list(deployed.job_queue_arn, states=WAITING)
     submissions = ports.jobs.submissions([job.id for job in reversed(found)]) if found else ()
@@ -63,6 +68,8 @@ def _waiting(ports: Ports, deployed: DeployedRelease) -> tuple[tuple[Submission,
             special=one.special,
             waits_for=one.waits_for,
             needed_by=needed_by.get(one.job.id, ""),
+            owner=one.request.tags.get(Tag.PROJECT, ""),
+            project=project,
         )
         if why:
             staying.append(Staying(job=one.job, why=why))

@@ -62,6 +62,7 @@ class MoveJobs:
     """
 
     ports: Ports
+    project: str
     release_id: str
     to: str
     guard: Guard
@@ -92,6 +93,7 @@ class RestoreJobs:
     """
 
     ports: Ports
+    project: str
     release_id: str
     guard: Guard
     permissions: tuple[str, ...] = (*READ_POINTER, *READ_STATE, *MOVE_JOBS)
@@ -117,11 +119,11 @@ class RestoreJobs:
         """As `MoveJobs.verify`."""
 
 
-def plan_move_jobs(ports: Ports, run: Run, release_id: str) -> Plan:
+def plan_move_jobs(ports: Ports, project: str, run: Run, release_id: str) -> Plan:
     """Which jobs go to the active release, and which stay. Raises `CapctlError("pointer-missing" | "release-missing")`."""
     releases, to = ports.stack.releases(), active_pointer(ports).release_id
     source = release_among(releases, release_id)
-    world = movable_jobs(ports, source, releases, to=to)
+    world = movable_jobs(ports, source, releases, to=to, project=project)
     title = f"move jobs of release {release_id} to release {to}"
     details = tuple(_details(world))
     if not world.count:
@@ -132,7 +134,7 @@ def plan_move_jobs(ports: Ports, run: Run, release_id: str) -> Plan:
         title=title,
         because=f"release {to} takes jobs now, and {counted(world.count, 'job')} of release {release_id} can go there",
         details=details,
-        steps=(MoveJobs(ports=ports, release_id=release_id, to=to, guard=guard),),
+        steps=(MoveJobs(ports=ports, project=project, release_id=release_id, to=to, guard=guard),),
         guard=guard,
     )
 
@@ -166,7 +168,8 @@ class _Moving:
 
     def done(self) -> Moved:
         release_among(self._releases, self._to)
-        world = movable_jobs(self._ports, self._source, self._releases, to=self._to)
+        project = self._step.project
+        world = movable_jobs(self._ports, self._source, self._releases, to=self._to, project=project)
         if world.cut_off.open:
             self._submit(self._ports.jobs.submissions([job.id for job in world.cut_off.open]))
         # What an earlier move left may go where nothing is taken any more; that keeps nothing from the release that takes jobs.
@@ -227,7 +230,7 @@ class _Moving:
         for one in cancelled:
             try:
                 self._step.guard.before(self._step)
-                new_id = self._ports.jobs.submit(_request(one, self._places[meant_for(one.job)]))
+                new_id = self._ports.jobs.submit(_request(one, self._places[meant_for(one.job)], self._step.project))
                 self._pairs.append((one.job, new_id))
             except Interrupted:
                 raise
@@ -247,10 +250,10 @@ def _unsettled(job_ids: Sequence[str], seen: Sequence[JobRecord]) -> list[str]:
     return [job_id for job_id in job_ids if job_id not in settled]
 
 
-def _request(one: Submission, place: DeployedRelease) -> JobRequest:
+def _request(one: Submission, place: DeployedRelease, project: str) -> JobRequest:
     return replace(
         one.request,
         queue_arn=place.job_queue_arn,
         definition_arn=place.job_definition_arn,
-        tags={**one.request.tags, Tag.RELEASE: place.id, Tag.REPLACES: one.job.id},
+        tags={**one.request.tags, Tag.PROJECT: project, Tag.RELEASE: place.id, Tag.REPLACES: one.job.id},
     )

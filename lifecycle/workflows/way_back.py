@@ -25,18 +25,20 @@ def plan_way_back(
     return Plan(
         title=f"take back release {release.id}",
         because=last.told,
-        steps=way_back(ports, run, release, guard, promoted_by=last.promoter),
+        steps=way_back(ports, target, run, release, guard, promoted_by=last.promoter),
         after=(PruneReleases(ports=ports, keep=target.settings.stack.keep_releases),),
         guard=guard,
     )
 
 
-def way_back(ports: Ports, run: Run, release: Release, guard: Guard, *, promoted_by: str) -> tuple[Step[Any], ...]:
+def way_back(
+    ports: Ports, target: Target, run: Run, release: Release, guard: Guard, *, promoted_by: str
+) -> tuple[Step[Any], ...]:
     """What undoes that the run `promoted_by` moved the pointer to the release, if it did; the release itself stays.
 
     The pointer first: then no more jobs come while those that wait are moved.
     """
     return (
         RestorePointer(ports=ports, run=run, release_id=release.id, promoted_by=promoted_by),
-        RestoreJobs(ports=ports, release_id=release.id, guard=guard),
+        RestoreJobs(ports=ports, project=target.project, release_id=release.id, guard=guard),
     )

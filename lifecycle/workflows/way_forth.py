@@ -100,7 +100,7 @@ def plan_way_forth(
         ),
         after=_after(ports, target, release, existing, pointer, unfit=bad.release_id if bad else ""),
         undo=(
-            *way_back(ports, run, release, guard, promoted_by=run.id),
+            *way_back(ports, target, run, release, guard, promoted_by=run.id),
             *((RemoveRelease(ports=ports, release_id=release.id),) if is_ours else ()),
         ),
         guard=guard,
@@ -117,7 +117,7 @@ def plan_rest(ports: Ports, target: Target, run: Run, release: Release, pointer:
         because=last.told,
         steps=_watch(ports, target, release),
         after=_after(ports, target, release, ports.stack.releases(), pointer),
-        undo=way_back(ports, run, release, guard, promoted_by=pointer.run_id),
+        undo=way_back(ports, target, run, release, guard, promoted_by=pointer.run_id),
         guard=guard,
     )
 

@@ -24,6 +24,12 @@ from tests.fakes.runs import RUN
 from tests.fakes.stack import deployed
 from tests.unit.lifecycle.rollback_parts import NEW, OLD, numbered, promote, rollback, two_promoted
 
+PROJECT = "vision"
+UNTAGGED = (
+    "it lacks the tag `capctl:project=vision`: give it that with `aws batch tag-resource`, "
+    "and have it set by whoever submits such jobs"
+)
+
 
 @pytest.fixture
 def ports() -> FakePorts:
@@ -41,7 +47,7 @@ def submit(ports: FakePorts, name: str = "job", **fields: Any) -> str:
         queue_arn=place.job_queue_arn,
         definition_arn=place.job_definition_arn,
         environment={"SESSION_ID": name},
-        tags={Tag.RELEASE: NEW.id, "customer": "ada"},
+        tags={Tag.PROJECT: PROJECT, Tag.RELEASE: NEW.id, "customer": "ada"},
         timeout_s=600,
     )
     job_id = ports.jobs.submit(replace(request, **fields))
@@ -50,7 +56,7 @@ def submit(ports: FakePorts, name: str = "job", **fields: Any) -> str:
 
 
 def move(ports: FakePorts) -> Moved:
-    moved = execute(plan_move_jobs(ports, RUN, NEW.id), ports, RUN).find(MoveJobs)
+    moved = execute(plan_move_jobs(ports, PROJECT, RUN, NEW.id), ports, RUN).find(MoveJobs)
     assert moved
     return moved
 
@@ -111,6 +117,8 @@ def test_job_that_starts_at_the_last_moment_is_told_and_not_submitted_again(
         ({"waits_for": ("job-9",)}, "it waits for other jobs, and Batch cancels it only when they have ended"),
         ({"purpose": Purpose.SMOKE}, "it is a smoke job, which proves that release"),
         ({"definition_arn": deployed(OLD).job_definition_arn}, "it has another job definition than the release's"),
+        ({"tags": {"customer": "ada"}}, UNTAGGED),
+        ({"tags": {Tag.PROJECT: "another"}}, UNTAGGED),
     ],
 )
 def test_what_cannot_be_moved_stays_and_is_told_with_the_reason(
@@ -120,7 +128,7 @@ def test_what_cannot_be_moved_stays_and_is_told_with_the_reason(
     job_id = submit(ports, "strange", **{name: fields[name] for name in fields.keys() - of_batch})
     for name, value in of_batch.items():
         setattr(ports.jobs.batch.jobs[job_id], name, value)
-    plan = plan_move_jobs(ports, RUN, NEW.id)
+    plan = plan_move_jobs(ports, PROJECT, RUN, NEW.id)
     assert (plan.steps, plan.because) == ((), "no job waits on it that can be moved")
     assert plan.details == (f"{job_id} `strange` stays: {why}",)
     submit(ports)
@@ -133,25 +141,25 @@ def test_what_cannot_be_moved_stays_and_is_told_with_the_reason(
 def test_job_for_which_another_waits_is_not_cancelled(ports: FakePorts) -> None:
     first, second = submit(ports, "first"), submit(ports, "second")
     ports.jobs.batch.jobs[second].waits_for = (first,)
-    plan = plan_move_jobs(ports, RUN, NEW.id)
+    plan = plan_move_jobs(ports, PROJECT, RUN, NEW.id)
     assert plan.details[0] == f"{first} `first` stays: job {second} waits for it, and would fail with it"
     assert not plan.steps
 
 
 def test_jobs_of_the_active_release_stay(ports: FakePorts) -> None:
-    plan = plan_move_jobs(ports, RUN, OLD.id)
+    plan = plan_move_jobs(ports, PROJECT, RUN, OLD.id)
     assert (plan.steps, plan.because) == ((), "it takes jobs itself")
 
 
 def test_release_without_waiting_jobs_asks_for_nothing_to_be_done(ports: FakePorts) -> None:
-    plan = plan_move_jobs(ports, RUN, NEW.id)
+    plan = plan_move_jobs(ports, PROJECT, RUN, NEW.id)
     assert (plan.steps, plan.details) == ((), ())
 
 
 def test_long_list_of_jobs_is_cut(ports: FakePorts) -> None:
     for number in range(23):
         submit(ports, f"job-{number}")
-    plan = plan_move_jobs(ports, RUN, NEW.id)
+    plan = plan_move_jobs(ports, PROJECT, RUN, NEW.id)
     assert plan.details[0] == "job-1 `job-0`: RUNNABLE"
     assert plan.details[-1] == "and 3 more"
     assert plan.because == f"release {OLD.id} takes jobs now, and 23 jobs of release {NEW.id} can go there"
@@ -177,6 +185,52 @@ def test_what_is_not_allowed_is_refused_before_more_than_one_job_is_cancelled(
     assert stopped.hint.startswith(f"Run `capctl job move {NEW.id}`")
     assert len(ports.jobs.withdrawn) == 1
     assert len(move(ports).pairs) == 10
+
+
+def as_the_policies_allow(ports: FakePorts, monkeypatch: pytest.MonkeyPatch) -> None:
+    """CancelJob asks for the project's tag on the job, and TagResource for it among those that SubmitJob gives a new one."""
+    withdraw, submit_ = ports.jobs.withdraw, ports.jobs.submit
+
+    def cancel(job_id: str, *, reason: str) -> None:
+        if ports.jobs.batch.jobs[job_id].request.tags.get(Tag.PROJECT) != PROJECT:
+            refuse()
+        withdraw(job_id, reason=reason)
+
+    def give(request: JobRequest) -> str:
+        return submit_(request) if request.tags.get(Tag.PROJECT) == PROJECT else refuse()
+
+    monkeypatch.setattr(ports.jobs, "withdraw", cancel)
+    monkeypatch.setattr(ports.jobs, "submit", give)
+
+
+def test_with_the_policies_of_the_examples_what_has_the_tag_goes_and_nothing_else_is_touched(
+    ports: FakePorts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without = submit(ports, "by a program of others", tags={})
+    ids = [submit(ports, f"job-{number}") for number in range(3)]
+    with monkeypatch.context() as patch:
+        as_the_policies_allow(ports, patch)
+        moved = move(ports)
+    assert [job.id for job, _ in moved.pairs] == ids
+    assert [one.job.id for one in moved.staying] == [without]
+    assert ports.jobs.get(without).state.needs_host
+    ports.jobs.batch.jobs[without].request.tags[Tag.PROJECT] = PROJECT
+    assert [job.id for job, _ in move(ports).pairs] == [without]
+
+
+def test_cancelled_job_that_was_refused_is_submitted_first_by_the_next_run_and_with_the_tag_of_the_project(
+    ports: FakePorts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = cut_off(ports, monkeypatch)
+    # As one that an earlier version cancelled, which did not ask for it.
+    del ports.jobs.batch.jobs[job_id].request.tags[Tag.PROJECT]
+    other = submit(ports)
+    with monkeypatch.context() as patch:
+        as_the_policies_allow(ports, patch)
+        pairs = move(ports).pairs
+    assert [job.id for job, _ in pairs] == [job_id, other]
+    assert ports.jobs.batch.jobs[pairs[0][1]].request.tags[Tag.PROJECT] == PROJECT
+    assert not plan_move_jobs(ports, PROJECT, RUN, NEW.id).steps
 
 
 def test_refusal_before_anything_was_cancelled_is_told_as_it_is(
@@ -211,11 +265,11 @@ def test_move_that_was_cut_off_goes_to_the_release_that_it_names_whichever_is_ac
     third = numbered(3)
     ports.stack.add_release(third)
     promote(ports, third)
-    plan = plan_move_jobs(ports, RUN, NEW.id)
+    plan = plan_move_jobs(ports, PROJECT, RUN, NEW.id)
     assert plan.details == (f"{job_id} `job`: cancelled for release {OLD.id}, where it never came",)
     ((job, new_id),) = move(ports).pairs
     assert (job.id, ports.jobs.get(new_id).queue_arn) == (job_id, deployed(OLD).job_queue_arn)
-    assert not plan_move_jobs(ports, RUN, NEW.id).steps
+    assert not plan_move_jobs(ports, PROJECT, RUN, NEW.id).steps
 
 
 def test_job_whose_release_takes_none_any_more_keeps_no_other_from_the_active_one(
@@ -250,7 +304,7 @@ def test_job_that_went_to_a_release_which_is_gone_may_have_run_and_stays(
     job_id = cut_off(ports, monkeypatch)
     promote(ports, NEW)
     ports.stack.remove_releases({OLD.id}, needed=set())
-    plan = plan_move_jobs(ports, RUN, NEW.id)
+    plan = plan_move_jobs(ports, PROJECT, RUN, NEW.id)
     assert plan.details == (
         f"{job_id} `job` stays: it was cancelled for release {OLD.id}, which is gone, and may have run there",
     )
@@ -262,9 +316,9 @@ def test_job_that_was_cancelled_days_ago_may_have_run_where_batch_has_forgotten_
 ) -> None:
     job_id = cut_off(ports, monkeypatch)
     ports.clock.sleep(timedelta(days=5, hours=23).total_seconds())
-    assert plan_move_jobs(ports, RUN, NEW.id).steps
+    assert plan_move_jobs(ports, PROJECT, RUN, NEW.id).steps
     ports.clock.sleep(timedelta(hours=2).total_seconds())
-    plan = plan_move_jobs(ports, RUN, NEW.id)
+    plan = plan_move_jobs(ports, PROJECT, RUN, NEW.id)
     assert not plan.steps
     assert plan.details[0].startswith(f"{job_id} `job` stays: it was cancelled for release {OLD.id} days ago")
 
@@ -304,7 +358,7 @@ def test_turn_that_is_lost_in_the_middle_ends_the_move_before_anything_else_is_s
 
 def test_pointer_that_moved_since_the_plan_ends_the_move(ports: FakePorts) -> None:
     submit(ports)
-    plan = plan_move_jobs(ports, RUN, NEW.id)
+    plan = plan_move_jobs(ports, PROJECT, RUN, NEW.id)
     promote(ports, NEW)
     assert failure(lambda: execute(plan, ports, RUN)).code == "pointer-moved"
     assert not ports.jobs.withdrawn
@@ -312,7 +366,7 @@ def test_pointer_that_moved_since_the_plan_ends_the_move(ports: FakePorts) -> No
 
 def test_release_that_does_not_exist_is_named(ports: FakePorts) -> None:
     with pytest.raises(CapctlError, match="0123456789ab"):
-        plan_move_jobs(ports, RUN, "0123456789ab")
+        plan_move_jobs(ports, PROJECT, RUN, "0123456789ab")
 
 
 def test_moved_job_tells_where_it_went_and_the_new_one_whose_place_it_has(ports: FakePorts) -> None:

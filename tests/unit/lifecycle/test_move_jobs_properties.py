@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lifecycle.domain.job import JobState
+from lifecycle.domain.tags import Tag
 from lifecycle.errors import CapctlError, Denied, Interrupted
 from lifecycle.ports.jobs import JobRequest
 from lifecycle.workflows.deploy import plan_deploy
@@ -81,7 +82,7 @@ class Account:
                     queue_arn=pointer.job_queue_arn,
                     definition_arn=pointer.job_definition_arn,
                     environment={"SESSION_ID": self.sessions[-1]},
-                    tags={"customer": "ada"},
+                    tags={Tag.PROJECT: self.world.target.project, "customer": "ada"},
                     timeout_s=9_000,
                 )
             )
@@ -92,7 +93,7 @@ class Account:
         """As one more run of the command; returns why it failed. It is proven of a run that was killed that it is dead."""
         run = self.world.run()
         try:
-            execute(plan_move_jobs(ports, run, bad), ports, run)
+            execute(plan_move_jobs(ports, self.world.target.project, run, bad), ports, run)
         except CapctlError as error:
             return error
         except Killed as error:
