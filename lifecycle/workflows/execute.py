@@ -113,7 +113,7 @@ def _undo(plan: Plan, failure: CapctlError, ports: Ports, run: Run) -> bool:
                 signal.code,
                 f"{failure.message}; the command was interrupted before the former state was back: {step.describe()}",
                 hint="Run the same command again: it goes on from what is there",
-                details=failure.details,
+                details=(*failure.details, *signal.details),
                 evidence=failure.evidence,
                 verdict=True,
             ) from signal

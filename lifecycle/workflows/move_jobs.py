@@ -58,7 +58,7 @@ class MoveJobs:
     cancelled or submitted: two that move the same jobs would submit them twice.
 
     Raises `CapctlError("pointer-moved")` when the pointer does not name the release `to`, and `PartlyApplied("jobs-not-moved")` when some
-    were cancelled and are not submitted.
+    were cancelled and are not submitted; an interruption names those of which that may be true.
     """
 
     ports: Ports
@@ -147,10 +147,15 @@ def _details(world: Movable) -> Iterator[str]:
         ),
         *(f"{one.job.id} `{one.job.name}`: {one.job.state}" for one in world.movable),
     ]
-    yield from moves[:_SHOWN]
-    if len(moves) > _SHOWN:
-        yield f"and {len(moves) - _SHOWN} more"
-    yield from map(str, world.staying)
+    yield from _cut(moves)
+    yield from _cut([*map(str, world.staying)])
+
+
+def _cut(lines: Sequence[str]) -> Iterator[str]:
+    """The first ones, and how many more there are."""
+    yield from lines[:_SHOWN]
+    if len(lines) > _SHOWN:
+        yield f"and {len(lines) - _SHOWN} more"
 
 
 class _Moving:
@@ -161,15 +166,43 @@ class _Moving:
         self._releases = ports.stack.releases()
         self._source = release_among(self._releases, release_id)
         self._places = {one.id: one for one in self._releases}
+        self._begun: list[JobRecord] = []
         self._pairs: list[tuple[JobRecord, str]] = []
         self._started: list[JobRecord] = []
         self._cancels = 0
         self._trouble: CapctlError | None = None
 
     def done(self) -> Moved:
+        try:
+            return self._moved()
+        except Interrupted as signal:
+            if not (between := self._between()):
+                raise
+            raise Interrupted(
+                signal.code,
+                f"{signal.message} with {counted(len(between), 'job')} perhaps cancelled and not submitted again",
+                hint=self._goes_on,
+                details=(
+                    *signal.details,
+                    *_cut([f"{job.id} `{job.name}`: perhaps cancelled, and not submitted again" for job in between]),
+                ),
+                evidence=signal.evidence,
+            ) from signal
+
+    @property
+    def _goes_on(self) -> str:
+        return f"Run `capctl job move {self._release_id}`: it goes on from what is there"
+
+    def _between(self) -> list[JobRecord]:
+        """The jobs that are cancelled, or about to be, and of which no successor is known."""
+        settled = {job.id for job in (*self._started, *(job for job, _ in self._pairs))}
+        return [job for job in self._begun if job.id not in settled]
+
+    def _moved(self) -> Moved:
         release_among(self._releases, self._to)
         project = self._step.project
         world = movable_jobs(self._ports, self._source, self._releases, to=self._to, project=project)
+        self._begun += world.cut_off.open
         if world.cut_off.open:
             self._submit(self._ports.jobs.submissions([job.id for job in world.cut_off.open]))
         # What an earlier move left may go where nothing is taken any more; that keeps nothing from the release that takes jobs.
@@ -185,7 +218,7 @@ class _Moving:
                 "jobs-not-moved",
                 f"{len(self._pairs)} of {counted(world.count, 'job')} of release `{self._release_id}` went to release"
                 f" `{self._to}`, then: {self._trouble.message}",
-                hint=f"Run `capctl job move {self._release_id}`: it goes on from what is there",
+                hint=self._goes_on,
             ) from self._trouble
         return Moved(to=self._to, pairs=tuple(self._pairs), started=tuple(self._started), staying=world.staying)
 
@@ -196,6 +229,7 @@ class _Moving:
         try:
             for one in group:
                 self._step.guard.before(self._step)
+                self._begun.append(one.job)
                 self._ports.jobs.withdraw(one.job.id, reason=moving_reason(self._to))
                 asked.append(one.job.id)
                 self._cancels += 1

@@ -12,7 +12,7 @@ import pytest
 from lifecycle.domain.job import JobState, Purpose
 from lifecycle.domain.moved_jobs import moving_reason
 from lifecycle.domain.tags import Tag
-from lifecycle.errors import CapctlError, Denied, PartlyApplied
+from lifecycle.errors import CapctlError, Denied, Interrupted, PartlyApplied
 from lifecycle.ports.jobs import JobRequest
 from lifecycle.workflows.execute import execute
 from lifecycle.workflows.jobs import show_job
@@ -329,6 +329,46 @@ def test_cancelled_job_of_which_batch_tells_no_end_is_as_old_as_its_submission(
     job_id = cut_off(ports, monkeypatch)
     ports.jobs.batch.jobs[job_id].stopped_ms = 0
     assert [job.id for job, _ in move(ports).pairs] == [job_id]
+
+
+def interrupt(*_: object, **__: object) -> str:
+    raise Interrupted("interrupted", "The command was interrupted", hint="Run it again")
+
+
+def test_interruption_counts_and_names_the_jobs_that_may_be_left_without_another_in_their_place(
+    ports: FakePorts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    earlier = cut_off(ports, monkeypatch)
+    ids = [submit(ports, f"job-{number}") for number in range(22)]
+    submit_, taken = ports.jobs.submit, iter(range(5))
+
+    def stop_at_the_fifth(request: JobRequest) -> str:
+        return submit_(request) if next(taken) < 4 else interrupt()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ports.jobs, "submit", stop_at_the_fifth)
+        stopped = failure(lambda: move(ports))
+    assert isinstance(stopped, Interrupted)
+    assert stopped.message == "The command was interrupted with 19 jobs perhaps cancelled and not submitted again"
+    assert stopped.hint == f"Run `capctl job move {NEW.id}`: it goes on from what is there"
+    assert stopped.details[0] == f"{ids[3]} `job-3`: perhaps cancelled, and not submitted again"
+    assert [line.split()[0] for line in stopped.details] == ids[3:]
+    with monkeypatch.context() as patch:
+        patch.setattr(ports.jobs, "submit", interrupt)
+        assert "with 19 jobs" in failure(lambda: move(ports)).message
+    assert [job.id for job, _ in move(ports).pairs] == ids[3:]
+    assert sorted(job.record.replaces for job in ports.jobs.batch.jobs.values() if job.record.replaces) == sorted(
+        [earlier, *ids]
+    )
+
+
+def test_interruption_that_leaves_no_job_between_is_told_as_it_is(
+    ports: FakePorts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submit(ports)
+    monkeypatch.setattr(ports.jobs, "submissions", interrupt)
+    stopped = failure(lambda: move(ports))
+    assert (stopped.message, stopped.hint, stopped.details) == ("The command was interrupted", "Run it again", ())
 
 
 def test_only_one_moves_jobs_at_a_time(ports: FakePorts) -> None:

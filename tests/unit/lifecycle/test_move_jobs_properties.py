@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lifecycle.domain.job import JobState
+from lifecycle.domain.moved_jobs import meant_for
 from lifecycle.domain.tags import Tag
 from lifecycle.errors import CapctlError, Denied, Interrupted
 from lifecycle.ports.jobs import JobRequest
@@ -151,6 +152,29 @@ def test_every_call_of_a_move_may_fail_and_the_same_command_finishes_it(folder: 
         assert len(account.batch.jobs) == before
 
 
+def left_between(account: Account) -> set[str]:
+    """The jobs that a move cancelled and that none replaced, once Batch has done what it was asked."""
+    account.ports.clock.sleep(10)
+    account.batch.advance()
+    records = [job.record for job in account.batch.jobs.values()]
+    return {job.id for job in records if meant_for(job)} - {job.replaces for job in records}
+
+
+@pytest.mark.parametrize("is_lost", [False, True])
+def test_interruption_at_any_call_names_every_job_that_it_leaves_between(folder: Path, is_lost: bool) -> None:
+    left = 0
+    for number in range(len(calls_of_a_move(folder))):
+        account = Account(folder, THREE, cancels_s=3.0)
+        bad = account.bad_release()
+        signal = Interrupted("interrupted", "The command was interrupted")
+        stopped = account.move(Broken(account.ports, at=number, error=signal, is_lost=is_lost), bad)
+        assert isinstance(stopped, Interrupted)
+        between = left_between(account)
+        assert between <= {line.split()[0] for line in stopped.details}
+        left += len(between)
+    assert left
+
+
 @given(
     courses=st.lists(
         st.one_of(st.just(_WAITS), st.just(_RUNS), st.integers(0, 60).map(gets_a_host)), min_size=1, max_size=6
@@ -245,3 +269,19 @@ def test_every_call_of_the_way_back_may_fail_and_the_pointer_is_back_and_no_job_
         if bad in account.world.ids:
             assert account.move(account.ports, bad) is None
         account.require_work_done()
+
+
+@pytest.mark.parametrize("is_lost", [False, True])
+def test_interruption_of_the_way_back_names_every_job_that_it_leaves_between(folder: Path, is_lost: bool) -> None:
+    calls, verdict = calls_of_the_way_back(folder, (_WAITS, _WAITS))
+    first, left = calls.index("jobs.withdraw", verdict), 0
+    last = len(calls) - calls[::-1].index("jobs.submit")
+    for number in range(first, last):
+        account = Account(folder, (_WAITS, _WAITS), cancels_s=3.0)
+        signal = Interrupted("interrupted", "The command was interrupted")
+        stopped = taken_back(account, Broken(account.ports, at=number, error=signal, is_lost=is_lost))
+        assert isinstance(stopped, Interrupted)
+        between = left_between(account)
+        assert between <= {line.split()[0] for line in stopped.details}
+        left += len(between)
+    assert left
