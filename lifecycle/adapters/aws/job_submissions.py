@@ -9,6 +9,8 @@ from lifecycle.ports.jobs import JobRequest, Submission
 
 # Variables of these names are Batch's own, and tags of these names AWS's.
 _OF_BATCH, _OF_AWS = "AWS_BATCH", "aws:"
+# What a job in the place of another one is tagged with besides; Batch lets a job have so many tags together with its definition's.
+_OF_CAPCTL, _MOST_TAGS = (Tag.PROJECT, Tag.PURPOSE, Tag.RELEASE, Tag.REPLACES), 50
 # What makes a job more than one container that runs once, by the members that tell of it.
 _KINDS = {
     "arrayProperties": "an array",
@@ -20,7 +22,11 @@ _KINDS = {
 
 
 def submission(job: Mapping[str, Any], definition: Mapping[str, Any] | None) -> Submission:
-    """The job beside its definition; without one, which Batch forgets half a year after it was deregistered, all is the job's own."""
+    """The job beside its definition; without one, which Batch forgets half a year after it was deregistered, all is the job's own.
+
+    A variable or a time limit that is the definition's counts as nobody's: Batch does not tell who set it, and what a release sets, such as
+    its model set, has to be the next one's there.
+    """
     told, usual = job.get("container") or {}, (definition or {}).get("containerProperties") or {}
     defined, record = _environment(usual), job_record(dict(job))
     environment = {
@@ -60,6 +66,12 @@ def _special(job: Mapping[str, Any], definition: Mapping[str, Any]) -> Iterator[
         yield "resources"
     if _retries(job) != _retries(definition):
         yield "retries"
+    if (job.get("schedulingPriority") or 0) != (definition.get("schedulingPriority") or 0):
+        yield "a scheduling priority"
+    if _consumed(job) != _consumed(definition):
+        yield "consumable resources"
+    if len({*(job.get("tags") or ()), *(definition.get("tags") or ()), *_OF_CAPCTL}) > _MOST_TAGS:
+        yield "too many tags for capctl's to be added"
 
 
 def _environment(container: Mapping[str, Any]) -> dict[str, str]:
@@ -72,6 +84,12 @@ def _named(entries: list[dict[str, Any]] | None, key: str) -> dict[str, str]:
 
 def _timeout_s(described: Mapping[str, Any]) -> int | None:
     return (described.get("timeout") or {}).get("attemptDurationSeconds")
+
+
+def _consumed(described: Mapping[str, Any]) -> list[tuple[str, int]]:
+    """How much it takes of what the account shares out, by name."""
+    shared = (described.get("consumableResourceProperties") or {}).get("consumableResourceList") or ()
+    return sorted((str(one["consumableResource"]), int(one["quantity"])) for one in shared)
 
 
 def _retries(described: Mapping[str, Any]) -> tuple[int, list[dict[str, str]]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import botocore.session
 import pytest
 
 from lifecycle.adapters.aws.job_submissions import submission
@@ -68,20 +69,58 @@ def test_what_the_job_says_otherwise_is() -> None:
     assert (found.request.environment, found.request.timeout_s) == ({"FPS": "10"}, 60)
 
 
-@pytest.mark.parametrize(
-    ("changed", "special"),
-    [
-        ({"arrayProperties": {"size": 2}}, "an array"),
-        ({"nodeProperties": {"isMainNode": True}}, "nodes"),
-        ({"shareIdentifier": "team"}, "a share identifier"),
-        ({"container": {"command": ["sh"]}}, "a command"),
-        ({"parameters": {"a": "b"}}, "parameters"),
-        ({"container": {"resourceRequirements": [{"type": "VCPU", "value": "8"}]}}, "resources"),
-        ({"retryStrategy": {"attempts": 1}}, "retries"),
-    ],
-)
+SHARED = {"consumableResourceList": [{"consumableResource": "licence", "quantity": 2}]}
+# By the member of SubmitJob that makes DescribeJobs tell it.
+SPECIAL: dict[str, tuple[dict[str, Any], str]] = {
+    "arrayProperties": ({"arrayProperties": {"size": 2}}, "an array"),
+    "consumableResourcePropertiesOverride": ({"consumableResourceProperties": SHARED}, "consumable resources"),
+    "containerOverrides.command": ({"container": {"command": ["sh"]}}, "a command"),
+    "containerOverrides.resourceRequirements": (
+        {"container": {"resourceRequirements": [{"type": "VCPU", "value": "8"}]}},
+        "resources",
+    ),
+    "ecsPropertiesOverride": ({"ecsProperties": {"taskProperties": [{}]}}, "ECS properties"),
+    "eksPropertiesOverride": ({"eksProperties": {"podProperties": {"hostNetwork": True}}}, "EKS properties"),
+    "nodeOverrides": ({"nodeProperties": {"isMainNode": True}}, "nodes"),
+    "parameters": ({"parameters": {"a": "b"}}, "parameters"),
+    "retryStrategy": ({"retryStrategy": {"attempts": 1}}, "retries"),
+    "schedulingPriorityOverride": ({"schedulingPriority": 1}, "a scheduling priority"),
+    "shareIdentifier": ({"shareIdentifier": "team"}, "a share identifier"),
+}
+CARRIED = {"jobName", "tags", "timeout", "containerOverrides.environment"}
+# The release's own; what a job waits for; what each job gets that capctl submits.
+OF_THE_MOVE = {"jobDefinition", "jobQueue", "dependsOn", "propagateTags"}
+# Nothing where the definition names its resources otherwise, as those of releases do, and runs on one node.
+WITHOUT_EFFECT = {"containerOverrides.vcpus", "containerOverrides.memory", "containerOverrides.instanceType"}
+
+
+def test_everything_that_a_job_can_be_submitted_with_is_carried_over_or_keeps_it_where_it_is() -> None:
+    model = botocore.session.get_session().get_service_model("batch")
+    members = dict(model.operation_model("SubmitJob").input_shape.members)
+    overrides = members.pop("containerOverrides").members
+    known = members.keys() | {f"containerOverrides.{name}" for name in overrides}
+    assert known == SPECIAL.keys() | CARRIED | OF_THE_MOVE | WITHOUT_EFFECT
+
+
+@pytest.mark.parametrize(("changed", "special"), SPECIAL.values(), ids=SPECIAL)
 def test_settings_that_cannot_be_submitted_again_are_named(changed: dict[str, Any], special: str) -> None:
     assert submission(job(**changed), DEFINITION).special == (special,)
+
+
+def test_priority_and_shared_resources_of_the_definition_are_not_the_job_s_own() -> None:
+    both: dict[str, Any] = {"schedulingPriority": 3, "consumableResourceProperties": SHARED}
+    assert submission(job(**both), DEFINITION | both).special == ()
+    nothing: dict[str, Any] = {"schedulingPriority": 0, "consumableResourceProperties": {"consumableResourceList": []}}
+    assert submission(job(**nothing), DEFINITION).special == ()
+
+
+@pytest.mark.parametrize(("count", "special"), [(44, ()), (45, ("too many tags for capctl's to be added",))])
+def test_job_whose_tags_leave_no_room_for_those_of_a_move_is_not_one_to_be_moved(
+    count: int, special: tuple[str, ...]
+) -> None:
+    tags = {f"customer-{number}": "x" for number in range(count)} | {"capctl:project": "vision"}
+    definition = DEFINITION | {"tags": {"capctl:project": "vision", "team": "a", "cost": "b"}}
+    assert submission(job(tags=tags), definition).special == special
 
 
 def test_jobs_that_it_waits_for_are_told() -> None:
