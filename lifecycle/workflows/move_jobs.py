@@ -44,9 +44,8 @@ class Moved:
         if self.started:
             said.append(f"{counted(len(self.started), 'job')} had started meanwhile")
         if self.staying:
-            said.append(
-                f"{counted(len(self.staying), 'job')} not moved: {', '.join(one.job.id for one in self.staying)}"
-            )
+            ids = ", ".join(_cut([one.job.id for one in self.staying]))
+            said.append(f"{counted(len(self.staying), 'job')} not moved: {ids}")
         return "; ".join(said)
 
 

@@ -165,6 +165,18 @@ def test_long_list_of_jobs_is_cut(ports: FakePorts) -> None:
     assert plan.because == f"release {OLD.id} takes jobs now, and 23 jobs of release {NEW.id} can go there"
 
 
+def test_long_list_of_jobs_that_stay_is_cut(ports: FakePorts) -> None:
+    for number in range(22):
+        submit(ports, f"job-{number}", tags={})
+    moving = submit(ports)
+    plan = plan_move_jobs(ports, PROJECT, RUN, NEW.id)
+    assert (len(plan.details), plan.details[0], plan.details[-1]) == (22, f"{moving} `job`: RUNNABLE", "and 2 more")
+    moved = move(ports)
+    assert str(moved).endswith(
+        "; 22 jobs not moved: " + ", ".join([one.job.id for one in moved.staying[:20]]) + ", and 2 more"
+    )
+
+
 def refuse(*_: object, **__: object) -> str:
     raise Denied("permission-denied", "AWS refused it")
 
