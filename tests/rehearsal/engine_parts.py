@@ -54,8 +54,10 @@ def told_calls(patch: pytest.MonkeyPatch) -> list[str]:
     class Counted(popen):  # type: ignore[misc, valid-type]
         def __init__(self, command: Any, *arguments: Any, **options: Any) -> None:
             super().__init__(command, *arguments, **options)
-            if isinstance(command, list) and Path(command[0]).name == "pulumi" and command[1:] != ["version"]:
-                started.append(" ".join(word for word in command[2:4] if not word.startswith("-")))
+            programs = [Path(word).name for word in command] if isinstance(command, list) else []
+            if "pulumi" in programs and command[-1] != "version":
+                words = command[programs.index("pulumi") + 2 :][:2]
+                started.append(" ".join(word for word in words if not word.startswith("-")))
 
     patch.setattr(subprocess, "Popen", Counted)
     return started

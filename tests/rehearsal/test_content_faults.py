@@ -143,5 +143,5 @@ def test_video_that_cannot_be_analysed_ends_its_job_and_stores_nothing(project: 
     assert [(job["state"], job["exit_code"], job["attempts"]) for job in ended] == [("FAILED", 65, 1)] * len(jobs)
     shown = project.done("job", "show", jobs["text"]["id"])
     assert (shown["where"], shown["why"]) == ("it has failed", "unreadable input")
-    assert not project.done("job", "cancel", jobs["text"]["id"])["changed"]
+    assert not project.done("job", "cancel", jobs["text"]["id"], "--yes")["changed"]
     project.fails("video-missing", 1, "job", "submit", "--video", f"s3://{project.bucket}/videos/missing")
