@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import click
 import pytest
 
 from lifecycle.cli.boundary import run_command_line
@@ -76,3 +77,8 @@ def on_a_terminal(*words: str, program: str = _COMMAND_LINE, stdout: Path | None
     os.close(ours)
     child.wait()
     return shown.decode()
+
+
+def run_body(body: Callable[..., object], *words: str) -> int:
+    """The exit code of a command line whose command is `body`."""
+    return run_command_line(click.Command("capctl", callback=body, params=[click.Option(["-o"])]), words)
