@@ -70,7 +70,9 @@ class Table(StrEnum):
     """Tables that the PostgreSQL store fills; every row carries `session_id`."""
 
     JOBS = "analysis_jobs"
+    SEGMENTS = "analysis_segments"
     TRACKS = "analysis_tracks"
+    SCENES = "analysis_scenes"
     DETECTIONS = "analysis_detections"
     EMBEDDINGS = "analysis_embeddings"
 

@@ -73,6 +73,18 @@ class Mismatch(AnalyzerError):
     exit_code = ExitCode.MISMATCH
 
 
+class Busy(AnalyzerError):
+    """Another attempt works on the same session; when that ends, there is nothing to do, or something to go on with."""
+
+    exit_code = ExitCode.INTERRUPTED
+
+
+class Superseded(AnalyzerError):
+    """Another attempt has taken this one's session, because it looked dead."""
+
+    exit_code = ExitCode.INTERRUPTED
+
+
 class Interrupted(BaseException):
     """SIGTERM or SIGINT arrived.
 

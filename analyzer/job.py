@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from analyzer import result, transfer
+from analyzer.backends.appearance import AppearanceEmbedder
 from analyzer.backends.choose import choose_attributes, choose_detector
 from analyzer.contract import RESULT_NAME, THUMBNAIL_FOLDER, JobRequest
 from analyzer.errors import DependencyDown
@@ -82,6 +83,7 @@ def _run(request: JobRequest, progress: Progress, backend: str, scratch: Path) -
         model_set = check_model_set(request.model_root, expected=request.model_set, on_bytes=progress.percent)
         detector = choose_detector(backend)
         attributes = choose_attributes(model_set, age=request.age_model, gender=request.gender_model)
+        embedder = AppearanceEmbedder()
     timings.reach("models")
     store = _store(request, out)
     store.check()
@@ -97,6 +99,7 @@ def _run(request: JobRequest, progress: Progress, backend: str, scratch: Path) -
             name=request.video.url,
             detector=detector,
             attributes=attributes,
+            embedder=embedder,
             sample_fps=request.sample_fps,
             on_frame=lambda: timings.reach("first_frame"),
             on_decoded=progress.percent,
@@ -108,6 +111,7 @@ def _run(request: JobRequest, progress: Progress, backend: str, scratch: Path) -
         model_set=model_set,
         detector=detector,
         attributes=attributes,
+        embedder=embedder,
         sample_fps=request.sample_fps,
     )
     progress.step("store", "postgres" if request.database_url else "jsonl")

@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analyzer.aggregate import TrackAttributes, aggregate
-from analyzer.backends.base import AttributeModel, Detection, Detector, Label
+from analyzer.backends.base import AttributeModel, Detection, Detector, Embedder, Label, PersonCrop
 from analyzer.crops import FACE_PADDING, FACES_PER_TRACK, CropKeeper, thumbnail
-from analyzer.embed import embed
 from analyzer.sample import RateSampler
 from analyzer.track import Sighting, Track, Tracker, pair_faces
 from analyzer.video import Coverage, Frame, VideoInfo, frames
@@ -91,6 +90,7 @@ def analyse(
     name: str,
     detector: Detector,
     attributes: AttributeModel | None,
+    embedder: Embedder,
     sample_fps: float,
     on_frame: Callable[[], None],
     on_decoded: Callable[[int, int], None],
@@ -111,7 +111,9 @@ def analyse(
     return Analysis(
         coverage=coverage,
         sampled_frames=sampled,
-        tracks=tuple(_describe(number, track, collector, attributes) for number, track in enumerate(tracks, start=1)),
+        tracks=tuple(
+            _describe(number, track, collector, attributes, embedder) for number, track in enumerate(tracks, start=1)
+        ),
         detections=tuple(_flatten(collector, tracks)),
     )
 
@@ -128,7 +130,9 @@ def _batches(stream: Iterator[Frame], on_frame: Callable[[], None]) -> Iterator[
         yield batch
 
 
-def _describe(number: int, track: Track, collector: _Collector, attributes: AttributeModel | None) -> FoundTrack:
+def _describe(
+    number: int, track: Track, collector: _Collector, attributes: AttributeModel | None, embedder: Embedder
+) -> FoundTrack:
     faces, people = (
         keepers[track.number].best_first if track.number in keepers else []
         for keepers in (collector.faces, collector.people)
@@ -138,9 +142,11 @@ def _describe(number: int, track: Track, collector: _Collector, attributes: Attr
     return FoundTrack(
         number=number,
         sightings=track.sightings,
-        attributes=aggregate(attributes.predict([crop.pixels for crop in faces])) if attributes and faces else None,
+        attributes=aggregate(attributes.predict([PersonCrop(face=crop.pixels, body=None) for crop in faces]))
+        if attributes and faces
+        else None,
         thumbnails={kind: thumbnail(crops[0].pixels) for kind, crops in kinds.items() if crops},
-        embedding=embed(best[0].pixels) if best else None,
+        embedding=embedder.embed([best[0].pixels])[0] if best else None,
         embedding_kind=(Label.PERSON if people else Label.FACE) if best else None,
         embedding_pts_ms=best[0].pts_ms if best else 0,
     )

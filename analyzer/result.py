@@ -9,9 +9,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from analyzer.backends.base import AttributeModel, Detector
+from analyzer.backends.base import AttributeModel, Detector, Embedder
 from analyzer.contract import RESULT_SCHEMA, THUMBNAIL_FOLDER
-from analyzer.embed import DIMENSION, SPACE
 from analyzer.manifest import ModelSet, describe
 from analyzer.pipeline import Analysis, FoundDetection, FoundTrack
 from analyzer.video import VideoInfo
@@ -32,6 +31,7 @@ def build(
     model_set: ModelSet,
     detector: Detector,
     attributes: AttributeModel | None,
+    embedder: Embedder,
     sample_fps: float,
 ) -> Document:
     """The document without `stored`, `timings` and `timeline`; the same video and models give the same document."""
@@ -55,7 +55,7 @@ def build(
         "backend": {
             "detector": dict(detector.description),
             "attributes": dict(attributes.description) if attributes else {"name": "none"},
-            "embedding": {"space": SPACE, "dimension": DIMENSION},
+            "embedding": dict(embedder.description),
             "sample_fps": sample_fps,
         },
     }

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from analyzer.backends.base import Attributes, Pixels
+from analyzer.backends.base import Attributes, PersonCrop, Pixels
 from analyzer.backends.runtime import onnxruntime
 from analyzer.errors import Mismatch
 from analyzer.manifest import ModelFile
@@ -48,20 +48,23 @@ class DlibAttributes:
             **self._files,
         }
 
-    def predict(self, faces: Sequence[Pixels]) -> Attributes:
-        if not faces:
-            none = np.zeros(0)
-            return Attributes(age=none, age_low=none, age_high=none, female=none)
+    def predict(self, people: Sequence[PersonCrop]) -> Attributes:
+        """Estimate by the face alone; NaN for people without one."""
+        seen = [index for index, person in enumerate(people) if person.face is not None]
+        faces = [person.face for person in people if person.face is not None]
+        told = np.full((4, len(people)), np.nan)
+        if faces:
+            told[:, seen] = self._estimate(faces)
+        return Attributes(age=told[0], age_low=told[1], age_high=told[2], female=told[3])
+
+    def _estimate(self, faces: Sequence[Pixels]) -> NDArray[np.float64]:
         ages = self._run(self._age, faces, AGE_SIDE_PX)
         genders = self._run(self._gender, faces, GENDER_SIDE_PX)
         below = np.cumsum(ages, axis=1)
-        return Attributes(
-            age=ages @ YEARS,
-            age_low=YEARS[np.argmax(below >= 0.1, axis=1)],
-            # The last class catches rounding: the probabilities may add up to a little less than one.
-            age_high=YEARS[np.where(below[:, -1] >= 0.9, np.argmax(below >= 0.9, axis=1), AGE_CLASSES - 1)],
-            female=genders[:, FEMALE],
-        )
+        low = YEARS[np.argmax(below >= 0.1, axis=1)]
+        # The last class catches rounding: the probabilities may add up to a little less than one.
+        high = YEARS[np.where(below[:, -1] >= 0.9, np.argmax(below >= 0.9, axis=1), AGE_CLASSES - 1)]
+        return np.stack([ages @ YEARS, low, high, genders[:, FEMALE]])
 
     @staticmethod
     def _run(session: onnxruntime.InferenceSession, faces: Sequence[Pixels], side_px: int) -> NDArray[np.float64]:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from analyzer.backends.base import Detection, Pixels
+from analyzer.backends.base import Confidence, Detection, Pixels
 
 
 class NullDetector:
+    side_px = 64
+    confidence = Confidence(high=1, low=1, new=1)
+
     @property
     def description(self) -> Mapping[str, object]:
         return {"name": "null"}

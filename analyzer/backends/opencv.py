@@ -12,7 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from analyzer.backends.base import Detection, Label, Pixels
+from analyzer.backends.base import Confidence, Detection, Label, Pixels
 from analyzer.errors import Mismatch
 from analyzer.geometry import Box
 
@@ -34,6 +34,9 @@ _GREY = (128, 128, 128)
 
 class OpenCvDetector:
     """HOG person detector and Haar face detector on the CPU."""
+
+    side_px = WORK_SIDE_PX
+    confidence = Confidence(high=SCAN_MARGIN_MIN, low=AT_FACE_MARGIN_MIN, new=SCAN_MARGIN_MIN)
 
     def __init__(self) -> None:
         if not hasattr(cv2, "HOGDescriptor") or not hasattr(cv2, "CascadeClassifier"):

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from analyzer.contract import Table
-from analyzer.embed import DIMENSION, SPACE
 from analyzer.pipeline import Analysis
 
 Row = dict[str, Any]
@@ -83,11 +82,11 @@ def rows_of(document: Mapping[str, Any], analysis: Analysis, *, video_url: str) 
     embeddings = [
         {
             "session_id": session_id,
-            "space": SPACE,
+            "space": document["backend"]["embedding"]["space"],
             "track": track.number,
             "kind": str(track.embedding_kind),
             "pts_ms": track.embedding_pts_ms,
-            "dimension": DIMENSION,
+            "dimension": len(track.embedding),
             "v": [round(float(value), 6) for value in track.embedding],
         }
         for track in analysis.tracks

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from analyzer.aggregate import aggregate
-from analyzer.backends.base import Attributes
+from analyzer.backends.appearance import AppearanceEmbedder
+from analyzer.backends.base import Attributes, PersonCrop
 from analyzer.backends.choose import choose_attributes
 from analyzer.backends.dlib import MEANS_RGB, normalise
 from analyzer.crops import CropKeeper, cut, quality_of, thumbnail
-from analyzer.embed import DIMENSION, embed
 from analyzer.errors import Mismatch
 from analyzer.geometry import Box
 from analyzer.manifest import check_model_set
@@ -45,7 +45,9 @@ def test_networks_see_red_as_the_first_channel(channel_networks: Path, mark_set:
     mark_set(channel_networks)
     model = choose_attributes(check_model_set(channel_networks), age=None, gender=None)
     assert model is not None
-    found = model.predict([plain(0, 0, 255), plain(255, 0, 0, side_px=20)])
+    found = model.predict(
+        [PersonCrop(face=face, body=None) for face in (plain(0, 0, 255), plain(255, 0, 0, side_px=20))]
+    )
     np.testing.assert_allclose(found.age, [70, 20], atol=0.1)
     np.testing.assert_allclose(found.female, [0, 1], atol=0.01)
     assert (list(found.age_low), list(found.age_high)) == ([70, 20], [70, 20])
@@ -138,12 +140,13 @@ def test_thumbnail_is_a_small_jpeg() -> None:
 
 
 def test_descriptor_has_norm_one_and_tells_pictures_apart() -> None:
-    first, again, other = embed(noisy(90)), embed(noisy(90)), embed(noisy(90, seed=1))
-    assert first.shape == (DIMENSION,)
+    embedder = AppearanceEmbedder()
+    first, again, other = embedder.embed([noisy(90), noisy(90), noisy(90, seed=1)])
+    assert first.shape == (embedder.dimension,)
     assert float(np.linalg.norm(first)) == pytest.approx(1, abs=1e-5)
     assert float(first @ again) == pytest.approx(1, abs=1e-5)
     assert float(first @ other) < 0.999
-    assert np.isfinite(embed(plain(0, 0, 0))).all()
+    assert np.isfinite(embedder.embed([plain(0, 0, 0)])).all()
 
 
 def test_runtime_reports_to_nobody(tmp_path: Path) -> None:
