@@ -51,6 +51,14 @@ DEFAULT_SAMPLE_FPS = 2.0
 MAX_SAMPLE_FPS = 60.0
 
 
+class SampleMode(StrEnum):
+    """Which frames are looked at."""
+
+    FPS = "fps"
+    KEYFRAME = "keyframe"
+    SCENE = "scene"
+
+
 class Env(StrEnum):
     """Environment variables that the Batch door reads."""
 

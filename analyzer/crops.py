@@ -1,87 +1,86 @@
-"""The best pictures of each track: kept while frames pass, so that no frame needs to be decoded twice."""
+"""The best pictures of each human in one segment: kept while frames pass, so that no frame needs to be decoded twice."""
 
 from __future__ import annotations
 
 import heapq
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import cv2
 
-from analyzer.backends.base import Pixels
+from analyzer.backends.base import Label, PersonCrop, Pixels
 from analyzer.geometry import Box
+from analyzer.video.planes import Frame, shrink
 
-FACES_PER_TRACK = 8
+# What the models of one human are asked about at most, and how much more for each segment after the first.
+SAMPLES_MAX = 8
+SAMPLES_PER_SEGMENT = 1
 # Without landmarks, this much around the Haar box gave the steadiest age over five scales.
 FACE_PADDING = 0.05
 THUMBNAIL_SIDE_PX = 256
 THUMBNAIL_QUALITY = 85
-# Crops larger than this are reduced when they are kept, which bounds the memory per track.
+# Crops larger than this are reduced when they are kept, which bounds the memory per human.
 CROP_SIDE_MAX_PX = 384
 _SHARPNESS_SIDE_PX = 64
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Crop:
-    """A cut-out that compares by quality (side in pixels times sharpness), then by time."""
+class Sample:
+    """One human in one frame; compares by whether a face is seen, then by quality, then the earlier one is better."""
+
+    has_face: bool
+    quality: float
+    earliness_ms: int
+    crop: PersonCrop = field(compare=False, repr=False)
+
+    @property
+    def pts_ms(self) -> int:
+        return -self.earliness_ms
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Portrait:
+    """The best picture of one kind, with its time."""
 
     quality: float
     pts_ms: int
-    box: Box = field(compare=False)
-    pixels: Pixels = field(compare=False, repr=False)
+    pixels: Pixels = field(repr=False)
 
 
 class CropKeeper:
-    """Keeps the `limit` best crops."""
+    """The best crops of one human in one segment: `limit` samples for the models, and a portrait of each kind."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int = SAMPLES_MAX) -> None:
         self._limit = limit
-        self._heap: list[Crop] = []
-
-    def offer(self, picture: Pixels, box: Box, pts_ms: int, *, padding: float = 0.0) -> None:
-        """Cut `box` out of `picture` and keep it if it is among the best so far."""
-        pixels = cut(picture, box.grow(padding))
-        if pixels is None:
-            return
-        crop = Crop(quality_of(pixels), -pts_ms, box, pixels)
-        if len(self._heap) < self._limit:
-            heapq.heappush(self._heap, crop)
-        elif crop > self._heap[0]:
-            heapq.heapreplace(self._heap, crop)
+        self._heap: list[Sample] = []
+        self.portraits: dict[Label, Portrait] = {}
 
     @property
-    def best_first(self) -> list[Crop]:
-        """Of two equally good crops the earlier one comes first; `pts_ms` is positive again."""
-        ordered = sorted(self._heap, reverse=True)
-        return [Crop(each.quality, -each.pts_ms, each.box, each.pixels) for each in ordered]
+    def best_first(self) -> list[Sample]:
+        return sorted(self._heap, reverse=True)
 
-
-def cut(picture: Pixels, box: Box) -> Pixels | None:
-    """Copy of the part of `picture` inside `box`, at most 384 pixels a side; None when nothing is left."""
-    inside = box.clip(picture.shape[1], picture.shape[0])
-    left, top, right, bottom = (round(value) for value in (inside.left, inside.top, inside.right, inside.bottom))
-    if right - left < 2 or bottom - top < 2:
-        return None
-    return shrink(picture[top:bottom, left:right], CROP_SIDE_MAX_PX).copy()
-
-
-def shrink(picture: Pixels, side_px: int) -> Pixels:
-    """Reduce so that no side is longer than `side_px`; smaller pictures stay as they are."""
-    ratio = side_px / max(picture.shape[:2])
-    if ratio >= 1:
-        return picture
-    size = (max(1, round(picture.shape[1] * ratio)), max(1, round(picture.shape[0] * ratio)))
-    reduced: Pixels = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-    return reduced
-
-
-def quality_of(pixels: Pixels) -> float:
-    """Side in pixels times the logarithm of the Laplacian's variance at a fixed size."""
-    grey = cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY)
-    fixed = cv2.resize(grey, (_SHARPNESS_SIDE_PX, _SHARPNESS_SIDE_PX), interpolation=cv2.INTER_AREA)
-    sharpness = float(cv2.Laplacian(fixed, cv2.CV_64F).var())
-    side_px = int(min(pixels.shape[:2]))
-    return round(side_px * math.log1p(sharpness), 6)
+    def offer(self, frame: Frame, *, face: Box | None, body: Box | None, others: Sequence[Box]) -> None:
+        """Look at one human in `frame`, and cut out what is among the best so far; `others` are boxes of other people and faces."""
+        face = face.grow(FACE_PADDING) if face else None
+        qualities = {Label.FACE: _quality(frame, face), Label.PERSON: _quality(frame, body)}
+        cuts: dict[Label, Pixels | None] = {}
+        for label, box in ((Label.FACE, face), (Label.PERSON, body)):
+            best = self.portraits.get(label)
+            if box and qualities[label] > (best.quality if best else 0):
+                cuts[label] = pixels = frame.cut(box, CROP_SIDE_MAX_PX)
+                if pixels is not None:
+                    self.portraits[label] = Portrait(quality=qualities[label], pts_ms=frame.pts_ms, pixels=pixels)
+        has_face = qualities[Label.FACE] > 0
+        quality = qualities[Label.FACE] if has_face else qualities[Label.PERSON]
+        rank = has_face, quality, -frame.pts_ms
+        if not quality or (len(self._heap) >= self._limit and rank <= _rank(self._heap[0])):
+            return
+        sample = Sample(*rank, _crop(frame, cuts, face, body, others))
+        if len(self._heap) < self._limit:
+            heapq.heappush(self._heap, sample)
+        else:
+            heapq.heapreplace(self._heap, sample)
 
 
 def thumbnail(pixels: Pixels) -> bytes:
@@ -89,3 +88,34 @@ def thumbnail(pixels: Pixels) -> bytes:
     small = shrink(pixels, THUMBNAIL_SIDE_PX)
     _, data = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, THUMBNAIL_QUALITY])
     return bytes(data)
+
+
+def sharpness(luma: Pixels) -> float:
+    """The logarithm of the Laplacian's variance at a fixed size; 0 for a plain surface."""
+    fixed = cv2.resize(luma, (_SHARPNESS_SIDE_PX, _SHARPNESS_SIDE_PX), interpolation=cv2.INTER_AREA)
+    return math.log1p(float(cv2.Laplacian(fixed, cv2.CV_16S).var()))
+
+
+def _quality(frame: Frame, box: Box | None) -> float:
+    """Shorter side in pixels times sharpness; 0 when there is nothing to see. A plain surface is still better than nothing."""
+    luma = frame.luma(box) if box else None
+    return round(min(luma.shape) * (0.01 + sharpness(luma)), 6) if luma is not None else 0.0
+
+
+def _rank(sample: Sample) -> tuple[bool, float, int]:
+    return sample.has_face, sample.quality, sample.earliness_ms
+
+
+def _crop(
+    frame: Frame, cuts: dict[Label, Pixels | None], face: Box | None, body: Box | None, others: Sequence[Box]
+) -> PersonCrop:
+    for label, box in ((Label.FACE, face), (Label.PERSON, body)):
+        if label not in cuts:
+            cuts[label] = frame.cut(box, CROP_SIDE_MAX_PX) if box else None
+    pixels = cuts[Label.PERSON]
+    if body is None or pixels is None:
+        return PersonCrop(face=cuts[Label.FACE], body=pixels)
+    inside = body.clip(frame.width, frame.height)
+    ratio = pixels.shape[1] / inside.width
+    moved = (each.shift(-inside.left, -inside.top).scale(ratio).clip(pixels.shape[1], pixels.shape[0]) for each in others)
+    return PersonCrop(face=cuts[Label.FACE], body=pixels, others=tuple(each for each in moved if each.area > 0))

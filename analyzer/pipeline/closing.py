@@ -1,0 +1,180 @@
+"""The end of a segment: the models are asked about its best pictures, and everything about it is committed at once."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from analyzer.backends.base import Backends
+from analyzer.contract import Table
+from analyzer.coverage import Coverage
+from analyzer.crops import thumbnail
+from analyzer.pipeline.humans import Gallery, Humans, vector_of
+from analyzer.pipeline.people import SegmentPeople
+from analyzer.pipeline.scenes import SegmentScenes
+from analyzer.store.base import Row, SegmentRows, Store
+from analyzer.video.info import SegmentSummary, VideoInfo
+
+# While one segment is closed, the next may wait; what lies behind that is not begun.
+WAITING = 1
+CAPTION_TOKENS = 128
+CAPTION_S = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Segment:
+    """All that the frames of one segment gave."""
+
+    info: VideoInfo
+    summary: SegmentSummary
+    people: SegmentPeople
+    scenes: SegmentScenes
+    cuts: Mapping[str, Any]
+
+
+class Closer:
+    """Closes segments in their order, in a thread of its own, while the next ones are being watched.
+
+    `state` is its part of a checkpoint. `on_committed` is called with each summary after its commit.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        backends: Backends,
+        gallery: Gallery,
+        *,
+        prompt: str,
+        state: Mapping[str, Any] | None,
+        on_committed: Callable[[SegmentSummary], None],
+    ) -> None:
+        self._store, self._backends, self._gallery, self._prompt = store, backends, gallery, prompt
+        self._on_committed = on_committed
+        self.coverage = Coverage.restore(state["coverage"]) if state else Coverage()
+        self._humans = Humans(backends, gallery, state["humans"] if state else None)
+        # What was made of each scene that is still open.
+        self._scenes: dict[int, dict[str, Any]] = {int(k): dict(v) for k, v in (state["scenes"] if state else {}).items()}
+        self._queue: queue.Queue[Segment | None] = queue.Queue(WAITING)
+        self._failure: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="closer", daemon=True)
+        self._thread.start()
+
+    def submit(self, segment: Segment) -> None:
+        """Hand a segment over; waits while one is waiting. Raises: what closing an earlier one raised."""
+        self._put(segment)
+
+    def finish(self) -> None:
+        """Wait until all are committed. Raises: what closing one of them raised."""
+        self._put(None)
+        self._thread.join()
+        if self._failure:
+            raise self._failure
+
+    def abandon(self, wait_s: float) -> None:
+        """Commit what was handed over, if that takes no longer than `wait_s`; never raises."""
+        with suppress(queue.Full):
+            self._queue.put(None, timeout=wait_s)
+        self._thread.join(wait_s)
+
+    def _put(self, item: Segment | None) -> None:
+        while True:
+            if self._failure:
+                raise self._failure
+            with suppress(queue.Full):
+                # In short waits, so that a failure behind a full queue shows.
+                self._queue.put(item, timeout=0.5)
+                return
+
+    def _run(self) -> None:
+        try:
+            while (segment := self._queue.get()) is not None:
+                self._close(segment)
+        # Whatever ends this thread has to reach the one that hands segments over.
+        except BaseException as error:
+            self._failure = error
+
+    def _close(self, segment: Segment) -> None:
+        summary = segment.summary
+        self.coverage.add(summary)
+        self._humans.look(segment.people.crops, segment.people.numbers)
+        for opening in segment.scenes.opened:
+            self._scenes[opening.scene] = self._describe(opening.scene, opening.frame_ms, opening.picture)
+        tracks, vectors = [], []
+        for track, of_track in self._humans.leave(segment.people.ended):
+            tracks.append(track)
+            vectors += of_track
+        scenes = []
+        for span in segment.scenes.closed:
+            known = self._scenes.pop(span.scene)
+            vectors.append({**known.pop("vector"), "ref": span.scene})
+            scenes.append({"scene": span.scene, "start_ms": span.start_ms, "end_ms": span.end_ms, **known})
+        following = summary.following
+        self._store.commit(
+            SegmentRows(
+                segment=summary.segment,
+                rows={
+                    Table.SEGMENTS: [_segment_row(summary)],
+                    Table.TRACKS: tracks,
+                    Table.SCENES: scenes,
+                    Table.DETECTIONS: list(segment.people.detections),
+                    Table.EMBEDDINGS: vectors,
+                },
+                checkpoint={
+                    "video": asdict(segment.info),
+                    "position": asdict(following) if following else None,
+                    "start_ms": summary.end_ms,
+                    "people": segment.people.snapshot,
+                    "open_scene": segment.scenes.snapshot,
+                    "cuts": segment.cuts,
+                    "humans": self._humans.snapshot(),
+                    "scenes": {str(key): value for key, value in self._scenes.items()},
+                    "coverage": self.coverage.document(),
+                },
+            )
+        )
+        self._on_committed(summary)
+        if following:
+            self._store.begin(following.segment)
+
+    def _describe(self, scene: int, frame_ms: int, picture: Any) -> dict[str, Any]:
+        self._gallery(scene_thumbnail_name(scene), thumbnail(picture))
+        embedder = self._backends.embedder
+        caption = None
+        if self._backends.captioner:
+            deadline_s = time.monotonic() + CAPTION_S
+            caption = self._backends.captioner.caption(
+                picture, prompt=self._prompt, max_tokens=CAPTION_TOKENS, deadline_s=deadline_s
+            )
+        return {
+            "frame_ms": frame_ms,
+            "caption": caption.text if caption else None,
+            "caption_finished": caption.finished if caption else None,
+            "vector": {
+                "space": embedder.space,
+                "kind": "scene",
+                "pts_ms": frame_ms,
+                "dimension": embedder.dimension,
+                "v": vector_of(embedder.embed([picture])[0]),
+            },
+        }
+
+
+def scene_thumbnail_name(scene: int) -> str:
+    """Path below the result's folder."""
+    return f"thumbnails/scene-{scene:04d}.jpg"
+
+
+def _segment_row(summary: SegmentSummary) -> Row:
+    return {
+        "start_ms": summary.start_ms,
+        "end_ms": summary.end_ms,
+        "state": "skipped" if summary.skipped else "done",
+        "frames": summary.frames,
+        "sampled_frames": summary.sampled_frames,
+        "errors": summary.errors,
+    }

@@ -1,0 +1,122 @@
+"""What is known of each human whose track goes on: estimates, best portraits and the vector of the best one, as JSON values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from analyzer.aggregate import aggregate, direction
+from analyzer.backends.base import Backends, Label
+from analyzer.crops import SAMPLES_MAX, SAMPLES_PER_SEGMENT, CropKeeper, Portrait, Sample, thumbnail
+from analyzer.store.base import Row
+from analyzer.track.tracker import Track
+
+Gallery = Callable[[str, bytes], None]
+
+VECTOR_DIGITS = 6
+ESTIMATE_DIGITS = 4
+
+
+@dataclass(slots=True, kw_only=True)
+class Human:
+    """One track so far.
+
+    `estimates` are (age, low, high, female) per sample, `directions` sector probabilities, `portraits` the quality of the best
+    picture by kind. `asked` counts the crops that the models were asked about.
+    """
+
+    asked: int = 0
+    estimates: list[list[float | None]] = field(default_factory=list)
+    directions: list[list[float]] = field(default_factory=list)
+    portraits: dict[str, float] = field(default_factory=dict)
+    vector: dict[str, Any] | None = None
+
+    def budget(self) -> int:
+        """How many crops the models may be asked about in the next segment."""
+        return max(SAMPLES_PER_SEGMENT, SAMPLES_MAX - self.asked)
+
+
+class Humans:
+    """Humans by track key; they leave when their track ends, so this grows with the people in view only."""
+
+    def __init__(self, backends: Backends, gallery: Gallery, snapshot: Mapping[str, Any] | None = None) -> None:
+        self._backends, self._gallery = backends, gallery
+        self._humans = {int(key): Human(**human) for key, human in (snapshot or {}).items()}
+
+    def snapshot(self) -> dict[str, Any]:
+        """JSON values, from which an equal object can be made."""
+        return {str(key): asdict(human) for key, human in self._humans.items()}
+
+    def look(self, crops: Mapping[int, CropKeeper], numbers: Mapping[int, int]) -> None:
+        """Ask the models about the best crops of confirmed tracks, and keep better portraits."""
+        asked: list[tuple[Human, Sample]] = []
+        for key, number in numbers.items():
+            human = self._humans.setdefault(key, Human())
+            chosen = crops[key].best_first[: human.budget()]
+            human.asked += len(chosen)
+            asked += [(human, sample) for sample in chosen]
+            self._keep_portraits(human, number, crops[key].portraits)
+        self._estimate(asked)
+
+    def leave(self, ended: Sequence[Track]) -> Iterator[tuple[Row, list[Row]]]:
+        """The row of each track that ended, and the rows of its vectors."""
+        for track in ended:
+            human = self._humans.pop(track.key, Human())
+            found, facing = aggregate(human.estimates), direction(human.directions)
+            row = {
+                "track": track.number,
+                "label": str(track.label),
+                "first_ms": track.first_ms,
+                "last_ms": track.last_ms,
+                "sightings": track.sightings,
+                "age_mean": found.age_mean if found else None,
+                "age_low": found.age_low if found else None,
+                "age_high": found.age_high if found else None,
+                "gender": found.gender if found else None,
+                "gender_confidence": found.gender_confidence if found else None,
+                "attribute_samples": found.samples if found else 0,
+                "orientation_deg": facing.degrees if facing else None,
+                "orientation_confidence": facing.confidence if facing else None,
+                "has_face_thumbnail": Label.FACE in human.portraits,
+                "has_person_thumbnail": Label.PERSON in human.portraits,
+            }
+            yield row, [{**human.vector, "ref": track.number}] if human.vector else []
+
+    def _keep_portraits(self, human: Human, number: int, portraits: Mapping[Label, Portrait]) -> None:
+        for label, portrait in portraits.items():
+            if portrait.quality <= human.portraits.get(label, 0):
+                continue
+            human.portraits[str(label)] = portrait.quality
+            self._gallery(thumbnail_name(number, label), thumbnail(portrait.pixels))
+            # The body tells one human from another better than the face does, so a face stands in only until a body is seen.
+            if label is Label.PERSON or Label.PERSON not in human.portraits:
+                human.vector = {
+                    "space": self._backends.embedder.space,
+                    "kind": str(label),
+                    "pts_ms": portrait.pts_ms,
+                    "dimension": self._backends.embedder.dimension,
+                    "v": vector_of(self._backends.embedder.embed([portrait.pixels])[0]),
+                }
+
+    def _estimate(self, asked: Sequence[tuple[Human, Sample]]) -> None:
+        if self._backends.attributes and asked:
+            told = self._backends.attributes.predict([sample.crop for _, sample in asked])
+            for (human, _), *values in zip(asked, told.age, told.age_low, told.age_high, told.female, strict=True):
+                human.estimates.append([None if np.isnan(each) else round(float(each), ESTIMATE_DIGITS) for each in values])
+        bodies = [(human, sample.crop.body) for human, sample in asked if sample.crop.body is not None]
+        if self._backends.orientation and bodies:
+            sectors = self._backends.orientation.predict([body for _, body in bodies])
+            for (human, _), row in zip(bodies, sectors, strict=True):
+                human.directions.append([round(float(each), ESTIMATE_DIGITS) for each in row])
+
+
+def thumbnail_name(number: int, label: Label) -> str:
+    """Path below the result's folder."""
+    return f"thumbnails/track-{number:04d}-{label}.jpg"
+
+
+def vector_of(values: Any) -> list[float]:
+    return [round(float(value), VECTOR_DIGITS) for value in values]

@@ -1,0 +1,119 @@
+"""One pass over a video, from where the last attempt's commits end to the end of the video."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from analyzer.backends.base import Backends
+from analyzer.contract import SampleMode
+from analyzer.coverage import Coverage
+from analyzer.pipeline.closing import Closer, Segment
+from analyzer.pipeline.feed import Feed, SegmentEnd
+from analyzer.pipeline.humans import Gallery
+from analyzer.pipeline.people import People
+from analyzer.pipeline.scenes import Scenes
+from analyzer.scene import CutDetector
+from analyzer.store.base import Claim, Store
+from analyzer.video.decoder import SEGMENT_MS, Decoder, Opened, Sampling, Watch
+from analyzer.video.info import Position, SegmentSummary, VideoInfo
+
+# In scene mode, cuts are looked for this often.
+PROBE_FPS = 5.0
+# A stop signal leaves ten seconds; what was seen of finished segments is committed within this part of them.
+ABANDON_S = 6.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What the video is, and how much of it was seen by all attempts together."""
+
+    info: VideoInfo
+    coverage: Coverage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """What is to be looked at, and how; `name` is what messages call the video."""
+
+    path: Path
+    name: str
+    mode: SampleMode
+    fps: float
+    prompt: str
+    watch: Watch = Watch()
+    segment_ms: int = SEGMENT_MS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listener:
+    """Who wants to know how far the work is: of the file's head, of each frame, and of each commit."""
+
+    opened: Callable[[VideoInfo], None]
+    frame: Callable[[int], None]
+    committed: Callable[[SegmentSummary], None]
+
+
+def analyse(task: Task, backends: Backends, store: Store, gallery: Gallery, claim: Claim, listener: Listener) -> Seen:
+    """Analyse what no earlier attempt has committed; every segment is committed as it ends.
+
+    Raises: InputUnreadable, when nothing decodes; whatever the store or a model raises. What was committed until then stays.
+    """
+    state = claim.checkpoint
+    if state and state["position"] is None:
+        # The last attempt committed everything and did not come to say so.
+        return Seen(info=VideoInfo(**state["video"]), coverage=Coverage.restore(state["coverage"]))
+    decoder = Decoder(
+        task.path,
+        _sampling(task),
+        name=task.name,
+        position=Position(**state["position"]) if state else None,
+        start_ms=state["start_ms"] if state else 0,
+        strikes=store.begin(claim.next_segment),
+        watch=task.watch,
+        segment_ms=task.segment_ms,
+    )
+    cuts = CutDetector.restore(state["cuts"]) if state else CutDetector()
+    people = People(backends.detector.confidence, state["people"] if state else None)
+    scenes = Scenes(state["open_scene"] if state else None)
+    closer = Closer(store, backends, gallery, prompt=task.prompt, state=state, on_committed=listener.committed)
+    feed = Feed(decoder, backends.detector, cuts, task.mode)
+    info: VideoInfo | None = None
+    try:
+        for item in feed:
+            if isinstance(item, Opened):
+                info = item.info
+                listener.opened(info)
+            elif isinstance(item, SegmentEnd):
+                assert info is not None
+                is_last = item.summary.following is None
+                closer.submit(
+                    Segment(
+                        info=info,
+                        summary=item.summary,
+                        people=people.end_segment(is_last=is_last),
+                        scenes=scenes.end_segment(last_ms=item.summary.end_ms if is_last else None),
+                        cuts=item.cuts,
+                    )
+                )
+            else:
+                people.add(item)
+                scenes.add(item)
+                item.frame.release()
+                listener.frame(item.frame.pts_ms)
+        closer.finish()
+    except BaseException:
+        # First what takes the processor, then what is worth waiting for.
+        feed.close()
+        closer.abandon(ABANDON_S)
+        raise
+    feed.close()
+    assert info is not None
+    return Seen(info=info, coverage=closer.coverage)
+
+
+def _sampling(task: Task) -> Sampling:
+    if task.mode is SampleMode.SCENE:
+        return Sampling(mode=SampleMode.FPS, fps=PROBE_FPS)
+    return Sampling(mode=task.mode, fps=task.fps)

@@ -1,0 +1,60 @@
+"""What is known of a video before and while it is read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VideoInfo:
+    """What the container says; `width` and `height` are those of the upright picture.
+
+    `rotation` is in degrees clockwise (0, 90, 180, 270) from the stored to the upright picture; `variable_rate` says that the rate of
+    the stream's head is not its average.
+    """
+
+    container: str
+    codec: str
+    size_bytes: int
+    width: int
+    height: int
+    rotation: int
+    duration_ms: int | None
+    fps: float | None
+    variable_rate: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Position:
+    """Where a segment begins: at the first keyframe whose time is `start_pts` or later, in units of the stream.
+
+    `origin_pts` is the time that counts as zero.
+    """
+
+    segment: int
+    start_pts: int
+    origin_pts: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentSummary:
+    """What became of one segment; `following` is where the next one begins, None after the last.
+
+    `frames` decoded, `sampled_frames` were looked at, `errors` are packets and frames that did not decode. `decoded_ms` is the end of
+    the last decoded frame. A segment that was skipped has a `reason`.
+    """
+
+    segment: int
+    start_ms: int
+    end_ms: int
+    frames: int
+    sampled_frames: int
+    errors: int
+    first_error: str
+    decoded_ms: int
+    following: Position | None
+    reason: str = ""
+
+    @property
+    def skipped(self) -> bool:
+        return bool(self.reason)

@@ -1,0 +1,150 @@
+"""Upright 4:2:0 pictures in shared memory, and BGR pictures made of them only where somebody looks.
+
+Converting a whole frame costs more than decoding it; a picture for a detector is reduced before it is converted, and a crop is cut
+before it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from analyzer.geometry import Box
+
+Plane = NDArray[np.uint8]
+
+# Weights of red and blue in luma, by the number that ISO/IEC 23091-2 gives the matrix.
+_LUMA_WEIGHTS = {1: (0.2126, 0.0722), 9: (0.2627, 0.0593), 10: (0.2627, 0.0593)}
+# What FFmpeg takes where the stream does not say.
+_DEFAULT_WEIGHTS = (0.299, 0.114)
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Planes Y, U and V of one `width` x `height` picture, one behind the other; chroma sides are rounded up."""
+
+    width: int
+    height: int
+
+    @property
+    def chroma(self) -> tuple[int, int]:
+        """Height and width of U and of V."""
+        return (self.height + 1) // 2, (self.width + 1) // 2
+
+    @property
+    def size_bytes(self) -> int:
+        rows, columns = self.chroma
+        return self.width * self.height + 2 * rows * columns
+
+    def planes(self, memory: Plane) -> tuple[Plane, Plane, Plane]:
+        """Views into `memory`, of at least `size_bytes` bytes."""
+        rows, columns = self.chroma
+        luma, one = self.width * self.height, rows * columns
+        return (
+            memory[:luma].reshape(self.height, self.width),
+            memory[luma : luma + one].reshape(rows, columns),
+            memory[luma + one : luma + 2 * one].reshape(rows, columns),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Colours:
+    """How the numbers of a stream mean colours: its matrix, and whether luma uses the full range 0 to 255."""
+
+    matrix: int = 2
+    full_range: bool = False
+
+    @property
+    def to_bgr(self) -> NDArray[np.float32]:
+        """(3, 4): BGR = matrix @ (Y, U, V, 1)."""
+        red, blue = _LUMA_WEIGHTS.get(self.matrix, _DEFAULT_WEIGHTS)
+        green = 1 - red - blue
+        luma, chroma, black = (1.0, 1.0, 0.0) if self.full_range else (255 / 219, 255 / 224, 16.0)
+        u_blue, v_red = 2 * (1 - blue) * chroma, 2 * (1 - red) * chroma
+        u_green, v_green = -u_blue * blue / green, -v_red * red / green
+        rows = np.array([[luma, u_blue, 0, 0], [luma, u_green, v_green, 0], [luma, 0, v_red, 0]])
+        rows[:, 3] = -rows[:, :3] @ (black, 128, 128)
+        return rows.astype(np.float32)
+
+
+@dataclass(slots=True, eq=False)
+class Frame:
+    """One sampled picture: `pts_ms` from the stream's start, `segment` it belongs to.
+
+    Its planes are shared memory: `release` gives them back, and nothing may be read from it after that.
+    """
+
+    segment: int
+    pts_ms: int
+    planes: tuple[Plane, Plane, Plane]
+    colours: Colours = field(default_factory=Colours)
+    release: Callable[[], None] = field(default=lambda: None)
+
+    @property
+    def width(self) -> int:
+        return int(self.planes[0].shape[1])
+
+    @property
+    def height(self) -> int:
+        return int(self.planes[0].shape[0])
+
+    def picture(self, side_px: int) -> Plane:
+        """The whole as BGR (height, width, 3), reduced so that no side is longer than `side_px`."""
+        ratio = min(1.0, side_px / max(self.width, self.height))
+        size = max(1, round(self.width * ratio)), max(1, round(self.height * ratio))
+        halves = (size[0] + 1) // 2, (size[1] + 1) // 2
+        luma, u, v = self.planes
+        return self._convert(_resize(luma, size), _resize(u, halves), _resize(v, halves))
+
+    def luma(self, box: Box) -> Plane | None:
+        """The brightness inside `box`, a view; None when less than 2 x 2 pixels are left of it."""
+        corners = self._corners(box)
+        if corners is None:
+            return None
+        left, top, right, bottom = corners
+        return self.planes[0][top:bottom, left:right]
+
+    def cut(self, box: Box, side_px: int) -> Plane | None:
+        """The part inside `box` as BGR, reduced to at most `side_px` a side; None when less than 2 x 2 pixels are left of it."""
+        corners = self._corners(box)
+        if corners is None:
+            return None
+        left, top, right, bottom = corners
+        luma, u, v = self.planes
+        # From an even corner on, so that chroma covers the same part as luma.
+        left_even, top_even = left & ~1, top & ~1
+        chroma = slice(top_even // 2, (bottom + 1) // 2), slice(left_even // 2, (right + 1) // 2)
+        whole = self._convert(luma[top_even:bottom, left_even:right], u[chroma], v[chroma])
+        return shrink(whole[top - top_even :, left - left_even :], side_px)
+
+    def _corners(self, box: Box) -> tuple[int, int, int, int] | None:
+        inside = box.clip(self.width, self.height)
+        left, top, right, bottom = (round(value) for value in (inside.left, inside.top, inside.right, inside.bottom))
+        return None if right - left < 2 or bottom - top < 2 else (left, top, right, bottom)
+
+    def _convert(self, luma: Plane, u: Plane, v: Plane) -> Plane:
+        height, width = luma.shape
+        # Chroma planes may reach one row or column further than luma.
+        size = 2 * u.shape[1], 2 * u.shape[0]
+        chroma = [cv2.resize(each, size, interpolation=cv2.INTER_LINEAR)[:height, :width] for each in (u, v)]
+        picture: Plane = cv2.transform(cv2.merge([luma, *chroma]), self.colours.to_bgr)
+        return picture
+
+
+def shrink(picture: Plane, side_px: int) -> Plane:
+    """A copy reduced so that no side is longer than `side_px`; a smaller picture keeps its size."""
+    ratio = side_px / max(picture.shape[:2])
+    if ratio >= 1:
+        return picture.copy()
+    return _resize(picture, (max(1, round(picture.shape[1] * ratio)), max(1, round(picture.shape[0] * ratio))))
+
+
+def _resize(plane: Plane, size: tuple[int, int]) -> Plane:
+    if (plane.shape[1], plane.shape[0]) == size:
+        return plane
+    resized: Plane = cv2.resize(plane, size, interpolation=cv2.INTER_AREA)
+    return resized

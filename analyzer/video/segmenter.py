@@ -1,0 +1,99 @@
+"""Where segments begin and end, and what belongs to each: the same for a whole run and for one that begins in the middle."""
+
+from __future__ import annotations
+
+from collections import deque
+from fractions import Fraction
+
+from analyzer.video.info import Position, SegmentSummary
+
+
+class Segmenter:
+    """Parts a stream at keyframes, each segment at least `length_ms` long.
+
+    Packets arrive in the order of the file, frames in the order of their times. A frame belongs to the segment in whose time it
+    lies; an error to the segment whose packets are being read when it shows.
+    """
+
+    def __init__(self, position: Position, time_base: Fraction, length_ms: int) -> None:
+        self._time_base = time_base
+        self._length = Fraction(length_ms, 1000) / time_base
+        self.origin_pts, self.first_pts = position.origin_pts, position.start_pts
+        # Segments whose first packet was read but whose frames may still be on their way, the oldest first.
+        self._open = deque([_Tally(position.segment, position.start_pts)])
+
+    @property
+    def segment(self) -> int:
+        """The segment that frames belong to now."""
+        return self._open[0].segment
+
+    @property
+    def start_ms(self) -> int:
+        """Where that segment begins."""
+        return self._ms(self._open[0].start_pts)
+
+    def keyframe(self, pts: int) -> None:
+        """A keyframe was read from the file; the next segment begins here if the newest is long enough."""
+        newest = self._open[-1]
+        if pts >= newest.start_pts + self._length:
+            self._open.append(_Tally(newest.segment + 1, pts))
+
+    def error(self, text: str) -> None:
+        newest = self._open[-1]
+        newest.errors += 1
+        newest.first_error = newest.first_error or text
+
+    def read_to(self, end_pts: Fraction) -> None:
+        """A packet was read that nobody asked to decode; it ends at `end_pts`."""
+        newest = self._open[-1]
+        newest.decoded_pts = max(newest.decoded_pts, end_pts)
+
+    def frame(self, pts: Fraction, end_pts: Fraction) -> list[SegmentSummary]:
+        """A frame came out, which ends at `end_pts`; returns the segments that end before it."""
+        ended = []
+        while len(self._open) > 1 and pts >= self._open[1].start_pts:
+            ended.append(self._end())
+        tally = self._open[0]
+        tally.frames += 1
+        tally.decoded_pts = max(tally.decoded_pts, end_pts)
+        return ended
+
+    def sampled(self) -> None:
+        self._open[0].sampled += 1
+
+    def finish(self) -> list[SegmentSummary]:
+        """The file is at its end; returns the segments that are left."""
+        ended = []
+        while self._open:
+            ended.append(self._end())
+        return ended
+
+    def _end(self) -> SegmentSummary:
+        tally = self._open.popleft()
+        following = self._open[0] if self._open else None
+        decoded_ms = self._ms(tally.decoded_pts)
+        return SegmentSummary(
+            segment=tally.segment,
+            start_ms=self._ms(tally.start_pts),
+            end_ms=self._ms(following.start_pts) if following else max(decoded_ms, self._ms(tally.start_pts)),
+            frames=tally.frames,
+            sampled_frames=tally.sampled,
+            errors=tally.errors,
+            first_error=tally.first_error,
+            decoded_ms=decoded_ms,
+            following=Position(segment=following.segment, start_pts=following.start_pts, origin_pts=self.origin_pts)
+            if following
+            else None,
+        )
+
+    def _ms(self, pts: Fraction | int) -> int:
+        return max(0, round(1000 * (pts - self.origin_pts) * self._time_base))
+
+
+class _Tally:
+    def __init__(self, segment: int, start_pts: int) -> None:
+        self.segment = segment
+        self.start_pts = start_pts
+        self.decoded_pts: Fraction = Fraction(start_pts)
+        self.frames = self.sampled = self.errors = 0
+        self.first_error = ""
