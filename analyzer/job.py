@@ -120,6 +120,7 @@ def _run(request: JobRequest, progress: Progress, backend: str, scratch: Path) -
     timings.reach("done")
     document["timings"] = timings.all()
     document["timeline"] = timings.moments
+    document["detections"] = document.pop("detections")
     _write(out, document, analysis)
     if request.result is not None:
         progress.step("publish", request.result.url)

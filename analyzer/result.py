@@ -40,7 +40,8 @@ def build(
         "schema": RESULT_SCHEMA,
         "session_id": session_id,
         "status": "succeeded" if coverage.complete else "partial",
-        "video": asdict(info),
+        "attempt": 1,
+        "video": {**asdict(info), "variable_rate": False},
         "coverage": {
             "decoded_ms": coverage.decoded_ms,
             "total_ms": coverage.total_ms,
@@ -48,16 +49,22 @@ def build(
             "sampled_frames": analysis.sampled_frames,
             "errors": coverage.errors,
             "first_error": coverage.first_error or None,
+            "skipped": [],
         },
-        "tracks": [_track(track, info) for track in analysis.tracks],
-        "detections": [_detection(each, info) for each in analysis.detections],
+        "segments": [],
+        "tracks": [_track(track) for track in analysis.tracks],
+        "scenes": [],
         "models": describe(model_set),
         "backend": {
             "detector": dict(detector.description),
             "attributes": dict(attributes.description) if attributes else {"name": "none"},
+            "orientation": {"name": "none"},
+            "captioner": {"name": "none"},
             "embedding": dict(embedder.description),
-            "sample_fps": sample_fps,
+            "sampling": {"mode": "fps", "fps": sample_fps},
         },
+        "resources": {"gpu_memory_peak_bytes": None, "memory_peak_bytes": 0, "cpu_ms": 0},
+        "detections": [_detection(each, info) for each in analysis.detections],
     }
 
 
@@ -80,7 +87,7 @@ def to_json(document: Document) -> bytes:
     return (json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
 
-def _track(track: FoundTrack, info: VideoInfo) -> Document:
+def _track(track: FoundTrack) -> Document:
     found = track.attributes
     return {
         "track": track.number,
@@ -91,15 +98,8 @@ def _track(track: FoundTrack, info: VideoInfo) -> Document:
         "age": {"mean": found.age_mean, "low": found.age_low, "high": found.age_high} if found else None,
         "gender": {"value": found.gender, "confidence": found.gender_confidence} if found else None,
         "attribute_samples": found.samples if found else 0,
+        "orientation": None,
         "thumbnails": {str(kind): thumbnail_name(track, kind) for kind in sorted(track.thumbnails)},
-        "boxes": [
-            {
-                "pts_ms": each.pts_ms,
-                "person": each.person_box.ratios(info.width, info.height) if each.person_box else None,
-                "face": each.face_box.ratios(info.width, info.height) if each.face_box else None,
-            }
-            for each in track.sightings
-        ],
     }
 
 

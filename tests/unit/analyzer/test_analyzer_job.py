@@ -19,7 +19,7 @@ from analyzer.errors import ExitCode, Interrupted
 from analyzer.geometry import Box
 from analyzer.interrupt import stop_signals_raise
 from analyzer.progress import Progress
-from analyzer.schema import analysis_schema
+from analyzer.schemas import analysis_schema
 
 ClipMaker = Callable[..., Path]
 SetMaker = Callable[..., str]
