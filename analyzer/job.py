@@ -1,33 +1,29 @@
-"""One job from request to stored result; every door calls `run`."""
+"""One job from request to stored result; every door loads an `Analyzer` once and calls `run` for each request."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from functools import cache
 from pathlib import Path
-from typing import Protocol
+from typing import Any
 
 from analyzer import result, transfer
-from analyzer.backends.appearance import AppearanceEmbedder
-from analyzer.backends.choose import choose_attributes, choose_detector
-from analyzer.contract import RESULT_NAME, THUMBNAIL_FOLDER, JobRequest
+from analyzer.backends.base import Backends
+from analyzer.backends.choose import choose_backends
+from analyzer.contract import RESULT_NAME, JobRequest, Table
 from analyzer.errors import DependencyDown
-from analyzer.manifest import check_model_set
-from analyzer.pipeline import Analysis, analyse
+from analyzer.manifest import ModelSet, check_model_set, describe
+from analyzer.pipeline.run import Listener, Task, analyse
 from analyzer.progress import Progress
-from analyzer.store.jsonl import JsonLinesStore
-from analyzer.store.rows import SessionRows, rows_of
-from analyzer.video import probe
-
-
-class Store(Protocol):
-    def check(self) -> None:
-        """Fail now if rows could not be stored later."""
-
-    def replace(self, rows: SessionRows) -> dict[str, object]:
-        """Store the rows in place of the session's old ones; returns the counts read back."""
+from analyzer.store.base import Claim, Store, Work
+from analyzer.store.open import open_store
+from analyzer.usage import Usage
+from analyzer.video.info import SegmentSummary, VideoInfo
 
 
 class _Timings:
@@ -57,88 +53,176 @@ class _Timings:
         return {**self.parts, "total_ms": round(1000 * (time.monotonic() - self._begin_s))}
 
 
-def run(request: JobRequest, progress: Progress, *, backend: str = "opencv") -> result.Document:
-    """Check the models, read the video, store the rows, publish the result; returns the result document.
+class Analyzer:
+    """Models that are checked and loaded once, for any number of videos."""
 
-    Nothing is stored or published unless the whole video was read; scratch files go away in every case.
-    Raises: any `AnalyzerError`.
-    """
-    try:
-        with tempfile.TemporaryDirectory(prefix="analyzer-") as scratch:
-            return _run(request, progress, backend, Path(scratch))
-    except OSError as error:
-        # What can be wrong with a given path is caught where it is used; what is left is the scratch space.
-        reason = error.strerror or str(error)
-        raise DependencyDown(
-            "scratch-unusable", f"Scratch space failed: {reason}", hint="Check the job's disk and TMPDIR"
-        ) from error
+    def __init__(self, model_set: ModelSet, backends: Backends) -> None:
+        self._model_set, self._backends = model_set, backends
 
-
-def _run(request: JobRequest, progress: Progress, backend: str, scratch: Path) -> result.Document:
-    timings = _Timings()
-    out = scratch / "out"
-    out.mkdir()
-    progress.step("models", str(request.model_root))
-    with timings.measure("models"):
+    @classmethod
+    def load(cls, request: JobRequest, progress: Progress) -> Analyzer:
+        """Raises: Mismatch, when the mounted models are not what `request` asks for."""
+        progress.step("models", str(request.model_root))
         model_set = check_model_set(request.model_root, expected=request.model_set, on_bytes=progress.percent)
-        detector = choose_detector(backend)
-        attributes = choose_attributes(model_set, age=request.age_model, gender=request.gender_model)
-        embedder = AppearanceEmbedder()
+        return cls(model_set, choose_backends(model_set, request))
+
+    def run(self, request: JobRequest, progress: Progress, timings: _Timings | None = None) -> result.Document:
+        """Read the video, store the rows, publish the result; returns the result document without its detections.
+
+        What an earlier attempt of the same work has committed is not done again. Scratch files go away in every case.
+        Raises: any `AnalyzerError`.
+        """
+        try:
+            with tempfile.TemporaryDirectory(prefix="analyzer-") as scratch:
+                return _Run(self._model_set, self._backends, request, progress, timings or _Timings(), Path(scratch)).run()
+        except OSError as error:
+            # What can be wrong with a given path is caught where it is used; what is left is the scratch space.
+            reason = error.strerror or str(error)
+            raise DependencyDown(
+                "scratch-unusable", f"Scratch space failed: {reason}", hint="Check the job's disk and TMPDIR"
+            ) from error
+
+
+def run(request: JobRequest, progress: Progress) -> result.Document:
+    """Load the models and run one job. Raises: any `AnalyzerError`."""
+    timings = _Timings()
+    with timings.measure("models"):
+        analyzer = Analyzer.load(request, progress)
     timings.reach("models")
-    store = _store(request, out)
-    store.check()
-    progress.step("fetch", request.video.url)
-    with timings.measure("fetch"):
-        path = transfer.fetch(request.video, scratch, progress.percent)
-    progress.step("analyse")
-    with timings.measure("analyse"):
-        info = probe(path, name=request.video.url)
-        analysis = analyse(
-            path,
-            info,
-            name=request.video.url,
-            detector=detector,
-            attributes=attributes,
-            embedder=embedder,
-            sample_fps=request.sample_fps,
-            on_frame=lambda: timings.reach("first_frame"),
-            on_decoded=progress.percent,
+    return analyzer.run(request, progress, timings)
+
+
+class _Run:
+    """One attempt at one request."""
+
+    def __init__(
+        self,
+        model_set: ModelSet,
+        backends: Backends,
+        request: JobRequest,
+        progress: Progress,
+        timings: _Timings,
+        scratch: Path,
+    ) -> None:
+        self._model_set, self._backends, self._request = model_set, backends, request
+        self._progress, self._timings, self._scratch = progress, timings, scratch
+        self._usage = Usage()
+        self._total_ms = 0
+        self._place = transfer.place_of(request.result, scratch / "out")
+
+    def run(self) -> result.Document:
+        self._timings.reach("models")
+        with closing(open_store(self._request, self._place)) as store:
+            store.check()
+            source = transfer.identify(self._request.video)
+            claim = store.claim(self._work(source))
+            try:
+                outcome = claim.finished or self._analyse(store, claim, source)
+                return self._publish(store, outcome)
+            except BaseException as error:
+                store.give_up({"code": getattr(error, "code", type(error).__name__), "message": str(error)})
+                raise
+
+    def _work(self, source: transfer.Source) -> Work:
+        request = self._request
+        asked = {
+            "video": source.identity,
+            "models": self._model_set.digest,
+            "backend": _described(self._backends, request),
+            "code": _code_digest(),
+        }
+        text = json.dumps(asked, sort_keys=True, separators=(",", ":"), default=str)
+        return Work(
+            session_id=request.session_id,
+            fingerprint=hashlib.sha256(text.encode()).hexdigest(),
+            video_url=request.video.url,
+            request=asked,
         )
-    document = result.build(
-        session_id=request.session_id,
-        info=info,
-        analysis=analysis,
-        model_set=model_set,
-        detector=detector,
-        attributes=attributes,
-        embedder=embedder,
-        sample_fps=request.sample_fps,
-    )
-    progress.step("store", "postgres" if request.database_url else "jsonl")
-    with timings.measure("store"):
-        document["stored"] = store.replace(rows_of(document, analysis, video_url=request.video.url))
-    timings.reach("done")
-    document["timings"] = timings.all()
-    document["timeline"] = timings.moments
-    document["detections"] = document.pop("detections")
-    _write(out, document, analysis)
-    if request.result is not None:
-        progress.step("publish", request.result.url)
-        transfer.publish(out, request.result)
-    return document
+
+    def _analyse(self, store: Store, claim: Claim, source: transfer.Source) -> Mapping[str, Any]:
+        request = self._request
+        self._progress.step("fetch", request.video.url)
+        with self._timings.measure("fetch"):
+            path = transfer.fetch(source, self._scratch, self._progress.percent)
+        self._progress.step("analyse", f"from segment {claim.next_segment}" if claim.next_segment else "")
+        task = Task(
+            path=path, name=request.video.url, mode=request.sample_mode, fps=request.sample_fps, prompt=request.caption_prompt
+        )
+        listener = Listener(
+            opened=self._opened,
+            frame=self._looked,
+            committed=lambda summary: self._committed(store, summary),
+        )
+        with self._timings.measure("analyse"):
+            seen = analyse(task, self._backends, store, self._place.put, claim, listener)
+        total_ms = seen.info.duration_ms
+        coverage = seen.coverage.document()
+        self._timings.reach("done")
+        return {
+            "status": "succeeded" if seen.coverage.is_complete(total_ms) else "partial",
+            "attempt": claim.attempt,
+            "video": _as_dict(seen.info),
+            "coverage": {**coverage, "total_ms": total_ms, "decoded_ms": _at_most(coverage["decoded_ms"], total_ms)},
+            "models": describe(self._model_set),
+            "backend": _described(self._backends, request),
+            "resources": self._usage.document(),
+            "timings": self._timings.all(),
+            "timeline": self._timings.moments,
+        }
+
+    def _publish(self, store: Store, outcome: Mapping[str, Any]) -> result.Document:
+        with self._timings.measure("store"):
+            counts = store.finish(outcome)
+        document = result.head(self._request.session_id, outcome, store, counts)
+        if self._request.result is not None:
+            self._progress.step("publish", self._request.result.url)
+        # The document is the last to come: who finds it finds all that it names.
+        path = self._scratch / RESULT_NAME
+        result.write(path, document, store.read(Table.DETECTIONS))
+        self._place.put_file(RESULT_NAME, path)
+        return document
+
+    def _opened(self, info: VideoInfo) -> None:
+        self._total_ms = info.duration_ms or 0
+
+    def _looked(self, pts_ms: int) -> None:
+        self._timings.reach("first_frame")
+        self._progress.percent(pts_ms, self._total_ms)
+
+    def _committed(self, store: Store, summary: SegmentSummary) -> None:
+        self._usage.look()
+        if self._total_ms:
+            store.progress(min(1.0, summary.end_ms / self._total_ms))
 
 
-def _store(request: JobRequest, out: Path) -> Store:
-    if request.database_url is None:
-        return JsonLinesStore(out)
-    from analyzer.store.postgres import PostgresStore
+def _described(backends: Backends, request: JobRequest) -> dict[str, Any]:
+    return {
+        "detector": dict(backends.detector.description),
+        "attributes": dict(backends.attributes.description) if backends.attributes else {"name": "none"},
+        "orientation": dict(backends.orientation.description) if backends.orientation else {"name": "none"},
+        "captioner": {**backends.captioner.description, "prompt": request.caption_prompt}
+        if backends.captioner
+        else {"name": "none"},
+        "embedding": dict(backends.embedder.description),
+        "sampling": {"mode": str(request.sample_mode), "fps": request.sample_fps},
+    }
 
-    return PostgresStore(request.database_url)
+
+@cache
+def _code_digest() -> str:
+    """Of this package's own code: what another version began, this one does not go on with."""
+    digest, folder = hashlib.sha256(), Path(__file__).parent
+    for path in sorted(folder.rglob("*.py")):
+        digest.update(f"{path.relative_to(folder)}\0".encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
-def _write(out: Path, document: result.Document, analysis: Analysis) -> None:
-    (out / THUMBNAIL_FOLDER).mkdir()
-    for track in analysis.tracks:
-        for kind, data in track.thumbnails.items():
-            (out / result.thumbnail_name(track, kind)).write_bytes(data)
-    result.write_atomically(out / RESULT_NAME, result.to_json(document))
+def _as_dict(info: VideoInfo) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return asdict(info)
+
+
+def _at_most(value: int, limit: int | None) -> int:
+    return value if limit is None else min(value, limit)

@@ -4,68 +4,48 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-from analyzer.backends.base import AttributeModel, Detector, Embedder
-from analyzer.contract import RESULT_SCHEMA, THUMBNAIL_FOLDER
-from analyzer.manifest import ModelSet, describe
-from analyzer.pipeline import Analysis, FoundDetection, FoundTrack
-from analyzer.video import VideoInfo
+from analyzer.backends.base import Label
+from analyzer.contract import RESULT_SCHEMA, Table
+from analyzer.pipeline.closing import scene_thumbnail_name
+from analyzer.pipeline.humans import thumbnail_name
+from analyzer.store.base import Row, Store
 
 Document = dict[str, Any]
 
 
-def thumbnail_name(track: FoundTrack, kind: str) -> str:
-    """Path below the result's folder."""
-    return f"{THUMBNAIL_FOLDER}/track-{track.number:04d}-{kind}.jpg"
-
-
-def build(
-    *,
-    session_id: str,
-    info: VideoInfo,
-    analysis: Analysis,
-    model_set: ModelSet,
-    detector: Detector,
-    attributes: AttributeModel | None,
-    embedder: Embedder,
-    sample_fps: float,
-) -> Document:
-    """The document without `stored`, `timings` and `timeline`; the same video and models give the same document."""
-    coverage = analysis.coverage
+def head(session_id: str, outcome: Mapping[str, Any], store: Store, counts: Mapping[str, int]) -> Document:
+    """The document without its detections, which are too many to hold: `outcome` and what the store has of the rest."""
     return {
         "schema": RESULT_SCHEMA,
         "session_id": session_id,
-        "status": "succeeded" if coverage.complete else "partial",
-        "attempt": 1,
-        "video": {**asdict(info), "variable_rate": False},
-        "coverage": {
-            "decoded_ms": coverage.decoded_ms,
-            "total_ms": coverage.total_ms,
-            "frames": coverage.frames,
-            "sampled_frames": analysis.sampled_frames,
-            "errors": coverage.errors,
-            "first_error": coverage.first_error or None,
-            "skipped": [],
-        },
-        "segments": [],
-        "tracks": [_track(track) for track in analysis.tracks],
-        "scenes": [],
-        "models": describe(model_set),
-        "backend": {
-            "detector": dict(detector.description),
-            "attributes": dict(attributes.description) if attributes else {"name": "none"},
-            "orientation": {"name": "none"},
-            "captioner": {"name": "none"},
-            "embedding": dict(embedder.description),
-            "sampling": {"mode": "fps", "fps": sample_fps},
-        },
-        "resources": {"gpu_memory_peak_bytes": None, "memory_peak_bytes": 0, "cpu_ms": 0},
-        "detections": [_detection(each, info) for each in analysis.detections],
+        "status": outcome["status"],
+        "attempt": outcome["attempt"],
+        "video": outcome["video"],
+        "coverage": outcome["coverage"],
+        "segments": [dict(row) for row in store.read(Table.SEGMENTS)],
+        "tracks": [_track(row) for row in store.read(Table.TRACKS)],
+        "scenes": [_scene(row) for row in store.read(Table.SCENES)],
+        "models": outcome["models"],
+        "backend": outcome["backend"],
+        "resources": outcome["resources"],
+        "stored": {"store": store.name, "rows": dict(counts)},
+        "timings": outcome["timings"],
+        "timeline": outcome["timeline"],
     }
+
+
+def write(path: Path, document: Document, detections: Iterator[Row]) -> None:
+    """UTF-8, indented, with a final newline; one line per detection. Memory does not grow with their number."""
+    text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False)
+    with path.open("wb") as stream:
+        stream.write(text.removesuffix("\n}").encode() + b',\n "detections": [')
+        _write_lines(stream, detections)
+        stream.write(b"]\n}\n")
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -82,35 +62,55 @@ def write_atomically(path: Path, content: bytes) -> None:
             beside.unlink()
 
 
-def to_json(document: Document) -> bytes:
-    """UTF-8, indented, with a final newline; keys stay in the order in which a reader wants them."""
-    return (json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
+def _write_lines(stream: BinaryIO, detections: Iterator[Row]) -> None:
+    separator = b"\n  "
+    for row in detections:
+        text = json.dumps(_detection(row), separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+        stream.write(separator + text.encode())
+        separator = b",\n  "
 
 
-def _track(track: FoundTrack) -> Document:
-    found = track.attributes
+def _track(row: Row) -> Document:
+    kinds = [label for label in Label if row[f"{label}_thumbnail"]]
     return {
-        "track": track.number,
-        "label": str(track.label),
-        "first_ms": track.sightings[0].pts_ms,
-        "last_ms": track.sightings[-1].pts_ms,
-        "sightings": len(track.sightings),
-        "age": {"mean": found.age_mean, "low": found.age_low, "high": found.age_high} if found else None,
-        "gender": {"value": found.gender, "confidence": found.gender_confidence} if found else None,
-        "attribute_samples": found.samples if found else 0,
-        "orientation": None,
-        "thumbnails": {str(kind): thumbnail_name(track, kind) for kind in sorted(track.thumbnails)},
+        "track": row["track"],
+        "label": row["label"],
+        "first_ms": row["first_ms"],
+        "last_ms": row["last_ms"],
+        "sightings": row["sightings"],
+        "age": None
+        if row["age_mean"] is None
+        else {"mean": row["age_mean"], "low": row["age_low"], "high": row["age_high"]},
+        "gender": None
+        if row["gender"] is None
+        else {"value": row["gender"], "confidence": row["gender_confidence"]},
+        "attribute_samples": row["attribute_samples"],
+        "orientation": None
+        if row["orientation_deg"] is None
+        else {"degrees": row["orientation_deg"], "confidence": row["orientation_confidence"]},
+        "thumbnails": {str(label): thumbnail_name(row["track"], label) for label in kinds},
     }
 
 
-def _detection(found: FoundDetection, info: VideoInfo) -> Document:
+def _scene(row: Row) -> Document:
     return {
-        "pts_ms": found.pts_ms,
-        "index": found.index,
-        "track": found.track,
-        "label": str(found.detection.label),
-        "score": found.detection.score,
-        "source": found.detection.source,
-        "box": found.detection.box.ratios(info.width, info.height),
-        "face_of": found.face_of,
+        "scene": row["scene"],
+        "start_ms": row["start_ms"],
+        "end_ms": row["end_ms"],
+        "frame_ms": row["frame_ms"],
+        "caption": None if row["caption"] is None else {"text": row["caption"], "finished": row["caption_finished"]},
+        "thumbnail": scene_thumbnail_name(row["scene"]),
+    }
+
+
+def _detection(row: Row) -> Document:
+    return {
+        "pts_ms": row["pts_ms"],
+        "index": row["det"],
+        "track": row["track"],
+        "label": row["label"],
+        "score": row["score"],
+        "source": row["source"],
+        "box": {side: row[f"box_{side}"] for side in ("left", "top", "width", "height")},
+        "face_of": row["face_of"],
     }

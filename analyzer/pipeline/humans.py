@@ -80,8 +80,8 @@ class Humans:
                 "attribute_samples": found.samples if found else 0,
                 "orientation_deg": facing.degrees if facing else None,
                 "orientation_confidence": facing.confidence if facing else None,
-                "has_face_thumbnail": Label.FACE in human.portraits,
-                "has_person_thumbnail": Label.PERSON in human.portraits,
+                "face_thumbnail": Label.FACE in human.portraits,
+                "person_thumbnail": Label.PERSON in human.portraits,
             }
             yield row, [{**human.vector, "ref": track.number}] if human.vector else []
 

@@ -33,6 +33,8 @@ COLUMNS: Mapping[Table, tuple[str, ...]] = {
         "attribute_samples",
         "orientation_deg",
         "orientation_confidence",
+        "face_thumbnail",
+        "person_thumbnail",
     ),
     Table.SCENES: ("segment", "scene", "start_ms", "end_ms", "frame_ms", "caption", "caption_finished"),
     Table.DETECTIONS: (
