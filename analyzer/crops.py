@@ -117,5 +117,7 @@ def _crop(
         return PersonCrop(face=cuts[Label.FACE], body=pixels)
     inside = body.clip(frame.width, frame.height)
     ratio = pixels.shape[1] / inside.width
-    moved = (each.shift(-inside.left, -inside.top).scale(ratio).clip(pixels.shape[1], pixels.shape[0]) for each in others)
+    moved = (
+        each.shift(-inside.left, -inside.top).scale(ratio).clip(pixels.shape[1], pixels.shape[0]) for each in others
+    )
     return PersonCrop(face=cuts[Label.FACE], body=pixels, others=tuple(each for each in moved if each.area > 0))

@@ -74,7 +74,9 @@ class Analyzer:
         """
         try:
             with tempfile.TemporaryDirectory(prefix="analyzer-") as scratch:
-                return _Run(self._model_set, self._backends, request, progress, timings or _Timings(), Path(scratch)).run()
+                return _Run(
+                    self._model_set, self._backends, request, progress, timings or _Timings(), Path(scratch)
+                ).run()
         except OSError as error:
             # What can be wrong with a given path is caught where it is used; what is left is the scratch space.
             reason = error.strerror or str(error)
@@ -146,7 +148,11 @@ class _Run:
             path = transfer.fetch(source, self._scratch, self._progress.percent)
         self._progress.step("analyse", f"from segment {claim.next_segment}" if claim.next_segment else "")
         task = Task(
-            path=path, name=request.video.url, mode=request.sample_mode, fps=request.sample_fps, prompt=request.caption_prompt
+            path=path,
+            name=request.video.url,
+            mode=request.sample_mode,
+            fps=request.sample_fps,
+            prompt=request.caption_prompt,
         )
         listener = Listener(
             opened=self._opened,

@@ -81,9 +81,7 @@ def _track(row: Row) -> Document:
         "age": None
         if row["age_mean"] is None
         else {"mean": row["age_mean"], "low": row["age_low"], "high": row["age_high"]},
-        "gender": None
-        if row["gender"] is None
-        else {"value": row["gender"], "confidence": row["gender_confidence"]},
+        "gender": None if row["gender"] is None else {"value": row["gender"], "confidence": row["gender_confidence"]},
         "attribute_samples": row["attribute_samples"],
         "orientation": None
         if row["orientation_deg"] is None

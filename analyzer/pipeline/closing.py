@@ -58,7 +58,9 @@ class Closer:
         self.coverage = Coverage.restore(state["coverage"]) if state else Coverage()
         self._humans = Humans(backends, gallery, state["humans"] if state else None)
         # What was made of each scene that is still open.
-        self._scenes: dict[int, dict[str, Any]] = {int(k): dict(v) for k, v in (state["scenes"] if state else {}).items()}
+        self._scenes: dict[int, dict[str, Any]] = {
+            int(k): dict(v) for k, v in (state["scenes"] if state else {}).items()
+        }
         self._queue: queue.Queue[Segment | None] = queue.Queue(WAITING)
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="closer", daemon=True)

@@ -105,7 +105,9 @@ class Humans:
         if self._backends.attributes and asked:
             told = self._backends.attributes.predict([sample.crop for _, sample in asked])
             for (human, _), *values in zip(asked, told.age, told.age_low, told.age_high, told.female, strict=True):
-                human.estimates.append([None if np.isnan(each) else round(float(each), ESTIMATE_DIGITS) for each in values])
+                human.estimates.append(
+                    [None if np.isnan(each) else round(float(each), ESTIMATE_DIGITS) for each in values]
+                )
         bodies = [(human, sample.crop.body) for human, sample in asked if sample.crop.body is not None]
         if self._backends.orientation and bodies:
             sectors = self._backends.orientation.predict([body for _, body in bodies])

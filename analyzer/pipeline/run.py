@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from analyzer.backends.base import Backends
@@ -42,7 +42,7 @@ class Task:
     mode: SampleMode
     fps: float
     prompt: str
-    watch: Watch = Watch()
+    watch: Watch = field(default_factory=Watch)
     segment_ms: int = SEGMENT_MS
 
 

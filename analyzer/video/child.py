@@ -29,7 +29,7 @@ from analyzer.errors import AnalyzerError
 from analyzer.sample import RateSampler
 from analyzer.video import container as source
 from analyzer.video.info import Position, SegmentSummary, VideoInfo
-from analyzer.video.planes import Layout, Plane
+from analyzer.video.layout import Layout, Plane
 from analyzer.video.segmenter import Segmenter
 
 BEAT_S = 0.5

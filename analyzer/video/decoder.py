@@ -20,7 +20,8 @@ from analyzer.contract import SampleMode
 from analyzer.errors import InputUnreadable
 from analyzer.video.child import Message, Settings
 from analyzer.video.info import Position, SegmentSummary, VideoInfo
-from analyzer.video.planes import Colours, Frame, Layout
+from analyzer.video.layout import Layout
+from analyzer.video.planes import Colours, Frame
 
 SEGMENT_MS = 30_000
 RING_BYTES = 64 << 20
@@ -99,6 +100,11 @@ class Decoder:
             memory=-1,
             memory_limit_bytes=self._watch.memory_bytes,
         )
+
+    @property
+    def child_pid(self) -> int:
+        """The newest child's; 0 before there was one."""
+        return self._child.pid if self._child else 0
 
     def close(self) -> None:
         """End the child; iterating ends soon after. May be called from another thread, and twice."""
@@ -209,6 +215,10 @@ class _Child:
             if pipe:
                 pipe.close()
         os.close(self._memory)
+
+    @property
+    def pid(self) -> int:
+        return self._program.pid
 
     def kill(self) -> None:
         self._program.kill()

@@ -14,41 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analyzer.geometry import Box
-
-Plane = NDArray[np.uint8]
+from analyzer.video.layout import Plane
 
 # Weights of red and blue in luma, by the number that ISO/IEC 23091-2 gives the matrix.
 _LUMA_WEIGHTS = {1: (0.2126, 0.0722), 9: (0.2627, 0.0593), 10: (0.2627, 0.0593)}
 # What FFmpeg takes where the stream does not say.
 _DEFAULT_WEIGHTS = (0.299, 0.114)
-
-
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """Planes Y, U and V of one `width` x `height` picture, one behind the other; chroma sides are rounded up."""
-
-    width: int
-    height: int
-
-    @property
-    def chroma(self) -> tuple[int, int]:
-        """Height and width of U and of V."""
-        return (self.height + 1) // 2, (self.width + 1) // 2
-
-    @property
-    def size_bytes(self) -> int:
-        rows, columns = self.chroma
-        return self.width * self.height + 2 * rows * columns
-
-    def planes(self, memory: Plane) -> tuple[Plane, Plane, Plane]:
-        """Views into `memory`, of at least `size_bytes` bytes."""
-        rows, columns = self.chroma
-        luma, one = self.width * self.height, rows * columns
-        return (
-            memory[:luma].reshape(self.height, self.width),
-            memory[luma : luma + one].reshape(rows, columns),
-            memory[luma + one : luma + 2 * one].reshape(rows, columns),
-        )
 
 
 @dataclass(frozen=True, slots=True)

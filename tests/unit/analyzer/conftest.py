@@ -29,14 +29,16 @@ def make_clip(tmp_path: Path) -> ClipMaker:
         turn_cw: int = 0,
         noise: int = 0,
         pts: list[int] | None = None,
+        pixel_format: str = "yuv420p",
+        b_frames: int = 0,
     ) -> Path:
         """Upper half blue, lower half red; `turn_cw` is the display rotation that the container carries."""
         path, (width, height) = tmp_path / name, size
         random = np.random.default_rng(7)
         with av.open(str(path), "w", options={"movflags": "faststart"} if name.endswith(".mp4") else {}) as container:
-            stream = container.add_stream("libx264", rate=fps)
-            stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-            stream.options = {"g": "5", "threads": "1"}
+            stream = container.add_stream("mjpeg" if pixel_format == "yuvj420p" else "libx264", rate=fps)
+            stream.width, stream.height, stream.pix_fmt = width, height, pixel_format
+            stream.options = {"g": "5", "threads": "1", "bf": str(b_frames)}
             if turn_cw:
                 stream.set_display_rotation(-turn_cw)
             for index in range(frame_count):

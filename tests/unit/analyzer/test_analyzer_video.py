@@ -1,64 +1,227 @@
+"""Decoding as the pipeline sees it: through the watched child, with real files."""
+
 from __future__ import annotations
 
-from collections.abc import Callable
-from fractions import Fraction
+import os
+import signal
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
+from analyzer.contract import SampleMode
+from analyzer.coverage import Coverage
 from analyzer.errors import ExitCode, InputUnreadable
-from analyzer.sample import RateSampler
-from analyzer.video import Coverage, Frame, frames, probe
+from analyzer.geometry import Box
+from analyzer.video import container as source
+from analyzer.video.decoder import Decoder, Event, Opened, Sampling, Watch
+from analyzer.video.info import Position, SegmentSummary, VideoInfo
+from analyzer.video.planes import Frame
 
 ClipMaker = Callable[..., Path]
 
 
-def read(path: Path, fps: float = 10) -> tuple[list[Frame], Coverage]:
-    coverage = Coverage()
-    info = probe(path, name=path.name)
-    return list(frames(path, info, RateSampler(fps).takes, coverage, name=path.name)), coverage
+@dataclass
+class Reading:
+    """What a decoder gave; pictures are copies, reduced."""
+
+    info: VideoInfo | None = None
+    times: list[int] = field(default_factory=list)
+    pictures: list[np.ndarray] = field(default_factory=list)
+    segments: list[SegmentSummary] = field(default_factory=list)
+
+    @property
+    def coverage(self) -> Coverage:
+        coverage = Coverage()
+        for each in self.segments:
+            coverage.add(each)
+        return coverage
 
 
-def test_probe_tells_the_container_facts(make_clip: ClipMaker) -> None:
-    info = probe(make_clip(), name="clip")
-    assert (info.codec, info.width, info.height, info.rotation) == ("h264", 160, 120, 0)
-    assert (info.duration_ms, info.fps) == (2000, 10.0)
+def collect(events: Iterable[Event], on_frame: Callable[[Frame], None] = lambda _: None) -> Reading:
+    reading = Reading()
+    for event in events:
+        match event:
+            case Opened(info=info):
+                reading.info = info
+            case Frame():
+                reading.times.append(event.pts_ms)
+                reading.pictures.append(event.picture(64))
+                on_frame(event)
+                event.release()
+            case SegmentSummary():
+                reading.segments.append(event)
+    return reading
 
 
-def test_sampler_takes_the_first_frame_of_each_cell() -> None:
-    sampler = RateSampler(2)
-    taken = [ms for ms in range(0, 2000, 40) if sampler.takes(Fraction(ms, 1000))]
-    assert taken == [0, 520, 1000, 1520]
+def read(path: Path, fps: float = 10, mode: SampleMode = SampleMode.FPS, segment_ms: int = 30_000) -> Reading:
+    return collect(Decoder(path, Sampling(mode=mode, fps=fps), name=path.name, segment_ms=segment_ms))
 
 
-def test_sampler_follows_time_across_a_gap() -> None:
-    sampler = RateSampler(2)
-    times = [0, 100, 200, 5100, 5200, 5600]
-    assert [ms for ms in times if sampler.takes(Fraction(ms, 1000))] == [0, 5100, 5600]
+def test_a_video_is_read_with_its_facts_and_the_sampled_frames(make_clip: ClipMaker) -> None:
+    reading = read(make_clip(), fps=2)
+    assert reading.info is not None
+    assert (reading.info.codec, reading.info.width, reading.info.height, reading.info.rotation) == ("h264", 160, 120, 0)
+    assert (reading.info.duration_ms, reading.info.fps, reading.info.variable_rate) == (2000, 10.0, False)
+    assert reading.times == [0, 500, 1000, 1500]
+    assert (reading.coverage.frames, reading.coverage.sampled_frames, reading.coverage.decoded_ms) == (20, 4, 2000)
+    assert reading.coverage.is_complete(2000)
 
 
 def test_variable_frame_rate_keeps_true_times(make_clip: ClipMaker) -> None:
-    path = make_clip("vfr.mkv", frame_count=6, pts=[0, 1, 2, 30, 31, 60])
-    taken, coverage = read(path, fps=1)
-    assert [frame.pts_ms for frame in taken] == [0, 3000, 6000]
-    assert (coverage.frames, coverage.errors) == (6, 0)
+    reading = read(make_clip("vfr.mkv", frame_count=6, pts=[0, 1, 2, 30, 31, 60]), fps=1)
+    assert reading.times == [0, 3000, 6000]
+    assert (reading.coverage.frames, reading.coverage.errors) == (6, 0)
+
+
+def test_keyframe_mode_decodes_keyframes_only(make_clip: ClipMaker) -> None:
+    reading = read(make_clip(frame_count=60), fps=10, mode=SampleMode.KEYFRAME)
+    assert reading.times == list(range(0, 6000, 500))
+    assert reading.coverage.frames == 12
+    assert reading.coverage.is_complete(6000)
 
 
 @pytest.mark.parametrize(("turn", "size"), [(90, (120, 160)), (180, (160, 120)), (270, (120, 160))])
 def test_rotation_is_applied_once(turn: int, size: tuple[int, int], make_clip: ClipMaker) -> None:
-    path = make_clip(turn_cw=turn)
-    info = probe(path, name="clip")
-    assert (info.rotation, info.width, info.height) == (turn, *size)
-    picture = read(path)[0][0].pixels
-    assert picture.shape == (size[1], size[0], 3)
+    reading = read(make_clip(turn_cw=turn))
+    assert reading.info is not None
+    assert (reading.info.rotation, reading.info.width, reading.info.height) == (turn, *size)
+    picture = reading.pictures[0]
+    assert picture.shape[0] > picture.shape[1] or turn == 180
     # Stored upside is blue (BGR channel 0): turned clockwise it comes to lie right, below, left.
     halves = {
-        90: picture[:, picture.shape[1] // 2 :],
-        180: picture[picture.shape[0] // 2 :],
-        270: picture[:, : picture.shape[1] // 2],
+        90: picture[:, picture.shape[1] // 2 + 1 :],
+        180: picture[picture.shape[0] // 2 + 1 :],
+        270: picture[:, : picture.shape[1] // 2 - 1],
     }
     assert halves[turn].mean(axis=(0, 1))[0] > 200
+
+
+@pytest.mark.parametrize(
+    ("pixel_format", "size"),
+    [("yuv420p", (160, 120)), ("yuvj420p", (65, 49)), ("yuv444p10le", (160, 120))],
+)
+def test_pictures_have_the_colours_that_ffmpeg_makes_of_them(
+    pixel_format: str, size: tuple[int, int], make_clip: ClipMaker
+) -> None:
+    path = make_clip("clip.mkv", frame_count=2, size=size, noise=20, pixel_format=pixel_format)
+    cuts: list[np.ndarray] = []
+
+    def cut(frame: Frame) -> None:
+        assert (frame.width, frame.height) == size
+        for box in (Box(0, 0, *size), Box(11, 7, 30, 21)):
+            found = frame.cut(box, 999)
+            assert found is not None
+            cuts.append(found)
+
+    collect(Decoder(path, Sampling(fps=10), name="clip"), cut)
+    with av.open(str(path)) as container:
+        expected = [frame.to_ndarray(format="bgr24").astype(int) for frame in container.decode(video=0)]
+    for whole, part, want in zip(cuts[::2], cuts[1::2], expected, strict=True):
+        assert whole.shape == want.shape
+        # Chroma is interpolated between its samples in one way here and in another there.
+        assert np.abs(whole.astype(int) - want).mean() < 4
+        assert np.abs(part.astype(int) - want[7:28, 11:41]).mean() < 5
+
+
+def test_segments_begin_at_keyframes_and_a_later_start_gives_the_same_frames(make_clip: ClipMaker) -> None:
+    path = make_clip(frame_count=100, noise=30, b_frames=2)
+    whole = read(path, fps=4, segment_ms=1700)
+    assert [(each.start_ms, each.end_ms) for each in whole.segments] == [
+        (0, 2000), (2000, 4000), (4000, 6000), (6000, 8000), (8000, 10000)
+    ]  # fmt: skip
+    assert whole.coverage.is_complete(10_000)
+    for before, after in zip(whole.segments, whole.segments[1:], strict=False):
+        position = before.following
+        assert position is not None
+        part = collect(
+            Decoder(path, Sampling(fps=4), name="clip", position=position, start_ms=after.start_ms, segment_ms=1700)
+        )
+        assert part.segments == whole.segments[after.segment :]
+        later = [index for index, ms in enumerate(whole.times) if ms >= after.start_ms]
+        assert part.times == [whole.times[index] for index in later]
+        assert all(np.array_equal(part.pictures[n], whole.pictures[index]) for n, index in enumerate(later))
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+def test_a_decoder_that_dies_or_hangs_is_started_again_and_nothing_is_seen_twice(
+    number: signal.Signals, make_clip: ClipMaker
+) -> None:
+    path = make_clip(frame_count=60, noise=30)
+    whole = read(path, segment_ms=2000)
+    # Two slots only, so that the child has not read everything before the signal comes.
+    decoder = Decoder(path, Sampling(fps=10), name="clip", segment_ms=2000, watch=Watch(ring_bytes=1, silence_s=0.5))
+    hit: list[int] = []
+
+    def strike(frame: Frame) -> None:
+        if frame.pts_ms == 3000 and not hit:
+            hit.append(decoder.child_pid)
+            os.kill(decoder.child_pid, number)
+
+    reading = collect(decoder, strike)
+    assert hit
+    assert decoder.child_pid != hit[0]
+    assert (reading.times, reading.segments) == (whole.times, whole.segments)
+
+
+def test_a_segment_that_ends_two_decoders_is_left_out(make_clip: ClipMaker) -> None:
+    path = make_clip(frame_count=60, noise=30)
+    decoder = Decoder(path, Sampling(fps=10), name="clip", segment_ms=2000, watch=Watch(ring_bytes=1))
+    hits = 0
+
+    def strike(frame: Frame) -> None:
+        nonlocal hits
+        if 2000 <= frame.pts_ms < 4000 and hits < 2:
+            hits += 1
+            os.kill(decoder.child_pid, signal.SIGSEGV)
+
+    reading = collect(decoder, strike)
+    skipped = reading.segments[1]
+    assert [each.segment for each in reading.segments] == [0, 1, 2]
+    assert (skipped.start_ms, skipped.end_ms, skipped.reason) == (2000, 4000, "the decoder died of signal 11")
+    assert [ms for ms in reading.times if ms >= 4000] == list(range(4000, 6000, 100))
+    assert not reading.coverage.is_complete(6000)
+
+
+def test_a_segment_in_which_two_attempts_died_is_left_out(make_clip: ClipMaker) -> None:
+    path = make_clip(frame_count=60)
+    following = read(path, segment_ms=2000).segments[0].following
+    decoder = Decoder(path, Sampling(), name="clip", position=following, start_ms=2000, strikes=2, segment_ms=2000)
+    reading = collect(decoder)
+    assert [(each.segment, each.skipped) for each in reading.segments] == [(1, True), (2, False)]
+    assert reading.times == [4000, 4500, 5000, 5500]
+
+
+def test_a_last_segment_that_is_left_out_ends_with_the_video(make_clip: ClipMaker) -> None:
+    path = make_clip(frame_count=60)
+    position = Position(segment=7, start_pts=2**40, origin_pts=0)
+    reading = collect(Decoder(path, Sampling(), name="clip", position=position, start_ms=4000, strikes=2))
+    assert [(each.segment, each.start_ms, each.end_ms, each.following) for each in reading.segments] == [
+        (7, 4000, 6000, None)
+    ]
+
+
+def test_a_video_that_ends_every_decoder_at_its_head_is_unreadable(
+    make_clip: ClipMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Too little to load the libraries with, whatever the video is.
+    decoder = Decoder(make_clip(), Sampling(), name="clip", watch=Watch(memory_bytes=1 << 20))
+    with pytest.raises(InputUnreadable) as caught:
+        collect(decoder)
+    assert caught.value.code == "input-ends-decoder"
+
+
+def test_closing_a_decoder_ends_its_child(make_clip: ClipMaker) -> None:
+    decoder = Decoder(make_clip(frame_count=60), Sampling(fps=10), name="clip", watch=Watch(ring_bytes=1))
+    for event in decoder:
+        if isinstance(event, Frame):
+            decoder.close()
+            event.release()
+    with pytest.raises(ProcessLookupError):
+        os.kill(decoder.child_pid, 0)
 
 
 def _truncated(path: Path) -> bytes:
@@ -87,31 +250,33 @@ def test_poison_ends_in_a_typed_error(kind: str, make_clip: ClipMaker, tmp_path:
     path = tmp_path / "input.bin"
     path.write_bytes(content(make_clip()))
     with pytest.raises(InputUnreadable) as caught:
-        read(path)
+        source.probe(path, name="clip")
     assert (caught.value.code, caught.value.exit_code) == (code, ExitCode.INPUT)
 
 
 def test_audio_only_has_no_video_stream(audio_only: Path) -> None:
     with pytest.raises(InputUnreadable) as caught:
-        probe(audio_only, name="sound")
+        source.probe(audio_only, name="sound")
     assert caught.value.code == "input-no-video-stream"
 
 
 def test_folder_and_absent_file_are_typed_errors(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "absent"):
         with pytest.raises(InputUnreadable):
-            probe(path, name="clip")
+            source.probe(path, name="clip")
 
 
 def test_truncated_video_is_read_as_far_as_it_goes(make_clip: ClipMaker) -> None:
     path = make_clip(frame_count=60, noise=60)
     path.write_bytes(_truncated(path))
-    taken, coverage = read(path)
+    reading = read(path)
+    coverage = reading.coverage
     assert 20 < coverage.frames < 60
-    assert len(taken) == coverage.frames
-    assert coverage.total_ms == 6000
+    assert len(reading.times) == coverage.frames
     assert 2000 < coverage.decoded_ms < 5500
-    assert not coverage.complete
+    assert reading.info is not None
+    assert reading.info.duration_ms == 6000
+    assert not coverage.is_complete(6000)
 
 
 def test_damaged_packets_are_counted_and_skipped(make_clip: ClipMaker) -> None:
@@ -121,12 +286,13 @@ def test_damaged_packets_are_counted_and_skipped(make_clip: ClipMaker) -> None:
     length = len(content) // 10
     content[middle : middle + length] = b"\xff" * length
     path.write_bytes(content)
-    taken, coverage = read(path)
+    reading = read(path)
+    coverage = reading.coverage
     assert coverage.errors > 0
     assert coverage.first_error
     assert 45 < coverage.frames < 60
-    assert taken[-1].pts_ms == 5900, "reading goes on after the damage"
-    assert not coverage.complete
+    assert reading.times[-1] == 5900, "reading goes on after the damage"
+    assert not coverage.is_complete(6000)
 
 
 def test_video_whose_frames_never_decode_is_unreadable(make_clip: ClipMaker) -> None:
@@ -136,7 +302,7 @@ def test_video_whose_frames_never_decode_is_unreadable(make_clip: ClipMaker) -> 
     path = make_clip()
     path.write_bytes(content)
     with pytest.raises(InputUnreadable) as caught:
-        probe(path, name="clip")
+        read(path)
     assert caught.value.code == "input-undecodable"
 
 
@@ -144,7 +310,7 @@ def test_video_whose_frames_never_decode_is_unreadable(make_clip: ClipMaker) -> 
 def test_video_over_a_limit_is_refused(
     limit: str, code: str, make_clip: ClipMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(f"analyzer.video.{limit}", 1)
+    monkeypatch.setattr(f"analyzer.video.container.{limit}", 1)
     with pytest.raises(InputUnreadable) as caught:
-        probe(make_clip(), name="clip")
+        source.probe(make_clip(), name="clip")
     assert caught.value.code == code
