@@ -60,8 +60,13 @@ class CropKeeper:
     def best_first(self) -> list[Sample]:
         return sorted(self._heap, reverse=True)
 
-    def offer(self, frame: Frame, *, face: Box | None, body: Box | None, others: Sequence[Box]) -> None:
-        """Look at one human in `frame`, and cut out what is among the best so far; `others` are boxes of other people and faces."""
+    def offer(
+        self, frame: Frame, *, face: Box | None, body: Box | None, others: Sequence[Box], faces: Sequence[Box]
+    ) -> None:
+        """Look at one human in `frame`, and cut out what is among the best so far.
+
+        `others` are the boxes of the other people there, `faces` those of all faces.
+        """
         face = face.grow(FACE_PADDING) if face else None
         qualities = {Label.FACE: _quality(frame, face), Label.PERSON: _quality(frame, body)}
         cuts: dict[Label, Pixels | None] = {}
@@ -76,7 +81,7 @@ class CropKeeper:
         rank = has_face, quality, -frame.pts_ms
         if not quality or (len(self._heap) >= self._limit and rank <= _rank(self._heap[0])):
             return
-        sample = Sample(*rank, _crop(frame, cuts, face, body, others))
+        sample = Sample(*rank, _crop(frame, cuts, face, body, others, faces))
         if len(self._heap) < self._limit:
             heapq.heappush(self._heap, sample)
         else:
@@ -107,7 +112,12 @@ def _rank(sample: Sample) -> tuple[bool, float, int]:
 
 
 def _crop(
-    frame: Frame, cuts: dict[Label, Pixels | None], face: Box | None, body: Box | None, others: Sequence[Box]
+    frame: Frame,
+    cuts: dict[Label, Pixels | None],
+    face: Box | None,
+    body: Box | None,
+    others: Sequence[Box],
+    faces: Sequence[Box],
 ) -> PersonCrop:
     for label, box in ((Label.FACE, face), (Label.PERSON, body)):
         if label not in cuts:
@@ -117,7 +127,10 @@ def _crop(
         return PersonCrop(face=cuts[Label.FACE], body=pixels)
     inside = body.clip(frame.width, frame.height)
     ratio = pixels.shape[1] / inside.width
-    moved = (
-        each.shift(-inside.left, -inside.top).scale(ratio).clip(pixels.shape[1], pixels.shape[0]) for each in others
-    )
-    return PersonCrop(face=cuts[Label.FACE], body=pixels, others=tuple(each for each in moved if each.area > 0))
+    size = pixels.shape[1], pixels.shape[0]
+
+    def moved(boxes: Sequence[Box]) -> tuple[Box, ...]:
+        there = (each.shift(-inside.left, -inside.top).scale(ratio).clip(*size) for each in boxes)
+        return tuple(each for each in there if each.area > 0)
+
+    return PersonCrop(face=cuts[Label.FACE], body=pixels, others=moved(others), faces=moved(faces))

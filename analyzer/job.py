@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
+from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from analyzer.pipeline.run import Listener, Task, analyse
 from analyzer.progress import Progress
 from analyzer.store.base import Claim, Store, Work
 from analyzer.store.open import open_store
+from analyzer.store.place import LocalPlace, place_at
 from analyzer.usage import Usage
 from analyzer.video.info import SegmentSummary, VideoInfo
 
@@ -64,7 +66,7 @@ class Analyzer:
         """Raises: Mismatch, when the mounted models are not what `request` asks for."""
         progress.step("models", str(request.model_root))
         model_set = check_model_set(request.model_root, expected=request.model_set, on_bytes=progress.percent)
-        return cls(model_set, choose_backends(model_set, request))
+        return cls(model_set, choose_backends(request.backend, model_set, request.models))
 
     def run(self, request: JobRequest, progress: Progress, timings: _Timings | None = None) -> result.Document:
         """Read the video, store the rows, publish the result; returns the result document without its detections.
@@ -110,7 +112,7 @@ class _Run:
         self._progress, self._timings, self._scratch = progress, timings, scratch
         self._usage = Usage()
         self._total_ms = 0
-        self._place = transfer.place_of(request.result, scratch / "out")
+        self._place = place_at(request.result) if request.result else LocalPlace(scratch / "out")
 
     def run(self) -> result.Document:
         self._timings.reach("models")
@@ -167,7 +169,7 @@ class _Run:
         return {
             "status": "succeeded" if seen.coverage.is_complete(total_ms) else "partial",
             "attempt": claim.attempt,
-            "video": _as_dict(seen.info),
+            "video": asdict(seen.info),
             "coverage": {**coverage, "total_ms": total_ms, "decoded_ms": _at_most(coverage["decoded_ms"], total_ms)},
             "models": describe(self._model_set),
             "backend": _described(self._backends, request),
@@ -183,9 +185,8 @@ class _Run:
         if self._request.result is not None:
             self._progress.step("publish", self._request.result.url)
         # The document is the last to come: who finds it finds all that it names.
-        path = self._scratch / RESULT_NAME
-        result.write(path, document, store.read(Table.DETECTIONS))
-        self._place.put_file(RESULT_NAME, path)
+        with self._place.writer(RESULT_NAME) as stream:
+            result.write(stream, document, store.read(Table.DETECTIONS))
         return document
 
     def _opened(self, info: VideoInfo) -> None:
@@ -222,12 +223,6 @@ def _code_digest() -> str:
         digest.update(f"{path.relative_to(folder)}\0".encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()
-
-
-def _as_dict(info: VideoInfo) -> dict[str, Any]:
-    from dataclasses import asdict
-
-    return asdict(info)
 
 
 def _at_most(value: int, limit: int | None) -> int:

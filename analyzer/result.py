@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
-from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 from analyzer.backends.base import Label
 from analyzer.contract import RESULT_SCHEMA, Table
@@ -39,35 +36,16 @@ def head(session_id: str, outcome: Mapping[str, Any], store: Store, counts: Mapp
     }
 
 
-def write(path: Path, document: Document, detections: Iterator[Row]) -> None:
+def write(stream: IO[bytes], document: Document, detections: Iterator[Row]) -> None:
     """UTF-8, indented, with a final newline; one line per detection. Memory does not grow with their number."""
     text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False)
-    with path.open("wb") as stream:
-        stream.write(text.removesuffix("\n}").encode() + b',\n "detections": [')
-        _write_lines(stream, detections)
-        stream.write(b"]\n}\n")
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write beside `path` and rename, so that a reader sees the old file or the whole new one."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with beside.open("wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        beside.replace(path)
-    finally:
-        with suppress(FileNotFoundError):
-            beside.unlink()
-
-
-def _write_lines(stream: BinaryIO, detections: Iterator[Row]) -> None:
+    stream.write(text.removesuffix("\n}").encode() + b',\n "detections": [')
     separator = b"\n  "
     for row in detections:
-        text = json.dumps(_detection(row), separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-        stream.write(separator + text.encode())
+        line = json.dumps(_detection(row), separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+        stream.write(separator + line.encode())
         separator = b",\n  "
+    stream.write(b"]\n}\n")
 
 
 def _track(row: Row) -> Document:

@@ -6,9 +6,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-import numpy as np
-
-from analyzer.aggregate import aggregate, direction
+from analyzer.aggregate import (
+    AttributeSample,
+    OrientationSample,
+    aggregate_attributes,
+    aggregate_orientation,
+    attribute_samples,
+    orientation_samples,
+)
 from analyzer.backends.base import Backends, Label
 from analyzer.crops import SAMPLES_MAX, SAMPLES_PER_SEGMENT, CropKeeper, Portrait, Sample, thumbnail
 from analyzer.store.base import Row
@@ -17,20 +22,19 @@ from analyzer.track.tracker import Track
 Gallery = Callable[[str, bytes], None]
 
 VECTOR_DIGITS = 6
-ESTIMATE_DIGITS = 4
 
 
 @dataclass(slots=True, kw_only=True)
 class Human:
     """One track so far.
 
-    `estimates` are (age, low, high, female) per sample, `directions` sector probabilities, `portraits` the quality of the best
-    picture by kind. `asked` counts the crops that the models were asked about.
+    `attributes` and `orientations` are samples as `analyzer.aggregate` makes them, `portraits` the quality of the best picture by
+    kind. `asked` counts the crops that the models were asked about.
     """
 
     asked: int = 0
-    estimates: list[list[float | None]] = field(default_factory=list)
-    directions: list[list[float]] = field(default_factory=list)
+    attributes: list[AttributeSample] = field(default_factory=list)
+    orientations: list[OrientationSample] = field(default_factory=list)
     portraits: dict[str, float] = field(default_factory=dict)
     vector: dict[str, Any] | None = None
 
@@ -65,7 +69,7 @@ class Humans:
         """The row of each track that ended, and the rows of its vectors."""
         for track in ended:
             human = self._humans.pop(track.key, Human())
-            found, facing = aggregate(human.estimates), direction(human.directions)
+            found, facing = aggregate_attributes(human.attributes), aggregate_orientation(human.orientations)
             row = {
                 "track": track.number,
                 "label": str(track.label),
@@ -104,15 +108,16 @@ class Humans:
     def _estimate(self, asked: Sequence[tuple[Human, Sample]]) -> None:
         if self._backends.attributes and asked:
             told = self._backends.attributes.predict([sample.crop for _, sample in asked])
-            for (human, _), *values in zip(asked, told.age, told.age_low, told.age_high, told.female, strict=True):
-                human.estimates.append(
-                    [None if np.isnan(each) else round(float(each), ESTIMATE_DIGITS) for each in values]
-                )
+            for (human, _), values in zip(asked, attribute_samples(told), strict=True):
+                human.attributes.append(values)
         bodies = [(human, sample.crop.body) for human, sample in asked if sample.crop.body is not None]
         if self._backends.orientation and bodies:
-            sectors = self._backends.orientation.predict([body for _, body in bodies])
-            for (human, _), row in zip(bodies, sectors, strict=True):
-                human.directions.append([round(float(each), ESTIMATE_DIGITS) for each in row])
+            for (human, _), vector in zip(
+                bodies,
+                orientation_samples(self._backends.orientation.predict([body for _, body in bodies])),
+                strict=True,
+            ):
+                human.orientations.append(vector)
 
 
 def thumbnail_name(number: int, label: Label) -> str:

@@ -84,10 +84,12 @@ class People:
         )
 
     def _keep(self, seen: Seen, sighting: Sighting, track: Track) -> None:
-        own = (sighting.person, sighting.face)
-        others = [each.box for index, each in enumerate(seen.detections) if index not in own]
+        boxes = {label: [each.box for each in seen.detections if each.label is label] for label in Label}
+        others = [box for box in boxes[Label.PERSON] if box != sighting.person_box]
         keeper = self._crops.setdefault(track.key, CropKeeper())
-        keeper.offer(seen.frame, face=sighting.face_box, body=sighting.person_box, others=others)
+        keeper.offer(
+            seen.frame, face=sighting.face_box, body=sighting.person_box, others=others, faces=boxes[Label.FACE]
+        )
 
     def _settle(self, tracks: Sequence[Track | None]) -> None:
         for track in tracks:
