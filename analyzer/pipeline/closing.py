@@ -116,16 +116,17 @@ class Closer:
             vectors.append({**known.pop("vector"), "ref": span.scene})
             scenes.append({"scene": span.scene, "start_ms": span.start_ms, "end_ms": span.end_ms, **known})
         following = summary.following
+        rows = {
+            Table.SEGMENTS: [_segment_row(summary)],
+            Table.TRACKS: tracks,
+            Table.SCENES: scenes,
+            Table.DETECTIONS: segment.people.detections,
+            Table.EMBEDDINGS: vectors,
+        }
         self._store.commit(
             SegmentRows(
                 segment=summary.segment,
-                rows={
-                    Table.SEGMENTS: [_segment_row(summary)],
-                    Table.TRACKS: tracks,
-                    Table.SCENES: scenes,
-                    Table.DETECTIONS: list(segment.people.detections),
-                    Table.EMBEDDINGS: vectors,
-                },
+                rows={table: [{"segment": summary.segment, **row} for row in each] for table, each in rows.items()},
                 checkpoint={
                     "video": asdict(segment.info),
                     "position": asdict(following) if following else None,
