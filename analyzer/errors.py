@@ -85,6 +85,10 @@ class Superseded(AnalyzerError):
     exit_code = ExitCode.INTERRUPTED
 
 
+class RowsInvalid(AnalyzerError):
+    """Rows that no store can take, or that contradict rows of the same session: a fault of whoever made them."""
+
+
 class Interrupted(BaseException):
     """SIGTERM or SIGINT arrived.
 

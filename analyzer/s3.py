@@ -6,8 +6,9 @@ import hashlib
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from analyzer.errors import AnalyzerError, DependencyDown, InputUnreadable, Mismatch
 
@@ -17,6 +18,8 @@ ATTEMPTS = 3
 # Room for thumbnails, rows and the result next to the video.
 FREE_SPACE_MARGIN_BYTES = 256 << 20
 _CHUNK_BYTES = 1 << 20
+# What a conditional write answers when somebody else was quicker, or deleted what it should replace.
+_OVERTAKEN = {"PreconditionFailed", "412", "ConditionalRequestConflict", "409", "NoSuchKey", "404"}
 _ABSENT = {"NoSuchKey", "NoSuchBucket", "NoSuchVersion", "NotFound", "404", "InvalidObjectState"}
 _REFUSED = {
     "403",
@@ -32,6 +35,18 @@ _REFUSED = {
     "PermanentRedirect",
     "301",
 }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Precondition:
+    """Write only where nothing is, or only over the content that has `tag`."""
+
+    absent: bool = False
+    tag: str = ""
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"IfNoneMatch": "*"} if self.absent else {"IfMatch": self.tag}
 
 
 class ObjectStore:
@@ -83,14 +98,70 @@ class ObjectStore:
 
     def upload(self, path: Path, bucket: str, key: str, content_type: str) -> None:
         """Put one file. Raises: DependencyDown or Mismatch; an absent bucket is a configuration fault here."""
-        url = f"s3://{bucket}/{key}"
-        try:
-            with _explained(url), path.open("rb") as stream:
-                self._client.put_object(Bucket=bucket, Key=key, Body=stream, ContentType=content_type)
-        except InputUnreadable as error:
-            raise Mismatch(
-                "bucket-missing", f"`{url}` cannot be written: {error.message}", hint="Check RESULT_URL"
-            ) from error
+        with _written(f"s3://{bucket}/{key}"), path.open("rb") as stream:
+            self._client.put_object(Bucket=bucket, Key=key, Body=stream, ContentType=content_type)
+
+    def put(self, bucket: str, key: str, content: bytes | IO[bytes]) -> None:
+        """Put one object, whole or not at all. Raises: DependencyDown or Mismatch."""
+        with _written(f"s3://{bucket}/{key}"):
+            self._client.put_object(Bucket=bucket, Key=key, Body=content)
+
+    def put_if(self, bucket: str, key: str, content: bytes, condition: Precondition) -> str | None:
+        """Put one object under a condition; returns its tag, None where the condition does not hold.
+
+        Raises: DependencyDown or Mismatch.
+        """
+        from botocore.exceptions import ClientError
+
+        with _written(f"s3://{bucket}/{key}"):
+            try:
+                answer = self._client.put_object(Bucket=bucket, Key=key, Body=content, **condition.headers)
+            except ClientError as error:
+                if _code(error) in _OVERTAKEN:
+                    return None
+                raise
+        return str(answer["ETag"])
+
+    def get(self, bucket: str, key: str) -> tuple[bytes, str] | None:
+        """The content of an object and its tag, None where there is no such object. Raises: DependencyDown or Mismatch."""
+        from botocore.exceptions import ClientError
+
+        with _written(f"s3://{bucket}/{key}"):
+            try:
+                answer = self._client.get_object(Bucket=bucket, Key=key)
+                return answer["Body"].read(), str(answer["ETag"])
+            except ClientError as error:
+                if _code(error) == "NoSuchKey":
+                    return None
+                raise
+
+    def chunks(self, bucket: str, key: str) -> Iterator[bytes]:
+        """The content of an object piece by piece. Raises: DependencyDown, InputUnreadable or Mismatch."""
+        with _explained(f"s3://{bucket}/{key}"):
+            yield from self._client.get_object(Bucket=bucket, Key=key)["Body"].iter_chunks(_CHUNK_BYTES)
+
+    def keys(self, bucket: str, prefix: str) -> Iterator[str]:
+        """The keys that begin with `prefix`, page by page. Raises: DependencyDown or Mismatch."""
+        with _written(f"s3://{bucket}/{prefix}"):
+            for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+                yield from (str(each["Key"]) for each in page.get("Contents", ()))
+
+    def delete(self, bucket: str, key: str) -> None:
+        """Delete an object, which need not be there. Raises: DependencyDown or Mismatch."""
+        with _written(f"s3://{bucket}/{key}"):
+            self._client.delete_object(Bucket=bucket, Key=key)
+
+
+@contextmanager
+def _written(url: str) -> Iterator[None]:
+    """As `_explained`, where an absent bucket is a configuration fault, not a missing video."""
+    try:
+        with _explained(url):
+            yield
+    except InputUnreadable as error:
+        raise Mismatch(
+            "bucket-missing", f"`{url}` cannot be written: {error.message}", hint="Check RESULT_URL"
+        ) from error
 
 
 @contextmanager
@@ -109,11 +180,15 @@ def _explained(url: str) -> Iterator[None]:
         raise DependencyDown("transfer-failed", f"`{url}` was not transferred: {reason}") from error
 
 
+def _code(error: Any) -> str:
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
 def _explain(error: Exception, url: str) -> AnalyzerError:
     from botocore import exceptions
 
     if isinstance(error, exceptions.ClientError):
-        code = str(error.response.get("Error", {}).get("Code", ""))
+        code = _code(error)
         if code in _ABSENT:
             return InputUnreadable(
                 "object-missing",

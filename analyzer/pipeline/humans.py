@@ -84,10 +84,19 @@ class Humans:
                 "attribute_samples": found.samples if found else 0,
                 "orientation_deg": facing.degrees if facing else None,
                 "orientation_confidence": facing.confidence if facing else None,
+                "age_model": self._weights("age") if found and found.age_mean is not None else None,
+                "gender_model": self._weights("gender") if found and found.gender is not None else None,
                 "face_thumbnail": Label.FACE in human.portraits,
                 "person_thumbnail": Label.PERSON in human.portraits,
             }
             yield row, [{**human.vector, "ref": track.number}] if human.vector else []
+
+    def _weights(self, role: str) -> str | None:
+        """The digest of the weights that tell `role`, which may be the same for both roles; it stands in each row that they made."""
+        assert self._backends.attributes is not None
+        files = {name: each for name, each in self._backends.attributes.description.items() if isinstance(each, Mapping)}
+        entry = files.get(role) or next(iter(files.values()), {})
+        return entry.get("sha256")
 
     def _keep_portraits(self, human: Human, number: int, portraits: Mapping[Label, Portrait]) -> None:
         for label, portrait in portraits.items():

@@ -33,6 +33,8 @@ COLUMNS: Mapping[Table, tuple[str, ...]] = {
         "attribute_samples",
         "orientation_deg",
         "orientation_confidence",
+        "age_model",
+        "gender_model",
         "face_thumbnail",
         "person_thumbnail",
     ),

@@ -1,134 +1,269 @@
-"""PostgreSQL with pgvector: one transaction replaces everything that a session stored before."""
+"""PostgreSQL with pgvector: one transaction per segment, fenced by the attempt's number and its advisory lock."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
-from contextlib import contextmanager
-from importlib import resources
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
-import psycopg
 from pgvector import HalfVector
-from pgvector.psycopg import register_vector
 from psycopg import sql
-from psycopg.types.json import Jsonb
 
 from analyzer.contract import Table
-from analyzer.errors import AnalyzerError, DependencyDown, Mismatch
-from analyzer.store.rows import SessionRows
+from analyzer.errors import AnalyzerError, RowsInvalid
+from analyzer.store.base import COLUMNS, KEYS, Claim, Row, SegmentRows, Work
+from analyzer.store.database import Connection, Database, Patience
+from analyzer.store.hold import Hold
+from analyzer.store.indexes import build_small_indexes
+from analyzer.store.migrate import prepare
+from analyzer.store.rows import TYPES, Values, as_row, canonical, halves_of, to_json
+from analyzer.store.state import FINISHED, ended_early, ended_well, superseded
 
-CONNECT_TIMEOUT_S = 10
-STATEMENT_TIMEOUT_S = 120
-LOCK_TIMEOUT_S = 60
-# Any fixed number: jobs that start together create the tables one after the other.
-_SCHEMA_LOCK = 0x6361706374
-_NOT_RETRIABLE = (
-    psycopg.errors.InvalidPassword,
-    psycopg.errors.InvalidAuthorizationSpecification,
-    psycopg.errors.InvalidCatalogName,
-    psycopg.errors.InsufficientPrivilege,
-    psycopg.errors.FeatureNotSupported,
-    psycopg.errors.UndefinedFile,
-    psycopg.errors.UndefinedColumn,
-    psycopg.errors.UndefinedTable,
-    psycopg.errors.UndefinedObject,
-)
-# The server refused the login itself; these arrive as plain OperationalError without a SQLSTATE.
-_LOGIN_REFUSED = ("password authentication failed", "no password supplied", "does not exist", "no pg_hba.conf entry")
+# A sign of life costs a transaction; a human who watches does not see it more often.
+PROGRESS_EVERY_S = 2.0
+PAGE_ROWS = 2000
 
 
 class PostgresStore:
-    """Rows in PostgreSQL, keyed by session.
+    """`base.Store` in PostgreSQL. Raises besides: RowsInvalid, for rows that no store can take.
 
-    Raises: DependencyDown, when the server cannot be reached or breaks off; Mismatch, when it refuses the login, lacks
-    pgvector or has other tables.
+    A pool between the job and the server must give it a server connection for as long as it lives: the lock is one of the session's.
     """
 
-    def __init__(self, url: str) -> None:
-        self._url = url
+    name = "postgres"
+
+    def __init__(
+        self, url: str, *, patience: Patience | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._database = Database(url=url, patience=patience or Patience())
+        self._clock = clock
+        self._told_s = -PROGRESS_EVERY_S
+        self._hold: Hold | None = None
+        self._session_id = ""
+        self._attempt = 0
 
     def check(self) -> None:
-        """Connect and create the tables that are missing, so that a wrong address fails before the video is read."""
-        with self._connection() as connection:
-            connection.execute("select pg_advisory_xact_lock(%s)", [_SCHEMA_LOCK])
-            present = connection.execute(
-                "select count(*) from unnest(%s::text[]) as name where to_regclass(name) is not null", [list(Table)]
-            ).fetchone()
-            # The tables may belong to someone who may create them while this login may only fill them.
-            if present is None or present[0] < len(Table):
-                connection.execute(resources.files("analyzer").joinpath("store/schema.sql").read_text("utf-8"))
+        """Connect, make the tables that are missing, and ask for the rights to fill them."""
+        prepare(self._database)
 
-    def replace(self, rows: SessionRows) -> dict[str, Any]:
-        """Delete the session's rows and copy the new ones in one transaction; then count what is there."""
-        with self._connection() as connection:
-            register_vector(connection)
-            # Two attempts of one session must not interleave; the second waits and then replaces the first.
-            connection.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", [rows.session_id])
-            connection.execute("delete from analysis_jobs where session_id = %s", [rows.session_id])
-            for table, entries in rows.tables.items():
-                self._copy(connection, table, entries)
-        counts: dict[str, int] = {}
-        with self._connection() as connection:
-            for table in rows.tables:
-                query = sql.SQL("select count(*) from {} where session_id = %s").format(sql.Identifier(table))
-                counted = connection.execute(query, [rows.session_id]).fetchone()
-                counts[str(table)] = int(counted[0]) if counted else 0
-        if counts != rows.counts:
-            raise DependencyDown(
-                "rows-not-stored",
-                f"PostgreSQL holds {counts} for session `{rows.session_id}`, expected {rows.counts}",
-                hint="Another job with the same SESSION_ID may have replaced them; give each video its own id",
-            )
-        return {"store": "postgres", "rows": counts}
-
-    @staticmethod
-    def _copy(connection: psycopg.Connection[Any], table: Table, entries: list[dict[str, Any]]) -> None:
-        if not entries:
-            return
-        columns = list(entries[0])
-        names = sql.SQL(", ").join(map(sql.Identifier, columns))
-        statement = sql.SQL("copy {} ({}) from stdin").format(sql.Identifier(table), names)
-        with connection.cursor() as cursor, cursor.copy(statement) as copy:
-            for row in entries:
-                copy.write_row([_adapt(row[column]) for column in columns])
-
-    @contextmanager
-    def _connection(self) -> Iterator[psycopg.Connection[Any]]:
-        """One connection and one transaction: committed at the end, rolled back on any exception."""
+    def claim(self, work: Work) -> Claim:
+        self.close()
+        hold = Hold(self._database, work.session_id)
+        hold.take()
         try:
-            with psycopg.connect(self._url, connect_timeout=CONNECT_TIMEOUT_S, application_name="analyzer") as opened:
-                opened.execute("select set_config('statement_timeout', %s, false)", [f"{STATEMENT_TIMEOUT_S}s"])
-                opened.execute("select set_config('lock_timeout', %s, false)", [f"{LOCK_TIMEOUT_S}s"])
-                yield opened
-        except psycopg.Error as error:
-            raise self._explain(error) from error
+            claim = hold.transaction(lambda connection: _claim(connection, work))
+        except BaseException:
+            hold.release()
+            raise
+        self._hold, self._session_id, self._attempt = hold, work.session_id, claim.attempt
+        return claim
 
-    def _explain(self, error: psycopg.Error) -> AnalyzerError:
-        text = " ".join(str(error).split()) or type(error).__name__
-        # A URL inside a message would carry the password into the job's log.
-        detail = re.sub(r"\S+://\S+", "<url>", text.replace(self._url, "<url>"))[:300]
-        # libpq reports a malformed address in two ways: from its parser, or as a connection that failed.
-        if error.sqlstate is None and (isinstance(error, psycopg.ProgrammingError) or "connection option" in text):
-            return Mismatch(
-                "database-url-invalid",
-                "DATABASE_URL is not a PostgreSQL address",
-                hint="Set DATABASE_URL to `postgresql://user:password@host:5432/database`",
+    def begin(self, segment: int) -> int:
+        def note(connection: Connection) -> int:
+            self._fence(connection)
+            row = connection.execute(
+                "update analysis_jobs set running = array_append(array_remove(running, %(segment)s), %(segment)s), "
+                "updated_at = now(), heartbeat_at = now() where session_id = %(session)s "
+                "returning coalesce((strikes ->> %(segment)s::text)::integer, 0)",
+                {"segment": segment, "session": self._session_id},
+            ).fetchone()
+            return int(row[0]) if row else 0
+
+        return self._held.transaction(note)
+
+    def commit(self, rows: SegmentRows) -> None:
+        values = canonical(rows)
+        checkpoint = to_json(rows.checkpoint)
+
+        def store(connection: Connection) -> None:
+            next_segment = self._fence(connection)
+            if rows.segment > next_segment:
+                raise RowsInvalid("segment-skipped", f"Segment {rows.segment} comes before segment {next_segment}")
+            # Rows of a segment are there if and only if it was committed.
+            if rows.segment < next_segment:
+                _delete(connection, self._session_id, "and segment = %s", [rows.segment])
+            for table, entries in values.items():
+                copy_rows(connection, table, self._session_id, entries)
+            connection.execute(
+                "update analysis_jobs set next_segment = greatest(next_segment, %(segment)s + 1), "
+                "checkpoint = case when next_segment <= %(segment)s + 1 then %(checkpoint)s::jsonb else checkpoint end, "
+                "running = array_remove(running, %(segment)s), strikes = strikes - %(segment)s::text, "
+                "updated_at = now(), heartbeat_at = now() where session_id = %(session)s",
+                {"segment": rows.segment, "checkpoint": checkpoint, "session": self._session_id},
             )
-        if isinstance(error, _NOT_RETRIABLE) or any(each in text for each in _LOGIN_REFUSED):
-            return Mismatch(
-                "database-refused",
-                f"PostgreSQL refuses the job: {detail}",
-                hint="Check the login, the database name and that the server offers the `vector` extension",
+
+        self._held.transaction(store)
+
+    def progress(self, done: float) -> None:
+        """Written at most every `PROGRESS_EVERY_S`, and not at all while something else is, or the server does not serve.
+
+        Raises: Superseded.
+        """
+        now_s = self._clock()
+        if now_s - self._told_s < PROGRESS_EVERY_S:
+            return
+        self._told_s = now_s
+
+        def note(connection: Connection) -> int:
+            updated = connection.execute(
+                "update analysis_jobs set progress = %s, heartbeat_at = now() where session_id = %s and attempt = %s",
+                [min(1.0, max(0.0, done)), self._session_id, self._attempt],
             )
-        return DependencyDown(
-            "database-down",
-            f"PostgreSQL does not serve: {detail}",
-            hint="Check that the server runs and is reachable from the job; then submit the job again",
+            return int(updated.rowcount)
+
+        if self._held.transaction_at_leisure(note) == 0:
+            raise superseded(self._session_id)
+
+    def finish(self, outcome: Mapping[str, Any]) -> dict[str, int]:
+        """As promised; afterwards indexes are made where the embeddings have become many, which may fail without harm."""
+        state, text = ended_well(outcome), to_json(outcome)
+
+        def store(connection: Connection) -> dict[str, int]:
+            self._fence(connection)
+            counts = {str(Table.JOBS): 1}
+            for table in COLUMNS:
+                query = sql.SQL("select count(*) from {} where session_id = %s").format(sql.Identifier(table))
+                counted = connection.execute(query, [self._session_id]).fetchone()
+                counts[str(table)] = int(counted[0]) if counted else 0
+            connection.execute(
+                "update analysis_jobs set state = %s, outcome = %s::jsonb, checkpoint = null, progress = 1, "
+                "running = '{}', strikes = '{}', updated_at = now(), heartbeat_at = now() where session_id = %s",
+                [state, text, self._session_id],
+            )
+            return counts
+
+        counts = self._held.transaction(store)
+        with suppress(AnalyzerError):
+            build_small_indexes(self._database)
+        return counts
+
+    def give_up(self, outcome: Mapping[str, Any]) -> None:
+        if self._hold is None:
+            return
+        with suppress(Exception):
+            state, text = ended_early(outcome), to_json(outcome)
+
+            def note(connection: Connection) -> None:
+                connection.execute(
+                    "update analysis_jobs set state = %s, outcome = %s::jsonb, running = '{}', updated_at = now() "
+                    "where session_id = %s and attempt = %s",
+                    [state, text, self._session_id, self._attempt],
+                )
+
+            self._hold.last_word(note)
+
+    def read(self, table: Table) -> Iterator[Row]:
+        names = sql.SQL(", ").join(map(sql.Identifier, COLUMNS[table]))
+        key = sql.SQL(", ").join(map(sql.Identifier, KEYS[table]))
+        behind: tuple[Any, ...] | None = None
+        while True:
+            # Page by page by key: no transaction is open while the reader does something else.
+            query = sql.SQL("select {} from {} where session_id = %s{} order by {} limit {}").format(
+                names, sql.Identifier(table), _behind(table, behind), key, PAGE_ROWS
+            )
+            parameters = [self._session_id, *(behind or ())]
+            page = self._held.transaction(
+                lambda connection, query=query, parameters=parameters: connection.execute(  # type: ignore[misc]
+                    query, parameters, binary=True
+                ).fetchall()
+            )
+            for values in page:
+                yield as_row(table, [halves_of(each) if isinstance(each, HalfVector) else each for each in values])
+            if len(page) < PAGE_ROWS:
+                return
+            behind = tuple(page[-1][COLUMNS[table].index(column)] for column in KEYS[table])
+
+    def close(self) -> None:
+        hold, self._hold = self._hold, None
+        if hold is not None:
+            hold.release()
+
+    @property
+    def _held(self) -> Hold:
+        assert self._hold is not None, "claim comes first"
+        return self._hold
+
+    def _fence(self, connection: Connection) -> int:
+        """Lock the session's row for this transaction; returns the first segment that is not committed.
+
+        Raises: Superseded.
+        """
+        row = connection.execute(
+            "select attempt, next_segment from analysis_jobs where session_id = %s for update", [self._session_id]
+        ).fetchone()
+        if row is None or row[0] != self._attempt:
+            raise superseded(self._session_id)
+        return int(row[1])
+
+
+def _claim(connection: Connection, work: Work) -> Claim:
+    row = connection.execute(
+        "select attempt, state, fingerprint, next_segment, running, strikes, checkpoint, outcome "
+        "from analysis_jobs where session_id = %s for update",
+        [work.session_id],
+    ).fetchone()
+    values = {"session": work.session_id, "fingerprint": work.fingerprint, "url": work.video_url}
+    values["request"] = to_json(work.request)
+    if row is None:
+        connection.execute(
+            "insert into analysis_jobs (session_id, state, attempt, fingerprint, video_url, request) "
+            "values (%(session)s, 'running', 1, %(fingerprint)s, %(url)s, %(request)s::jsonb)",
+            values,
         )
+        return Claim(attempt=1)
+    attempt, state, fingerprint, next_segment, running, strikes, checkpoint, outcome = row
+    if fingerprint == work.fingerprint and state in FINISHED:
+        return Claim(attempt=attempt, next_segment=next_segment, finished=outcome)
+    # The number goes on where the work is another, so that no attempt at the old work has the number of one at the new.
+    values["attempt"] = attempt + 1
+    if fingerprint != work.fingerprint:
+        _delete(connection, work.session_id, "", [])
+        connection.execute(
+            "update analysis_jobs set state = 'running', attempt = %(attempt)s, fingerprint = %(fingerprint)s, "
+            "video_url = %(url)s, request = %(request)s::jsonb, progress = 0, next_segment = 0, running = '{}', "
+            "strikes = '{}', checkpoint = null, outcome = null, created_at = now(), updated_at = now(), "
+            "heartbeat_at = now() where session_id = %(session)s",
+            values,
+        )
+        return Claim(attempt=attempt + 1)
+    # What the attempt before had begun and neither committed nor given up is what it died in.
+    for segment in running:
+        strikes[str(segment)] = strikes.get(str(segment), 0) + 1
+    connection.execute(
+        "update analysis_jobs set state = 'running', attempt = %(attempt)s, video_url = %(url)s, running = '{}', "
+        "strikes = %(strikes)s::jsonb, outcome = null, updated_at = now(), heartbeat_at = now() "
+        "where session_id = %(session)s",
+        {**values, "strikes": to_json(strikes)},
+    )
+    return Claim(attempt=attempt + 1, next_segment=next_segment, checkpoint=checkpoint)
 
 
-def _adapt(value: Any) -> Any:
-    if isinstance(value, dict):
-        return Jsonb(value)
-    return HalfVector(value) if isinstance(value, list) else value
+def copy_rows(connection: Connection, table: Table, session_id: str, rows: Sequence[Values]) -> None:
+    """COPY in the binary format; `rows` are those of `rows.canonical`."""
+    if not rows:
+        return
+    columns = COLUMNS[table]
+    names = sql.SQL(", ").join(map(sql.Identifier, ("session_id", *columns)))
+    statement = sql.SQL("copy {} ({}) from stdin (format binary)").format(sql.Identifier(table), names)
+    vectors = [place for place, column in enumerate(columns, 1) if TYPES[column] == "halfvec"]
+    with connection.cursor() as cursor, cursor.copy(statement) as copy:
+        copy.set_types(["text", *(TYPES[column] for column in columns)])
+        for row in rows:
+            entry = [session_id, *row]
+            for place in vectors:
+                entry[place] = HalfVector(entry[place])
+            copy.write_row(entry)
+
+
+def _delete(connection: Connection, session_id: str, condition: str, parameters: list[Any]) -> None:
+    for table in COLUMNS:
+        query = sql.SQL("delete from {} where session_id = %s " + condition).format(sql.Identifier(table))
+        connection.execute(query, [session_id, *parameters])
+
+
+def _behind(table: Table, behind: tuple[Any, ...] | None) -> sql.Composable:
+    if behind is None:
+        return sql.SQL("")
+    key = sql.SQL(", ").join(map(sql.Identifier, KEYS[table]))
+    return sql.SQL(" and ({}) > ({})").format(key, sql.SQL(", ").join([sql.Placeholder()] * len(behind)))

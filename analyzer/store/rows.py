@@ -1,107 +1,159 @@
-"""The rows of one session, the same for every store."""
+"""Rows as every store keeps them: checked, plain values, in the order of the columns."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from operator import index
+from typing import TYPE_CHECKING, Any
 
 from analyzer.contract import Table
-from analyzer.pipeline import Analysis
+from analyzer.errors import RowsInvalid
+from analyzer.store.base import COLUMNS, KEYS, Row, SegmentRows
 
-Row = dict[str, Any]
+if TYPE_CHECKING:
+    from pgvector import HalfVector
 
+Values = tuple[Any, ...]
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SessionRows:
-    """All rows that one session owns; storing them replaces what the session had."""
-
-    session_id: str
-    tables: Mapping[Table, list[Row]]
-
-    @property
-    def counts(self) -> dict[str, int]:
-        return {str(table): len(rows) for table, rows in self.tables.items()}
-
-
-def rows_of(document: Mapping[str, Any], analysis: Analysis, *, video_url: str) -> SessionRows:
-    """Flatten a result document (without `stored` and `timings`) and the embeddings into rows."""
-    session_id = document["session_id"]
-    coverage, models = document["coverage"], document["models"]
-    digests = {file["path"]: file["sha256"] for file in models["files"]}
-    attributes = document["backend"]["attributes"]
-    job = {
-        "session_id": session_id,
-        "status": document["status"],
-        "video_url": video_url,
-        "decoded_ms": coverage["decoded_ms"],
-        "total_ms": coverage["total_ms"],
-        "decode_errors": coverage["errors"],
-        "model_set": models["digest"],
-        "video": document["video"],
-        "backend": document["backend"],
-        "models": models,
-    }
-    tracks = [
-        {
-            "session_id": session_id,
-            "track": track["track"],
-            "label": track["label"],
-            "first_ms": track["first_ms"],
-            "last_ms": track["last_ms"],
-            "sightings": track["sightings"],
-            "age_mean": _of(track["age"], "mean"),
-            "age_low": _of(track["age"], "low"),
-            "age_high": _of(track["age"], "high"),
-            "gender": _of(track["gender"], "value"),
-            "gender_confidence": _of(track["gender"], "confidence"),
-            "attribute_samples": track["attribute_samples"],
-            # The digest of the weights stands in each row that they produced.
-            "age_model": digests.get(_of(attributes.get("age"), "path") if track["age"] else None),
-            "gender_model": digests.get(_of(attributes.get("gender"), "path") if track["gender"] else None),
-        }
-        for track in document["tracks"]
-    ]
-    detections = [
-        {
-            "session_id": session_id,
-            "pts_ms": each["pts_ms"],
-            "det": each["index"],
-            "track": each["track"],
-            "label": each["label"],
-            "score": each["score"],
-            "source": each["source"],
-            "box_left": each["box"]["left"],
-            "box_top": each["box"]["top"],
-            "box_width": each["box"]["width"],
-            "box_height": each["box"]["height"],
-            "face_of": each["face_of"],
-        }
-        for each in document["detections"]
-    ]
-    embeddings = [
-        {
-            "session_id": session_id,
-            "space": document["backend"]["embedding"]["space"],
-            "track": track.number,
-            "kind": str(track.embedding_kind),
-            "pts_ms": track.embedding_pts_ms,
-            "dimension": len(track.embedding),
-            "v": [round(float(value), 6) for value in track.embedding],
-        }
-        for track in analysis.tracks
-        if track.embedding is not None
-    ]
-    return SessionRows(
-        session_id=session_id,
-        tables={
-            Table.JOBS: [job],
-            Table.TRACKS: tracks,
-            Table.DETECTIONS: detections,
-            Table.EMBEDDINGS: embeddings,
-        },
-    )
+# The PostgreSQL type of each column, which has the same name and the same type in every table.
+TYPES: Mapping[str, str] = {
+    **dict.fromkeys(("start_ms", "end_ms", "first_ms", "last_ms", "frame_ms", "pts_ms", "ref"), "int8"),
+    **dict.fromkeys(("frames", "sampled_frames", "errors"), "int8"),
+    **dict.fromkeys(("segment", "track", "scene", "det", "face_of", "dimension"), "int4"),
+    **dict.fromkeys(("sightings", "attribute_samples"), "int4"),
+    **dict.fromkeys(("age_mean", "age_low", "age_high", "gender_confidence", "score"), "float8"),
+    **dict.fromkeys(("orientation_deg", "orientation_confidence"), "float8"),
+    **dict.fromkeys(("box_left", "box_top", "box_width", "box_height"), "float8"),
+    **dict.fromkeys(("state", "label", "gender", "caption", "source", "space", "kind", "age_model", "gender_model"), "text"),
+    "caption_finished": "bool",
+    "face_thumbnail": "bool",
+    "person_thumbnail": "bool",
+    "v": "halfvec",
+}
+# What a row may leave open.
+_OPTIONAL = {
+    *((Table.TRACKS, column) for column in ("age_mean", "age_low", "age_high", "gender", "gender_confidence")),
+    *((Table.TRACKS, column) for column in ("orientation_deg", "orientation_confidence", "age_model", "gender_model")),
+    *((Table.SCENES, column) for column in ("frame_ms", "caption", "caption_finished")),
+    *((Table.DETECTIONS, column) for column in ("track", "face_of")),
+}
 
 
-def _of(mapping: Mapping[str, Any] | None, key: str) -> Any:
-    return mapping[key] if mapping else None
+def canonical(rows: SegmentRows) -> dict[Table, list[Values]]:
+    """The rows of a segment as tuples in the order of `COLUMNS`; vectors are lists of what half precision keeps of them.
+
+    Raises: RowsInvalid, for another column, segment or kind of value, for NaN and infinity, or for two rows of one key.
+    """
+    if unknown := set(rows.rows) - set(COLUMNS):
+        raise RowsInvalid("rows-invalid", f"Segments hold no rows of `{sorted(unknown)[0]}`")
+    return {table: _canonical(table, rows.rows.get(table, ()), rows.segment) for table in COLUMNS}
+
+
+def as_row(table: Table, values: Sequence[Any]) -> Row:
+    return dict(zip(COLUMNS[table], values, strict=True))
+
+
+def key_of(table: Table) -> Callable[[Sequence[Any]], Values]:
+    """A function from a row's values to its key."""
+    places = [COLUMNS[table].index(column) for column in KEYS[table]]
+    return lambda values: tuple(values[place] for place in places)
+
+
+def to_json(value: Any) -> str:
+    """Compact JSON. Raises: RowsInvalid, for what JSON has no word for, such as NaN."""
+    try:
+        return json.dumps(value, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
+    except (TypeError, ValueError) as error:
+        raise RowsInvalid("rows-invalid", f"A value is not JSON: {error}") from error
+
+
+def _canonical(table: Table, rows: Sequence[Row], segment: int) -> list[Values]:
+    columns = COLUMNS[table]
+    names = set(columns)
+    for row in rows:
+        if row.keys() != names:
+            odd = sorted(names ^ row.keys())[0]
+            raise RowsInvalid("rows-invalid", f"A row of `{table}` lacks the column `{odd}` or has it too much")
+        if row["segment"] != segment:
+            raise RowsInvalid(
+                "rows-invalid", f"A row of `{table}` is of segment {row['segment']}, but comes with segment {segment}"
+            )
+    by_column = [_column(table, column, [row[column] for row in rows]) for column in columns]
+    values = list(zip(*by_column, strict=True))
+    key = key_of(table)
+    if len({key(each) for each in values}) != len(values):
+        raise RowsInvalid("rows-invalid", f"Two rows of `{table}` in segment {segment} have the same key")
+    return values
+
+
+def _column(table: Table, column: str, values: list[Any]) -> list[Any]:
+    read, optional = _READERS[TYPES[column]], (table, column) in _OPTIONAL
+    try:
+        return [None if optional and value is None else read(value) for value in values]
+    except (TypeError, ValueError, OverflowError) as error:
+        raise RowsInvalid("rows-invalid", f"`{column}` of a row of `{table}` cannot be stored: {error}") from error
+
+
+def _whole(value: Any) -> int:
+    number = index(value)
+    if not -(2**63) <= number < 2**63:
+        message = f"{number} is too large"
+        raise ValueError(message)
+    return number
+
+
+def _finite(value: Any) -> float:
+    number = float(value)
+    if not math.isfinite(number):
+        message = f"{number} is not a finite number"
+        raise ValueError(message)
+    return number
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or "\0" in value:
+        message = f"{value!r} is not text, or holds a NUL"
+        raise ValueError(message)
+    # A member of an enumeration becomes the plain string that it stands for.
+    return str(value)
+
+
+def _truth(value: Any) -> bool:
+    if not isinstance(value, bool):
+        message = f"{value!r} is neither true nor false"
+        raise TypeError(message)
+    return value
+
+
+def _halves(value: Any) -> list[float]:
+    """Each number as the decimal that half precision tells apart, so that every store gives the same back."""
+    import numpy as np
+
+    with np.errstate(over="ignore"):
+        halves = np.asarray(value, np.float16)
+    if halves.ndim != 1 or not halves.size or not np.isfinite(halves).all():
+        message = "a vector has one dimension and finite numbers up to 65504"
+        raise ValueError(message)
+    return _decimals(halves)
+
+
+def halves_of(vector: HalfVector) -> list[float]:
+    """What a vector that comes back from PostgreSQL was before."""
+    return _decimals(vector.to_numpy())
+
+
+def _decimals(halves: Any) -> list[float]:
+    # Five digits tell all numbers of 11 bits apart, and make JSON half as long as the exact ones.
+    return [float(f"{each:.5g}") for each in halves.tolist()]
+
+
+_READERS: Mapping[str, Callable[[Any], Any]] = {
+    "int4": _whole,
+    "int8": _whole,
+    "float8": _finite,
+    "text": _text,
+    "bool": _truth,
+    "halfvec": _halves,
+}

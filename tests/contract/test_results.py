@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import psycopg
 import pytest
 
 from analyzer.contract import Table
+from analyzer.store.base import COLUMNS, SegmentRows, Work
 from analyzer.store.postgres import PostgresStore
-from analyzer.store.rows import SessionRows
 from lifecycle.adapters.results import PostgresResults
 from lifecycle.errors import CapctlError
 from lifecycle.ports.results import Results
-from lifecycle.rehearsal.services.postgres import Postgres, postgres_supported
+from lifecycle.rehearsal.services.postgres import Postgres
 from tests.fakes.results import FakeResults
 
 DIMENSION = 4
@@ -47,6 +46,7 @@ def _in_memory() -> Place:
     def store(session_id: str, tracks: int) -> None:
         results.counted = dict.fromkeys((table.value for table in Table), 0) | {
             Table.JOBS.value: 1,
+            Table.SEGMENTS.value: 1,
             Table.TRACKS.value: tracks,
             Table.EMBEDDINGS.value: tracks,
         }
@@ -57,8 +57,12 @@ def _in_memory() -> Place:
 
 def _real(postgres: Postgres) -> Place:
     def store(session_id: str, tracks: int) -> None:
-        PostgresStore(postgres.dsn).check()
-        PostgresStore(postgres.dsn).replace(rows_of(session_id, tracks))
+        store = PostgresStore(postgres.dsn)
+        store.check()
+        store.claim(Work(session_id=session_id, fingerprint="f", video_url="s3://b/v.mp4", request={}))
+        store.commit(rows_of(tracks))
+        store.finish({"status": "succeeded"})
+        store.close()
 
     with psycopg.connect(postgres.dsn, autocommit=True) as connection:
         connection.execute("drop database if exists empty")
@@ -67,26 +71,19 @@ def _real(postgres: Postgres) -> Place:
     return Place(results=PostgresResults(), store=store, database_url=postgres.dsn, empty=empty)
 
 
-@pytest.fixture(scope="module")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    if why := postgres_supported():
-        pytest.skip(why)
-    with Postgres(tmp_path_factory.mktemp("postgres"), f"test-{uuid.uuid4().hex[:8]}") as postgres:
-        yield postgres
-
-
-def rows_of(session_id: str, tracks: int) -> SessionRows:
-    """A job that saw so many faces, each once."""
-    job = {"status": "succeeded", "video_url": "s3://b/v.mp4", "decoded_ms": 1000, "decode_errors": 0}
-    descriptions: dict[str, Any] = {"video": {}, "backend": {}, "models": {}}
-    track = {"label": "face", "first_ms": 0, "last_ms": 0, "sightings": 1, "attribute_samples": 0}
-    vector = {"space": "s", "kind": "face", "pts_ms": 0, "dimension": DIMENSION, "v": [0.5] * DIMENSION}
-    return SessionRows(
-        session_id=session_id,
-        tables={
-            Table.JOBS: [{"session_id": session_id, **job, **descriptions}],
-            Table.TRACKS: [{"session_id": session_id, "track": number, **track} for number in range(tracks)],
-            Table.EMBEDDINGS: [{"session_id": session_id, "track": number, **vector} for number in range(tracks)],
+def rows_of(tracks: int) -> SegmentRows:
+    """A video in which so many faces were seen, each once."""
+    segment = {"segment": 0, "start_ms": 0, "end_ms": 1000, "state": "committed"}
+    counts = {"frames": 25, "sampled_frames": 2, "errors": 0}
+    empty = dict.fromkeys(COLUMNS[Table.TRACKS])
+    track = {"segment": 0, "label": "face", "first_ms": 0, "last_ms": 0, "sightings": 1, "attribute_samples": 0}
+    vector = {"segment": 0, "space": "s", "kind": "track", "pts_ms": 0, "dimension": DIMENSION, "v": [0.5] * DIMENSION}
+    return SegmentRows(
+        segment=0,
+        rows={
+            Table.SEGMENTS: [{**segment, **counts}],
+            Table.TRACKS: [{**empty, **track, "track": number} for number in range(tracks)],
+            Table.EMBEDDINGS: [{**vector, "ref": number} for number in range(tracks)],
         },
     )
 
@@ -96,7 +93,9 @@ def test_rows_are_counted_in_every_table(place: Place) -> None:
     place.store(session_id, 2)
     assert place.results.rows(place.database_url, session_id) == {
         "analysis_jobs": 1,
+        "analysis_segments": 1,
         "analysis_tracks": 2,
+        "analysis_scenes": 0,
         "analysis_detections": 0,
         "analysis_embeddings": 2,
     }

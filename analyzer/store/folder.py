@@ -1,0 +1,209 @@
+"""Files in a folder or below an S3 prefix: one object per segment, and at the end one JSON Lines file per table."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, closing, suppress
+from threading import RLock
+from typing import Any
+
+from analyzer.contract import Table
+from analyzer.errors import AnalyzerError, RowsInvalid
+from analyzer.store.attempt import RECORD, AttemptRecord, Heartbeat, claimed
+from analyzer.store.base import COLUMNS, Claim, Row, SegmentRows, Work
+from analyzer.store.merge import Runs
+from analyzer.store.place import Changed, Place, Taken, lines
+from analyzer.store.rows import canonical, to_json
+from analyzer.store.segments import committed, get_segment, put_segment, remove_segments
+from analyzer.store.state import FINISHED, State, busy, ended_early, ended_well, superseded
+
+LOCK = "work/lock"
+PROGRESS_EVERY_S = 10.0
+
+
+class FolderStore:
+    """`base.Store` in a place; `clock` gives seconds since the epoch. Raises besides: RowsInvalid, for rows that no store can take."""
+
+    name = "jsonl"
+
+    def __init__(self, place: Place, *, clock: Callable[[], float] = time.time) -> None:
+        self._place, self._clock = place, clock
+        self._turn = RLock()
+        self._held = ExitStack()
+        self._record: AttemptRecord | None = None
+        self._seen: bytes | None = None
+        self._done, self._told_s = 0.0, 0.0
+        self._next_segment = 0
+
+    def check(self) -> None:
+        self._place.check()
+
+    def claim(self, work: Work) -> Claim:
+        self.close()
+        with ExitStack() as held:
+            try:
+                held.enter_context(self._place.lock(LOCK))
+            except Taken as error:
+                raise busy(work.session_id) from error
+            claim = self._claim(work)
+            if claim.finished is None and not self._place.locks:
+                # Registered last, so that it stops first.
+                held.enter_context(Heartbeat(self._beat))
+            self._held = held.pop_all()
+        return claim
+
+    def begin(self, segment: int) -> int:
+        with self._turn:
+            record = self._mine
+            self._write(record.with_changes(running=sorted({*record.running, segment})))
+            return record.strikes.get(segment, 0)
+
+    def commit(self, rows: SegmentRows) -> None:
+        values = canonical(rows)
+        with self._turn:
+            record = self._mine
+            if rows.segment > self._next_segment:
+                raise RowsInvalid(
+                    "segment-skipped", f"Segment {rows.segment} comes before segment {self._next_segment}"
+                )
+            if self._place.get(RECORD) != self._seen:
+                raise superseded(record.session_id)
+            put_segment(self._place, rows.segment, record.attempt, values, rows.checkpoint)
+            self._next_segment = max(self._next_segment, rows.segment + 1)
+            # Told with the next write: what is committed did not kill anybody, whatever the record says of it.
+            self._record = record.with_changes(running=[each for each in record.running if each != rows.segment])
+
+    def progress(self, done: float) -> None:
+        """Written at most every `PROGRESS_EVERY_S`. Raises: Superseded."""
+        self._done = min(1.0, max(0.0, done))
+        if self._clock() - self._told_s >= PROGRESS_EVERY_S:
+            self._beat()
+
+    def finish(self, outcome: Mapping[str, Any]) -> dict[str, int]:
+        """As promised: the tables' files first, then the note that the work is done, then the segments' objects go."""
+        state = ended_well(outcome)
+        with self._turn:
+            record = self._mine.with_changes(
+                state=state, outcome=dict(outcome), running=[], strikes={}, progress=1.0, holder=""
+            )
+            if self._place.get(RECORD) != self._seen:
+                raise superseded(record.session_id)
+            counts = self._assemble(record)
+            self._write(record)
+            with suppress(AnalyzerError):
+                remove_segments(self._place)
+            return counts
+
+    def give_up(self, outcome: Mapping[str, Any]) -> None:
+        with suppress(Exception):
+            if self._turn.acquire(timeout=5):
+                try:
+                    if self._record is not None and self._record.state is State.RUNNING:
+                        state = ended_early(outcome)
+                        self._write(
+                            self._record.with_changes(state=state, outcome=dict(outcome), running=[], holder="")
+                        )
+                finally:
+                    self._turn.release()
+
+    def read(self, table: Table) -> Iterator[Row]:
+        if self._mine.state in FINISHED:
+            found = lines(self._place, file_name(table))
+            yield from (_row(line) for line in found)
+            return
+        with closing(Runs(table, self._mine.session_id)) as runs:
+            for name in committed(self._place, since_attempt=self._mine.since_attempt):
+                runs.add(get_segment(self._place, name)[0][table])
+            yield from (_row(line) for line in runs.merged())
+
+    def close(self) -> None:
+        # The sign of life stops before the turn is taken, for which it may be waiting.
+        self._held.close()
+        with self._turn:
+            record, self._record = self._record, None
+            if record is not None and record.holder and not self._place.locks:
+                # What is begun stays noted: it was neither committed nor given up.
+                with suppress(Exception):
+                    self._place.swap(RECORD, record.with_changes(holder="").to_bytes(), seen=self._seen)
+
+    @property
+    def _mine(self) -> AttemptRecord:
+        assert self._record is not None, "claim comes first"
+        return self._record
+
+    def _claim(self, work: Work) -> Claim:
+        seen = self._place.get(RECORD)
+        before = AttemptRecord.from_bytes(seen, self._place.url) if seen is not None else None
+        now_s = self._clock()
+        if before is not None and before.is_finished(work):
+            self._record, self._seen = before, seen
+            # Left over where the attempt that finished was cut off at the very end.
+            remove_segments(self._place)
+            return Claim(attempt=before.attempt, finished=before.outcome)
+        if before is not None and not self._place.locks and before.is_alive(now_s):
+            raise busy(work.session_id)
+        since = before.since_attempt if before is not None and before.is_of(work) else None
+        done = committed(self._place, since_attempt=since) if since is not None else []
+        record = claimed(before, work, now_s=now_s, next_segment=len(done))
+        content = record.to_bytes()
+        try:
+            self._place.swap(RECORD, content, seen=seen)
+        except Changed as error:
+            raise busy(work.session_id) from error
+        self._record, self._seen, self._next_segment, self._done = record, content, len(done), record.progress
+        self._told_s = now_s
+        remove_segments(self._place, before_attempt=record.since_attempt)
+        for table in Table:
+            self._place.delete(file_name(table))
+        checkpoint = get_segment(self._place, done[-1])[1] if done else None
+        return Claim(attempt=record.attempt, next_segment=len(done), checkpoint=checkpoint)
+
+    def _beat(self) -> None:
+        """A sign of life with the progress, unless something else is written just now. Raises: Superseded."""
+        if not self._turn.acquire(blocking=False):
+            return
+        try:
+            if self._record is not None and self._record.holder:
+                self._told_s = self._clock()
+                self._write(self._record.with_changes(progress=self._done))
+        finally:
+            self._turn.release()
+
+    def _write(self, record: AttemptRecord) -> None:
+        record = record.with_changes(heartbeat_s=self._clock())
+        content = record.to_bytes()
+        try:
+            self._place.swap(RECORD, content, seen=self._seen)
+        except Changed as error:
+            raise superseded(record.session_id) from error
+        self._record, self._seen = record, content
+
+    def _assemble(self, record: AttemptRecord) -> dict[str, int]:
+        counts = {str(Table.JOBS): 1}
+        with ExitStack() as spools:
+            runs = {table: Runs(table, record.session_id) for table in COLUMNS}
+            for each in runs.values():
+                spools.callback(each.close)
+            for name in committed(self._place, since_attempt=record.since_attempt):
+                for table, rows in get_segment(self._place, name)[0].items():
+                    runs[table].add(rows)
+            for table, found in runs.items():
+                counts[str(table)] = 0
+                with self._place.writer(file_name(table)) as stream:
+                    for line in found.merged():
+                        stream.write(line + b"\n")
+                        counts[str(table)] += 1
+        self._place.put(file_name(Table.JOBS), (to_json(record.job_row()) + "\n").encode())
+        return counts
+
+
+def file_name(table: Table) -> str:
+    return f"{table}.jsonl"
+
+
+def _row(line: bytes) -> Row:
+    row: Row = json.loads(line)
+    del row["session_id"]
+    return row

@@ -1,0 +1,49 @@
+"""How a session stands, in the words of every store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any
+
+from analyzer.errors import Busy, RowsInvalid, Superseded
+
+
+class State(StrEnum):
+    RUNNING = "running"
+    INTERRUPTED = "interrupted"
+    FAILED = "failed"
+    SUCCEEDED = "succeeded"
+    PARTIAL = "partial"
+
+
+FINISHED = (State.SUCCEEDED, State.PARTIAL)
+
+
+def ended_well(outcome: Mapping[str, Any]) -> State:
+    """The `status` of an outcome, `succeeded` where it has none. Raises: RowsInvalid, for any other."""
+    status = outcome.get("status", State.SUCCEEDED)
+    if status not in FINISHED:
+        raise RowsInvalid("rows-invalid", f"Work does not finish as `{status}`")
+    return State(status)
+
+
+def ended_early(outcome: Mapping[str, Any]) -> State:
+    """`interrupted` where the `status` of an outcome says so, else `failed`."""
+    return State.INTERRUPTED if outcome.get("status") == State.INTERRUPTED else State.FAILED
+
+
+def busy(session_id: str) -> Busy:
+    return Busy(
+        "session-busy",
+        f"Another attempt works on the session `{session_id}`",
+        hint="Submit the job again when that one has ended; it goes on with what was stored, or finds it finished",
+    )
+
+
+def superseded(session_id: str) -> Superseded:
+    return Superseded(
+        "attempt-superseded",
+        f"Another attempt has taken the session `{session_id}`, because this one looked dead",
+        hint="Nothing is lost: the other attempt goes on behind the last committed segment",
+    )
