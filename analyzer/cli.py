@@ -12,19 +12,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from analyzer.contract import (
+    DEFAULT_BACKEND,
     DEFAULT_MODEL_ROOT,
     DEFAULT_SAMPLE_FPS,
+    Device,
     Env,
     ExitCode,
     JobRequest,
+    LicencePolicy,
     Location,
+    ModelSettings,
+    Role,
     parse_sample_fps,
     parse_session_id,
     parse_set_digest,
 )
 from analyzer.errors import AnalyzerError, Interrupted, RequestInvalid
 from analyzer.interrupt import stop_signals_raise
-from analyzer.runtime_contract import require_runtime
+from analyzer.runtime_contract import ENV_MOUNT, require_runtime
 
 if TYPE_CHECKING:
     from analyzer.progress import Progress
@@ -84,10 +89,12 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--fps", default=str(DEFAULT_SAMPLE_FPS), help="frames looked at per second (default: 2)")
     run.add_argument("--model-root", default=DEFAULT_MODEL_ROOT, metavar="DIR", help="holds models/, checkpoints/, ...")
     run.add_argument("--model-set", metavar="DIGEST", help="refuse to run with any other model set")
-    run.add_argument("--age-model", metavar="FILE")
-    run.add_argument("--gender-model", metavar="FILE")
+    for role in Role:
+        run.add_argument(f"--{role}-model", default="", metavar="DIR" if role is Role.CAPTION else "FILE")
     run.add_argument("--database", metavar="URL", help="store rows in PostgreSQL instead of JSON Lines")
-    run.add_argument("--backend", default="opencv", choices=("opencv", "null"))
+    run.add_argument("--backend", default=DEFAULT_BACKEND, metavar="NAME", help="opencv, onnx, null or a plugin's name")
+    run.add_argument("--device", default=Device.AUTO, metavar="DEVICE", help="auto, cpu or cuda (default: auto)")
+    _add_licence_policy(run)
     run.set_defaults(command=_run)
 
     batch = commands.add_parser("batch", help="run one job as its environment variables describe it")
@@ -98,8 +105,29 @@ def _parser() -> argparse.ArgumentParser:
     verify.add_argument("--root", default=DEFAULT_MODEL_ROOT, metavar="DIR")
     verify.add_argument("--set", metavar="DIGEST", help="the digest that the set must have")
     verify.add_argument("--json", action="store_true")
+    _add_licence_policy(verify)
     verify.set_defaults(command=_verify)
     return parser
+
+
+def _add_licence_policy(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--license-policy",
+        default=LicencePolicy.ANY,
+        metavar="POLICY",
+        help="commercial: refuse a set with a file that may not be used commercially (default: any)",
+    )
+
+
+def _settings(options: argparse.Namespace, paths: dict[Role, str], device: str) -> ModelSettings:
+    return ModelSettings.parse(
+        paths=paths,
+        device=device,
+        device_name="`--device`",
+        policy=options.license_policy,
+        policy_name="`--license-policy`",
+        runtime_mount=os.environ.get(ENV_MOUNT, ""),
+    )
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -111,11 +139,11 @@ def _run(options: argparse.Namespace) -> int:
         database_url=options.database,
         model_root=Path(options.model_root),
         model_set=parse_set_digest(options.model_set, name="`--model-set`") if options.model_set else None,
-        age_model=Path(options.age_model) if options.age_model else None,
-        gender_model=Path(options.gender_model) if options.gender_model else None,
+        backend=options.backend,
+        models=_settings(options, {role: getattr(options, f"{role}_model") for role in Role}, options.device),
         sample_fps=parse_sample_fps(options.fps, name="`--fps`"),
     )
-    return _job(request, options.backend)
+    return _job(request)
 
 
 def _batch(_options: argparse.Namespace) -> int:
@@ -124,16 +152,16 @@ def _batch(_options: argparse.Namespace) -> int:
     except AnalyzerError as error:
         _report_failure(_progress(os.environ.get(Env.SESSION_ID, "")), error.code, error.exit_code, error.message)
         raise
-    return _job(request, "opencv")
+    return _job(request)
 
 
-def _job(request: JobRequest, backend: str) -> int:
+def _job(request: JobRequest) -> int:
     progress = _progress(request.session_id)
     try:
         # Here, not at the top: a stop signal during these second-long imports must already be caught.
         from analyzer import job
 
-        document = job.run(request, progress, backend=backend)
+        document = job.run(request, progress)
     except AnalyzerError as error:
         _report_failure(progress, error.code, error.exit_code, error.message)
         raise
@@ -179,19 +207,24 @@ def _sentence(summary: dict[str, Any], place: str | None) -> str:
 
 def _verify(options: argparse.Namespace) -> int:
     from analyzer.errors import Mismatch
+    from analyzer.licences import permits_commercial_use, require_licences
     from analyzer.manifest import check_model_set, describe
 
+    policy = _settings(options, {}, "").licence_policy
     root = Path(options.root)
     expected = parse_set_digest(options.set, name="`--set`") if options.set else None
     model_set = check_model_set(root, expected=expected)
     if model_set.digest is None:
         raise Mismatch("model-set-absent", f"No model is mounted below `{root}`", hint="Mount the model volume there")
-    document = describe(model_set)
+    require_licences(model_set, policy)
+    files = [{**file.entry, **file.terms, "commercial_use": permits_commercial_use(file)} for file in model_set.files]
+    document = {**describe(model_set), "files": files}
     if options.json:
         print(json.dumps({"schema": "capctl.model-check/1", **document}, indent=1))
         return ExitCode.OK
     for file in model_set.files:
-        print(f"{file.sha256}  {file.size_bytes:>12}  {file.mode}  {file.path}")
+        terms = f"{file.licence or 'no licence stated'}; {file.permitted_use or 'no permitted use stated'}"
+        print(f"{file.sha256}  {file.size_bytes:>12}  {file.mode}  {file.path}  ({terms})")
     for name, read_only in model_set.read_only:
         print(f"{name}: {'read-only' if read_only else 'writable'}")
     print(model_set.digest)

@@ -8,29 +8,37 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import unquote, urlsplit
 
 from analyzer.errors import ExitCode, RequestInvalid
+from analyzer.runtime_contract import ENV_MOUNT
 
 __all__ = [
     "BATCH_COMMAND",
+    "DEFAULT_BACKEND",
     "DEFAULT_MODEL_ROOT",
     "DEFAULT_SAMPLE_FPS",
     "MARKER_NAME",
     "MARKER_SCHEMA",
     "MODEL_FOLDERS",
+    "MODEL_PATHS",
     "RESULT_NAME",
     "RESULT_SCHEMA",
     "RUNTIME_FOLDER",
     "THUMBNAIL_FOLDER",
+    "Device",
     "Env",
     "ExitCode",
     "JobRequest",
+    "LicencePolicy",
     "Location",
+    "ModelSettings",
     "RequestInvalid",
+    "Role",
     "Table",
 ]
 
@@ -47,6 +55,7 @@ RUNTIME_FOLDER = "runtime"
 BATCH_COMMAND = ("python3", "-m", "analyzer", "batch")
 DEFAULT_MODEL_ROOT = "/workspace"
 DEFAULT_SAMPLE_FPS = 2.0
+DEFAULT_BACKEND = "opencv"
 # Above this rate each sampled frame repeats the one before it and only costs time.
 MAX_SAMPLE_FPS = 60.0
 
@@ -68,10 +77,91 @@ class Env(StrEnum):
     RESULT_URL = "RESULT_URL"
     MODEL_ROOT = "MODEL_ROOT"
     MODEL_SET = "MODEL_SET"
+    BACKEND = "BACKEND"
+    DEVICE = "DEVICE"
+    LICENSE_POLICY = "LICENSE_POLICY"
+    DETECTOR_MODEL_PATH = "DETECTOR_MODEL_PATH"
+    MIVOLO_MODEL_PATH = "MIVOLO_MODEL_PATH"
     AGE_MODEL_PATH = "AGE_MODEL_PATH"
     GENDER_MODEL_PATH = "GENDER_MODEL_PATH"
+    ORIENTATION_MODEL_PATH = "ORIENTATION_MODEL_PATH"
+    CAPTION_MODEL_PATH = "CAPTION_MODEL_PATH"
     SAMPLE_FPS = "SAMPLE_FPS"
     AWS_ENDPOINT_URL = "AWS_ENDPOINT_URL"
+
+
+class Role(StrEnum):
+    """What a model file is for."""
+
+    DETECTOR = "detector"
+    MIVOLO = "mivolo"
+    AGE = "age"
+    GENDER = "gender"
+    ORIENTATION = "orientation"
+    CAPTION = "caption"
+
+    @property
+    def variable(self) -> Env:
+        """The environment variable that names another path."""
+        return Env(f"{self.name}_MODEL_PATH")
+
+
+# Below the model root; a caption model is a folder.
+MODEL_PATHS: Mapping[Role, str] = {
+    Role.DETECTOR: "models/yolov8x_person_face.onnx",
+    Role.MIVOLO: "models/mivolo.onnx",
+    Role.AGE: "models/age-v1.onnx",
+    Role.GENDER: "models/gender-v1.onnx",
+    Role.ORIENTATION: "models/mebow.onnx",
+    Role.CAPTION: "checkpoints/fastvlm",
+}
+
+
+class Device(StrEnum):
+    """What networks run on; `auto` is CUDA where the machine has an NVIDIA device and the runtime a provider for it."""
+
+    AUTO = "auto"
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
+class LicencePolicy(StrEnum):
+    """Which model files may be used: all, or those whose permitted use is stated and commercial."""
+
+    ANY = "any"
+    COMMERCIAL = "commercial"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSettings:
+    """How a job wants its models: `paths` has the roles whose path is named, the others are tried at their default.
+
+    `runtime_mount` is where the AMI's runtime is, None without one.
+    """
+
+    paths: Mapping[Role, Path] = field(default_factory=dict)
+    device: Device = Device.AUTO
+    licence_policy: LicencePolicy = LicencePolicy.ANY
+    runtime_mount: Path | None = None
+
+    @classmethod
+    def parse(
+        cls,
+        *,
+        paths: Mapping[Role, str],
+        device: str,
+        device_name: str,
+        policy: str,
+        policy_name: str,
+        runtime_mount: str,
+    ) -> ModelSettings:
+        """Empty texts mean the default; the names are those of the variables or options. Raises: RequestInvalid, naming one."""
+        return cls(
+            paths={role: Path(path) for role, path in paths.items() if path},
+            device=_choice(Device, device or Device.AUTO, "device-invalid", device_name),
+            licence_policy=_choice(LicencePolicy, policy or LicencePolicy.ANY, "license-policy-invalid", policy_name),
+            runtime_mount=Path(runtime_mount) if runtime_mount else None,
+        )
 
 
 class Table(StrEnum):
@@ -130,10 +220,7 @@ _SET_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobRequest:
-    """One job, as its environment describes it.
-
-    `age_model` and `gender_model` are None unless the environment names them; the default paths are then tried.
-    """
+    """One job, as its environment describes it."""
 
     video: Location
     session_id: str
@@ -141,8 +228,8 @@ class JobRequest:
     result: Location | None = None
     model_root: Path = Path(DEFAULT_MODEL_ROOT)
     model_set: str | None = None
-    age_model: Path | None = None
-    gender_model: Path | None = None
+    backend: str = DEFAULT_BACKEND
+    models: ModelSettings = field(default_factory=ModelSettings)
     sample_fps: float = DEFAULT_SAMPLE_FPS
 
     @classmethod
@@ -164,10 +251,29 @@ class JobRequest:
             result=Location.parse(read[Env.RESULT_URL], name=f"`{Env.RESULT_URL}`") if read[Env.RESULT_URL] else None,
             model_root=Path(read[Env.MODEL_ROOT] or DEFAULT_MODEL_ROOT),
             model_set=parse_set_digest(read[Env.MODEL_SET], name=f"`{Env.MODEL_SET}`") if read[Env.MODEL_SET] else None,
-            age_model=Path(read[Env.AGE_MODEL_PATH]) if read[Env.AGE_MODEL_PATH] else None,
-            gender_model=Path(read[Env.GENDER_MODEL_PATH]) if read[Env.GENDER_MODEL_PATH] else None,
+            backend=read[Env.BACKEND] or DEFAULT_BACKEND,
+            models=ModelSettings.parse(
+                paths={role: read[role.variable] for role in Role},
+                device=read[Env.DEVICE],
+                device_name=f"`{Env.DEVICE}`",
+                policy=read[Env.LICENSE_POLICY],
+                policy_name=f"`{Env.LICENSE_POLICY}`",
+                runtime_mount=environment.get(ENV_MOUNT, ""),
+            ),
             sample_fps=parse_sample_fps(read[Env.SAMPLE_FPS] or str(DEFAULT_SAMPLE_FPS), name=f"`{Env.SAMPLE_FPS}`"),
         )
+
+
+_Choice = TypeVar("_Choice", bound=StrEnum)
+
+
+def _choice(kind: type[_Choice], text: str, code: str, name: str) -> _Choice:
+    try:
+        return kind(text)
+    except ValueError:
+        raise RequestInvalid(
+            code, f"{name} is `{text[:40]}`, expected {' or '.join(f'`{each}`' for each in kind)}"
+        ) from None
 
 
 def parse_session_id(text: str, *, name: str) -> str:

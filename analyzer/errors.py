@@ -79,6 +79,12 @@ class Busy(AnalyzerError):
     exit_code = ExitCode.INTERRUPTED
 
 
+class OutOfMemory(AnalyzerError):
+    """The device has not enough memory for one picture now; another machine, or this one when it is free, may have."""
+
+    exit_code = ExitCode.INTERRUPTED
+
+
 class Superseded(AnalyzerError):
     """Another attempt has taken this one's session, because it looked dead."""
 

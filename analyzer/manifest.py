@@ -9,7 +9,7 @@ import json
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -22,17 +22,27 @@ _CHUNK_BYTES = 1 << 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelFile:
-    """One file of the set; `path` is relative to the model root, `mode` is four octal digits."""
+    """One file of the set; `path` is relative to the model root, `mode` is four octal digits.
+
+    `licence` and `permitted_use` are what the set's owner wrote down, "" for nothing; no digest covers them.
+    """
 
     path: str
     size_bytes: int
     sha256: str
     mode: str
+    licence: str = ""
+    permitted_use: str = ""
 
     @property
     def entry(self) -> dict[str, str | int]:
         """As the marker and the result document write it."""
         return {"path": self.path, "bytes": self.size_bytes, "sha256": self.sha256, "mode": self.mode}
+
+    @property
+    def terms(self) -> dict[str, str]:
+        """What its owner says one may do with it."""
+        return {"licence": self.licence, "permitted_use": self.permitted_use}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,11 +208,14 @@ def _parse_marker(path: Path, content: bytes) -> tuple[str, list[ModelFile]]:
                 size_bytes=int(entry["bytes"]),
                 sha256=str(entry["sha256"]),
                 mode=str(entry["mode"]),
+                # Markers of sets whose owner wrote nothing down have neither.
+                licence=str(entry.get("licence", "")),
+                permitted_use=str(entry.get("permitted_use", "")),
             )
             for entry in document["files"]
         ]
         digest = str(document["digest"])
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         detail = f"`{path}` is malformed: {type(error).__name__}: {error}"
         raise _mismatch("model-marker-invalid", detail) from error
     for file in files:
@@ -240,7 +253,7 @@ def _check_file(path: Path, listed: ModelFile) -> ModelFile:
     except OSError as error:
         raise _unreadable(path, error) from error
     mode = f"{stat.S_IMODE(found.st_mode):04o}"
-    actual = ModelFile(path=listed.path, size_bytes=size_bytes, sha256=digest.hexdigest(), mode=mode)
+    actual = replace(listed, size_bytes=size_bytes, sha256=digest.hexdigest(), mode=mode)
     for name, was, expected in (
         ("size in bytes", actual.size_bytes, listed.size_bytes),
         ("sha256", actual.sha256, listed.sha256),

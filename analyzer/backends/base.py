@@ -53,12 +53,13 @@ class Confidence:
 class PersonCrop:
     """One human, cut out of a frame at full resolution: uint8 (height, width, 3) BGR, or None for what is not seen.
 
-    `others` are the boxes of other people and faces inside `body`, in its pixels.
+    `others` are the boxes of other people inside `body`, in its pixels, and `faces` those of all faces there, their own included.
     """
 
     face: Pixels | None
     body: Pixels | None
     others: tuple[Box, ...] = ()
+    faces: tuple[Box, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

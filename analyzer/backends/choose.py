@@ -1,60 +1,101 @@
-"""Choose detector and attribute model by name and by what the model set holds."""
+"""From a name and the mounted model set to the models of a job: the name chooses the detector, what is mounted everything else.
+
+Beside the names here, a package may bring one: an entry point in the group `analyzer.backends` whose object is called as the functions in
+`_BUILT_IN` are, and gives `Backends`.
+"""
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Callable, Mapping
+from importlib.metadata import EntryPoint, entry_points
 
-from analyzer.backends.base import AttributeModel, Detector
-from analyzer.errors import Mismatch, RequestInvalid
-from analyzer.manifest import ModelFile, ModelSet
+from analyzer.backends.base import Backends, Detector
+from analyzer.backends.mounted import Mounted
+from analyzer.contract import ModelSettings
+from analyzer.errors import AnalyzerError, Mismatch, RequestInvalid
+from analyzer.licences import require_licences
+from analyzer.manifest import ModelSet
 
-DETECTORS = ("opencv", "null")
-AGE_MODEL = "models/age-v1.onnx"
-GENDER_MODEL = "models/gender-v1.onnx"
+GROUP = "analyzer.backends"
 
-
-def choose_detector(name: str) -> Detector:
-    """Raises: RequestInvalid, for a name outside `DETECTORS`."""
-    if name == "opencv":
-        from analyzer.backends.opencv import OpenCvDetector
-
-        return OpenCvDetector()
-    if name == "null":
-        from analyzer.backends.null import NullDetector
-
-        return NullDetector()
-    raise RequestInvalid("backend-unknown", f"Backend `{name}` is not one of {', '.join(DETECTORS)}")
+Backend = Callable[[ModelSet, ModelSettings], Backends]
 
 
-def choose_attributes(model_set: ModelSet, *, age: Path | None, gender: Path | None) -> AttributeModel | None:
-    """The dlib networks when both are in the checked set, None when neither is there.
+def choose_backends(name: str, model_set: ModelSet, settings: ModelSettings) -> Backends:
+    """Load the models of a job.
 
-    Raises: Mismatch, for a path that was asked for but is absent, one network without the other, or a file that the
-    set's marker does not cover.
+    Raises: RequestInvalid, for a name that nobody brings; Mismatch, for a file that was asked for but is absent, that the set's marker does
+    not cover, that is not what it should be, or that the licence policy does not allow; for a device that networks would not run on.
     """
-    paths = {"age": age or model_set.root / AGE_MODEL, "gender": gender or model_set.root / GENDER_MODEL}
-    present = {kind: path for kind, path in paths.items() if path.is_file()}
-    for kind, asked in (("age", age), ("gender", gender)):
-        if kind not in present and (asked is not None or present):
-            raise Mismatch(
-                "model-missing",
-                f"The {kind} network `{paths[kind]}` does not exist",
-                hint="Mount the model set that holds both networks, or none of them",
-            )
-    if not present:
-        return None
-    from analyzer.backends.dlib import DlibAttributes
-
-    age_file, gender_file = (_checked(model_set, kind, paths[kind]) for kind in ("age", "gender"))
-    return DlibAttributes(paths["age"], paths["gender"], age_file=age_file, gender_file=gender_file)
+    require_licences(model_set, settings.licence_policy)
+    return _backend(name)(model_set, settings)
 
 
-def _checked(model_set: ModelSet, kind: str, path: Path) -> ModelFile:
-    found = model_set.find(path)
-    if found is None:
-        raise Mismatch(
-            "model-unchecked",
-            f"The {kind} network `{path}` is not a file of the checked model set below `{model_set.root}`",
-            hint="Add it to `models.lock.yaml` and bake, so that its digest is known",
+def _backend(name: str) -> Backend:
+    if name in _BUILT_IN:
+        return _BUILT_IN[name]
+    brought = {each.name: each for each in entry_points(group=GROUP)}
+    if name not in brought:
+        names = ", ".join([*_BUILT_IN, *sorted(brought)])
+        raise RequestInvalid("backend-unknown", f"Backend `{name}` is not one of {names}")
+    return _brought(brought[name])
+
+
+def _brought(entry: EntryPoint) -> Backend:
+    def load(model_set: ModelSet, settings: ModelSettings) -> Backends:
+        try:
+            found = entry.load()(model_set, settings)
+        except AnalyzerError:
+            raise
+        # Anything may be wrong with the code of others.
+        except Exception as error:
+            raise _unloadable(entry, f"{type(error).__name__}: {error}") from error
+        if not isinstance(found, Backends):
+            raise _unloadable(entry, f"it gives {type(found).__name__}, expected Backends")
+        return found
+
+    return load
+
+
+def _unloadable(entry: EntryPoint, reason: str) -> Mismatch:
+    return Mismatch(
+        "backend-unloadable",
+        f"Backend `{entry.name}` ({entry.value}) does not load: {reason}",
+        hint="Mend the package that brings it, or choose another backend",
+    )
+
+
+def _opencv(_: Mounted) -> Detector:
+    from analyzer.backends.opencv import OpenCvDetector
+
+    return OpenCvDetector()
+
+
+def _null(_: Mounted) -> Detector:
+    from analyzer.backends.null import NullDetector
+
+    return NullDetector()
+
+
+def _with_mounted(detector: Callable[[Mounted], Detector]) -> Backend:
+    def load(model_set: ModelSet, settings: ModelSettings) -> Backends:
+        mounted = Mounted(model_set, settings)
+        captioner, embedder = mounted.captioner_and_embedder()
+        backends = Backends(
+            detector=detector(mounted),
+            attributes=mounted.attributes(),
+            orientation=mounted.orientation(),
+            captioner=captioner,
+            embedder=embedder,
         )
-    return found
+        mounted.require_device_used()
+        return backends
+
+    return load
+
+
+_BUILT_IN: Mapping[str, Backend] = {
+    "opencv": _with_mounted(_opencv),
+    "onnx": _with_mounted(Mounted.detector),
+    "null": _with_mounted(_null),
+}

@@ -10,4 +10,7 @@ os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 import onnxruntime
 
+# What goes wrong is told by errors with a type; its own notices would stand between the lines of a job's log.
+onnxruntime.set_default_logger_severity(4)
+
 __all__ = ["onnxruntime"]

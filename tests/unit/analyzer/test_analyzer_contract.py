@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from analyzer.contract import Env, ExitCode, JobRequest, Location
+from analyzer.contract import Device, Env, ExitCode, JobRequest, LicencePolicy, Location, ModelSettings, Role
 from analyzer.errors import RequestInvalid
 
 MINIMAL = {"VIDEO_URL": "s3://bucket/in/a%20b.mp4", "SESSION_ID": "s-1"}
@@ -17,12 +17,26 @@ def test_request_fills_in_the_documented_defaults() -> None:
     assert (request.video.bucket, request.video.key) == ("bucket", "in/a%20b.mp4")
     assert request.model_root == Path("/workspace")
     assert request.sample_fps == 2.0
-    assert request.database_url is request.result is request.model_set is request.age_model is None
+    assert request.database_url is request.result is request.model_set is None
+    assert (request.backend, request.models) == ("opencv", ModelSettings())
 
 
 def test_request_counts_an_empty_variable_as_absent() -> None:
     empty = {name: "" for name in Env if name not in MINIMAL}
     assert JobRequest.from_environment({**MINIMAL, **empty}) == JobRequest.from_environment(MINIMAL)
+
+
+def test_request_names_models_by_role_and_what_they_run_on() -> None:
+    named = {role.variable: f"/m/{role}.onnx" for role in Role}
+    more = {"DEVICE": "cuda", "LICENSE_POLICY": "commercial", "BACKEND": "onnx", "CAPCTL_RUNTIME_MOUNT": "/opt/runtime"}
+    request = JobRequest.from_environment({**MINIMAL, **named, **more})
+    assert request.backend == "onnx"
+    assert request.models == ModelSettings(
+        paths={role: Path(f"/m/{role}.onnx") for role in Role},
+        device=Device.CUDA,
+        licence_policy=LicencePolicy.COMMERCIAL,
+        runtime_mount=Path("/opt/runtime"),
+    )
 
 
 @pytest.mark.parametrize(
@@ -41,6 +55,8 @@ def test_request_counts_an_empty_variable_as_absent() -> None:
         ("SAMPLE_FPS", "nan", "sample-fps-invalid"),
         ("SAMPLE_FPS", "inf", "sample-fps-invalid"),
         ("MODEL_SET", "latest", "model-set-invalid"),
+        ("DEVICE", "gpu", "device-invalid"),
+        ("LICENSE_POLICY", "free", "license-policy-invalid"),
     ],
 )
 def test_request_names_the_malformed_variable(name: str, value: str, code: str) -> None:

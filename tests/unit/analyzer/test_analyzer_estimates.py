@@ -11,13 +11,14 @@ import pytest
 
 from analyzer.aggregate import aggregate
 from analyzer.backends.appearance import AppearanceEmbedder
-from analyzer.backends.base import Attributes, PersonCrop
-from analyzer.backends.choose import choose_attributes
+from analyzer.backends.base import AttributeModel, Attributes, PersonCrop
+from analyzer.backends.choose import choose_backends
 from analyzer.backends.dlib import MEANS_RGB, normalise
+from analyzer.contract import ModelSettings, Role
 from analyzer.crops import CropKeeper, cut, quality_of, thumbnail
 from analyzer.errors import Mismatch
 from analyzer.geometry import Box
-from analyzer.manifest import check_model_set
+from analyzer.manifest import ModelSet, check_model_set
 
 SetMaker = Callable[..., str]
 
@@ -28,6 +29,10 @@ def plain(*bgr: int, side_px: int = 50) -> np.ndarray:
 
 def noisy(side_px: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 255, (side_px, side_px, 3), dtype=np.uint8)
+
+
+def attributes_in(model_set: ModelSet, paths: dict[Role, Path] | None = None) -> AttributeModel | None:
+    return choose_backends("null", model_set, ModelSettings(paths=paths or {})).attributes
 
 
 def attributes_of(ages: list[float], female: list[float]) -> Attributes:
@@ -43,7 +48,7 @@ def test_normalise_is_rgb_minus_means_over_256() -> None:
 
 def test_networks_see_red_as_the_first_channel(channel_networks: Path, mark_set: SetMaker) -> None:
     mark_set(channel_networks)
-    model = choose_attributes(check_model_set(channel_networks), age=None, gender=None)
+    model = attributes_in(check_model_set(channel_networks))
     assert model is not None
     found = model.predict(
         [PersonCrop(face=face, body=None) for face in (plain(0, 0, 255), plain(255, 0, 0, side_px=20))]
@@ -57,20 +62,20 @@ def test_networks_see_red_as_the_first_channel(channel_networks: Path, mark_set:
 def test_description_carries_the_digests_that_were_checked(channel_networks: Path, mark_set: SetMaker) -> None:
     mark_set(channel_networks)
     model_set = check_model_set(channel_networks)
-    model = choose_attributes(model_set, age=None, gender=None)
+    model = attributes_in(model_set)
     assert model is not None
     assert [model.description["age"], model.description["gender"]] == [file.entry for file in model_set.files]
 
 
 def test_no_networks_mean_no_attributes(tmp_path: Path) -> None:
-    assert choose_attributes(check_model_set(tmp_path), age=None, gender=None) is None
+    assert attributes_in(check_model_set(tmp_path)) is None
 
 
 def test_one_network_without_the_other_is_refused(channel_networks: Path, mark_set: SetMaker) -> None:
     (channel_networks / "models" / "gender-v1.onnx").unlink()
     mark_set(channel_networks)
     with pytest.raises(Mismatch, match=r"gender-v1\.onnx"):
-        choose_attributes(check_model_set(channel_networks), age=None, gender=None)
+        attributes_in(check_model_set(channel_networks))
 
 
 def test_network_outside_the_checked_set_is_refused(channel_networks: Path, mark_set: SetMaker, tmp_path: Path) -> None:
@@ -78,7 +83,7 @@ def test_network_outside_the_checked_set_is_refused(channel_networks: Path, mark
     outside = tmp_path / "age.onnx"
     outside.write_bytes((channel_networks / "models" / "age-v1.onnx").read_bytes())
     with pytest.raises(Mismatch) as caught:
-        choose_attributes(check_model_set(channel_networks), age=outside, gender=None)
+        attributes_in(check_model_set(channel_networks), {Role.AGE: outside})
     assert caught.value.code == "model-unchecked"
 
 
@@ -86,7 +91,7 @@ def test_file_that_is_no_network_is_refused_by_name(channel_networks: Path, mark
     (channel_networks / "models" / "age-v1.onnx").write_bytes(b"nonsense")
     mark_set(channel_networks)
     with pytest.raises(Mismatch, match=r"age-v1\.onnx") as caught:
-        choose_attributes(check_model_set(channel_networks), age=None, gender=None)
+        attributes_in(check_model_set(channel_networks))
     assert caught.value.code == "model-unloadable"
 
 
@@ -95,7 +100,7 @@ def test_network_of_another_shape_is_refused(channel_networks: Path, mark_set: S
     (models / "age-v1.onnx").write_bytes((models / "gender-v1.onnx").read_bytes())
     mark_set(channel_networks)
     with pytest.raises(Mismatch) as caught:
-        choose_attributes(check_model_set(channel_networks), age=None, gender=None)
+        attributes_in(check_model_set(channel_networks))
     assert caught.value.code == "model-signature"
 
 

@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,13 @@ import jsonschema
 import pytest
 
 from analyzer import cli, job
-from analyzer.backends.base import Detection, Label, Pixels
-from analyzer.contract import Table
+from analyzer.backends.base import Backends, Confidence, Detection, Label, Pixels
+from analyzer.backends.choose import choose_backends
+from analyzer.contract import ModelSettings, Table
 from analyzer.errors import ExitCode, Interrupted
 from analyzer.geometry import Box
 from analyzer.interrupt import stop_signals_raise
+from analyzer.manifest import ModelSet
 from analyzer.progress import Progress
 from analyzer.schemas import analysis_schema
 
@@ -29,6 +32,8 @@ class OnePerson:
     """Sees one person with a face at a place that moves from frame to frame."""
 
     description: Mapping[str, object] = {"name": "opencv"}
+    side_px = 640
+    confidence = Confidence(high=1, low=1, new=1)
 
     def __init__(self) -> None:
         self._frame = 0
@@ -49,7 +54,10 @@ class OnePerson:
 
 @pytest.fixture
 def one_person(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(job, "choose_detector", lambda _name: OnePerson())
+    def choose(_name: str, model_set: ModelSet, settings: ModelSettings) -> Backends:
+        return replace(choose_backends("null", model_set, settings), detector=OnePerson())
+
+    monkeypatch.setattr(job, "choose_backends", choose)
 
 
 @pytest.fixture
@@ -284,5 +292,5 @@ def test_verify_prints_the_files_and_the_digest(
     assert cli.main(["models", "verify", "--root", str(channel_networks), "--set", digest]) == ExitCode.OK
     lines = capsys.readouterr().out.splitlines()
     assert lines[-1] == digest
-    assert lines[0].endswith("models/age-v1.onnx")
+    assert "models/age-v1.onnx  (no licence stated; no permitted use stated)" in lines[0]
     assert cli.main(["models", "verify", "--root", str(channel_networks / "models")]) == ExitCode.MISMATCH

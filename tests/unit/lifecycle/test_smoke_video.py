@@ -66,9 +66,9 @@ def test_script_gives_the_same_bytes_each_time(tmp_path: Path) -> None:
 
 
 def test_analyzer_finds_the_face_of_the_clip() -> None:
-    from analyzer.backends.choose import choose_detector
+    from analyzer.backends.opencv import OpenCvDetector
 
-    found = choose_detector("opencv").detect([clip.picture(number)[:, :, ::-1].copy() for number in (0, 15, 29)])
+    found = OpenCvDetector().detect([clip.picture(number)[:, :, ::-1].copy() for number in (0, 15, 29)])
     assert all(found)
 
 
