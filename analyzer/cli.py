@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from analyzer.contract import (
     DEFAULT_BACKEND,
+    DEFAULT_CAPTION_PROMPT,
     DEFAULT_MODEL_ROOT,
     DEFAULT_SAMPLE_FPS,
     Device,
@@ -23,7 +24,10 @@ from analyzer.contract import (
     Location,
     ModelSettings,
     Role,
+    Table,
+    SampleMode,
     parse_sample_fps,
+    parse_sample_mode,
     parse_session_id,
     parse_set_digest,
 )
@@ -86,7 +90,9 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--video", required=True, metavar="URL", help="path, file:// or s3://bucket/key")
     run.add_argument("--out", required=True, metavar="DIR", help="folder or s3:// prefix for result and thumbnails")
     run.add_argument("--session", metavar="ID", help="key of the stored rows; default: from the video's name")
-    run.add_argument("--fps", default=str(DEFAULT_SAMPLE_FPS), help="frames looked at per second (default: 2)")
+    run.add_argument("--sample", default=SampleMode.FPS, metavar="MODE", help="frames looked at: fps, keyframe or scene")
+    run.add_argument("--fps", default=str(DEFAULT_SAMPLE_FPS), help="frames looked at per second at most (default: 2)")
+    run.add_argument("--prompt", default=DEFAULT_CAPTION_PROMPT, help="what the caption model is asked of each scene")
     run.add_argument("--model-root", default=DEFAULT_MODEL_ROOT, metavar="DIR", help="holds models/, checkpoints/, ...")
     run.add_argument("--model-set", metavar="DIGEST", help="refuse to run with any other model set")
     for role in Role:
@@ -141,7 +147,9 @@ def _run(options: argparse.Namespace) -> int:
         model_set=parse_set_digest(options.model_set, name="`--model-set`") if options.model_set else None,
         backend=options.backend,
         models=_settings(options, {role: getattr(options, f"{role}_model") for role in Role}, options.device),
+        sample_mode=parse_sample_mode(options.sample, name="`--sample`"),
         sample_fps=parse_sample_fps(options.fps, name="`--fps`"),
+        caption_prompt=options.prompt,
     )
     return _job(request)
 
@@ -193,7 +201,8 @@ def _summary(document: dict[str, Any]) -> dict[str, Any]:
     return {
         "status": document["status"],
         "tracks": len(document["tracks"]),
-        "detections": len(document["detections"]),
+        "scenes": len(document["scenes"]),
+        "detections": document["stored"]["rows"][Table.DETECTIONS],
         "model_set": document["models"]["digest"],
         "attributes": document["backend"]["attributes"]["name"],
         "stored": document["stored"],

@@ -20,6 +20,7 @@ from analyzer.runtime_contract import ENV_MOUNT
 __all__ = [
     "BATCH_COMMAND",
     "DEFAULT_BACKEND",
+    "DEFAULT_CAPTION_PROMPT",
     "DEFAULT_MODEL_ROOT",
     "DEFAULT_SAMPLE_FPS",
     "MARKER_NAME",
@@ -39,6 +40,7 @@ __all__ = [
     "ModelSettings",
     "RequestInvalid",
     "Role",
+    "SampleMode",
     "Table",
 ]
 
@@ -55,13 +57,14 @@ RUNTIME_FOLDER = "runtime"
 BATCH_COMMAND = ("python3", "-m", "analyzer", "batch")
 DEFAULT_MODEL_ROOT = "/workspace"
 DEFAULT_SAMPLE_FPS = 2.0
+DEFAULT_CAPTION_PROMPT = "Describe what happens in this picture in one or two sentences."
 DEFAULT_BACKEND = "opencv"
 # Above this rate each sampled frame repeats the one before it and only costs time.
 MAX_SAMPLE_FPS = 60.0
 
 
 class SampleMode(StrEnum):
-    """Which frames are looked at."""
+    """Which frames are looked at: some of each second, keyframes only, or those where a scene begins and every ten seconds."""
 
     FPS = "fps"
     KEYFRAME = "keyframe"
@@ -86,7 +89,9 @@ class Env(StrEnum):
     GENDER_MODEL_PATH = "GENDER_MODEL_PATH"
     ORIENTATION_MODEL_PATH = "ORIENTATION_MODEL_PATH"
     CAPTION_MODEL_PATH = "CAPTION_MODEL_PATH"
+    SAMPLE_MODE = "SAMPLE_MODE"
     SAMPLE_FPS = "SAMPLE_FPS"
+    CAPTION_PROMPT = "CAPTION_PROMPT"
     AWS_ENDPOINT_URL = "AWS_ENDPOINT_URL"
 
 
@@ -230,7 +235,9 @@ class JobRequest:
     model_set: str | None = None
     backend: str = DEFAULT_BACKEND
     models: ModelSettings = field(default_factory=ModelSettings)
+    sample_mode: SampleMode = SampleMode.FPS
     sample_fps: float = DEFAULT_SAMPLE_FPS
+    caption_prompt: str = DEFAULT_CAPTION_PROMPT
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> JobRequest:
@@ -260,7 +267,9 @@ class JobRequest:
                 policy_name=f"`{Env.LICENSE_POLICY}`",
                 runtime_mount=environment.get(ENV_MOUNT, ""),
             ),
+            sample_mode=parse_sample_mode(read[Env.SAMPLE_MODE], name=f"`{Env.SAMPLE_MODE}`"),
             sample_fps=parse_sample_fps(read[Env.SAMPLE_FPS] or str(DEFAULT_SAMPLE_FPS), name=f"`{Env.SAMPLE_FPS}`"),
+            caption_prompt=read[Env.CAPTION_PROMPT] or DEFAULT_CAPTION_PROMPT,
         )
 
 
@@ -296,6 +305,11 @@ def parse_set_digest(text: str, *, name: str) -> str:
             hint="Copy `digest` from `models.lock.yaml`",
         )
     return text
+
+
+def parse_sample_mode(text: str, *, name: str) -> SampleMode:
+    """Accept a `SampleMode`; empty means the default. Raises RequestInvalid."""
+    return _choice(SampleMode, text or SampleMode.FPS, "sample-mode-invalid", name)
 
 
 def parse_sample_fps(text: str, *, name: str) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ READ_TIMEOUT_S = 60
 ATTEMPTS = 3
 # Room for thumbnails, rows and the result next to the video.
 FREE_SPACE_MARGIN_BYTES = 256 << 20
+CONTENT_TYPES = {".json": "application/json", ".jpg": "image/jpeg", ".jsonl": "application/jsonl"}
 _CHUNK_BYTES = 1 << 20
 # What a conditional write answers when somebody else was quicker, or deleted what it should replace.
 _OVERTAKEN = {"PreconditionFailed", "412", "ConditionalRequestConflict", "409", "NoSuchKey", "404"}
@@ -35,6 +35,14 @@ _REFUSED = {
     "PermanentRedirect",
     "301",
 }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """An object as it is now: `tag` changes with its content."""
+
+    tag: str
+    size_bytes: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,47 +72,49 @@ class ObjectStore:
         with _explained("s3://"):
             self._client: Any = boto3.client("s3", config=config)
 
-    def download(self, bucket: str, key: str, to: Path, on_bytes: Callable[[int, int], None]) -> str:
-        """Stream one object into `to` and return its sha256; `on_bytes` receives (read, total) bytes.
-
-        Raises: InputUnreadable, when the object is absent; DependencyDown, on connection trouble or a full disk;
-        Mismatch, when the store refuses the credentials.
-        """
+    def look_up(self, bucket: str, key: str) -> Found:
+        """What lies under a key. Raises: InputUnreadable, when nothing does; DependencyDown or Mismatch."""
         url = f"s3://{bucket}/{key}"
         if not key:
             raise InputUnreadable(
                 "object-missing", f"`{url}` names no object", hint="Put the object's key in VIDEO_URL"
             )
-        digest, done = hashlib.sha256(), 0
-        # One plain stream: boto3's transfer manager would move bytes in threads that a stop signal does not reach.
         with _explained(url):
-            answer = self._client.get_object(Bucket=bucket, Key=key)
-            total = int(answer["ContentLength"])
-            free = shutil.disk_usage(to.parent).free
-            if total + FREE_SPACE_MARGIN_BYTES > free:
-                raise DependencyDown(
-                    "disk-full",
-                    f"`{url}` has {total} bytes, and {FREE_SPACE_MARGIN_BYTES} bytes of `{to.parent}` are kept free for the "
-                    f"results, but only {free} bytes of it are free",
-                    hint="Give the job's scratch space a larger volume",
-                )
-            with to.open("wb") as stream:
-                for chunk in answer["Body"].iter_chunks(_CHUNK_BYTES):
-                    stream.write(chunk)
-                    digest.update(chunk)
-                    done += len(chunk)
-                    on_bytes(done, total)
-        return digest.hexdigest()
+            answer = self._client.head_object(Bucket=bucket, Key=key)
+            return Found(tag=str(answer["ETag"]), size_bytes=int(answer["ContentLength"]))
 
-    def upload(self, path: Path, bucket: str, key: str, content_type: str) -> None:
-        """Put one file. Raises: DependencyDown or Mismatch; an absent bucket is a configuration fault here."""
-        with _written(f"s3://{bucket}/{key}"), path.open("rb") as stream:
-            self._client.put_object(Bucket=bucket, Key=key, Body=stream, ContentType=content_type)
+    def download(self, bucket: str, key: str, found: Found, to: Path, on_bytes: Callable[[int, int], None]) -> None:
+        """Stream one object into `to`; `on_bytes` receives (read, total) bytes. A stream that breaks goes on where it broke.
+
+        Raises: InputUnreadable, when the object is gone; DependencyDown, on connection trouble, a full disk, or when the object is
+        another one by now; Mismatch, when the store refuses the credentials.
+        """
+        from botocore.exceptions import BotoCoreError
+
+        url, done, breaks = f"s3://{bucket}/{key}", 0, 0
+        with _explained(url), to.open("wb") as stream:
+            _require_space(url, to.parent, found.size_bytes)
+            while done < found.size_bytes:
+                try:
+                    for chunk in self._chunks_from(bucket, key, found.tag, done):
+                        stream.write(chunk)
+                        done += len(chunk)
+                        breaks = 0
+                        on_bytes(done, found.size_bytes)
+                except BotoCoreError:
+                    breaks += 1
+                    if breaks == ATTEMPTS:
+                        raise
+
+    def _chunks_from(self, bucket: str, key: str, tag: str, first: int) -> Iterator[bytes]:
+        # One plain stream: boto3's transfer manager would move bytes in threads that a stop signal does not reach.
+        answer = self._client.get_object(Bucket=bucket, Key=key, IfMatch=tag, Range=f"bytes={first}-")
+        yield from answer["Body"].iter_chunks(_CHUNK_BYTES)
 
     def put(self, bucket: str, key: str, content: bytes | IO[bytes]) -> None:
         """Put one object, whole or not at all. Raises: DependencyDown or Mismatch."""
         with _written(f"s3://{bucket}/{key}"):
-            self._client.put_object(Bucket=bucket, Key=key, Body=content)
+            self._client.put_object(Bucket=bucket, Key=key, Body=content, ContentType=_content_type(key))
 
     def put_if(self, bucket: str, key: str, content: bytes, condition: Precondition) -> str | None:
         """Put one object under a condition; returns its tag, None where the condition does not hold.
@@ -152,6 +162,21 @@ class ObjectStore:
             self._client.delete_object(Bucket=bucket, Key=key)
 
 
+def _require_space(url: str, folder: Path, size_bytes: int) -> None:
+    free = shutil.disk_usage(folder).free
+    if size_bytes + FREE_SPACE_MARGIN_BYTES > free:
+        raise DependencyDown(
+            "disk-full",
+            f"`{url}` has {size_bytes} bytes, and {FREE_SPACE_MARGIN_BYTES} bytes of `{folder}` are kept free for the "
+            f"results, but only {free} bytes of it are free",
+            hint="Give the job's scratch space a larger volume",
+        )
+
+
+def _content_type(key: str) -> str:
+    return CONTENT_TYPES.get(Path(key).suffix, "application/octet-stream")
+
+
 @contextmanager
 def _written(url: str) -> Iterator[None]:
     """As `_explained`, where an absent bucket is a configuration fault, not a missing video."""
@@ -189,6 +214,12 @@ def _explain(error: Exception, url: str) -> AnalyzerError:
 
     if isinstance(error, exceptions.ClientError):
         code = _code(error)
+        if code in {"PreconditionFailed", "412"}:
+            return DependencyDown(
+                "object-changed",
+                f"`{url}` was replaced while it was being read",
+                hint="Submit the job again; it reads the new object",
+            )
         if code in _ABSENT:
             return InputUnreadable(
                 "object-missing",

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from analyzer.contract import Location
 from analyzer.errors import InputUnreadable
+
+if TYPE_CHECKING:
+    from analyzer.s3 import Found
 
 # The local name is fixed: a path derived from an object's key could leave the folder.
 LOCAL_NAME = "input.bin"
@@ -20,6 +23,7 @@ class Source:
 
     location: Location
     identity: Mapping[str, Any]
+    found: Found | None = None
 
 
 def identify(location: Location) -> Source:
@@ -28,7 +32,7 @@ def identify(location: Location) -> Source:
         from analyzer.s3 import ObjectStore
 
         found = ObjectStore().look_up(location.bucket, location.key)
-        return Source(location=location, identity={"url": location.url, "tag": found.tag, "bytes": found.size_bytes})
+        return Source(location=location, identity={"url": location.url, **asdict(found)}, found=found)
     path = _local(location)
     try:
         status = path.stat()
@@ -49,12 +53,12 @@ def fetch(source: Source, scratch: Path, on_bytes: Callable[[int, int], None]) -
     Raises: InputUnreadable, DependencyDown or Mismatch.
     """
     location = source.location
-    if location.bucket is None:
+    if location.bucket is None or source.found is None:
         return _local(location)
     from analyzer.s3 import ObjectStore
 
     path = scratch / LOCAL_NAME
-    ObjectStore().download(location.bucket, location.key, path, on_bytes, tag=source.identity["tag"])
+    ObjectStore().download(location.bucket, location.key, source.found, path, on_bytes)
     return path
 
 
