@@ -41,12 +41,14 @@ class Confidence:
     """What a detector's scores of people are worth to the tracker, on the detector's own scale.
 
     A person of at least `new` begins a track and of at least `high` continues one; below that, of at least `low`, it continues
-    only a track that nothing better continues.
+    only a track that nothing better continues. `scale` is the largest score there is, None where scores have no end; where there is
+    one, the tracker weighs the overlap of boxes by score / `scale`.
     """
 
     high: float
     low: float
     new: float
+    scale: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

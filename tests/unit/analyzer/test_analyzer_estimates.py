@@ -9,9 +9,8 @@ import cv2
 import numpy as np
 import pytest
 
-from analyzer.aggregate import aggregate
 from analyzer.backends.appearance import AppearanceEmbedder
-from analyzer.backends.base import AttributeModel, Attributes, PersonCrop
+from analyzer.backends.base import AttributeModel, PersonCrop
 from analyzer.backends.choose import choose_backends
 from analyzer.backends.dlib import MEANS_RGB, normalise
 from analyzer.contract import ModelSettings, Role
@@ -33,11 +32,6 @@ def noisy(side_px: int, seed: int = 0) -> np.ndarray:
 
 def attributes_in(model_set: ModelSet, paths: dict[Role, Path] | None = None) -> AttributeModel | None:
     return choose_backends("null", model_set, ModelSettings(paths=paths or {})).attributes
-
-
-def attributes_of(ages: list[float], female: list[float]) -> Attributes:
-    age = np.array(ages)
-    return Attributes(age=age, age_low=age - 3, age_high=age + 3, female=np.array(female))
 
 
 def test_normalise_is_rgb_minus_means_over_256() -> None:
@@ -102,23 +96,6 @@ def test_network_of_another_shape_is_refused(channel_networks: Path, mark_set: S
     with pytest.raises(Mismatch) as caught:
         attributes_in(check_model_set(channel_networks))
     assert caught.value.code == "model-signature"
-
-
-def test_one_odd_crop_does_not_move_the_age() -> None:
-    found = aggregate(attributes_of([30, 31, 32, 33, 78], [0.9, 0.9, 0.9, 0.9, 0.2]))
-    assert found is not None
-    assert (found.age_mean, found.age_low, found.age_high, found.samples) == (32.0, 29.0, 35.0, 5)
-    assert (found.gender, found.gender_confidence) == ("female", 0.76)
-
-
-def test_confidence_is_that_of_the_named_gender() -> None:
-    found = aggregate(attributes_of([40], [0.1]))
-    assert found is not None
-    assert (found.gender, found.gender_confidence) == ("male", 0.9)
-
-
-def test_no_crops_give_no_estimate() -> None:
-    assert aggregate(attributes_of([], [])) is None
 
 
 def test_keeper_prefers_large_and_sharp_crops() -> None:
