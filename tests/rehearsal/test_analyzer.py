@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import itertools
 import json
 import os
 import resource
@@ -21,7 +22,13 @@ import numpy as np
 import psycopg
 import pytest
 
-from analyzer.contract import ExitCode, Table
+from analyzer.backends.base import PersonCrop
+from analyzer.backends.choose import choose_backends
+from analyzer.backends.eyes import CHIP_SIDE_PX, LEFT_EYE, RIGHT_EYE, EyeAligner
+from analyzer.contract import ExitCode, ModelSettings, Table
+from analyzer.crops import FACE_PADDING
+from analyzer.geometry import Box
+from analyzer.manifest import check_model_set
 from analyzer.schemas import analysis_schema
 from lifecycle.rehearsal.services.postgres import Postgres
 
@@ -137,6 +144,43 @@ def test_portrait_is_found_at_other_sizes(scale: float, model_root: Path, tmp_pa
     (track,) = run_batch(path, model_root, tmp_path / "out")["tracks"]
     assert (track["label"], track["gender"]["value"]) == ("person", "female")
     assert 20 <= track["age"]["mean"] <= 50
+
+
+def turned_faces() -> list[np.ndarray]:
+    """The portrait's face at five sizes and five angles, cut as the pipeline cuts it."""
+    picture = cv2.imread(str(folder_of("skimage") / "data" / "astronaut.png"))
+    left, top, side = 177, 66, 95
+    faces = []
+    for scale, degrees in itertools.product((1.0, 0.8, 0.6, 0.5, 0.4), (-12, -6, 0, 6, 12)):
+        turn = cv2.getRotationMatrix2D((left + side / 2, top + side / 2), degrees, 1)
+        whole = cv2.resize(
+            cv2.warpAffine(picture, turn, (512, 512)), None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA
+        )
+        face = cut(whole, Box(left, top, side, side).scale(scale).grow(FACE_PADDING))
+        assert face is not None
+        faces.append(face)
+    return faces
+
+
+def test_eyes_are_found_and_make_the_age_steadier(model_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    faces, aligner = turned_faces(), EyeAligner()
+    chips = [aligner.chip(face) for face in faces]
+    found = [chip for chip in chips if chip.shape[:2] == (CHIP_SIDE_PX, CHIP_SIDE_PX)]
+    assert len(found) >= 0.9 * len(faces)
+    again = [pair for chip in found if (pair := aligner._find(chip))]
+    assert len(again) >= 0.9 * len(found)
+    for goal, eyes in zip((LEFT_EYE, RIGHT_EYE), zip(*again, strict=True), strict=True):
+        places = np.array([(eye.x, eye.y) for eye in eyes]) / CHIP_SIDE_PX
+        assert np.abs(places - goal).max() < 0.08
+    model = choose_backends("null", check_model_set(model_root), ModelSettings()).attributes
+    assert model is not None
+    people = [PersonCrop(face=face, body=None) for face in faces]
+    aligned = model.predict(people)
+    monkeypatch.setattr(EyeAligner, "chip", lambda _, face: face)
+    plain = model.predict(people)
+    assert (aligned.female > 0.9).all()
+    assert aligned.age.std() < 0.8 * plain.age.std(), (aligned.age.round(1), plain.age.round(1))
+    assert abs(aligned.age.mean() - 36) < 10
 
 
 def test_same_video_gives_the_same_document(clip: Path, model_root: Path, tmp_path: Path) -> None:

@@ -14,6 +14,9 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from analyzer.backends.onnx.session import Network
+from tests.unit.analyzer import onnx_fakes
+
 ClipMaker = Callable[..., Path]
 SetMaker = Callable[..., str]
 
@@ -141,3 +144,13 @@ def channel_networks(tmp_path: Path) -> Path:
     write_network(root / "models" / "age-v1.onnx", side_px=64, classes=81, picks=age)
     write_network(root / "models" / "gender-v1.onnx", side_px=32, classes=2, picks=gender)
     return root
+
+
+@pytest.fixture
+def spy(monkeypatch: pytest.MonkeyPatch) -> onnx_fakes.Spies:
+    def watch(network: Network, *, before: Callable[[int], None] | None = None) -> list[dict[str, np.ndarray]]:
+        seen: list[dict[str, np.ndarray]] = []
+        monkeypatch.setattr(network, "_session", onnx_fakes.Spy(network._session, seen, before))
+        return seen
+
+    return watch

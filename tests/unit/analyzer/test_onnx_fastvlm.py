@@ -1,0 +1,207 @@
+"""Captions and picture vectors on three small networks, against the same arithmetic in numpy."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from analyzer.backends.onnx import fastvlm, vlm_files
+from analyzer.backends.onnx.fastvlm import FastVlmCaptioner, FastVlmEmbedder, VisionTower, square
+from analyzer.backends.onnx.generation import Decoder
+from analyzer.backends.onnx.session import Engine
+from analyzer.backends.onnx.turns import Urgency
+from analyzer.errors import Mismatch, RequestInvalid
+from tests.unit.analyzer import onnx_fakes
+from tests.unit.analyzer.onnx_fakes import END, HIDDEN, IMAGE, PICTURE_TOKENS, Words
+
+NEVER_S = 1e9
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return onnx_fakes.fastvlm(tmp_path_factory.mktemp("vlm") / "fastvlm")
+
+
+@pytest.fixture
+def copied(folder: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(folder, tmp_path / "fastvlm"))
+
+
+class Model:
+    def __init__(self, folder: Path, tokenizer: fastvlm.Tokenizer, clock: Callable[[], float] = lambda: 0.0) -> None:
+        files = vlm_files.find_files(folder)
+        config, engine = vlm_files.read_config(files), Engine()
+        self.vision, embed, decoder = (engine.open(files[name], Urgency.CAPTION) for name in vlm_files.NETWORKS)
+        self.tower = VisionTower(self.vision, config)
+        self.captioner = FastVlmCaptioner(
+            self.tower, Decoder(embed, decoder, config), tokenizer, config, {}, clock=clock
+        )
+
+
+@pytest.fixture(scope="module")
+def model(folder: Path) -> Model:
+    return Model(folder, Words())
+
+
+def picture(level: int) -> np.ndarray:
+    return np.full((12, 8, 3), (level, 2 * level, 3 * level), np.uint8)
+
+
+def features(shown: np.ndarray) -> np.ndarray:
+    """What the fake tower makes of a picture: its mean red, green and blue at places 1, 2 and 3."""
+    means = square(shown, onnx_fakes.PICTURE_SIDE)[:, :, ::-1].mean(axis=(0, 1)) / 255
+    found = np.zeros((PICTURE_TOKENS, HIDDEN))
+    for channel in range(3):
+        found[channel, 1 + channel] = means[channel]
+    return found
+
+
+def expected(shown: np.ndarray, prompt: str, max_tokens: int) -> tuple[list[int], bool]:
+    """The words that the fake decoder must say: every step looks at all that was read, at the place where it was read."""
+    before, after = (Words().encode(text) for text in (fastvlm.BEFORE, fastvlm.AFTER.format(prompt=prompt)))
+    read = [*np.eye(HIDDEN)[before], *features(shown), *np.eye(HIDDEN)[after]]
+    said: list[int] = []
+    while len(said) < max_tokens:
+        places = np.arange(len(read))[:, None]
+        state = np.concatenate([np.sum(read, axis=0), np.sum(places * np.array(read), axis=0), [len(read)]])
+        word = int(np.argmax(np.sin(state) @ onnx_fakes.turn()))
+        if word == END:
+            return said, True
+        said.append(word)
+        read.append(np.eye(HIDDEN)[word])
+    return said, False
+
+
+Ended = tuple[np.ndarray, str, list[int]]
+
+
+@pytest.fixture(scope="module")
+def ended() -> Ended:
+    """A picture and a prompt at which the decoder ends by itself after a few words that are not all the same, and these words."""
+    for level in range(1, 80):
+        said, finished = expected(picture(level), "bad", 12)
+        if finished and len(said) >= 3 and len(set(said)) > 1:
+            return picture(level), "bad", said
+    raise AssertionError("no such picture")
+
+
+def test_picture_takes_the_place_of_its_token_and_the_cache_keeps_it(model: Model, ended: Ended) -> None:
+    shown, prompt, said = ended
+    found = model.captioner.caption(shown, prompt=prompt, max_tokens=12, deadline_s=NEVER_S)
+    assert (found.text, found.tokens, found.finished) == (Words().decode(said), len(said), True)
+    for level in range(5, 80, 15):
+        words, finished = expected(picture(level), "bad", 6)
+        found = model.captioner.caption(picture(level), prompt="bad", max_tokens=6, deadline_s=NEVER_S)
+        assert (found.text, found.finished) == (Words().decode(words), finished)
+
+
+def test_limit_of_tokens_ends_a_caption_unfinished(model: Model, ended: Ended) -> None:
+    shown, prompt, said = ended
+    found = model.captioner.caption(shown, prompt=prompt, max_tokens=2, deadline_s=NEVER_S)
+    assert (found.text, found.tokens, found.finished) == (Words().decode(said[:2]), 2, False)
+
+
+def test_deadline_ends_a_caption_with_what_there_is(folder: Path, ended: Ended) -> None:
+    shown, prompt, said = ended
+    # One look at the clock before the picture, and one before each word.
+    seconds: Iterator[int] = iter(range(100))
+    captioner = Model(folder, Words(), lambda: float(next(seconds))).captioner
+    found = captioner.caption(shown, prompt=prompt, max_tokens=12, deadline_s=3)
+    assert (found.text, found.tokens, found.finished) == (Words().decode(said[:2]), 2, False)
+    late = captioner.caption(shown, prompt=prompt, max_tokens=12, deadline_s=0)
+    assert (late.text, late.tokens, late.finished) == ("", 0, False)
+
+
+def test_prompt_that_spells_a_picture_is_refused(folder: Path) -> None:
+    class Spelling(Words):
+        def encode(self, text: str) -> list[int]:
+            return [IMAGE if letter == "#" else word for letter, word in zip(text, super().encode(text), strict=True)]
+
+    captioner = Model(folder, Spelling()).captioner
+    with pytest.raises(RequestInvalid) as caught:
+        captioner.caption(picture(9), prompt="what is #", max_tokens=3, deadline_s=NEVER_S)
+    assert caught.value.code == "prompt-invalid"
+
+
+def test_tower_sees_the_whole_picture_in_a_black_square(model: Model, spy: onnx_fakes.Spies) -> None:
+    seen = spy(model.vision)
+    shown = np.random.default_rng(3).integers(0, 255, (32, 20, 3), dtype=np.uint8)
+    model.tower.features(shown)
+    wide = np.zeros((32, 32, 3), np.int64)
+    wide[:, 6:26] = shown
+    wanted = (wide.reshape(16, 2, 16, 2, 3).sum(axis=(1, 3)) + 2) // 4
+    np.testing.assert_array_equal(square(shown, 16), wanted)
+    np.testing.assert_allclose(seen[0]["pixel_values"][0], wanted[:, :, ::-1].transpose(2, 0, 1) / 255, atol=1e-6)
+
+
+def test_vectors_are_the_mean_of_the_features_with_norm_one(model: Model) -> None:
+    embedder = FastVlmEmbedder(model.tower, {})
+    shown = [picture(20), np.zeros((5, 9, 3), np.uint8)]
+    found = embedder.embed(shown)
+    mean = features(shown[0]).mean(axis=0)
+    np.testing.assert_allclose(found[0], mean / np.linalg.norm(mean), atol=1e-5)
+    assert (embedder.space, embedder.dimension) == (f"fastvlm_mean_{HIDDEN}", HIDDEN)
+    assert np.isfinite(found).all()
+    assert embedder.embed([]).shape == (0, HIDDEN)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "said"),
+    [
+        ("config.json", {"num_hidden_layers": 3}, "no input `past_key_values.2.key`"),
+        ("config.json", {"num_hidden_layers": 1}, "the input `past_key_values.1.key`, which its configuration"),
+        ("config.json", {"num_key_value_heads": 2}, "`past_key_values.0.key`"),
+        ("config.json", {"vocab_size": 12}, "output `logits`"),
+        ("config.json", {"hidden_size": 12}, "(n, n, 12)"),
+        ("config.json", {"hidden_size": "many"}, '`"many"` for `hidden_size`'),
+        ("config.json", {"image_token_index": None}, "no `image_token_index`"),
+        ("generation_config.json", {"eos_token_id": None}, "no `eos_token_id`"),
+        ("preprocessor_config.json", {"crop_size": {"height": 16, "width": 8}}, "`crop_size`"),
+        ("preprocessor_config.json", {"image_std": [1]}, "`image_std`"),
+        ("preprocessor_config.json", {"crop_size": 32}, "(n, 3, 32, 32)"),
+    ],
+)
+def test_configuration_that_the_networks_do_not_follow_is_refused(
+    copied: Path, name: str, change: dict[str, object], said: str
+) -> None:
+    (copied / name).write_text(json.dumps({**json.loads((copied / name).read_text()), **change}))
+    with pytest.raises(Mismatch) as caught:
+        Model(copied, Words())
+    assert caught.value.code in {"model-config", "model-signature"}
+    assert said in caught.value.message, caught.value.message
+
+
+def test_sizes_may_lie_in_an_object_of_their_own(copied: Path) -> None:
+    flat = json.loads((copied / "config.json").read_text())
+    token = flat.pop("image_token_index")
+    (copied / "config.json").write_text(json.dumps({"text_config": flat, "image_token_id": token}))
+    assert vlm_files.read_config(vlm_files.find_files(copied)).image_token == IMAGE
+
+
+def test_folder_that_is_not_whole_is_refused(copied: Path) -> None:
+    decoder = copied / "onnx" / "decoder_model_merged.onnx"
+    shutil.copy(decoder, decoder.with_name("decoder_model_merged_q4.onnx"))
+    # One without a suffix comes first.
+    assert vlm_files.find_files(copied)[vlm_files.DECODER] == decoder
+    decoder.rename(decoder.with_name("decoder_model_merged_fp16.onnx"))
+    for change, said in ((None, "expected one of them"), ("tokenizer.json", "no `tokenizer.json`")):
+        if change:
+            (copied / change).unlink()
+        with pytest.raises(Mismatch, match=said) as caught:
+            vlm_files.find_files(copied)
+        assert caught.value.code == "model-missing"
+    (copied / "config.json").write_text("{")
+    with pytest.raises(Mismatch, match=r"config\.json"):
+        vlm_files.read_config({vlm_files.CONFIG: copied / "config.json"})
+
+
+def test_tokenizer_that_nothing_can_read_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "tokenizers", None)
+    with pytest.raises(Mismatch, match="needs the package `tokenizers`") as caught:
+        fastvlm.TokenizerFile(folder / "tokenizer.json")
+    assert caught.value.code == "tokenizer-missing"
