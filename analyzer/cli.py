@@ -1,4 +1,4 @@
-"""The command line: `run` for one file, `batch` for a queue's job, `models verify` for a volume."""
+"""The command line: `run` for one file, `batch` for a queue's job, `models verify` for a volume; results have more commands."""
 
 from __future__ import annotations
 
@@ -33,6 +33,7 @@ from analyzer.contract import (
 )
 from analyzer.errors import AnalyzerError, Interrupted, RequestInvalid
 from analyzer.interrupt import stop_signals_raise
+from analyzer.result_commands import add_result_commands
 from analyzer.runtime_contract import ENV_MOUNT, require_runtime
 
 if TYPE_CHECKING:
@@ -105,6 +106,8 @@ def _parser() -> argparse.ArgumentParser:
 
     batch = commands.add_parser("batch", help="run one job as its environment variables describe it")
     batch.set_defaults(command=_batch)
+
+    add_result_commands(commands)
 
     models = commands.add_parser("models", help="model files").add_subparsers(required=True, metavar="COMMAND")
     verify = models.add_parser("verify", help="hash a mounted model set against its marker")

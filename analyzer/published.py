@@ -1,0 +1,76 @@
+"""A published result, read back: the document, and the folder in which its thumbnails lie."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from analyzer.contract import RESULT_NAME, RESULT_SCHEMA, THUMBNAIL_FOLDER
+from analyzer.errors import InputUnreadable
+
+HINT = f"Name the folder that a job wrote its result to, or the `{RESULT_NAME}` in it"
+# What a writer may call a thumbnail; anything else could lead out of the folder.
+_THUMBNAIL = re.compile(rf"{THUMBNAIL_FOLDER}/[a-z0-9-]+\.jpg")
+# Thumbnails are at most 256 pixels a side; a larger file is something else.
+THUMBNAIL_BYTES_MAX = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """`document` says that it is a `capctl.analysis/1`; whether it follows that schema shows when it is read."""
+
+    path: Path
+    document: Mapping[str, Any]
+
+    def thumbnail(self, name: str) -> bytes | None:
+        """The JPEG that the document calls `name`; None when it is missing, unreadable or no JPEG.
+
+        Raises: ValueError, for a name that no writer gives.
+        """
+        if not _THUMBNAIL.fullmatch(name):
+            message = f"`{name[:80]}` is no name of a thumbnail"
+            raise ValueError(message)
+        path = self.path.parent / name
+        try:
+            if not path.is_file() or path.stat().st_size > THUMBNAIL_BYTES_MAX:
+                return None
+            content = path.read_bytes()
+        except OSError:
+            return None
+        return content if content.startswith(b"\xff\xd8\xff") else None
+
+    @contextmanager
+    def well_formed(self) -> Iterator[None]:
+        """What cannot be read inside is the document's fault; raises InputUnreadable."""
+        try:
+            yield
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+            what = f"`{self.path}` does not follow `{RESULT_SCHEMA}`: {type(error).__name__}: {error}"
+            raise InputUnreadable("result-malformed", what, hint="Publish it again with `analyzer run`") from error
+
+
+def read_result(place: Path) -> Published:
+    """Read `result.json`, or the one in the folder `place`.
+
+    Raises: InputUnreadable, when it is missing, no JSON, or of another schema.
+    """
+    path = place / RESULT_NAME if place.is_dir() else place
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        what = f"The result `{path}` cannot be read: {error.strerror or error}"
+        raise InputUnreadable("result-missing", what, hint=HINT) from error
+    try:
+        document = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise InputUnreadable("result-malformed", f"The result `{path}` is no JSON: {error}", hint=HINT) from error
+    schema = document.get("schema") if isinstance(document, dict) else None
+    if schema != RESULT_SCHEMA:
+        what = f"The result `{path}` has the schema `{str(schema)[:80]}`, expected `{RESULT_SCHEMA}`"
+        raise InputUnreadable("result-not-ours", what, hint=HINT)
+    return Published(path=path, document=document)
