@@ -30,7 +30,11 @@ def add_result_commands(commands: Any) -> None:
     report.add_argument("--html", required=True, metavar="FILE", help="the page: one file that reads no other")
     report.add_argument("--video", metavar="FILE", help="the analysed video; the page then holds a small copy of it")
     report.add_argument(
-        "--video-mb", type=int, default=FILM_MB_DEFAULT, metavar="MB", help=f"limit of that copy (default: {FILM_MB_DEFAULT})"
+        "--video-mb",
+        type=int,
+        default=FILM_MB_DEFAULT,
+        metavar="MB",
+        help=f"limit of that copy (default: {FILM_MB_DEFAULT})",
     )
     report.set_defaults(command=_report)
 

@@ -25,7 +25,8 @@ function trackCard(track, duration, act) {
     data: { track: track.n },
   }, faces, title,
   make("span", { className: told ? "told" : "told quiet" }, told || "no estimates"),
-  make("span", { className: "quiet" }, `${when} · ${track.sightings} sightings`));
+  make("span", { className: "quiet" }, when),
+  make("span", { className: "quiet" }, counted(track.sightings, "sighting")));
   card.style.setProperty("--hue", track.hue);
   card.addEventListener("click", () => act.choose(track, track.first));
   return card;

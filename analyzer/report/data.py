@@ -28,7 +28,9 @@ def page_data(published: Published) -> Document:
     document = published.document
     paths = _paths(document["detections"])
     missing: list[str] = []
-    tracks = [_track(each, paths.pop(each["track"], None) or _Path(), published, missing) for each in document["tracks"]]
+    tracks = [
+        _track(each, paths.pop(each["track"], None) or _Path(), published, missing) for each in document["tracks"]
+    ]
     scenes = [_scene(each, published, missing) for each in document["scenes"]]
     loose = paths.pop(None, None) or _Path()
     if paths:

@@ -11,7 +11,7 @@ from string import Template
 from typing import Any
 
 # In the order in which they are read; each is a part of one program.
-SCRIPTS = ("tracks.js", "stage.js", "timeline.js", "cards.js", "facts.js", "player.js")
+SCRIPTS = ("tracks.js", "stage.js", "timeline.js", "facts.js", "cards.js", "player.js")
 
 
 def render(data: Mapping[str, Any], film: bytes | None) -> bytes:

@@ -139,6 +139,7 @@ function start() {
   function makeFilter() {
     const counts = { all: tracks.length, person: 0, face: 0 };
     for (const track of tracks) counts[track.label]++;
+    by("filter").hidden = !counts.person || !counts.face;
     for (const [label, count] of Object.entries(counts)) {
       const input = make("input", { type: "radio", name: "label", value: label, checked: label === "all" });
       input.addEventListener("change", () => { view.label = label; view.chosen = null; show(); });

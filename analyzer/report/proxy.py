@@ -74,13 +74,15 @@ def make_film(
     info = probe(path, name=str(path))
     if info.size_bytes != size_bytes:
         what = f"`{path}` has {info.size_bytes} bytes, the video of this result had {size_bytes}"
-        raise InputUnreadable("video-of-another-result", what, hint="Name the video that was analysed, or leave out `--video`")
+        raise InputUnreadable(
+            "video-of-another-result", what, hint="Name the video that was analysed, or leave out `--video`"
+        )
     quality = choose_quality(duration_ms, limit_bytes)
     if quality is None:
         return None
     width, height = _even_size(info, quality.side_px)
     target = io.BytesIO()
-    with av.open(target, "w", format="mp4", options={"movflags": "faststart"}) as container:
+    with av.open(target, "w", format="mp4") as container:
         stream = _stream(container, quality, width, height)
         last_key_ms = -KEYFRAME_MS
         for pts_ms, pixels in _pictures(path, info, quality, on_decoded):

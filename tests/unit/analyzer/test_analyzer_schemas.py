@@ -13,15 +13,6 @@ from analyzer.store.base import COLUMNS
 from tests.fakes.analyses import analysis
 
 VALUES = {"segment": 0, "label": "face", "state": "done", "kind": "face", "gender": None, "caption": "A street"}
-    "segment": 0,
-    "label": "face",
-    "state": "done",
-    "kind": "face",
-    "gender": None,
-    "caption": "A street",
-    "source": "hog",
-    "space": "s",
-}
 VALUES |= {"source": "hog", "space": "s"}
 ROWS = {
     table: {"session_id": "clip-1"} | {name: VALUES.get(name, [0.6, 0.8] if name == "v" else 1) for name in columns}

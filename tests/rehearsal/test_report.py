@@ -1,0 +1,209 @@
+"""The page of a real result, looked at in a real browser."""
+
+from __future__ import annotations
+
+import base64
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from tests.rehearsal.browser import Page, open_browser
+from tests.rehearsal.test_analyzer import write_portrait_clip
+
+pytestmark = pytest.mark.rehearsal
+
+WIDTH, HEIGHT = 640, 480
+# A caption as no model should write it; it must reach the screen as it is.
+CAPTION = "</script><script>fetch('https://example.com')</script> & a woman"
+
+
+def analyzer(*arguments: object) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "analyzer", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture(scope="module")
+def result(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A result of the moving portrait, with scenes besides and the page of it with and without its film."""
+    folder = tmp_path_factory.mktemp("report")
+    clip, out = folder / "portrait.mp4", folder / "out"
+    write_portrait_clip(clip, seconds=3)
+    analyzer("run", "--video", clip, "--out", out)
+    document = json.loads((out / "result.json").read_text())
+    scene = {"start_ms": 0, "end_ms": 1500, "frame_ms": 1000, "caption": {"text": CAPTION, "finished": True}}
+    other = {"start_ms": 1500, "end_ms": 3000, "frame_ms": 2500, "caption": None}
+    document["scenes"] = [{"scene": 1, **scene, "thumbnail": None}, {"scene": 2, **other, "thumbnail": None}]
+    (out / "result.json").write_text(json.dumps(document))
+    analyzer("report", out, "--html", out / "film.html", "--video", clip)
+    analyzer("report", out, "--html", out / "plain.html")
+    return out
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Page]:
+    with open_browser() as page:
+        yield page
+
+
+@pytest.fixture
+def page(browser: Page) -> Iterator[Page]:
+    """A window as wide as the portrait's clip; at the end, nothing was complained of, and nothing was asked of any network."""
+    browser.troubles.clear()
+    browser.requests.clear()
+    browser.shape(900, 1000)
+    yield browser
+    assert browser.troubles == []
+    assert {address.partition(":")[0] for address in browser.requests} <= {"file", "data", "blob"}
+
+
+def sightings(result: Path) -> dict[int, dict[str, dict[str, float]]]:
+    """The track's boxes by time and label."""
+    document = json.loads((result / "result.json").read_text())
+    seen: dict[int, dict[str, dict[str, float]]] = {}
+    for each in document["detections"]:
+        if each["track"]:
+            seen.setdefault(each["pts_ms"], {})[each["label"]] = each["box"]
+    return seen
+
+
+def layer(page: Page, name: str) -> NDArray[np.uint8]:
+    """What the canvas (`boxes`) or the film (`film`) shows: (HEIGHT, WIDTH, 4) RGBA."""
+    script = f"""(() => {{
+      const copy = new OffscreenCanvas({WIDTH}, {HEIGHT}), pen = copy.getContext("2d");
+      pen.drawImage(document.getElementById("{name}"), 0, 0, {WIDTH}, {HEIGHT});
+      const bytes = pen.getImageData(0, 0, {WIDTH}, {HEIGHT}).data;
+      let text = "";
+      for (let at = 0; at < bytes.length; at += 8192) text += String.fromCharCode(...bytes.subarray(at, at + 8192));
+      return btoa(text);
+    }})()"""
+    pixels = base64.b64decode(page.evaluate(script))
+    return np.frombuffer(pixels, np.uint8).reshape(HEIGHT, WIDTH, 4)
+
+
+def drawn(canvas: NDArray[np.uint8], x: float, y: float) -> bool:
+    """Whether something is drawn within two pixels of a point in fractions of the picture."""
+    column, row = round(x * WIDTH), round(y * HEIGHT)
+    return bool(canvas[max(0, row - 2) : row + 3, max(0, column - 2) : column + 3, 3].max() > 100)
+
+
+def outlined(canvas: NDArray[np.uint8], box: dict[str, float]) -> bool:
+    """Whether both upright sides of a box are drawn, at three heights, and nothing between them."""
+    sides = [
+        (x, box["top"] + share * box["height"])
+        for x in (box["left"], box["left"] + box["width"])
+        for share in (0.3, 0.5, 0.7)
+    ]
+    return all(drawn(canvas, *point) for point in sides)
+
+
+def seek(page: Page, ms: int) -> None:
+    page.evaluate(
+        f"(slider => {{ slider.value = {ms}; slider.dispatchEvent(new Event('input')); }})(document.getElementById('slider'))"
+    )
+    page.until("!document.getElementById('film').seeking")
+
+
+def shown_s(page: Page) -> float:
+    minutes, seconds = page.evaluate("document.getElementById('clock').textContent").split(" / ")[0].split(":")
+    return 60 * int(minutes) + float(seconds)
+
+
+@pytest.mark.parametrize("name", ["film.html", "plain.html"])
+def test_boxes_stand_where_the_detections_are(name: str, page: Page, result: Path) -> None:
+    page.open(result / name)
+    seen = sightings(result)
+    with_face = [pts_ms for pts_ms, boxes in seen.items() if "face" in boxes]
+    for pts_ms in with_face[1:3]:
+        seek(page, pts_ms)
+        canvas = layer(page, "boxes")
+        assert {label: outlined(canvas, box) for label, box in seen[pts_ms].items()} == dict.fromkeys(
+            seen[pts_ms], True
+        )
+        assert not outlined(canvas, seen[pts_ms]["face"] | {"left": 0.005}), "a box is drawn where nobody is"
+    # Between two sightings the box is on its way.
+    before, after = with_face[1:3]
+    seek(page, (before + after) // 2)
+    faces = [seen[pts_ms]["face"] for pts_ms in (before, after)]
+    assert outlined(layer(page, "boxes"), {side: (faces[0][side] + faces[1][side]) / 2 for side in faces[0]})
+
+
+def small(picture: NDArray[np.uint8]) -> NDArray[np.int16]:
+    return cv2.resize(picture, (WIDTH // 4, HEIGHT // 4), interpolation=cv2.INTER_AREA).astype(np.int16)
+
+
+def test_film_shows_the_picture_of_its_time(page: Page, result: Path) -> None:
+    page.open(result / "film.html")
+    clip = cv2.VideoCapture(str(result.parent / "portrait.mp4"))
+    source = {40 * index: small(clip.read()[1]) for index in range(75)}
+    apart = {}
+    for at_ms in (2000, 400, 1200):
+        seek(page, at_ms)
+        film = small(cv2.cvtColor(layer(page, "film"), cv2.COLOR_RGBA2BGR))
+        apart[at_ms] = min(source, key=lambda ms: float(np.abs(film - source[ms]).mean()))
+    assert apart == {at_ms: pytest.approx(at_ms, abs=40) for at_ms in apart}
+
+
+def test_clicks_and_keys_move_time_and_choose_tracks(page: Page, result: Path) -> None:
+    page.open(result / "film.html")
+    page.evaluate("document.querySelector('.still[data-scene=\"2\"]').click()")
+    page.until("document.getElementById('clock').textContent.startsWith('0:02.5')")
+    assert page.evaluate("document.querySelector('.still .told').textContent") == CAPTION
+    page.press("ArrowLeft")
+    assert shown_s(page) == 1.5
+    page.press(".")
+    times = sorted(sightings(result))
+    assert shown_s(page) == min(at_ms for at_ms in times if at_ms > 1500) / 1000
+    page.press("Home")
+    assert shown_s(page) == 0
+    # The middle of the timeline's bars.
+    x, y = page.evaluate(
+        "(box => [box.left + box.width / 2, box.top + box.height / 2])(document.querySelector('.coverage .bars').getBoundingClientRect())"
+    )
+    page.click(x, y)
+    assert shown_s(page) == pytest.approx(1.5, abs=0.1)
+    page.evaluate("document.querySelector('.card').click()")
+    assert shown_s(page) == times[0] / 1000
+    assert page.evaluate("document.querySelector('.card').getAttribute('aria-pressed')") == "true"
+    page.evaluate("document.activeElement.blur()")
+    page.press("Escape")
+    assert page.evaluate("document.querySelector('.card').getAttribute('aria-pressed')") == "false"
+
+
+@pytest.mark.parametrize("name", ["film.html", "plain.html"])
+def test_time_passes_while_it_plays(name: str, page: Page, result: Path) -> None:
+    page.open(result / name)
+    page.press(" ")
+    page.until("document.body.classList.contains('playing')")
+    page.until("!document.getElementById('clock').textContent.startsWith('0:00.')")
+    page.press(" ")
+    page.until("!document.body.classList.contains('playing')")
+    assert 1 <= shown_s(page) <= 3
+
+
+def test_every_control_has_a_name_and_the_phone_needs_no_sideways_scrolling(page: Page, result: Path) -> None:
+    page.shape(390, 844, dark=True)
+    page.open(result / "film.html")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.call("Accessibility.enable")
+    nodes: list[dict[str, Any]] = page.call("Accessibility.getFullAXTree")["nodes"]
+    controls = [
+        each
+        for each in nodes
+        if each.get("role", {}).get("value") in {"button", "slider", "combobox", "checkbox", "radio", "image"}
+    ]
+    assert len(controls) > 10
+    assert [each for each in controls if not each.get("name", {}).get("value")] == []
