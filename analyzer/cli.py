@@ -24,8 +24,8 @@ from analyzer.contract import (
     Location,
     ModelSettings,
     Role,
-    Table,
     SampleMode,
+    Table,
     parse_sample_fps,
     parse_sample_mode,
     parse_session_id,
@@ -91,7 +91,9 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--video", required=True, metavar="URL", help="path, file:// or s3://bucket/key")
     run.add_argument("--out", required=True, metavar="DIR", help="folder or s3:// prefix for result and thumbnails")
     run.add_argument("--session", metavar="ID", help="key of the stored rows; default: from the video's name")
-    run.add_argument("--sample", default=SampleMode.FPS, metavar="MODE", help="frames looked at: fps, keyframe or scene")
+    run.add_argument(
+        "--sample", default=SampleMode.FPS, metavar="MODE", help="frames looked at: fps, keyframe or scene"
+    )
     run.add_argument("--fps", default=str(DEFAULT_SAMPLE_FPS), help="frames looked at per second at most (default: 2)")
     run.add_argument("--prompt", default=DEFAULT_CAPTION_PROMPT, help="what the caption model is asked of each scene")
     run.add_argument("--model-root", default=DEFAULT_MODEL_ROOT, metavar="DIR", help="holds models/, checkpoints/, ...")

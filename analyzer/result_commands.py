@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from analyzer.contract import ExitCode
-from analyzer.errors import Mismatch, RequestInvalid
+from analyzer.errors import RequestInvalid
 from analyzer.published import Published, read_result
 
 FILM_MB_DEFAULT = 24
@@ -110,10 +110,6 @@ def _megabytes(size_bytes: int) -> str:
 
 
 def _write(what: str, path: Path, content: bytes) -> None:
-    from analyzer.result import write_atomically
+    from analyzer.store.place import LocalPlace
 
-    try:
-        write_atomically(path, content)
-    except OSError as error:
-        message = f"`{path}` cannot be written: {error.strerror or error}"
-        raise Mismatch(f"{what}-not-written", message, hint="Name a file in a folder that can be written") from error
+    LocalPlace(path.parent).put(path.name, content)

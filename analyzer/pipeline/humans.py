@@ -94,7 +94,9 @@ class Humans:
     def _weights(self, role: str) -> str | None:
         """The digest of the weights that tell `role`, which may be the same for both roles; it stands in each row that they made."""
         assert self._backends.attributes is not None
-        files = {name: each for name, each in self._backends.attributes.description.items() if isinstance(each, Mapping)}
+        files = {
+            name: each for name, each in self._backends.attributes.description.items() if isinstance(each, Mapping)
+        }
         entry = files.get(role) or next(iter(files.values()), {})
         return entry.get("sha256")
 

@@ -32,7 +32,7 @@ def page_data(published: Published) -> Document:
         _track(each, paths.pop(each["track"], None) or _Path(), published, missing) for each in document["tracks"]
     ]
     scenes = [_scene(each, published, missing) for each in document["scenes"]]
-    loose = paths.pop(None, None) or _Path()
+    loose = paths.pop(None) if None in paths else _Path()
     if paths:
         message = f"detections name the track {next(iter(paths))}, which is not in `tracks`"
         raise ValueError(message)
@@ -127,7 +127,7 @@ def _picture(name: str, published: Published, missing: list[str]) -> str | None:
 def _duration_ms(document: Mapping[str, Any], ends: Iterable[int]) -> int:
     coverage, video = document["coverage"], document["video"]
     told = [coverage["decoded_ms"], coverage["total_ms"] or 0, video["duration_ms"] or 0, *ends]
-    return max(1, *(int(each) for each in told))
+    return max(1, *map(int, told))
 
 
 def _step_ms(sampling: Mapping[str, Any], tracks: Iterable[Document]) -> int:

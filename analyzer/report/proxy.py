@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -12,10 +13,10 @@ from typing import Any
 import av
 import cv2
 
-from analyzer.backends.base import Pixels
 from analyzer.errors import InputUnreadable
-from analyzer.sample import RateSampler
-from analyzer.video import Coverage, VideoInfo, frames, probe
+from analyzer.video.decoder import Decoder, Event, Opened, Sampling
+from analyzer.video.info import VideoInfo
+from analyzer.video.planes import Frame
 
 # Milliseconds, as in the document; H.264 in MP4 is what every browser plays.
 TIME_BASE = Fraction(1, 1000)
@@ -71,29 +72,48 @@ def make_film(
 
     Raises: InputUnreadable, when it is another file, or nothing of it decodes.
     """
-    info = probe(path, name=str(path))
-    if info.size_bytes != size_bytes:
-        what = f"`{path}` has {info.size_bytes} bytes, the video of this result had {size_bytes}"
-        raise InputUnreadable(
-            "video-of-another-result", what, hint="Name the video that was analysed, or leave out `--video`"
-        )
     quality = choose_quality(duration_ms, limit_bytes)
     if quality is None:
         return None
-    width, height = _even_size(info, quality.side_px)
+    decoder = Decoder(path, Sampling(fps=quality.fps), name=str(path))
+    with closing(decoder):
+        events = iter(decoder)
+        opened = next(events)
+        assert isinstance(opened, Opened)
+        if opened.info.size_bytes != size_bytes:
+            what = f"`{path}` has {opened.info.size_bytes} bytes, the video of this result had {size_bytes}"
+            raise InputUnreadable(
+                "video-of-another-result", what, hint="Name the video that was analysed, or leave out `--video`"
+            )
+        width, height = _even_size(opened.info, quality.side_px)
+        content = _encode(events, quality, width, height, lambda pts_ms: on_decoded(pts_ms, duration_ms))
+    return Film(content=content, width=width, height=height, quality=quality)
+
+
+def _encode(
+    events: Iterator[Event], quality: Quality, width: int, height: int, on_frame: Callable[[int], None]
+) -> bytes:
     target = io.BytesIO()
     with av.open(target, "w", format="mp4") as container:
         stream = _stream(container, quality, width, height)
-        last_key_ms = -KEYFRAME_MS
-        for pts_ms, pixels in _pictures(path, info, quality, on_decoded):
-            small = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)
-            frame = av.VideoFrame.from_ndarray(small, format="bgr24")
-            frame.pts, frame.time_base = pts_ms, TIME_BASE
+        last_key_ms = last_ms = -KEYFRAME_MS
+        for frame in events:
+            if not isinstance(frame, Frame):
+                continue
+            picture, pts_ms = frame.picture(quality.side_px), frame.pts_ms
+            frame.release()
+            if pts_ms <= last_ms:
+                continue
+            small = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
+            raw = av.VideoFrame.from_ndarray(small, format="bgr24")
+            raw.pts, raw.time_base = pts_ms, TIME_BASE
+            last_ms = pts_ms
             if pts_ms - last_key_ms >= KEYFRAME_MS:
-                frame.pict_type, last_key_ms = av.video.frame.PictureType.I, pts_ms
-            container.mux(stream.encode(frame))
+                raw.pict_type, last_key_ms = av.video.frame.PictureType.I, pts_ms
+            container.mux(stream.encode(raw))
+            on_frame(pts_ms)
         container.mux(stream.encode(None))
-    return Film(content=target.getvalue(), width=width, height=height, quality=quality)
+    return target.getvalue()
 
 
 def _stream(container: Any, quality: Quality, width: int, height: int) -> Any:
@@ -110,18 +130,6 @@ def _stream(container: Any, quality: Quality, width: int, height: int) -> Any:
         "bufsize": f"{2 * quality.kbps}k",
     }
     return stream
-
-
-def _pictures(
-    path: Path, info: VideoInfo, quality: Quality, on_decoded: Callable[[int, int], None]
-) -> Iterator[tuple[int, Pixels]]:
-    """Upright BGR pictures with increasing times in milliseconds."""
-    coverage, last_ms = Coverage(), -1
-    for frame in frames(path, info, RateSampler(quality.fps).takes, coverage, name=str(path)):
-        if frame.pts_ms > last_ms:
-            last_ms = frame.pts_ms
-            yield frame.pts_ms, frame.pixels
-        on_decoded(coverage.decoded_ms, coverage.total_ms or 0)
 
 
 def _even_size(info: VideoInfo, side_px: int) -> tuple[int, int]:

@@ -26,7 +26,9 @@ TYPES: Mapping[str, str] = {
     **dict.fromkeys(("age_mean", "age_low", "age_high", "gender_confidence", "score"), "float8"),
     **dict.fromkeys(("orientation_deg", "orientation_confidence"), "float8"),
     **dict.fromkeys(("box_left", "box_top", "box_width", "box_height"), "float8"),
-    **dict.fromkeys(("state", "label", "gender", "caption", "source", "space", "kind", "age_model", "gender_model"), "text"),
+    **dict.fromkeys(
+        ("state", "label", "gender", "caption", "source", "space", "kind", "age_model", "gender_model"), "text"
+    ),
     "caption_finished": "bool",
     "face_thumbnail": "bool",
     "person_thumbnail": "bool",

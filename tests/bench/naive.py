@@ -46,4 +46,4 @@ def _letterbox(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def _blob(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
     rgb = picture[:, :, ::-1].astype(np.float32) / 255
-    return np.ascontiguousarray(rgb.transpose(2, 0, 1))[None]
+    return np.ascontiguousarray(rgb.transpose(2, 0, 1), np.float32)[None]

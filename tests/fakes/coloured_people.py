@@ -106,7 +106,7 @@ def draw(walkers: Sequence[Walker], second: float, size: tuple[int, int], wall: 
         for box, colour in ((walker.body_at(second), BODY), (walker.face_at(second), FACE)):
             if box is not None:
                 corners = [(round(box.left), round(box.top)), (round(box.right) - 1, round(box.bottom) - 1)]
-                cv2.rectangle(picture, *corners, colour, cv2.FILLED)
+                cv2.rectangle(picture, corners[0], corners[1], colour, cv2.FILLED)
     return picture
 
 
@@ -185,4 +185,4 @@ def coloured_backends() -> Backends:
 
 def _close_to(picture: Pixels, colour: tuple[int, int, int]) -> NDArray[np.uint8]:
     distance = np.abs(picture.astype(np.int16) - np.array(colour, np.int16)).max(axis=2)
-    return (distance < CLOSE).astype(np.uint8)
+    return np.asarray(distance < CLOSE, np.uint8)

@@ -26,11 +26,12 @@ from analyzer.backends.base import PersonCrop
 from analyzer.backends.choose import choose_backends
 from analyzer.backends.eyes import CHIP_SIDE_PX, LEFT_EYE, RIGHT_EYE, EyeAligner
 from analyzer.contract import ExitCode, ModelSettings, Table
-from analyzer.crops import FACE_PADDING
+from analyzer.crops import CROP_SIDE_MAX_PX, FACE_PADDING
 from analyzer.geometry import Box
 from analyzer.manifest import check_model_set
 from analyzer.schemas import analysis_schema
 from lifecycle.rehearsal.services.postgres import Postgres
+from tests.fakes.frames import frame_of
 
 pytestmark = pytest.mark.rehearsal
 
@@ -156,7 +157,8 @@ def turned_faces() -> list[np.ndarray]:
         whole = cv2.resize(
             cv2.warpAffine(picture, turn, (512, 512)), None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA
         )
-        face = cut(whole, Box(left, top, side, side).scale(scale).grow(FACE_PADDING))
+        even = whole[: whole.shape[0] & ~1, : whole.shape[1] & ~1]
+        face = frame_of(even).cut(Box(left, top, side, side).scale(scale).grow(FACE_PADDING), CROP_SIDE_MAX_PX)
         assert face is not None
         faces.append(face)
     return faces

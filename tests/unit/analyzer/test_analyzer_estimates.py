@@ -14,10 +14,11 @@ from analyzer.backends.base import AttributeModel, PersonCrop
 from analyzer.backends.choose import choose_backends
 from analyzer.backends.dlib import MEANS_RGB, normalise
 from analyzer.contract import ModelSettings, Role
-from analyzer.crops import CropKeeper, cut, quality_of, thumbnail
+from analyzer.crops import CropKeeper, thumbnail
 from analyzer.errors import Mismatch
 from analyzer.geometry import Box
 from analyzer.manifest import ModelSet, check_model_set
+from tests.fakes.frames import frame_of
 
 SetMaker = Callable[..., str]
 
@@ -98,21 +99,32 @@ def test_network_of_another_shape_is_refused(channel_networks: Path, mark_set: S
     assert caught.value.code == "model-signature"
 
 
-def test_keeper_prefers_large_and_sharp_crops() -> None:
+def test_keeper_prefers_faces_then_large_and_sharp_crops() -> None:
     sharp, blurred = noisy(64), cv2.GaussianBlur(noisy(64), (0, 0), 4)
-    assert quality_of(sharp) > quality_of(blurred)
-    assert quality_of(sharp) > quality_of(sharp[:32, :32])
-    keeper, whole = CropKeeper(2), Box(0, 0, 64, 64)
-    for pts_ms, picture in enumerate([blurred, sharp, blurred, sharp]):
-        keeper.offer(picture, whole, pts_ms)
-    assert [crop.pts_ms for crop in keeper.best_first] == [1, 3]
+    keeper, whole, small = CropKeeper(3), Box(0, 0, 64, 64), Box(8, 8, 24, 24)
+    for pts_ms, (picture, face) in enumerate(
+        [(sharp, None), (blurred, small), (sharp, small), (blurred, None), (sharp, small)]
+    ):
+        keeper.offer(frame_of(picture, pts_ms), face=face, body=whole, others=[small], faces=[small])
+    assert [sample.pts_ms for sample in keeper.best_first] == [2, 4, 1]
+    assert {label: portrait.pts_ms for label, portrait in keeper.portraits.items()} == {"face": 2, "person": 0}
+    crop = keeper.best_first[0].crop
+    assert crop.body is not None
+    assert crop.body.shape == (64, 64, 3)
+    assert crop.others == crop.faces == (small,)
 
 
-def test_cut_stays_inside_the_picture() -> None:
-    part = cut(noisy(64), Box(-10, -10, 40, 40))
-    assert part is not None
-    assert part.shape == (30, 30, 3)
-    assert cut(noisy(64), Box(70, 70, 10, 10)) is None
+def test_crops_that_leave_the_picture_or_are_reduced_keep_their_place() -> None:
+    keeper = CropKeeper(1)
+    keeper.offer(
+        frame_of(noisy(800)), face=None, body=Box(-10, -10, 778, 778), others=[Box(384, 384, 800, 800)], faces=[]
+    )
+    (sample,) = keeper.best_first
+    assert sample.crop.body is not None
+    assert sample.crop.body.shape == (384, 384, 3)
+    assert sample.crop.others == (Box(192, 192, 192, 192),)
+    keeper.offer(frame_of(noisy(64)), face=None, body=Box(70, 70, 10, 10), others=[], faces=[])
+    assert len(keeper.best_first) == 1
 
 
 def test_thumbnail_is_a_small_jpeg() -> None:

@@ -9,14 +9,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
-from analyzer.store.folder import FolderStore
-from analyzer.store.place import LocalPlace
 
 from analyzer.backends.base import Backends, Detection, Pixels
 from analyzer.contract import SampleMode, Table
 from analyzer.errors import DependencyDown, Interrupted
 from analyzer.pipeline.run import Listener, Seen, Task, analyse
 from analyzer.store.base import COLUMNS, Row, SegmentRows, Work
+from analyzer.store.folder import FolderStore
+from analyzer.store.place import LocalPlace
 from tests.fakes.coloured_people import ColourAttributes, ColourDetector, Walker, coloured_backends, draw_clip
 
 WORK = Work(session_id="s", fingerprint="f", video_url="v", request={})
