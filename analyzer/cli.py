@@ -186,6 +186,7 @@ def _job(request: JobRequest) -> int:
         raise
     summary = _summary(document)
     if request.result is None:
+        # Without its detections: they are many, and a line of a job's log holds little.
         progress.event("result", text=json.dumps(document, indent=1), result=document)
     place = request.result.url if request.result else None
     progress.event("finished", text=_sentence(summary, place), result_url=place, **summary)

@@ -21,7 +21,7 @@ from analyzer.errors import DependencyDown
 from analyzer.manifest import ModelSet, check_model_set, describe
 from analyzer.pipeline.run import Listener, Task, analyse
 from analyzer.progress import Progress
-from analyzer.store.base import Claim, Store, Work
+from analyzer.store.base import COLUMNS, Claim, Store, Work
 from analyzer.store.open import open_store
 from analyzer.store.place import LocalPlace, place_at
 from analyzer.usage import Usage
@@ -121,8 +121,13 @@ class _Run:
             source = transfer.identify(self._request.video)
             claim = store.claim(self._work(source))
             try:
-                outcome = claim.finished or self._analyse(store, claim, source)
-                return self._publish(store, outcome)
+                if claim.finished:
+                    self._progress.step("finished", "by an earlier attempt, whose result is published again")
+                    return self._publish(store, claim.finished, _count(store))
+                outcome = self._analyse(store, claim, source)
+                with self._timings.measure("store"):
+                    counts = store.finish(outcome)
+                return self._publish(store, outcome, counts)
             except BaseException as error:
                 store.give_up({"code": getattr(error, "code", type(error).__name__), "message": str(error)})
                 raise
@@ -178,9 +183,7 @@ class _Run:
             "timeline": self._timings.moments,
         }
 
-    def _publish(self, store: Store, outcome: Mapping[str, Any]) -> result.Document:
-        with self._timings.measure("store"):
-            counts = store.finish(outcome)
+    def _publish(self, store: Store, outcome: Mapping[str, Any], counts: Mapping[str, int]) -> result.Document:
         document = result.head(self._request.session_id, outcome, store, counts)
         if self._request.result is not None:
             self._progress.step("publish", self._request.result.url)
@@ -200,6 +203,10 @@ class _Run:
         self._usage.look()
         if self._total_ms:
             store.progress(min(1.0, summary.end_ms / self._total_ms))
+
+
+def _count(store: Store) -> dict[str, int]:
+    return {str(Table.JOBS): 1, **{str(table): sum(1 for _ in store.read(table)) for table in COLUMNS}}
 
 
 def _described(backends: Backends, request: JobRequest) -> dict[str, Any]:

@@ -28,11 +28,9 @@ def page_data(published: Published) -> Document:
     document = published.document
     paths = _paths(document["detections"])
     missing: list[str] = []
-    tracks = [
-        _track(each, paths.pop(each["track"], None) or _Path(), published, missing) for each in document["tracks"]
-    ]
+    tracks = [_track(each, paths.pop(each["track"], _Path()), published, missing) for each in document["tracks"]]
     scenes = [_scene(each, published, missing) for each in document["scenes"]]
-    loose = paths.pop(None) if None in paths else _Path()
+    loose = paths.pop(None, _Path())
     if paths:
         message = f"detections name the track {next(iter(paths))}, which is not in `tracks`"
         raise ValueError(message)
@@ -126,8 +124,8 @@ def _picture(name: str, published: Published, missing: list[str]) -> str | None:
 
 def _duration_ms(document: Mapping[str, Any], ends: Iterable[int]) -> int:
     coverage, video = document["coverage"], document["video"]
-    told = [coverage["decoded_ms"], coverage["total_ms"] or 0, video["duration_ms"] or 0, *ends]
-    return max(1, *map(int, told))
+    told: list[int] = [1, coverage["decoded_ms"], coverage["total_ms"] or 0, video["duration_ms"] or 0, *ends]
+    return max(told)
 
 
 def _step_ms(sampling: Mapping[str, Any], tracks: Iterable[Document]) -> int:

@@ -57,7 +57,7 @@ def test_out_writes_a_file_and_says_nothing(tmp_path: Path, capsys: pytest.Captu
     assert cli.main(["export", str(tmp_path), "--format", "rekognition", "--out", str(out)]) == ExitCode.OK
     assert (capsys.readouterr().out, len(json.loads(out.read_text())["Persons"])) == ("", 12)
     assert cli.main(["export", str(tmp_path), "--format", "rekognition", "--out", "/dev/null/x"]) == ExitCode.MISMATCH
-    assert capsys.readouterr().err.startswith("error[export-not-written]: `/dev/null/x` cannot be written")
+    assert capsys.readouterr().err.startswith("error[result-not-written]: `/dev/null` cannot be written")
 
 
 @pytest.mark.parametrize(

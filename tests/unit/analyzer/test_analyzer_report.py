@@ -173,7 +173,7 @@ def test_film_fits_its_limit_or_is_left_out(tmp_path: Path) -> None:
         (["--video", "absent.mp4"], "input-missing", ExitCode.INPUT),
         (["--video", "result.json"], "input-not-a-video", ExitCode.INPUT),
         (["--video-mb", "0"], "video-limit-invalid", ExitCode.USAGE),
-        (["--html", "/dev/null/page.html"], "report-not-written", ExitCode.MISMATCH),
+        (["--html", "/dev/null/page.html"], "result-not-written", ExitCode.MISMATCH),
     ],
 )
 def test_what_stops_a_report_is_typed(

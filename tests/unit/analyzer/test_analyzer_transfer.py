@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,49 +10,53 @@ import pytest
 
 from analyzer import transfer
 from analyzer.contract import Location
-from analyzer.errors import AnalyzerError, DependencyDown, InputUnreadable, Interrupted, Mismatch
-
-
-def test_publish_writes_the_document_last_and_takes_new_files_back(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    source, target = tmp_path / "source", tmp_path / "target"
-    for name in ("a.jsonl", "result.json", "thumbnails/t.jpg"):
-        (source / name).parent.mkdir(parents=True, exist_ok=True)
-        (source / name).write_text(name)
-    written: list[str] = []
-
-    def write(path: Path, content: bytes) -> None:
-        if path.name == "result.json":
-            raise Interrupted("SIGTERM")
-        path.write_bytes(content)
-        written.append(path.name)
-
-    monkeypatch.setattr(transfer, "write_atomically", write)
-    with pytest.raises(Interrupted):
-        transfer.publish(source, Location.parse(str(target), name="x"))
-    assert written == ["a.jsonl", "t.jpg"]
-    assert [path for path in target.rglob("*") if path.is_file()] == []
+from analyzer.errors import AnalyzerError, DependencyDown, InputUnreadable, Mismatch
 
 
 class FakeClient:
-    def __init__(self, error: Exception | None = None, body: bytes = b"") -> None:
-        self._error, self._body = error, body
+    """One object; `errors` are raised first, each once, by whatever asks; a body breaks off after `breaks` chunks, each time once."""
 
-    def get_object(self, **_: str) -> dict[str, Any]:
-        if self._error:
-            raise self._error
-        chunks = [self._body[i : i + 3] for i in range(0, len(self._body), 3)]
-        body = type("Body", (), {"iter_chunks": lambda _self, _size: iter(chunks)})()
-        return {"ContentLength": len(self._body), "Body": body}
+    def __init__(self, *errors: Exception, body: bytes = b"", breaks: Sequence[int] = ()) -> None:
+        self._errors, self._body, self._breaks = list(errors), body, list(breaks)
+        self.ranges: list[str] = []
 
-    put_object = get_object
+    def head_object(self, **_: str) -> dict[str, Any]:
+        self._fail()
+        return {"ContentLength": len(self._body), "ETag": '"tag"'}
+
+    def get_object(self, **asked: str) -> dict[str, Any]:
+        self._fail()
+        assert asked["IfMatch"] == '"tag"'
+        self.ranges.append(asked["Range"])
+        return {"Body": self}
+
+    def iter_chunks(self, _size: int) -> Iterator[bytes]:
+        first = int(self.ranges[-1].removeprefix("bytes=").removesuffix("-"))
+        limit = self._breaks.pop(0) if self._breaks else len(self._body)
+        for number, start in enumerate(range(first, len(self._body), 3)):
+            if number == limit:
+                raise broken()
+            yield self._body[start : start + 3]
+
+    def _fail(self) -> None:
+        if self._errors:
+            raise self._errors.pop(0)
+
+
+def fetch(url: str, scratch: Path) -> Path:
+    return transfer.fetch(transfer.identify(Location.parse(url, name="x")), scratch, lambda *_: None)
 
 
 def client_error(code: str) -> Exception:
     from botocore.exceptions import ClientError
 
     return ClientError({"Error": {"Code": code, "Message": "m"}}, "GetObject")
+
+
+def broken() -> Exception:
+    from botocore.exceptions import ResponseStreamingError
+
+    return ResponseStreamingError(error="reset")
 
 
 def unreachable() -> Exception:
@@ -94,7 +98,7 @@ def test_store_faults_are_told_apart(
 ) -> None:
     use_client(FakeClient(error()))
     with pytest.raises(kind, match="s3://bucket/some/key"):
-        transfer.fetch(Location.parse("s3://bucket/some/key", name="x"), tmp_path, lambda *_: None)
+        fetch("s3://bucket/some/key", tmp_path)
 
 
 def test_disk_that_would_be_too_full_tells_what_is_kept_free(
@@ -105,22 +109,37 @@ def test_disk_that_would_be_too_full_tells_what_is_kept_free(
     with pytest.raises(
         DependencyDown, match=r"has 5 bytes, and 268435456 bytes of .* kept free .* only 231436288"
     ) as full:
-        transfer.fetch(Location.parse("s3://bucket/key", name="x"), tmp_path, lambda *_: None)
+        fetch("s3://bucket/key", tmp_path)
     assert (full.value.code, full.value.exit_code.meaning) == ("disk-full", "dependency down or disk full")
 
 
-def test_absent_result_bucket_is_a_configuration_fault(
+def test_a_download_goes_on_where_it_broke_off_unless_the_object_is_another_one_by_now(
     use_client: Callable[[FakeClient], None], tmp_path: Path
 ) -> None:
-    (tmp_path / "result.json").write_text("{}")
-    use_client(FakeClient(client_error("NoSuchBucket")))
-    with pytest.raises(Mismatch, match=r"s3://bucket/p/result\.json"):
-        transfer.publish(tmp_path, Location.parse("s3://bucket/p", name="x"))
+    client = FakeClient(body=b"0123456789", breaks=[2, 0, 1])
+    use_client(client)
+    assert fetch("s3://bucket/key", tmp_path).read_bytes() == b"0123456789"
+    assert client.ranges == ["bytes=0-", "bytes=6-", "bytes=6-", "bytes=9-"]
+    changed = FakeClient(body=b"0123456789", breaks=[2])
+    use_client(changed)
+    source = transfer.identify(Location.parse("s3://bucket/key", name="x"))
+    changed._errors.append(client_error("PreconditionFailed"))
+    with pytest.raises(DependencyDown, match="was replaced while it was being read") as caught:
+        transfer.fetch(source, tmp_path, lambda *_: None)
+    assert caught.value.code == "object-changed"
+
+
+def test_a_download_that_breaks_off_again_and_again_without_progress_fails(
+    use_client: Callable[[FakeClient], None], tmp_path: Path
+) -> None:
+    use_client(FakeClient(body=b"0123456789", breaks=[1, *[0] * 10]))
+    with pytest.raises(DependencyDown, match="s3://bucket/key"):
+        fetch("s3://bucket/key", tmp_path)
 
 
 def test_local_name_never_comes_from_the_key(use_client: Callable[[FakeClient], None], tmp_path: Path) -> None:
     body = np.random.default_rng(0).bytes(100)
     use_client(FakeClient(body=body))
-    path = transfer.fetch(Location.parse("s3://bucket/../../etc/passwd", name="x"), tmp_path, lambda *_: None)
+    path = fetch("s3://bucket/../../etc/passwd", tmp_path)
     assert path == tmp_path / "input.bin"
     assert path.read_bytes() == body
