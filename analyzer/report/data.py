@@ -131,7 +131,7 @@ def _duration_ms(document: Mapping[str, Any], ends: Iterable[int]) -> int:
 def _step_ms(sampling: Mapping[str, Any], tracks: Iterable[Document]) -> int:
     """How far apart the sampled times are."""
     if sampling["fps"]:
-        return max(1, round(1000 / sampling["fps"]))
+        return max(1, round(1000 / float(sampling["fps"])))
     gaps = [gap for each in tracks for gap in each["t"][1:]]
     return max(1, round(median(gaps))) if gaps else STEP_DEFAULT_MS
 
