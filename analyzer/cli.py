@@ -1,4 +1,4 @@
-"""The command line: `run` for one file, `batch` for a queue's job, `models verify` for a volume; results have more commands."""
+"""The command line: `run` for one file, `batch` for a queue's job; `models`, `search`, `database` and what is made of results."""
 
 from __future__ import annotations
 
@@ -31,10 +31,12 @@ from analyzer.contract import (
     parse_session_id,
     parse_set_digest,
 )
+from analyzer.database_command import add_database
 from analyzer.errors import AnalyzerError, Interrupted, RequestInvalid
 from analyzer.interrupt import stop_signals_raise
 from analyzer.result_commands import add_result_commands
 from analyzer.runtime_contract import ENV_MOUNT, require_runtime
+from analyzer.search_command import add_search
 
 if TYPE_CHECKING:
     from analyzer.progress import Progress
@@ -110,6 +112,8 @@ def _parser() -> argparse.ArgumentParser:
     batch.set_defaults(command=_batch)
 
     add_result_commands(commands)
+    add_search(commands)
+    add_database(commands)
 
     models = commands.add_parser("models", help="model files").add_subparsers(required=True, metavar="COMMAND")
     verify = models.add_parser("verify", help="hash a mounted model set against its marker")

@@ -25,6 +25,11 @@ def rekognition_schema() -> dict[str, Any]:
     return _read("rekognition-1.json")
 
 
+def search_schema() -> dict[str, Any]:
+    """Of what `analyzer search -o json` prints (`capctl.search/1`)."""
+    return _read("search-1.json")
+
+
 def _read(name: str) -> dict[str, Any]:
     document: dict[str, Any] = json.loads(resources.files(__name__).joinpath(name).read_text("utf-8"))
     return document

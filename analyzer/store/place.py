@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, Protocol
 
 from analyzer.contract import Location
-from analyzer.errors import AnalyzerError, DependencyDown, Mismatch
+from analyzer.errors import AnalyzerError, DependencyDown, InputUnreadable, Mismatch
 
 CHUNK_BYTES = 1 << 20
 
@@ -52,7 +52,7 @@ class Place(Protocol):
         """A stream whose bytes become the content at the end of the block, unless it raises."""
 
     def chunks(self, name: str) -> Iterator[bytes]:
-        """The content piece by piece; raises Mismatch where there is none."""
+        """The content piece by piece; raises InputUnreadable where there is none."""
 
     def names(self, folder: str) -> list[str]:
         """The names directly in `folder`, sorted; empty where there is none."""
@@ -118,7 +118,12 @@ class LocalPlace:
                     beside.unlink()
 
     def chunks(self, name: str) -> Iterator[bytes]:
-        with self._explained(), (self._folder / name).open("rb") as stream:
+        path = self._folder / name
+        if not path.is_file():
+            raise InputUnreadable(
+                "file-missing", f"`{path}` does not exist", hint="Name the folder of a finished session"
+            )
+        with self._explained(), path.open("rb") as stream:
             while chunk := stream.read(CHUNK_BYTES):
                 yield chunk
 

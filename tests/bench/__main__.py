@@ -1,6 +1,6 @@
 """`python -m tests.bench [GROUP …]`: measure, print a table, and exit 1 when a bound is not met.
 
-Groups: rehearsal, startup, base, release, deploy, ami, prune. Without one, all are measured and docs/benchmarks.md is written.
+Groups: rehearsal, startup, base, release, deploy, ami, prune, load. Without one, all are measured and docs/benchmarks.md is written.
 """
 
 import os
@@ -12,6 +12,7 @@ from tests.bench.ami import ami_figures
 from tests.bench.base import base_figures
 from tests.bench.deploy import deploy_figures
 from tests.bench.figures import Figure, text_table
+from tests.bench.load import load_figures
 from tests.bench.page import write_page
 from tests.bench.prune import prune_figures
 from tests.bench.rehearsal import rehearsal_figures
@@ -27,6 +28,7 @@ GROUPS = {
     "deploy": deploy_figures,
     "ami": ami_figures,
     "prune": prune_figures,
+    "load": load_figures,
 }
 
 
