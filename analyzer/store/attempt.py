@@ -20,6 +20,8 @@ RECORD = "work/attempt.json"
 # An attempt that has said nothing for so long is dead; the clocks of two hosts may differ by a few seconds.
 LEASE_S = 60.0
 BEAT_EVERY_S = 15.0
+# A place that does not answer must not keep an attempt that is told to stop.
+STOP_WITHIN_S = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +119,7 @@ class Heartbeat:
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
-        self._thread.join()
+        self._thread.join(STOP_WITHIN_S)
 
     def _run(self) -> None:
         # The attempt itself hears of being superseded at its next call; a place that does not serve may serve again.

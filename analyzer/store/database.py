@@ -42,13 +42,14 @@ _ROWS_REFUSED = (psycopg.errors.IntegrityError, psycopg.errors.DataError, psycop
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patience:
     """How long to wait at most: for a connection, for one statement or transaction, for a lock, and at a claim for an attempt that
-    may be dead to lose its hold.
+    may be dead to lose its hold. A server that has said nothing for `silence_s` more than a statement may take stands still.
     """
 
     connect_s: int = 10
     statement_s: float = 120
     lock_s: float = 60
     claim_s: float = KEEPALIVE_S + 10
+    silence_s: float = 15
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +101,7 @@ class Database:
         Raises: psycopg.Error.
         """
         # The server's own timeout does not help where the server stands still.
-        watch = Timer(self.patience.statement_s + KEEPALIVE["idle"], _cut, [connection])
+        watch = Timer(self.patience.statement_s + self.patience.silence_s, _cut, [connection])
         watch.daemon = True
         watch.start()
         try:

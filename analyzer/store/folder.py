@@ -11,7 +11,7 @@ from typing import Any
 
 from analyzer.contract import Table
 from analyzer.errors import AnalyzerError, RowsInvalid
-from analyzer.store.attempt import RECORD, AttemptRecord, Heartbeat, claimed
+from analyzer.store.attempt import LEASE_S, RECORD, STOP_WITHIN_S, AttemptRecord, Heartbeat, claimed
 from analyzer.store.base import COLUMNS, Claim, Row, SegmentRows, Work
 from analyzer.store.merge import Runs
 from analyzer.store.place import Changed, Place, Taken, lines
@@ -21,15 +21,27 @@ from analyzer.store.state import FINISHED, State, busy, ended_early, ended_well,
 
 LOCK = "work/lock"
 PROGRESS_EVERY_S = 10.0
+LOOK_EVERY_S = 5.0
 
 
 class FolderStore:
-    """`base.Store` in a place; `clock` gives seconds since the epoch. Raises besides: RowsInvalid, for rows that no store can take."""
+    """`base.Store` in a place. Raises besides: RowsInvalid, for rows that no store can take.
+
+    `clock` gives seconds since the epoch. Where nothing dies with a process, a claim looks for `claim_s` seconds whether the attempt
+    that holds the session says anything; `wait` passes the time between two looks.
+    """
 
     name = "jsonl"
 
-    def __init__(self, place: Place, *, clock: Callable[[], float] = time.time) -> None:
-        self._place, self._clock = place, clock
+    def __init__(
+        self,
+        place: Place,
+        *,
+        clock: Callable[[], float] = time.time,
+        wait: Callable[[float], None] = time.sleep,
+        claim_s: float = LEASE_S,
+    ) -> None:
+        self._place, self._clock, self._wait, self._claim_s = place, clock, wait, claim_s
         self._turn = RLock()
         self._held = ExitStack()
         self._record: AttemptRecord | None = None
@@ -98,7 +110,7 @@ class FolderStore:
 
     def give_up(self, outcome: Mapping[str, Any]) -> None:
         with suppress(Exception):
-            if self._turn.acquire(timeout=5):
+            if self._turn.acquire(timeout=STOP_WITHIN_S):
                 try:
                     if self._record is not None and self._record.state is State.RUNNING:
                         state = ended_early(outcome)
@@ -121,12 +133,16 @@ class FolderStore:
     def close(self) -> None:
         # The sign of life stops before the turn is taken, for which it may be waiting.
         self._held.close()
-        with self._turn:
-            record, self._record = self._record, None
-            if record is not None and record.holder and not self._place.locks:
-                # What is begun stays noted: it was neither committed nor given up.
+        record, self._record = self._record, None
+        if record is None or not record.holder or self._place.locks:
+            return
+        if self._turn.acquire(timeout=STOP_WITHIN_S):
+            # What is begun stays noted: it was neither committed nor given up.
+            try:
                 with suppress(Exception):
                     self._place.swap(RECORD, record.with_changes(holder="").to_bytes(), seen=self._seen)
+            finally:
+                self._turn.release()
 
     @property
     def _mine(self) -> AttemptRecord:
@@ -134,16 +150,13 @@ class FolderStore:
         return self._record
 
     def _claim(self, work: Work) -> Claim:
-        seen = self._place.get(RECORD)
-        before = AttemptRecord.from_bytes(seen, self._place.url) if seen is not None else None
+        seen, before = self._standing(work)
         now_s = self._clock()
         if before is not None and before.is_finished(work):
             self._record, self._seen = before, seen
             # Left over where the attempt that finished was cut off at the very end.
             remove_segments(self._place)
             return Claim(attempt=before.attempt, finished=before.outcome)
-        if before is not None and not self._place.locks and before.is_alive(now_s):
-            raise busy(work.session_id)
         since = before.since_attempt if before is not None and before.is_of(work) else None
         done = committed(self._place, since_attempt=since) if since is not None else []
         record = claimed(before, work, now_s=now_s, next_segment=len(done))
@@ -159,6 +172,20 @@ class FolderStore:
             self._place.delete(file_name(table))
         checkpoint = get_segment(self._place, done[-1])[1] if done else None
         return Claim(attempt=record.attempt, next_segment=len(done), checkpoint=checkpoint)
+
+    def _standing(self, work: Work) -> tuple[bytes | None, AttemptRecord | None]:
+        """The record as it is, once nobody alive holds the session. Raises: Busy."""
+        begin_s, first = self._clock(), None
+        while True:
+            seen = self._place.get(RECORD)
+            record = AttemptRecord.from_bytes(seen, self._place.url) if seen is not None else None
+            if record is None or self._place.locks or not record.is_alive(self._clock()):
+                return seen, record
+            first = first or record
+            # One that has said something meanwhile lives; for one that says nothing it is worth waiting.
+            if record.heartbeat_s != first.heartbeat_s or self._clock() - begin_s >= self._claim_s:
+                raise busy(work.session_id)
+            self._wait(LOOK_EVERY_S)
 
     def _beat(self) -> None:
         """A sign of life with the progress, unless something else is written just now. Raises: Superseded."""

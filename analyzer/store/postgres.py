@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
-from pgvector import HalfVector
 from psycopg import sql
 
 from analyzer.contract import Table
 from analyzer.errors import AnalyzerError, RowsInvalid
-from analyzer.store.base import COLUMNS, KEYS, Claim, Row, SegmentRows, Work
+from analyzer.store.base import COLUMNS, Claim, Row, SegmentRows, Work
 from analyzer.store.database import Connection, Database, Patience
 from analyzer.store.hold import Hold
 from analyzer.store.indexes import build_small_indexes
 from analyzer.store.migrate import prepare
-from analyzer.store.rows import TYPES, Values, as_row, canonical, halves_of, to_json
+from analyzer.store.rows import Values, as_row, canonical, to_json
 from analyzer.store.state import FINISHED, ended_early, ended_well, superseded
+from analyzer.store.tables import copy_rows, delete_rows, page_of_rows
 
 # A sign of life costs a transaction; a human who watches does not see it more often.
 PROGRESS_EVERY_S = 2.0
@@ -82,7 +83,7 @@ class PostgresStore:
                 raise RowsInvalid("segment-skipped", f"Segment {rows.segment} comes before segment {next_segment}")
             # Rows of a segment are there if and only if it was committed.
             if rows.segment < next_segment:
-                _delete(connection, self._session_id, "and segment = %s", [rows.segment])
+                delete_rows(connection, self._session_id, "and segment = %s", [rows.segment])
             for table, entries in values.items():
                 copy_rows(connection, table, self._session_id, entries)
             connection.execute(
@@ -154,25 +155,16 @@ class PostgresStore:
             self._hold.last_word(note)
 
     def read(self, table: Table) -> Iterator[Row]:
-        names = sql.SQL(", ").join(map(sql.Identifier, COLUMNS[table]))
-        key = sql.SQL(", ").join(map(sql.Identifier, KEYS[table]))
-        behind: tuple[Any, ...] | None = None
+        # Page by page by key: no transaction is open while the reader does something else.
+        behind: Values | None = None
         while True:
-            # Page by page by key: no transaction is open while the reader does something else.
-            query = sql.SQL("select {} from {} where session_id = %s{} order by {} limit {}").format(
-                names, sql.Identifier(table), _behind(table, behind), key, PAGE_ROWS
-            )
-            parameters = [self._session_id, *(behind or ())]
             page = self._held.transaction(
-                lambda connection, query=query, parameters=parameters: connection.execute(  # type: ignore[misc]
-                    query, parameters, binary=True
-                ).fetchall()
+                partial(page_of_rows, table=table, session_id=self._session_id, behind=behind, limit=PAGE_ROWS)
             )
-            for values in page:
-                yield as_row(table, [halves_of(each) if isinstance(each, HalfVector) else each for each in values])
+            yield from (as_row(table, values) for values in page)
             if len(page) < PAGE_ROWS:
                 return
-            behind = tuple(page[-1][COLUMNS[table].index(column)] for column in KEYS[table])
+            behind = page[-1]
 
     def close(self) -> None:
         hold, self._hold = self._hold, None
@@ -218,7 +210,7 @@ def _claim(connection: Connection, work: Work) -> Claim:
     # The number goes on where the work is another, so that no attempt at the old work has the number of one at the new.
     values["attempt"] = attempt + 1
     if fingerprint != work.fingerprint:
-        _delete(connection, work.session_id, "", [])
+        delete_rows(connection, work.session_id, "", [])
         connection.execute(
             "update analysis_jobs set state = 'running', attempt = %(attempt)s, fingerprint = %(fingerprint)s, "
             "video_url = %(url)s, request = %(request)s::jsonb, progress = 0, next_segment = 0, running = '{}', "
@@ -237,33 +229,3 @@ def _claim(connection: Connection, work: Work) -> Claim:
         {**values, "strikes": to_json(strikes)},
     )
     return Claim(attempt=attempt + 1, next_segment=next_segment, checkpoint=checkpoint)
-
-
-def copy_rows(connection: Connection, table: Table, session_id: str, rows: Sequence[Values]) -> None:
-    """COPY in the binary format; `rows` are those of `rows.canonical`."""
-    if not rows:
-        return
-    columns = COLUMNS[table]
-    names = sql.SQL(", ").join(map(sql.Identifier, ("session_id", *columns)))
-    statement = sql.SQL("copy {} ({}) from stdin (format binary)").format(sql.Identifier(table), names)
-    vectors = [place for place, column in enumerate(columns, 1) if TYPES[column] == "halfvec"]
-    with connection.cursor() as cursor, cursor.copy(statement) as copy:
-        copy.set_types(["text", *(TYPES[column] for column in columns)])
-        for row in rows:
-            entry = [session_id, *row]
-            for place in vectors:
-                entry[place] = HalfVector(entry[place])
-            copy.write_row(entry)
-
-
-def _delete(connection: Connection, session_id: str, condition: str, parameters: list[Any]) -> None:
-    for table in COLUMNS:
-        query = sql.SQL("delete from {} where session_id = %s " + condition).format(sql.Identifier(table))
-        connection.execute(query, [session_id, *parameters])
-
-
-def _behind(table: Table, behind: tuple[Any, ...] | None) -> sql.Composable:
-    if behind is None:
-        return sql.SQL("")
-    key = sql.SQL(", ").join(map(sql.Identifier, KEYS[table]))
-    return sql.SQL(" and ({}) > ({})").format(key, sql.SQL(", ").join([sql.Placeholder()] * len(behind)))

@@ -64,9 +64,11 @@ def key_of(table: Table) -> Callable[[Sequence[Any]], Values]:
 
 
 def to_json(value: Any) -> str:
-    """Compact JSON. Raises: RowsInvalid, for what JSON has no word for, such as NaN."""
+    """Compact JSON that UTF-8 can hold. Raises: RowsInvalid, for what JSON has no word for, such as NaN."""
     try:
-        return json.dumps(value, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
+        text = json.dumps(value, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
+        text.encode()
+        return text
     except (TypeError, ValueError) as error:
         raise RowsInvalid("rows-invalid", f"A value is not JSON: {error}") from error
 
@@ -118,6 +120,8 @@ def _text(value: Any) -> str:
     if not isinstance(value, str) or "\0" in value:
         message = f"{value!r} is not text, or holds a NUL"
         raise ValueError(message)
+    # Half a surrogate, as undecodable bytes become, is no text that could be stored.
+    value.encode()
     # A member of an enumeration becomes the plain string that it stands for.
     return str(value)
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import IO
 
+from analyzer.errors import Mismatch
 from analyzer.s3 import ObjectStore, Precondition
 from analyzer.store.place import Changed
 
@@ -33,7 +34,14 @@ class S3Place:
             break
 
     def get(self, name: str) -> bytes | None:
-        found = self._store.get(self._bucket, self._prefix + name)
+        key = self._prefix + name
+        try:
+            found = self._store.get(self._bucket, key)
+        except Mismatch:
+            # To a login that may list only below a prefix, S3 refuses what is absent.
+            if key in self._store.keys(self._bucket, key):
+                raise
+            found = None
         if found is None:
             return None
         content, tag = found

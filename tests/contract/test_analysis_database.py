@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +14,7 @@ import psycopg
 import pytest
 
 from analyzer.contract import Table
-from analyzer.errors import AnalyzerError, DependencyDown, Mismatch
+from analyzer.errors import AnalyzerError, DependencyDown, Interrupted, Mismatch, Superseded
 from analyzer.store.base import SegmentRows
 from analyzer.store.database import Database
 from analyzer.store.indexes import Verdict, build_indexes, index_name
@@ -201,6 +203,53 @@ def test_connection_may_be_cut_at_any_call(call: str, dsn: str, monkeypatch: pyt
     assert next(cuts, None) is None
     store.close()
     require_whole(kind.open(), work_of(kind.session_id))
+
+
+def test_server_that_stands_still_is_given_up(dsn: str) -> None:
+    kind = InPostgres(dsn=dsn)
+    store = PostgresStore(dsn, patience=replace(HASTY, statement_s=0.5, silence_s=-0.3))
+    store.claim(work_of(kind.session_id))
+    ((backend,),) = execute(
+        dsn,
+        "select pid from pg_locks join pg_stat_activity using (pid)"
+        " where locktype = 'advisory' and application_name = 'analyzer'",
+    )
+    os.kill(backend, signal.SIGSTOP)
+    try:
+        with pytest.raises(Superseded):
+            store.commit(segment_rows(0))
+    finally:
+        os.kill(backend, signal.SIGCONT)
+    store.close()
+    play(kind.open(), work_of(kind.session_id))
+    require_whole(kind.open(), work_of(kind.session_id))
+
+
+def test_stop_in_the_middle_of_a_commit_is_noted_and_nothing_of_it_is_stored(
+    dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kind = InPostgres(dsn=dsn)
+    store = kind.open()
+    store.claim(work_of(kind.session_id))
+    store.begin(0)
+
+    def stop(*_: object, **__: object) -> None:
+        raise Interrupted("SIGTERM")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(psycopg.Copy, "write_row", stop)
+        with pytest.raises(Interrupted):
+            store.commit(segment_rows(0))
+    store.give_up({"status": "interrupted"})
+    store.close()
+    (row,) = execute(
+        dsn, f"select state, running, next_segment from analysis_jobs where session_id = '{kind.session_id}'"
+    )
+    assert row == ("interrupted", [], 0)
+    again = kind.open()
+    again.claim(work_of(kind.session_id))
+    assert again.begin(0) == 0
+    again.close()
 
 
 def test_server_that_is_gone_is_down(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:

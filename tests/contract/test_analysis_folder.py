@@ -146,6 +146,47 @@ def test_bucket_tells_the_living_from_the_dead_by_age(late: Callable[[Store], ob
     play(kind.open(), WORK)
 
 
+@pytest.mark.parametrize("alive", [True, False])
+def test_claim_watches_an_attempt_that_may_be_dead(alive: bool, bucket: ObjectStore) -> None:
+    kind = InBucket(store=bucket, prefix=f"results/{uuid.uuid4().hex[:8]}")
+    first = kind.open()
+    first.claim(WORK)
+    waited_s = 0.0
+
+    def wait(seconds: float) -> None:
+        nonlocal waited_s
+        waited_s += seconds
+        kind.clock.now_s += seconds
+        if alive:
+            first.progress(0.1)
+
+    second = FolderStore(kind.place, clock=kind.clock, wait=wait)
+    if alive:
+        with pytest.raises(Busy):
+            second.claim(WORK)
+        assert waited_s < LEASE_S / 2
+    else:
+        assert second.claim(WORK).attempt == 2
+        assert waited_s == LEASE_S
+    second.close()
+    first.close()
+
+
+def test_login_that_may_list_only_a_part_finds_nothing_where_nothing_is(
+    bucket: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = S3Place(bucket, BUCKET, f"results/{uuid.uuid4().hex[:8]}")
+    place.put("there", b"1")
+
+    def refuse(*_: str) -> None:
+        raise Mismatch("object-refused", "AccessDenied")
+
+    monkeypatch.setattr(bucket, "get", refuse)
+    assert place.get("absent") is None
+    with pytest.raises(Mismatch):
+        place.get("there")
+
+
 def test_what_a_zombie_writes_late_is_never_read(bucket: ObjectStore) -> None:
     kind = InBucket(store=bucket, prefix=f"results/{uuid.uuid4().hex[:8]}")
     zombie, heir = kind.open(), kind.open()
@@ -184,6 +225,7 @@ def test_two_claims_at_once_give_one_attempt(bucket: ObjectStore) -> None:
             outcomes.append(f"attempt {store.claim(WORK).attempt}")
         except Busy as error:
             outcomes.append(error.code)
+        store.close()
 
     threads = [threading.Thread(target=claim, daemon=True) for _ in range(2)]
     for thread in threads:

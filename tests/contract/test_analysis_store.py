@@ -87,8 +87,13 @@ def test_attempts_go_on_behind_the_last_committed_segment(kind: Kind) -> None:
     require_whole(kind.open(), work)
 
 
-def test_rows_are_the_same_wherever_an_attempt_is_killed(kind: Kind) -> None:
-    """kill -9 before each call that changes something, of a segment and of the end: nothing is there twice, nothing lacks."""
+def test_rows_are_the_same_wherever_an_attempt_is_killed(kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
+    """kill -9 before each call that changes something, of a segment and of the end: nothing is there twice, nothing lacks.
+
+    Requests are dear, so of a bucket's, which are those of a folder, only some.
+    """
+    # The power stays on.
+    monkeypatch.setattr(os, "fsync", lambda _number: None)
 
     def last_segment(store: Store, counted: Callable[[], None]) -> None:
         store.claim(work_of(kind.session_id))
@@ -104,7 +109,7 @@ def test_rows_are_the_same_wherever_an_attempt_is_killed(kind: Kind) -> None:
         kind.cut()
         play(kind.open(), work_of(kind.session_id))
         require_whole(kind.open(), work_of(kind.session_id))
-        kind, calls = another(kind), calls + 1
+        kind, calls = another(kind), 2 * calls + 1 if isinstance(kind, InBucket) else calls + 1
     assert calls > 8
 
 
