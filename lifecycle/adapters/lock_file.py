@@ -110,7 +110,6 @@ def _rendered(models: ModelSet) -> str:
     files = []
     for file in models.files:
         entry = {"path": file.path, "bytes": file.bytes, "sha256": file.sha256, "mode": file.mode}
-        told = {"source": file.source, "licence": file.licence, "permitted_use": file.permitted_use}
-        files.append(entry | {key: value for key, value in told.items() if value})
+        files.append(entry | ({"source": file.source} if file.source else {}) | file.terms)
     document = {"schema": SCHEMA, "digest": str(models.digest), "files": files}
     return _HEADER + yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=1000)

@@ -32,12 +32,14 @@ def parse_evidence(document: dict[str, Any]) -> Evidence:
     try:
         if document["schema"] != SCHEMA:
             raise ValueError(f"schema `{document['schema']}`")
+        # Reports of earlier bakes do not repeat the marker, which told no terms then.
+        listed = document.get("marker", {}).get("files", [])
         return Evidence(
             instance_id=str(document["instance_id"]),
-            files=_files(document["files"]),
-            markers=_files(document["markers"]),
+            files=_files(document["files"], {str(item["path"]): item for item in listed}),
+            markers=_files(document["markers"], {}),
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise CapctlError(
             "evidence-invalid", f"What the instance reported cannot be read: {error}", hint="Bake again with `--force`"
         ) from error
@@ -63,9 +65,17 @@ def differences(evidence: Evidence, models: ModelSet) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _files(entries: list[dict[str, Any]]) -> tuple[ModelFile, ...]:
+def _files(entries: list[dict[str, Any]], listed: dict[str, dict[str, Any]]) -> tuple[ModelFile, ...]:
+    """Files as they were read from the disk, with the terms that the marker there told of them."""
     return tuple(
-        ModelFile(path=str(item["path"]), bytes=int(item["bytes"]), sha256=str(item["sha256"]), mode=str(item["mode"]))
+        ModelFile(
+            path=str(item["path"]),
+            bytes=int(item["bytes"]),
+            sha256=str(item["sha256"]),
+            mode=str(item["mode"]),
+            licence=str(listed.get(item["path"], {}).get("licence", "")),
+            permitted_use=str(listed.get(item["path"], {}).get("permitted_use", "")),
+        )
         for item in entries
     )
 

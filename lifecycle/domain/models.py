@@ -37,6 +37,12 @@ class ModelFile:
     permitted_use: str = ""
 
     @property
+    def terms(self) -> dict[str, str]:
+        """What a person wrote into the lock about its use; it enters no digest of the set."""
+        told = {"licence": self.licence, "permitted_use": self.permitted_use}
+        return {key: value for key, value in told.items() if value}
+
+    @property
     def line(self) -> str:
         """The line that enters the set's digest."""
         return f"{self.sha256}  {self.path}  {self.mode}\n"
@@ -97,8 +103,8 @@ class ModelSet:
         return tuple(sorted({file.path.split("/", 1)[0] for file in self.files}))
 
     def marker(self) -> bytes:
-        """The marker file: what a machine or a container needs to check its copy of the set."""
-        files = [{"path": f.path, "bytes": f.bytes, "sha256": f.sha256, "mode": f.mode} for f in self.files]
+        """The marker file: what a machine or a container needs to check its copy of the set, and what it may be used for."""
+        files = [{"path": f.path, "bytes": f.bytes, "sha256": f.sha256, "mode": f.mode} | f.terms for f in self.files]
         return canonical_json({"schema": "capctl.model-set/1", "digest": self.digest, "files": files}) + b"\n"
 
 

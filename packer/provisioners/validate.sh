@@ -85,8 +85,10 @@ join() {
   local IFS=,
   printf '%s' "$*"
 }
-printf '{"schema":"capctl.bake-evidence/1","instance_id":%s,"root":%s,"files":[%s],"markers":[%s]}\n' \
-  "$(json_string "${INSTANCE_ID:-}")" "$(json_string "$MODEL_ROOT")" "$(join "${files[@]}")" "$(join "${markers[@]}")" >"$EVIDENCE"
+# All markers were found to be MODEL_MARKER, byte for byte, which is JSON itself.
+printf '{"schema":"capctl.bake-evidence/1","instance_id":%s,"root":%s,"files":[%s],"markers":[%s],"marker":%s}\n' \
+  "$(json_string "${INSTANCE_ID:-}")" "$(json_string "$MODEL_ROOT")" "$(join "${files[@]}")" "$(join "${markers[@]}")" \
+  "$(<"$MODEL_MARKER")" >"$EVIDENCE"
 chmod 0644 "$EVIDENCE"
 printf 'validated %s files\n' "${#files[@]}"
 sync

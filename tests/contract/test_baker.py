@@ -178,7 +178,7 @@ def test_instance_reports_the_set_once(bakery: Bakery) -> None:
     request, reports = bakery.request(), list[dict[str, Any]]()
     ami_id = bakery.baker.bake(request, reports.append)
     (document,) = reports
-    assert set(document) == {"schema", "instance_id", "root", "files", "markers"}
+    assert set(document) == {"schema", "instance_id", "root", "files", "markers", "marker"}
     evidence = parse_evidence(document)
     assert differences(evidence, request.models) == ()
     assert bakery.amis.source_instance(bakery.amis.get(ami_id)) == evidence.instance_id

@@ -1,5 +1,6 @@
 """`ports.Baker` in memory."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -69,4 +70,5 @@ def evidence_of(request: BakeRequest, instance_id: str) -> dict[str, Any]:
         "markers": [
             {"path": f"{folder}{MARKER}", "bytes": len(marker), "sha256": sha256, "mode": "0444"} for folder in folders
         ],
+        "marker": json.loads(marker),
     }

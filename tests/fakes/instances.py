@@ -69,7 +69,13 @@ class FakeInstances:
         markers = [
             {"path": f"{folder}{MARKER}", "bytes": len(marker), "sha256": sha256, "mode": "0444"} for folder in folders
         ]
-        document = {"schema": SCHEMA, "instance_id": "", "files": files, "markers": markers}
+        document = {
+            "schema": SCHEMA,
+            "instance_id": "",
+            "files": files,
+            "markers": markers,
+            "marker": json.loads(marker),
+        }
         self.damage(document)
         return document
 

@@ -148,19 +148,19 @@ def test_portrait_is_found_at_other_sizes(scale: float, model_root: Path, tmp_pa
 
 
 def turned_faces() -> list[np.ndarray]:
-    """The portrait's face at five sizes and five angles, cut as the pipeline cuts it."""
+    """The portrait's face at three sizes and three angles, cut as the pipeline cuts it, and as a detector misses it by a little."""
     picture = cv2.imread(str(folder_of("skimage") / "data" / "astronaut.png"))
-    left, top, side = 177, 66, 95
+    face, side = Box(177, 66, 95, 95), 95
     faces = []
-    for scale, degrees in itertools.product((1.0, 0.8, 0.6, 0.5, 0.4), (-12, -6, 0, 6, 12)):
-        turn = cv2.getRotationMatrix2D((left + side / 2, top + side / 2), degrees, 1)
-        whole = cv2.resize(
-            cv2.warpAffine(picture, turn, (512, 512)), None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA
-        )
-        even = whole[: whole.shape[0] & ~1, : whole.shape[1] & ~1]
-        face = frame_of(even).cut(Box(left, top, side, side).scale(scale).grow(FACE_PADDING), CROP_SIDE_MAX_PX)
-        assert face is not None
-        faces.append(face)
+    for scale, degrees in itertools.product((1.0, 0.6, 0.4), (-12, 0, 12)):
+        turn = cv2.getRotationMatrix2D((face.left + side / 2, face.top + side / 2), degrees, 1)
+        turned = cv2.warpAffine(picture, turn, (512, 512))
+        whole = cv2.resize(turned, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        even = frame_of(whole[: whole.shape[0] & ~1, : whole.shape[1] & ~1])
+        for dx, dy in ((0, 0), (6, 0), (-6, 0), (0, 6), (0, -6)):
+            part = even.cut(face.shift(dx, dy).scale(scale).grow(FACE_PADDING), CROP_SIDE_MAX_PX)
+            assert part is not None
+            faces.append(part)
     return faces
 
 
@@ -180,8 +180,8 @@ def test_eyes_are_found_and_make_the_age_steadier(model_root: Path, monkeypatch:
     aligned = model.predict(people)
     monkeypatch.setattr(EyeAligner, "chip", lambda _, face: face)
     plain = model.predict(people)
-    assert (aligned.female > 0.9).all()
-    assert aligned.age.std() < 0.8 * plain.age.std(), (aligned.age.round(1), plain.age.round(1))
+    assert aligned.female.mean() > 0.9
+    assert aligned.age.std() < 0.7 * plain.age.std(), (aligned.age.round(1), plain.age.round(1))
     assert abs(aligned.age.mean() - 36) < 10
 
 

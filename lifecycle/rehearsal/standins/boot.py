@@ -54,6 +54,7 @@ def _leftover(layers: Sequence[Path]) -> dict[str, Any] | None:
 
 def _evidence(layers: Sequence[Path]) -> dict[str, Any]:
     found: dict[str, dict[str, Any]] = {}
+    marker = next((place for layer in layers if (place := layer / MODEL_ROOT / MARKER).is_file()), None)
     for layer in reversed(layers):
         root = layer / MODEL_ROOT
         found |= {
@@ -66,4 +67,5 @@ def _evidence(layers: Sequence[Path]) -> dict[str, Any]:
         "root": f"/{MODEL_ROOT}",
         "files": [entry for entry in entries if Path(entry["path"]).name != MARKER],
         "markers": [entry for entry in entries if Path(entry["path"]).name == MARKER],
+        "marker": json.loads(marker.read_bytes()) if marker else {},
     }

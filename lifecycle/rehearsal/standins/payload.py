@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import json
 import os
 import urllib.error
 import urllib.request
@@ -63,6 +64,7 @@ def evidence_of(root: Path, instance_id: str) -> dict[str, Any]:
         "root": f"/{MODEL_ROOT}",
         "files": files,
         "markers": markers,
+        "marker": json.loads((root / MARKER).read_bytes()),
     }
 
 

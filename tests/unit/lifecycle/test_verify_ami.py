@@ -11,6 +11,7 @@ from lifecycle.domain.ami import AmiId, AmiRecord
 from lifecycle.domain.ami_status import AmiState, AmiStatus
 from lifecycle.domain.digest import digest_of
 from lifecycle.domain.evidence import why_no_copy
+from lifecycle.domain.models import model_set
 from lifecycle.domain.tags import REQUIRED_TAGS, Tag
 from lifecycle.workflows.list_amis import list_amis
 from lifecycle.workflows.verify_ami import ami_rejection, verify_ami
@@ -107,6 +108,21 @@ def test_verify_names_the_marker_that_is_not_the_sets(scene: Scene) -> None:
     ami = scene.bake()
     change_report(scene, ami, b'"path":"models/.model-set.json"', b'"path":"models/.model-set.jsoN"')
     assert "`models/.model-set.json` is missing" in found_by(scene, ami, "payload markers")
+
+
+def test_terms_of_the_lock_reach_the_marker_and_no_digest_of_the_set(scene: Scene) -> None:
+    silent = scene.lock.read()
+    assert silent
+    first = replace(silent.files[0], licence="CC0-1.0", permitted_use="any")
+    told = model_set((first, *silent.files[1:]))
+    scene.lock.write(told)
+    assert told.digest == silent.digest
+    assert b'"licence":"CC0-1.0","mode":"0444","path":"checkpoints' in told.marker()
+    assert told.marker().count(b"permitted_use") == 1
+    ami = scene.bake()
+    assert verify_ami(scene.ports, scene.target, scene.amis, ami.id).failed == ()
+    change_report(scene, ami, b'"licence":"CC0-1.0"', b'"licence":"MIT"')
+    assert "`.model-set.json` has bytes" in found_by(scene, ami, "payload markers")
 
 
 def test_verify_names_the_largest_file_of_a_payload_over_the_budget(scene: Scene) -> None:

@@ -39,7 +39,7 @@ model set        {MODEL_SET[:19]}
 recipe           sha256:e1d8e5523309
 git commit       c0ffee
 bake digest      sha256:325d1c8a7817
-evidence         sha256:e763bd0fa378
+evidence         sha256:0104b258ee5b
 verified         payload 2026-01-01 00:00:00Z
 copied from      -
 architecture     x86_64

@@ -22,7 +22,7 @@ def checked(verdict: str, state: str, *boot: tuple[str, str, str, str]) -> str:
         ("ok", "IMDSv2 required", "yes", "yes"),
         ("ok", "snapshot", "completed", "snap-00000000000000001"),
         ("ok", "snapshot tags", "as on the AMI", "as on the AMI"),
-        ("ok", "payload evidence", "sha256:e763bd0fa378", "sha256:e763bd0fa378, reported by i-00000000000000001"),
+        ("ok", "payload evidence", "sha256:0104b258ee5b", "sha256:0104b258ee5b, reported by i-00000000000000001"),
         ("ok", "payload digest", MODEL_SET[:19], f"{MODEL_SET[:19]}, 1 file"),
         ("ok", "payload markers", "2 of the set", "2 of the set"),
         ("ok", "payload size", "at most 1.0 kB", "3 B"),
