@@ -58,11 +58,9 @@ function makeCards(data, tracks, act) {
         card.hidden = !wants(track);
         shown += !card.hidden;
         card.setAttribute("aria-pressed", String(track.n === chosen));
+        if (track.n === chosen) reveal(document.getElementById("cards"), card, 4);
       }
       document.getElementById("nobody").hidden = shown > 0;
-    },
-    reveal(number) {
-      cards.get(number)?.scrollIntoView({ block: "nearest" });
     },
     move(ms, seen) {
       const next = new Set(seen.map((track) => track.n));

@@ -14,9 +14,9 @@ const secondsText = (ms) => (ms < 1000 ? `${ms} ms` : `${(ms / 1000).toFixed(1)}
 function notesOf(data) {
   const { coverage } = data, notes = [];
   if (data.status !== "succeeded") {
-    const of = coverage.total_ms === null ? "" : ` of ${secondsText(coverage.total_ms)}`;
+    const of = coverage.total_ms === null ? "" : ` of ${clockText(coverage.total_ms, data.duration)}`;
     const why = coverage.first_error === null ? "" : `; the first error: ${coverage.first_error}`;
-    notes.push(`Only a part of the video was seen: ${secondsText(coverage.decoded_ms)}${of} decoded, ${counted(coverage.errors, "error")}${why}`);
+    notes.push(`Only a part of the video was seen: ${clockText(coverage.decoded_ms, data.duration)}${of} decoded, ${counted(coverage.errors, "error")}${why}`);
   }
   for (const part of coverage.parts.filter((each) => each.kind === "skipped")) {
     notes.push(`Skipped from ${clockText(part.start, data.duration)} to ${clockText(part.end, data.duration)}: ${part.words}`);

@@ -21,12 +21,13 @@ function makeClock(duration, onTick) {
   return clock;
 }
 
-// The film's own time: that of the picture that is on the screen, where the browser tells it.
+// The film's own time: while it plays, that of the picture on the screen, where the browser tells it; else the one that was asked for.
 function makeFilmClock(film, onTick) {
   let shown = 0;
   const tells = "requestVideoFrameCallback" in film;
   function follow(_, frame) {
-    shown = 1000 * frame.mediaTime;
+    // A picture that comes late belongs to an earlier wish.
+    if (!film.paused && !film.seeking) shown = 1000 * frame.mediaTime;
     onTick();
     film.requestVideoFrameCallback(follow);
   }
@@ -36,7 +37,7 @@ function makeFilmClock(film, onTick) {
     if (!film.paused) requestAnimationFrame(poll);
   }
   if (tells) film.requestVideoFrameCallback(follow); else film.addEventListener("play", poll);
-  film.addEventListener("seeked", () => { shown = 1000 * film.currentTime; onTick(); });
+  film.addEventListener("seeked", onTick);
   for (const name of ["play", "pause", "ended"]) film.addEventListener(name, onTick);
   return {
     get ms() { return shown; },
@@ -137,13 +138,13 @@ function start() {
   }
 
   function makeFilter() {
-    const counts = { all: tracks.length, person: 0, face: 0 };
+    const counts = { all: tracks.length, person: 0, face: 0 }, names = { all: "all tracks", person: "people", face: "faces only" };
     for (const track of tracks) counts[track.label]++;
     by("filter").hidden = !counts.person || !counts.face;
     for (const [label, count] of Object.entries(counts)) {
       const input = make("input", { type: "radio", name: "label", value: label, checked: label === "all" });
       input.addEventListener("change", () => { view.label = label; view.chosen = null; show(); });
-      by("filter").append(make("label", { className: "check" }, input, ` ${label === "all" ? "all" : `${label}s`} ${count}`));
+      by("filter").append(make("label", { className: "check" }, input, ` ${names[label]} ${count}`));
     }
   }
 
@@ -176,7 +177,6 @@ function start() {
     if (!track) return void toggle();
     view.chosen = track.n === view.chosen ? null : track.n;
     show();
-    cards.reveal(track.n);
   });
   document.addEventListener("keydown", onKey);
   new ResizeObserver(() => { stage.fit(); timeline.ticks(); update(); }).observe(by("stage"));

@@ -16,6 +16,13 @@ function place(element, start, end, duration) {
   return element;
 }
 
+// Scroll `box` alone, and not the page, until `part` is in sight below `margin` pixels.
+function reveal(box, part, margin) {
+  const above = part.getBoundingClientRect().top - box.getBoundingClientRect().top - margin;
+  const below = part.getBoundingClientRect().bottom - box.getBoundingClientRect().bottom;
+  if (above < 0) box.scrollTop += above; else if (below > 0) box.scrollTop += below;
+}
+
 // The stretches of a track without a gap in which nobody knows where it was.
 function stretches(track, step) {
   const found = [];
@@ -116,7 +123,8 @@ function makeTimeline(data, tracks, act) {
   return {
     ticks,
     move(ms, playing) {
-      scale.style.setProperty("--at", ms / duration);
+      // On the one element that moves: a property of the scale would be looked up again for every bar.
+      head.style.setProperty("--at", ms / duration);
       if (!playing || zoom === 1) return;
       const x = head.offsetLeft, from = lanes.scrollLeft;
       if (x < from + 60 || x > from + lanes.clientWidth - 20) lanes.scrollLeft = x - lanes.clientWidth / 4;
@@ -126,7 +134,7 @@ function makeTimeline(data, tracks, act) {
         const row = rows.get(track.n);
         row.hidden = !wants(track);
         row.classList.toggle("chosen", track.n === chosen);
-        if (track.n === chosen) row.scrollIntoView({ block: "nearest", inline: "nearest" });
+        if (track.n === chosen) reveal(lanes, row, axis.offsetHeight);
       }
     },
   };

@@ -61,7 +61,7 @@ const percent = (share) => `${Math.round(100 * share)} %`;
 function attributesText(track) {
   const words = [];
   if (track.gender) words.push(`${track.gender.value} ${percent(track.gender.confidence)}`);
-  if (track.age) words.push(`${Math.round(track.age.mean)} years (${Math.round(track.age.low)}–${Math.round(track.age.high)})`);
+  if (track.age) words.push(`${Math.round(track.age.mean)} years (${Math.round(track.age.low)}\u2060–\u2060${Math.round(track.age.high)})`);
   return words.join(", ");
 }
 

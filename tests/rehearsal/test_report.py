@@ -117,9 +117,8 @@ def seek(page: Page, ms: int) -> None:
     page.until("!document.getElementById('film').seeking")
 
 
-def shown_s(page: Page) -> float:
-    minutes, seconds = page.evaluate("document.getElementById('clock').textContent").split(" / ")[0].split(":")
-    return 60 * int(minutes) + float(seconds)
+def shown_ms(page: Page) -> int:
+    return int(page.evaluate("document.getElementById('slider').value"))
 
 
 @pytest.mark.parametrize("name", ["film.html", "plain.html"])
@@ -163,20 +162,20 @@ def test_clicks_and_keys_move_time_and_choose_tracks(page: Page, result: Path) -
     page.until("document.getElementById('clock').textContent.startsWith('0:02.5')")
     assert page.evaluate("document.querySelector('.still .told').textContent") == CAPTION
     page.press("ArrowLeft")
-    assert shown_s(page) == 1.5
+    assert shown_ms(page) == 1500
     page.press(".")
     times = sorted(sightings(result))
-    assert shown_s(page) == min(at_ms for at_ms in times if at_ms > 1500) / 1000
+    assert shown_ms(page) == min(at_ms for at_ms in times if at_ms > 1500)
     page.press("Home")
-    assert shown_s(page) == 0
+    assert shown_ms(page) == 0
     # The middle of the timeline's bars.
     x, y = page.evaluate(
         "(box => [box.left + box.width / 2, box.top + box.height / 2])(document.querySelector('.coverage .bars').getBoundingClientRect())"
     )
     page.click(x, y)
-    assert shown_s(page) == pytest.approx(1.5, abs=0.1)
+    assert shown_ms(page) == pytest.approx(1500, abs=10)
     page.evaluate("document.querySelector('.card').click()")
-    assert shown_s(page) == times[0] / 1000
+    assert shown_ms(page) == times[0]
     assert page.evaluate("document.querySelector('.card').getAttribute('aria-pressed')") == "true"
     page.evaluate("document.activeElement.blur()")
     page.press("Escape")
@@ -191,7 +190,7 @@ def test_time_passes_while_it_plays(name: str, page: Page, result: Path) -> None
     page.until("!document.getElementById('clock').textContent.startsWith('0:00.')")
     page.press(" ")
     page.until("!document.body.classList.contains('playing')")
-    assert 1 <= shown_s(page) <= 3
+    assert 1000 <= shown_ms(page) <= 3000
 
 
 def test_every_control_has_a_name_and_the_phone_needs_no_sideways_scrolling(page: Page, result: Path) -> None:
@@ -200,10 +199,7 @@ def test_every_control_has_a_name_and_the_phone_needs_no_sideways_scrolling(page
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     page.call("Accessibility.enable")
     nodes: list[dict[str, Any]] = page.call("Accessibility.getFullAXTree")["nodes"]
-    controls = [
-        each
-        for each in nodes
-        if each.get("role", {}).get("value") in {"button", "slider", "combobox", "checkbox", "radio", "image"}
-    ]
+    roles = {"button", "slider", "combobox", "checkbox", "radio", "image"}
+    controls = [each for each in nodes if each.get("role", {}).get("value") in roles]
     assert len(controls) > 10
     assert [each for each in controls if not each.get("name", {}).get("value")] == []
