@@ -28,11 +28,12 @@ def page_data(published: Published) -> Document:
     document = published.document
     paths = _paths(document["detections"])
     missing: list[str] = []
-    tracks = [_track(each, paths.pop(each["track"], _Path()), published, missing) for each in document["tracks"]]
+    nowhere = _Path()
+    tracks = [_track(each, paths.get(each["track"], nowhere), published, missing) for each in document["tracks"]]
     scenes = [_scene(each, published, missing) for each in document["scenes"]]
-    loose = paths.pop(None, _Path())
-    if paths:
-        message = f"detections name the track {next(iter(paths))}, which is not in `tracks`"
+    strangers = paths.keys() - {None, *(each["n"] for each in tracks)}
+    if strangers:
+        message = f"detections name the track {strangers.pop()}, which is not in `tracks`"
         raise ValueError(message)
     duration_ms = _duration_ms(document, [*(each["end"] for each in scenes), *(each["last"] for each in tracks)])
     told = ("session_id", "status", "attempt", "video", "models", "backend", "resources", "stored", "timings")
@@ -44,7 +45,7 @@ def page_data(published: Published) -> Document:
         "height": int(document["video"]["height"]),
         "coverage": _coverage(document, duration_ms),
         "tracks": tracks,
-        "loose": loose.columns(),
+        "loose": paths.get(None, nowhere).columns(),
         "scenes": scenes,
         "detections": len(document["detections"]),
         "missing": missing,
@@ -124,8 +125,8 @@ def _picture(name: str, published: Published, missing: list[str]) -> str | None:
 
 def _duration_ms(document: Mapping[str, Any], ends: Iterable[int]) -> int:
     coverage, video = document["coverage"], document["video"]
-    told: list[int] = [1, coverage["decoded_ms"], coverage["total_ms"] or 0, video["duration_ms"] or 0, *ends]
-    return max(told)
+    told = [coverage["decoded_ms"], coverage["total_ms"] or 0, video["duration_ms"] or 0, *ends]
+    return max(1, *map(int, told))
 
 
 def _step_ms(sampling: Mapping[str, Any], tracks: Iterable[Document]) -> int:

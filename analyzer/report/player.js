@@ -179,6 +179,8 @@ function start() {
     show();
   });
   document.addEventListener("keydown", onKey);
+  // After a click with the mouse the space bar plays; only who came by keyboard stays on the button.
+  document.addEventListener("click", (event) => event.detail && event.target.closest("button")?.blur());
   new ResizeObserver(() => { stage.fit(); timeline.ticks(); update(); }).observe(by("stage"));
   for (const image of images.values()) image.addEventListener("load", update, { once: true });
   addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((each) => { each.open = true; }));

@@ -22,6 +22,8 @@ from analyzer.video.planes import Frame
 TIME_BASE = Fraction(1, 1000)
 # A picture every two seconds that decodes by itself: a click anywhere shows its frame at once.
 KEYFRAME_MS = 2000
+# How long the encoder may spend more than its rate.
+BUFFER_S = 2
 # Above this rate a small picture of one camera does not look better.
 RATE_MAX_KBPS = 900
 # MP4 itself: about this much per frame, and twice that for its tables.
@@ -59,7 +61,7 @@ def choose_quality(duration_ms: int, limit_bytes: int) -> Quality | None:
     """The best that fits; None when nothing worth seeing does."""
     seconds = max(1.0, duration_ms / 1000)
     for each in LADDER:
-        kbps = int((limit_bytes - OVERHEAD_BYTES_PER_FRAME * each.fps * seconds) * 8 / 1000 / seconds)
+        kbps = int((limit_bytes - OVERHEAD_BYTES_PER_FRAME * each.fps * seconds) * 8 / 1000 / (seconds + BUFFER_S))
         if kbps >= each.kbps:
             return Quality(kbps=min(kbps, RATE_MAX_KBPS), side_px=each.side_px, fps=each.fps)
     return None
@@ -127,7 +129,9 @@ def _stream(container: Any, quality: Quality, width: int, height: int) -> Any:
         "bf": "0",
         "crf": "26",
         "maxrate": f"{quality.kbps}k",
-        "bufsize": f"{2 * quality.kbps}k",
+        "bufsize": f"{BUFFER_S * quality.kbps}k",
+        # Only the times say where a keyframe is due.
+        "g": "100000",
     }
     return stream
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import itertools
 import json
 import os
@@ -15,7 +14,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import av
 import cv2
 import jsonschema
 import numpy as np
@@ -32,36 +30,11 @@ from analyzer.manifest import check_model_set
 from analyzer.schemas import analysis_schema
 from lifecycle.rehearsal.services.postgres import Postgres
 from tests.fakes.frames import frame_of
+from tests.rehearsal.portrait import folder_of, write_portrait_clip
 
 pytestmark = pytest.mark.rehearsal
 
 NETWORKS = ("age-v1.onnx", "gender-v1.onnx")
-
-
-def folder_of(package: str) -> Path:
-    """Where a package is installed, without importing it."""
-    spec = importlib.util.find_spec(package)
-    if spec is None or spec.origin is None:
-        pytest.skip(f"the wheel `{package}` is not installed")
-    return Path(spec.origin).parent
-
-
-def write_portrait_clip(path: Path, *, seconds: int, scale: float = 0.75) -> None:
-    """The public-domain astronaut portrait moving from left to right, 640x480 at 25 fps."""
-    picture = cv2.imread(str(folder_of("skimage") / "data" / "astronaut.png"))
-    person = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    side, count = person.shape[0], 25 * seconds
-    scene = cv2.GaussianBlur(cv2.resize(picture, (640, 480)), (0, 0), 25)
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=25)
-        stream.width, stream.height, stream.pix_fmt = 640, 480, "yuv420p"
-        for index in range(count):
-            canvas, left = scene.copy(), 40 + (560 - side) * index // count
-            canvas[480 - side :, left : left + side] = person
-            for packet in stream.encode(av.VideoFrame.from_ndarray(canvas, format="bgr24")):
-                container.mux(packet)
-        for packet in stream.encode():
-            container.mux(packet)
 
 
 @pytest.fixture(scope="module")

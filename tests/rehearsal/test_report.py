@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-import subprocess
-import sys
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from analyzer import cli
+from analyzer.errors import ExitCode
 from tests.rehearsal.browser import Page, open_browser
-from tests.rehearsal.test_analyzer import write_portrait_clip
+from tests.rehearsal.portrait import write_portrait_clip
 
 pytestmark = pytest.mark.rehearsal
 
@@ -26,14 +27,7 @@ CAPTION = "</script><script>fetch('https://example.com')</script> & a woman"
 
 
 def analyzer(*arguments: object) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "analyzer", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    assert cli.main([*map(str, arguments)]) == ExitCode.OK
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +44,8 @@ def result(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (out / "result.json").write_text(json.dumps(document))
     analyzer("report", out, "--html", out / "film.html", "--video", clip)
     analyzer("report", out, "--html", out / "plain.html")
+    whole = (out / "film.html").read_text()
+    (out / "broken.html").write_text(re.sub(r'(id="film-data">)[^<]*', r"\1AAAA", whole))
     return out
 
 
@@ -180,9 +176,17 @@ def test_clicks_and_keys_move_time_and_choose_tracks(page: Page, result: Path) -
     page.evaluate("document.activeElement.blur()")
     page.press("Escape")
     assert page.evaluate("document.querySelector('.card').getAttribute('aria-pressed')") == "false"
+    # After a click with the mouse the space bar plays, whatever was clicked.
+    page.click(
+        *page.evaluate(
+            "(box => [box.left + 20, box.top + 20])(document.querySelector('.still').getBoundingClientRect())"
+        )
+    )
+    page.press(" ")
+    page.until("document.body.classList.contains('playing')")
 
 
-@pytest.mark.parametrize("name", ["film.html", "plain.html"])
+@pytest.mark.parametrize("name", ["film.html", "plain.html", "broken.html"])
 def test_time_passes_while_it_plays(name: str, page: Page, result: Path) -> None:
     page.open(result / name)
     page.press(" ")

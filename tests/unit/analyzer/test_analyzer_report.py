@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html.parser
+import io
 import json
 import re
 from collections.abc import Callable
@@ -96,7 +97,7 @@ def test_text_of_the_document_never_becomes_markup(tmp_path: Path) -> None:
     data = json.loads(scripts.texts[0])
     assert data["scenes"][0]["caption"] == HOSTILE
     assert data["scenes"][0]["thumb"].startswith("data:image/jpeg;base64,")
-    assert scripts.fetched == []
+    assert scripts.fetched == ["data:,"]
     assert re.findall(r"(?:https?:)?//[a-z]+\.[a-z]", page) == []
     assert "default-src 'none'" in page
 
@@ -155,6 +156,22 @@ def test_film_is_upright_and_keeps_uneven_times(make_clip: ClipMaker) -> None:
     assert left[0] > 150 > left[2]
     assert right[2] > 150 > right[0]
     assert told == sorted(told)
+
+
+def test_film_of_noise_keeps_its_limit_and_has_a_keyframe_every_two_seconds(make_clip: ClipMaker) -> None:
+    path = make_clip(frame_count=60, noise=120)
+
+    def sized(limit_bytes: int) -> bytes:
+        told = {"size_bytes": path.stat().st_size, "duration_ms": 6000, "on_decoded": lambda *_: None}
+        film = make_film(path, limit_bytes=limit_bytes, **told)
+        assert film is not None
+        return film.content
+
+    small, large = sized(60_000), sized(5_000_000)
+    assert len(small) <= 60_000 < len(large)
+    with av.open(io.BytesIO(large)) as container:
+        keys = [round(1000 * frame.time) for frame in container.decode(video=0) if frame.key_frame]
+    assert keys == [0, 2000, 4000]
 
 
 def test_film_fits_its_limit_or_is_left_out(tmp_path: Path) -> None:
