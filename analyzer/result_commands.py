@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
 
 from analyzer.contract import ExitCode
 from analyzer.errors import RequestInvalid
-from analyzer.published import Published, read_result
+from analyzer.published import read_result
 
 FILM_MB_DEFAULT = 24
 # Beyond this, browsers refuse to open the page or run out of memory.
@@ -44,11 +45,16 @@ def _export(options: argparse.Namespace) -> int:
 
     published = read_result(Path(options.result))
     with published.well_formed():
-        text = json.dumps(to_rekognition(published.document), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        text = json.dumps(to_rekognition(published.document), indent=1, allow_nan=False) + "\n"
     if options.out:
-        _write(Path(options.out), text.encode())
-    else:
+        _write("export", Path(options.out), text.encode())
+        return ExitCode.OK
+    try:
         sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader has seen enough; what is still to be flushed at the end goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return ExitCode.OK
 
 
@@ -62,28 +68,29 @@ def _report(options: argparse.Namespace) -> int:
     published = read_result(Path(options.result))
     with published.well_formed():
         data = page_data(published)
+        size_bytes = int(data["video"]["size_bytes"])
     film = None
     if options.video:
-        film, data["film"] = _film(options, published, data["duration"])
+        film, data["film"] = _film(options, size_bytes, data)
     with published.well_formed():
         page = render(data, film)
-    _write(Path(options.html), page)
+    _write("report", Path(options.html), page)
     print(_sentence(options.html, page, data))
     return ExitCode.OK
 
 
-def _film(options: argparse.Namespace, published: Published, duration_ms: int) -> tuple[bytes | None, dict[str, Any]]:
+def _film(options: argparse.Namespace, size_bytes: int, data: dict[str, Any]) -> tuple[bytes | None, dict[str, Any]]:
     """The copy and what the page says of it."""
     from analyzer.progress import Progress
     from analyzer.report.proxy import make_film
 
-    progress = Progress(sys.stderr, session_id=str(published.document["session_id"]))
+    progress = Progress(sys.stderr, session_id=data["session_id"])
     progress.step("film", options.video)
     limit_bytes = options.video_mb * 1_000_000
     film = make_film(
         Path(options.video),
-        size_bytes=published.document["video"]["size_bytes"],
-        duration_ms=duration_ms,
+        size_bytes=size_bytes,
+        duration_ms=data["duration"],
         limit_bytes=limit_bytes,
         on_decoded=progress.percent,
     )
@@ -109,7 +116,7 @@ def _megabytes(size_bytes: int) -> str:
     return f"{size_bytes / 1e6:.1f} MB"
 
 
-def _write(path: Path, content: bytes) -> None:
+def _write(what: str, path: Path, content: bytes) -> None:
     from analyzer.store.place import LocalPlace
 
     LocalPlace(path.parent).put(path.name, content)

@@ -36,9 +36,10 @@ def page_data(published: Published) -> Document:
         message = f"detections name the track {strangers.pop()}, which is not in `tracks`"
         raise ValueError(message)
     duration_ms = _duration_ms(document, [*(each["end"] for each in scenes), *(each["last"] for each in tracks)])
-    told = ("session_id", "status", "attempt", "video", "models", "backend", "resources", "stored", "timings")
+    told = ("video", "models", "backend", "resources", "stored", "timings")
     return {
-        **{name: document[name] for name in told},
+        **{name: str(document[name]) for name in ("session_id", "status", "attempt")},
+        **{name: dict(document[name]) for name in told},
         "duration": duration_ms,
         "step": _step_ms(document["backend"]["sampling"], tracks),
         "width": int(document["video"]["width"]),

@@ -91,7 +91,7 @@ function start() {
 
   function update() {
     const { ms, playing } = clock, seen = stage.draw(ms, view);
-    timeline.move(Math.min(ms, duration), playing);
+    timeline.move(Math.min(ms, duration), playing, seen);
     cards.move(ms, seen);
     by("slider").value = Math.round(ms);
     by("clock").textContent = `${clockText(ms, duration)} / ${clockText(duration, duration)}`;

@@ -39,7 +39,7 @@ function stretches(track, step) {
 function makeTimeline(data, tracks, act) {
   const lanes = document.getElementById("lanes"), scale = document.getElementById("scale"), { duration } = data;
   const head = make("div", { className: "head" }), rows = new Map();
-  let zoom = 1, dragging = false;
+  let zoom = 1, dragging = false, followed = null;
 
   function lane(name, className, ...bars) {
     const row = make("div", { className: `lane ${className}` }, make("span", { className: "name" }, name), make("div", { className: "bars" }, ...bars));
@@ -122,9 +122,13 @@ function makeTimeline(data, tracks, act) {
 
   return {
     ticks,
-    move(ms, playing) {
+    move(ms, playing, seen) {
       // On the one element that moves: a property of the scale would be looked up again for every bar.
       head.style.setProperty("--at", ms / duration);
+      // The bars of those who are seen come into sight, once: a reader may scroll away.
+      const number = seen.length ? seen[0].n : null;
+      if (number !== null && number !== followed) reveal(lanes, rows.get(number), axis.offsetHeight);
+      followed = number;
       if (!playing || zoom === 1) return;
       const x = head.offsetLeft, from = lanes.scrollLeft;
       if (x < from + 60 || x > from + lanes.clientWidth - 20) lanes.scrollLeft = x - lanes.clientWidth / 4;

@@ -56,7 +56,8 @@ function clockText(ms, duration) {
   return duration >= 3600000 ? `${hours}:${two(minutes)}:${rest}` : `${minutes + 60 * hours}:${rest}`;
 }
 
-const percent = (share) => `${Math.round(100 * share)} %`;
+// Only what is certain is called 100 %.
+const percent = (share) => (share < 1 && share >= 0.995 ? ">99 %" : `${Math.round(100 * share)} %`);
 
 function attributesText(track) {
   const words = [];

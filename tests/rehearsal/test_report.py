@@ -136,6 +136,33 @@ def test_boxes_stand_where_the_detections_are(name: str, page: Page, result: Pat
     assert outlined(layer(page, "boxes"), {side: (faces[0][side] + faces[1][side]) / 2 for side in faces[0]})
 
 
+@pytest.mark.parametrize(
+    ("ms", "left"),
+    [
+        (0, None),  # long before
+        (800, 0.1),  # less than half a step before the first sighting
+        (1000, 0.1),
+        (1500, 0.15),  # half way to the next
+        (2400, 0.2),  # less than half a step after a sighting that a long gap follows
+        (2600, None),  # nobody knows
+        (9000, 0.4),
+        (10_000, 0.5),  # the one between them was a face alone
+        (11_600, None),  # long after
+    ],
+)
+def test_boxes_go_straight_between_sightings_and_nowhere_in_a_gap(
+    ms: int, left: float | None, page: Page, result: Path
+) -> None:
+    if not page.evaluate("typeof boxAt === 'function'"):
+        page.open(result / "plain.html")
+    times, boxes = [1000, 1000, 7000, 1000, 1000], [1000, 2000, 4000, -1, 6000]
+    parts = [number for each in boxes for number in (each, 0, 100, 100)]
+    path = json.dumps({"t": times, "p": parts, "f": [-1] * len(parts)})
+    box = page.evaluate(f"boxAt(readPath({path}), 'person', {ms}, 1000)")
+    assert (box and round(box["left"], 4)) == left
+    assert page.evaluate(f"boxAt(readPath({path}), 'face', {ms}, 1000)") is None
+
+
 def small(picture: NDArray[np.uint8]) -> NDArray[np.int16]:
     return cv2.resize(picture, (WIDTH // 4, HEIGHT // 4), interpolation=cv2.INTER_AREA).astype(np.int16)
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +63,16 @@ def test_out_writes_a_file_and_says_nothing(tmp_path: Path, capsys: pytest.Captu
     assert capsys.readouterr().err.startswith("error[result-not-written]: `/dev/null` cannot be written")
 
 
+def test_a_reader_that_has_seen_enough_is_no_fault(tmp_path: Path) -> None:
+    publish(tmp_path, analysis(detections=analysis()["detections"] * 200))
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-m", "analyzer", "export", str(tmp_path), "--format", "rekognition"]
+    done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (ExitCode.OK, "")
+
+
 @pytest.mark.parametrize(
     ("document", "code"),
     [
@@ -71,6 +84,8 @@ def test_out_writes_a_file_and_says_nothing(tmp_path: Path, capsys: pytest.Captu
         ({"schema": "capctl.analysis/1"}, "result-malformed"),
         (analysis(detections=[{"track": 1}]), "result-malformed"),
         (analysis(tracks="none"), "result-malformed"),
+        (analysis(tracks=[]), "result-malformed"),
+        (analysis(video=None), "result-malformed"),
     ],
 )
 @pytest.mark.parametrize("command", [["export", "--format", "rekognition"], ["report", "--html", "page.html"]])
