@@ -47,7 +47,7 @@ def _export(options: argparse.Namespace) -> int:
     with published.well_formed():
         text = json.dumps(to_rekognition(published.document), indent=1, allow_nan=False) + "\n"
     if options.out:
-        _write("export", Path(options.out), text.encode())
+        _write(Path(options.out), text.encode())
         return ExitCode.OK
     try:
         sys.stdout.write(text)
@@ -74,7 +74,7 @@ def _report(options: argparse.Namespace) -> int:
         film, data["film"] = _film(options, size_bytes, data)
     with published.well_formed():
         page = render(data, film)
-    _write("report", Path(options.html), page)
+    _write(Path(options.html), page)
     print(_sentence(options.html, page, data))
     return ExitCode.OK
 
@@ -116,7 +116,7 @@ def _megabytes(size_bytes: int) -> str:
     return f"{size_bytes / 1e6:.1f} MB"
 
 
-def _write(what: str, path: Path, content: bytes) -> None:
+def _write(path: Path, content: bytes) -> None:
     from analyzer.store.place import LocalPlace
 
     LocalPlace(path.parent).put(path.name, content)
