@@ -49,22 +49,26 @@ function makeStage(canvas, data, tracks, images) {
     pen.fillText(text, left + 5, top + h / 2 + 0.5);
   }
 
-  // Without a film: the picture that stands for the scene, or each human's own thumbnail where the human was.
+  // Without a film: the picture that stands for the scene, dim where it is of another moment, and each human's own picture there.
   function backdrop(ms, seen) {
     const scene = data.scenes.find((each) => each.start <= ms && ms < each.end);
-    const still = scene && drawable(scene.thumb);
+    const still = scene && drawable(scene.thumb), fits = still && Math.abs(ms - scene.frame) <= data.step / 2;
     if (still) {
-      pen.globalAlpha = 0.45;
+      pen.globalAlpha = fits ? 1 : 0.25;
       pen.drawImage(still, 0, 0, width, height);
       pen.globalAlpha = 1;
-      return;
     }
+    if (fits) return;
     for (const { track, boxes } of seen) {
       for (const kind of ["person", "face"]) {
         const image = drawable(track.thumbs[kind]);
         if (image && boxes[kind]) pen.drawImage(image, ...inPixels(boxes[kind]));
       }
     }
+    pen.fillStyle = "rgb(255 255 255 / 0.6)";
+    pen.font = "12px system-ui, sans-serif";
+    pen.textBaseline = "bottom";
+    pen.fillText(still ? `picture of ${clockText(scene.frame, data.duration)}` : "no video in this page", 10, height - 8);
   }
 
   // Tracks that are to be seen at `ms`, with their boxes.

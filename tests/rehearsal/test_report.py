@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import jsonschema
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from analyzer import cli
 from analyzer.errors import ExitCode
+from analyzer.schemas import analysis_schema, rekognition_schema, row_schema
+from analyzer.store.base import COLUMNS
 from tests.rehearsal.browser import Page, open_browser
 from tests.rehearsal.portrait import write_portrait_clip
 
@@ -115,6 +118,18 @@ def seek(page: Page, ms: int) -> None:
 
 def shown_ms(page: Page) -> int:
     return int(page.evaluate("document.getElementById('slider').value"))
+
+
+def test_what_a_job_writes_follows_its_schemas(result: Path, tmp_path: Path) -> None:
+    analyzer("export", result, "--format", "rekognition", "--out", tmp_path / "tracks.json")
+    documents = [(result / "result.json", analysis_schema()), (tmp_path / "tracks.json", rekognition_schema())]
+    for path, schema in documents:
+        jsonschema.validate(json.loads(path.read_text()), schema, cls=jsonschema.Draft202012Validator)
+    for table in COLUMNS:
+        judge = jsonschema.Draft202012Validator(row_schema(table))
+        lines = (result / f"{table}.jsonl").read_text().splitlines()
+        assert lines
+        assert [error.message for line in lines for error in judge.iter_errors(json.loads(line))] == []
 
 
 @pytest.mark.parametrize("name", ["film.html", "plain.html"])

@@ -14,7 +14,7 @@ from tests.fakes.analyses import analysis
 
 VALUES = {"segment": 0, "label": "face", "state": "done", "kind": "face", "gender": None, "caption": "A street"}
 VALUES |= {"source": "hog", "space": "s", "age_model": "ab" * 32, "gender_model": None}
-VALUES |= {"person_thumbnail": "thumbnails/track-0001-person.jpg", "face_thumbnail": None}
+VALUES |= {"person_thumbnail": True, "face_thumbnail": False}
 ROWS = {
     table: {"session_id": "clip-1"} | {name: VALUES.get(name, [0.6, 0.8] if name == "v" else 1) for name in columns}
     for table, columns in COLUMNS.items()
