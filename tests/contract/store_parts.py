@@ -36,6 +36,7 @@ def segment_rows(segment: int, *, detections: int = 6) -> SegmentRows:
     estimates = {"age_mean": 30.1 + segment, "age_low": None, "age_high": 40.0, "gender": "female"}
     seen = {"label": "person", "first_ms": 0, "last_ms": begin_ms + 1000, "sightings": 4, "attribute_samples": 2}
     turned = {"gender_confidence": 0.1 + 0.2, "orientation_deg": 359.5, "orientation_confidence": None}
+    kept = {"age_model": "a" * 64, "gender_model": None, "face_thumbnail": True, "person_thumbnail": False}
     box = {"box_left": 1 / 3, "box_top": 0.0, "box_width": 1e-7, "box_height": 1.0}
     one = {
         "segment": segment,
@@ -51,7 +52,7 @@ def segment_rows(segment: int, *, detections: int = 6) -> SegmentRows:
         segment=segment,
         rows={
             Table.SEGMENTS: [{**whole, "frames": 750, "sampled_frames": 60, "errors": 0}],
-            Table.TRACKS: [{"segment": segment, "track": track, **seen, **estimates, **turned}],
+            Table.TRACKS: [{"segment": segment, "track": track, **seen, **estimates, **turned, **kept}],
             Table.SCENES: [
                 {"segment": segment, "scene": segment, "start_ms": begin_ms, "end_ms": begin_ms + 9, "frame_ms": None}
                 | {"caption": 'a "quoted"\tline\n of text, é', "caption_finished": segment % 2 == 0}
