@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 Values = tuple[Any, ...]
 
+# Made once: it is used for every row.
+_ENCODE = json.JSONEncoder(separators=(",", ":"), allow_nan=False, ensure_ascii=False).encode
+
 # The PostgreSQL type of each column, which has the same name and the same type in every table.
 TYPES: Mapping[str, str] = {
     **dict.fromkeys(("start_ms", "end_ms", "first_ms", "last_ms", "frame_ms", "pts_ms", "ref"), "int8"),
@@ -66,7 +69,7 @@ def key_of(table: Table) -> Callable[[Sequence[Any]], Values]:
 def to_json(value: Any) -> str:
     """Compact JSON that UTF-8 can hold. Raises: RowsInvalid, for what JSON has no word for, such as NaN."""
     try:
-        text = json.dumps(value, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
+        text = _ENCODE(value)
         text.encode()
         return text
     except (TypeError, ValueError) as error:

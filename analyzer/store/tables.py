@@ -53,5 +53,7 @@ def page_of_rows(
         limit,
     )
     parameters = [session_id, *([behind[place] for place in places] if behind is not None else [])]
+    # Where the server has not counted the rows yet, it would sort all that is left for every page.
+    connection.execute("select set_config('enable_sort', 'off', true), set_config('enable_bitmapscan', 'off', true)")
     found = connection.execute(query, parameters, binary=True).fetchall()
     return [tuple(halves_of(each) if isinstance(each, HalfVector) else each for each in row) for row in found]
