@@ -110,7 +110,7 @@ class Humans:
             if label is Label.PERSON or Label.PERSON not in human.portraits:
                 human.vector = {
                     "space": self._backends.embedder.space,
-                    "kind": str(label),
+                    "kind": "track",
                     "pts_ms": portrait.pts_ms,
                     "dimension": self._backends.embedder.dimension,
                     "v": vector_of(self._backends.embedder.embed([portrait.pixels])[0]),

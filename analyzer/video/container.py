@@ -61,6 +61,9 @@ def open_container(path: Path, name: str) -> Any:
     """Raises: InputUnreadable, when no plain container format knows the file."""
     try:
         return av.open(str(path.resolve()), options=OPEN_OPTIONS, metadata_errors="replace")
+    except av.error.MemoryError:
+        # Says nothing of the file: the limit ends this child, and the parent says why.
+        raise
     # PyAV itself raises ValueError for some malformed headers.
     except (av.error.FFmpegError, ValueError) as error:
         raise unreadable("input-not-a-video", name, "is not a video that can be opened") from error
@@ -87,6 +90,8 @@ def pictures(stream: Any, packet: Any, errors: list[str]) -> Iterator[Any]:
         decoded = stream.decode(packet)
     except av.error.EOFError:
         return
+    except av.error.MemoryError:
+        raise
     except av.error.FFmpegError as error:
         errors.append(told(error))
         return

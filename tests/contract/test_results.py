@@ -77,6 +77,7 @@ def rows_of(tracks: int) -> SegmentRows:
     counts = {"frames": 25, "sampled_frames": 2, "errors": 0}
     empty = dict.fromkeys(COLUMNS[Table.TRACKS])
     track = {"segment": 0, "label": "face", "first_ms": 0, "last_ms": 0, "sightings": 1, "attribute_samples": 0}
+    track |= {"face_thumbnail": True, "person_thumbnail": False}
     vector = {"segment": 0, "space": "s", "kind": "track", "pts_ms": 0, "dimension": DIMENSION, "v": [0.5] * DIMENSION}
     return SegmentRows(
         segment=0,

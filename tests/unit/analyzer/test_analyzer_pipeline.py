@@ -107,7 +107,7 @@ def test_scenes_part_at_the_cut_and_are_described(clean: Found) -> None:
     assert scenes == [(1, 0, 7000, "Colour: 150 150 150"), (2, 7000, 16000, "Colour: 220 190 150")]
     vectors = [(row["kind"], row["ref"]) for row in clean.rows[Table.EMBEDDINGS]]
     assert [ref for kind, ref in vectors if kind == "scene"] == [1, 2]
-    assert [ref for kind, ref in vectors if kind == "person"] == list(range(1, 7))
+    assert [ref for kind, ref in vectors if kind == "track"] == list(range(1, 7))
 
 
 def test_segments_cover_the_video_without_a_gap(clean: Found) -> None:

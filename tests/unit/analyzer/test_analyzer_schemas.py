@@ -12,7 +12,7 @@ from analyzer.schemas import analysis_schema, rekognition_schema, row_schema
 from analyzer.store.base import COLUMNS
 from tests.fakes.analyses import analysis
 
-VALUES = {"segment": 0, "label": "face", "state": "done", "kind": "face", "gender": None, "caption": "A street"}
+VALUES = {"segment": 0, "label": "face", "state": "done", "kind": "track", "gender": None, "caption": "A street"}
 VALUES |= {"source": "hog", "space": "s", "age_model": "ab" * 32, "gender_model": None}
 VALUES |= {"person_thumbnail": True, "face_thumbnail": False}
 ROWS = {
