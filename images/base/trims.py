@@ -48,6 +48,7 @@ LEFT_OUT = (
 KEPT = (
     *(f"{folder}/data/{service}/**" for folder in ("botocore", "boto3") for service in AWS_SERVICES),
     "cv2/data/__init__.py",
+    "cv2/data/haarcascade_eye_tree_eyeglasses.xml",
     "cv2/data/haarcascade_frontalface_alt2.xml",
     "cv2/data/haarcascade_frontalface_default.xml",
     # numpy.testing, which other packages import at run time, takes a class from this one file.
