@@ -15,10 +15,11 @@ GROWTH_MAX = 0.8
 
 
 def fits(expected: Sequence[Motion | None], boxes: Sequence[Box | None], *, widened: bool) -> NDArray[np.float64]:
-    """Intersection over union (n, m) of n expected boxes with m found ones, 0 where one of the two is missing.
+    """How well m found boxes fit n expected ones, (n, m) of 0..1: intersection over union times the ratio of the heights.
 
-    With `widened`, both boxes are first grown on each side by one standard deviation of the expected place. That is what makes tracks
-    hold at one frame a second: a walking person leaves its own box in half of that.
+    A missing box fits nothing. With `widened`, both boxes are first grown on each side by one standard deviation of the expected
+    place. That is what makes tracks hold at one frame a second: a walking person leaves its own box in half of that. Heights tell
+    apart who is near and who is far, which grown boxes hardly do.
     """
     before = np.array([_edges(None if each is None else each.box) for each in expected]).reshape(-1, 1, 4)
     after = np.array([_edges(box) for box in boxes]).reshape(1, -1, 4)
@@ -27,8 +28,11 @@ def fits(expected: Sequence[Motion | None], boxes: Sequence[Box | None], *, wide
     high = np.minimum(before[..., 2:] + growth, after[..., 2:] + growth)
     shared = np.prod(np.clip(high - low, 0, None), axis=-1)
     whole = _area(before, growth) + _area(after, growth) - shared
-    shares: NDArray[np.float64] = np.divide(shared, whole, out=np.zeros_like(shared), where=whole > 0)
-    return shares
+    heights, other_heights = (edges[..., 3] - edges[..., 1] for edges in (before, after))
+    shared = shared * np.minimum(heights, other_heights)
+    whole = whole * np.maximum(heights, other_heights)
+    found: NDArray[np.float64] = np.divide(shared, whole, out=np.zeros_like(shared), where=whole > 0)
+    return found
 
 
 def _edges(box: Box | None) -> tuple[float, float, float, float]:

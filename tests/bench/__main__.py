@@ -1,6 +1,7 @@
 """`python -m tests.bench [GROUP …]`: measure, print a table, and exit 1 when a bound is not met.
 
-Groups: rehearsal, startup, base, release, deploy, ami, prune, load. Without one, all are measured and docs/benchmarks.md is written.
+Groups: rehearsal, startup, base, release, deploy, ami, prune, load, walkers. Without one, all are measured and
+docs/benchmarks.md is written.
 """
 
 import os
@@ -18,6 +19,7 @@ from tests.bench.prune import prune_figures
 from tests.bench.rehearsal import rehearsal_figures
 from tests.bench.release import release_figures
 from tests.bench.startup import startup_figures
+from tests.bench.walkers import walkers_figures
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "benchmarks.md"
 GROUPS = {
@@ -29,6 +31,7 @@ GROUPS = {
     "ami": ami_figures,
     "prune": prune_figures,
     "load": load_figures,
+    "walkers": walkers_figures,
 }
 
 
