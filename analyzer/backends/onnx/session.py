@@ -28,6 +28,8 @@ MEMORY_BYTES = {Urgency.DETECT: 4 * _GIB, Urgency.ATTRIBUTES: 2 * _GIB, Urgency.
 
 _PICKLES = frozenset({".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin", ".tar"})
 _MEMORY_TEXTS = ("failed to allocate memory", "out of memory", "_alloc_failed", "bfcarena")
+# What the runtime says when a device or its libraries, and not the file, keep a network from loading.
+_DEVICE_TEXTS = ("cuda", "cudnn", "cublas", "provider")
 _DTYPES: Mapping[str, type[np.generic]] = {
     "tensor(float)": np.float32,
     "tensor(float16)": np.float16,
@@ -138,12 +140,8 @@ class Network:
 
     def _failure(self, error: Exception) -> Exception:
         reason = _first_line(error)
-        if any(text in str(error).lower() for text in _MEMORY_TEXTS):
-            return OutOfMemory(
-                "out-of-memory",
-                f"`{self.path}` needs more memory on {self._provider.name} than there is: {reason}",
-                hint="Use an instance with more memory, or leave the captioner out of the model set",
-            )
+        if _is_of_memory(error):
+            return _out_of_memory(self.path, self._provider, error)
         if self._provider.is_cuda:
             return DependencyDown("device-failed", f"`{self.path}` failed on {self._provider.name}: {reason}")
         return Mismatch("model-failed", f"`{self.path}` failed: {reason}", hint=UNLOADABLE_HINT)
@@ -199,16 +197,36 @@ def _load(path: Path, provider: Provider, memory_bytes: int) -> onnxruntime.Infe
             # Without this, a provider that fails is replaced by the CPU, and a notice on stdout.
             session = onnxruntime.InferenceSession(str(path), options, providers=names, enable_fallback=0)
     except Exception as error:
+        if _is_of_memory(error):
+            raise _out_of_memory(path, provider, error) from error
+        if provider.is_cuda and any(word in str(error).lower() for word in _DEVICE_TEXTS):
+            raise _unused(path, provider, _first_line(error)) from error
         raise Mismatch(
             "model-unloadable", f"`{path}` does not load: {_first_line(error)}", hint=UNLOADABLE_HINT
         ) from error
-    if (used := session.get_providers()[0]) != provider.name:
-        raise Mismatch(
-            "gpu-unused",
-            f"`{path}` would run on {used}, and {provider.name} is asked for: {provider.why_unused()}",
-            hint="Put that library into the AMI's runtime, or set `DEVICE=cpu`",
-        )
+    if session.get_providers()[0] != provider.name:
+        raise _unused(path, provider, provider.why_unused())
     return session
+
+
+def _unused(path: Path, provider: Provider, reason: str) -> Mismatch:
+    return Mismatch(
+        "gpu-unused",
+        f"`{path}` would run on {CPU}, and {provider.name} is asked for: {reason}",
+        hint="Mend the AMI's runtime, use an instance with a GPU, or set `DEVICE=cpu`",
+    )
+
+
+def _is_of_memory(error: Exception) -> bool:
+    return any(text in str(error).lower() for text in _MEMORY_TEXTS)
+
+
+def _out_of_memory(path: Path, provider: Provider, error: Exception) -> OutOfMemory:
+    return OutOfMemory(
+        "out-of-memory",
+        f"`{path}` needs more memory on {provider.name} than there is: {_first_line(error)}",
+        hint="Use an instance with more memory, or leave the captioner out of the model set",
+    )
 
 
 def _settings(memory_bytes: int) -> dict[str, str]:

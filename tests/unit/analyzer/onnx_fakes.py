@@ -17,7 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 from analyzer.backends.onnx.session import Network
 
 Shape = Sequence[int | str]
-FLOAT, INT64 = TensorProto.FLOAT, TensorProto.INT64
+FLOAT, HALF, INT64, TEXT = TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.INT64, TensorProto.STRING
 
 YOLO_METADATA = {"names": "{0: 'person', 1: 'face'}", "stride": "32", "imgsz": "[64, 96]", "task": "detect"}
 MIVOLO_METADATA = {"min_age": "1", "max_age": "95", "avg_age": "48.0", "input_size": "24"}
@@ -51,15 +51,10 @@ def save(
     return path
 
 
-def echo(path: Path, shape: Shape, **more: Any) -> Path:
+def echo(path: Path, shape: Shape, *, kind: int = FLOAT) -> Path:
     """Gives back what it gets."""
-    return save(
-        path,
-        [helper.make_node("Identity", ["images"], ["seen"])],
-        {"images": (FLOAT, shape)},
-        {"seen": (FLOAT, shape)},
-        **more,
-    )
+    node = helper.make_node("Identity", ["images"], ["seen"])
+    return save(path, [node], {"images": (kind, shape)}, {"seen": (kind, shape)})
 
 
 def yolo(

@@ -129,6 +129,8 @@ def test_every_file_of_a_role_must_be_of_the_checked_set(
     model_set = checked()
     for role in (Role.DETECTOR, Role.MIVOLO, Role.ORIENTATION, Role.CAPTION):
         path = place(tmp_path / "elsewhere", role)
+        if path.is_file():
+            path.write_bytes(b"not even a network: it must not be opened")
         error = refused("onnx" if role is Role.DETECTOR else "null", model_set, ModelSettings(paths={role: path}))
         assert (error.code, str(path) in error.message) == ("model-unchecked", True), error.message
 

@@ -106,15 +106,17 @@ def test_limit_of_tokens_ends_a_caption_unfinished(model: Model, ended: Ended) -
     assert (found.text, found.tokens, found.finished) == (Words().decode(said[:2]), 2, False)
 
 
-def test_deadline_ends_a_caption_with_what_there_is(folder: Path, ended: Ended) -> None:
+def test_deadline_ends_a_caption_with_what_there_is(folder: Path, ended: Ended, spy: onnx_fakes.Spies) -> None:
     shown, prompt, said = ended
     # One look at the clock before the picture, and one before each word.
     seconds: Iterator[int] = iter(range(100))
-    captioner = Model(folder, Words(), lambda: float(next(seconds))).captioner
+    model = Model(folder, Words(), lambda: float(next(seconds)))
+    captioner, looked = model.captioner, spy(model.vision)
     found = captioner.caption(shown, prompt=prompt, max_tokens=12, deadline_s=3)
     assert (found.text, found.tokens, found.finished) == (Words().decode(said[:2]), 2, False)
     late = captioner.caption(shown, prompt=prompt, max_tokens=12, deadline_s=0)
     assert (late.text, late.tokens, late.finished) == ("", 0, False)
+    assert len(looked) == 1
 
 
 def test_prompt_that_spells_a_picture_is_refused(folder: Path) -> None:

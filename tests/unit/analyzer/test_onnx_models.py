@@ -97,6 +97,17 @@ def test_odd_pixel_of_padding_is_right_or_below() -> None:
     assert (narrow[0][:, 95] == 114).all()
 
 
+@pytest.mark.parametrize("size", [(1000, 331), (77, 640), (31, 17)])
+def test_way_back_leads_to_middle_and_corner_also_where_pixels_do_not_divide(size: tuple[int, int]) -> None:
+    whole, placed = letterbox(noise(*size), 96, 64, fill=0)
+    shown = whole.any(axis=2)
+    columns, rows = shown.any(axis=0).sum(), shown.any(axis=1).sum()
+    middle = Box(placed.left + columns / 2, placed.top + rows / 2, columns / 2, rows / 2)
+    found = placed.restore(middle)
+    halves = [size[0] / 2, size[1] / 2] * 2
+    np.testing.assert_allclose([found.left, found.top, found.width, found.height], halves, rtol=1e-9)
+
+
 def test_only_red_pictures_hold_people_for_a_network_that_looks_at_the_first_channel(
     opened: dict[str, Network],
 ) -> None:

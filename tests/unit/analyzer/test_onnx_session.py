@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from analyzer.backends.onnx.provider import CPU, CUDA, Provider, find_provider
+from analyzer.backends.onnx.provider import CPU, CUDA, PLUGIN, Provider, find_provider
 from analyzer.backends.onnx.session import Engine, Network
 from analyzer.backends.onnx.turns import Turns, Urgency
 from analyzer.contract import Device
@@ -73,6 +73,19 @@ def test_too_little_memory_for_one_row_may_be_tried_again_elsewhere(network: Net
     assert (caught.value.code, caught.value.exit_code) == ("out-of-memory", ExitCode.INTERRUPTED)
 
 
+def test_half_precision_stays_inside_the_network(tmp_path: Path) -> None:
+    network = ENGINE.open(onnx_fakes.echo(tmp_path / "half.onnx", ["n", 4], kind=onnx_fakes.HALF), Urgency.DETECT)
+    (found,) = network.run_rows(ROWS[:3] / 3)
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found, (ROWS[:3] / 3).astype(np.float16))
+
+
+def test_input_that_is_no_number_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(Mismatch, match=r"`images` of type tensor\(string\)") as caught:
+        ENGINE.open(onnx_fakes.echo(tmp_path / "text.onnx", ["n"], kind=onnx_fakes.TEXT), Urgency.DETECT)
+    assert caught.value.code == "model-signature"
+
+
 def test_what_the_runtime_refuses_names_the_file(network: Network) -> None:
     with pytest.raises(Mismatch, match=r"echo\.onnx` failed") as caught:
         network.run_rows(np.zeros((1, 5), np.float32))
@@ -88,6 +101,13 @@ def test_network_that_would_run_on_the_cpu_instead_is_refused(echo: Path) -> Non
         Engine(provider=Provider(name=CUDA)).open(echo, Urgency.DETECT)
     assert (caught.value.code, caught.value.exit_code) == ("gpu-unused", ExitCode.MISMATCH)
     assert "libonnxruntime_providers_cuda*.so" in caught.value.message
+
+
+@pytest.mark.filterwarnings("ignore:Specified provider")
+def test_provider_that_fails_is_not_replaced_by_the_cpu(echo: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(Mismatch, match=f"would run on {CPU}, and {PLUGIN} is asked for: .*Unknown Provider") as caught:
+        Engine(provider=Provider(name=PLUGIN)).open(echo, Urgency.DETECT)
+    assert (caught.value.code, capfd.readouterr()) == ("gpu-unused", ("", ""))
 
 
 def test_cuda_without_a_provider_is_refused_and_auto_takes_the_cpu(tmp_path: Path) -> None:
@@ -114,6 +134,7 @@ def test_plugin_library_that_does_not_load_is_refused_with_the_reason(tmp_path: 
         ("mivolo.pth.tar", "model-pickled"),
         ("model.onnx.PTH", "model-pickled"),
         ("pytorch_model.bin", "model-pickled"),
+        ("weights.tar", "model-pickled"),
         ("a.engine", "model-format"),
     ],
 )
