@@ -18,13 +18,14 @@ from analyzer.errors import DependencyDown, Mismatch, OutOfMemory
 
 # Each shape that a GPU has not seen costs a search for the fastest kernels, so there are few.
 BUCKETS = (1, 2, 4, 8, 16)
-# On a large machine more threads per network cost more than they gain.
-THREADS_MAX = 4
+# What is small loses more by many threads than it gains; detector and captioner are large.
+THREADS_MAX = {Urgency.ATTRIBUTES: 4}
 UNLOADABLE_HINT = "Put the network that the job asks for into the model set and bake again"
 
-_GIB = 1 << 30
-# What the arena of each network may hold on a GPU: together less than the 16 GiB of the smallest that AWS lends for this.
-MEMORY_BYTES = {Urgency.DETECT: 4 * _GIB, Urgency.ATTRIBUTES: 2 * _GIB, Urgency.CAPTION: 3 * _GIB}
+_MIB = 1 << 20
+# What the arena of each network may hold on a GPU. With one detector, two networks for attributes and orientation, and the three of a
+# captioner, that is 14.5 GiB, which the smallest GPU that AWS lends for this has.
+MEMORY_BYTES = {Urgency.DETECT: 4096 * _MIB, Urgency.ATTRIBUTES: 1536 * _MIB, Urgency.CAPTION: 2560 * _MIB}
 
 _PICKLES = frozenset({".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin", ".tar"})
 _MEMORY_TEXTS = ("failed to allocate memory", "out of memory", "_alloc_failed", "bfcarena")
@@ -70,7 +71,7 @@ class Network:
     def __init__(self, path: Path, engine: Engine, urgency: Urgency) -> None:
         self.path = path
         self._turns, self._urgency, self._provider = engine.turns, urgency, engine.provider
-        self._session = _load(path, engine.provider, MEMORY_BYTES[urgency])
+        self._session = _load(path, engine.provider, urgency)
         self.inputs = {each.name: _tensor(path, each) for each in self._session.get_inputs()}
         self.outputs = {each.name: _tensor(path, each) for each in self._session.get_outputs()}
         self.metadata: Mapping[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
@@ -183,11 +184,12 @@ def softmax(logits: NDArray[Any]) -> NDArray[np.float64]:
     return np.asarray(powers / powers.sum(axis=-1, keepdims=True), np.float64)
 
 
-def _load(path: Path, provider: Provider, memory_bytes: int) -> onnxruntime.InferenceSession:
+def _load(path: Path, provider: Provider, urgency: Urgency) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
-    options.intra_op_num_threads = min(THREADS_MAX, len(os.sched_getaffinity(0)))
-    settings = _settings(memory_bytes) if provider.is_cuda else {}
+    cores = len(os.sched_getaffinity(0))
+    options.intra_op_num_threads = min(THREADS_MAX.get(urgency, cores), cores)
+    settings = _settings(MEMORY_BYTES[urgency]) if provider.is_cuda else {}
     names = [(provider.name, settings), *([CPU] if provider.is_cuda else [])]
     try:
         if provider.devices:

@@ -22,7 +22,7 @@ from analyzer.geometry import Box
 
 FILL = 114
 # MiVOLO's thresholds for this network. Weaker people are told too, from `low` on: a track may go on with them.
-CONFIDENCE = Confidence(high=0.4, low=0.1, new=0.4)
+CONFIDENCE = Confidence(high=0.4, low=0.1, new=0.4, scale=1.0)
 FACE_MIN = 0.4
 IOU_SAME = 0.7
 # Per picture: what goes into the suppression, and what may come out of it.

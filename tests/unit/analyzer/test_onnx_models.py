@@ -139,7 +139,7 @@ def test_the_same_is_told_once_per_class_and_weak_people_but_no_weak_faces(opene
         (Label.FACE, 0.6),
     ]
     assert found[0].box == found[3].box
-    assert (detector.side_px, detector.confidence) == (96, Confidence(high=0.4, low=0.1, new=0.4))
+    assert (detector.side_px, detector.confidence) == (96, Confidence(high=0.4, low=0.1, new=0.4, scale=1.0))
     assert detector.description["detector"] == {"path": "models/x.onnx"}
 
 
