@@ -45,6 +45,8 @@ _NO_STATE = re.compile(r"NoSuchBucket|bucket does not exist", re.IGNORECASE)
 
 # How long to wait for a run that holds the lock: a CLI whose capctl was killed ends within this, after what it was doing.
 _HOLDER_GRACE_S = 60
+# Each call of the CLI writes a log and looks at every earlier one: at Pulumi's own bound of 500 MB for longer than it works.
+_LOGS_MB = 32
 _ATTEMPTS = 3
 
 
@@ -200,6 +202,7 @@ class PulumiEngine:
         """What the CLI and its plugins see: our own environment, the target's address, Pulumi's own folder and state."""
         target = self._target
         return {
+            "PULUMI_LOG_ROTATION_MAX_TOTAL_MB": str(_LOGS_MB),
             **self._given,
             "AWS_REGION": target.region,
             "AWS_DEFAULT_REGION": target.region,

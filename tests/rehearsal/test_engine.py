@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -34,7 +35,7 @@ from tests.fakes.runs import RUN
 from tests.fakes.ui import FakeUi
 from tests.rehearsal.engine_parts import PARTS, counted, jobless_emulator, lose, named, told_calls
 from tests.rehearsal.slow_door import LosingDoor
-from tests.rehearsal.stage_parts import PulumiStage, pulumi_stage
+from tests.rehearsal.stage_parts import PulumiStage, cache, pulumi_stage
 
 pytestmark = pytest.mark.rehearsal
 
@@ -73,6 +74,22 @@ def test_an_update_takes_four_calls_of_the_cli_at_most(stage: PulumiStage, calls
         action()
         taken[name] = len(calls)
     assert taken == {"base again": 2, "first preview": 3, "first release": 4, "preview": 3, "release": 4, "removal": 4}
+
+
+def test_logs_of_the_cli_do_not_pile_up(stage: PulumiStage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pulumi itself would keep 500 MB of them, and look at each in every call."""
+    logs = tmp_path / "capctl" / "pulumi-home" / "logs"
+    logs.mkdir(parents=True)
+    (tmp_path / "capctl" / "tools").symlink_to(cache() / "tools")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    old, young = (logs / f"pulumi-{datetime.now(UTC) - timedelta(days=days):%Y%m%dT%H%M%S}-1.log" for days in (3, 2))
+    for log in (old, young):
+        with log.open("wb") as stream:
+            stream.truncate(30_000_000)
+    stage.run().releases()
+    assert not old.exists()
+    assert young in (kept := set(logs.iterdir()))
+    assert len(kept) == 2
 
 
 def test_what_was_deleted_or_changed_outside_is_seen_by_a_refresh_and_made_good(stage: PulumiStage) -> None:
