@@ -22,7 +22,7 @@ from lifecycle.rehearsal.emulator.processes import remove_tree
 from lifecycle.rehearsal.machine import REHEARSAL_VARIABLE
 from lifecycle.rehearsal.programs import write_program
 from lifecycle.rehearsal.project import REGION, Addresses, Project
-from lifecycle.rehearsal.provider.shim import write_shim
+from lifecycle.rehearsal.provider.shim import start_provider
 from lifecycle.rehearsal.recorder import Recorder
 from lifecycle.rehearsal.services.postgres import Postgres
 from lifecycle.rehearsal.services.registry import debian_registry, standin_registry
@@ -144,7 +144,8 @@ def _start(identifier: str, folder: Path, parts: ExitStack, standins: StandIns, 
     parts.callback(registry.close)
     database = parts.enter_context(Postgres(folder / "postgres", identifier))
     emulator.await_ready(lambda: listens(emulator_port), timeout_s=EMULATOR_TIMEOUT_S)
-    programs = write_shim(folder / "bin")
+    programs = folder / "bin"
+    parts.callback(start_provider(programs, identifier, orphan=keep).stop)
     if standins.machines:
         packer.write_packer(programs)
     write_program(programs, "capctl", "lifecycle")

@@ -16,7 +16,7 @@ from lifecycle.rehearsal.provider.shim import NAME
 
 
 def write_lasting_shim(folder: Path) -> Path:
-    """As `write_shim`, for this provider, by the path of its file: `tests` is no installed package."""
+    """The executable, in `folder`, for this provider, by the path of its file: `tests` is no installed package."""
     program = folder / NAME
     folder.mkdir(parents=True, exist_ok=True)
     program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -P {shlex.quote(__file__)} "$@"\n')

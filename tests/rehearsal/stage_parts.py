@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import io
 import json
 import os
@@ -9,6 +11,7 @@ import re
 import shutil
 import subprocess
 import tarfile
+import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -30,7 +33,7 @@ from lifecycle.errors import CapctlError
 from lifecycle.rehearsal import leftovers
 from lifecycle.rehearsal.emulator.launch import Emulator, EmulatorOptions
 from lifecycle.rehearsal.machine import machines_supported
-from lifecycle.rehearsal.provider.shim import write_shim
+from lifecycle.rehearsal.provider.shim import start_provider
 from lifecycle.rehearsal.rootfs import instance_rootfs
 from tests.fakes.releases import make_release
 from tests.fakes.targets import make_target
@@ -206,6 +209,17 @@ def require_pulumi() -> None:
         pytest.skip(missing.message)
 
 
+@functools.cache
+def provider_folder() -> Path:
+    """The folder of the executable by which the engine finds the rehearsal's provider, which ends with this process."""
+    # Short, because a socket lives in it.
+    folder = Path(tempfile.mkdtemp(prefix="provider-"))
+    atexit.register(shutil.rmtree, folder)
+    programs = folder / "bin"
+    atexit.register(start_provider(programs, f"test-{uuid.uuid4().hex[:8]}").stop)
+    return programs
+
+
 @contextmanager
 def pulumi_stage(
     emulator: Emulator, folder: Path, *, project: str = "vision", state: str = "file://state"
@@ -226,7 +240,7 @@ def pulumi_stage(
     )
     # A state that others share has a passphrase that they were told.
     shared = {} if state.startswith("file://") else {"PULUMI_CONFIG_PASSPHRASE": "of the team"}
-    with emulated_credentials(**shared, PATH=f"{write_shim(folder / 'bin')}:{os.environ['PATH']}"):
+    with emulated_credentials(**shared, PATH=f"{provider_folder()}:{os.environ['PATH']}"):
         target = replace(target, project=project)
         yield PulumiStage(target=target, session=AwsSession(target), ami_id=AmiId(emulator.facts["base_ami"]))
 

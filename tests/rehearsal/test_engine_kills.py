@@ -15,10 +15,9 @@ import pytest
 
 from lifecycle.adapters.pulumi_programs import deployed_releases, half_made
 from lifecycle.rehearsal.emulator.launch import Emulator
-from lifecycle.rehearsal.provider.shim import write_shim
 from tests.rehearsal.killed_runs import Runs
 from tests.rehearsal.lasting_provider import write_lasting_shim
-from tests.rehearsal.stage_parts import PulumiStage, pulumi_stage
+from tests.rehearsal.stage_parts import PulumiStage, provider_folder, pulumi_stage
 
 pytestmark = [pytest.mark.rehearsal, pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -95,7 +94,7 @@ def test_killed_update_is_gone_on_with_by_the_same_call(
     # A provider that ends with its engine leaves requests that were never sent; one that lasts finishes them beside the next run.
     paths = [
         f"{folder}{os.pathsep}{os.environ['PATH']}"
-        for folder in (write_shim(tmp_path / "ending"), write_lasting_shim(tmp_path / "lasting"))
+        for folder in (provider_folder(), write_lasting_shim(tmp_path / "lasting"))
     ]
     started = time.monotonic()
     ticks = _ticks(victims[0])

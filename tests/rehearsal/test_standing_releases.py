@@ -19,7 +19,6 @@ from lifecycle.adapters.pulumi_engine import PulumiEngine
 from lifecycle.domain.release import Parameters, Release
 from lifecycle.errors import CapctlError
 from lifecycle.ports.stack import Operation
-from lifecycle.rehearsal.provider.shim import write_shim
 from pulumi_stack.components import release as component
 from pulumi_stack.standing import ENVIRONMENT, QUEUE
 from tests.fakes.releases import make_release
@@ -27,7 +26,7 @@ from tests.fakes.stack import OUTPUTS
 from tests.fakes.states import STANDING_IDS, base_state, releases_state
 from tests.fakes.targets import make_target
 from tests.fakes.ui import FakeUi
-from tests.rehearsal.stage_parts import emulated_credentials, require_pulumi
+from tests.rehearsal.stage_parts import emulated_credentials, provider_folder, require_pulumi
 
 pytestmark = pytest.mark.rehearsal
 
@@ -84,7 +83,7 @@ def stack(tmp_path: Path, state: dict[str, Any]) -> Iterator[PulumiStack]:
     """The stacks of a target with that state. No preview asks AWS anything, so that nobody listens at the endpoint."""
     require_pulumi()
     target = make_target(tmp_path, endpoint_url="http://127.0.0.1:9", stack={"state": "file://state"})
-    with emulated_credentials(PATH=f"{write_shim(tmp_path / 'bin')}:{os.environ['PATH']}"):
+    with emulated_credentials(PATH=f"{provider_folder()}:{os.environ['PATH']}"):
         engine = PulumiEngine(target, FakeUi(), os.environ)
         for name, deployment in (("base", base_state(asdict(OUTPUTS))), ("releases", state)):
             engine.create(name)

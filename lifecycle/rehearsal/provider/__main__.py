@@ -30,8 +30,13 @@ def end_with(parent: int) -> None:
 
 
 def main() -> int:
-    """Serve on a loopback port, which is printed on stdout, until the engine cancels or ends."""
-    end_with(os.getppid())
+    """Serve the engine that started this process."""
+    return serve(os.getppid())
+
+
+def serve(engine: int) -> int:
+    """Serve on a loopback port, which is printed on stdout, until the process `engine` cancels or ends."""
+    end_with(engine)
     server = grpc.server(futures.ThreadPoolExecutor(max_workers=8), options=_MESSAGE_LIMIT)
     provider_pb2_grpc.add_ResourceProviderServicer_to_server(AwsProvider(os.environ), server)
     port = server.add_insecure_port("127.0.0.1:0")

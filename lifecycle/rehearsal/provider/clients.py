@@ -1,4 +1,4 @@
-"""boto3 clients of the emulator, and the guard that keeps the provider away from AWS."""
+"""botocore clients of the emulator, and the guard that keeps the provider away from AWS."""
 
 import ipaddress
 from collections.abc import Mapping
@@ -6,8 +6,9 @@ from threading import Lock
 from typing import Any
 from urllib.parse import urlsplit
 
-import boto3
+import botocore.session
 from botocore.config import Config
+from botocore.loaders import create_loader
 
 _CONFIG = Config(
     retries={"total_max_attempts": 1},
@@ -15,6 +16,9 @@ _CONFIG = Config(
     max_pool_connections=16,
     user_agent_extra="pulumi-resource-aws",
 )
+# What AWS's services take and answer: megabytes, which every session after the first finds read.
+_DESCRIPTIONS = create_loader()
+_SERVICES = ("batch", "dynamodb", "ec2", "ecr", "iam", "logs", "s3", "sqs")
 
 
 class EndpointRefused(Exception):
@@ -41,14 +45,28 @@ class Clients:
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._endpoint = loopback_endpoint(environment)
-        self._session = boto3.Session(
-            region_name=environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION")
-        )
+        self._region = environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION")
+        self._session = _session()
         self._made: dict[str, Any] = {}
         self._lock = Lock()
 
     def __getitem__(self, service: str) -> Any:
         with self._lock:
             if service not in self._made:
-                self._made[service] = self._session.client(service, endpoint_url=self._endpoint, config=_CONFIG)
+                self._made[service] = self._session.create_client(
+                    service, region_name=self._region, endpoint_url=self._endpoint, config=_CONFIG
+                )
             return self._made[service]
+
+
+def read_descriptions() -> None:
+    """Read what sessions need to know of the services, so that none of this process or of its forks does it again."""
+    session = _session()
+    for service in _SERVICES:
+        session.create_client(service, region_name="us-east-1", aws_access_key_id="none", aws_secret_access_key="none")
+
+
+def _session() -> botocore.session.Session:
+    session = botocore.session.Session()
+    session.register_component("data_loader", _DESCRIPTIONS)
+    return session

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,9 +14,10 @@ import pytest
 from google.protobuf import struct_pb2
 from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc
 
+from lifecycle.rehearsal.child import listens
 from lifecycle.rehearsal.provider.clients import EndpointRefused, loopback_endpoint
 from lifecycle.rehearsal.provider.resource import changed, observed, whole_numbers
-from lifecycle.rehearsal.provider.shim import NAME, write_shim
+from lifecycle.rehearsal.provider.shim import NAME, start_provider
 
 URN = "urn:pulumi:test::vision::capctl:release:Release$aws:ec2/launchTemplate:LaunchTemplate::vision-1"
 
@@ -56,13 +58,22 @@ def test_whole_numbers_lose_their_point() -> None:
     assert whole_numbers({"a": [1.0, 1.5, True]}) == {"a": [1, 1.5, True]}
 
 
+@pytest.fixture(scope="module")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """What the engine starts."""
+    # Longer than the address of a socket can be.
+    folder = tmp_path_factory.mktemp("a-folder-of-a-long-name" * 5) / "bin"
+    standby = start_provider(folder, f"test-{uuid.uuid4().hex[:8]}")
+    yield folder / NAME
+    standby.stop()
+
+
 @pytest.fixture
-def process(tmp_path: Path) -> Iterator["subprocess.Popen[str]"]:
+def process(program: Path) -> Iterator["subprocess.Popen[str]"]:
     """The provider as the engine starts it, in a group of its own."""
-    shim = write_shim(tmp_path / "bin") / NAME
     environment = {**os.environ, "AWS_ENDPOINT_URL": "http://198.51.100.1", "AWS_REGION": "eu-west-1"}
     with subprocess.Popen(
-        [str(shim), "127.0.0.1:1"],
+        [str(program), "127.0.0.1:1"],
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -83,7 +94,7 @@ def test_provider_prints_its_port_and_refuses_to_act_elsewhere(process: "subproc
     assert provider.GetPluginInfo(struct_pb2.Struct()).version
     with pytest.raises(grpc.RpcError) as refused:
         provider.Configure(provider_pb2.ConfigureRequest())
-    assert "loopback endpoint only" in refused.value.details()
+    assert "loopback endpoint only, AWS_ENDPOINT_URL is `http://198.51.100.1`" in refused.value.details()
 
 
 def test_unknown_resource_type_fails_its_check(process: "subprocess.Popen[str]") -> None:
@@ -106,9 +117,8 @@ def test_signal_ends_it_quietly(process: "subprocess.Popen[str]", number: signal
     assert (process.returncode, errors) == (0, "")
 
 
-def test_provider_ends_with_its_engine(tmp_path: Path) -> None:
-    shim = write_shim(tmp_path / "bin") / NAME
-    code = f"import subprocess,sys; p=subprocess.Popen([{str(shim)!r}],stdout=subprocess.PIPE,text=True); "
+def test_provider_ends_with_its_engine(program: Path) -> None:
+    code = f"import subprocess,sys; p=subprocess.Popen([{str(program)!r}],stdout=subprocess.PIPE,text=True); "
     code += "print(p.pid, p.stdout.readline(), flush=True); sys.stdin.read()"
     with subprocess.Popen(
         [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -118,6 +128,47 @@ def test_provider_ends_with_its_engine(tmp_path: Path) -> None:
         provider = os.pidfd_open(pid)
         engine.kill()
     assert _ended(provider, timeout_s=20)
+
+
+def test_provider_ends_with_what_the_engine_started(process: "subprocess.Popen[str]") -> None:
+    assert process.stdout is not None
+    port = int(process.stdout.readline())
+    assert listens(port)
+    process.kill()
+    # The pipe is closed once nobody has it any more.
+    assert process.stdout.read() == ""
+    assert not listens(port)
+
+
+def test_each_engine_has_a_provider_of_its_own(program: Path) -> None:
+    """With its own environment, whatever the one beside it has."""
+    endpoints = ("http://198.51.100.1", "http://198.51.100.2")
+    started = [
+        subprocess.Popen([str(program)], env={"AWS_ENDPOINT_URL": url}, stdout=subprocess.PIPE, text=True)
+        for url in endpoints
+    ]
+    for url, process in zip(endpoints, started, strict=True):
+        with pytest.raises(grpc.RpcError) as refused:
+            stub(process).Configure(provider_pb2.ConfigureRequest())
+        assert f"`{url}`" in refused.value.details()
+    for process in started:
+        process.terminate()
+        assert process.wait(20) == 0
+
+
+def test_what_stands_by_ends_with_who_started_it(tmp_path: Path) -> None:
+    code = "import sys; from pathlib import Path; from lifecycle.rehearsal.provider.shim import start_provider; "
+    code += (
+        f"print(start_provider(Path({str(tmp_path / 'bin')!r}), 'test-{uuid.uuid4().hex}').process.pid, flush=True); "
+    )
+    code += "sys.stdin.read()"
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as starting:
+        assert starting.stdout is not None
+        standby = os.pidfd_open(int(starting.stdout.readline()))
+        starting.kill()
+    assert _ended(standby, timeout_s=20)
 
 
 def _ended(pidfd: int, *, timeout_s: float) -> bool:
