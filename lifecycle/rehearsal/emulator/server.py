@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import functools
 import json
 import logging
 import os
@@ -26,8 +27,17 @@ OWN_PATH = "/_capctl/"
 REGISTRY_EVENTS_PATH = OWN_PATH + "registry-events"
 STATUS_PATH = OWN_PATH + "status"
 DISKS_PATH = OWN_PATH + "disks/"
+# That of every call, whoever makes it.
+_ACCOUNT = "123456789012"
 _INSTANCE = re.compile(r"^i-[0-9a-f]+$")
 Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+
+def _share_descriptions() -> None:
+    """Let each session of botocore find what another one of this process has read of the services: moto makes many while it is imported."""
+    import botocore.session
+
+    botocore.session.create_loader = functools.cache(botocore.session.create_loader)
 
 
 class EmulatorServer:
@@ -50,7 +60,10 @@ class EmulatorServer:
         # moto reads these while it is imported, so nothing above this line may import it.
         os.environ["MOTO_AMIS_PATH"] = str(state / "base-images.json")
         os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"
+        # To find the account of a key, moto would make the IAM of every partition, with all policies of AWS in each.
+        os.environ["MOTO_ACCOUNT_ID"] = _ACCOUNT
         write_base_images(state / "base-images.json")
+        _share_descriptions()
         from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
         from werkzeug.serving import make_server
 
