@@ -1,5 +1,6 @@
 """Each resource type of the provider against moto: create, read, change, delete, and create again."""
 
+import functools
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -35,10 +36,16 @@ class InProcess(Clients):
     """Clients of moto inside this process."""
 
     def __init__(self) -> None:
-        self._made: dict[str, Any] = {}
+        """There is nothing to keep."""
 
     def __getitem__(self, service: str) -> Any:
-        return self._made.setdefault(service, boto3.client(service, region_name="eu-west-1"))
+        return _client(service)
+
+
+@functools.cache
+def _client(service: str) -> Any:
+    """One for all tests: it takes longer to make than a test, and whichever moto is there answers it."""
+    return boto3.client(service, region_name="eu-west-1")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
