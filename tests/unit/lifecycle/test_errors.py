@@ -3,9 +3,11 @@
 import re
 from pathlib import Path
 
+import pytest
+
 from lifecycle import errors
 from lifecycle.errors import ERROR_CODES, EXIT_CODES, CapctlError, ExitCode
-from tests.dev.codes import compare, raised_codes
+from tests.dev.codes import Comparison, compare, raised_codes
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -30,13 +32,17 @@ def test_error_codes_are_kebab_case_with_a_one_line_meaning() -> None:
         assert "\n" not in meaning
 
 
-def test_every_raised_code_is_in_the_table_and_every_entry_is_raised() -> None:
-    comparison = compare(ROOT)
+@pytest.fixture(scope="module")
+def comparison() -> Comparison:
+    return compare(ROOT)
+
+
+def test_every_raised_code_is_in_the_table_and_every_entry_is_raised(comparison: Comparison) -> None:
     assert comparison.agrees, comparison.render(ROOT)
 
 
-def test_every_code_can_be_read_from_the_source() -> None:
-    assert compare(ROOT).computed == ()
+def test_every_code_can_be_read_from_the_source(comparison: Comparison) -> None:
+    assert comparison.computed == ()
 
 
 def test_codes_are_found_in_calls_subclasses_and_conditions(tmp_path: Path) -> None:
