@@ -13,15 +13,15 @@ class PeakMemory:
 
     def __init__(self) -> None:
         self._mark = b""
-        self._ours: dict[tuple[int, str], bool] = {}
+        self._ours: dict[int, bool] = {}
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self.peak_bytes = 0
 
     def watch(self, mark: str) -> None:
         """Count the processes that carry `mark` in their environment."""
-        self._ours.clear()
         self._mark = mark.encode()
+        self._ours = {}
 
     def __enter__(self) -> "PeakMemory":
         self._thread.start()
@@ -33,23 +33,30 @@ class PeakMemory:
 
     def _watch(self) -> None:
         while not self._stop.is_set():
-            self.peak_bytes = max(self.peak_bytes, sum(map(self._resident_bytes, _pids())))
+            # The environment is read once per process: a pid comes again only after all others, so not between two looks.
+            known = self._ours
+            found = {pid: known[pid] if pid in known else self._is_ours(pid) for pid in _pids()}
+            self.peak_bytes = max(
+                self.peak_bytes, sum(_resident_bytes(pid) for pid, is_ours in found.items() if is_ours)
+            )
+            if self._ours is known:
+                self._ours = found
             self._stop.wait(INTERVAL_S)
 
-    def _resident_bytes(self, pid: int) -> int:
-        folder = Path("/proc") / str(pid)
+    def _is_ours(self, pid: int) -> bool:
         try:
-            # The start time tells a process from a later one with the same pid; the environment is read once per process.
-            started = (folder / "stat").read_text().rpartition(")")[2].split()[19]
-            if (pid, started) not in self._ours:
-                marked = bool(self._mark) and self._mark in (folder / "environ").read_bytes()
-                self._ours[pid, started] = marked or pid == os.getpid()
-            if not self._ours[pid, started]:
-                return 0
-            return int((folder / "statm").read_text().split()[1]) * _PAGE_BYTES
-        except (OSError, IndexError):
-            return 0
+            marked = bool(self._mark) and self._mark in Path(f"/proc/{pid}/environ").read_bytes()
+        except OSError:
+            return False
+        return marked or pid == os.getpid()
+
+
+def _resident_bytes(pid: int) -> int:
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE_BYTES
+    except (OSError, IndexError):
+        return 0
 
 
 def _pids() -> list[int]:
-    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdecimal()]
