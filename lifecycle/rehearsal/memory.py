@@ -13,7 +13,7 @@ class PeakMemory:
 
     def __init__(self) -> None:
         self._mark = b""
-        self._ours: dict[int, bool] = {}
+        self._ours: dict[int, bool | None] = {}
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self.peak_bytes = 0
@@ -33,15 +33,23 @@ class PeakMemory:
 
     def _watch(self) -> None:
         while not self._stop.is_set():
-            # The environment is read once per process: a pid comes again only after all others, so not between two looks.
             known = self._ours
-            found = {pid: known[pid] if pid in known else self._is_ours(pid) for pid in _pids()}
+            found = {pid: self._judged(pid, known) for pid in _pids()}
             self.peak_bytes = max(
                 self.peak_bytes, sum(_resident_bytes(pid) for pid, is_ours in found.items() if is_ours)
             )
             if self._ours is known:
                 self._ours = found
             self._stop.wait(INTERVAL_S)
+
+    def _judged(self, pid: int, known: dict[int, bool | None]) -> bool | None:
+        """Whether a process counts; None when that has to be asked again, since it may have been about to get its own environment.
+
+        It is not asked a third time: a pid comes again only after all others, so not between two looks.
+        """
+        if pid not in known:
+            return self._is_ours(pid) or None
+        return self._is_ours(pid) if known[pid] is None else known[pid]
 
     def _is_ours(self, pid: int) -> bool:
         try:
