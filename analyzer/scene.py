@@ -27,7 +27,7 @@ _MARGIN_X, _MARGIN_Y = 10, 5
 # A picture of less contrast (a fade's end, a flash) shows nothing; the next one is compared with the last that did.
 _CONTRAST_MIN = 6.0
 # Of 600 pairs of unrelated photographs 95 % differ by more than 0.5; a person who fills a third of the picture makes 0.40.
-_DIFFERENT = 0.45
+_DIFFERENT = 0.42
 # Where pictures always differ, a cut is so many times the usual; from `_SURE` on it is one anyhow.
 _TIMES_USUAL = 1.8
 _SURE = 0.75

@@ -6,7 +6,7 @@ picture, the same classifier is asked about the place where the body below each 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -129,7 +129,7 @@ class OpenCvDetector:
         boxes, margins = self._hog.detectMultiScale(
             enlarged, hitThreshold=SCAN_MARGIN_MIN, winStride=(8, 8), padding=(8, 8), scale=SCAN_STEP, groupThreshold=0
         )
-        found = [
+        found = _ordered(
             Detection(
                 label=Label.PERSON,
                 box=_trim_window(Box(*map(float, box)).scale(1 / SCAN_ENLARGEMENT)).clip(grey.shape[1], grey.shape[0]),
@@ -137,7 +137,7 @@ class OpenCvDetector:
                 source="hog-scan",
             )
             for box, margin in zip(boxes, np.ravel(margins), strict=True)
-        ]
+        )
         return [replace(each, box=_mean_box(each.box, found)) for each in _distinct(found)]
 
     def _person_at(self, work: Pixels, face: Box) -> Detection | None:
@@ -193,7 +193,7 @@ def _centre(box: Box) -> tuple[float, float]:
 
 def _mean_box(box: Box, found: Sequence[Detection]) -> Box:
     """The mean of the boxes that overlap `box`, weighed by their margins."""
-    same = [each for each in _ordered(found) if each.box.iou(box) >= IOU_SAME]
+    same = [each for each in found if each.box.iou(box) >= IOU_SAME]
     weights = [max(_WEIGHT_MIN, each.score) for each in same]
     edges = np.array([(each.box.left, each.box.top, each.box.width, each.box.height) for each in same])
     return Box(*map(float, np.average(edges, axis=0, weights=weights)))
@@ -208,6 +208,6 @@ def _distinct(people: Sequence[Detection], *, kept: Sequence[Detection] = ()) ->
     return distinct
 
 
-def _ordered(detections: Sequence[Detection]) -> list[Detection]:
+def _ordered(detections: Iterable[Detection]) -> list[Detection]:
     # OpenCV's threads return boxes in any order; the result must not depend on that.
     return sorted(detections, key=lambda each: (each.box.left, each.box.top, each.box.width, each.score))

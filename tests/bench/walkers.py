@@ -11,6 +11,7 @@ import numpy as np
 from analyzer.backends.base import Pixels
 from analyzer.backends.opencv import OpenCvDetector
 from analyzer.geometry import Box
+from analyzer.scene import CutDetector
 from analyzer.track import Tracker, pair_faces
 from analyzer.track.assign import assign
 from tests.bench.figures import Figure
@@ -23,6 +24,8 @@ SIDE_PX = 640
 # Marks are in pixels of the clip, 768x576.
 MARK_SIDE_PX = 768
 PRECISION_BOUND = 0.9
+SHOT_PICTURES = 12
+CUT_CLIP_MS = 79_000
 # What the plain loop calls the same person: the box of the frame before, by as much.
 PLAIN_IOU_MIN = 0.3
 
@@ -71,6 +74,30 @@ def _figures(clip: Path) -> Iterator[Figure]:
     yield Figure(
         name="walkers: time per picture",
         measured=f"{median(ours.seconds) * 1e3:.0f} ms, with faces / {median(plain.seconds) * 1e3:.0f} ms",
+    )
+    yield _cut_figure(clip)
+
+
+def _cut_figure(clip: Path) -> Figure:
+    """The four quarters of the clip, some seconds of each in turn, as four cameras would show the place."""
+    pictures = [picture for _, picture in sampled_pictures(clip, fps=FPS, side_px=SIDE_PX, until_ms=CUT_CLIP_MS)]
+    height, width = (side // 2 for side in pictures[0].shape[:2])
+    corners = [(0, 0), (height, 0), (0, width), (height, width)]
+    detector, told, seconds = CutDetector(), set(), []
+    for number, picture in enumerate(pictures):
+        top, left = corners[number // SHOT_PICTURES % len(corners)]
+        shot = picture[top : top + height, left : left + width]
+        started = time.perf_counter()
+        if detector.add(shot):
+            told.add(number)
+        seconds.append(time.perf_counter() - started)
+    cuts = set(range(SHOT_PICTURES, len(pictures), SHOT_PICTURES))
+    return Figure(
+        name="scene cuts between the quarters of the same clip",
+        measured=f"{len(told & cuts)} of {len(cuts)}, {len(told - cuts)} wrong in {len(pictures)} pictures, "
+        f"{median(seconds) * 1e3:.2f} ms each",
+        bound="none wrong, 9 of 10 found",
+        met=not told - cuts and len(told & cuts) >= 0.9 * len(cuts),
     )
 
 
