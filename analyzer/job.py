@@ -17,7 +17,7 @@ from analyzer import result, transfer
 from analyzer.backends.base import Backends
 from analyzer.backends.choose import choose_backends
 from analyzer.contract import RESULT_NAME, JobRequest, Table
-from analyzer.errors import DependencyDown
+from analyzer.errors import DependencyDown, Interrupted
 from analyzer.manifest import ModelSet, check_model_set, describe
 from analyzer.pipeline.run import Listener, Task, analyse
 from analyzer.progress import Progress
@@ -129,7 +129,9 @@ class _Run:
                     counts = store.finish(outcome)
                 return self._publish(store, outcome, counts)
             except BaseException as error:
-                store.give_up({"code": getattr(error, "code", type(error).__name__), "message": str(error)})
+                status = "interrupted" if isinstance(error, Interrupted) else "failed"
+                code = getattr(error, "code", type(error).__name__)
+                store.give_up({"status": status, "code": code, "message": str(error)})
                 raise
 
     def _work(self, source: transfer.Source) -> Work:

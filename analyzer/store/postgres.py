@@ -148,7 +148,7 @@ class PostgresStore:
             def note(connection: Connection) -> None:
                 connection.execute(
                     "update analysis_jobs set state = %s, outcome = %s::jsonb, running = '{}', updated_at = now() "
-                    "where session_id = %s and attempt = %s",
+                    "where session_id = %s and attempt = %s and state = 'running'",
                     [state, text, self._session_id, self._attempt],
                 )
 

@@ -81,6 +81,7 @@ def test_attempts_go_on_behind_the_last_committed_segment(kind: Kind) -> None:
     third.commit(segment_rows(2))
     third.commit(segment_rows(1))
     counts = third.finish(OUTCOME)
+    third.give_up({"status": "failed"})
     assert counts == {Table.JOBS: 1, **{table: len(all_rows(table)) for table in COLUMNS}}
     assert list(third.read(Table.TRACKS)) == all_rows(Table.TRACKS)
     third.close()
