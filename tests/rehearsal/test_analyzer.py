@@ -160,7 +160,7 @@ def test_eyes_are_found_and_make_the_age_steadier(model_root: Path, monkeypatch:
 
 def test_same_video_gives_the_same_document(clip: Path, model_root: Path, tmp_path: Path) -> None:
     first, second = (run_batch(clip, model_root, tmp_path / name) for name in ("first", "second"))
-    measured = {"timings": None, "timeline": None}
+    measured = {"timings": None, "timeline": None, "resources": None}
     assert first | measured == second | measured
 
 
@@ -190,7 +190,7 @@ def test_rows_are_replaced_not_added(clip: Path, model_root: Path, tmp_path: Pat
         ).fetchall()
         (nearest,) = connection.execute(
             "select round((a.v <=> b.v)::numeric, 4), vector_dims(a.v) from analysis_embeddings a, analysis_embeddings b"
-            " where a.session_id = 'portrait-1' and b.session_id = 'portrait-2'"
+            " where a.session_id = 'portrait-1' and b.session_id = 'portrait-2' and a.kind = 'track' and b.kind = 'track'"
         ).fetchall()
     assert row[0] == "female"
     assert 25 <= row[1] <= 45
@@ -207,7 +207,7 @@ def test_a_shorter_second_run_leaves_no_old_rows(
     assert rows_in(database_url, "portrait-3") == few["stored"]["rows"]
 
 
-def test_sigterm_exits_75_with_nothing_stored(model_root: Path, tmp_path: Path, database_url: str) -> None:
+def test_sigterm_exits_75_with_no_segment_stored(model_root: Path, tmp_path: Path, database_url: str) -> None:
     clip, scratch = tmp_path / "long.mp4", tmp_path / "scratch"
     scratch.mkdir()
     write_portrait_clip(clip, seconds=40)
@@ -232,7 +232,13 @@ def test_sigterm_exits_75_with_nothing_stored(model_root: Path, tmp_path: Path, 
     assert json.loads(out.splitlines()[-1])["code"] == "interrupted"
     assert list(scratch.iterdir()) == []
     assert not (tmp_path / "out").exists()
-    assert sum(rows_in(database_url, "portrait-4").values()) == 0
+    rows = rows_in(database_url, "portrait-4")
+    assert rows == dict.fromkeys(map(str, Table), 0) | {Table.JOBS: 1}
+    with psycopg.connect(database_url) as connection:
+        found = connection.execute(
+            "select state, running from analysis_jobs where session_id = 'portrait-4'"
+        ).fetchall()
+    assert found == [("interrupted", [])]
 
 
 def test_video_comes_from_s3_and_the_result_goes_there(
