@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 
 Values = tuple[Any, ...]
 
-# Made once: it is used for every row.
-_ENCODE = json.JSONEncoder(separators=(",", ":"), allow_nan=False, ensure_ascii=False).encode
-
 # The PostgreSQL type of each column, which has the same name and the same type in every table.
 TYPES: Mapping[str, str] = {
     **dict.fromkeys(("start_ms", "end_ms", "first_ms", "last_ms", "frame_ms", "pts_ms", "ref"), "int8"),
@@ -47,7 +44,7 @@ _OPTIONAL = {
 
 
 def canonical(rows: SegmentRows) -> dict[Table, list[Values]]:
-    """The rows of a segment as tuples in the order of `COLUMNS`; vectors are lists of what half precision keeps of them.
+    """The rows of a segment as tuples in the order of `COLUMNS`; vectors are float16 arrays.
 
     Raises: RowsInvalid, for another column, segment or kind of value, for NaN and infinity, or for two rows of one key.
     """
@@ -136,8 +133,8 @@ def _truth(value: Any) -> bool:
     return value
 
 
-def _halves(value: Any) -> list[float]:
-    """Each number as the decimal that half precision tells apart, so that every store gives the same back."""
+def _halves(value: Any) -> Any:
+    """What half precision keeps of each number, so that every store gives the same back."""
     import numpy as np
 
     with np.errstate(over="ignore"):
@@ -145,7 +142,7 @@ def _halves(value: Any) -> list[float]:
     if halves.ndim != 1 or not halves.size or not np.isfinite(halves).all():
         message = "a vector has one dimension and finite numbers up to 65504"
         raise ValueError(message)
-    return _decimals(halves)
+    return halves
 
 
 def halves_of(vector: HalfVector) -> list[float]:
@@ -157,6 +154,17 @@ def _decimals(halves: Any) -> list[float]:
     # Five digits tell all numbers of 11 bits apart, and make JSON half as long as the exact ones.
     return [float(f"{each:.5g}") for each in halves.tolist()]
 
+
+def _plain(value: Any) -> list[float]:
+    """What JSON has no word for, but `canonical` makes: a vector."""
+    if getattr(value, "dtype", None) != "float16":
+        message = f"{type(value).__name__} is not JSON"
+        raise TypeError(message)
+    return _decimals(value)
+
+
+# Made once: it is used for every row.
+_ENCODE = json.JSONEncoder(separators=(",", ":"), allow_nan=False, ensure_ascii=False, default=_plain).encode
 
 _READERS: Mapping[str, Callable[[Any], Any]] = {
     "int4": _whole,

@@ -71,5 +71,5 @@ def _insert(dsn: str, rows: SegmentRows) -> None:
             names = ", ".join(("session_id", *COLUMNS[table]))
             places = ", ".join(["%s"] * (1 + len(COLUMNS[table])))
             for values in entries:
-                row: list[Any] = [HalfVector(each) if isinstance(each, list) else each for each in values]
+                row: list[Any] = [HalfVector(each) if hasattr(each, "dtype") else each for each in values]
                 connection.execute(f"insert into {table} ({names}) values ({places})", ["inserted", *row])
