@@ -28,6 +28,7 @@ from analyzer.contract import SampleMode
 from analyzer.errors import AnalyzerError
 from analyzer.sample import RateSampler
 from analyzer.video import container as source
+from analyzer.video.clock import steady, time_of
 from analyzer.video.info import Position, SegmentSummary, VideoInfo
 from analyzer.video.layout import Layout, Plane
 from analyzer.video.segmenter import Segmenter
@@ -158,9 +159,12 @@ class _Reading:
         with source.open_container(Path(self._settings.path), name) as container:
             stream = source.video_stream(container, name)
             stream.codec_context.thread_count = min(THREADS_MAX, len(os.sched_getaffinity(0)))
-            self._time_base, self._average_rate = Fraction(stream.time_base), stream.average_rate
+            self._time_base = Fraction(stream.time_base)
+            rate = stream.average_rate or stream.guessed_rate
+            self._frame_duration = 1 / (Fraction(rate) * self._time_base) if rate else Fraction(0)
             self._origin_pts = self._position.origin_pts if self._position else stream.start_time
-            for packet in self._from_position(self._packets(container, stream)):
+            packets = steady(self._packets(container, stream), self._time_base, self._frame_duration)
+            for packet in self._from_position(packets):
                 self._read(stream, packet)
                 self._teller.beat()
             # What is still in the decoder after the demuxer lost its place comes out here.
@@ -194,7 +198,7 @@ class _Reading:
         held: list[Any] = []
         held_bytes = 0
         for packet in packets:
-            pts = _time_of(packet)
+            pts = time_of(packet)
             if packet.is_keyframe and pts is not None:
                 if pts >= start_pts:
                     yield from held
@@ -215,7 +219,7 @@ class _Reading:
         self._teller.tell(Message.BEGUN, position=asdict(position), start_ms=self._segmenter.start_ms)
 
     def _read(self, stream: Any, packet: Any) -> None:
-        pts = _time_of(packet)
+        pts = time_of(packet)
         if self._segmenter is None and self._position is None and pts is not None:
             self._begin(0, pts if self._origin_pts is None else self._origin_pts)
         if self._segmenter and packet.is_keyframe and pts is not None:
@@ -238,12 +242,13 @@ class _Reading:
             if raw.pts is not None and self._origin_pts is not None:
                 self._sampler.takes((raw.pts - self._origin_pts) * self._time_base)
             return
-        pts = Fraction(raw.pts) if raw.pts is not None else self._expected_pts
+        time = raw.dts if raw.pts is None else raw.pts
+        pts = self._expected_pts if time is None else Fraction(time)
         pts_s = max(Fraction(0), (pts - self._segmenter.origin_pts) * self._time_base)
         is_taken = self._sampler.takes(pts_s)
         if self._position is not None and pts < self._segmenter.first_pts:
             return
-        self._expected_pts = pts + self._duration_of(raw)
+        self._expected_pts = pts + (raw.duration or self._frame_duration)
         self._frames += 1
         for summary in self._segmenter.frame(pts, self._expected_pts):
             self._tell(summary)
@@ -261,11 +266,6 @@ class _Reading:
                 full_range=full_range,
             )
 
-    def _duration_of(self, raw: Any) -> Fraction:
-        if raw.duration:
-            return Fraction(raw.duration)
-        return 1 / (Fraction(self._average_rate) * self._time_base) if self._average_rate else Fraction(0)
-
     def _count(self, error: str) -> None:
         self._errors = self._errors or [error]
         if self._segmenter:
@@ -273,11 +273,6 @@ class _Reading:
 
     def _tell(self, summary: SegmentSummary) -> None:
         self._teller.tell(Message.SEGMENT, summary=asdict(summary))
-
-
-def _time_of(packet: Any) -> int | None:
-    pts: int | None = packet.dts if packet.pts is None else packet.pts
-    return pts
 
 
 def _write(raw: Any, planes: tuple[Plane, Plane, Plane], quarter_turns: int) -> tuple[int, bool]:

@@ -85,7 +85,7 @@ def video_stream(container: Any, name: str) -> Any:
 
 
 def pictures(stream: Any, packet: Any, errors: list[str]) -> Iterator[Any]:
-    """The frames that come out when `packet` goes in (None: the last ones); what does not decode is told in `errors`."""
+    """The frames that come out when `packet` goes in (None: the last ones); what does not decode, or not well, is told in `errors`."""
     try:
         decoded = stream.decode(packet)
     except av.error.EOFError:
@@ -96,10 +96,10 @@ def pictures(stream: Any, packet: Any, errors: list[str]) -> Iterator[Any]:
         errors.append(told(error))
         return
     for raw in decoded:
+        # A damaged frame is mostly a whole picture with a few wrong blocks, so people are still found in it.
         if raw.is_corrupt:
             errors.append("the decoder marked a frame as corrupt")
-        else:
-            yield raw
+        yield raw
 
 
 def told(error: Exception) -> str:
@@ -154,4 +154,9 @@ def _first_frames(container: Any, stream: Any, errors: list[str]) -> Iterator[An
 def _duration_ms(container: Any, stream: Any) -> int | None:
     if stream.duration:
         return int(1000 * stream.duration * stream.time_base)
-    return int(container.duration * 1000 / av.time_base) if container.duration else None
+    if not container.duration:
+        return None
+    # Matroska tells its end, from zero.
+    start = container.start_time if "matroska" in container.format.name else None
+    length = container.duration - start if start and 0 < start < container.duration else container.duration
+    return int(length * 1000 / av.time_base)
