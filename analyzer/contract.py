@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from analyzer.errors import ExitCode, RequestInvalid
@@ -37,11 +37,13 @@ __all__ = [
     "JobRequest",
     "LicencePolicy",
     "Location",
+    "ModelRequest",
     "ModelSettings",
     "RequestInvalid",
     "Role",
     "SampleMode",
     "Table",
+    "WorkerEnv",
 ]
 
 RESULT_SCHEMA = "capctl.analysis/1"
@@ -93,6 +95,13 @@ class Env(StrEnum):
     SAMPLE_FPS = "SAMPLE_FPS"
     CAPTION_PROMPT = "CAPTION_PROMPT"
     AWS_ENDPOINT_URL = "AWS_ENDPOINT_URL"
+
+
+class WorkerEnv(StrEnum):
+    """Environment variables that `analyzer worker` reads besides those of `Env`."""
+
+    QUEUE_URL = "QUEUE_URL"
+    POISON_QUEUE_URL = "POISON_QUEUE_URL"
 
 
 class Role(StrEnum):
@@ -223,25 +232,61 @@ _SESSION_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 _SET_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
+def _variable(name: Env) -> str:
+    return f"`{name}`"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class JobRequest:
+class ModelRequest:
+    """Which models are loaded, once for any number of jobs."""
+
+    model_root: Path = Path(DEFAULT_MODEL_ROOT)
+    model_set: str | None = None
+    backend: str = DEFAULT_BACKEND
+    models: ModelSettings = field(default_factory=ModelSettings)
+
+    @classmethod
+    def models_from_environment(cls, environment: Mapping[str, str]) -> ModelRequest:
+        """Read the variables of `Env` that concern models. Raises: RequestInvalid, naming the variable."""
+        return ModelRequest(**_model_fields(environment))
+
+
+def _model_fields(environment: Mapping[str, str]) -> dict[str, Any]:
+    read = {name: environment.get(name, "").strip() for name in Env}
+    return {
+        "model_root": Path(read[Env.MODEL_ROOT] or DEFAULT_MODEL_ROOT),
+        "model_set": parse_set_digest(read[Env.MODEL_SET], name=_variable(Env.MODEL_SET))
+        if read[Env.MODEL_SET]
+        else None,
+        "backend": read[Env.BACKEND] or DEFAULT_BACKEND,
+        "models": ModelSettings.parse(
+            paths={role: read[role.variable] for role in Role},
+            device=read[Env.DEVICE],
+            device_name=_variable(Env.DEVICE),
+            policy=read[Env.LICENSE_POLICY],
+            policy_name=_variable(Env.LICENSE_POLICY),
+            runtime_mount=environment.get(ENV_MOUNT, ""),
+        ),
+    }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobRequest(ModelRequest):
     """One job, as its environment describes it."""
 
     video: Location
     session_id: str
     database_url: str | None = None
     result: Location | None = None
-    model_root: Path = Path(DEFAULT_MODEL_ROOT)
-    model_set: str | None = None
-    backend: str = DEFAULT_BACKEND
-    models: ModelSettings = field(default_factory=ModelSettings)
     sample_mode: SampleMode = SampleMode.FPS
     sample_fps: float = DEFAULT_SAMPLE_FPS
     caption_prompt: str = DEFAULT_CAPTION_PROMPT
 
     @classmethod
-    def from_environment(cls, environment: Mapping[str, str]) -> JobRequest:
-        """Read the variables of `Env`; an empty value counts as absent.
+    def from_environment(
+        cls, environment: Mapping[str, str], *, naming: Callable[[Env], str] = _variable
+    ) -> JobRequest:
+        """Read the variables of `Env`; an empty value counts as absent. `naming` says what messages call one.
 
         Raises: RequestInvalid, naming the variable.
         """
@@ -249,27 +294,17 @@ class JobRequest:
         for name in (Env.VIDEO_URL, Env.SESSION_ID):
             if not read[name]:
                 raise RequestInvalid(
-                    "variable-missing", f"The environment variable `{name}` is not set", hint=f"Set `{name}` on the job"
+                    "variable-missing", f"{naming(name)} is not set", hint=f"Set {naming(name)} of the job"
                 )
         return cls(
-            video=Location.parse(read[Env.VIDEO_URL], name=f"`{Env.VIDEO_URL}`"),
-            session_id=parse_session_id(read[Env.SESSION_ID], name=f"`{Env.SESSION_ID}`"),
+            video=Location.parse(read[Env.VIDEO_URL], name=naming(Env.VIDEO_URL)),
+            session_id=parse_session_id(read[Env.SESSION_ID], name=naming(Env.SESSION_ID)),
             database_url=read[Env.DATABASE_URL] or None,
-            result=Location.parse(read[Env.RESULT_URL], name=f"`{Env.RESULT_URL}`") if read[Env.RESULT_URL] else None,
-            model_root=Path(read[Env.MODEL_ROOT] or DEFAULT_MODEL_ROOT),
-            model_set=parse_set_digest(read[Env.MODEL_SET], name=f"`{Env.MODEL_SET}`") if read[Env.MODEL_SET] else None,
-            backend=read[Env.BACKEND] or DEFAULT_BACKEND,
-            models=ModelSettings.parse(
-                paths={role: read[role.variable] for role in Role},
-                device=read[Env.DEVICE],
-                device_name=f"`{Env.DEVICE}`",
-                policy=read[Env.LICENSE_POLICY],
-                policy_name=f"`{Env.LICENSE_POLICY}`",
-                runtime_mount=environment.get(ENV_MOUNT, ""),
-            ),
-            sample_mode=parse_sample_mode(read[Env.SAMPLE_MODE], name=f"`{Env.SAMPLE_MODE}`"),
-            sample_fps=parse_sample_fps(read[Env.SAMPLE_FPS] or str(DEFAULT_SAMPLE_FPS), name=f"`{Env.SAMPLE_FPS}`"),
+            result=Location.parse(read[Env.RESULT_URL], name=naming(Env.RESULT_URL)) if read[Env.RESULT_URL] else None,
+            sample_mode=parse_sample_mode(read[Env.SAMPLE_MODE], name=naming(Env.SAMPLE_MODE)),
+            sample_fps=parse_sample_fps(read[Env.SAMPLE_FPS] or str(DEFAULT_SAMPLE_FPS), name=naming(Env.SAMPLE_FPS)),
             caption_prompt=read[Env.CAPTION_PROMPT] or DEFAULT_CAPTION_PROMPT,
+            **_model_fields(environment),
         )
 
 

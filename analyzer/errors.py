@@ -96,13 +96,13 @@ class RowsInvalid(AnalyzerError):
 
 
 class Interrupted(BaseException):
-    """SIGTERM or SIGINT arrived.
+    """SIGTERM or SIGINT arrived, or whoever ordered the work asked for its end; `by` says which.
 
     Not an `Exception`, so that no retry loop or broad `except Exception` in a library can swallow it.
     """
 
     exit_code: ClassVar[ExitCode] = ExitCode.INTERRUPTED
 
-    def __init__(self, signal_name: str) -> None:
-        super().__init__(signal_name)
-        self.signal_name = signal_name
+    def __init__(self, by: str) -> None:
+        super().__init__(by)
+        self.by = by

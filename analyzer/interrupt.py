@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT end the work at once, by one exception in the main thread."""
+"""What ends work before its time: a signal, at once, or a request, at the work's next safe point."""
 
 from __future__ import annotations
 
@@ -29,3 +29,22 @@ def stop_signals_raise() -> Iterator[None]:
     finally:
         for each, action in before.items():
             signal.signal(each, action)
+
+
+class StopRequest:
+    """Asks work in any thread to end: `check` is called where the work may be cut off, and raises there.
+
+    Requests may come from any thread and from a signal's handler; the first one counts.
+    """
+
+    def __init__(self) -> None:
+        self.by = ""
+
+    def request(self, by: str) -> None:
+        """`by` says who or what asks, in the words that follow `Stopped by`."""
+        self.by = self.by or by
+
+    def check(self) -> None:
+        """Raises: Interrupted, once the end was requested."""
+        if self.by:
+            raise Interrupted(self.by)

@@ -16,9 +16,10 @@ from typing import Any
 from analyzer import result, transfer
 from analyzer.backends.base import Backends
 from analyzer.backends.choose import choose_backends
-from analyzer.contract import RESULT_NAME, JobRequest, Table
-from analyzer.errors import DependencyDown, Interrupted
+from analyzer.contract import RESULT_NAME, ExitCode, JobRequest, ModelRequest, Table
+from analyzer.errors import DependencyDown
 from analyzer.manifest import ModelSet, check_model_set, describe
+from analyzer.metrics import Metrics
 from analyzer.pipeline.run import Listener, Task, analyse
 from analyzer.progress import Progress
 from analyzer.store.base import COLUMNS, Claim, Store, Work
@@ -40,10 +41,12 @@ class _Timings:
         self.parts: dict[str, int] = {}
         self.moments: dict[str, int] = {"begun_ms": self._begin_ms}
 
-    def reach(self, name: str) -> None:
-        """The job is at a point now; the first time counts."""
-        elapsed_ms = round(1000 * (time.monotonic() - self._begin_s))
-        self.moments.setdefault(f"{name}_ms", self._begin_ms + elapsed_ms)
+    def reach(self, name: str) -> bool:
+        """The job is at a point now; only the first time counts, and is true."""
+        if f"{name}_ms" in self.moments:
+            return False
+        self.moments[f"{name}_ms"] = self._begin_ms + round(1000 * (time.monotonic() - self._begin_s))
+        return True
 
     @contextmanager
     def measure(self, name: str) -> Iterator[None]:
@@ -58,15 +61,19 @@ class _Timings:
 class Analyzer:
     """Models that are checked and loaded once, for any number of videos."""
 
-    def __init__(self, model_set: ModelSet, backends: Backends) -> None:
+    def __init__(self, model_set: ModelSet, backends: Backends, metrics: Metrics | None = None) -> None:
         self._model_set, self._backends = model_set, backends
+        self._metrics = metrics or Metrics()
 
     @classmethod
-    def load(cls, request: JobRequest, progress: Progress) -> Analyzer:
+    def load(cls, request: ModelRequest, progress: Progress, metrics: Metrics | None = None) -> Analyzer:
         """Raises: Mismatch, when the mounted models are not what `request` asks for."""
+        begin_s, metrics = time.monotonic(), metrics or Metrics()
         progress.step("models", str(request.model_root))
         model_set = check_model_set(request.model_root, expected=request.model_set, on_bytes=progress.percent)
-        return cls(model_set, choose_backends(request.backend, model_set, request.models))
+        backends = choose_backends(request.backend, model_set, request.models)
+        metrics.cold_start("models", time.monotonic() - begin_s)
+        return cls(model_set, backends, metrics)
 
     def run(self, request: JobRequest, progress: Progress, timings: _Timings | None = None) -> result.Document:
         """Read the video, store the rows, publish the result; returns the result document without its detections.
@@ -76,9 +83,7 @@ class Analyzer:
         """
         try:
             with tempfile.TemporaryDirectory(prefix="analyzer-") as scratch:
-                return _Run(
-                    self._model_set, self._backends, request, progress, timings or _Timings(), Path(scratch)
-                ).run()
+                return _Run(self, request, progress, timings or _Timings(), Path(scratch)).run()
         except OSError as error:
             # What can be wrong with a given path is caught where it is used; what is left is the scratch space.
             reason = error.strerror or str(error)
@@ -87,11 +92,11 @@ class Analyzer:
             ) from error
 
 
-def run(request: JobRequest, progress: Progress) -> result.Document:
+def run(request: JobRequest, progress: Progress, metrics: Metrics | None = None) -> result.Document:
     """Load the models and run one job. Raises: any `AnalyzerError`."""
     timings = _Timings()
     with timings.measure("models"):
-        analyzer = Analyzer.load(request, progress)
+        analyzer = Analyzer.load(request, progress, metrics)
     timings.reach("models")
     return analyzer.run(request, progress, timings)
 
@@ -100,18 +105,13 @@ class _Run:
     """One attempt at one request."""
 
     def __init__(
-        self,
-        model_set: ModelSet,
-        backends: Backends,
-        request: JobRequest,
-        progress: Progress,
-        timings: _Timings,
-        scratch: Path,
+        self, analyzer: Analyzer, request: JobRequest, progress: Progress, timings: _Timings, scratch: Path
     ) -> None:
-        self._model_set, self._backends, self._request = model_set, backends, request
+        self._model_set, self._backends, self._metrics = analyzer._model_set, analyzer._backends, analyzer._metrics
+        self._request = request
         self._progress, self._timings, self._scratch = progress, timings, scratch
         self._usage = Usage()
-        self._total_ms = 0
+        self._info: VideoInfo | None = None
         self._place = place_at(request.result) if request.result else LocalPlace(scratch / "out")
 
     def run(self) -> result.Document:
@@ -120,6 +120,7 @@ class _Run:
             store.check()
             source = transfer.identify(self._request.video)
             claim = store.claim(self._work(source))
+            self._progress.attempt(claim.attempt)
             try:
                 if claim.finished:
                     self._progress.step("finished", "by an earlier attempt, whose result is published again")
@@ -129,9 +130,7 @@ class _Run:
                     counts = store.finish(outcome)
                 return self._publish(store, outcome, counts)
             except BaseException as error:
-                status = "interrupted" if isinstance(error, Interrupted) else "failed"
-                code = getattr(error, "code", type(error).__name__)
-                store.give_up({"status": status, "code": code, "message": str(error)})
+                store.give_up(_ended_early(error))
                 raise
 
     def _work(self, source: transfer.Source) -> Work:
@@ -155,6 +154,7 @@ class _Run:
         self._progress.step("fetch", request.video.url)
         with self._timings.measure("fetch"):
             path = transfer.fetch(source, self._scratch, self._progress.percent)
+        self._metrics.cold_start("fetch", self._timings.parts["fetch_ms"] / 1000)
         self._progress.step("analyse", f"from segment {claim.next_segment}" if claim.next_segment else "")
         task = Task(
             path=path,
@@ -167,9 +167,14 @@ class _Run:
             opened=self._opened,
             frame=self._looked,
             committed=lambda summary: self._committed(store, summary),
+            metrics=self._metrics,
         )
-        with self._timings.measure("analyse"):
-            seen = analyse(task, self._backends, store, self._place.put, claim, listener)
+        self._metrics.begin()
+        try:
+            with self._timings.measure("analyse"):
+                seen = analyse(task, self._backends, store, self._place.put, claim, listener)
+        finally:
+            self._metrics.lap()
         total_ms = seen.info.duration_ms
         coverage = seen.coverage.document()
         self._timings.reach("done")
@@ -195,16 +200,27 @@ class _Run:
         return document
 
     def _opened(self, info: VideoInfo) -> None:
-        self._total_ms = info.duration_ms or 0
+        self._info = info
 
     def _looked(self, pts_ms: int) -> None:
-        self._timings.reach("first_frame")
-        self._progress.percent(pts_ms, self._total_ms)
+        assert self._info is not None
+        if self._timings.reach("first_frame"):
+            moments = self._timings.moments
+            self._metrics.cold_start("first_frame", (moments["first_frame_ms"] - moments["begun_ms"]) / 1000)
+        self._progress.percent(pts_ms, self._info.duration_ms or 0, pts_ms / 1000 * (self._info.fps or 0))
 
     def _committed(self, store: Store, summary: SegmentSummary) -> None:
-        self._usage.look()
-        if self._total_ms:
-            store.progress(min(1.0, summary.end_ms / self._total_ms))
+        self._metrics.gpu_free(self._usage.look())
+        self._metrics.committed()
+        self._metrics.lap()
+        if self._info and self._info.duration_ms:
+            store.progress(min(1.0, summary.end_ms / self._info.duration_ms))
+
+
+def _ended_early(error: BaseException) -> dict[str, str]:
+    """What the store notes of an attempt that did not finish."""
+    known = {"code": getattr(error, "code", type(error).__name__), "message": str(error)}
+    return {**known, **({"status": "interrupted"} if getattr(error, "exit_code", None) is ExitCode.INTERRUPTED else {})}
 
 
 def _count(store: Store) -> dict[str, int]:

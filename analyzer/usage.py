@@ -18,10 +18,14 @@ class Usage:
         self._gpu_peak_bytes: int | None = None
         self.look()
 
-    def look(self) -> None:
-        used = self._gpus.used_bytes()
-        if used is not None:
-            self._gpu_peak_bytes = max(used, self._gpu_peak_bytes or 0)
+    def look(self) -> int | None:
+        """Returns the bytes that are free on all GPUs together; None without a GPU."""
+        memory = self._gpus.memory()
+        if memory is None:
+            return None
+        used, free = memory
+        self._gpu_peak_bytes = max(used, self._gpu_peak_bytes or 0)
+        return free
 
     def document(self) -> dict[str, int | None]:
         """`gpu_memory_peak_bytes` (of all GPUs that are in sight, None without), `memory_peak_bytes`, `cpu_ms`."""
@@ -51,14 +55,14 @@ class _Gpus:
                 self._library = library
                 self._devices = [device for index in range(count.value) if (device := self._device(index))]
 
-    def used_bytes(self) -> int | None:
-        """Memory that is taken on all devices, by whomever; None without a device."""
-        used = None
+    def memory(self) -> tuple[int, int] | None:
+        """Bytes taken, by whomever, and bytes free, on all devices together; None without a device."""
+        found = []
         for device in self._devices:
             memory = _Memory()
             if self._library.nvmlDeviceGetMemoryInfo(device, ctypes.byref(memory)) == _SUCCESS:
-                used = (used or 0) + memory.used
-        return used
+                found.append((memory.used, memory.free))
+        return (sum(used for used, _ in found), sum(free for _, free in found)) if found else None
 
     def _device(self, index: int) -> ctypes.c_void_p | None:
         device = ctypes.c_void_p()

@@ -14,6 +14,7 @@ from analyzer.backends.base import Backends
 from analyzer.contract import Table
 from analyzer.coverage import Coverage
 from analyzer.crops import thumbnail
+from analyzer.metrics import Metrics
 from analyzer.pipeline.humans import Gallery, Humans, vector_of
 from analyzer.pipeline.people import SegmentPeople
 from analyzer.pipeline.scenes import SegmentScenes
@@ -52,11 +53,13 @@ class Closer:
         prompt: str,
         state: Mapping[str, Any] | None,
         on_committed: Callable[[SegmentSummary], None],
+        metrics: Metrics,
     ) -> None:
+        self._metrics = metrics
         self._store, self._backends, self._gallery, self._prompt = store, backends, gallery, prompt
         self._on_committed = on_committed
         self.coverage = Coverage.restore(state["coverage"]) if state else Coverage()
-        self._humans = Humans(backends, gallery, state["humans"] if state else None)
+        self._humans = Humans(backends, gallery, state["humans"] if state else None, metrics)
         # What was made of each scene that is still open.
         self._scenes: dict[int, dict[str, Any]] = {
             int(k): dict(v) for k, v in (state["scenes"] if state else {}).items()
@@ -95,7 +98,8 @@ class Closer:
     def _run(self) -> None:
         try:
             while (segment := self._queue.get()) is not None:
-                self._close(segment)
+                with self._metrics.stage("closer"):
+                    self._close(segment)
         # Whatever ends this thread has to reach the one that hands segments over.
         except BaseException as error:
             self._failure = error
@@ -150,9 +154,12 @@ class Closer:
         caption = None
         if self._backends.captioner:
             deadline_s = time.monotonic() + CAPTION_S
-            caption = self._backends.captioner.caption(
-                picture, prompt=self._prompt, max_tokens=CAPTION_TOKENS, deadline_s=deadline_s
-            )
+            with self._metrics.caption():
+                caption = self._backends.captioner.caption(
+                    picture, prompt=self._prompt, max_tokens=CAPTION_TOKENS, deadline_s=deadline_s
+                )
+        with self._metrics.model("embedder", 1):
+            vector = embedder.embed([picture])[0]
         return {
             "frame_ms": frame_ms,
             "caption": caption.text if caption else None,
@@ -162,7 +169,7 @@ class Closer:
                 "kind": "scene",
                 "pts_ms": frame_ms,
                 "dimension": embedder.dimension,
-                "v": vector_of(embedder.embed([picture])[0]),
+                "v": vector_of(vector),
             },
         }
 

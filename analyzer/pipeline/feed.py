@@ -12,6 +12,7 @@ from typing import Any
 
 from analyzer.backends.base import Detection, Detector, Pixels
 from analyzer.contract import SampleMode
+from analyzer.metrics import Metrics
 from analyzer.scene import CutDetector
 from analyzer.video.decoder import Decoder, Opened
 from analyzer.video.info import SegmentSummary
@@ -51,8 +52,11 @@ class Feed:
     Raises while iterating: what the decoder or the detector raised.
     """
 
-    def __init__(self, decoder: Decoder, detector: Detector, cuts: CutDetector, mode: SampleMode) -> None:
+    def __init__(
+        self, decoder: Decoder, detector: Detector, cuts: CutDetector, mode: SampleMode, metrics: Metrics
+    ) -> None:
         self._decoder, self._detector, self._cuts, self._mode = decoder, detector, cuts, mode
+        self._metrics = metrics
         self._queue: queue.Queue[Any] = queue.Queue(DETECTING)
         self._pool = ThreadPoolExecutor(DETECTING, thread_name_prefix="detect")
         self._batch: list[tuple[Frame, Pixels, bool]] = []
@@ -97,6 +101,7 @@ class Feed:
                     self._batch_frames = max(1, min(BATCH_FRAMES, event.slots // (DETECTING + 1)))
                     self._put(event)
                 else:
+                    self._metrics.decoded(event.frames, event.errors)
                     # Whether an attempt begins here or goes on: the next segment begins with a look.
                     self._looked_ms = None
                     self._put(SegmentEnd(summary=event, cuts=self._cuts.snapshot()))
@@ -125,6 +130,8 @@ class Feed:
     def _flush(self) -> None:
         if self._batch:
             batch, self._batch = self._batch, []
+            self._metrics.batch(len(batch), self._batch_frames)
+            self._metrics.queued("detector", self._decoder.held_bytes)
             self._put(self._pool.submit(self._detect, batch))
 
     def _put(self, item: Any) -> None:
@@ -134,7 +141,8 @@ class Feed:
                 return
 
     def _detect(self, batch: Sequence[tuple[Frame, Pixels, bool]]) -> list[Seen]:
-        found = self._detector.detect([picture for _, picture, _ in batch])
+        with self._metrics.model("detector", len(batch)):
+            found = self._detector.detect([picture for _, picture, _ in batch])
         return [
             Seen(frame=frame, picture=picture, is_cut=is_cut, detections=_enlarge(detections, frame, picture))
             for (frame, picture, is_cut), detections in zip(batch, found, strict=True)

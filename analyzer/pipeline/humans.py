@@ -16,6 +16,7 @@ from analyzer.aggregate import (
 )
 from analyzer.backends.base import Backends, Label
 from analyzer.crops import SAMPLES_MAX, SAMPLES_PER_SEGMENT, CropKeeper, Portrait, Sample, thumbnail
+from analyzer.metrics import Metrics
 from analyzer.store.base import Row
 from analyzer.track.tracker import Track
 
@@ -46,8 +47,10 @@ class Human:
 class Humans:
     """Humans by track key; they leave when their track ends, so this grows with the people in view only."""
 
-    def __init__(self, backends: Backends, gallery: Gallery, snapshot: Mapping[str, Any] | None = None) -> None:
-        self._backends, self._gallery = backends, gallery
+    def __init__(
+        self, backends: Backends, gallery: Gallery, snapshot: Mapping[str, Any] | None, metrics: Metrics
+    ) -> None:
+        self._backends, self._gallery, self._metrics = backends, gallery, metrics
         self._humans = {int(key): Human(**human) for key, human in (snapshot or {}).items()}
 
     def snapshot(self) -> dict[str, Any]:
@@ -108,26 +111,27 @@ class Humans:
             self._gallery(thumbnail_name(number, label), thumbnail(portrait.pixels))
             # The body tells one human from another better than the face does, so a face stands in only until a body is seen.
             if label is Label.PERSON or Label.PERSON not in human.portraits:
+                with self._metrics.model("embedder", 1):
+                    vector = self._backends.embedder.embed([portrait.pixels])[0]
                 human.vector = {
                     "space": self._backends.embedder.space,
                     "kind": "track",
                     "pts_ms": portrait.pts_ms,
                     "dimension": self._backends.embedder.dimension,
-                    "v": vector_of(self._backends.embedder.embed([portrait.pixels])[0]),
+                    "v": vector_of(vector),
                 }
 
     def _estimate(self, asked: Sequence[tuple[Human, Sample]]) -> None:
         if self._backends.attributes and asked:
-            told = self._backends.attributes.predict([sample.crop for _, sample in asked])
+            with self._metrics.model("attributes", len(asked)):
+                told = self._backends.attributes.predict([sample.crop for _, sample in asked])
             for (human, _), values in zip(asked, attribute_samples(told), strict=True):
                 human.attributes.append(values)
         bodies = [(human, sample.crop.body) for human, sample in asked if sample.crop.body is not None]
         if self._backends.orientation and bodies:
-            for (human, _), vector in zip(
-                bodies,
-                orientation_samples(self._backends.orientation.predict([body for _, body in bodies])),
-                strict=True,
-            ):
+            with self._metrics.model("orientation", len(bodies)):
+                facing = self._backends.orientation.predict([body for _, body in bodies])
+            for (human, _), vector in zip(bodies, orientation_samples(facing), strict=True):
                 human.orientations.append(vector)
 
 

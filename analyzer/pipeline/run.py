@@ -9,6 +9,7 @@ from pathlib import Path
 from analyzer.backends.base import Backends
 from analyzer.contract import SampleMode
 from analyzer.coverage import Coverage
+from analyzer.metrics import Metrics
 from analyzer.pipeline.closing import Closer, Segment
 from analyzer.pipeline.feed import Feed, SegmentEnd
 from analyzer.pipeline.humans import Gallery
@@ -48,11 +49,15 @@ class Task:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listener:
-    """Who wants to know how far the work is: of the file's head, of each frame, and of each commit."""
+    """Who wants to know how far the work is: of the file's head, of each frame, and of each commit, and where it is measured.
+
+    What `opened` or `frame` raises ends the work, as a signal does: they are called in the thread that runs it.
+    """
 
     opened: Callable[[VideoInfo], None]
     frame: Callable[[int], None]
     committed: Callable[[SegmentSummary], None]
+    metrics: Metrics = field(default_factory=Metrics)
 
 
 def analyse(task: Task, backends: Backends, store: Store, gallery: Gallery, claim: Claim, listener: Listener) -> Seen:
@@ -77,8 +82,11 @@ def analyse(task: Task, backends: Backends, store: Store, gallery: Gallery, clai
     cuts = CutDetector.restore(state["cuts"]) if state else CutDetector()
     people = People(backends.detector.confidence, state["people"] if state else None)
     scenes = Scenes(state["open_scene"] if state else None)
-    closer = Closer(store, backends, gallery, prompt=task.prompt, state=state, on_committed=listener.committed)
-    feed = Feed(decoder, backends.detector, cuts, task.mode)
+    metrics = listener.metrics
+    closer = Closer(
+        store, backends, gallery, prompt=task.prompt, state=state, on_committed=listener.committed, metrics=metrics
+    )
+    feed = Feed(decoder, backends.detector, cuts, task.mode, metrics)
     info: VideoInfo | None = None
     try:
         for item in feed:
@@ -98,8 +106,9 @@ def analyse(task: Task, backends: Backends, store: Store, gallery: Gallery, clai
                     )
                 )
             else:
-                people.add(item)
-                scenes.add(item)
+                with metrics.stage("people"):
+                    people.add(item)
+                    scenes.add(item)
                 item.frame.release()
                 listener.frame(item.frame.pts_ms)
         closer.finish()

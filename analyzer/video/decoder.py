@@ -106,6 +106,11 @@ class Decoder:
         """The newest child's; 0 before there was one."""
         return self._child.pid if self._child else 0
 
+    @property
+    def held_bytes(self) -> int:
+        """Memory of the frames that were given out and not released."""
+        return self._child.held_bytes if self._child else 0
+
     def close(self) -> None:
         """End the child; iterating ends soon after. May be called from another thread, and twice."""
         self._closed = True
@@ -191,7 +196,7 @@ class _Child:
         self._watch = watch
         self.ended_well = False
         self.last_words = ""
-        self._free = 0
+        self._free = self._slots = self._slot_bytes = 0
         self._memory = os.memfd_create("frames")
         package = Path(__file__).resolve().parents[2]
         path = os.pathsep.join(filter(None, (str(package), os.environ.get("PYTHONPATH"))))
@@ -220,12 +225,16 @@ class _Child:
     def pid(self) -> int:
         return self._program.pid
 
+    @property
+    def held_bytes(self) -> int:
+        return (self._slots - self._free) * self._slot_bytes
+
     def kill(self) -> None:
         self._program.kill()
 
     def map(self, layout: Layout, slots: int, slot_bytes: int) -> None:
         """Look at the memory into which the child writes `slots` pictures."""
-        self._layout, self._slot_bytes, self._free = layout, slot_bytes, slots
+        self._layout, self._slot_bytes, self._free, self._slots = layout, slot_bytes, slots, slots
         shared = mmap.mmap(self._memory, slots * slot_bytes, prot=mmap.PROT_READ)
         self._pixels = np.frombuffer(shared, np.uint8)
 

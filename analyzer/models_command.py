@@ -1,0 +1,71 @@
+"""`models verify`: what is mounted, under which terms; and the options about models that other commands share."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from analyzer.contract import DEFAULT_MODEL_ROOT, ExitCode, LicencePolicy, ModelSettings, Role, parse_set_digest
+from analyzer.runtime_contract import ENV_MOUNT
+
+
+def add_models(commands: Any) -> None:
+    """Add `models` to the subparsers of the command line."""
+    models = commands.add_parser("models", help="model files").add_subparsers(required=True, metavar="COMMAND")
+    verify = models.add_parser("verify", help="hash a mounted model set against its marker")
+    verify.add_argument("--root", default=DEFAULT_MODEL_ROOT, metavar="DIR")
+    verify.add_argument("--set", metavar="DIGEST", help="the digest that the set must have")
+    verify.add_argument("--json", action="store_true")
+    add_licence_policy(verify)
+    verify.set_defaults(command=_verify)
+
+
+def add_licence_policy(parser: argparse.ArgumentParser) -> None:
+    """Add `--license-policy`."""
+    parser.add_argument(
+        "--license-policy",
+        default=LicencePolicy.ANY,
+        metavar="POLICY",
+        help="commercial: refuse a set with a file that may not be used commercially (default: any)",
+    )
+
+
+def model_settings(options: argparse.Namespace, paths: dict[Role, str], device: str) -> ModelSettings:
+    """Raises: RequestInvalid, naming the option."""
+    return ModelSettings.parse(
+        paths=paths,
+        device=device,
+        device_name="`--device`",
+        policy=options.license_policy,
+        policy_name="`--license-policy`",
+        runtime_mount=os.environ.get(ENV_MOUNT, ""),
+    )
+
+
+def _verify(options: argparse.Namespace) -> int:
+    from analyzer.errors import Mismatch
+    from analyzer.licences import permits_commercial_use, require_licences
+    from analyzer.manifest import check_model_set, describe
+
+    policy = model_settings(options, {}, "").licence_policy
+    root = Path(options.root)
+    expected = parse_set_digest(options.set, name="`--set`") if options.set else None
+    model_set = check_model_set(root, expected=expected)
+    if model_set.digest is None:
+        raise Mismatch("model-set-absent", f"No model is mounted below `{root}`", hint="Mount the model volume there")
+    require_licences(model_set, policy)
+    files = [{**file.entry, **file.terms, "commercial_use": permits_commercial_use(file)} for file in model_set.files]
+    document = {**describe(model_set), "files": files}
+    if options.json:
+        print(json.dumps({"schema": "capctl.model-check/1", **document}, indent=1))
+        return ExitCode.OK
+    for file in model_set.files:
+        terms = f"{file.licence or 'no licence stated'}; {file.permitted_use or 'no permitted use stated'}"
+        print(f"{file.sha256}  {file.size_bytes:>12}  {file.mode}  {file.path}  ({terms})")
+    for name, read_only in model_set.read_only:
+        print(f"{name}: {'read-only' if read_only else 'writable'}")
+    print(model_set.digest)
+    return ExitCode.OK
