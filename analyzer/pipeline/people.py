@@ -34,6 +34,7 @@ class People:
     """Takes frames in the order of their times; memory grows with the people in view, not with the video."""
 
     def __init__(self, confidence: Confidence, snapshot: Mapping[str, Any] | None = None) -> None:
+        self._confidence = confidence
         self._tracker = Tracker.restore(confidence, snapshot["tracker"]) if snapshot else Tracker(confidence)
         # Rows of tracks that were seen once only: whether that is a human shows at the next sighting, or when there is none.
         self._tentative: dict[int, list[Row]] = {}
@@ -60,7 +61,9 @@ class People:
             sighting, track = owners[index]
             row = _row(seen, index, detection, sighting)
             if track is None:
-                self._rows.append(row)
+                # What the detector hardly trusts itself, and no track goes on with, is the background.
+                if detection.label is Label.FACE or detection.score >= self._confidence.high:
+                    self._rows.append(row)
             else:
                 self._tentative.setdefault(track.key, []).append(row)
         self._settle(tracks)

@@ -29,7 +29,7 @@ from tests.rehearsal.bake_stage import Stage, bake_stage
 from tests.rehearsal.stage_parts import await_end, is_running, until
 
 pytestmark = [pytest.mark.rehearsal, pytest.mark.timeout(600)]
-KILLS = 30
+KILLS = 20
 SWEEP = ("ami", "sweep", "--yes", "--older-than", "0s")
 
 
@@ -100,10 +100,6 @@ class KilledBakes:
         found = self.done(*SWEEP)["leftovers"]
         assert {one["outcome"] for one in found} <= {"kept"}, found
         return {one["kind"] for one in found}
-
-    def has_instance(self) -> bool:
-        """Whether a builder runs."""
-        return any(name.startswith("i-") for name in self.stage.left())
 
     def left(self) -> list[str]:
         """What neither bakes nor sweeps may leave, in EC2 and here."""
@@ -202,7 +198,8 @@ def test_whenever_a_bake_is_killed_a_sweep_and_a_bake_give_one_verified_ami_and_
 def test_sweep_beside_a_live_bake_touches_nothing_of_it(bakes: KilledBakes) -> None:
     bakes.forget()
     pid = bakes.start()
-    until(lambda: not is_running(pid) or bakes.has_instance())
+    # Packer has its instance by then; to ask EC2 takes longer where the machine is busy, and the bake may be over meanwhile.
+    until(lambda: not is_running(pid) or "Waiting for SSH" in bakes.said())
     with stopped(pid):
         assert bakes.kept() >= {"instance", "key pair", "security group"}, bakes.said()
     while is_running(pid):

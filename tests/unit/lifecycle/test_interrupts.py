@@ -15,6 +15,7 @@ _MAY = {
     "lifecycle/rehearsal/caches.py": "a program of `make setup`",
     "lifecycle/rehearsal/emulator/containers.py": "a program of the stage",
     "lifecycle/rehearsal/emulator/jobs.py": "a program of the stage",
+    "lifecycle/rehearsal/provider/standby.py": "a program of the stage",
     "lifecycle/rehearsal/standins/packer.py": "a program of the stage",
 }
 
