@@ -98,7 +98,8 @@ def thumbnail(pixels: Pixels) -> bytes:
 def sharpness(luma: Pixels) -> float:
     """The logarithm of the Laplacian's variance at a fixed size; 0 for a plain surface."""
     fixed = cv2.resize(luma, (_SHARPNESS_SIDE_PX, _SHARPNESS_SIDE_PX), interpolation=cv2.INTER_AREA)
-    return math.log1p(float(cv2.Laplacian(fixed, cv2.CV_16S).var()))
+    _, deviation = cv2.meanStdDev(cv2.Laplacian(fixed, cv2.CV_16S))
+    return math.log1p(float(deviation[0, 0]) ** 2)
 
 
 def _quality(frame: Frame, box: Box | None) -> float:

@@ -9,6 +9,7 @@ from pathlib import Path
 from analyzer.backends.base import Backends
 from analyzer.contract import SampleMode
 from analyzer.coverage import Coverage
+from analyzer.memory import keep_freed_pictures
 from analyzer.metrics import Metrics
 from analyzer.pipeline.closing import Closer, Segment
 from analyzer.pipeline.feed import Feed, SegmentEnd
@@ -69,6 +70,7 @@ def analyse(task: Task, backends: Backends, store: Store, gallery: Gallery, clai
     if state and state["position"] is None:
         # The last attempt committed everything and did not come to say so.
         return Seen(info=VideoInfo(**state["video"]), coverage=Coverage.restore(state["coverage"]))
+    keep_freed_pictures()
     decoder = Decoder(
         task.path,
         _sampling(task),

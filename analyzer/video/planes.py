@@ -65,11 +65,7 @@ class Frame:
 
     def picture(self, side_px: int) -> Plane:
         """The whole as BGR (height, width, 3), reduced so that no side is longer than `side_px`."""
-        ratio = min(1.0, side_px / max(self.width, self.height))
-        size = max(1, round(self.width * ratio)), max(1, round(self.height * ratio))
-        halves = (size[0] + 1) // 2, (size[1] + 1) // 2
-        luma, u, v = self.planes
-        return self._convert(_resize(luma, size), _resize(u, halves), _resize(v, halves))
+        return self._reduced(*self.planes, side_px)
 
     def luma(self, box: Box) -> Plane | None:
         """The brightness inside `box`, a view; None when less than 2 x 2 pixels are left of it."""
@@ -89,13 +85,22 @@ class Frame:
         # From an even corner on, so that chroma covers the same part as luma.
         left_even, top_even = left & ~1, top & ~1
         chroma = slice(top_even // 2, (bottom + 1) // 2), slice(left_even // 2, (right + 1) // 2)
-        whole = self._convert(luma[top_even:bottom, left_even:right], u[chroma], v[chroma])
-        return shrink(whole[top - top_even :, left - left_even :], side_px)
+        part = luma[top_even:bottom, left_even:right], u[chroma], v[chroma]
+        if side_px < max(right - left, bottom - top):
+            return self._reduced(*part, side_px)
+        return self._convert(*part)[top - top_even :, left - left_even :].copy()
 
     def _corners(self, box: Box) -> tuple[int, int, int, int] | None:
         inside = box.clip(self.width, self.height)
         left, top, right, bottom = (round(value) for value in (inside.left, inside.top, inside.right, inside.bottom))
         return None if right - left < 2 or bottom - top < 2 else (left, top, right, bottom)
+
+    def _reduced(self, luma: Plane, u: Plane, v: Plane, side_px: int) -> Plane:
+        height, width = luma.shape
+        ratio = min(1.0, side_px / max(width, height))
+        size = max(1, round(width * ratio)), max(1, round(height * ratio))
+        halves = (size[0] + 1) // 2, (size[1] + 1) // 2
+        return self._convert(_resize(luma, size), _resize(u, halves), _resize(v, halves))
 
     def _convert(self, luma: Plane, u: Plane, v: Plane) -> Plane:
         height, width = luma.shape
@@ -115,7 +120,11 @@ def shrink(picture: Plane, side_px: int) -> Plane:
 
 
 def _resize(plane: Plane, size: tuple[int, int]) -> Plane:
+    # Halving takes a tenth of the time that any other ratio takes, and leaves a quarter of the work.
+    while plane.shape[1] >= 2 * size[0] and plane.shape[0] >= 2 * size[1]:
+        halved = plane.shape[1] // 2, plane.shape[0] // 2
+        plane = cv2.resize(plane[: 2 * halved[1], : 2 * halved[0]], halved, interpolation=cv2.INTER_AREA)
     if (plane.shape[1], plane.shape[0]) == size:
         return plane
-    resized: Plane = cv2.resize(plane, size, interpolation=cv2.INTER_AREA)
+    resized: Plane = cv2.resize(plane, size, interpolation=cv2.INTER_LINEAR)
     return resized

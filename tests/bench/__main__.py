@@ -1,6 +1,6 @@
 """`python -m tests.bench [GROUP …]`: measure, print a table, and exit 1 when a bound is not met.
 
-Groups: rehearsal, startup, base, release, deploy, ami, prune, load, walkers. Without one, all are measured and
+Groups: rehearsal, startup, base, release, deploy, ami, prune, load, walkers, analyzer. Without one, all are measured and
 docs/benchmarks.md is written.
 """
 
@@ -10,6 +10,7 @@ from pathlib import Path
 
 from lifecycle.errors import CapctlError
 from tests.bench.ami import ami_figures
+from tests.bench.analyzer import analyzer_figures
 from tests.bench.base import base_figures
 from tests.bench.deploy import deploy_figures
 from tests.bench.figures import Figure, text_table
@@ -32,6 +33,7 @@ GROUPS = {
     "prune": prune_figures,
     "load": load_figures,
     "walkers": walkers_figures,
+    "analyzer": analyzer_figures,
 }
 
 
