@@ -17,6 +17,8 @@ from analyzer.models_command import add_models
 from analyzer.result_commands import add_result_commands
 from analyzer.runtime_contract import require_runtime
 from analyzer.search_command import add_search
+from analyzer.serve_command import add_serve
+from analyzer.worker_command import add_worker
 
 
 class _Parser(argparse.ArgumentParser):
@@ -43,6 +45,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="analyzer", description="Find people in a video, with age and gender per track")
     commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=_Parser)
     add_job_commands(commands)
+    add_worker(commands)
+    add_serve(commands)
     add_result_commands(commands)
     add_search(commands)
     add_database(commands)

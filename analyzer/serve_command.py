@@ -1,0 +1,65 @@
+"""`serve`: jobs from HTTP clients, until it is stopped."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+from typing import Any
+
+from analyzer.contract import Env, ExitCode, Location, ModelRequest
+from analyzer.errors import Interrupted, Mismatch, RequestInvalid
+
+PORT_DEFAULT = 8080
+ROOM_DEFAULT = 16
+
+
+def add_serve(commands: Any) -> None:
+    """Add `serve` to the subparsers of the command line."""
+    serve = commands.add_parser("serve", help="run jobs that come by HTTP")
+    serve.add_argument("--host", default="127.0.0.1", help="default: 127.0.0.1; there is no authentication")
+    serve.add_argument("--port", type=int, default=PORT_DEFAULT, help=f"default: {PORT_DEFAULT}; 0 = any free one")
+    serve.add_argument("--results", metavar="URL", help="folder or s3:// prefix of all results; default: RESULT_URL")
+    serve.add_argument(
+        "--allow-path", type=Path, metavar="DIR", help="clients may name local files below it; default: s3:// only"
+    )
+    serve.add_argument(
+        "--queue", type=int, default=ROOM_DEFAULT, metavar="N", help=f"so many may wait (default: {ROOM_DEFAULT})"
+    )
+    serve.set_defaults(command=_serve)
+
+
+def _serve(options: argparse.Namespace) -> int:
+    environment = {**os.environ, **({Env.RESULT_URL: options.results} if options.results else {})}
+    if not environment.get(Env.RESULT_URL, "").strip():
+        raise RequestInvalid("results-missing", "`--results` is not given", hint="Name a folder or an s3:// prefix")
+    Location.parse(environment[Env.RESULT_URL], name="`--results`")
+    if options.queue < 1:
+        raise RequestInvalid("queue-invalid", f"`--queue` is {options.queue}, expected 1 or more")
+    models = ModelRequest.models_from_environment(environment)
+    try:
+        # Here, not at the top: a stop signal during these second-long imports must already be caught.
+        try:
+            import fastapi  # noqa: F401
+            import uvicorn  # noqa: F401
+        except ImportError as error:
+            what = f"`analyzer serve` needs the package `{error.name}`, which is not installed"
+            hint = (
+                "Install `capctl[analyzer-serve]`, or add `requirements/analyzer-serve.in` to the image's requirements"
+            )
+            raise Mismatch("server-not-installed", what, hint=hint) from error
+        from analyzer.progress import Progress
+        from analyzer.server.listen import listen
+
+        return listen(
+            models,
+            environment,
+            host=options.host,
+            port=options.port,
+            room=options.queue,
+            allow_path=options.allow_path,
+            progress=Progress(),
+        )
+    except Interrupted:
+        # The server did not listen yet, so no work was cut off.
+        return ExitCode.OK

@@ -1,0 +1,186 @@
+"""The HTTP interface of `Analyses`: routes, status codes and shapes; nothing here knows how a video is analysed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from itertools import chain
+from pathlib import Path
+from typing import Any, Literal
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
+from pydantic import BaseModel, ConfigDict
+
+from analyzer.contract import RESULT_NAME, ExitCode, SampleMode
+from analyzer.errors import AnalyzerError
+from analyzer.exposition import CONTENT_TYPE, exposition
+from analyzer.metrics import Metrics
+from analyzer.server.analyses import ENDED, Analyses, InUse, QueueFull
+from analyzer.server.paths import allowed
+from analyzer.store.place import place_at
+from analyzer.submission import request_of
+
+ANALYSES = "/v1/analyses"
+_STATUS = {ExitCode.USAGE: 400, ExitCode.INPUT: 404, ExitCode.UNAVAILABLE: 503}
+
+
+class Submission(BaseModel):
+    """What is to be analysed. Without `session_id` the video's address gives one; the same id and request is the same analysis."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    video_url: str
+    session_id: str | None = None
+    result_url: str | None = None
+    sample_mode: SampleMode | None = None
+    sample_fps: float | None = None
+    caption_prompt: str | None = None
+
+
+class Fault(BaseModel):
+    """What went wrong: `code` in kebab-case, `message` in a sentence, `hint` what next."""
+
+    code: str
+    message: str
+    hint: str
+
+
+class FaultAnswer(BaseModel):
+    error: Fault
+
+
+class AnalysisAnswer(BaseModel):
+    """How an analysis stands; null = not known yet. `fps` are frames of the video per second of work."""
+
+    id: str
+    status: Literal["queued", "running", "succeeded", "partial", "failed"]
+    step: str | None
+    percent: float | None
+    fps: float | None
+    eta_seconds: float | None
+    attempt: int | None
+    error: Fault | None
+
+
+def make_app(
+    analyses: Analyses,
+    metrics: Metrics,
+    *,
+    environment: Mapping[str, str],
+    allow_path: Path | None,
+    check_store: Callable[[], None],
+) -> FastAPI:
+    """`check_store` raises when rows could not be stored; `environment` says everything about a job that its client does not."""
+    app = FastAPI(title="analyzer", version="1", description="People in videos, with age and gender per track")
+    routes = _Routes(analyses, metrics, environment, allow_path, check_store)
+    known: dict[int | str, dict[str, Any]] = {404: {"model": FaultAnswer}}
+    refused: dict[int | str, dict[str, Any]] = {status: {"model": FaultAnswer} for status in (400, 409, 429)}
+    one = f"{ANALYSES}/{{id}}"
+    app.add_api_route(
+        ANALYSES, routes.submit, methods=["POST"], status_code=202, response_model=AnalysisAnswer, responses=refused
+    )
+    app.add_api_route(one, routes.show, methods=["GET"], response_model=AnalysisAnswer, responses=known)
+    app.add_api_route(
+        f"{one}/result",
+        routes.result,
+        methods=["GET"],
+        response_class=StreamingResponse,
+        responses={**known, 200: {"content": {"application/json": {}}}, 409: {"model": FaultAnswer}},
+    )
+    app.add_api_route(
+        one, routes.cancel, methods=["DELETE"], status_code=202, response_model=AnalysisAnswer, responses=known
+    )
+    app.add_api_route("/healthz", routes.live, methods=["GET"])
+    app.add_api_route("/readyz", routes.ready, methods=["GET"], responses={503: {"model": FaultAnswer}})
+    app.add_api_route("/metrics", routes.show_metrics, methods=["GET"], response_class=PlainTextResponse)
+    app.add_exception_handler(AnalyzerError, _analyzer_error)
+    app.add_exception_handler(RequestValidationError, _malformed)
+    return app
+
+
+class _Routes:
+    """One method per route; plain functions, so that none of them keeps the others waiting."""
+
+    def __init__(
+        self,
+        analyses: Analyses,
+        metrics: Metrics,
+        environment: Mapping[str, str],
+        allow_path: Path | None,
+        check_store: Callable[[], None],
+    ) -> None:
+        self._analyses, self._metrics, self._environment = analyses, metrics, environment
+        self._allow_path, self._check_store = allow_path, check_store
+
+    def submit(self, submission: Submission) -> Response:
+        fields = submission.model_dump(exclude_none=True)
+        request = request_of(fields, self._environment)
+        request = allowed(request, self._allow_path, own_result=not fields.get("result_url"))
+        if request.result is None:
+            return _fault(400, "result-nowhere", "The job names no `result_url`", "Start the server with `--results`")
+        try:
+            document = self._analyses.submit(request)
+        except QueueFull as error:
+            what = "As many analyses wait as this server takes"
+            return _fault(429, "queue-full", what, "Ask again later", {"Retry-After": str(error.retry_s)})
+        except InUse:
+            what = f"The session `{request.session_id}` is being worked on with another request"
+            return _fault(409, "session-in-use", what, "Wait for its end, cancel it, or choose another `session_id`")
+        return JSONResponse(document, status_code=202, headers={"Location": f"{ANALYSES}/{request.session_id}"})
+
+    def show(self, id: str) -> Response:
+        found = self._analyses.get(id)
+        return JSONResponse(found[1]) if found else _unknown(id)
+
+    def result(self, id: str) -> Response:
+        found = self._analyses.get(id)
+        if found is None:
+            return _unknown(id)
+        request, document = found
+        if document["status"] not in ENDED or document["error"]:
+            what = f"The analysis `{id}` is {document['status']} and has no result"
+            return _fault(409, "result-absent", what, f"Ask {ANALYSES}/{id} how it stands")
+        assert request.result is not None
+        chunks = place_at(request.result).chunks(RESULT_NAME)
+        # The first piece is read now: a place that does not serve is an answer of its own, not a broken one.
+        first = next(chunks, b"")
+        return StreamingResponse(chain([first], chunks), media_type="application/json")
+
+    def cancel(self, id: str) -> Response:
+        document = self._analyses.cancel(id)
+        return JSONResponse(document, status_code=202) if document else _unknown(id)
+
+    def live(self) -> Response:
+        return JSONResponse({"status": "live"})
+
+    def ready(self) -> Response:
+        if not self._analyses.is_loaded:
+            return _fault(503, "models-not-loaded", "The models are being loaded", "Ask again in a few seconds")
+        self._check_store()
+        return JSONResponse({"status": "ready"})
+
+    def show_metrics(self) -> Response:
+        return PlainTextResponse(exposition(self._metrics.readings()), media_type=CONTENT_TYPE)
+
+
+def _unknown(session_id: str) -> Response:
+    what = f"No analysis `{session_id[:140]}` is known here"
+    return _fault(404, "analysis-unknown", what, f"Submit it to {ANALYSES}; what was stored is found again")
+
+
+def _fault(status: int, code: str, message: str, hint: str = "", headers: Mapping[str, str] | None = None) -> Response:
+    content = {"error": {"code": code, "message": message, "hint": hint}}
+    return JSONResponse(content, status_code=status, headers=headers)
+
+
+async def _analyzer_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, AnalyzerError)
+    return _fault(_STATUS.get(error.exit_code, 503), error.code, error.message, error.hint)
+
+
+async def _malformed(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    place = ".".join(str(each) for each in first["loc"][1:]) or "the body"
+    return _fault(400, "body-invalid", f"`{place}`: {first['msg']}", "See /openapi.json")

@@ -1,0 +1,137 @@
+"""A server from its first socket to its exit code."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import time
+from collections.abc import Callable, Mapping
+from contextlib import closing, suppress
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import uvicorn
+
+from analyzer.contract import Env, ExitCode, Location, ModelRequest
+from analyzer.errors import Interrupted, Mismatch
+from analyzer.interrupt import StopRequest
+from analyzer.job import Analyzer
+from analyzer.job_command import report_failure, report_success
+from analyzer.metrics import Metrics
+from analyzer.progress import Advance, Progress
+from analyzer.server.analyses import Analyses, Run
+from analyzer.server.app import make_app
+from analyzer.store.open import open_store
+from analyzer.store.place import place_at
+from analyzer.submission import request_of
+
+# Of the ten seconds that a stop signal leaves: for open connections, and then for the running job's next safe point.
+CONNECTIONS_S = 2
+JOB_S = 6.5
+# Probes come often, and looking at a store costs a round trip.
+STORE_CHECK_EVERY_S = 5.0
+
+
+def listen(
+    models: ModelRequest,
+    environment: Mapping[str, str],
+    *,
+    host: str,
+    port: int,
+    room: int,
+    allow_path: Path | None,
+    progress: Progress,
+) -> ExitCode:
+    """Serve until a signal. Returns 75 when work was cut off, the code of what kept the models from loading, else 0.
+
+    Raises: Mismatch, when the address cannot be listened on.
+    """
+    metrics = Metrics()
+    server: Any = None
+
+    def end() -> None:
+        if server is not None:
+            server.should_exit = True
+
+    analyses = Analyses(_loader(models, metrics), room=room, on_load_failed=end)
+    app = make_app(
+        analyses, metrics, environment=environment, allow_path=allow_path, check_store=store_check(environment)
+    )
+    config = uvicorn.Config(
+        app, log_level="warning", access_log=False, timeout_graceful_shutdown=CONNECTIONS_S, server_header=False
+    )
+    server = uvicorn.Server(config)
+    on_signal = server.handle_exit
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        # The job is told first: it has until the connections are closed, and then some.
+        analyses.stop()
+        on_signal(number, frame)
+
+    server.handle_exit = stop
+    with closing(_bind(host, port)) as bound:
+        if analyses.load_failure is not None:
+            end()
+        address, chosen = bound.getsockname()[:2]
+        url = f"http://{f'[{address}]' if ':' in address else address}:{chosen}"
+        progress.event("listening", text=f"listening on {url}", url=url, open=not _is_loopback(address))
+        # When it has ended well, the server raises the signal that ended it once more.
+        with suppress(Interrupted):
+            server.run(sockets=[bound])
+    cut_off = analyses.close(JOB_S)
+    if analyses.load_failure is not None and analyses.load_failure.code != "interrupted":
+        failure = analyses.load_failure
+        progress.event("failed", code=failure.code, exit_code=int(failure.exit_code), message=failure.message)
+        return failure.exit_code
+    return ExitCode.INTERRUPTED if cut_off else ExitCode.OK
+
+
+def store_check(environment: Mapping[str, str], clock: Callable[[], float] = time.monotonic) -> Callable[[], None]:
+    """Raises what keeps the service's own store from being written; looks at it once in a few seconds."""
+    probe = request_of({"video_url": "s3://readiness/probe", "session_id": "readiness"}, environment)
+    place = place_at(Location.parse(environment[Env.RESULT_URL], name=f"`{Env.RESULT_URL}`"))
+    checked_s: float | None = None
+
+    def check() -> None:
+        nonlocal checked_s
+        if checked_s is not None and clock() - checked_s < STORE_CHECK_EVERY_S:
+            return
+        with closing(open_store(probe, place)) as store:
+            store.check()
+        place.check()
+        checked_s = clock()
+
+    return check
+
+
+def _loader(models: ModelRequest, metrics: Metrics) -> Callable[[StopRequest], Run]:
+    def load(stop: StopRequest) -> Run:
+        analyzer = Analyzer.load(models, Progress(watch=lambda _: stop.check()), metrics)
+
+        def run(request: Any, watch: Callable[[Advance], None]) -> dict[str, Any]:
+            progress = Progress(session_id=request.session_id, watch=watch)
+            try:
+                document = analyzer.run(request, progress)
+            except (Exception, Interrupted) as error:
+                report_failure(progress, error)
+                raise
+            report_success(progress, document, request.result.url)
+            return document
+
+        return run
+
+    return load
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family)
+    except (OSError, OverflowError) as error:
+        what = f"`{host}:{port}` cannot be listened on: {error}"
+        raise Mismatch("address-unusable", what, hint="Name another `--host` or `--port`") from error
+
+
+def _is_loopback(address: str) -> bool:
+    return ipaddress.ip_address(address).is_loopback
