@@ -21,6 +21,17 @@ pytestmark = pytest.mark.rehearsal
 BUCKET = "analyzer-videos"
 
 
+def bring_backend(folder: Path) -> None:
+    """A package that brings a backend by its entry point, for people of plain colours."""
+    (folder / "coloured.py").write_text(
+        "from tests.fakes.coloured_people import coloured_backends\n\n\n"
+        "def load(model_set, settings):\n    return coloured_backends()\n"
+    )
+    (folder / "coloured-1.dist-info").mkdir()
+    (folder / "coloured-1.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: coloured\nVersion: 1\n")
+    (folder / "coloured-1.dist-info" / "entry_points.txt").write_text("[analyzer.backends]\ncoloured = coloured:load\n")
+
+
 class Stage:
     """One queue with its dead-letter queue, and workers on it."""
 
@@ -35,6 +46,7 @@ class Stage:
             aws_secret_access_key="test",
         )
         self.queue, self.poison = (self.sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("jobs", "poison"))
+        bring_backend(folder)
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
         self._environment = {
             **kept,
@@ -43,9 +55,9 @@ class Stage:
             "POISON_QUEUE_URL": self.poison,
             "RESULT_URL": f"s3://{BUCKET}/results",
             "MODEL_ROOT": str(folder / "no-models"),
-            "BACKEND": "opencv",
-            "SAMPLE_FPS": "5",
-            "PYTHONPATH": str(Path(__file__).parents[2]),
+            "BACKEND": "coloured",
+            "SAMPLE_FPS": "25",
+            "PYTHONPATH": f"{Path(__file__).parents[2]}:{folder}",
         }
 
     def worker(self, *options: str) -> subprocess.Popen[str]:
@@ -121,10 +133,14 @@ def test_a_stopped_worker_s_message_is_finished_by_the_next_with_the_same_rows(s
     # Whoever crashes between commit and delete leaves the message: it comes again, and nothing is done again.
     stage.send_event("in/walk 1.mp4", "in/walk 2.mp4")
     log = stage.work_off()
-    assert [each["step"] for each in log if each.get("step") in ("analyse", "finished")] == ["finished", "analyse"]
+    assert [each["step"] for each in log if "detail" in each and each["step"] in ("analyse", "finished")] == [
+        "finished",
+        "analyse",
+    ]
     *_, other = [each["result_url"].rpartition("/")[2] for each in log if each["event"] == "finished"]
     assert other != session
     assert stage.rows(session) == stage.rows(other)
+    assert len(stage.rows(other)[Table.TRACKS]) == 4
     assert stage.waiting() == (0, 0)
 
 

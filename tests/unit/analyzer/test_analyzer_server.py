@@ -1,0 +1,285 @@
+"""The HTTP door through its ASGI app, with a job of the test's own, and once as a process with a real clip and a real signal."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("fastapi", reason="`requirements/analyzer-serve.in` is not installed")
+pytest.importorskip("uvicorn", reason="`requirements/analyzer-serve.in` is not installed")
+
+from analyzer.contract import ExitCode, JobRequest
+from analyzer.errors import DependencyDown, InputUnreadable
+from analyzer.metrics import Metrics
+from analyzer.progress import Advance
+from analyzer.server.analyses import Analyses
+from analyzer.server.app import make_app
+from analyzer.server.listen import store_check
+
+SOON_S = 20
+
+
+@dataclass
+class Answer:
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+@dataclass
+class Door:
+    """The app and its analyses; each job waits until it is told how it ends."""
+
+    folder: Path
+    room: int = 2
+    store_fault: Exception | None = None
+    seen: list[JobRequest] = field(default_factory=list)
+    begun: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
+    told: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
+    endings: list[Callable[[], dict[str, Any]]] = field(default_factory=list)
+    ready: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        self.analyses = Analyses(lambda _: self._loaded(), room=self.room, on_load_failed=lambda: None)
+        environment = {"RESULT_URL": str(self.folder / "results")}
+
+        def check() -> None:
+            if self.store_fault:
+                raise self.store_fault
+
+        allowed = self.folder / "videos"
+        allowed.mkdir()
+        self.app = make_app(self.analyses, Metrics(), environment=environment, allow_path=allowed, check_store=check)
+
+    def _loaded(self) -> Any:
+        assert self.ready.wait(SOON_S)
+        return self._run
+
+    def _run(self, request: JobRequest, watch: Callable[[Advance], None]) -> dict[str, Any]:
+        self.seen.append(request)
+        watch(Advance(step="analyse", percent=41.26, fps=99.96, eta_s=3, attempt=2))
+        self.begun.release()
+        assert self.told.acquire(timeout=SOON_S)
+        watch(Advance(step="analyse", percent=50))
+        return self.endings.pop(0)()
+
+    def end(self, ending: Callable[[], dict[str, Any]]) -> None:
+        self.endings.append(ending)
+        self.told.release()
+
+    def call(self, method: str, path: str, document: Any = None) -> Answer:
+        """One request through the ASGI interface."""
+        body = b"" if document is None else json.dumps(document).encode()
+        scope = {
+            "type": "http",
+            "asgi": {"version": "3.0"},
+            "http_version": "1.1",
+            "method": method,
+            "path": path,
+            "raw_path": path.encode(),
+            "query_string": b"",
+            "headers": [(b"host", b"t"), (b"content-type", b"application/json")],
+        }
+        parts: list[dict[str, Any]] = []
+        incoming = [{"type": "http.request", "body": body, "more_body": False}]
+
+        async def receive() -> dict[str, Any]:
+            if incoming:
+                return incoming.pop()
+            await asyncio.Event().wait()
+            raise AssertionError
+
+        async def send(message: dict[str, Any]) -> None:
+            parts.append(message)
+
+        asyncio.run(self.app(scope, receive, send))
+        headers = {name.decode(): value.decode() for name, value in parts[0]["headers"]}
+        return Answer(parts[0]["status"], headers, b"".join(each.get("body", b"") for each in parts[1:]))
+
+    def submit(self, **fields: Any) -> Answer:
+        return self.call("POST", "/v1/analyses", {"video_url": "s3://videos/a.mp4", **fields})
+
+    def wait_for(self, name: str, *statuses: str) -> dict[str, Any]:
+        for _ in range(2000):
+            document = self.call("GET", f"/v1/analyses/{name}").json
+            if document["status"] in statuses:
+                return dict(document)
+            threading.Event().wait(0.005)
+        pytest.fail(f"`{name}` does not become {statuses}")
+
+
+@pytest.fixture
+def door(tmp_path: Path) -> Iterator[Door]:
+    opened = Door(tmp_path)
+    opened.ready.set()
+    yield opened
+    opened.analyses.stop()
+    opened.told.release()
+    opened.analyses.close(SOON_S)
+
+
+def error_of(answer: Answer) -> tuple[int, str]:
+    assert set(answer.json["error"]) == {"code", "message", "hint"}
+    return answer.status, answer.json["error"]["code"]
+
+
+def test_an_analysis_goes_from_202_to_its_result(door: Door) -> None:
+    answer = door.submit(session_id="a", sample_fps=5)
+    assert (answer.status, answer.headers["location"]) == (202, "/v1/analyses/a")
+    assert door.begun.acquire(timeout=SOON_S)
+    assert door.call("GET", "/v1/analyses/a").json == {
+        "id": "a", "status": "running", "step": "analyse", "percent": 41.3, "fps": 100.0, "eta_seconds": 3, "attempt": 2, "error": None
+    }  # fmt: skip
+    assert error_of(door.call("GET", "/v1/analyses/a/result")) == (409, "result-absent")
+    (request,) = door.seen
+    assert request.result is not None
+    assert request.result.path is not None
+    assert request.sample_fps == 5
+    request.result.path.mkdir(parents=True)
+    (request.result.path / "result.json").write_text('{"tracks": []}')
+    door.end(lambda: {"status": "partial"})
+    assert door.wait_for("a", "partial")["percent"] == 100
+    assert door.call("GET", "/v1/analyses/a/result").json == {"tracks": []}
+    again = door.submit(session_id="a", sample_fps=5)
+    assert (again.status, again.json["status"], len(door.seen)) == (202, "partial", 1)
+
+
+def test_failures_are_told_and_submitting_again_begins_again(door: Door) -> None:
+    def fail() -> dict[str, Any]:
+        raise InputUnreadable("no-video", "Nothing decodes", hint="Re-encode it")
+
+    name = door.submit().json["id"]
+    assert name == door.submit().json["id"], "without an id the address gives one"
+    door.end(fail)
+    document = door.wait_for(name, "failed")
+    assert document["error"] == {"code": "no-video", "message": "Nothing decodes", "hint": "Re-encode it"}
+    assert error_of(door.call("GET", f"/v1/analyses/{name}/result")) == (409, "result-absent")
+    assert door.submit().json["status"] == "queued"
+    door.end(lambda: {"status": "succeeded"})
+    door.wait_for(name, "succeeded")
+
+
+def test_a_full_queue_says_when_to_come_again_and_a_cancelled_one_makes_room(door: Door) -> None:
+    door.submit(session_id="a")
+    assert door.begun.acquire(timeout=SOON_S)
+    assert [door.submit(session_id=each).status for each in "bc"] == [202, 202]
+    full = door.submit(session_id="d")
+    assert error_of(full) == (429, "queue-full")
+    assert int(full.headers["retry-after"]) >= 1
+    assert error_of(door.submit(session_id="b", sample_fps=1)) == (409, "session-in-use")
+    cancelled = door.call("DELETE", "/v1/analyses/b")
+    assert (cancelled.status, cancelled.json["error"]["message"]) == (202, "Stopped by a request to cancel")
+    assert door.submit(session_id="d").status == 202
+    door.call("DELETE", "/v1/analyses/a")
+    door.told.release()
+    assert door.wait_for("a", "failed")["error"]["code"] == "interrupted"
+    assert door.begun.acquire(timeout=SOON_S)
+    assert [each.session_id for each in door.seen] == ["a", "c"]
+    assert door.analyses.close(0), "what waits is cut off"
+
+
+def test_clients_open_no_path_outside_the_allowed_folder(door: Door, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("x")
+    (tmp_path / "videos" / "link").symlink_to(tmp_path / "secret")
+    inside, outside = str(tmp_path / "videos" / "a.mp4"), str(tmp_path / "secret")
+    for path in (
+        outside,
+        f"file://{outside}",
+        "videos/a.mp4",
+        f"{tmp_path}/videos/../secret",
+        f"{tmp_path}/videos/link",
+    ):
+        assert error_of(door.submit(video_url=path)) == (400, "path-not-allowed"), path
+    assert error_of(door.submit(result_url=str(tmp_path / "elsewhere"))) == (400, "path-not-allowed")
+    assert door.submit(video_url=inside, session_id="inside").status == 202
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        ({"video_url": "http://x/y"}, "location-invalid"),
+        ({"session_id": "../x"}, "session-id-invalid"),
+        ({"sample_fps": 1e9}, "sample-fps-invalid"),
+        ({"sample_mode": "all"}, "body-invalid"),
+        ({"database_url": "postgresql://x"}, "body-invalid"),
+    ],
+)
+def test_malformed_requests_are_refused_in_one_shape(door: Door, fields: dict[str, Any], code: str) -> None:
+    assert error_of(door.submit(**fields)) == (400, code)
+
+
+def test_health_readiness_metrics_and_the_interface_itself(tmp_path: Path) -> None:
+    door = Door(tmp_path)
+    assert door.call("GET", "/healthz").status == 200
+    assert error_of(door.call("GET", "/readyz")) == (503, "models-not-loaded")
+    door.ready.set()
+    for _ in range(2000):
+        if door.analyses.is_loaded:
+            break
+        threading.Event().wait(0.005)
+    assert door.call("GET", "/readyz").status == 200
+    door.store_fault = DependencyDown("database-down", "x")
+    assert error_of(door.call("GET", "/readyz")) == (503, "database-down")
+    assert door.call("GET", "/metrics").headers["content-type"].startswith("text/plain; version=0.0.4")
+    assert error_of(door.call("GET", "/v1/analyses/never")) == (404, "analysis-unknown")
+    assert error_of(door.call("DELETE", "/v1/analyses/never")) == (404, "analysis-unknown")
+    document = door.call("GET", "/openapi.json").json
+    assert set(document["paths"]) == {
+        "/v1/analyses", "/v1/analyses/{id}", "/v1/analyses/{id}/result", "/healthz", "/readyz", "/metrics"
+    }  # fmt: skip
+    assert not door.analyses.close(SOON_S)
+
+
+def test_readiness_looks_at_the_store_once_in_a_few_seconds(tmp_path: Path) -> None:
+    now_s, results = [0.0], tmp_path / "results"
+    check = store_check({"RESULT_URL": str(results)}, clock=lambda: now_s[0])
+    check()
+    results.write_text("no folder")
+    check()
+    now_s[0] = 6
+    with pytest.raises(Exception, match="results"):
+        check()
+
+
+def test_a_real_server_is_stopped_in_the_middle_and_the_next_goes_on(
+    make_clip: Callable[..., Path], tmp_path: Path
+) -> None:
+    # Sixty seconds: half of them and a little more are behind the first segment.
+    clip = make_clip(frame_count=600)
+    command = ["serve", "--port", "0", "--results", str(tmp_path / "results"), "--allow-path", str(tmp_path)]
+    environment = {**os.environ, "BACKEND": "opencv", "SAMPLE_FPS": "5", "MODEL_ROOT": str(tmp_path / "no-models")}
+    with subprocess.Popen(
+        [sys.executable, "-m", "analyzer", *command], env=environment, stdout=subprocess.PIPE, text=True
+    ) as server:
+        assert server.stdout is not None
+        url = next(event["url"] for line in server.stdout if (event := json.loads(line))["event"] == "listening")
+        body = json.dumps({"video_url": str(clip), "session_id": "s"}).encode()
+        request = urllib.request.Request(
+            f"{url}/v1/analyses", data=body, headers={"Content-Type": "application/json"}, method="POST"
+        )
+        with urllib.request.urlopen(request, timeout=SOON_S) as answer:
+            assert answer.status == 202
+        assert any(json.loads(line).get("percent") == 60 for line in server.stdout)
+        server.send_signal(signal.SIGTERM)
+        out, _ = server.communicate(timeout=10)
+    assert server.returncode == ExitCode.INTERRUPTED
+    assert json.loads(out.splitlines()[-1])["message"] == "Stopped by the server's shutdown"
+    record = json.loads((tmp_path / "results" / "s" / "work" / "attempt.json").read_text())
+    assert (record["state"], record["holder"]) == ("interrupted", "")
+    assert list((tmp_path / "results" / "s" / "work" / "segments").iterdir()) != []
