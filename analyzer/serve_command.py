@@ -30,7 +30,9 @@ def add_serve(commands: Any) -> None:
 
 
 def _serve(options: argparse.Namespace) -> int:
-    environment = {**os.environ, **({Env.RESULT_URL: options.results} if options.results else {})}
+    environment: dict[str, str] = dict(os.environ)
+    if options.results:
+        environment[Env.RESULT_URL] = options.results
     if not environment.get(Env.RESULT_URL, "").strip():
         raise RequestInvalid("results-missing", "`--results` is not given", hint="Name a folder or an s3:// prefix")
     Location.parse(environment[Env.RESULT_URL], name="`--results`")
