@@ -145,6 +145,11 @@ class Analyses:
         self._thread.join(wait_s)
         return self.was_cut_off or bool(self._waiting) or self._running is not None
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether the thread has not come to its end."""
+        return self._thread.is_alive()
+
     def _work(self) -> None:
         try:
             run = self._load(self._stop)

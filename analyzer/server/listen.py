@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import socket
 import time
 from collections.abc import Callable, Mapping
@@ -12,6 +13,7 @@ from types import FrameType
 from typing import Any
 
 import uvicorn
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from analyzer.contract import Env, ExitCode, Location, ModelRequest
 from analyzer.errors import Interrupted, Mismatch
@@ -47,44 +49,63 @@ def listen(
 
     Raises: Mismatch, when the address cannot be listened on.
     """
-    metrics = Metrics()
-    server: Any = None
-
-    def end() -> None:
-        if server is not None:
-            server.should_exit = True
-
-    analyses = Analyses(_loader(models, metrics), room=room, on_load_failed=end)
-    app = make_app(
-        analyses, metrics, environment=environment, allow_path=allow_path, check_store=store_check(environment)
-    )
-    config = uvicorn.Config(
-        app, log_level="warning", access_log=False, timeout_graceful_shutdown=CONNECTIONS_S, server_header=False
-    )
-    server = uvicorn.Server(config)
-    on_signal = server.handle_exit
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        # The job is told first: it has until the connections are closed, and then some.
-        analyses.stop()
-        on_signal(number, frame)
-
-    server.handle_exit = stop
     with closing(_bind(host, port)) as bound:
-        if analyses.load_failure is not None:
-            end()
+        metrics, server = Metrics(), _Server()
+        analyses = Analyses(_loader(models, metrics), room=room, on_load_failed=server.end)
+        app = make_app(
+            analyses, metrics, environment=environment, allow_path=allow_path, check_store=store_check(environment)
+        )
         address, chosen = bound.getsockname()[:2]
+        if ipaddress.ip_address(address) == ipaddress.IPv4Address("127.0.0.1"):
+            # A page in this machine's browser may call itself anything that resolves to loopback.
+            app.add_middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"])
         url = f"http://{f'[{address}]' if ':' in address else address}:{chosen}"
-        progress.event("listening", text=f"listening on {url}", url=url, open=not _is_loopback(address))
-        # When it has ended well, the server raises the signal that ended it once more.
-        with suppress(Interrupted):
-            server.run(sockets=[bound])
+        progress.event("listening", text=f"listening on {url}", url=url)
+        server.run(app, bound, on_signal=analyses.stop)
     cut_off = analyses.close(JOB_S)
-    if analyses.load_failure is not None and analyses.load_failure.code != "interrupted":
-        failure = analyses.load_failure
+    exit_code = ExitCode.INTERRUPTED if cut_off else ExitCode.OK
+    failure = analyses.load_failure
+    if failure is not None and failure.exit_code is not ExitCode.INTERRUPTED:
         progress.event("failed", code=failure.code, exit_code=int(failure.exit_code), message=failure.message)
         return failure.exit_code
-    return ExitCode.INTERRUPTED if cut_off else ExitCode.OK
+    if analyses.is_busy:
+        # A model's call cannot be cut off, and the interpreter would wait for its thread; what is committed stays.
+        progress.event("cut-off", text="ended within a model's call", exit_code=int(exit_code))
+        os._exit(exit_code)
+    return exit_code
+
+
+class _Server:
+    """uvicorn on a socket that is bound already, so that what is wrong with an address is told before anything begins."""
+
+    def __init__(self) -> None:
+        self._running: Any = None
+        self._ended = False
+
+    def run(self, app: Any, bound: socket.socket, *, on_signal: Callable[[], None]) -> None:
+        """Serve until a stop signal or `end`; `on_signal` is called in the signal's handler, before connections are closed."""
+        config = uvicorn.Config(
+            app, log_level="warning", access_log=False, timeout_graceful_shutdown=CONNECTIONS_S, server_header=False
+        )
+        running = uvicorn.Server(config)
+        closing_connections = running.handle_exit
+
+        def stop(number: int, frame: FrameType | None) -> None:
+            on_signal()
+            closing_connections(number, frame)
+
+        running.handle_exit = stop
+        self._running = running
+        running.should_exit = self._ended
+        # When it has ended well, uvicorn raises the signal that ended it once more.
+        with suppress(Interrupted):
+            running.run(sockets=[bound])
+
+    def end(self) -> None:
+        """End soon; from any thread, also before `run`."""
+        self._ended = True
+        if self._running is not None:
+            self._running.should_exit = True
 
 
 def store_check(environment: Mapping[str, str], clock: Callable[[], float] = time.monotonic) -> Callable[[], None]:
@@ -131,7 +152,3 @@ def _bind(host: str, port: int) -> socket.socket:
     except (OSError, OverflowError) as error:
         what = f"`{host}:{port}` cannot be listened on: {error}"
         raise Mismatch("address-unusable", what, hint="Name another `--host` or `--port`") from error
-
-
-def _is_loopback(address: str) -> bool:
-    return ipaddress.ip_address(address).is_loopback

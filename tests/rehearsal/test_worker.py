@@ -14,6 +14,8 @@ import boto3
 import pytest
 
 from analyzer.contract import ExitCode, Table
+from analyzer.errors import DependencyDown, Mismatch
+from analyzer.sqs import MessageGone, Reason, SqsQueue
 from tests.fakes.coloured_people import Walker, draw_clip
 
 pytestmark = pytest.mark.rehearsal
@@ -153,3 +155,28 @@ def test_poison_lies_in_the_dead_letter_queue_with_its_reason(stage: Stage) -> N
     assert (told["exit_code"], told["receives"]) == ("65", "1")
     assert "garbage" in told["reason"]
     assert stage.waiting() == (0, 0)
+
+
+def test_what_the_queue_answers_is_told_apart(
+    stage: Stage, object_store: tuple[dict[str, str], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in object_store[0].items():
+        monkeypatch.setenv(name, value)
+    stage.sqs.send_message(QueueUrl=stage.queue, MessageBody="x")
+    queue = SqsQueue(stage.queue, None)
+    message = queue.receive(60)
+    assert message is not None
+    assert (message.body, message.receives) == ("x", 1)
+    queue.hide(message, 0)
+    again = queue.receive(60)
+    assert again is not None
+    assert again.receives == 2
+    assert not queue.bury(again, Reason(code="x", exit_code=65, message="x"))
+    queue.delete(again)
+    with pytest.raises(MessageGone):
+        queue.hide(again, 60)
+    with pytest.raises(Mismatch, match="refuses"):
+        SqsQueue(f"{stage.queue}-of-nobody", None).receive(60)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    with pytest.raises(DependencyDown, match="does not serve"):
+        SqsQueue(stage.queue, None).receive(60)

@@ -81,4 +81,11 @@ def test_contract_imports_the_standard_library_only() -> None:
     assert done.stdout.strip() == "{'analyzer'}"
 
 
+def test_the_command_line_starts_without_the_large_packages() -> None:
+    script = "import sys, analyzer.cli; print(*sorted({m.split('.')[0] for m in sys.modules} & set(sys.argv[1:])))"
+    large = ["av", "boto3", "cv2", "fastapi", "numpy", "onnxruntime", "psycopg", "uvicorn"]
+    done = subprocess.run([sys.executable, "-c", script, *large], capture_output=True, text=True, check=True, cwd=_ROOT)
+    assert done.stdout == "\n"
+
+
 _ROOT = Path(__file__).parents[3]

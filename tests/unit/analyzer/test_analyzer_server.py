@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -269,6 +270,8 @@ def test_a_real_server_is_stopped_in_the_middle_and_the_next_goes_on(
     ) as server:
         assert server.stdout is not None
         url = next(event["url"] for line in server.stdout if (event := json.loads(line))["event"] == "listening")
+        with pytest.raises(urllib.error.HTTPError, match="400"):
+            urllib.request.urlopen(urllib.request.Request(f"{url}/healthz", headers={"Host": "a-page.example"}))
         body = json.dumps({"video_url": str(clip), "session_id": "s"}).encode()
         request = urllib.request.Request(
             f"{url}/v1/analyses", data=body, headers={"Content-Type": "application/json"}, method="POST"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -237,6 +238,23 @@ def test_a_queue_that_is_down_costs_the_message_only_after_its_visibility() -> N
         beats.append(lease.beat())
     assert beats == [True, True, False]
     assert stop.by == "the loss of its message"
+
+
+def test_beats_come_every_third_of_the_visibility_until_the_block_is_left() -> None:
+    queue, waits, third = Queue(), [], threading.Event()
+    message = Message(id="m", body="", receipt="r", receives=1)
+    lease = Lease(queue, message, visibility_s=90, stop=StopRequest(), clock=queue.clock)
+
+    def wait(left: threading.Event, seconds: float) -> bool:
+        waits.append(seconds)
+        if len(waits) < 3:
+            return False
+        third.set()
+        return left.wait(20)
+
+    with lease.kept(wait):
+        assert third.wait(20)
+    assert (waits, queue.said) == ([30, 30, 30], [("hide", 90), ("hide", 90)])
 
 
 def test_a_crash_between_commit_and_delete_is_found_finished() -> None:
