@@ -6,8 +6,8 @@ import hashlib
 import json
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
@@ -25,37 +25,9 @@ from analyzer.progress import Progress
 from analyzer.store.base import COLUMNS, Claim, Store, Work
 from analyzer.store.open import open_store
 from analyzer.store.place import LocalPlace, place_at
+from analyzer.timings import Timings
 from analyzer.usage import Usage
 from analyzer.video.info import SegmentSummary, VideoInfo
-
-
-class _Timings:
-    """How long each part took, and at which moments the job came to a point.
-
-    Moments count on from one look at the system's clock, so that they are in order even where that clock is set meanwhile.
-    """
-
-    def __init__(self) -> None:
-        self._begin_s = time.monotonic()
-        self._begin_ms = time.time_ns() // 1_000_000
-        self.parts: dict[str, int] = {}
-        self.moments: dict[str, int] = {"begun_ms": self._begin_ms}
-
-    def reach(self, name: str) -> bool:
-        """The job is at a point now; only the first time counts, and is true."""
-        if f"{name}_ms" in self.moments:
-            return False
-        self.moments[f"{name}_ms"] = self._begin_ms + round(1000 * (time.monotonic() - self._begin_s))
-        return True
-
-    @contextmanager
-    def measure(self, name: str) -> Iterator[None]:
-        begin_s = time.monotonic()
-        yield
-        self.parts[f"{name}_ms"] = round(1000 * (time.monotonic() - begin_s))
-
-    def all(self) -> dict[str, int]:
-        return {**self.parts, "total_ms": round(1000 * (time.monotonic() - self._begin_s))}
 
 
 class Analyzer:
@@ -75,7 +47,7 @@ class Analyzer:
         metrics.cold_start("models", time.monotonic() - begin_s)
         return cls(model_set, backends, metrics)
 
-    def run(self, request: JobRequest, progress: Progress, timings: _Timings | None = None) -> result.Document:
+    def run(self, request: JobRequest, progress: Progress, timings: Timings | None = None) -> result.Document:
         """Read the video, store the rows, publish the result; returns the result document without its detections.
 
         What an earlier attempt of the same work has committed is not done again. Scratch files go away in every case.
@@ -83,7 +55,7 @@ class Analyzer:
         """
         try:
             with tempfile.TemporaryDirectory(prefix="analyzer-") as scratch:
-                return _Run(self, request, progress, timings or _Timings(), Path(scratch)).run()
+                return _Run(self, request, progress, timings or Timings(), Path(scratch)).run()
         except OSError as error:
             # What can be wrong with a given path is caught where it is used; what is left is the scratch space.
             reason = error.strerror or str(error)
@@ -94,7 +66,7 @@ class Analyzer:
 
 def run(request: JobRequest, progress: Progress, metrics: Metrics | None = None) -> result.Document:
     """Load the models and run one job. Raises: any `AnalyzerError`."""
-    timings = _Timings()
+    timings = Timings()
     with timings.measure("models"):
         analyzer = Analyzer.load(request, progress, metrics)
     timings.reach("models")
@@ -105,7 +77,7 @@ class _Run:
     """One attempt at one request."""
 
     def __init__(
-        self, analyzer: Analyzer, request: JobRequest, progress: Progress, timings: _Timings, scratch: Path
+        self, analyzer: Analyzer, request: JobRequest, progress: Progress, timings: Timings, scratch: Path
     ) -> None:
         self._model_set, self._backends, self._metrics = analyzer._model_set, analyzer._backends, analyzer._metrics
         self._request = request
