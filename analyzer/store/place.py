@@ -103,7 +103,8 @@ class LocalPlace:
     @contextmanager
     def writer(self, name: str) -> Iterator[IO[bytes]]:
         path = self._folder / name
-        beside = path.with_name(f".{path.name}.{os.getpid()}")
+        # The same name for every attempt: what one leaves that is killed here, the next one replaces.
+        beside = path.with_name(f".{path.name}.part")
         with self._explained():
             path.parent.mkdir(parents=True, exist_ok=True)
             try:
