@@ -33,6 +33,8 @@ def probe(path: Path, *, name: str) -> VideoInfo:
     size_bytes = _size_of(path, name)
     with open_container(path, name) as container:
         stream = video_stream(container, name)
+        # Threads would decode several frames for the one that is asked for.
+        stream.thread_type = "NONE"
         duration_ms = _duration_ms(container, stream)
         if duration_ms is not None and duration_ms > 1000 * MAX_DURATION_S:
             raise unreadable("input-too-long", name, f"lasts {duration_ms // 1000} s, at most {MAX_DURATION_S} s")
