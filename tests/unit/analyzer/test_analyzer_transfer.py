@@ -113,6 +113,14 @@ def test_disk_that_would_be_too_full_tells_what_is_kept_free(
     assert (full.value.code, full.value.exit_code.meaning) == ("disk-full", "dependency down or disk full")
 
 
+def test_disk_that_fills_up_meanwhile_is_told(use_client: Callable[[FakeClient], None], tmp_path: Path) -> None:
+    use_client(FakeClient(body=b"0123456789"))
+    (tmp_path / transfer.LOCAL_NAME).symlink_to("/dev/full")
+    with pytest.raises(DependencyDown, match="No space left on device") as caught:
+        fetch("s3://bucket/key", tmp_path)
+    assert caught.value.code == "transfer-failed"
+
+
 def test_a_download_goes_on_where_it_broke_off_unless_the_object_is_another_one_by_now(
     use_client: Callable[[FakeClient], None], tmp_path: Path
 ) -> None:
