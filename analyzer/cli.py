@@ -1,4 +1,4 @@
-"""The command line: a frame for the commands of `*_command.py`, and the one place where errors become exit codes."""
+"""The command line: a frame for the commands of `analyzer.commands`, and the one place where errors become exit codes."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from analyzer.database_command import add_database
+from analyzer.commands.database import add_database
+from analyzer.commands.job import add_job_commands
+from analyzer.commands.models import add_models
+from analyzer.commands.results import add_result_commands
+from analyzer.commands.search import add_search
+from analyzer.commands.serve import add_serve
+from analyzer.commands.worker import add_worker
 from analyzer.errors import Interrupted, RequestInvalid
 from analyzer.failure import failure_of
 from analyzer.interrupt import stop_signals_raise
-from analyzer.job_command import add_job_commands
-from analyzer.models_command import add_models
-from analyzer.result_commands import add_result_commands
 from analyzer.runtime_contract import require_runtime
-from analyzer.search_command import add_search
-from analyzer.serve_command import add_serve
-from analyzer.worker_command import add_worker
 
 
 class _Parser(argparse.ArgumentParser):

@@ -15,11 +15,11 @@ from typing import Any
 import uvicorn
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
+from analyzer.commands.job import report_failure, report_success
 from analyzer.contract import Env, ExitCode, Location, ModelRequest
 from analyzer.errors import Interrupted, Mismatch
 from analyzer.interrupt import StopRequest
 from analyzer.job import Analyzer
-from analyzer.job_command import report_failure, report_success
 from analyzer.metrics import Metrics
 from analyzer.progress import Advance, Progress
 from analyzer.server.analyses import Analyses, Run

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from analyzer.commands.models import add_licence_policy, model_settings
 from analyzer.contract import (
     DEFAULT_BACKEND,
     DEFAULT_CAPTION_PROMPT,
@@ -30,7 +31,6 @@ from analyzer.contract import (
 )
 from analyzer.errors import AnalyzerError, Interrupted
 from analyzer.failure import failure_of
-from analyzer.models_command import add_licence_policy, model_settings
 
 if TYPE_CHECKING:
     from analyzer.metrics import Reading

@@ -57,8 +57,8 @@ def _worker(options: argparse.Namespace) -> int:
     try:
         # Here, not at the top: a stop signal during these second-long imports must already be caught.
         from analyzer import job
+        from analyzer.commands.job import report_failure, report_success
         from analyzer.exposition import serve_metrics
-        from analyzer.job_command import report_failure, report_success
         from analyzer.metrics import Metrics
         from analyzer.sqs import SqsQueue
         from analyzer.worker import Settings, Worker
