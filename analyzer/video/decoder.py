@@ -18,9 +18,9 @@ import numpy as np
 
 from analyzer.contract import SampleMode
 from analyzer.errors import InputUnreadable
-from analyzer.video.child import Message, Settings
 from analyzer.video.info import Position, SegmentSummary, VideoInfo
 from analyzer.video.layout import Layout
+from analyzer.video.messages import Message, Settings
 from analyzer.video.planes import Colours, Frame
 
 SEGMENT_MS = 30_000

@@ -1,0 +1,33 @@
+"""What parent and child say to each other: settings once, messages line by line; the parent answers with the numbers of free slots."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Message(StrEnum):
+    OPENED = "opened"
+    BEGUN = "begun"
+    FRAME = "frame"
+    SEGMENT = "segment"
+    BEAT = "beat"
+    END = "end"
+    FAILED = "failed"
+    FAULT = "fault"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What the parent asks for; `memory` is the descriptor of an anonymous file that both map."""
+
+    path: str
+    name: str
+    mode: str
+    fps: float
+    segment_ms: int
+    ring_bytes: int
+    memory: int
+    memory_limit_bytes: int
+    position: dict[str, int] | None = None
+    skip_segment: bool = False

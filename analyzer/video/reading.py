@@ -1,0 +1,180 @@
+"""From packets to sampled pictures, segment by segment; runs in the decoding child only."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import asdict
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+
+from analyzer.contract import SampleMode
+from analyzer.sample import RateSampler
+from analyzer.video import container as source
+from analyzer.video.clock import steady, time_of
+from analyzer.video.info import Position, SegmentSummary, VideoInfo
+from analyzer.video.layout import Plane
+from analyzer.video.messages import Message, Settings
+from analyzer.video.ring import Ring, Teller
+from analyzer.video.segmenter import Segmenter
+
+# A group of pictures larger than this is not decoded again before the place where a later start begins.
+PREROLL_BYTES = 64 << 20
+THREADS_MAX = 16
+# A demuxer that loses its place often finds it again when it is asked on.
+DEMUX_TRIES = 20
+_PLANAR = {"yuv420p": False, "yuvj420p": True}
+_FULL_RANGE = 2
+
+
+class Reading:
+    """One pass over the file, from the asked place to its end."""
+
+    def __init__(self, settings: Settings, info: VideoInfo, ring: Ring, teller: Teller) -> None:
+        self._settings, self._info, self._ring, self._teller = settings, info, ring, teller
+        self._position = Position(**settings.position) if settings.position else None
+        self._sampler = RateSampler(settings.fps)
+        self._keyframes_only = settings.mode == SampleMode.KEYFRAME
+        # None until the asked place is reached: what comes before it is decoded only so that what follows can be.
+        self._segmenter: Segmenter | None = None
+        self._frames = 0
+        self._errors: list[str] = []
+
+    def run(self) -> None:
+        """Raises: InputUnreadable, when nothing at all decodes, or a frame is larger than the limit."""
+        name = self._settings.name
+        with source.open_container(Path(self._settings.path), name) as container:
+            stream = source.video_stream(container, name)
+            stream.codec_context.thread_count = min(THREADS_MAX, len(os.sched_getaffinity(0)))
+            self._time_base = Fraction(stream.time_base)
+            rate = stream.average_rate or stream.guessed_rate
+            self._frame_duration = 1 / (Fraction(rate) * self._time_base) if rate else Fraction(0)
+            self._origin_pts = self._position.origin_pts if self._position else stream.start_time
+            packets = steady(self._packets(container, stream), self._time_base, self._frame_duration)
+            for packet in self._from_position(packets):
+                self._read(stream, packet)
+                self._teller.beat()
+            # What is still in the decoder after the demuxer lost its place comes out here.
+            self._decode(stream, None)
+        for summary in self._segmenter.finish() if self._segmenter else ():
+            self._tell(summary)
+        if self._position is None and not self._frames:
+            raise source.nothing_decodes(name, self._errors[0] if self._errors else "")
+
+    def _packets(self, container: Any, stream: Any) -> Iterator[Any]:
+        failures = 0
+        while failures < DEMUX_TRIES:
+            try:
+                for packet in container.demux(stream):
+                    failures = 0
+                    yield packet
+                return
+            except av.error.FFmpegError as error:
+                failures += 1
+                if failures == 1:
+                    self._count(source.told(error))
+
+    def _from_position(self, packets: Iterator[Any]) -> Iterator[Any]:
+        """Packets from the asked place on, and before them those since the keyframe before it."""
+        if self._position is None:
+            yield from packets
+            return
+        start_pts: Fraction | int = self._position.start_pts
+        if self._settings.skip_segment:
+            start_pts += Fraction(self._settings.segment_ms, 1000) / self._time_base
+        held: list[Any] = []
+        held_bytes = 0
+        for packet in packets:
+            pts = time_of(packet)
+            if packet.is_keyframe and pts is not None:
+                if pts >= start_pts:
+                    yield from held
+                    self._begin(self._position.segment + self._settings.skip_segment, pts)
+                    yield packet
+                    yield from packets
+                    return
+                held, held_bytes = [], 0
+            held_bytes += packet.size
+            held = [*held, packet] if held_bytes <= PREROLL_BYTES else []
+            self._teller.beat()
+
+    def _begin(self, segment: int, pts: int) -> None:
+        origin_pts = pts if self._origin_pts is None else self._origin_pts
+        position = Position(segment=segment, start_pts=pts, origin_pts=origin_pts)
+        self._segmenter = Segmenter(position, self._time_base, self._settings.segment_ms)
+        self._expected_pts = Fraction(pts)
+        self._teller.tell(Message.BEGUN, position=asdict(position), start_ms=self._segmenter.start_ms)
+
+    def _read(self, stream: Any, packet: Any) -> None:
+        pts = time_of(packet)
+        if self._segmenter is None and self._position is None and pts is not None:
+            self._begin(0, pts if self._origin_pts is None else self._origin_pts)
+        if self._segmenter and packet.is_keyframe and pts is not None:
+            self._segmenter.keyframe(pts)
+        if self._keyframes_only and packet.size and not packet.is_keyframe:
+            if self._segmenter and pts is not None:
+                self._segmenter.read_to(pts + Fraction(packet.duration or 0))
+            return
+        self._decode(stream, packet)
+
+    def _decode(self, stream: Any, packet: Any) -> None:
+        errors: list[str] = []
+        for raw in source.pictures(stream, packet, errors):
+            self._take(raw)
+        for error in errors:
+            self._count(error)
+
+    def _take(self, raw: Any) -> None:
+        if self._segmenter is None:
+            if raw.pts is not None and self._origin_pts is not None:
+                self._sampler.takes((raw.pts - self._origin_pts) * self._time_base)
+            return
+        time = raw.dts if raw.pts is None else raw.pts
+        pts = self._expected_pts if time is None else Fraction(time)
+        pts_s = max(Fraction(0), (pts - self._segmenter.origin_pts) * self._time_base)
+        is_taken = self._sampler.takes(pts_s)
+        if self._position is not None and pts < self._segmenter.first_pts:
+            return
+        self._expected_pts = pts + (raw.duration or self._frame_duration)
+        self._frames += 1
+        for summary in self._segmenter.frame(pts, self._expected_pts):
+            self._tell(summary)
+        if is_taken:
+            source.limit_pixels(raw.width, raw.height, self._settings.name)
+            self._segmenter.sampled()
+            slot, planes = self._ring.take()
+            matrix, full_range = _write(raw, planes, source.clockwise(raw) // 90)
+            self._teller.tell(
+                Message.FRAME,
+                slot=slot,
+                segment=self._segmenter.segment,
+                pts_ms=round(1000 * pts_s),
+                matrix=matrix,
+                full_range=full_range,
+            )
+
+    def _count(self, error: str) -> None:
+        self._errors = self._errors or [error]
+        if self._segmenter:
+            self._segmenter.error(error)
+
+    def _tell(self, summary: SegmentSummary) -> None:
+        self._teller.tell(Message.SEGMENT, summary=asdict(summary))
+
+
+def _write(raw: Any, planes: tuple[Plane, Plane, Plane], quarter_turns: int) -> tuple[int, bool]:
+    """Put the upright picture into `planes`; returns the number of its colour matrix and whether its luma has the full range."""
+    height, width = planes[0].shape
+    stored = (height, width) if quarter_turns % 2 else (width, height)
+    matrix = int(raw.colorspace)
+    if raw.format.name not in _PLANAR or (raw.width, raw.height) != stored:
+        raw = raw.reformat(width=stored[0], height=stored[1], format="yuv420p")
+    for plane, target in zip(raw.planes, planes, strict=True):
+        rows, columns = target.shape[::-1] if quarter_turns % 2 else target.shape
+        pixels = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[:rows, :columns]
+        target[:] = np.rot90(pixels, -quarter_turns) if quarter_turns else pixels
+    return matrix, _PLANAR[raw.format.name] or int(raw.color_range) == _FULL_RANGE
