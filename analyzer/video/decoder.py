@@ -83,7 +83,7 @@ class Decoder:
     ) -> None:
         self._watch = watch or Watch()
         self._name, self._position, self._start_ms = name, position, start_ms
-        self._strikes = strikes
+        self._strikes = min(strikes, STRIKES_MAX)
         self._reason = "earlier attempts died in it"
         # The last time that was given out: a second child begins before it.
         self._last_ms = -1
@@ -121,11 +121,7 @@ class Decoder:
         while not self._closed:
             skip = self._strikes >= STRIKES_MAX
             if skip and self._position is None:
-                raise InputUnreadable(
-                    "input-ends-decoder",
-                    f"The video `{self._name}` ends every decoder at its beginning: {self._reason}",
-                    hint="Re-encode the video with a current encoder; the job will not be better for a retry",
-                )
+                raise self._unreadable("at its beginning")
             position = asdict(self._position) if self._position else None
             with _Child(replace(self._settings, position=position, skip_segment=skip), self._watch) as self._child:
                 yield from self._events(self._child, skip=skip)
@@ -133,6 +129,19 @@ class Decoder:
                     return
                 self._strikes += 1
                 self._reason = self._child.last_words
+            if self._strikes >= 2 * STRIKES_MAX:
+                # Not even on the way past the segment does a decoder live.
+                if self._info is None:
+                    raise self._unreadable(f"that goes on at {self._start_ms} ms")
+                yield self._left_out(max(self._start_ms, self._info.duration_ms or 0), None)
+                return
+
+    def _unreadable(self, where: str) -> InputUnreadable:
+        return InputUnreadable(
+            "input-ends-decoder",
+            f"The video `{self._name}` ends every decoder {where}: {self._reason}",
+            hint="Re-encode the video with a current encoder; the job will not be better for a retry",
+        )
 
     def _events(self, child: _Child, *, skip: bool) -> Iterator[Event]:
         for message in child.messages():

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import av
@@ -194,6 +194,15 @@ def test_a_segment_in_which_two_attempts_died_is_left_out(make_clip: ClipMaker) 
     assert reading.times == [4000, 4500, 5000, 5500]
 
 
+def _kill_from(decoder: Decoder, ms: int) -> Iterator[Event]:
+    """Every child dies before it says anything, once a frame of `ms` or later was seen."""
+    for event in decoder:
+        yield event
+        if isinstance(event, Frame) and event.pts_ms >= ms:
+            decoder._settings = replace(decoder._settings, memory_limit_bytes=1 << 20)
+            os.kill(decoder.child_pid, signal.SIGKILL)
+
+
 def test_a_last_segment_that_is_left_out_ends_with_the_video(make_clip: ClipMaker) -> None:
     path = make_clip(frame_count=60)
     position = Position(segment=7, start_pts=2**40, origin_pts=0)
@@ -203,14 +212,24 @@ def test_a_last_segment_that_is_left_out_ends_with_the_video(make_clip: ClipMake
     ]
 
 
-def test_a_video_that_ends_every_decoder_at_its_head_is_unreadable(
-    make_clip: ClipMaker, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("position", "strikes"), [(None, 0), (Position(segment=3, start_pts=9, origin_pts=0), 7)])
+def test_a_video_that_ends_every_decoder_is_unreadable(
+    position: Position | None, strikes: int, make_clip: ClipMaker
 ) -> None:
     # Too little to load the libraries with, whatever the video is.
-    decoder = Decoder(make_clip(), Sampling(), name="clip", watch=Watch(memory_bytes=1 << 20))
+    watch = Watch(memory_bytes=1 << 20)
+    decoder = Decoder(make_clip(), Sampling(), name="clip", position=position, strikes=strikes, watch=watch)
     with pytest.raises(InputUnreadable) as caught:
         collect(decoder)
     assert caught.value.code == "input-ends-decoder"
+
+
+def test_a_video_whose_rest_cannot_be_reached_ends_there(make_clip: ClipMaker) -> None:
+    decoder = Decoder(make_clip(frame_count=60, noise=30), Sampling(fps=10), name="clip", segment_ms=2000)
+    reading = collect(_kill_from(decoder, ms=2000))
+    assert [(each.segment, each.start_ms, each.end_ms, each.skipped) for each in reading.segments] == [
+        (0, 0, 2000, False), (1, 2000, 6000, True)
+    ]  # fmt: skip
 
 
 def test_closing_a_decoder_ends_its_child(make_clip: ClipMaker) -> None:
