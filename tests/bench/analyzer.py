@@ -21,6 +21,7 @@ from analyzer.backends.appearance import AppearanceEmbedder
 from analyzer.backends.base import Attributes, Backends, Confidence, Detection, Label, PersonCrop, Pixels
 from analyzer.contract import SampleMode, Table
 from analyzer.geometry import Box
+from analyzer.pipeline.feed import BATCH_FRAMES
 from analyzer.pipeline.run import Listener, Task, analyse
 from analyzer.store.base import Work
 from analyzer.store.folder import FolderStore
@@ -33,7 +34,7 @@ from tests.bench.naive import BOXES, analyse_naively
 
 ROUNDS = 5
 EVERY_FRAME_FPS = 30.0
-BATCH_S = 0.008
+PICTURE_S = 0.008
 MEMORY_MAX_MB = 400
 MEMORY_GROWTH = 1.10
 SAMPLE_EVERY_S = 0.05
@@ -182,7 +183,7 @@ def _busy(clip: Path) -> Figure:
     ratios = []
     for _ in range(ROUNDS):
         # So costly that the model, and nothing else, is what takes the time.
-        detector = FreeDetector(8 * BATCH_S)
+        detector = FreeDetector(BATCH_FRAMES * PICTURE_S)
         cost = cost_of(partial(analyse_freely, clip, EVERY_FRAME_FPS, detector=detector))
         ratios.append(detector.batches * detector.batch_s / cost.wall_s)
     return Figure(
