@@ -71,12 +71,14 @@ def analyse(task: Task, backends: Backends, store: Store, gallery: Gallery, clai
         # The last attempt committed everything and did not come to say so.
         return Seen(info=VideoInfo(**state["video"]), coverage=Coverage.restore(state["coverage"]))
     keep_freed_pictures()
+    info = VideoInfo(**state["video"]) if state else None
     decoder = Decoder(
         task.path,
         _sampling(task),
         name=task.name,
         position=Position(**state["position"]) if state else None,
         start_ms=state["start_ms"] if state else 0,
+        info=info,
         strikes=store.begin(claim.next_segment),
         watch=task.watch,
         segment_ms=task.segment_ms,
@@ -89,7 +91,6 @@ def analyse(task: Task, backends: Backends, store: Store, gallery: Gallery, clai
         store, backends, gallery, prompt=task.prompt, state=state, on_committed=listener.committed, metrics=metrics
     )
     feed = Feed(decoder, backends.detector, cuts, task.mode, metrics)
-    info: VideoInfo | None = None
     try:
         for item in feed:
             if isinstance(item, Opened):

@@ -11,15 +11,13 @@ import resource
 import signal
 import sys
 import traceback
-from dataclasses import asdict
 from pathlib import Path
 
 from analyzer.errors import AnalyzerError
 from analyzer.video import container as source
-from analyzer.video.layout import Layout
 from analyzer.video.messages import Message, Settings
 from analyzer.video.reading import Reading
-from analyzer.video.ring import Ring, Teller
+from analyzer.video.ring import Teller
 
 _PR_SET_PDEATHSIG = 1
 
@@ -29,11 +27,7 @@ def main() -> None:
     _confine(settings.memory_limit_bytes)
     teller = Teller()
     try:
-        info = source.probe(Path(settings.path), name=settings.name)
-        layout = Layout(info.width, info.height)
-        ring = Ring(settings.memory, layout, settings.ring_bytes)
-        teller.tell(Message.OPENED, info=asdict(info), slots=ring.slots, slot_bytes=ring.slot_bytes)
-        Reading(settings, info, ring, teller).run()
+        Reading(settings, teller).run()
         teller.tell(Message.END)
     except AnalyzerError as error:
         teller.tell(Message.FAILED, code=error.code, text=error.message, hint=error.hint)

@@ -1,4 +1,4 @@
-"""Open and probe one local video file, packet by packet; every fault of the file is a typed error or a counted one.
+"""Open one local video file and take it apart, packet by packet; every fault of the file is a typed error or a counted one.
 
 Runs in the decoding child only: what the file does to the libraries that parse it stays there.
 """
@@ -6,6 +6,8 @@ Runs in the decoding child only: what the file does to the libraries that parse 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,41 +27,50 @@ RATE_TOLERANCE = 0.01
 INPUT_HINT = "Check that the object is a complete video file; the job will not be better for a retry"
 
 
-def probe(path: Path, *, name: str) -> VideoInfo:
-    """Read the container's head and decode one frame; `name` is what messages call the video.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """An open file with the stream that is to be decoded, before anything of it is."""
 
-    Raises: InputUnreadable, when the file is absent, empty, no video, over a limit, or its first frames do not decode.
-    """
-    size_bytes = _size_of(path, name)
-    with open_container(path, name) as container:
-        stream = video_stream(container, name)
-        # Threads would decode several frames for the one that is asked for.
-        stream.thread_type = "NONE"
-        duration_ms = _duration_ms(container, stream)
-        if duration_ms is not None and duration_ms > 1000 * MAX_DURATION_S:
-            raise unreadable("input-too-long", name, f"lasts {duration_ms // 1000} s, at most {MAX_DURATION_S} s")
-        limit_pixels(int(stream.codec_context.width), int(stream.codec_context.height), name)
-        errors: list[str] = []
-        first = next(_first_frames(container, stream, errors), None)
-        if first is None:
-            raise nothing_decodes(name, errors[0] if errors else "")
-        rotation = clockwise(first)
+    container: Any
+    stream: Any
+    size_bytes: int
+    duration_ms: int | None
+
+    def describe(self, raw: Any) -> VideoInfo:
+        """What the head says, and what a decoded frame adds to it: the size of the picture, and how it is turned."""
+        stream, rotation = self.stream, clockwise(raw)
         turned = rotation in (90, 270)
         rate, base = stream.average_rate, stream.base_rate
         return VideoInfo(
-            container=container.format.name,
+            container=self.container.format.name,
             codec=stream.codec_context.name,
-            size_bytes=size_bytes,
-            width=first.height if turned else first.width,
-            height=first.width if turned else first.height,
+            size_bytes=self.size_bytes,
+            width=raw.height if turned else raw.width,
+            height=raw.width if turned else raw.height,
             rotation=rotation,
-            duration_ms=duration_ms,
+            duration_ms=self.duration_ms,
             fps=round(float(rate or stream.guessed_rate), 3) if rate or stream.guessed_rate else None,
             variable_rate=bool(rate and base and abs(rate / base - 1) > RATE_TOLERANCE),
         )
 
 
-def open_container(path: Path, name: str) -> Any:
+@contextmanager
+def open_video(path: Path, *, name: str) -> Iterator[Head]:
+    """Read the container's head; `name` is what messages call the video.
+
+    Raises: InputUnreadable, when the file is absent, empty, no video, or over a limit.
+    """
+    size_bytes = _size_of(path, name)
+    with _open_container(path, name) as container:
+        stream = _video_stream(container, name)
+        duration_ms = _duration_ms(container, stream)
+        if duration_ms is not None and duration_ms > 1000 * MAX_DURATION_S:
+            raise unreadable("input-too-long", name, f"lasts {duration_ms // 1000} s, at most {MAX_DURATION_S} s")
+        limit_pixels(int(stream.codec_context.width), int(stream.codec_context.height), name)
+        yield Head(container=container, stream=stream, size_bytes=size_bytes, duration_ms=duration_ms)
+
+
+def _open_container(path: Path, name: str) -> Any:
     """Raises: InputUnreadable, when no plain container format knows the file."""
     try:
         return av.open(str(path.resolve()), options=OPEN_OPTIONS, metadata_errors="replace")
@@ -71,7 +82,7 @@ def open_container(path: Path, name: str) -> Any:
         raise unreadable("input-not-a-video", name, "is not a video that can be opened") from error
 
 
-def video_stream(container: Any, name: str) -> Any:
+def _video_stream(container: Any, name: str) -> Any:
     """The first video stream that is no cover picture, ready to be decoded. Raises: InputUnreadable."""
     if len(container.streams) > MAX_STREAMS:
         raise unreadable("input-too-large", name, f"has {len(container.streams)} streams, at most {MAX_STREAMS}")
@@ -143,14 +154,6 @@ def _size_of(path: Path, name: str) -> int:
     if size_bytes == 0:
         raise unreadable("input-empty", name, "is empty")
     return size_bytes
-
-
-def _first_frames(container: Any, stream: Any, errors: list[str]) -> Iterator[Any]:
-    try:
-        for packet in container.demux(stream):
-            yield from pictures(stream, packet, errors)
-    except av.error.FFmpegError as error:
-        errors.append(told(error))
 
 
 def _duration_ms(container: Any, stream: Any) -> int | None:

@@ -77,6 +77,7 @@ class Decoder:
         name: str,
         position: Position | None = None,
         start_ms: int = 0,
+        info: VideoInfo | None = None,
         strikes: int = 0,
         watch: Watch | None = None,
         segment_ms: int = SEGMENT_MS,
@@ -87,7 +88,8 @@ class Decoder:
         self._reason = "earlier attempts died in it"
         # The last time that was given out: a second child begins before it.
         self._last_ms = -1
-        self._info: VideoInfo | None = None
+        self._info = info
+        self._is_opened = False
         self._closed = False
         self._child: _Child | None = None
         self._settings = Settings(
@@ -149,8 +151,8 @@ class Decoder:
                 case Message.OPENED:
                     info = VideoInfo(**message["info"])
                     child.map(Layout(info.width, info.height), message["slots"], message["slot_bytes"])
-                    if self._info is None:
-                        self._info = info
+                    if not self._is_opened:
+                        self._info, self._is_opened = info, True
                         yield Opened(info=info, slots=message["slots"])
                 case Message.BEGUN:
                     position = Position(**message["position"])

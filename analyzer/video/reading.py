@@ -16,8 +16,8 @@ from analyzer.contract import SampleMode
 from analyzer.sample import RateSampler
 from analyzer.video import container as source
 from analyzer.video.clock import steady, time_of
-from analyzer.video.info import Position, SegmentSummary, VideoInfo
-from analyzer.video.layout import Plane
+from analyzer.video.info import Position, SegmentSummary
+from analyzer.video.layout import Layout, Plane
 from analyzer.video.messages import Message, Settings
 from analyzer.video.ring import Ring, Teller
 from analyzer.video.segmenter import Segmenter
@@ -34,27 +34,29 @@ _FULL_RANGE = 2
 class Reading:
     """One pass over the file, from the asked place to its end."""
 
-    def __init__(self, settings: Settings, info: VideoInfo, ring: Ring, teller: Teller) -> None:
-        self._settings, self._info, self._ring, self._teller = settings, info, ring, teller
+    def __init__(self, settings: Settings, teller: Teller) -> None:
+        self._settings, self._teller = settings, teller
         self._position = Position(**settings.position) if settings.position else None
         self._sampler = RateSampler(settings.fps)
         self._keyframes_only = settings.mode == SampleMode.KEYFRAME
+        # None until a frame tells how large pictures are.
+        self._ring: Ring | None = None
         # None until the asked place is reached: what comes before it is decoded only so that what follows can be.
         self._segmenter: Segmenter | None = None
+        self._has_begun = False
         self._frames = 0
         self._errors: list[str] = []
 
     def run(self) -> None:
         """Raises: InputUnreadable, when nothing at all decodes, or a frame is larger than the limit."""
-        name = self._settings.name
-        with source.open_container(Path(self._settings.path), name) as container:
-            stream = source.video_stream(container, name)
+        with source.open_video(Path(self._settings.path), name=self._settings.name) as self._head:
+            stream = self._head.stream
             stream.codec_context.thread_count = min(THREADS_MAX, len(os.sched_getaffinity(0)))
             self._time_base = Fraction(stream.time_base)
             rate = stream.average_rate or stream.guessed_rate
             self._frame_duration = 1 / (Fraction(rate) * self._time_base) if rate else Fraction(0)
             self._origin_pts = self._position.origin_pts if self._position else stream.start_time
-            packets = steady(self._packets(container, stream), self._time_base, self._frame_duration)
+            packets = steady(self._packets(self._head.container, stream), self._time_base, self._frame_duration)
             for packet in self._from_position(packets):
                 self._read(stream, packet)
                 self._teller.beat()
@@ -63,7 +65,7 @@ class Reading:
         for summary in self._segmenter.finish() if self._segmenter else ():
             self._tell(summary)
         if self._position is None and not self._frames:
-            raise source.nothing_decodes(name, self._errors[0] if self._errors else "")
+            raise source.nothing_decodes(self._settings.name, self._errors[0] if self._errors else "")
 
     def _packets(self, container: Any, stream: Any) -> Iterator[Any]:
         failures = 0
@@ -106,8 +108,8 @@ class Reading:
         origin_pts = pts if self._origin_pts is None else self._origin_pts
         position = Position(segment=segment, start_pts=pts, origin_pts=origin_pts)
         self._segmenter = Segmenter(position, self._time_base, self._settings.segment_ms)
+        self._begun = {"position": asdict(position), "start_ms": self._segmenter.start_ms}
         self._expected_pts = Fraction(pts)
-        self._teller.tell(Message.BEGUN, position=asdict(position), start_ms=self._segmenter.start_ms)
 
     def _read(self, stream: Any, packet: Any) -> None:
         pts = time_of(packet)
@@ -129,10 +131,14 @@ class Reading:
             self._count(error)
 
     def _take(self, raw: Any) -> None:
+        ring = self._ring = self._ring or self._open(raw)
         if self._segmenter is None:
             if raw.pts is not None and self._origin_pts is not None:
                 self._sampler.takes((raw.pts - self._origin_pts) * self._time_base)
             return
+        if not self._has_begun:
+            self._has_begun = True
+            self._teller.tell(Message.BEGUN, **self._begun)
         time = raw.dts if raw.pts is None else raw.pts
         pts = self._expected_pts if time is None else Fraction(time)
         pts_s = max(Fraction(0), (pts - self._segmenter.origin_pts) * self._time_base)
@@ -146,7 +152,7 @@ class Reading:
         if is_taken:
             source.limit_pixels(raw.width, raw.height, self._settings.name)
             self._segmenter.sampled()
-            slot, planes = self._ring.take()
+            slot, planes = ring.take()
             matrix, full_range = _write(raw, planes, source.clockwise(raw) // 90)
             self._teller.tell(
                 Message.FRAME,
@@ -156,6 +162,12 @@ class Reading:
                 matrix=matrix,
                 full_range=full_range,
             )
+
+    def _open(self, raw: Any) -> Ring:
+        info = self._head.describe(raw)
+        ring = Ring(self._settings.memory, Layout(info.width, info.height), self._settings.ring_bytes)
+        self._teller.tell(Message.OPENED, info=asdict(info), slots=ring.slots, slot_bytes=ring.slot_bytes)
+        return ring
 
     def _count(self, error: str) -> None:
         self._errors = self._errors or [error]

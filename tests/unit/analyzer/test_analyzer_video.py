@@ -205,8 +205,9 @@ def _kill_from(decoder: Decoder, ms: int) -> Iterator[Event]:
 
 def test_a_last_segment_that_is_left_out_ends_with_the_video(make_clip: ClipMaker) -> None:
     path = make_clip(frame_count=60)
+    info = read(path).info
     position = Position(segment=7, start_pts=2**40, origin_pts=0)
-    reading = collect(Decoder(path, Sampling(), name="clip", position=position, start_ms=4000, strikes=2))
+    reading = collect(Decoder(path, Sampling(), name="clip", position=position, start_ms=4000, info=info, strikes=2))
     assert [(each.segment, each.start_ms, each.end_ms, each.following) for each in reading.segments] == [
         (7, 4000, 6000, None)
     ]
@@ -267,21 +268,21 @@ def test_poison_ends_in_a_typed_error(kind: str, make_clip: ClipMaker, tmp_path:
     content, code = POISON[kind]
     path = tmp_path / "input.bin"
     path.write_bytes(content(make_clip()))
-    with pytest.raises(InputUnreadable) as caught:
-        source.probe(path, name="clip")
+    with pytest.raises(InputUnreadable) as caught, source.open_video(path, name="clip"):
+        pass
     assert (caught.value.code, caught.value.exit_code) == (code, ExitCode.INPUT)
 
 
 def test_audio_only_has_no_video_stream(audio_only: Path) -> None:
-    with pytest.raises(InputUnreadable) as caught:
-        source.probe(audio_only, name="sound")
+    with pytest.raises(InputUnreadable) as caught, source.open_video(audio_only, name="sound"):
+        pass
     assert caught.value.code == "input-no-video-stream"
 
 
 def test_folder_and_absent_file_are_typed_errors(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "absent"):
-        with pytest.raises(InputUnreadable):
-            source.probe(path, name="clip")
+        with pytest.raises(InputUnreadable), source.open_video(path, name="clip"):
+            pass
 
 
 def test_truncated_video_is_read_as_far_as_it_goes(make_clip: ClipMaker) -> None:
@@ -329,6 +330,6 @@ def test_video_over_a_limit_is_refused(
     limit: str, code: str, make_clip: ClipMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(f"analyzer.video.container.{limit}", 1)
-    with pytest.raises(InputUnreadable) as caught:
-        source.probe(make_clip(), name="clip")
+    with pytest.raises(InputUnreadable) as caught, source.open_video(make_clip(), name="clip"):
+        pass
     assert caught.value.code == code
