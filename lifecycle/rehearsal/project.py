@@ -18,6 +18,8 @@ TARGET = "rehearsal"
 ACCOUNT = "123456789012"
 REGION = "ap-northeast-2"
 BUCKET = f"{PROJECT}-capctl-{ACCOUNT}-{REGION}"
+# What the analyzer's HTTP door imports and its job does without; the base holds what jobs need.
+SERVER_MODULES = ("fastapi", "pydantic", "starlette", "uvicorn")
 SMOKE_VIDEO = f"s3://{BUCKET}/{Folder.SAMPLES}/portrait.mp4"
 
 
@@ -115,7 +117,12 @@ class Project:
             "watch": {"duration_s": 1},
             "stack": {"state": state.as_uri()},
         }
-        defaults = {"image": {"include": ["analyzer/**"], "base": {"requirements": "requirements.lock"}}}
+        image = {
+            "include": ["analyzer/**"],
+            "base": {"requirements": "requirements.lock"},
+            "rules": {"provided_modules": list(SERVER_MODULES)},
+        }
+        defaults = {"image": image}
         document = {
             "schema": "capctl.config/1",
             "project": PROJECT,
