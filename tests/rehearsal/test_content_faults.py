@@ -136,7 +136,9 @@ def test_video_that_cannot_be_analysed_ends_its_job_and_stores_nothing(project: 
         lines = followed.document["lines"]
         told = [json.loads(line["message"]) for line in lines if '"event":"failed"' in line["message"]]
         assert [failure["exit_code"] for failure in told] == [65], (name, lines)
-        assert set(rows_of(kept, f"fault-{name}").values()) == {0}, name
+        rows = rows_of(kept, f"fault-{name}")
+        assert rows.pop("analysis_jobs") == 1, "how the attempt ended is noted"
+        assert set(rows.values()) == {0}, name
         assert not s3.list_objects_v2(Bucket=project.bucket, Prefix=f"results/fault-{name}/").get("Contents")
     ids = {job["id"] for job in jobs.values()}
     ended = [job for job in project.done("job", "ls")["jobs"] if job["id"] in ids]
