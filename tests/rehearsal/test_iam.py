@@ -241,8 +241,8 @@ def test_reason_is_given_for_declared_actions_only() -> None:
 
 
 def test_job_asks_for_what_its_role_allows(shown: Shown) -> None:
-    # A job that a person submits has no task to speak of, and one with a database leaves nothing in S3 that it would remove.
-    assert shown["job"] == job_actions() - {"dynamodb:UpdateItem", "s3:DeleteObject"}
+    # A job that a person submits has no task to speak of.
+    assert shown["job"] == job_actions() - {"dynamodb:UpdateItem"}
 
 
 def test_dry_run_reads_only(kept: KeptStage, project: Project, with_shared_state: Project) -> None:
