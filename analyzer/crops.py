@@ -11,7 +11,7 @@ import cv2
 
 from analyzer.backends.base import Label, PersonCrop, Pixels
 from analyzer.geometry import Box
-from analyzer.video.planes import Frame, shrink
+from analyzer.video.planes import Frame, halve, shrink
 
 # What the models of one human are asked about at most, and how much more for each segment after the first.
 SAMPLES_MAX = 8
@@ -97,7 +97,8 @@ def thumbnail(pixels: Pixels) -> bytes:
 
 def sharpness(luma: Pixels) -> float:
     """The logarithm of the Laplacian's variance at a fixed size; 0 for a plain surface."""
-    fixed = cv2.resize(luma, (_SHARPNESS_SIDE_PX, _SHARPNESS_SIDE_PX), interpolation=cv2.INTER_AREA)
+    size = _SHARPNESS_SIDE_PX, _SHARPNESS_SIDE_PX
+    fixed = cv2.resize(halve(luma, size), size, interpolation=cv2.INTER_AREA)
     _, deviation = cv2.meanStdDev(cv2.Laplacian(fixed, cv2.CV_16S))
     return math.log1p(float(deviation[0, 0]) ** 2)
 

@@ -20,8 +20,6 @@ from numpy.typing import NDArray
 from analyzer.backends.base import Pixels
 
 _WIDTH, _HEIGHT = 64, 36
-# Averages need a few pixels each, not all of a large picture.
-_STEPS_PER_PIXEL = 2
 # What may move out of the picture from one sample to the next is as wide as this margin.
 _MARGIN_X, _MARGIN_Y = 10, 5
 # A picture of less contrast (a fade's end, a flash) shows nothing; the next one is compared with the last that did.
@@ -56,7 +54,7 @@ class CutDetector:
     def add(self, picture: Pixels) -> bool:
         """True when a uint8 (height, width, 3) BGR picture begins another shot than the one before; False for the first."""
         view = _view(_reduce(picture))
-        if float(view.grey.std()) < _CONTRAST_MIN:
+        if float(cv2.meanStdDev(view.grey)[1][0, 0]) < _CONTRAST_MIN:
             return False
         before, self._shown = self._shown, view
         if before is None:
@@ -88,9 +86,9 @@ class CutDetector:
 
 
 def _reduce(picture: Pixels) -> Pixels:
-    height, width = picture.shape[:2]
-    step = max(1, min(width // (_STEPS_PER_PIXEL * _WIDTH), height // (_STEPS_PER_PIXEL * _HEIGHT)))
-    small: Pixels = cv2.resize(picture[::step, ::step], (_WIDTH, _HEIGHT), interpolation=cv2.INTER_AREA)
+    # Averages need a few pixels each, not all of a large picture.
+    few = cv2.resize(picture, (2 * _WIDTH, 2 * _HEIGHT), interpolation=cv2.INTER_NEAREST)
+    small: Pixels = cv2.resize(few, (_WIDTH, _HEIGHT), interpolation=cv2.INTER_AREA)
     return small
 
 
@@ -104,7 +102,7 @@ def _view(small: Pixels) -> _View:
     return _View(
         small,
         cv2.cvtColor(small, cv2.COLOR_BGR2GRAY),
-        np.convolve(np.pad(luma, 1, mode="edge"), np.array((0.25, 0.5, 0.25), np.float32), mode="valid"),
+        np.convolve((luma[0], *luma, luma[-1]), (0.25, 0.5, 0.25), mode="valid"),
         np.append(hue, 1 - hue.sum()),
     )
 

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import cv2
+
 from analyzer.backends.base import Backends
 from analyzer.contract import SampleMode
 from analyzer.coverage import Coverage
@@ -71,6 +73,8 @@ def analyse(task: Task, backends: Backends, store: Store, gallery: Gallery, clai
         # The last attempt committed everything and did not come to say so.
         return Seen(info=VideoInfo(**state["video"]), coverage=Coverage.restore(state["coverage"]))
     keep_freed_pictures()
+    # Stages, and the pictures of a batch, are worked on side by side: more threads inside a call only take the cores from each other.
+    cv2.setNumThreads(1)
     info = VideoInfo(**state["video"]) if state else None
     decoder = Decoder(
         task.path,

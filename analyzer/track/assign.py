@@ -24,10 +24,17 @@ def assign(costs: NDArray[np.float64], *, limit: float) -> list[tuple[int, int]]
         raise ValueError(message)
     if rows == 0 or columns == 0:
         return []
+    affordable = costs < limit
+    # Most pairs have no rival: neither could be paired with anything else.
+    alone = affordable & (affordable.sum(axis=1, keepdims=True) == 1) & (affordable.sum(axis=0, keepdims=True) == 1)
+    pairs = [(int(row), int(column)) for row, column in np.argwhere(alone)]
+    left = np.flatnonzero(affordable.any(axis=1) & ~alone.any(axis=1))
+    if not left.size:
+        return pairs
     # One more column per row stands for leaving it alone; they come first, so that of two equal costs that one is taken.
-    wide = np.hstack([np.full((rows, rows), limit), np.where(costs < limit, costs, np.inf)])
-    owners = _augment(wide)
-    return sorted((int(row), column - rows) for column, row in enumerate(owners) if row >= 0 and column >= rows)
+    wide = np.hstack([np.full((left.size, left.size), limit), np.where(affordable, costs, np.inf)[left]])
+    rivals = [(int(left[row]), column - left.size) for column, row in enumerate(_augment(wide)) if row >= 0]
+    return sorted([*pairs, *(pair for pair in rivals if pair[1] >= 0)])
 
 
 def _augment(costs: NDArray[np.float64]) -> NDArray[np.int64]:

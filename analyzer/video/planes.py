@@ -65,7 +65,7 @@ class Frame:
 
     def picture(self, side_px: int) -> Plane:
         """The whole as BGR (height, width, 3), reduced so that no side is longer than `side_px`."""
-        return self._reduced(*self.planes, side_px)
+        return self._bgr(self.planes, side_px)
 
     def luma(self, box: Box) -> Plane | None:
         """The brightness inside `box`, a view; None when less than 2 x 2 pixels are left of it."""
@@ -87,43 +87,51 @@ class Frame:
         chroma = slice(top_even // 2, (bottom + 1) // 2), slice(left_even // 2, (right + 1) // 2)
         part = luma[top_even:bottom, left_even:right], u[chroma], v[chroma]
         if side_px < max(right - left, bottom - top):
-            return self._reduced(*part, side_px)
-        return self._convert(*part)[top - top_even :, left - left_even :].copy()
+            return self._bgr(part, side_px)
+        return self._bgr(part, max(part[0].shape))[top - top_even :, left - left_even :].copy()
 
     def _corners(self, box: Box) -> tuple[int, int, int, int] | None:
         inside = box.clip(self.width, self.height)
         left, top, right, bottom = (round(value) for value in (inside.left, inside.top, inside.right, inside.bottom))
         return None if right - left < 2 or bottom - top < 2 else (left, top, right, bottom)
 
-    def _reduced(self, luma: Plane, u: Plane, v: Plane, side_px: int) -> Plane:
-        height, width = luma.shape
-        ratio = min(1.0, side_px / max(width, height))
-        size = max(1, round(width * ratio)), max(1, round(height * ratio))
-        halves = (size[0] + 1) // 2, (size[1] + 1) // 2
-        return self._convert(_resize(luma, size), _resize(u, halves), _resize(v, halves))
-
-    def _convert(self, luma: Plane, u: Plane, v: Plane) -> Plane:
-        height, width = luma.shape
-        # Chroma planes may reach one row or column further than luma.
-        size = 2 * u.shape[1], 2 * u.shape[0]
-        chroma = [cv2.resize(each, size, interpolation=cv2.INTER_LINEAR)[:height, :width] for each in (u, v)]
-        picture: Plane = cv2.transform(cv2.merge([luma, *chroma]), self.colours.to_bgr)
+    def _bgr(self, planes: tuple[Plane, Plane, Plane], side_px: int) -> Plane:
+        size = _size(planes[0], side_px)
+        parts = [halve(each, size) for each in planes]
+        # Mostly all are as large as chroma was: one picture of three channels is reduced in a third of the time of three pictures.
+        if parts[0].shape != parts[1].shape:
+            parts = [_resize(each, size) for each in parts]
+        merged = cv2.merge(parts)
+        picture: Plane = cv2.transform(_resize(merged, size), self.colours.to_bgr)
         return picture
 
 
 def shrink(picture: Plane, side_px: int) -> Plane:
     """A copy reduced so that no side is longer than `side_px`; a smaller picture keeps its size."""
-    ratio = side_px / max(picture.shape[:2])
-    if ratio >= 1:
-        return picture.copy()
-    return _resize(picture, (max(1, round(picture.shape[1] * ratio)), max(1, round(picture.shape[0] * ratio))))
+    size = _size(picture, side_px)
+    return picture.copy() if size == picture.shape[1::-1] else _resize(picture, size)
 
 
-def _resize(plane: Plane, size: tuple[int, int]) -> Plane:
-    # Halving takes a tenth of the time that any other ratio takes, and leaves a quarter of the work.
+def _size(picture: Plane, side_px: int) -> tuple[int, int]:
+    """Width and height of `picture` once no side is longer than `side_px`."""
+    height, width = picture.shape[:2]
+    ratio = min(1.0, side_px / max(width, height))
+    return max(1, round(width * ratio)), max(1, round(height * ratio))
+
+
+def halve(plane: Plane, size: tuple[int, int]) -> Plane:
+    """Halved as often as that leaves both sides at least as long as `size` (width, height).
+
+    Halving takes a tenth of the time that reducing by any other ratio takes, and leaves a quarter of the work.
+    """
     while plane.shape[1] >= 2 * size[0] and plane.shape[0] >= 2 * size[1]:
         halved = plane.shape[1] // 2, plane.shape[0] // 2
         plane = cv2.resize(plane[: 2 * halved[1], : 2 * halved[0]], halved, interpolation=cv2.INTER_AREA)
+    return plane
+
+
+def _resize(plane: Plane, size: tuple[int, int]) -> Plane:
+    plane = halve(plane, size)
     if (plane.shape[1], plane.shape[0]) == size:
         return plane
     resized: Plane = cv2.resize(plane, size, interpolation=cv2.INTER_LINEAR)

@@ -14,12 +14,21 @@ LONG_S = 7200
 _PICTURE = "testsrc2=size=1920x1080:rate={fps},noise=alls=8:allf=t"
 
 
-def busy_clip() -> Path:
-    """1080p30 H.264 of 6 Mb/s for 40 s, a keyframe every two seconds."""
+def plain_clip() -> Path:
+    """1080p30 H.264 of 6 Mb/s for 40 s, a keyframe every two seconds, encoded with what is quickest to decode."""
+    return _busy("plain", "ultrafast")
+
+
+def dense_clip() -> Path:
+    """The same with B-frames, arithmetic coding and deblocking, which takes more than twice as long to decode."""
+    return _busy("dense", "veryfast")
+
+
+def _busy(name: str, preset: str) -> Path:
     return _made(
-        f"busy-{_VERSION}.mp4",
+        f"{name}-{_VERSION}.mp4",
         *("-f", "lavfi", "-i", _PICTURE.format(fps=30), "-t", str(SECONDS)),
-        *("-c:v", "libx264", "-preset", "veryfast", "-pix_fmt", "yuv420p"),
+        *("-c:v", "libx264", "-preset", preset, "-pix_fmt", "yuv420p"),
         *("-b:v", "6M", "-maxrate", "6M", "-bufsize", "12M", "-g", "60", "-keyint_min", "60", "-sc_threshold", "0"),
     )
 

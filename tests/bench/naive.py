@@ -21,6 +21,8 @@ def analyse_naively(
     path: Path, detect: Callable[[NDArray[np.float32]], Any], attributes: Callable[[NDArray[np.float32]], Any]
 ) -> int:
     """Read, letterbox, ask the detector about one picture, ask for the attributes of each box; returns the number of frames."""
+    # What OpenCV chooses by itself, whatever was measured before in the same program.
+    cv2.setNumThreads(-1)
     video = cv2.VideoCapture(str(path))
     frames = 0
     while True:
