@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from importlib.metadata import EntryPoint, entry_points
 
-from analyzer.backends.base import Backends, Detector
+from analyzer.backends.base import Backends, Detector, Embedder
 from analyzer.backends.mounted import Mounted
 from analyzer.contract import ModelSettings
 from analyzer.errors import AnalyzerError, Mismatch, RequestInvalid
@@ -29,6 +29,15 @@ def choose_backends(name: str, model_set: ModelSet, settings: ModelSettings) -> 
     """
     require_licences(model_set, settings.licence_policy)
     return _backend(name)(model_set, settings)
+
+
+def choose_embedder(model_set: ModelSet, settings: ModelSettings) -> Embedder:
+    """Load what the built-in backends make vectors with, and nothing else. Raises: Mismatch, as `choose_backends`."""
+    require_licences(model_set, settings.licence_policy)
+    mounted = Mounted(model_set, settings)
+    embedder = mounted.embedder()
+    mounted.require_device_used()
+    return embedder
 
 
 def _backend(name: str) -> Backend:

@@ -14,8 +14,10 @@ from analyzer.errors import Mismatch
 from analyzer.manifest import ModelFile, ModelSet
 
 if TYPE_CHECKING:
+    from analyzer.backends.onnx.fastvlm import VisionTower
     from analyzer.backends.onnx.session import Engine, Network
     from analyzer.backends.onnx.turns import Urgency
+    from analyzer.backends.onnx.vlm_files import VlmConfig
 
 
 class Mounted:
@@ -58,7 +60,7 @@ class Mounted:
         if not self._has(Role.CAPTION):
             return None, AppearanceEmbedder()
         from analyzer.backends.onnx import vlm_files
-        from analyzer.backends.onnx.fastvlm import FastVlmCaptioner, FastVlmEmbedder, TokenizerFile, VisionTower
+        from analyzer.backends.onnx.fastvlm import FastVlmCaptioner, TokenizerFile
         from analyzer.backends.onnx.generation import Decoder
         from analyzer.backends.onnx.turns import Urgency
 
@@ -66,10 +68,19 @@ class Mounted:
         described = self._described(files)
         config = vlm_files.read_config(files)
         tokenizer = TokenizerFile(files[vlm_files.TOKENIZER])
-        vision, embed, decoder = (self._open(files[name], Urgency.CAPTION) for name in vlm_files.NETWORKS)
-        tower = VisionTower(vision, config)
+        tower = self._tower(files, config)
+        embed, decoder = (self._open(files[name], Urgency.CAPTION) for name in (vlm_files.EMBED, vlm_files.DECODER))
         captioner = FastVlmCaptioner(tower, Decoder(embed, decoder, config), tokenizer, config, described)
-        return captioner, FastVlmEmbedder(tower, self._described({vlm_files.VISION: files[vlm_files.VISION]}))
+        return captioner, self._embedder(files, tower)
+
+    def embedder(self) -> Embedder:
+        """The same embedder alone: of a vision-language model, nothing but the tower is loaded."""
+        if not self._has(Role.CAPTION):
+            return AppearanceEmbedder()
+        from analyzer.backends.onnx import vlm_files
+
+        files = vlm_files.find_files(self._path(Role.CAPTION))
+        return self._embedder(files, self._tower(files, vlm_files.read_config(files)))
 
     def require_device_used(self) -> None:
         """Raises: Mismatch, when CUDA was asked for and no network is there that could run on it."""
@@ -102,6 +113,19 @@ class Mounted:
         path = self._path(Role.MIVOLO)
         described = self._described({"age": path, "gender": path})
         return MivoloAttributes(self._open(path, Urgency.ATTRIBUTES), described)
+
+    def _tower(self, files: Mapping[str, Path], config: VlmConfig) -> VisionTower:
+        from analyzer.backends.onnx import vlm_files
+        from analyzer.backends.onnx.fastvlm import VisionTower
+        from analyzer.backends.onnx.turns import Urgency
+
+        return VisionTower(self._open(files[vlm_files.VISION], Urgency.CAPTION), config)
+
+    def _embedder(self, files: Mapping[str, Path], tower: VisionTower) -> Embedder:
+        from analyzer.backends.onnx import vlm_files
+        from analyzer.backends.onnx.fastvlm import FastVlmEmbedder
+
+        return FastVlmEmbedder(tower, self._described({vlm_files.VISION: files[vlm_files.VISION]}))
 
     @cached_property
     def _engine(self) -> Engine:

@@ -10,13 +10,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from analyzer.commands.models import add_licence_policy, model_settings
+from analyzer.commands.models import add_mounted, model_request
 from analyzer.contract import (
     DEFAULT_BACKEND,
     DEFAULT_CAPTION_PROMPT,
-    DEFAULT_MODEL_ROOT,
     DEFAULT_SAMPLE_FPS,
-    Device,
     Env,
     ExitCode,
     JobRequest,
@@ -27,7 +25,6 @@ from analyzer.contract import (
     parse_sample_fps,
     parse_sample_mode,
     parse_session_id,
-    parse_set_digest,
 )
 from analyzer.errors import AnalyzerError, Interrupted
 from analyzer.failure import failure_of
@@ -48,14 +45,11 @@ def add_job_commands(commands: Any) -> None:
     )
     run.add_argument("--fps", default=str(DEFAULT_SAMPLE_FPS), help="frames looked at per second at most (default: 2)")
     run.add_argument("--prompt", default=DEFAULT_CAPTION_PROMPT, help="what the caption model is asked of each scene")
-    run.add_argument("--model-root", default=DEFAULT_MODEL_ROOT, metavar="DIR", help="holds models/, checkpoints/, ...")
-    run.add_argument("--model-set", metavar="DIGEST", help="refuse to run with any other model set")
+    add_mounted(run)
     for role in Role:
         run.add_argument(f"--{role}-model", default="", metavar="DIR" if role is Role.CAPTION else "FILE")
     run.add_argument("--database", metavar="URL", help="store rows in PostgreSQL instead of JSON Lines")
     run.add_argument("--backend", default=DEFAULT_BACKEND, metavar="NAME", help="opencv, onnx, null or a plugin's name")
-    run.add_argument("--device", default=Device.AUTO, metavar="DEVICE", help="auto, cpu or cuda (default: auto)")
-    add_licence_policy(run)
     run.set_defaults(command=_run)
 
     batch = commands.add_parser("batch", help="run one job as its environment variables describe it")
@@ -64,15 +58,16 @@ def add_job_commands(commands: Any) -> None:
 
 def _run(options: argparse.Namespace) -> int:
     session = options.session or "local-" + "".join(c if c.isalnum() else "-" for c in Path(options.video).name)[:80]
+    mounted = model_request(options, *Role, backend=options.backend)
     request = JobRequest(
         video=Location.parse(options.video, name="`--video`"),
         result=Location.parse(options.out, name="`--out`"),
         session_id=parse_session_id(session, name="`--session`"),
         database_url=options.database,
-        model_root=Path(options.model_root),
-        model_set=parse_set_digest(options.model_set, name="`--model-set`") if options.model_set else None,
-        backend=options.backend,
-        models=model_settings(options, {role: getattr(options, f"{role}_model") for role in Role}, options.device),
+        model_root=mounted.model_root,
+        model_set=mounted.model_set,
+        backend=mounted.backend,
+        models=mounted.models,
         sample_mode=parse_sample_mode(options.sample, name="`--sample`"),
         sample_fps=parse_sample_fps(options.fps, name="`--fps`"),
         caption_prompt=options.prompt,

@@ -8,7 +8,17 @@ import os
 from pathlib import Path
 from typing import Any
 
-from analyzer.contract import DEFAULT_MODEL_ROOT, ExitCode, LicencePolicy, ModelSettings, Role, parse_set_digest
+from analyzer.contract import (
+    DEFAULT_BACKEND,
+    DEFAULT_MODEL_ROOT,
+    Device,
+    ExitCode,
+    LicencePolicy,
+    ModelRequest,
+    ModelSettings,
+    Role,
+    parse_set_digest,
+)
 from analyzer.runtime_contract import ENV_MOUNT
 
 
@@ -23,13 +33,34 @@ def add_models(commands: Any) -> None:
     verify.set_defaults(command=_verify)
 
 
-def add_licence_policy(parser: argparse.ArgumentParser) -> None:
+def add_licence_policy(parser: argparse._ActionsContainer) -> None:
     """Add `--license-policy`."""
     parser.add_argument(
         "--license-policy",
         default=LicencePolicy.ANY,
         metavar="POLICY",
         help="commercial: refuse a set with a file that may not be used commercially (default: any)",
+    )
+
+
+def add_mounted(parser: argparse._ActionsContainer) -> None:
+    """Add where the models are, which set they must be, and what they may run on."""
+    parser.add_argument(
+        "--model-root", default=DEFAULT_MODEL_ROOT, metavar="DIR", help="holds models/, checkpoints/, ..."
+    )
+    parser.add_argument("--model-set", metavar="DIGEST", help="refuse to run with any other model set")
+    parser.add_argument("--device", default=Device.AUTO, metavar="DEVICE", help="auto, cpu or cuda (default: auto)")
+    add_licence_policy(parser)
+
+
+def model_request(options: argparse.Namespace, *roles: Role, backend: str = DEFAULT_BACKEND) -> ModelRequest:
+    """What the options of `add_mounted` and `--ROLE-model` of each of `roles` say. Raises: RequestInvalid, naming the option."""
+    paths = {role: getattr(options, f"{role}_model") for role in roles}
+    return ModelRequest(
+        model_root=Path(options.model_root),
+        model_set=parse_set_digest(options.model_set, name="`--model-set`") if options.model_set else None,
+        backend=backend,
+        models=model_settings(options, paths, options.device),
     )
 
 

@@ -10,8 +10,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from analyzer.contract import Env, Location, parse_session_id
-from analyzer.errors import ExitCode, InputUnreadable, Mismatch, RequestInvalid
+from analyzer.commands.models import add_mounted, model_request
+from analyzer.contract import Env, Location, ModelRequest, Role, parse_session_id
+from analyzer.errors import ExitCode, RequestInvalid
 
 if TYPE_CHECKING:
     from analyzer.store.search import Hit, Item, Query, Searched, Vector
@@ -37,6 +38,11 @@ def add_search(commands: Any) -> None:
         "--folder", action="append", metavar="PLACE", help="results of one session, local or s3://; repeatable"
     )
     search.add_argument("-o", "--output", default="text", choices=("text", "json"))
+    models = search.add_argument_group(
+        "what turns a picture file into a vector, where the results' vectors need weights"
+    )
+    add_mounted(models)
+    models.add_argument("--caption-model", default="", metavar="DIR", help="below the model root where not named")
     search.set_defaults(command=_search)
 
 
@@ -44,7 +50,7 @@ def _search(options: argparse.Namespace) -> int:
     limit = _limit(options.limit)
     sessions = tuple(parse_session_id(each, name="`--session`") for each in options.session)
     searched = _searched(options)
-    query, like = _query(searched, options.like, options.space, limit, sessions)
+    query, like = _query(searched, options.like, options.space, limit, sessions, model_request(options, Role.CAPTION))
     hits = searched.nearest(query)
     if options.output == "json":
         print(json.dumps(_document(query, like, hits), indent=1, ensure_ascii=False))
@@ -82,12 +88,19 @@ def _searched(options: argparse.Namespace) -> Searched:
 
 
 def _query(
-    searched: Searched, like: str, space: str | None, limit: int, sessions: tuple[str, ...]
+    searched: Searched,
+    like: str,
+    space: str | None,
+    limit: int,
+    sessions: tuple[str, ...],
+    models: ModelRequest,
 ) -> tuple[Query, dict[str, Any]]:
     from analyzer.store.search import Item, Query
 
     if Path(like).is_file():
-        space, vector = _embedded(Path(like), space)
+        from analyzer.commands.picture import embedded
+
+        space, vector = embedded(Path(like), space=space, makers=searched.makers(sessions), request=models)
         return Query(space=space, vector=vector, limit=limit, sessions=sessions), {"picture": like}
     match = _ITEM.fullmatch(like)
     if not match:
@@ -119,25 +132,6 @@ def _chosen(item: Item, vectors: dict[str, Vector], space: str | None) -> tuple[
     if space not in vectors:
         raise RequestInvalid("space-unknown", f"The embeddings of {name} are in {known}, not in `{space}`")
     return space, vectors[space]
-
-
-def _embedded(path: Path, space: str | None) -> tuple[str, Vector]:
-    import cv2
-    import numpy as np
-
-    from analyzer.backends.appearance import AppearanceEmbedder
-
-    embedder = AppearanceEmbedder()
-    if space not in (None, embedder.space):
-        raise Mismatch(
-            "space-without-model",
-            f"No model of this installation puts pictures into the space `{space}`",
-            hint=f"Search by a track of that space, or in `{embedder.space}`",
-        )
-    picture = cv2.imdecode(np.frombuffer(path.read_bytes() or b"\0", np.uint8), cv2.IMREAD_COLOR)
-    if picture is None:
-        raise InputUnreadable("picture-unreadable", f"`{path}` is no picture that can be decoded")
-    return embedder.space, embedder.embed([picture])[0]
 
 
 def _document(query: Query, like: dict[str, Any], hits: list[Hit]) -> dict[str, Any]:

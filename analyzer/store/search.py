@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Protocol
@@ -54,8 +54,20 @@ class Hit:
     last_ms: int | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Maker:
+    """The model that made a session's vectors: their space, and the SHA-256 of its weights by role, none for one without."""
+
+    session_id: str
+    space: str
+    weights: Mapping[str, str]
+
+
 class Searched(Protocol):
     """Where embeddings are. Raises `DependencyDown` and `Mismatch` as stores do."""
+
+    def makers(self, sessions: Sequence[str]) -> list[Maker]:
+        """What made the vectors of `sessions`, of all unless that is empty; at least one session for each model."""
 
     def vectors(self, item: Item) -> dict[str, Vector]:
         """The item's vector in each space that has one."""
@@ -69,6 +81,15 @@ class SearchedFolders:
 
     def __init__(self, places: Sequence[Place]) -> None:
         self._places = places
+
+    def makers(self, sessions: Sequence[str]) -> list[Maker]:
+        jobs = [row for place in self._places for row in _rows(place, Table.JOBS)]
+        return [
+            maker
+            for row in jobs
+            if (not sessions or row["session_id"] in sessions)
+            and (maker := maker_of(row["session_id"], row["request"].get("backend", {}).get("embedding")))
+        ]
 
     def vectors(self, item: Item) -> dict[str, Vector]:
         return {
@@ -105,6 +126,22 @@ class SearchedFolders:
             video_url=job["video_url"],
             **{column: track.get(column) for column in ("label", "first_ms", "last_ms")},
         )
+
+
+def maker_of(session_id: str, description: Mapping[str, Any] | None) -> Maker | None:
+    """From what the session's request says of its embedder, None where it says nothing."""
+    if not description or "space" not in description:
+        return None
+    return Maker(session_id=session_id, space=description["space"], weights=weights_of(description))
+
+
+def weights_of(description: Mapping[str, Any]) -> dict[str, str]:
+    """The SHA-256 of each file that a model's description names, by role."""
+    return {
+        role: str(entry["sha256"])
+        for role, entry in description.items()
+        if isinstance(entry, Mapping) and "sha256" in entry
+    }
 
 
 def cosines(vectors: Vector, other: Vector) -> NDArray[np.float64]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from pgvector import HalfVector
 from psycopg import sql
 
 from analyzer.store.database import Connection, Database, register_vectors
-from analyzer.store.search import Hit, Item, Query, Vector
+from analyzer.store.search import Hit, Item, Maker, Query, Vector, maker_of
 
 # pgvector's bounds of `hnsw.ef_search`.
 _LEAST_CANDIDATES, _MOST_CANDIDATES = 40, 1000
@@ -32,12 +33,24 @@ left join analysis_tracks tracks
 order by nearest.distance, nearest.session_id, nearest.kind, nearest.ref
 """
 
+_MAKERS = """
+select min(session_id), request #> '{backend,embedding}'
+from analysis_jobs
+where %(everywhere)s or session_id = any (%(sessions)s)
+group by 2
+"""
+
 
 class SearchedDatabase:
     """`search.Searched` over every session that the database holds, also those that are still worked on."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
+
+    def makers(self, sessions: Sequence[str]) -> list[Maker]:
+        with self._database.connection() as connection:
+            rows = connection.execute(_MAKERS, {"everywhere": not sessions, "sessions": list(sessions)}).fetchall()
+        return [maker for session_id, description in rows if (maker := maker_of(session_id, description))]
 
     def vectors(self, item: Item) -> dict[str, Vector]:
         with self._database.connection() as connection:
