@@ -155,6 +155,7 @@ class _Run:
             "attempt": claim.attempt,
             "video": asdict(seen.info),
             "coverage": {**coverage, "total_ms": total_ms, "decoded_ms": _at_most(coverage["decoded_ms"], total_ms)},
+            "notes": [{"code": code, "message": message} for code, message in seen.notes.items()],
             "models": describe(self._model_set),
             "backend": _described(self._backends, request),
             "resources": self._usage.document(),

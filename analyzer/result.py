@@ -24,6 +24,7 @@ def head(session_id: str, outcome: Mapping[str, Any], store: Store, counts: Mapp
         "attempt": outcome["attempt"],
         "video": outcome["video"],
         "coverage": outcome["coverage"],
+        "notes": outcome["notes"],
         "segments": [dict(row) for row in store.read(Table.SEGMENTS)],
         "tracks": [_track(row) for row in store.read(Table.TRACKS)],
         "scenes": [_scene(row) for row in store.read(Table.SCENES)],

@@ -119,8 +119,11 @@ class OrientationModel(Described, Protocol):
 
 
 class Captioner(Described, Protocol):
-    def caption(self, picture: Pixels, *, prompt: str, max_tokens: int, deadline_s: float) -> Caption:
-        """Describe one BGR picture; stops at `max_tokens`, or when `time.monotonic()` passes `deadline_s`."""
+    def caption(self, picture: Pixels, *, prompt: str, max_tokens: int, deadline_s: float) -> Caption | None:
+        """Describe one BGR picture; stops at `max_tokens`, or when `time.monotonic()` passes `deadline_s`.
+
+        None, from then on always, when the captioner was given up because the other models lacked memory.
+        """
 
 
 class Embedder(Described, Protocol):

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from analyzer.backends.base import Attributes, PersonCrop, Pixels
 from analyzer.backends.eyes import EyeAligner
-from analyzer.backends.onnx.session import Network, require_signature
+from analyzer.backends.onnx.session import Network
+from analyzer.backends.onnx.signature import require_signature
 
 AGE_SIDE_PX = 64
 GENDER_SIDE_PX = 32
@@ -32,6 +33,7 @@ class DlibAttributes:
     def __init__(self, age: Network, gender: Network, files: Mapping[str, object]) -> None:
         for network, side_px, classes in ((age, AGE_SIDE_PX, AGE_CLASSES), (gender, GENDER_SIDE_PX, GENDER_CLASSES)):
             require_signature(network, inputs=[(None, 3, side_px, side_px)], outputs=[(None, classes)])
+            network.warm_up((3, side_px, side_px))
         self._age, self._gender, self._files = age, gender, files
         self._aligner = EyeAligner()
 

@@ -29,7 +29,7 @@ class Mounted:
 
     def detector(self) -> Detector:
         """The YOLO network, which must be there."""
-        from analyzer.backends.onnx.session import require_onnx
+        from analyzer.backends.onnx.loading import require_onnx
         from analyzer.backends.onnx.turns import Urgency
         from analyzer.backends.onnx.yolo import YoloDetector
 
@@ -69,8 +69,13 @@ class Mounted:
         config = vlm_files.read_config(files)
         tokenizer = TokenizerFile(files[vlm_files.TOKENIZER])
         tower = self._tower(files, config)
-        embed, decoder = (self._open(files[name], Urgency.CAPTION) for name in (vlm_files.EMBED, vlm_files.DECODER))
-        captioner = FastVlmCaptioner(tower, Decoder(embed, decoder, config), tokenizer, config, described)
+        # Without words a result is poorer, without vectors of the same space it would be another.
+        embed, decoder = (
+            self._open(files[name], Urgency.CAPTION, can_be_spared=True)
+            for name in (vlm_files.EMBED, vlm_files.DECODER)
+        )
+        words = Decoder(embed, decoder, config)
+        captioner = FastVlmCaptioner(tower, words, tokenizer, config, described, spare=self._engine.spare)
         return captioner, self._embedder(files, tower)
 
     def embedder(self) -> Embedder:
@@ -135,10 +140,10 @@ class Mounted:
 
         return Engine(provider=find_provider(self._settings.device, mount=self._settings.runtime_mount))
 
-    def _open(self, path: Path, urgency: Urgency) -> Network:
+    def _open(self, path: Path, urgency: Urgency, *, can_be_spared: bool = False) -> Network:
         self._checked(path)
         self._has_networks = True
-        return self._engine.open(path, urgency)
+        return self._engine.open(path, urgency, can_be_spared=can_be_spared)
 
     def _described(self, paths: Mapping[str, Path]) -> dict[str, object]:
         """What the result says about a model: runtime, provider and its checked files by role."""

@@ -25,6 +25,7 @@ from analyzer.video.info import SegmentSummary, VideoInfo
 WAITING = 1
 CAPTION_TOKENS = 128
 CAPTION_S = 60.0
+CAPTIONER_GIVEN_UP = "captioner-given-up"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +42,8 @@ class Segment:
 class Closer:
     """Closes segments in their order, in a thread of its own, while the next ones are being watched.
 
-    `state` is its part of a checkpoint. `on_committed` is called with each summary after its commit.
+    `state` is its part of a checkpoint. `on_committed` is called with each summary after its commit. `notes` are sentences, by a code,
+    on what of the result is poorer than the models promise.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class Closer:
         self._store, self._backends, self._gallery, self._prompt = store, backends, gallery, prompt
         self._on_committed = on_committed
         self.coverage = Coverage.restore(state["coverage"]) if state else Coverage()
+        self.notes: dict[str, str] = dict(state["notes"]) if state else {}
         self._humans = Humans(backends, gallery, state["humans"] if state else None, metrics)
         # What was made of each scene that is still open.
         self._scenes: dict[int, dict[str, Any]] = {
@@ -142,6 +145,7 @@ class Closer:
                     "humans": self._humans.snapshot(),
                     "scenes": {str(key): value for key, value in self._scenes.items()},
                     "coverage": self.coverage.document(),
+                    "notes": self.notes,
                 },
             )
         )
@@ -159,6 +163,9 @@ class Closer:
                 caption = self._backends.captioner.caption(
                     picture, prompt=self._prompt, max_tokens=CAPTION_TOKENS, deadline_s=deadline_s
                 )
+            if caption is None:
+                why = f"From scene {scene} on there are no captions: the other models lacked memory, and the captioner was given up"
+                self.notes.setdefault(CAPTIONER_GIVEN_UP, why)
         with self._metrics.model("embedder", 1):
             vector = embedder.embed([picture])[0]
         return {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -31,10 +31,11 @@ ABANDON_S = 6.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """What the video is, and how much of it was seen by all attempts together."""
+    """What the video is, and how much of it was seen by all attempts together; `notes` are those of `closing.Closer`."""
 
     info: VideoInfo
     coverage: Coverage
+    notes: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +72,9 @@ def analyse(task: Task, backends: Backends, store: Store, gallery: Gallery, clai
     state = claim.checkpoint
     if state and state["position"] is None:
         # The last attempt committed everything and did not come to say so.
-        return Seen(info=VideoInfo(**state["video"]), coverage=Coverage.restore(state["coverage"]))
+        return Seen(
+            info=VideoInfo(**state["video"]), coverage=Coverage.restore(state["coverage"]), notes=state["notes"]
+        )
     keep_freed_pictures()
     # Stages, and the pictures of a batch, are worked on side by side: more threads inside a call only take the cores from each other.
     cv2.setNumThreads(1)
@@ -126,7 +129,7 @@ def analyse(task: Task, backends: Backends, store: Store, gallery: Gallery, clai
         raise
     feed.close()
     assert info is not None
-    return Seen(info=info, coverage=closer.coverage)
+    return Seen(info=info, coverage=closer.coverage, notes=closer.notes)
 
 
 def _sampling(task: Task) -> Sampling:

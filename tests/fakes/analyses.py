@@ -55,6 +55,7 @@ def analysis(**changes: Any) -> dict[str, Any]:
             "first_error": "InvalidDataError: Invalid data found",
             "skipped": [{"start_ms": 8000, "end_ms": None, "reason": "two attempts died in it"}],
         },
+        "notes": [{"code": "captioner-given-up", "message": "From scene 2 on there are no captions"}],
         "segments": [
             {
                 "segment": 0,

@@ -18,7 +18,9 @@ from numpy.typing import NDArray
 from analyzer.backends.base import Caption, Pixels
 from analyzer.backends.onnx.generation import Decoder
 from analyzer.backends.onnx.letterbox import planes
-from analyzer.backends.onnx.session import Network, require_signature
+from analyzer.backends.onnx.session import Network
+from analyzer.backends.onnx.signature import require_signature
+from analyzer.backends.onnx.spare import GivenUp, Spare
 from analyzer.backends.onnx.vlm_files import VlmConfig
 from analyzer.errors import Mismatch, RequestInvalid
 
@@ -69,6 +71,7 @@ class VisionTower:
         side = config.image_side_px
         require_signature(network, inputs=[(None, 3, side, side)], outputs=[(None, None, config.hidden_size)])
         self._network, self._config = network, config
+        network.warm_up((3, side, side))
 
     @property
     def hidden_size(self) -> int:
@@ -92,17 +95,25 @@ class FastVlmCaptioner:
         config: VlmConfig,
         files: Mapping[str, object],
         *,
+        spare: Spare,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._tower, self._decoder, self._tokenizer, self._config = tower, decoder, tokenizer, config
-        self._files, self._clock = files, clock
+        self._files, self._spare, self._clock = files, spare, clock
 
     @property
     def description(self) -> Mapping[str, object]:
         return {"name": "fastvlm", **self._files}
 
-    def caption(self, picture: Pixels, *, prompt: str, max_tokens: int, deadline_s: float) -> Caption:
+    def caption(self, picture: Pixels, *, prompt: str, max_tokens: int, deadline_s: float) -> Caption | None:
         """Raises: RequestInvalid, for a prompt that spells the token of a picture."""
+        try:
+            with self._spare.in_use():
+                return self._caption(picture, prompt, max_tokens, deadline_s)
+        except GivenUp:
+            return None
+
+    def _caption(self, picture: Pixels, prompt: str, max_tokens: int, deadline_s: float) -> Caption:
         before, after = self._tokenizer.encode(BEFORE), self._tokenizer.encode(AFTER.format(prompt=prompt))
         if self._config.image_token in (*before, *after):
             raise RequestInvalid(

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from analyzer.backends.onnx.session import UNLOADABLE_HINT, Network, fits
+from analyzer.backends.onnx.loading import UNLOADABLE_HINT
+from analyzer.backends.onnx.session import Network
+from analyzer.backends.onnx.signature import fits
 from analyzer.backends.onnx.vlm_files import VlmConfig
 from analyzer.errors import Mismatch
 

@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 
 from analyzer.backends.base import SECTORS, Pixels
 from analyzer.backends.onnx.letterbox import imagenet_planes
-from analyzer.backends.onnx.session import UNLOADABLE_HINT, Network, require_signature
+from analyzer.backends.onnx.loading import UNLOADABLE_HINT
+from analyzer.backends.onnx.session import Network
+from analyzer.backends.onnx.signature import require_signature
 from analyzer.errors import Mismatch
 
 WIDTH_PX, HEIGHT_PX = 192, 256
@@ -38,6 +40,7 @@ class MebowOrientation:
         others[self._output] = (None, SECTORS)
         require_signature(network, inputs=[(None, 3, HEIGHT_PX, WIDTH_PX)], outputs=others)
         self._network, self._files = network, files
+        network.warm_up((3, HEIGHT_PX, WIDTH_PX))
 
     @property
     def description(self) -> Mapping[str, object]:

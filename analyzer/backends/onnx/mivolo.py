@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from analyzer.backends.base import Attributes, PersonCrop, Pixels
 from analyzer.backends.onnx.letterbox import imagenet_planes, letterbox
-from analyzer.backends.onnx.session import Network, require_signature, softmax
+from analyzer.backends.onnx.session import Network, softmax
+from analyzer.backends.onnx.signature import require_signature
 from analyzer.errors import Mismatch
 from analyzer.geometry import Box
 
@@ -38,6 +39,7 @@ class MivoloAttributes:
         self._side_px = int(side)
         require_signature(network, inputs=[(None, 6, self._side_px, self._side_px)], outputs=[(None, 3)])
         self._network, self._files = network, files
+        network.warm_up((6, self._side_px, self._side_px))
 
     @property
     def description(self) -> Mapping[str, object]:

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from analyzer.backends.base import Confidence, Detection, Label, Pixels
 from analyzer.backends.onnx.letterbox import Placement, letterbox, planes
-from analyzer.backends.onnx.session import Network, require_signature
+from analyzer.backends.onnx.session import Network
+from analyzer.backends.onnx.signature import require_signature
 from analyzer.errors import Mismatch
 from analyzer.geometry import Box
 
@@ -48,6 +49,7 @@ class YoloDetector:
         self._network, self._labels, self._files = network, labels, files
         fixed = next(iter(network.inputs.values())).shape[2:]
         self._height, self._width = (one or other for one, other in zip(fixed, _size(network), strict=True))
+        network.warm_up((3, self._height, self._width))
 
     @property
     def side_px(self) -> int:

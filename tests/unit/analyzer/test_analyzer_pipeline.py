@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 
-from analyzer.backends.base import Backends, Detection, Pixels
+from analyzer.backends.base import Backends, Caption, Detection, Pixels
 from analyzer.contract import SampleMode, Table
 from analyzer.errors import DependencyDown, Interrupted
 from analyzer.pipeline.run import Listener, Seen, Task, analyse
@@ -188,3 +188,32 @@ def test_a_failing_model_ends_the_run_and_every_thread(clip: Path, tmp_path: Pat
     with pytest.raises(RuntimeError, match="out of order"):
         analyse_into(tmp_path, clip, backends)
     assert not [thread for thread in threading.enumerate() if thread.name.startswith(("feed", "closer", "detect"))]
+
+
+class _GivenUp:
+    """Says something of the first picture only."""
+
+    description: Mapping[str, object] = {"name": "short"}
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def caption(self, picture: Pixels, *, prompt: str, max_tokens: int, deadline_s: float) -> Caption | None:
+        self.asked += 1
+        return Caption(text="A wall", tokens=2, finished=True) if self.asked == 1 else None
+
+
+def test_captioner_that_was_given_up_is_noted_also_by_the_attempt_that_goes_on(clip: Path, tmp_path: Path) -> None:
+    def stop(pts_ms: int) -> None:
+        if pts_ms >= 14_000:
+            raise Interrupted("SIGTERM")
+
+    backends = replace(coloured_backends(), captioner=_GivenUp())
+    with pytest.raises(Interrupted):
+        analyse_into(tmp_path, clip, backends, mode=SampleMode.KEYFRAME, on_frame=stop)
+    found = analyse_into(tmp_path, clip, mode=SampleMode.KEYFRAME)
+    captions = [(row["caption"], row["caption_finished"]) for row in found.rows[Table.SCENES]]
+    assert captions == [("A wall", True), (None, None)]
+    ((code, message),) = found.seen.notes.items()
+    assert code == "captioner-given-up"
+    assert "From scene 2 on" in message

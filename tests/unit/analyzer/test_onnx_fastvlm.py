@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from analyzer.backends.base import Caption
 from analyzer.backends.onnx import fastvlm, vlm_files
 from analyzer.backends.onnx.fastvlm import FastVlmCaptioner, FastVlmEmbedder, VisionTower, square
 from analyzer.backends.onnx.generation import Decoder
 from analyzer.backends.onnx.session import Engine
 from analyzer.backends.onnx.turns import Urgency
-from analyzer.errors import Mismatch, RequestInvalid
+from analyzer.errors import ExitCode, Mismatch, OutOfMemory, RequestInvalid
 from tests.unit.analyzer import onnx_fakes
 from tests.unit.analyzer.onnx_fakes import END, HIDDEN, IMAGE, PICTURE_TOKENS, Words
 
@@ -35,11 +39,21 @@ def copied(folder: Path, tmp_path: Path) -> Path:
 class Model:
     def __init__(self, folder: Path, tokenizer: fastvlm.Tokenizer, clock: Callable[[], float] = lambda: 0.0) -> None:
         files = vlm_files.find_files(folder)
-        config, engine = vlm_files.read_config(files), Engine()
-        self.vision, embed, decoder = (engine.open(files[name], Urgency.CAPTION) for name in vlm_files.NETWORKS)
+        config, self.engine = vlm_files.read_config(files), Engine()
+        self.vision = self.engine.open(files[vlm_files.VISION], Urgency.CAPTION)
+        self.words, decoder = (
+            self.engine.open(files[name], Urgency.CAPTION, can_be_spared=True)
+            for name in (vlm_files.EMBED, vlm_files.DECODER)
+        )
         self.tower = VisionTower(self.vision, config)
         self.captioner = FastVlmCaptioner(
-            self.tower, Decoder(embed, decoder, config), tokenizer, config, {}, clock=clock
+            self.tower,
+            Decoder(self.words, decoder, config),
+            tokenizer,
+            config,
+            {},
+            spare=self.engine.spare,
+            clock=clock,
         )
 
 
@@ -77,6 +91,11 @@ def expected(shown: np.ndarray, prompt: str, max_tokens: int) -> tuple[list[int]
     return said, False
 
 
+def said_by(caption: Caption | None) -> Caption:
+    assert caption is not None
+    return caption
+
+
 Ended = tuple[np.ndarray, str, list[int]]
 
 
@@ -92,17 +111,17 @@ def ended() -> Ended:
 
 def test_picture_takes_the_place_of_its_token_and_the_cache_keeps_it(model: Model, ended: Ended) -> None:
     shown, prompt, said = ended
-    found = model.captioner.caption(shown, prompt=prompt, max_tokens=12, deadline_s=NEVER_S)
+    found = said_by(model.captioner.caption(shown, prompt=prompt, max_tokens=12, deadline_s=NEVER_S))
     assert (found.text, found.tokens, found.finished) == (Words().decode(said), len(said), True)
     for level in range(5, 80, 15):
         words, finished = expected(picture(level), "bad", 6)
-        found = model.captioner.caption(picture(level), prompt="bad", max_tokens=6, deadline_s=NEVER_S)
+        found = said_by(model.captioner.caption(picture(level), prompt="bad", max_tokens=6, deadline_s=NEVER_S))
         assert (found.text, found.finished) == (Words().decode(words), finished)
 
 
 def test_limit_of_tokens_ends_a_caption_unfinished(model: Model, ended: Ended) -> None:
     shown, prompt, said = ended
-    found = model.captioner.caption(shown, prompt=prompt, max_tokens=2, deadline_s=NEVER_S)
+    found = said_by(model.captioner.caption(shown, prompt=prompt, max_tokens=2, deadline_s=NEVER_S))
     assert (found.text, found.tokens, found.finished) == (Words().decode(said[:2]), 2, False)
 
 
@@ -112,11 +131,62 @@ def test_deadline_ends_a_caption_with_what_there_is(folder: Path, ended: Ended, 
     seconds: Iterator[int] = iter(range(100))
     model = Model(folder, Words(), lambda: float(next(seconds)))
     captioner, looked = model.captioner, spy(model.vision)
-    found = captioner.caption(shown, prompt=prompt, max_tokens=12, deadline_s=3)
+    found = said_by(captioner.caption(shown, prompt=prompt, max_tokens=12, deadline_s=3))
     assert (found.text, found.tokens, found.finished) == (Words().decode(said[:2]), 2, False)
-    late = captioner.caption(shown, prompt=prompt, max_tokens=12, deadline_s=0)
+    late = said_by(captioner.caption(shown, prompt=prompt, max_tokens=12, deadline_s=0))
     assert (late.text, late.tokens, late.finished) == ("", 0, False)
     assert len(looked) == 1
+
+
+def lacking(rows: int) -> None:
+    raise RuntimeError("CUDA failure 2: out of memory ; GPU=0")
+
+
+@pytest.mark.parametrize("part", ["words", "vision"])
+def test_captioner_without_memory_is_given_up_and_vectors_go_on(
+    folder: Path, spy: onnx_fakes.Spies, part: str, ended: Ended
+) -> None:
+    model, (shown, prompt, _) = Model(folder, Words()), ended
+    before = FastVlmEmbedder(model.tower, {}).embed([shown])
+    # The tower lacks memory only beside the words, the words do so always.
+    spy(getattr(model, part), before=lambda rows: lacking(rows) if model.engine.spare.is_there else None)
+    for _ in range(2):
+        assert model.captioner.caption(shown, prompt=prompt, max_tokens=12, deadline_s=NEVER_S) is None
+    assert model.words._session is None
+    np.testing.assert_array_equal(FastVlmEmbedder(model.tower, {}).embed([shown]), before)
+    spy(model.vision, before=lacking)
+    with pytest.raises(OutOfMemory) as caught:
+        model.tower.features(shown)
+    assert caught.value.exit_code == ExitCode.INTERRUPTED
+
+
+def test_who_lacks_memory_waits_until_a_caption_on_its_way_has_let_go(folder: Path, spy: onnx_fakes.Spies) -> None:
+    told: list[str] = []
+    looks = iter(range(100))
+
+    def clock() -> float:
+        if next(looks) == 3:
+            detecting.start()
+            until(lambda: not model.engine.spare.is_there)
+            told.append("let go")
+        return 0.0
+
+    model = Model(folder, Words(), clock)
+    detector = model.engine.open(model.vision.path, Urgency.DETECT)
+    spy(detector, before=lambda rows: lacking(rows) if model.engine.spare.is_there else told.append("again"))
+    square = np.zeros((1, 3, onnx_fakes.PICTURE_SIDE, onnx_fakes.PICTURE_SIDE), np.float32)
+    detecting = threading.Thread(target=lambda: detector.run_rows(square))
+    level = next(each for each in range(1, 80) if len(expected(picture(each), "bad", 6)[0]) == 6)
+    assert model.captioner.caption(picture(level), prompt="bad", max_tokens=12, deadline_s=NEVER_S) is None
+    detecting.join(10)
+    assert told == ["let go", "again"]
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline_s = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline_s
+        os.sched_yield()
 
 
 def test_prompt_that_spells_a_picture_is_refused(folder: Path) -> None:

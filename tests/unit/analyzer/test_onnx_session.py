@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from analyzer.backends.onnx import session
 from analyzer.backends.onnx.provider import CPU, CUDA, PLUGIN, Provider, find_provider
 from analyzer.backends.onnx.session import Engine, Network
+from analyzer.backends.onnx.spare import GivenUp
 from analyzer.backends.onnx.turns import Turns, Urgency
 from analyzer.contract import Device
 from analyzer.errors import ExitCode, Mismatch, OutOfMemory
@@ -71,6 +73,58 @@ def test_too_little_memory_for_one_row_may_be_tried_again_elsewhere(network: Net
     with pytest.raises(OutOfMemory, match="more memory on CPUExecutionProvider") as caught:
         network.run_rows(ROWS)
     assert (caught.value.code, caught.value.exit_code) == ("out-of-memory", ExitCode.INTERRUPTED)
+
+
+def test_what_can_be_spared_goes_when_one_row_lacks_memory_and_not_before(echo: Path, spy: onnx_fakes.Spies) -> None:
+    engine = Engine()
+    spared = engine.open(echo, Urgency.CAPTION, can_be_spared=True)
+    network = engine.open(echo, Urgency.DETECT)
+    seen = spy(network, before=short_of_memory(1))
+    np.testing.assert_array_equal(network.run_rows(ROWS[:4])[0], ROWS[:4])
+    assert [len(feeds["images"]) for feeds in seen] == [4, 2, 1, 1, 1, 1]
+    assert spared.run_rows(ROWS[:1])[0].shape == (1, 4), "smaller batches came first"
+    tried = spy(network, before=lambda rows: short_of_memory(0)(rows) if engine.spare.is_there else None)
+    np.testing.assert_array_equal(network.run_rows(ROWS[:2])[0], ROWS[:2])
+    assert [len(feeds["images"]) for feeds in tried] == [1, 1, 1]
+    assert not engine.spare.is_there
+    for run in (lambda: spared.run_rows(ROWS[:1]), spared.binding):
+        with pytest.raises(GivenUp):
+            run()
+    spy(network, before=short_of_memory(0))
+    with pytest.raises(OutOfMemory) as caught:
+        network.run_rows(ROWS[:1])
+    assert caught.value.exit_code == ExitCode.INTERRUPTED
+
+
+def test_network_that_does_not_fit_is_loaded_without_what_can_be_spared(
+    echo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine, real = Engine(), session.load_session
+    engine.open(echo, Urgency.CAPTION, can_be_spared=True)
+
+    def load(path: Path, provider: Provider, urgency: Urgency) -> Any:
+        if engine.spare.is_there:
+            raise OutOfMemory("out-of-memory", "too little")
+        return real(path, provider, urgency)
+
+    monkeypatch.setattr(session, "load_session", load)
+    assert engine.open(echo, Urgency.DETECT).run_rows(ROWS)[0].shape == ROWS.shape
+
+
+def test_each_batch_that_will_be_used_runs_once_at_load_on_a_gpu(
+    echo: Path, tmp_path: Path, spy: onnx_fakes.Spies, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = {Urgency.DETECT: [8, 4, 2, 1], Urgency.ATTRIBUTES: [16, 8, 4, 2, 1], Urgency.CAPTION: [1]}
+    fixed = onnx_fakes.echo(tmp_path / "fixed.onnx", [32, 4])
+    for urgency, sizes in wanted.items():
+        for path, runs in ((echo, sizes), (fixed, [32])):
+            network = ENGINE.open(path, urgency)
+            seen = spy(network)
+            network.warm_up((4,))
+            assert seen == []
+            monkeypatch.setattr(network, "_provider", Provider(name=CUDA))
+            network.warm_up((4,))
+            assert [feeds["images"].shape for feeds in seen] == [(size, 4) for size in runs]
 
 
 def test_half_precision_stays_inside_the_network(tmp_path: Path) -> None:
