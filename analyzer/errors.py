@@ -80,7 +80,7 @@ class Busy(AnalyzerError):
 
 
 class OutOfMemory(AnalyzerError):
-    """The device has not enough memory for one picture now, even without a captioner; another machine, or this one when it is free, may have."""
+    """Even without a captioner one picture lacks memory now; another machine, or this one when it is free, may have it."""
 
     exit_code = ExitCode.INTERRUPTED
 
