@@ -191,11 +191,15 @@ class Table(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Location:
-    """A place that holds a video or receives a result: an S3 object or prefix, or a local path."""
+    """A place that holds a video or receives a result: an S3 object or prefix, or a local path.
+
+    `version` is the S3 object's version that is meant, None for whichever is there; no URL spells it.
+    """
 
     url: str
     bucket: str | None = None
     key: str = ""
+    version: str | None = None
     path: Path | None = None
 
     @classmethod

@@ -39,10 +39,11 @@ _REFUSED = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """An object as it is now: `tag` changes with its content."""
+    """An object as it is now: `tag` changes with its content; `version` is the one that was asked for, None for the latest."""
 
     tag: str
     size_bytes: int
+    version: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,16 +73,16 @@ class ObjectStore:
         with _explained("s3://"):
             self._client: Any = boto3.client("s3", config=config)
 
-    def look_up(self, bucket: str, key: str) -> Found:
-        """What lies under a key. Raises: InputUnreadable, when nothing does; DependencyDown or Mismatch."""
-        url = f"s3://{bucket}/{key}"
+    def look_up(self, bucket: str, key: str, version: str | None = None) -> Found:
+        """What lies under a key, or did in that version. Raises: InputUnreadable, when nothing does; DependencyDown or Mismatch."""
+        url = _url(bucket, key, version)
         if not key:
             raise InputUnreadable(
                 "object-missing", f"`{url}` names no object", hint="Put the object's key in VIDEO_URL"
             )
         with _explained(url):
-            answer = self._client.head_object(Bucket=bucket, Key=key)
-            return Found(tag=str(answer["ETag"]), size_bytes=int(answer["ContentLength"]))
+            answer = self._client.head_object(Bucket=bucket, Key=key, **_versioned(version))
+            return Found(tag=str(answer["ETag"]), size_bytes=int(answer["ContentLength"]), version=version)
 
     def download(self, bucket: str, key: str, found: Found, to: Path, on_bytes: Callable[[int, int], None]) -> None:
         """Stream one object into `to`; `on_bytes` receives (read, total) bytes. A stream that breaks goes on where it broke.
@@ -91,12 +92,12 @@ class ObjectStore:
         """
         from botocore.exceptions import BotoCoreError
 
-        url, done, breaks = f"s3://{bucket}/{key}", 0, 0
+        url, done, breaks = _url(bucket, key, found.version), 0, 0
         with _explained(url), to.open("wb") as stream:
             _require_space(url, to.parent, found.size_bytes)
             while done < found.size_bytes:
                 try:
-                    for chunk in self._chunks_from(bucket, key, found.tag, done):
+                    for chunk in self._chunks_from(bucket, key, found, done):
                         stream.write(chunk)
                         done += len(chunk)
                         breaks = 0
@@ -106,9 +107,11 @@ class ObjectStore:
                     if breaks == ATTEMPTS:
                         raise
 
-    def _chunks_from(self, bucket: str, key: str, tag: str, first: int) -> Iterator[bytes]:
+    def _chunks_from(self, bucket: str, key: str, found: Found, first: int) -> Iterator[bytes]:
         # One plain stream: boto3's transfer manager would move bytes in threads that a stop signal does not reach.
-        answer = self._client.get_object(Bucket=bucket, Key=key, IfMatch=tag, Range=f"bytes={first}-")
+        answer = self._client.get_object(
+            Bucket=bucket, Key=key, IfMatch=found.tag, Range=f"bytes={first}-", **_versioned(found.version)
+        )
         yield from answer["Body"].iter_chunks(_CHUNK_BYTES)
 
     def put(self, bucket: str, key: str, content: bytes | IO[bytes]) -> None:
@@ -160,6 +163,15 @@ class ObjectStore:
         """Delete an object, which need not be there. Raises: DependencyDown or Mismatch."""
         with _written(f"s3://{bucket}/{key}"):
             self._client.delete_object(Bucket=bucket, Key=key)
+
+
+def _versioned(version: str | None) -> dict[str, str]:
+    return {} if version is None else {"VersionId": version}
+
+
+def _url(bucket: str, key: str, version: str | None) -> str:
+    """What messages call an object."""
+    return f"s3://{bucket}/{key}" + (f"?versionId={version}" if version else "")
 
 
 def _require_space(url: str, folder: Path, size_bytes: int) -> None:

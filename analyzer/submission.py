@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote_plus
 
@@ -71,7 +72,7 @@ def requests_of(body: str, environment: Mapping[str, str]) -> list[JobRequest]:
     records = document["Records"]
     if not isinstance(records, list):
         raise _unreadable("an event whose `Records` are no list")
-    return [request_of(each, environment) for each in _created(records)]
+    return [_announced(document, version, environment) for document, version in _created(records)]
 
 
 def session_of(kind: str, *parts: str) -> str:
@@ -79,7 +80,13 @@ def session_of(kind: str, *parts: str) -> str:
     return f"{kind}-{hashlib.sha256(chr(0).join(parts).encode()).hexdigest()[:_ID_DIGITS]}"
 
 
-def _created(records: Sequence[Any]) -> list[dict[str, str]]:
+def _announced(document: Mapping[str, str], version: str | None, environment: Mapping[str, str]) -> JobRequest:
+    request = request_of(document, environment)
+    return replace(request, video=replace(request.video, version=version))
+
+
+def _created(records: Sequence[Any]) -> list[tuple[dict[str, str], str | None]]:
+    """The document of each object that was created, and its version where the bucket keeps versions."""
     found = []
     for record in records:
         try:
@@ -88,10 +95,12 @@ def _created(records: Sequence[Any]) -> list[dict[str, str]]:
             bucket, entry = str(record["s3"]["bucket"]["name"]), record["s3"]["object"]
             # Keys in events are encoded as in a form: `+` is a blank.
             key = unquote_plus(str(entry["key"]), errors="strict")
-            content = str(entry.get("versionId") or entry["eTag"])
+            version = str(entry["versionId"]) if entry.get("versionId") else None
+            content = version or str(entry["eTag"])
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise _unreadable(f"an S3 event without {error}") from error
-        found.append({"video_url": f"s3://{bucket}/{key}", "session_id": session_of("s3", bucket, key, content)})
+        document = {"video_url": f"s3://{bucket}/{key}", "session_id": session_of("s3", bucket, key, content)}
+        found.append((document, version))
     return found
 
 

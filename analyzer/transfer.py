@@ -31,7 +31,7 @@ def identify(location: Location) -> Source:
     if location.bucket is not None:
         from analyzer.s3 import ObjectStore
 
-        found = ObjectStore().look_up(location.bucket, location.key)
+        found = ObjectStore().look_up(location.bucket, location.key, location.version)
         return Source(location=location, identity={"url": location.url, **asdict(found)}, found=found)
     path = _local(location)
     try:

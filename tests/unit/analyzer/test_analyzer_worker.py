@@ -306,6 +306,8 @@ def test_an_s3_event_is_one_job_per_object_with_a_session_of_its_content() -> No
     assert again.session_id == first.session_id
     (other,) = requests_of(event("in/a+b%2B%C3%A9.mp4", version="v2"), ENVIRONMENT)
     assert other.session_id != first.session_id
+    assert (first.video.version, other.video.version) == (None, "v2")
+    assert first.video.url == other.video.url
     assert first.result is not None
     assert first.result.url == f"s3://results/all/{first.session_id}"
 
