@@ -22,7 +22,7 @@ from analyzer.manifest import ModelSet, check_model_set, describe
 from analyzer.metrics import Metrics
 from analyzer.pipeline.run import Listener, Task, analyse
 from analyzer.progress import Progress
-from analyzer.store.base import COLUMNS, Claim, Store, Work
+from analyzer.store.base import Claim, Store, Work
 from analyzer.store.open import open_store
 from analyzer.store.place import LocalPlace, place_at
 from analyzer.timings import Timings
@@ -96,11 +96,11 @@ class _Run:
             try:
                 if claim.finished:
                     self._progress.step("finished", "by an earlier attempt, whose result is published again")
-                    return self._publish(store, claim.finished, _count(store))
+                    return self._publish(store, claim.finished)
                 outcome = self._analyse(store, claim, source)
                 with self._timings.measure("store"):
-                    counts = store.finish(outcome)
-                return self._publish(store, outcome, counts)
+                    finished = store.finish(outcome)
+                return self._publish(store, finished)
             except BaseException as error:
                 store.give_up(_ended_early(error))
                 raise
@@ -163,8 +163,8 @@ class _Run:
             "timeline": self._timings.moments,
         }
 
-    def _publish(self, store: Store, outcome: Mapping[str, Any], counts: Mapping[str, int]) -> result.Document:
-        document = result.head(self._request.session_id, outcome, store, counts)
+    def _publish(self, store: Store, finished: Mapping[str, Any]) -> result.Document:
+        document = result.head(self._request.session_id, finished, store)
         if self._request.result is not None:
             self._progress.step("publish", self._request.result.url)
         # The document is the last to come: who finds it finds all that it names.
@@ -194,10 +194,6 @@ def _ended_early(error: BaseException) -> dict[str, str]:
     """What the store notes of an attempt that did not finish."""
     known = {"code": getattr(error, "code", type(error).__name__), "message": str(error)}
     return {**known, **({"status": "interrupted"} if getattr(error, "exit_code", None) is ExitCode.INTERRUPTED else {})}
-
-
-def _count(store: Store) -> dict[str, int]:
-    return {str(Table.JOBS): 1, **{str(table): sum(1 for _ in store.read(table)) for table in COLUMNS}}
 
 
 def _described(backends: Backends, request: JobRequest) -> dict[str, Any]:

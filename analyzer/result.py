@@ -15,25 +15,25 @@ from analyzer.store.base import Row, Store
 Document = dict[str, Any]
 
 
-def head(session_id: str, outcome: Mapping[str, Any], store: Store, counts: Mapping[str, int]) -> Document:
-    """The document without its detections, which are too many to hold: `outcome` and what the store has of the rest."""
+def head(session_id: str, finished: Mapping[str, Any], store: Store) -> Document:
+    """The document without its detections, which are too many to hold: `finished` as the store gave it, and what that has of the rest."""
     return {
         "schema": RESULT_SCHEMA,
         "session_id": session_id,
-        "status": outcome["status"],
-        "attempt": outcome["attempt"],
-        "video": outcome["video"],
-        "coverage": outcome["coverage"],
-        "notes": outcome["notes"],
+        "status": finished["status"],
+        "attempt": finished["attempt"],
+        "video": finished["video"],
+        "coverage": finished["coverage"],
+        "notes": finished["notes"],
         "segments": [dict(row) for row in store.read(Table.SEGMENTS)],
         "tracks": [_track(row) for row in store.read(Table.TRACKS)],
         "scenes": [_scene(row) for row in store.read(Table.SCENES)],
-        "models": outcome["models"],
-        "backend": outcome["backend"],
-        "resources": outcome["resources"],
-        "stored": {"store": store.name, "rows": dict(counts)},
-        "timings": outcome["timings"],
-        "timeline": outcome["timeline"],
+        "models": finished["models"],
+        "backend": finished["backend"],
+        "resources": finished["resources"],
+        "stored": {"store": store.name, "rows": dict(finished["rows"])},
+        "timings": finished["timings"],
+        "timeline": finished["timeline"],
     }
 
 

@@ -84,8 +84,8 @@ class Work:
 class Claim:
     """The answer to a claim: this is attempt number `attempt` (from 1), and `next_segment` is the first that is not committed.
 
-    `checkpoint` is what the last committed segment left, None when nothing is. `finished` is the `outcome` of the attempt that
-    finished this very work, None when none did.
+    `checkpoint` is what the last committed segment left, None when nothing is. `finished` is what `finish` gave the attempt
+    that finished this very work, None when none did.
     """
 
     attempt: int
@@ -135,8 +135,8 @@ class Store(Protocol):
     def progress(self, done: float) -> None:
         """Note how much of the video is done, 0 to 1; may be called often."""
 
-    def finish(self, outcome: Mapping[str, Any]) -> dict[str, int]:
-        """Note that the work is done, and how; returns the rows per table, counted in the store."""
+    def finish(self, outcome: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Note that the work is done, and how; returns `outcome` as it is noted: with `rows`, their number per table in the store."""
 
     def give_up(self, outcome: Mapping[str, Any]) -> None:
         """Note why this attempt ends before its time; what it begun does not count as died. Never raises."""

@@ -93,20 +93,20 @@ class FolderStore:
         if self._clock() - self._told_s >= PROGRESS_EVERY_S:
             self._beat()
 
-    def finish(self, outcome: Mapping[str, Any]) -> dict[str, int]:
+    def finish(self, outcome: Mapping[str, Any]) -> Mapping[str, Any]:
         """As promised: the tables' files first, then the note that the work is done, then the segments' objects go."""
         state = ended_well(outcome)
         with self._turn:
-            record = self._mine.with_changes(
-                state=state, outcome=dict(outcome), running=[], strikes={}, progress=1.0, holder=""
-            )
+            before = self._mine
             if self._place.get(RECORD) != self._seen:
-                raise superseded(record.session_id)
-            counts = self._assemble(record)
+                raise superseded(before.session_id)
+            noted = {**outcome, "rows": self._assemble(before)}
+            record = before.with_changes(state=state, outcome=noted, running=[], strikes={}, progress=1.0, holder="")
+            self._place.put(file_name(Table.JOBS), (to_json(record.job_row()) + "\n").encode())
             self._write(record)
             with suppress(AnalyzerError):
                 remove_segments(self._place)
-            return counts
+            return noted
 
     def give_up(self, outcome: Mapping[str, Any]) -> None:
         with suppress(Exception):
@@ -208,6 +208,7 @@ class FolderStore:
         self._record, self._seen = record, content
 
     def _assemble(self, record: AttemptRecord) -> dict[str, int]:
+        """Write the files of all tables but the job's; returns how many rows each has."""
         counts = {str(Table.JOBS): 1}
         with ExitStack() as spools:
             runs = {table: Runs(table, record.session_id) for table in COLUMNS}
@@ -222,7 +223,6 @@ class FolderStore:
                     for line in found.merged():
                         stream.write(line + b"\n")
                         counts[str(table)] += 1
-        self._place.put(file_name(Table.JOBS), (to_json(record.job_row()) + "\n").encode())
         return counts
 
 

@@ -116,28 +116,29 @@ class PostgresStore:
         if self._held.transaction_at_leisure(note) == 0:
             raise superseded(self._session_id)
 
-    def finish(self, outcome: Mapping[str, Any]) -> dict[str, int]:
+    def finish(self, outcome: Mapping[str, Any]) -> Mapping[str, Any]:
         """As promised; afterwards indexes are made where the embeddings have become many, which may fail without harm."""
-        state, text = ended_well(outcome), to_json(outcome)
+        state = ended_well(outcome)
 
-        def store(connection: Connection) -> dict[str, int]:
+        def store(connection: Connection) -> Mapping[str, Any]:
             self._fence(connection)
             counts = {str(Table.JOBS): 1}
             for table in COLUMNS:
                 query = sql.SQL("select count(*) from {} where session_id = %s").format(sql.Identifier(table))
                 counted = connection.execute(query, [self._session_id]).fetchone()
                 counts[str(table)] = int(counted[0]) if counted else 0
+            noted = {**outcome, "rows": counts}
             connection.execute(
                 "update analysis_jobs set state = %s, outcome = %s::jsonb, checkpoint = null, progress = 1, "
                 "running = '{}', strikes = '{}', updated_at = now(), heartbeat_at = now() where session_id = %s",
-                [state, text, self._session_id],
+                [state, to_json(noted), self._session_id],
             )
-            return counts
+            return noted
 
-        counts = self._held.transaction(store)
+        noted = self._held.transaction(store)
         with suppress(AnalyzerError):
             build_small_indexes(self._database)
-        return counts
+        return noted
 
     def give_up(self, outcome: Mapping[str, Any]) -> None:
         if self._hold is None:

@@ -121,7 +121,7 @@ def analyse_freely(
     with tempfile.TemporaryDirectory() as folder, closing(FolderStore(place := LocalPlace(Path(folder)))) as store:
         claim = store.claim(Work(session_id="bench", fingerprint="f", video_url="v", request={}))
         analyse(task, backends, store, place.put, claim, listener)
-        return store.finish({"status": "succeeded"})[Table.TRACKS]
+        return int(store.finish({"status": "succeeded"})["rows"][Table.TRACKS])
 
 
 def decode(clip: Path) -> None:

@@ -58,7 +58,9 @@ def test_finished_folder_holds_the_tables_and_the_record(tmp_path: Path) -> None
     tables = sorted(f"{table}.jsonl" for table in Table)
     assert files(tmp_path) == [*tables, "work/attempt.json", "work/lock"]
     (job,) = map(json.loads, (tmp_path / "analysis_jobs.jsonl").read_text().splitlines())
-    assert (job["session_id"], job["state"], job["attempt"], job["outcome"]) == ("s-1", "partial", 1, OUTCOME)
+    rows = {table: len((tmp_path / f"{table}.jsonl").read_text().splitlines()) for table in Table}
+    finished = {**OUTCOME, "rows": rows}
+    assert (job["session_id"], job["state"], job["attempt"], job["outcome"]) == ("s-1", "partial", 1, finished)
     lines = (tmp_path / "analysis_tracks.jsonl").read_text().splitlines()
     assert list(map(json.loads, lines)) == [{"session_id": "s-1", **row} for row in all_rows(Table.TRACKS)]
 

@@ -80,7 +80,7 @@ def test_attempts_go_on_behind_the_last_committed_segment(kind: Kind) -> None:
     assert [row["segment"] for row in third.read(Table.SEGMENTS)] == [0, 1]
     third.commit(segment_rows(2))
     third.commit(segment_rows(1))
-    counts = third.finish(OUTCOME)
+    counts = third.finish(OUTCOME)["rows"]
     third.give_up({"status": "failed"})
     assert counts == {Table.JOBS: 1, **{table: len(all_rows(table)) for table in COLUMNS}}
     assert list(third.read(Table.TRACKS)) == all_rows(Table.TRACKS)
@@ -207,7 +207,7 @@ def test_other_work_replaces_everything(kind: Kind) -> None:
     assert store.claim(work) == Claim(attempt=2)
     assert all(list(store.read(table)) == [] for table in COLUMNS)
     store.commit(SegmentRows(segment=0, rows={}))
-    assert store.finish({"status": "succeeded"}) == {Table.JOBS: 1, **dict.fromkeys(COLUMNS, 0)}
+    assert store.finish({"status": "succeeded"})["rows"] == {Table.JOBS: 1, **dict.fromkeys(COLUMNS, 0)}
     store.close()
 
 
@@ -216,7 +216,7 @@ def test_large_segment_comes_back_in_order(kind: Kind) -> None:
     store.claim(work_of(kind.session_id))
     store.commit(segment_rows(0, detections=20_000))
     store.commit(segment_rows(1))
-    assert store.finish(OUTCOME)[Table.DETECTIONS] == 20_006
+    assert store.finish(OUTCOME)["rows"][Table.DETECTIONS] == 20_006
     keys = [(row["pts_ms"], row["det"]) for row in store.read(Table.DETECTIONS)]
     store.close()
     assert (len(keys), keys) == (20_006, sorted(keys))
