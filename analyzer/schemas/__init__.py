@@ -15,7 +15,7 @@ def analysis_schema() -> dict[str, Any]:
 
 
 def row_schema(table: Table) -> dict[str, Any]:
-    """Of one line of `<table>.jsonl`; raises KeyError for a table that is not written line by line."""
+    """Of one line of `<table>.jsonl`."""
     document = _read("rows-1.json")
     return document | {"$id": f"{document['$id']}:{table}", **document["$defs"][table]}
 

@@ -12,11 +12,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 
 from analyzer.contract import Table
 from analyzer.errors import AnalyzerError, Busy, DependencyDown, Mismatch, Superseded
 from analyzer.s3 import ObjectStore
+from analyzer.schemas import row_schema
 from analyzer.store import attempt
 from analyzer.store.attempt import LEASE_S, Heartbeat
 from analyzer.store.base import COLUMNS, Store
@@ -58,6 +60,7 @@ def test_finished_folder_holds_the_tables_and_the_record(tmp_path: Path) -> None
     tables = sorted(f"{table}.jsonl" for table in Table)
     assert files(tmp_path) == [*tables, "work/attempt.json", "work/lock"]
     (job,) = map(json.loads, (tmp_path / "analysis_jobs.jsonl").read_text().splitlines())
+    jsonschema.validate(job, row_schema(Table.JOBS), cls=jsonschema.Draft202012Validator)
     rows = {table: len((tmp_path / f"{table}.jsonl").read_text().splitlines()) for table in Table}
     finished = {**OUTCOME, "rows": rows}
     assert (job["session_id"], job["state"], job["attempt"], job["outcome"]) == ("s-1", "partial", 1, finished)

@@ -16,9 +16,9 @@ import pytest
 from numpy.typing import NDArray
 
 from analyzer import cli
+from analyzer.contract import Table
 from analyzer.errors import ExitCode
 from analyzer.schemas import analysis_schema, rekognition_schema, row_schema
-from analyzer.store.base import COLUMNS
 from tests.rehearsal.browser import Page, open_browser
 from tests.rehearsal.portrait import write_portrait_clip
 
@@ -125,7 +125,7 @@ def test_what_a_job_writes_follows_its_schemas(result: Path, tmp_path: Path) -> 
     documents = [(result / "result.json", analysis_schema()), (tmp_path / "tracks.json", rekognition_schema())]
     for path, schema in documents:
         jsonschema.validate(json.loads(path.read_text()), schema, cls=jsonschema.Draft202012Validator)
-    for table in COLUMNS:
+    for table in Table:
         judge = jsonschema.Draft202012Validator(row_schema(table))
         lines = (result / f"{table}.jsonl").read_text().splitlines()
         assert lines

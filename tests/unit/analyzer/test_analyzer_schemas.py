@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
 import jsonschema
 import pytest
 
+from analyzer.contract import Table
 from analyzer.schemas import analysis_schema, rekognition_schema, row_schema
-from analyzer.store.base import COLUMNS
+from analyzer.store.attempt import claimed
+from analyzer.store.base import COLUMNS, Work
+from analyzer.store.rows import to_json
+from analyzer.store.state import State
 from tests.fakes.analyses import analysis
 
 VALUES = {"segment": 0, "label": "face", "state": "done", "kind": "track", "gender": None, "caption": "A street"}
@@ -57,6 +62,16 @@ def test_rows_have_the_columns_of_their_table(table: Any) -> None:
     assert judge(schema, {**ROWS[table], "segment": -1}) != []
 
 
+def test_row_of_a_job_is_one_that_ended_well() -> None:
+    schema = row_schema(Table.JOBS)
+    work = Work(session_id="clip-1", fingerprint="f", video_url="v.mp4", request={"models": None})
+    begun = claimed(None, work, now_s=0, next_segment=0)
+    ended = begun.with_changes(state=State.PARTIAL, outcome={"status": "partial", "rows": {"analysis_tracks": 2}})
+    assert [*schema["properties"]] == schema["required"] == [*ended.job_row()]
+    assert judge(schema, ended.job_row()) == []
+    assert sorted(judge(schema, json.loads(to_json(begun.job_row())))) == ["$.outcome", "$.state"]
+
+
 def properties(schema: Any, place: str = "$") -> Iterator[tuple[str, dict[str, Any]]]:
     if isinstance(schema, dict):
         for name, entry in schema.get("properties", {}).items():
@@ -70,7 +85,7 @@ def properties(schema: Any, place: str = "$") -> Iterator[tuple[str, dict[str, A
 
 def test_every_property_is_described() -> None:
     shared = {"session_id", "segment"}  # of rows; described once, where they are defined
-    for schema in (analysis_schema(), rekognition_schema(), *map(row_schema, COLUMNS)):
+    for schema in (analysis_schema(), rekognition_schema(), *map(row_schema, Table)):
         found = dict(properties(schema))
         assert len(found) > 5
         assert [
