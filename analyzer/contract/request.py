@@ -1,7 +1,4 @@
-"""What the analyzer promises to whoever submits it as a job: names, environment, exit codes.
-
-Imports the standard library only, so that a submitter can read it without the analyzer's dependencies.
-"""
+"""One job, and the models that it needs: read from an environment or from options, and refused by the name that its reader knows."""
 
 from __future__ import annotations
 
@@ -12,138 +9,26 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import unquote, urlsplit
 
-from analyzer.errors import ExitCode, RequestInvalid
+from analyzer.contract.location import Location
+from analyzer.contract.names import (
+    DEFAULT_BACKEND,
+    DEFAULT_CAPTION_PROMPT,
+    DEFAULT_MODEL_ROOT,
+    DEFAULT_SAMPLE_FPS,
+    Device,
+    Env,
+    LicencePolicy,
+    Role,
+    SampleMode,
+)
+from analyzer.errors import RequestInvalid
 from analyzer.runtime_contract import ENV_MOUNT
 
-__all__ = [
-    "BATCH_COMMAND",
-    "DEFAULT_BACKEND",
-    "DEFAULT_CAPTION_PROMPT",
-    "DEFAULT_MODEL_ROOT",
-    "DEFAULT_SAMPLE_FPS",
-    "MARKER_NAME",
-    "MARKER_SCHEMA",
-    "MODEL_FOLDERS",
-    "MODEL_PATHS",
-    "RESULT_NAME",
-    "RESULT_SCHEMA",
-    "RUNTIME_FOLDER",
-    "THUMBNAIL_FOLDER",
-    "Device",
-    "Env",
-    "ExitCode",
-    "JobRequest",
-    "LicencePolicy",
-    "Location",
-    "ModelRequest",
-    "ModelSettings",
-    "RequestInvalid",
-    "Role",
-    "SampleMode",
-    "Table",
-    "WorkerEnv",
-]
-
-RESULT_SCHEMA = "capctl.analysis/1"
-RESULT_NAME = "result.json"
-THUMBNAIL_FOLDER = "thumbnails"
-
-MARKER_SCHEMA = "capctl.model-set/1"
-MARKER_NAME = ".model-set.json"
-MODEL_FOLDERS = ("models", "checkpoints", "experiments")
-# What a model set may hold besides: packages that are mounted elsewhere, and checked by their contract.
-RUNTIME_FOLDER = "runtime"
-
-BATCH_COMMAND = ("python3", "-m", "analyzer", "batch")
-DEFAULT_MODEL_ROOT = "/workspace"
-DEFAULT_SAMPLE_FPS = 2.0
-DEFAULT_CAPTION_PROMPT = "Describe what happens in this picture in one or two sentences."
-DEFAULT_BACKEND = "opencv"
 # Above this rate each sampled frame repeats the one before it and only costs time.
 MAX_SAMPLE_FPS = 60.0
-
-
-class SampleMode(StrEnum):
-    """Which frames are looked at: some of each second, keyframes only, or those where a scene begins and every ten seconds."""
-
-    FPS = "fps"
-    KEYFRAME = "keyframe"
-    SCENE = "scene"
-
-
-class Env(StrEnum):
-    """Environment variables that the Batch door reads."""
-
-    VIDEO_URL = "VIDEO_URL"
-    SESSION_ID = "SESSION_ID"
-    DATABASE_URL = "DATABASE_URL"
-    RESULT_URL = "RESULT_URL"
-    MODEL_ROOT = "MODEL_ROOT"
-    MODEL_SET = "MODEL_SET"
-    BACKEND = "BACKEND"
-    DEVICE = "DEVICE"
-    LICENSE_POLICY = "LICENSE_POLICY"
-    DETECTOR_MODEL_PATH = "DETECTOR_MODEL_PATH"
-    MIVOLO_MODEL_PATH = "MIVOLO_MODEL_PATH"
-    AGE_MODEL_PATH = "AGE_MODEL_PATH"
-    GENDER_MODEL_PATH = "GENDER_MODEL_PATH"
-    ORIENTATION_MODEL_PATH = "ORIENTATION_MODEL_PATH"
-    CAPTION_MODEL_PATH = "CAPTION_MODEL_PATH"
-    SAMPLE_MODE = "SAMPLE_MODE"
-    SAMPLE_FPS = "SAMPLE_FPS"
-    CAPTION_PROMPT = "CAPTION_PROMPT"
-    AWS_ENDPOINT_URL = "AWS_ENDPOINT_URL"
-
-
-class WorkerEnv(StrEnum):
-    """Environment variables that `analyzer worker` reads besides those of `Env`."""
-
-    QUEUE_URL = "QUEUE_URL"
-    POISON_QUEUE_URL = "POISON_QUEUE_URL"
-
-
-class Role(StrEnum):
-    """What a model file is for."""
-
-    DETECTOR = "detector"
-    MIVOLO = "mivolo"
-    AGE = "age"
-    GENDER = "gender"
-    ORIENTATION = "orientation"
-    CAPTION = "caption"
-
-    @property
-    def variable(self) -> Env:
-        """The environment variable that names another path."""
-        return Env(f"{self.name}_MODEL_PATH")
-
-
-# Below the model root; a caption model is a folder.
-MODEL_PATHS: Mapping[Role, str] = {
-    Role.DETECTOR: "models/yolov8x_person_face.onnx",
-    Role.MIVOLO: "models/mivolo.onnx",
-    Role.AGE: "models/age-v1.onnx",
-    Role.GENDER: "models/gender-v1.onnx",
-    Role.ORIENTATION: "models/mebow.onnx",
-    Role.CAPTION: "checkpoints/fastvlm",
-}
-
-
-class Device(StrEnum):
-    """What networks run on; `auto` is CUDA where the machine has an NVIDIA device and the runtime a provider for it."""
-
-    AUTO = "auto"
-    CPU = "cpu"
-    CUDA = "cuda"
-
-
-class LicencePolicy(StrEnum):
-    """Which model files may be used: all, or those whose permitted use is stated and commercial."""
-
-    ANY = "any"
-    COMMERCIAL = "commercial"
+_SESSION_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
+_SET_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,64 +61,6 @@ class ModelSettings:
             licence_policy=_choice(LicencePolicy, policy or LicencePolicy.ANY, "license-policy-invalid", policy_name),
             runtime_mount=Path(runtime_mount) if runtime_mount else None,
         )
-
-
-class Table(StrEnum):
-    """Tables that the PostgreSQL store fills; every row carries `session_id`."""
-
-    JOBS = "analysis_jobs"
-    SEGMENTS = "analysis_segments"
-    TRACKS = "analysis_tracks"
-    SCENES = "analysis_scenes"
-    DETECTIONS = "analysis_detections"
-    EMBEDDINGS = "analysis_embeddings"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Location:
-    """A place that holds a video or receives a result: an S3 object or prefix, or a local path.
-
-    `version` is the S3 object's version that is meant, None for whichever is there; no URL spells it.
-    """
-
-    url: str
-    bucket: str | None = None
-    key: str = ""
-    version: str | None = None
-    path: Path | None = None
-
-    @classmethod
-    def parse(cls, text: str, *, name: str) -> Location:
-        """Read `s3://bucket/key`, `file:///path` or a plain path; `name` is the variable or option it came from.
-
-        Raises: RequestInvalid, for another scheme, a missing bucket, a remote file host or a NUL byte.
-        """
-        hint = f"Set {name} to `s3://bucket/key`, `file:///path` or a plain path"
-        if not text or "\0" in text:
-            raise RequestInvalid("location-invalid", f"{name} is empty or holds a NUL byte", hint=hint)
-        scheme, separator, rest = text.partition("://")
-        if not separator:
-            return cls(url=text, path=Path(text))
-        if scheme == "s3":
-            bucket, _, key = rest.partition("/")
-            if not bucket:
-                raise RequestInvalid("location-invalid", f"{name} `{text}` names no bucket", hint=hint)
-            return cls(url=text, bucket=bucket, key=key)
-        if scheme == "file":
-            try:
-                parts = urlsplit(text)
-            except ValueError as error:
-                raise RequestInvalid("location-invalid", f"{name} `{text}` is not a URL: {error}", hint=hint) from error
-            if parts.netloc not in ("", "localhost") or not parts.path:
-                raise RequestInvalid("location-invalid", f"{name} `{text}` names another host or no path", hint=hint)
-            return cls(url=text, path=Path(unquote(parts.path)))
-        raise RequestInvalid(
-            "location-invalid", f"{name} has the scheme `{scheme}`, expected `s3` or `file`", hint=hint
-        )
-
-
-_SESSION_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
-_SET_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 def _variable(name: Env) -> str:
