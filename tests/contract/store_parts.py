@@ -185,6 +185,14 @@ class InBucket:
             setattr(ObjectStore, name, _preceded(before, getattr(ObjectStore, name)))
 
 
+def execute(url: str, *statements: str) -> list[Any]:
+    """The rows that the last of `statements` gives, each in a transaction of its own."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        for statement in statements:
+            cursor = connection.execute(statement)
+        return cursor.fetchall() if cursor.description else []
+
+
 def another(kind: Any) -> Any:
     """The same kind, with a session of its own."""
     fresh = uuid.uuid4().hex[:8]
