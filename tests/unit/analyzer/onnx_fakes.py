@@ -262,6 +262,9 @@ class Spy:
     def __init__(self, session: Any, seen: list[dict[str, np.ndarray]], before: Callable[[int], None] | None) -> None:
         self._session, self._seen, self._before = session, seen, before
 
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._session, name)
+
     def run(self, names: Any, feeds: dict[str, np.ndarray], options: Any) -> Any:
         self._seen.append(feeds)
         if self._before:
