@@ -86,7 +86,7 @@ def analyse(task: Task, backends: Backends, store: Store, gallery: Gallery, clai
         position=Position(**state["position"]) if state else None,
         start_ms=state["start_ms"] if state else 0,
         info=info,
-        strikes=store.begin(claim.next_segment),
+        deaths=store.begin(claim.next_segment),
         watch=task.watch,
         segment_ms=task.segment_ms,
     )

@@ -26,6 +26,7 @@ def main() -> None:
     settings = Settings(**json.loads(sys.argv[1]))
     _confine(settings.memory_limit_bytes)
     teller = Teller()
+    teller.tell(Message.STARTED)
     try:
         Reading(settings, teller).run()
         teller.tell(Message.END)

@@ -8,16 +8,17 @@ import os
 import selectors
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
 from analyzer.contract import SampleMode
-from analyzer.errors import InputUnreadable
+from analyzer.errors import InputUnreadable, Mismatch
 from analyzer.video.info import Position, SegmentSummary, VideoInfo
 from analyzer.video.layout import Layout
 from analyzer.video.messages import Message, Settings
@@ -27,10 +28,16 @@ SEGMENT_MS = 30_000
 RING_BYTES = 64 << 20
 # Decoding one picture takes milliseconds; a child that is silent for so long, with room to write to, hangs.
 SILENCE_MAX_S = 10.0
+# The first start on a machine reads its libraries from a disk that may be slow.
+START_MAX_S = 60.0
 # Room for the reference pictures of 8K with many decoder threads; what asks for more is no video that anybody filmed.
 MEMORY_LIMIT_BYTES = 12 << 30
 # A segment that ends the child so often is left out.
 STRIKES_MAX = 2
+# An attempt dies of much that is not the video's fault: machines are taken away, and jobs are stopped. So many deaths in one segment are
+# no chance.
+DEATHS_MAX = 4
+LAST_WORDS_BYTES = 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,8 +50,10 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watch:
-    """Limits of the child: how long it may be silent, how much it may address, how much memory pictures may wait in."""
+    """Limits of the child: how long it may be silent, also before its first word, how much it may address, how much memory pictures
+    may wait in."""
 
+    start_s: float = START_MAX_S
     silence_s: float = SILENCE_MAX_S
     memory_bytes: int = MEMORY_LIMIT_BYTES
     ring_bytes: int = RING_BYTES
@@ -65,8 +74,8 @@ class Decoder:
     """Reads one local file: `Opened` first, then frames, each segment's after the other, and its summary behind them.
 
     A child that dies or hangs is started again where the segment began that it was in; a segment that ends `STRIKES_MAX` children,
-    those of earlier attempts (`strikes`) included, is left out from there on, and its summary says why.
-    Raises while iterating: InputUnreadable.
+    or in which `DEATHS_MAX` earlier attempts died (`deaths`), is left out from there on, and its summary says why.
+    Raises while iterating: InputUnreadable; Mismatch, when no child starts at all.
     """
 
     def __init__(
@@ -78,19 +87,21 @@ class Decoder:
         position: Position | None = None,
         start_ms: int = 0,
         info: VideoInfo | None = None,
-        strikes: int = 0,
+        deaths: int = 0,
         watch: Watch | None = None,
         segment_ms: int = SEGMENT_MS,
     ) -> None:
         self._watch = watch or Watch()
         self._name, self._position, self._start_ms = name, position, start_ms
-        self._strikes = min(strikes, STRIKES_MAX)
-        self._reason = "earlier attempts died in it"
+        self._strikes = STRIKES_MAX if deaths >= DEATHS_MAX else 0
+        self._reason = f"{deaths} attempts died in it"
         # The last time that was given out: a second child begins before it.
         self._last_ms = -1
         self._info = info
         self._is_opened = False
         self._closed = False
+        # Held while a child is started, so that one that is closed meanwhile is not forgotten.
+        self._starting = threading.Lock()
         self._child: _Child | None = None
         self._settings = Settings(
             path=str(path.resolve()),
@@ -115,22 +126,33 @@ class Decoder:
 
     def close(self) -> None:
         """End the child; iterating ends soon after. May be called from another thread, and twice."""
-        self._closed = True
-        if self._child:
-            self._child.kill()
+        with self._starting:
+            self._closed = True
+            if self._child:
+                self._child.kill()
 
     def __iter__(self) -> Iterator[Event]:
-        while not self._closed:
+        while True:
             skip = self._strikes >= STRIKES_MAX
             if skip and self._position is None:
                 raise self._unreadable("at its beginning")
             position = asdict(self._position) if self._position else None
-            with _Child(replace(self._settings, position=position, skip_segment=skip), self._watch) as self._child:
-                yield from self._events(self._child, skip=skip)
-                if self._child.ended_well:
+            with self._starting:
+                if self._closed:
                     return
+                child = self._child = _Child(replace(self._settings, position=position, skip_segment=skip), self._watch)
+            with child:
+                yield from self._events(child, skip=skip)
+                if child.ended_well:
+                    return
+                if child.is_broken:
+                    raise Mismatch(
+                        "decoder-unstartable",
+                        f"The program that decodes does not start: {child.last_words}",
+                        hint="Run `python3 -m analyzer run` with the same interpreter by hand; packages may be missing or damaged",
+                    )
                 self._strikes += 1
-                self._reason = self._child.last_words
+                self._reason = child.last_words
             if self._strikes >= 2 * STRIKES_MAX:
                 # Not even on the way past the segment does a decoder live.
                 if self._info is None:
@@ -205,17 +227,26 @@ class _Child:
 
     def __init__(self, settings: Settings, watch: Watch) -> None:
         self._watch = watch
-        self.ended_well = False
+        # `is_broken`: it ended by itself before it looked at the video.
+        self.has_started = self.is_broken = self.ended_well = False
         self.last_words = ""
+        self._complaints = b""
         self._free = self._slots = self._slot_bytes = 0
         self._memory = os.memfd_create("frames")
         package = Path(__file__).resolve().parents[2]
         path = os.pathsep.join(filter(None, (str(package), os.environ.get("PYTHONPATH"))))
         self._program = subprocess.Popen(
-            [sys.executable, "-m", "analyzer.video.child", json.dumps(asdict(replace(settings, memory=self._memory)))],
+            # Nothing is imported from the folder that happens to be the current one.
+            [
+                sys.executable,
+                "-P",
+                "-m",
+                "analyzer.video.child",
+                json.dumps(asdict(replace(settings, memory=self._memory))),
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
             pass_fds=[self._memory],
             env={**os.environ, "PYTHONPATH": path},
             bufsize=0,
@@ -227,7 +258,7 @@ class _Child:
     def __exit__(self, *_: object) -> None:
         self.kill()
         self._program.wait()
-        for pipe in (self._program.stdin, self._program.stdout):
+        for pipe in (self._program.stdin, self._program.stdout, self._program.stderr):
             if pipe:
                 pipe.close()
         os.close(self._memory)
@@ -252,26 +283,42 @@ class _Child:
     def messages(self) -> Iterator[dict[str, Any]]:
         """What the child says, until it ends; `ended_well` and `last_words` tell how."""
         assert self._program.stdout is not None
+        assert self._program.stderr is not None
         text = b""
         with selectors.DefaultSelector() as selector:
             selector.register(self._program.stdout, selectors.EVENT_READ)
+            selector.register(self._program.stderr, selectors.EVENT_READ)
             while True:
+                patience_s = self._watch.silence_s if self.has_started else self._watch.start_s
+                ready = [key.fileobj for key, _ in selector.select(patience_s)]
                 # A child that waits for a free slot has nothing to say.
-                patience_s = self._watch.silence_s
-                if not selector.select(patience_s):
-                    if self._free:
-                        self.last_words = f"the decoder was silent for {patience_s:g} s"
-                        return
+                if not ready and (self._free or not self._slots):
+                    self.last_words = f"the decoder was silent for {patience_s:g} s"
+                    return
+                if self._program.stderr in ready and not self._listen(self._program.stderr):
+                    selector.unregister(self._program.stderr)
+                if self._program.stdout not in ready:
                     continue
                 read = os.read(self._program.stdout.fileno(), 1 << 16)
                 if not read:
-                    self.last_words = self.last_words or _how(self._program.wait())
+                    while self._listen(self._program.stderr):
+                        pass
+                    status = self._program.wait()
+                    self.is_broken = status > 0 and not self.has_started
+                    self.last_words = self.last_words or _how(status, self._complaints)
                     return
                 *lines, text = (text + read).split(b"\n")
                 for line in lines:
                     message = json.loads(line)
+                    self.has_started = True
                     self.ended_well = message["message"] == Message.END
                     yield message
+
+    def _listen(self, complaints: IO[bytes]) -> bool:
+        """Keep the end of what comes on standard error; False at its end."""
+        read = os.read(complaints.fileno(), 1 << 16)
+        self._complaints = (self._complaints + read)[-LAST_WORDS_BYTES:]
+        return bool(read)
 
     def frame(self, message: dict[str, Any]) -> Frame:
         self._free -= 1
@@ -292,7 +339,9 @@ class _Child:
             self._program.stdin.write(b"%d\n" % slot)
 
 
-def _how(status: int) -> str:
+def _how(status: int, complaints: bytes) -> str:
     if status < 0:
         return f"the decoder died of signal {-status}"
-    return f"the decoder ended with code {status}, perhaps for want of memory"
+    lines = complaints.decode(errors="replace").split("\n")
+    said = next((line.strip() for line in reversed(lines) if line.strip()), "perhaps for want of memory")
+    return f"the decoder ended with code {status}: {said}"

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 
 class Message(StrEnum):
+    STARTED = "started"
     OPENED = "opened"
     BEGUN = "begun"
     FRAME = "frame"

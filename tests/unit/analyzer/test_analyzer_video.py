@@ -185,10 +185,14 @@ def test_a_segment_that_ends_two_decoders_is_left_out(make_clip: ClipMaker) -> N
     assert not reading.coverage.is_complete(6000)
 
 
-def test_a_segment_in_which_two_attempts_died_is_left_out(make_clip: ClipMaker) -> None:
+def test_a_segment_in_which_four_attempts_died_is_left_out(make_clip: ClipMaker) -> None:
     path = make_clip(frame_count=60)
     following = read(path, segment_ms=2000).segments[0].following
-    decoder = Decoder(path, Sampling(), name="clip", position=following, start_ms=2000, strikes=2, segment_ms=2000)
+    fewer, decoder = (
+        Decoder(path, Sampling(), name="clip", position=following, start_ms=2000, deaths=deaths, segment_ms=2000)
+        for deaths in (3, 4)
+    )
+    assert not any(each.skipped for each in collect(fewer).segments)
     reading = collect(decoder)
     assert [(each.segment, each.skipped) for each in reading.segments] == [(1, True), (2, False)]
     assert reading.times == [4000, 4500, 5000, 5500]
@@ -207,19 +211,19 @@ def test_a_last_segment_that_is_left_out_ends_with_the_video(make_clip: ClipMake
     path = make_clip(frame_count=60)
     info = read(path).info
     position = Position(segment=7, start_pts=2**40, origin_pts=0)
-    reading = collect(Decoder(path, Sampling(), name="clip", position=position, start_ms=4000, info=info, strikes=2))
+    reading = collect(Decoder(path, Sampling(), name="clip", position=position, start_ms=4000, info=info, deaths=4))
     assert [(each.segment, each.start_ms, each.end_ms, each.following) for each in reading.segments] == [
         (7, 4000, 6000, None)
     ]
 
 
-@pytest.mark.parametrize(("position", "strikes"), [(None, 0), (Position(segment=3, start_pts=9, origin_pts=0), 7)])
+@pytest.mark.parametrize(("position", "deaths"), [(None, 0), (Position(segment=3, start_pts=9, origin_pts=0), 7)])
 def test_a_video_that_ends_every_decoder_is_unreadable(
-    position: Position | None, strikes: int, make_clip: ClipMaker
+    position: Position | None, deaths: int, make_clip: ClipMaker
 ) -> None:
     # Too little to load the libraries with, whatever the video is.
     watch = Watch(memory_bytes=1 << 20)
-    decoder = Decoder(make_clip(), Sampling(), name="clip", position=position, strikes=strikes, watch=watch)
+    decoder = Decoder(make_clip(), Sampling(), name="clip", position=position, deaths=deaths, watch=watch)
     with pytest.raises(InputUnreadable) as caught:
         collect(decoder)
     assert caught.value.code == "input-ends-decoder"
