@@ -10,11 +10,12 @@ from analyzer.video.info import SegmentSummary
 
 # A damaged tail shows as missing time; containers round their duration by a frame or two.
 SLACK_MS = 500
+GAP = "packets are missing in the file"
 
 
 @dataclass(slots=True, kw_only=True)
 class Coverage:
-    """Counts of frames and errors; `skipped` are parts that nobody could read, with the reason."""
+    """Counts of frames and errors; `skipped` are parts that nobody could read, or that the file does not hold, with the reason."""
 
     decoded_ms: int = 0
     frames: int = 0
@@ -34,6 +35,8 @@ class Coverage:
         self.sampled_frames += summary.sampled_frames
         self.errors += summary.errors
         self.first_error = self.first_error or summary.first_error or None
+        for start_ms, end_ms in summary.gaps:
+            self.skipped = [*self.skipped, {"start_ms": start_ms, "end_ms": end_ms, "reason": GAP}]
         if summary.skipped:
             part = {"start_ms": summary.start_ms, "end_ms": summary.end_ms, "reason": summary.reason}
             self.skipped = [*self.skipped, part]

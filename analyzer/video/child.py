@@ -16,7 +16,7 @@ from pathlib import Path
 from analyzer.errors import AnalyzerError
 from analyzer.video import container as source
 from analyzer.video.messages import Message, Settings
-from analyzer.video.reading import Reading
+from analyzer.video.reading import HandOver, Reading
 from analyzer.video.ring import Teller
 
 _PR_SET_PDEATHSIG = 1
@@ -30,6 +30,8 @@ def main() -> None:
     try:
         Reading(settings, teller).run()
         teller.tell(Message.END)
+    except HandOver as rest:
+        teller.tell(Message.AGAIN, careful=rest.careful)
     except AnalyzerError as error:
         teller.tell(Message.FAILED, code=error.code, text=error.message, hint=error.hint)
     except Exception as error:

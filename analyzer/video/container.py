@@ -98,7 +98,7 @@ def _video_stream(container: Any, name: str) -> Any:
 
 
 def pictures(stream: Any, packet: Any, errors: list[str]) -> Iterator[Any]:
-    """The frames that come out when `packet` goes in (None: the last ones); what does not decode, or not well, is told in `errors`."""
+    """The frames that come out when `packet` goes in (None: the last ones); what does not decode is told in `errors`."""
     try:
         decoded = stream.decode(packet)
     except av.error.EOFError:
@@ -108,11 +108,7 @@ def pictures(stream: Any, packet: Any, errors: list[str]) -> Iterator[Any]:
     except av.error.FFmpegError as error:
         errors.append(told(error))
         return
-    for raw in decoded:
-        # A damaged frame is mostly a whole picture with a few wrong blocks, so people are still found in it.
-        if raw.is_corrupt:
-            errors.append("the decoder marked a frame as corrupt")
-        yield raw
+    yield from decoded
 
 
 def told(error: Exception) -> str:

@@ -73,6 +73,8 @@ Event = Opened | Frame | SegmentSummary
 class Decoder:
     """Reads one local file: `Opened` first, then frames, each segment's after the other, and its summary behind them.
 
+    Decoders that work on several frames at once make other pictures of a damaged stream each time, so a child that meets damage is
+    followed by one with a single thread, from where the segment began to where it ends; the next segment begins as after a restart.
     A child that dies or hangs is started again where the segment began that it was in; a segment that ends `STRIKES_MAX` children,
     or in which `DEATHS_MAX` earlier attempts died (`deaths`), is left out from there on, and its summary says why.
     Raises while iterating: InputUnreadable; Mismatch, when no child starts at all.
@@ -99,6 +101,7 @@ class Decoder:
         self._last_ms = -1
         self._info = info
         self._is_opened = False
+        self._careful = False
         self._closed = False
         # Held while a child is started, so that one that is closed meanwhile is not forgotten.
         self._starting = threading.Lock()
@@ -137,14 +140,17 @@ class Decoder:
             if skip and self._position is None:
                 raise self._unreadable("at its beginning")
             position = asdict(self._position) if self._position else None
+            settings = replace(self._settings, position=position, skip_segment=skip, careful=self._careful)
             with self._starting:
                 if self._closed:
                     return
-                child = self._child = _Child(replace(self._settings, position=position, skip_segment=skip), self._watch)
+                child = self._child = _Child(settings, self._watch)
             with child:
                 yield from self._events(child, skip=skip)
                 if child.ended_well:
                     return
+                if child.hands_over:
+                    continue
                 if child.is_broken:
                     raise Mismatch(
                         "decoder-unstartable",
@@ -191,6 +197,8 @@ class Decoder:
                         frame.release()
                 case Message.SEGMENT:
                     yield self._summary(message["summary"])
+                case Message.AGAIN:
+                    child.hands_over, self._careful = True, message["careful"]
                 case Message.FAULT:
                     child.last_words = f"the decoder failed: {message['text']}"
                 case Message.FAILED:
@@ -201,7 +209,8 @@ class Decoder:
 
     def _summary(self, fields: dict[str, Any]) -> SegmentSummary:
         following = fields.pop("following")
-        summary = SegmentSummary(**fields, following=Position(**following) if following else None)
+        gaps = tuple((start_ms, end_ms) for start_ms, end_ms in fields.pop("gaps"))
+        summary = SegmentSummary(**fields, gaps=gaps, following=Position(**following) if following else None)
         self._position, self._start_ms, self._strikes = summary.following, summary.end_ms, 0
         return summary
 
@@ -228,7 +237,7 @@ class _Child:
     def __init__(self, settings: Settings, watch: Watch) -> None:
         self._watch = watch
         # `is_broken`: it ended by itself before it looked at the video.
-        self.has_started = self.is_broken = self.ended_well = False
+        self.has_started = self.is_broken = self.ended_well = self.hands_over = False
         self.last_words = ""
         self._complaints = b""
         self._free = self._slots = self._slot_bytes = 0

@@ -41,7 +41,8 @@ class SegmentSummary:
     """What became of one segment; `following` is where the next one begins, None after the last.
 
     `frames` decoded, `sampled_frames` were looked at, `errors` are packets and frames that did not decode. `decoded_ms` is the end of
-    the last decoded frame. A segment that was skipped has a `reason`.
+    the last decoded frame. Between the times of each of the `gaps`, in ms, the file holds no picture that it should. A segment that
+    was skipped has a `reason`.
     """
 
     segment: int
@@ -53,6 +54,7 @@ class SegmentSummary:
     first_error: str
     decoded_ms: int
     following: Position | None
+    gaps: tuple[tuple[int, int], ...] = ()
     reason: str = ""
 
     @property

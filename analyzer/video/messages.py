@@ -14,13 +14,17 @@ class Message(StrEnum):
     SEGMENT = "segment"
     BEAT = "beat"
     END = "end"
+    AGAIN = "again"
     FAILED = "failed"
     FAULT = "fault"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What the parent asks for; `memory` is the descriptor of an anonymous file that both map."""
+    """What the parent asks for; `memory` is the descriptor of an anonymous file that both map.
+
+    A `careful` child decodes with one thread and as much of a damaged picture as it can; another one ends at the first damage.
+    """
 
     path: str
     name: str
@@ -32,3 +36,4 @@ class Settings:
     memory_limit_bytes: int
     position: dict[str, int] | None = None
     skip_segment: bool = False
+    careful: bool = False

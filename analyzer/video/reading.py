@@ -16,9 +16,11 @@ from analyzer.contract import SampleMode
 from analyzer.sample import RateSampler
 from analyzer.video import container as source
 from analyzer.video.clock import steady, time_of
+from analyzer.video.gaps import GapFinder
 from analyzer.video.info import Position, SegmentSummary
 from analyzer.video.layout import Layout, Plane
 from analyzer.video.messages import Message, Settings
+from analyzer.video.order import DEPTH, Order
 from analyzer.video.ring import Ring, Teller
 from analyzer.video.segmenter import Segmenter
 
@@ -27,12 +29,27 @@ PREROLL_BYTES = 64 << 20
 THREADS_MAX = 16
 # A demuxer that loses its place often finds it again when it is asked on.
 DEMUX_TRIES = 20
+CORRUPT = "the decoder marked a frame as corrupt"
+# Damage is told at the packet that has it, before any picture that suffers; otherwise it is concealed, in whatever the other threads have
+# ready by then.
+_STRICT = {"err_detect": "explode"}
 _PLANAR = {"yuv420p": False, "yuvj420p": True}
 _FULL_RANGE = 2
 
 
+class HandOver(Exception):
+    """What follows is for another child, a `careful` one or not."""
+
+    def __init__(self, *, careful: bool) -> None:
+        super().__init__()
+        self.careful = careful
+
+
 class Reading:
-    """One pass over the file, from the asked place to its end."""
+    """One pass over the file, from the asked place to its end, or to where another child has to go on.
+
+    What is told depends on the file and the place alone: not on the number of threads, nor on their timing.
+    """
 
     def __init__(self, settings: Settings, teller: Teller) -> None:
         self._settings, self._teller = settings, teller
@@ -44,28 +61,43 @@ class Reading:
         # None until the asked place is reached: what comes before it is decoded only so that what follows can be.
         self._segmenter: Segmenter | None = None
         self._has_begun = False
+        self._careful = settings.careful
+        self._order = Order(DEPTH if settings.careful else 0)
+        # Packets that went into the decoder and have not come out as frames.
+        self._owed = 0
         self._frames = 0
-        self._errors: list[str] = []
+        self._first_error = ""
+        self._is_damaged = False
 
     def run(self) -> None:
-        """Raises: InputUnreadable, when nothing at all decodes, or a frame is larger than the limit."""
+        """Raises: HandOver; InputUnreadable, when nothing at all decodes, or a frame is larger than the limit."""
         with source.open_video(Path(self._settings.path), name=self._settings.name) as self._head:
             stream = self._head.stream
-            stream.codec_context.thread_count = min(THREADS_MAX, len(os.sched_getaffinity(0)))
+            self._set_up(stream.codec_context)
             self._time_base = Fraction(stream.time_base)
             rate = stream.average_rate or stream.guessed_rate
             self._frame_duration = 1 / (Fraction(rate) * self._time_base) if rate else Fraction(0)
             self._origin_pts = self._position.origin_pts if self._position else stream.start_time
             packets = steady(self._packets(self._head.container, stream), self._time_base, self._frame_duration)
-            for packet in self._from_position(packets):
+            for packet in self._from_position(self._watched(packets)):
                 self._read(stream, packet)
                 self._teller.beat()
             # What is still in the decoder after the demuxer lost its place comes out here.
             self._decode(stream, None)
+            if self._owed and not self._careful:
+                # PyAV keeps silent of an error behind a frame, and what comes after it is lost.
+                raise HandOver(careful=True)
+            for raw in self._order.rest():
+                self._take(raw)
+        if self._position is None and not self._frames:
+            raise source.nothing_decodes(self._settings.name, self._first_error)
         for summary in self._segmenter.finish() if self._segmenter else ():
             self._tell(summary)
-        if self._position is None and not self._frames:
-            raise source.nothing_decodes(self._settings.name, self._errors[0] if self._errors else "")
+
+    def _set_up(self, context: Any) -> None:
+        context.thread_count = 1 if self._careful else min(THREADS_MAX, len(os.sched_getaffinity(0)))
+        if not self._careful:
+            context.options = {**context.options, **_STRICT}
 
     def _packets(self, container: Any, stream: Any) -> Iterator[Any]:
         failures = 0
@@ -79,6 +111,15 @@ class Reading:
                 failures += 1
                 if failures == 1:
                     self._count(source.told(error))
+
+    def _watched(self, packets: Iterator[Any]) -> Iterator[Any]:
+        """The packets; where some are missing is noted in the segment that is being read."""
+        finder = GapFinder(self._time_base)
+        for packet in packets:
+            gap = finder.read(packet)
+            if gap and self._segmenter:
+                self._segmenter.gap(gap.start_pts, gap.end_pts)
+            yield packet
 
     def _from_position(self, packets: Iterator[Any]) -> Iterator[Any]:
         """Packets from the asked place on, and before them those since the keyframe before it."""
@@ -125,9 +166,13 @@ class Reading:
 
     def _decode(self, stream: Any, packet: Any) -> None:
         errors: list[str] = []
+        self._owed += packet is not None and packet.size > 0 and not packet.is_discard
         for raw in source.pictures(stream, packet, errors):
-            self._take(raw)
+            self._owed -= 1
+            for shown in self._order.put(raw):
+                self._take(shown)
         for error in errors:
+            self._meet_damage()
             self._count(error)
 
     def _take(self, raw: Any) -> None:
@@ -145,10 +190,16 @@ class Reading:
         is_taken = self._sampler.takes(pts_s)
         if self._position is not None and pts < self._segmenter.first_pts:
             return
+        if raw.is_corrupt:
+            self._meet_damage()
         self._expected_pts = pts + (raw.duration or self._frame_duration)
         self._frames += 1
         for summary in self._segmenter.frame(pts, self._expected_pts):
             self._tell(summary)
+        # A damaged frame is mostly a whole picture with a few wrong blocks, so people are still found in it.
+        if raw.is_corrupt:
+            self._first_error = self._first_error or CORRUPT
+            self._segmenter.damaged(CORRUPT)
         if is_taken:
             source.limit_pixels(raw.width, raw.height, self._settings.name)
             self._segmenter.sampled()
@@ -169,13 +220,23 @@ class Reading:
         self._teller.tell(Message.OPENED, info=asdict(info), slots=ring.slots, slot_bytes=ring.slot_bytes)
         return ring
 
+    def _meet_damage(self) -> None:
+        """Raises: HandOver, in a child that is not careful; what lies before the asked place does not matter."""
+        if self._segmenter or self._position is None:
+            if not self._careful:
+                raise HandOver(careful=True)
+            self._is_damaged = True
+
     def _count(self, error: str) -> None:
-        self._errors = self._errors or [error]
+        self._first_error = self._first_error or error
         if self._segmenter:
             self._segmenter.error(error)
 
     def _tell(self, summary: SegmentSummary) -> None:
         self._teller.tell(Message.SEGMENT, summary=asdict(summary))
+        # Where nothing was damaged, the other child was wrong about this file, and would be again.
+        if self._is_damaged and summary.following:
+            raise HandOver(careful=False)
 
 
 def _write(raw: Any, planes: tuple[Plane, Plane, Plane], quarter_turns: int) -> tuple[int, bool]:

@@ -12,7 +12,7 @@ class Segmenter:
     """Parts a stream at keyframes, each segment at least `length_ms` long.
 
     Packets arrive in the order of the file, frames in the order of their times. A frame belongs to the segment in whose time it
-    lies; an error to the segment whose packets are being read when it shows.
+    lies; what is wrong with a packet, or missing between two, to the segment whose packets are being read.
     """
 
     def __init__(self, position: Position, time_base: Fraction, length_ms: int) -> None:
@@ -39,9 +39,11 @@ class Segmenter:
             self._open.append(_Tally(newest.segment + 1, pts))
 
     def error(self, text: str) -> None:
-        newest = self._open[-1]
-        newest.errors += 1
-        newest.first_error = newest.first_error or text
+        self._open[-1].count(text)
+
+    def gap(self, start_pts: int, end_pts: int) -> None:
+        """Packets are missing between these times."""
+        self._open[-1].gaps.append((self._ms(start_pts), self._ms(end_pts)))
 
     def read_to(self, end_pts: Fraction) -> None:
         """A packet was read that nobody asked to decode; it ends at `end_pts`."""
@@ -60,6 +62,10 @@ class Segmenter:
 
     def sampled(self) -> None:
         self._open[0].sampled += 1
+
+    def damaged(self, text: str) -> None:
+        """The frame that came out last is not what it was."""
+        self._open[0].count(text)
 
     def finish(self) -> list[SegmentSummary]:
         """The file is at its end; returns the segments that are left."""
@@ -84,6 +90,7 @@ class Segmenter:
             following=Position(segment=following.segment, start_pts=following.start_pts, origin_pts=self.origin_pts)
             if following
             else None,
+            gaps=tuple(tally.gaps),
         )
 
     def _ms(self, pts: Fraction | int) -> int:
@@ -97,3 +104,8 @@ class _Tally:
         self.decoded_pts: Fraction = Fraction(start_pts)
         self.frames = self.sampled = self.errors = 0
         self.first_error = ""
+        self.gaps: list[tuple[int, int]] = []
+
+    def count(self, error: str) -> None:
+        self.errors += 1
+        self.first_error = self.first_error or error

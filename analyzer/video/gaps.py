@@ -1,0 +1,74 @@
+"""Where packets are missing in a file that nothing else tells to be damaged: a lost cluster of Matroska leaves only a gap.
+
+An honest pause must not be taken for one. Most tell how long they last in the duration of the packet before them (always in MP4), come
+in streams whose pictures do not follow each other evenly (screens, slides, cameras with a rate of their own), or end with a picture that
+needs the ones before it. Where a demuxer finds its place again is a keyframe, and before the hole as behind it the pictures are even.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
+from typing import Any
+
+from analyzer.video.clock import time_of
+
+# Less is within what a result may miss and still be called whole (`coverage.SLACK_MS`).
+GAP_MIN_S = Fraction(1, 2)
+# So many pictures must follow each other evenly on either side.
+BEFORE, AFTER = 24, 8
+# Pictures are stored up to so many places from where they are shown.
+REORDER = 8
+# Containers that count milliseconds round steps by one of them.
+ROUNDING_S = Fraction(2, 1000)
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """No picture is shown between these times, in units of the stream."""
+
+    start_pts: int
+    end_pts: int
+
+
+class GapFinder:
+    """Reads packets in the order of the file; what it finds depends on nothing else."""
+
+    def __init__(self, time_base: Fraction) -> None:
+        self._least = GAP_MIN_S / time_base
+        self._rounding = max(Fraction(1), ROUNDING_S / time_base)
+        # Times of the newest packets, and when the last of them ends.
+        self._before: deque[int] = deque(maxlen=BEFORE + REORDER)
+        self._ends: deque[int] = deque(maxlen=BEFORE + REORDER)
+        # Those behind what may be a gap.
+        self._after: list[int] = []
+        self._after_ends: list[int] = []
+
+    def read(self, packet: Any) -> Gap | None:
+        """The gap that is certain now, which lies a few packets back; None mostly."""
+        time = time_of(packet)
+        if time is None or not packet.size:
+            return None
+        if self._after or (packet.is_keyframe and self._opens(time)):
+            self._after.append(time)
+            self._after_ends.append(time + (packet.duration or 0))
+            return self._judge() if len(self._after) == AFTER + REORDER else None
+        self._before.append(time)
+        self._ends.append(time + (packet.duration or 0))
+        return None
+
+    def _opens(self, time: int) -> bool:
+        return len(self._before) == self._before.maxlen and time - max(self._ends) > self._least
+
+    def _judge(self) -> Gap | None:
+        before, after = sorted(self._before)[REORDER:], sorted(self._after)[:AFTER]
+        steps = [later - earlier for part in (before, after) for earlier, later in pairwise(part)]
+        gap = Gap(max(*self._ends, before[-1] + max(steps)), after[0])
+        self._before.extend(self._after)
+        self._ends.extend(self._after_ends)
+        self._after, self._after_ends = [], []
+        is_even = max(steps) - min(steps) <= self._rounding
+        is_long = gap.end_pts - gap.start_pts > max(self._least, Fraction(2 * max(steps)))
+        return gap if is_even and is_long else None
