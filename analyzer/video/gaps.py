@@ -19,8 +19,9 @@ from analyzer.video.clock import time_of
 GAP_MIN_S = Fraction(1, 2)
 # So many pictures must follow each other evenly on either side.
 BEFORE, AFTER = 24, 8
-# Pictures are stored up to so many places from where they are shown.
-REORDER = 8
+# Where a stretch of the file begins or ends, so many of the pictures nearest in time may lie beyond, because they are stored in another
+# order than shown.
+EDGE = 4
 # Containers that count milliseconds round steps by one of them.
 ROUNDING_S = Fraction(2, 1000)
 
@@ -40,8 +41,8 @@ class GapFinder:
         self._least = GAP_MIN_S / time_base
         self._rounding = max(Fraction(1), ROUNDING_S / time_base)
         # Times of the newest packets, and when the last of them ends.
-        self._before: deque[int] = deque(maxlen=BEFORE + REORDER)
-        self._ends: deque[int] = deque(maxlen=BEFORE + REORDER)
+        self._before: deque[int] = deque(maxlen=BEFORE + 2 * EDGE)
+        self._ends: deque[int] = deque(maxlen=BEFORE + 2 * EDGE)
         # Those behind what may be a gap.
         self._after: list[int] = []
         self._after_ends: list[int] = []
@@ -54,7 +55,7 @@ class GapFinder:
         if self._after or (packet.is_keyframe and self._opens(time)):
             self._after.append(time)
             self._after_ends.append(time + (packet.duration or 0))
-            return self._judge() if len(self._after) == AFTER + REORDER else None
+            return self._judge() if len(self._after) == AFTER + 2 * EDGE else None
         self._before.append(time)
         self._ends.append(time + (packet.duration or 0))
         return None
@@ -63,9 +64,9 @@ class GapFinder:
         return len(self._before) == self._before.maxlen and time - max(self._ends) > self._least
 
     def _judge(self) -> Gap | None:
-        before, after = sorted(self._before)[REORDER:], sorted(self._after)[:AFTER]
-        steps = [later - earlier for part in (before, after) for earlier, later in pairwise(part)]
-        gap = Gap(max(*self._ends, before[-1] + max(steps)), after[0])
+        parts = (sorted(self._before)[EDGE:-EDGE], sorted(self._after)[EDGE:-EDGE])
+        steps = [later - earlier for part in parts for earlier, later in pairwise(part)]
+        gap = Gap(max(*self._ends, max(self._before) + max(steps)), min(self._after))
         self._before.extend(self._after)
         self._ends.extend(self._after_ends)
         self._after, self._after_ends = [], []

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
+from unittest.mock import Mock
 
 import av
 import numpy as np
@@ -18,8 +23,13 @@ from analyzer.errors import ExitCode, InputUnreadable
 from analyzer.geometry import Box
 from analyzer.video import container as source
 from analyzer.video.decoder import Decoder, Event, Opened, Sampling, Watch
+from analyzer.video.gaps import GapFinder
 from analyzer.video.info import Position, SegmentSummary, VideoInfo
+from analyzer.video.messages import Settings
 from analyzer.video.planes import Frame
+from analyzer.video.reading import HandOver
+from analyzer.video.reading import Reading as ChildReading
+from tests.fakes import videos
 
 ClipMaker = Callable[..., Path]
 
@@ -337,3 +347,115 @@ def test_video_over_a_limit_is_refused(
     with pytest.raises(InputUnreadable) as caught, source.open_video(make_clip(), name="clip"):
         pass
     assert caught.value.code == code
+
+
+def _digests(events: Iterable[Event]) -> tuple[list[tuple[int, int]], list[SegmentSummary]]:
+    seen: list[tuple[int, int]] = []
+
+    def look(frame: Frame) -> None:
+        seen.append((frame.pts_ms, zlib.crc32(b"".join(plane.tobytes() for plane in frame.planes))))
+
+    return seen, collect(events, look).segments
+
+
+def _by_one_thread(path: Path) -> list[tuple[int, int]]:
+    """Times in ms and digests of what a single thread decodes, in the order of the times."""
+    frames = []
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        stream.codec_context.thread_count = 1
+        for packet in container.demux(stream):
+            with contextlib.suppress(av.error.FFmpegError):
+                frames += stream.decode(packet)
+        return sorted(
+            (round(1000 * (frame.pts - stream.start_time) * stream.time_base), zlib.crc32(frame.to_ndarray().tobytes()))
+            for frame in frames
+        )
+
+
+@pytest.mark.parametrize(
+    # In the first one a keyframe is lost, and the decoder mixes two groups of pictures.
+    ("name", "seed", "places"),
+    [("mp4, index last", 15, 21), ("mkv", 1, 6)],
+)
+def test_a_damaged_video_is_what_one_thread_makes_of_it_wherever_reading_begins(
+    name: str, seed: int, places: int, tmp_path: Path
+) -> None:
+    path = tmp_path / "clip"
+    path.write_bytes(videos.scatter(videos.write(videos.CONTAINERS[name]), seed=seed, places=places))
+    seen, segments = _digests(Decoder(path, Sampling(fps=60), name=name))
+    assert segments[0].errors > 1
+    assert seen == _by_one_thread(path)
+    assert len({ms for ms, _ in seen}) == segments[0].frames
+    seen, segments = _digests(Decoder(path, Sampling(fps=60), name=name, segment_ms=1000))
+    start_ms = segments[0].end_ms
+    decoder = Decoder(
+        path, Sampling(fps=60), name=name, segment_ms=1000, position=segments[0].following, start_ms=start_ms
+    )
+    assert _digests(decoder) == ([each for each in seen if each[0] >= start_ms], segments[1:])
+
+
+def test_damage_that_shows_when_the_decoder_is_emptied_is_for_a_careful_child(
+    make_clip: ClipMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(8))
+    path = make_clip(noise=60)
+    with av.open(str(path)) as container:
+        place, size = [(packet.pos, packet.size) for packet in container.demux(video=0) if packet.size][-3]
+    content = bytearray(path.read_bytes())
+    content[place : place + size] = b"\xff" * size
+    path.write_bytes(content)
+    settings = Settings(
+        path=str(path),
+        name="clip",
+        mode="fps",
+        fps=1,
+        segment_ms=30_000,
+        ring_bytes=1 << 20,
+        memory=os.memfd_create("frames"),
+        memory_limit_bytes=1 << 30,
+    )
+    with pytest.raises(HandOver) as caught:
+        ChildReading(settings, Mock()).run()
+    assert caught.value.careful
+    os.close(settings.memory)
+    coverage = read(path).coverage
+    assert (coverage.frames, coverage.errors) == (19, 1)
+
+
+def _packets(times: Iterable[int], keys: int, duration: int) -> Iterator[SimpleNamespace]:
+    for index, pts in enumerate(times):
+        yield SimpleNamespace(pts=pts, dts=pts, duration=duration, size=9, is_keyframe=index % keys == 0)
+
+
+def _reordered(start: int, end: int) -> list[int]:
+    """Every third picture is stored before the two that are shown before it; of the last one these are lost."""
+    times = [start, *(pts + shift for pts in range(start, end, 120) for shift in (120, 40, 80))]
+    return [*times[:-2], end + 120]
+
+
+@pytest.mark.parametrize(
+    ("times", "keys", "duration", "gaps"),
+    [
+        ((*range(0, 2000, 40), *range(5000, 7000, 40)), 50, 40, [(2000, 5000)]),
+        # Packets that do not tell how long they last.
+        ((*range(0, 2000, 40), *range(5000, 7000, 40)), 50, 0, [(2000, 5000)]),
+        # Those that do.
+        ((*range(0, 2000, 40), *range(5000, 7000, 40)), 50, 3040, []),
+        # A pause that ends in the middle of a group of pictures.
+        ((*range(0, 2000, 40), *range(5000, 7000, 40)), 60, 40, []),
+        # Stored in another order than shown, with a picture missing on either side.
+        ((*_reordered(0, 2000), *_reordered(5000, 7000)), 51, 40, [(2160, 5000)]),
+        # A rate that changes all the time; slides; one picture long after the others; hardly a gap.
+        ((*[pts + pts % 7 for pts in range(0, 2000, 40)], *range(5000, 7000, 40)), 50, 40, []),
+        ([5000 * index for index in range(99)], 1, 40, []),
+        ((*range(0, 2000, 40), 5000), 50, 40, []),
+        ((*range(0, 2000, 40), *range(2400, 4400, 40)), 50, 40, []),
+    ],
+)
+def test_only_a_hole_between_even_pictures_is_a_gap(
+    times: Iterable[int], keys: int, duration: int, gaps: list[tuple[int, int]]
+) -> None:
+    finder = GapFinder(Fraction(1, 1000))
+    found = [gap for packet in _packets(times, keys, duration) if (gap := finder.read(packet))]
+    assert [(gap.start_pts, gap.end_pts) for gap in found] == gaps
