@@ -2,7 +2,8 @@
 
 An honest pause must not be taken for one. Most tell how long they last in the duration of the packet before them (always in MP4), come
 in streams whose pictures do not follow each other evenly (screens, slides, cameras with a rate of their own), or end with a picture that
-needs the ones before it. Where a demuxer finds its place again is a keyframe, and before the hole as behind it the pictures are even.
+needs the ones before it. Here pictures are even before the hole as behind it, and either it ends at a keyframe, where demuxers mostly
+find their place again, or the file has about as many bytes there as the missing pictures would take.
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ class GapFinder:
         # Times of the newest packets, and when the last of them ends.
         self._before: deque[int] = deque(maxlen=BEFORE + 2 * EDGE)
         self._ends: deque[int] = deque(maxlen=BEFORE + 2 * EDGE)
+        self._bytes = _Bytes()
         # Those behind what may be a gap.
         self._after: list[int] = []
         self._after_ends: list[int] = []
@@ -52,16 +54,19 @@ class GapFinder:
         time = time_of(packet)
         if time is None or not packet.size:
             return None
-        if self._after or (packet.is_keyframe and self._opens(time)):
+        if self._after or self._opens(packet, time):
             self._after.append(time)
             self._after_ends.append(time + (packet.duration or 0))
             return self._judge() if len(self._after) == AFTER + 2 * EDGE else None
         self._before.append(time)
         self._ends.append(time + (packet.duration or 0))
+        self._bytes.add(packet, time)
         return None
 
-    def _opens(self, time: int) -> bool:
-        return len(self._before) == self._before.maxlen and time - max(self._ends) > self._least
+    def _opens(self, packet: Any, time: int) -> bool:
+        if len(self._before) < BEFORE + 2 * EDGE or time - max(self._ends) <= self._least:
+            return False
+        return packet.is_keyframe or self._bytes.are_skipped(packet, time - max(self._ends))
 
     def _judge(self) -> Gap | None:
         parts = (sorted(self._before)[EDGE:-EDGE], sorted(self._after)[EDGE:-EDGE])
@@ -73,3 +78,28 @@ class GapFinder:
         is_even = max(steps) - min(steps) <= self._rounding
         is_long = gap.end_pts - gap.start_pts > max(self._least, Fraction(2 * max(steps)))
         return gap if is_even and is_long else None
+
+
+class _Bytes:
+    """How many bytes of the file a unit of time takes, for pictures and for what lies between them."""
+
+    def __init__(self) -> None:
+        self._pictures = 0
+        # Place and time of the first packet; place behind the last one, and its time.
+        self._first: tuple[int, int] | None = None
+        self._last = (0, 0)
+
+    def add(self, packet: Any, time: int) -> None:
+        if packet.pos is None:
+            return
+        self._first = self._first or (packet.pos, time)
+        self._last = (packet.pos + packet.size, time)
+        self._pictures += packet.size
+
+    def are_skipped(self, packet: Any, length: int) -> bool:
+        """Whether more lies before `packet` than sound and the like take in that time, and half of the pictures."""
+        if packet.pos is None or self._first is None or self._last[1] <= self._first[1]:
+            return False
+        rest = self._last[0] - self._first[0] - self._pictures
+        expected = Fraction(rest + self._pictures // 2, self._last[1] - self._first[1]) * length
+        return bool(packet.pos - self._last[0] > expected)

@@ -124,17 +124,24 @@ def test_of_a_damaged_file_every_frame_is_seen_that_ffmpeg_sees(
         )
 
 
+@pytest.mark.parametrize("are_cut_out", [True, False])
 @pytest.mark.parametrize("options", [{"preset": "ultrafast"}, {"preset": "veryfast", "bf": "2"}])
-def test_clusters_that_are_lost_make_the_result_partial(options: dict[str, str], tmp_path: Path) -> None:
-    whole = videos.write(Recipe(frames=96, options=options, muxing={"cluster_time_limit": "400"}))
+def test_clusters_that_are_lost_make_the_result_partial(
+    options: dict[str, str], are_cut_out: bool, tmp_path: Path
+) -> None:
+    # Where nothing is left of them, it must be a keyframe that follows.
+    limit_ms = 499 if are_cut_out else 399
+    whole = videos.write(Recipe(frames=96, options=options, muxing={"cluster_time_limit": str(limit_ms)}))
     clusters = [each.start() for each in re.finditer(b"\x1f\x43\xb6\x75", whole)]
-    path = put(tmp_path / "input", whole[: clusters[3]] + whole[clusters[5] :])
+    left = b"" if are_cut_out else bytes(clusters[6] - clusters[4])
+    path = put(tmp_path / "input", whole[: clusters[4]] + left + whole[clusters[6] :])
     document = analyse(path, tmp_path)
     coverage = document["coverage"]
     assert (document["status"], coverage["errors"], len(coverage["skipped"])) == ("partial", 0, 1)
     part = coverage["skipped"][0]
-    assert (part["start_ms"], part["end_ms"]) == pytest.approx((1500, 2500), abs=2)
-    assert coverage["frames"] == 96 - 2 * videos.GOP
+    assert part["start_ms"] == pytest.approx(4 * limit_ms, abs=500)
+    missing_ms = 1000 * (96 - coverage["frames"]) / FPS
+    assert part["end_ms"] - part["start_ms"] == pytest.approx(missing_ms, abs=2000 / FPS)
 
 
 @pytest.mark.parametrize("name", ["mp4, fragments", "hevc", "webm", "mpeg", "flv", "bare h264"])

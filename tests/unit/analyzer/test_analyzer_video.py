@@ -423,15 +423,30 @@ def test_damage_that_shows_when_the_decoder_is_emptied_is_for_a_careful_child(
     assert (coverage.frames, coverage.errors) == (19, 1)
 
 
-def _packets(times: Iterable[int], keys: int, duration: int) -> Iterator[SimpleNamespace]:
+def _packets(times: Iterable[int], keys: int, duration: int, *, hole: int = 0) -> Iterator[SimpleNamespace]:
+    """A byte per unit of time, as much again for sound, and `hole` bytes more in the middle."""
     for index, pts in enumerate(times):
-        yield SimpleNamespace(pts=pts, dts=pts, duration=duration, size=9, is_keyframe=index % keys == 0)
+        yield SimpleNamespace(
+            pts=pts,
+            dts=pts,
+            duration=duration,
+            pos=80 * index + (index >= 50) * hole,
+            size=40,
+            is_keyframe=index % keys == 0,
+        )
 
 
 def _reordered(start: int, end: int) -> list[int]:
     """Every third picture is stored before the two that are shown before it; of the last one these are lost."""
     times = [start, *(pts + shift for pts in range(start, end, 120) for shift in (120, 40, 80))]
     return [*times[:-2], end + 120]
+
+
+def test_a_pause_in_a_group_of_pictures_is_a_gap_if_the_file_has_the_bytes() -> None:
+    times = (*range(0, 2000, 40), *range(5000, 7000, 40))
+    for hole, count in ((4400, 0), (4600, 1)):
+        finder = GapFinder(Fraction(1, 1000))
+        assert sum(finder.read(each) is not None for each in _packets(times, 60, 40, hole=hole)) == count
 
 
 @pytest.mark.parametrize(
