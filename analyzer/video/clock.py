@@ -23,8 +23,8 @@ def steady(packets: Iterator[Any], time_base: Fraction, frame_duration: Fraction
     """The packets, in units of `time_base`, whose frames last `frame_duration` where they do not say themselves.
 
     A single time that is far from its neighbours is replaced. Where all later times are before the earlier ones (a recording that was
-    appended to another, a counter that wraps), or later by more than half a day, they are moved so that they follow. The same file
-    gives the same times, wherever reading began to matter.
+    appended to another, a counter that wraps), or later by more than half a day, they are moved so that they follow, until times follow
+    as they are written (a damaged head of a cluster). The same file gives the same times, wherever reading began to matter.
     """
     clock = _Clock(time_base, frame_duration)
     held: Any = None
@@ -49,6 +49,8 @@ class _Clock:
         self._gap_max = GAP_MAX_S / time_base
         self._frame_duration = frame_duration
         self._last: int | None = None
+        # Whether that was a time of decoding; these never fall back by much, where pictures are shown in another order than stored.
+        self._last_is_dts = False
         self._next = 0
         self._offset = 0
 
@@ -56,10 +58,13 @@ class _Clock:
         time = self._time(packet)
         if self._last is None or time is None:
             return False
-        return not self._last - self._backward <= time <= self._next + self._forward
+        is_ordered = self._last_is_dts and packet.dts is not None
+        backward = min(self._backward, 2 * self._frame_duration) if is_ordered else self._backward
+        return not self._last - backward <= time <= self._next + self._forward
 
     def go_on(self, packet: Any) -> None:
         """Take the packet's time as it is, or give it the one that follows."""
+        self._return(packet)
         time = self._time(packet)
         if time is None:
             if packet.size:
@@ -83,12 +88,20 @@ class _Clock:
             self._offset += self._next - time
         self.go_on(packet)
 
+    def _return(self, packet: Any) -> None:
+        time = self._time(packet)
+        if time is None or not self._offset:
+            return
+        written, frame = time - self._offset, self._frame_duration
+        if abs(written - self._next) <= frame < abs(time - self._next):
+            self._offset = 0
+
     def _time(self, packet: Any) -> int | None:
         time: int | None = packet.pts if packet.dts is None else packet.dts
         return None if time is None else time + self._offset
 
     def _reach(self, packet: Any, time: int) -> None:
-        self._last = time
+        self._last, self._last_is_dts = time, packet.dts is not None
         self._next = time + (packet.duration or round(self._frame_duration))
 
     @staticmethod

@@ -151,6 +151,17 @@ def test_whole_files_of_all_kinds_are_seen_wholly(name: str, clips: Clips, tmp_p
     assert document["coverage"]["decoded_ms"] == pytest.approx(2000, abs=45)
 
 
+def with_an_early_cluster(clips: Clips) -> bytes:
+    """Matroska in which the third cluster is said to begin at zero."""
+    content = bytearray(clips.of("mkv"))
+    head = [each.start() for each in re.finditer(b"\x1f\x43\xb6\x75", content)][2]
+    place = content.index(b"\xe7", head + 12)
+    length = content[place + 1] & 0x7F
+    assert any(content[place + 2 : place + 2 + length])
+    content[place + 2 : place + 2 + length] = bytes(length)
+    return bytes(content)
+
+
 def resized(_: Clips) -> bytes:
     """A stream whose pictures become larger in the middle."""
     small = Recipe(container="h264", frames=24)
@@ -194,6 +205,7 @@ ODD: dict[str, tuple[Callable[[Clips], bytes], int, int]] = {
         72,
         5000,
     ),
+    "a cluster whose time lies": (with_an_early_cluster, 48, 2000),
     "a time that lies": (lambda clips: videos.with_a_late_time(clips.of("flv"), index=20), 48, 2000),
 }
 

@@ -240,7 +240,9 @@ def test_a_video_that_ends_every_decoder_is_unreadable(
 
 
 def test_a_video_whose_rest_cannot_be_reached_ends_there(make_clip: ClipMaker) -> None:
-    decoder = Decoder(make_clip(frame_count=60, noise=30), Sampling(fps=10), name="clip", segment_ms=2000)
+    clip = make_clip(frame_count=60, noise=30)
+    # Two slots only, so that the child has not said everything before it dies.
+    decoder = Decoder(clip, Sampling(fps=10), name="clip", segment_ms=2000, watch=Watch(ring_bytes=1))
     reading = collect(_kill_from(decoder, ms=2000))
     assert [(each.segment, each.start_ms, each.end_ms, each.skipped) for each in reading.segments] == [
         (0, 0, 2000, False), (1, 2000, 6000, True)
