@@ -30,7 +30,7 @@ THREADS_MAX = 16
 # A demuxer that loses its place often finds it again when it is asked on.
 DEMUX_TRIES = 20
 CORRUPT = "the decoder marked a frame as corrupt"
-# Damage is told at the packet that has it, before any picture that suffers; otherwise it is concealed, in whatever the other threads have
+# Damage is told at the packet that has it, before any picture that suffers; otherwise it is concealed with what the other threads have
 # ready by then.
 _STRICT = {"err_detect": "explode"}
 _PLANAR = {"yuv420p": False, "yuvj420p": True}
