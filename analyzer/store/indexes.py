@@ -1,4 +1,4 @@
-"""HNSW indexes, one per space of embeddings, made after loading: on the write path one makes COPY some sixty times slower.
+"""HNSW indexes, one per space of embeddings and dimension, made after loading: on the write path one makes COPY some sixty times slower.
 
 Below `MIN_ROWS` an exact scan is as fast. Source: pgvector's README on mixed dimensions (index over a cast, for one model).
 """
@@ -73,17 +73,22 @@ def _build(
 ) -> list[SpaceIndex]:
     found = []
     with database.connection() as connection:
-        for space, dimension in _spaces(connection):
-            name = index_name(space, dimension)
-            if _is_valid(connection, name):
-                found.append(SpaceIndex(space=space, dimension=dimension, rows=None, verdict=Verdict.PRESENT))
+        for space, usual in _spaces(connection):
+            # Counting takes long where rows are many, which is where there is an index already.
+            if _is_valid(connection, index_name(space, usual)):
+                found.append(SpaceIndex(space=space, dimension=usual, rows=None, verdict=Verdict.PRESENT))
                 continue
-            rows = _count(connection, space, None if max_rows is None else max_rows + 1)
-            verdict = _judge(rows, dimension, min_rows, max_rows)
-            if verdict is Verdict.MADE:
-                on_build(space, rows)
-                verdict = _make(connection, space, dimension, name)
-            found.append(SpaceIndex(space=space, dimension=dimension, rows=rows, verdict=verdict))
+            counted = _count(connection, space, None if max_rows is None else max_rows + 1)
+            for dimension, rows in counted:
+                name = index_name(space, dimension)
+                if _is_valid(connection, name):
+                    found.append(SpaceIndex(space=space, dimension=dimension, rows=None, verdict=Verdict.PRESENT))
+                    continue
+                verdict = _judge(rows, dimension, min_rows, max_rows)
+                if verdict is Verdict.MADE:
+                    on_build(space, rows)
+                    verdict = _make(connection, space, dimension, name)
+                found.append(SpaceIndex(space=space, dimension=dimension, rows=rows, verdict=verdict))
     return found
 
 
@@ -96,7 +101,7 @@ def _judge(rows: int, dimension: int, min_rows: int, max_rows: int | None) -> Ve
 
 
 def _spaces(connection: Connection) -> list[tuple[str, int]]:
-    """Space by space along the index, however many rows each has."""
+    """Space by space along the index, however many rows each has, with the dimension of one of its vectors."""
     rows = connection.execute(
         "with recursive spaces (space) as ("
         " (select space from analysis_embeddings order by space limit 1)"
@@ -109,11 +114,14 @@ def _spaces(connection: Connection) -> list[tuple[str, int]]:
     return [(str(space), int(dimension)) for space, dimension in rows]
 
 
-def _count(connection: Connection, space: str, limit: int | None) -> int:
-    row = connection.execute(
-        "select count(*) from (select 1 from analysis_embeddings where space = %s limit %s) as found", [space, limit]
-    ).fetchone()
-    return int(row[0]) if row else 0
+def _count(connection: Connection, space: str, limit: int | None) -> list[tuple[int, int]]:
+    """The dimensions of a space, which are one where nobody stored another's vectors into it, and how many rows each has."""
+    rows = connection.execute(
+        "select dimension, count(*) from (select dimension from analysis_embeddings where space = %s limit %s) as found "
+        "group by dimension order by dimension",
+        [space, limit],
+    ).fetchall()
+    return [(int(dimension), int(count)) for dimension, count in rows]
 
 
 def _is_valid(connection: Connection, name: str) -> bool:
@@ -133,8 +141,14 @@ def _make(connection: Connection, space: str, dimension: int, name: str) -> Verd
         connection.execute(drop)
         connection.execute(
             sql.SQL(
-                "create index concurrently {} on {} using hnsw ((v::halfvec({})) halfvec_cosine_ops) where space = {}"
-            ).format(sql.Identifier(name), sql.Identifier(Table.EMBEDDINGS), sql.Literal(dimension), sql.Literal(space))
+                "create index concurrently {name} on {table} using hnsw ((v::halfvec({dimension})) halfvec_cosine_ops) "
+                "where space = {space} and dimension = {dimension}"
+            ).format(
+                name=sql.Identifier(name),
+                table=sql.Identifier(Table.EMBEDDINGS),
+                dimension=sql.Literal(dimension),
+                space=sql.Literal(space),
+            )
         )
     except BaseException:
         with suppress(psycopg.Error):

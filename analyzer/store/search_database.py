@@ -15,12 +15,13 @@ from analyzer.store.search import Hit, Item, Maker, Query, Vector, maker_of
 # pgvector's bounds of `hnsw.ef_search`.
 _LEAST_CANDIDATES, _MOST_CANDIDATES = 40, 1000
 
-# The cast and the space stand in the text as the index has them, or it would not be used.
+# The cast, the space and the dimension stand in the text as the index has them, or it would not be used.
+# A cast to another dimension fails, so whoever stored a vector of another one into a space is left out.
 _NEAREST = """
 with nearest as materialized (
     select session_id, kind, ref, pts_ms, v::halfvec({dimension}) <=> {vector} as distance
     from analysis_embeddings
-    where space = {space} and not (session_id = {session} and kind = {kind} and ref = {ref}){sessions}
+    where space = {space} and dimension = {dimension} and not (session_id = {session} and kind = {kind} and ref = {ref}){sessions}
     order by v::halfvec({dimension}) <=> {vector}
     limit {limit}
 )

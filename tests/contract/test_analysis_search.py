@@ -48,7 +48,10 @@ def picture_of(number: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
 
 @pytest.fixture(scope="module")
 def rows() -> dict[str, SegmentRows]:
-    """Tracks with random vectors, a scene that looks like the second track, and in the first session three pictures."""
+    """Tracks with random vectors, a scene that looks like the second track, and in the first session three pictures.
+
+    In the third one a vector of another dimension is in the same space.
+    """
     random = np.random.default_rng(5)
     track = segment_rows(0).rows[Table.TRACKS][0]
     made = {}
@@ -63,6 +66,7 @@ def rows() -> dict[str, SegmentRows]:
                     *(embedding(SPACE, "track", number, vector) for number, vector in enumerate(vectors)),
                     embedding(SPACE, "scene", 0, vectors[1] * 2),
                     embedding(SPACE, "scene", 1, np.zeros(DIMENSION)),
+                    *([embedding(SPACE, "scene", 2, np.ones(DIMENSION + 1))] if session_id == "s-3" else []),
                     *(
                         embedding(AppearanceEmbedder.space, "track", number, vector)
                         for number, vector in enumerate(pictures)
@@ -124,7 +128,7 @@ def nearest(
         ((session_id, kind, ref), np.asarray(v, np.float32))
         for session_id, one in rows.items()
         for _, space, kind, ref, _, _, v in canonical(one)[Table.EMBEDDINGS]
-        if space == SPACE
+        if space == SPACE and len(v) == DIMENSION
     ]
     wanted = next(v for item, v in stored if item == like)
     alike = cosines(np.asarray([v for _, v in stored]), wanted)
@@ -157,9 +161,11 @@ def test_nearest_are_those_of_a_whole_comparison(
     if where[0] == "--database":
         from analyzer.store.database import Database
 
-        build_indexes(Database(url=where[1]), min_rows=100)
+        made = [
+            each.dimension for each in build_indexes(Database(url=where[1]), min_rows=100) if each.verdict == "made"
+        ]
         again = search(capsys, "--like", "s-2/7", "--limit", "12", *where)
-        assert items(again) == items(everywhere), "along the index as without it"
+        assert (made, items(again)) == ([DIMENSION], items(everywhere)), "along the index as without it"
 
 
 def test_picture_finds_the_track_that_it_shows(

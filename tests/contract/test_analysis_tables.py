@@ -161,7 +161,7 @@ def test_index_is_made_per_space_where_it_pays(empty: str) -> None:
     (plan,) = execute(
         empty,
         "set enable_seqscan = off",
-        "explain (format json) select ref from analysis_embeddings where space = 'a' "
+        "explain (format json) select ref from analysis_embeddings where space = 'a' and dimension = 3 "
         "order by v::halfvec(3) <=> '[1,0,0]'::halfvec(3) limit 5",
     )
     assert index_name("a", 3) in str(plan)
