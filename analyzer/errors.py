@@ -68,7 +68,7 @@ class DependencyDown(AnalyzerError):
 
 
 class Mismatch(AnalyzerError):
-    """Configuration, credentials or model files are not what the job was told to run with."""
+    """Configuration, credentials, model files or what was stored before are not what the job was told to run with."""
 
     exit_code = ExitCode.MISMATCH
 

@@ -96,6 +96,9 @@ class _Run:
             try:
                 if claim.finished:
                     self._progress.step("finished", "by an earlier attempt, whose result is published again")
+                    # The document does not hold them, but would say that they are stored.
+                    for _ in store.read(Table.EMBEDDINGS):
+                        pass
                     return self._publish(store, claim.finished)
                 outcome = self._analyse(store, claim, source)
                 with self._timings.measure("store"):

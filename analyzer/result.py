@@ -8,15 +8,40 @@ from typing import IO, Any
 
 from analyzer.backends.base import Label
 from analyzer.contract import RESULT_SCHEMA, Table
+from analyzer.errors import Mismatch
 from analyzer.pipeline.closing import scene_thumbnail_name
 from analyzer.pipeline.humans import thumbnail_name
 from analyzer.store.base import Row, Store
 
 Document = dict[str, Any]
 
+# What `Store.finish` is given and gives back.
+_NOTED = (
+    "status",
+    "attempt",
+    "video",
+    "coverage",
+    "notes",
+    "models",
+    "backend",
+    "resources",
+    "timings",
+    "timeline",
+    "rows",
+)
+
 
 def head(session_id: str, finished: Mapping[str, Any], store: Store) -> Document:
-    """The document without its detections, which are too many to hold: `finished` as the store gave it, and what that has of the rest."""
+    """The document without its detections, which are too many to hold: `finished` as the store gave it, and what that has of the rest.
+
+    Raises: Mismatch, where the store does not give back what it was given.
+    """
+    if lost := [name for name in _NOTED if name not in finished]:
+        raise Mismatch(
+            "outcome-damaged",
+            f"What the store noted of the finished session `{session_id}` lacks `{lost[0]}`",
+            hint="Delete what it stored of the session, then its next job does the work again",
+        )
     return {
         "schema": RESULT_SCHEMA,
         "session_id": session_id,
@@ -31,7 +56,7 @@ def head(session_id: str, finished: Mapping[str, Any], store: Store) -> Document
         "models": finished["models"],
         "backend": finished["backend"],
         "resources": finished["resources"],
-        "stored": {"store": store.name, "rows": dict(finished["rows"])},
+        "stored": {"store": store.name, "rows": finished["rows"]},
         "timings": finished["timings"],
         "timeline": finished["timeline"],
     }

@@ -12,7 +12,7 @@ from uuid import uuid4
 
 from analyzer.errors import DependencyDown, Mismatch, Superseded
 from analyzer.store.base import Work
-from analyzer.store.rows import to_json
+from analyzer.store.rows import JOB_COLUMNS, to_json
 from analyzer.store.state import FINISHED, State
 
 SCHEMA = "capctl.attempt/1"
@@ -22,6 +22,17 @@ LEASE_S = 60.0
 BEAT_EVERY_S = 15.0
 # A place that does not answer must not keep an attempt that is told to stop.
 STOP_WITHIN_S = 5.0
+
+
+# What a field of the record is once JSON was read, besides `state`; a truth value is no number there.
+_KINDS: Mapping[str, tuple[type, ...]] = {
+    **dict.fromkeys(("session_id", "fingerprint", "video_url", "holder"), (str,)),
+    **dict.fromkeys(("attempt", "since_attempt"), (int,)),
+    **dict.fromkeys(("heartbeat_s", "progress"), (int, float)),
+    **dict.fromkeys(("request", "strikes"), (dict,)),
+    "running": (list,),
+    "outcome": (dict, type(None)),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +62,10 @@ class AttemptRecord:
                 raise ValueError(SCHEMA)
             values["state"] = State(values["state"])
             values["strikes"] = {int(segment): count for segment, count in values["strikes"].items()}
-            return cls(**values)
+            record = cls(**values)
+            if not record._is_sound():
+                raise ValueError(SCHEMA)
+            return record
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise Mismatch(
                 "attempt-unreadable",
@@ -76,8 +90,15 @@ class AttemptRecord:
 
     def job_row(self) -> dict[str, Any]:
         """The line of `analysis_jobs.jsonl`."""
-        columns = ("session_id", "state", "attempt", "fingerprint", "video_url", "request", "outcome")
-        return {column: getattr(self, column) for column in columns}
+        return {column: getattr(self, column) for column in JOB_COLUMNS}
+
+    def _is_sound(self) -> bool:
+        """Whether JSON gave each field what it is."""
+        return (
+            all(type(getattr(self, name)) in kinds for name, kinds in _KINDS.items())
+            and {*map(type, (*self.running, *self.strikes.values()))} <= {int}
+            and (self.state not in FINISHED or self.outcome is not None)
+        )
 
 
 def claimed(before: AttemptRecord | None, work: Work, *, now_s: float, next_segment: int) -> AttemptRecord:

@@ -142,7 +142,10 @@ class Store(Protocol):
         """Note why this attempt ends before its time; what it begun does not count as died. Never raises."""
 
     def read(self, table: Table) -> Iterator[Row]:
-        """The session's committed rows in the order of their keys, a few at a time."""
+        """The session's committed rows in the order of their keys, a few at a time.
+
+        Raises: Mismatch, also at the end, where rows of finished work are damaged, or not as many as `finish` noted.
+        """
 
     def close(self) -> None:
         """End the attempt's hold on the session; a store that is gone is no error."""

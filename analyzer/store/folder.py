@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, suppress
@@ -14,10 +13,11 @@ from analyzer.errors import AnalyzerError, RowsInvalid
 from analyzer.store.attempt import LEASE_S, RECORD, STOP_WITHIN_S, AttemptRecord, Heartbeat, claimed
 from analyzer.store.base import COLUMNS, Claim, Row, SegmentRows, Work
 from analyzer.store.merge import Runs
-from analyzer.store.place import Changed, Place, Taken, lines
-from analyzer.store.rows import canonical, to_json
+from analyzer.store.place import Changed, Place, Taken
+from analyzer.store.rows import canonical, row_of_json, to_json
 from analyzer.store.segments import committed, get_segment, put_segment, remove_segments
-from analyzer.store.state import FINISHED, State, busy, ended_early, ended_well, superseded
+from analyzer.store.state import FINISHED, State, busy, count_of, ended_early, ended_well, superseded
+from analyzer.store.table_files import file_name, read_table
 
 LOCK = "work/lock"
 PROGRESS_EVERY_S = 10.0
@@ -122,13 +122,18 @@ class FolderStore:
 
     def read(self, table: Table) -> Iterator[Row]:
         if self._mine.state in FINISHED:
-            found = lines(self._place, file_name(table))
-            yield from (_row(line) for line in found)
+            count = count_of(self._mine.outcome or {}, table)
+            for row in read_table(self._place, table, count=count):
+                del row["session_id"]
+                yield row
             return
         with closing(Runs(table, self._mine.session_id)) as runs:
             for name in committed(self._place, since_attempt=self._mine.since_attempt):
                 runs.add(get_segment(self._place, name)[0][table])
-            yield from (_row(line) for line in runs.merged())
+            for line in runs.merged():
+                row = row_of_json(table, line)
+                del row["session_id"]
+                yield row
 
     def close(self) -> None:
         # The sign of life stops before the turn is taken, for which it may be waiting.
@@ -224,13 +229,3 @@ class FolderStore:
                         stream.write(line + b"\n")
                         counts[str(table)] += 1
         return counts
-
-
-def file_name(table: Table) -> str:
-    return f"{table}.jsonl"
-
-
-def _row(line: bytes) -> Row:
-    row: Row = json.loads(line)
-    del row["session_id"]
-    return row

@@ -11,14 +11,14 @@ from typing import Any
 from psycopg import sql
 
 from analyzer.contract import Table
-from analyzer.errors import AnalyzerError, RowsInvalid
+from analyzer.errors import AnalyzerError, Mismatch, RowsInvalid
 from analyzer.store.base import COLUMNS, Claim, Row, SegmentRows, Work
 from analyzer.store.database import Connection, Database, Patience
 from analyzer.store.hold import Hold
 from analyzer.store.indexes import build_small_indexes
 from analyzer.store.migrate import prepare
 from analyzer.store.rows import Values, as_row, canonical, to_json
-from analyzer.store.state import FINISHED, ended_early, ended_well, superseded
+from analyzer.store.state import FINISHED, count_of, ended_early, ended_well, superseded
 from analyzer.store.tables import copy_rows, delete_rows, page_of_rows
 
 # A sign of life costs a transaction; a human who watches does not see it more often.
@@ -43,6 +43,7 @@ class PostgresStore:
         self._hold: Hold | None = None
         self._session_id = ""
         self._attempt = 0
+        self._finished: Mapping[str, Any] = {}
 
     def check(self) -> None:
         """Connect, make the tables that are missing, and ask for the rights to fill them."""
@@ -58,6 +59,7 @@ class PostgresStore:
             hold.release()
             raise
         self._hold, self._session_id, self._attempt = hold, work.session_id, claim.attempt
+        self._finished = claim.finished or {}
         return claim
 
     def begin(self, segment: int) -> int:
@@ -135,7 +137,7 @@ class PostgresStore:
             )
             return noted
 
-        noted = self._held.transaction(store)
+        noted = self._finished = self._held.transaction(store)
         with suppress(AnalyzerError):
             build_small_indexes(self._database)
         return noted
@@ -158,14 +160,22 @@ class PostgresStore:
     def read(self, table: Table) -> Iterator[Row]:
         # Page by page by key: no transaction is open while the reader does something else.
         behind: Values | None = None
+        found, count = 0, count_of(self._finished, table)
         while True:
             page = self._held.transaction(
                 partial(page_of_rows, table=table, session_id=self._session_id, behind=behind, limit=PAGE_ROWS)
             )
             yield from (as_row(table, values) for values in page)
+            found += len(page)
             if len(page) < PAGE_ROWS:
-                return
+                break
             behind = page[-1]
+        if count is not None and found != count:
+            raise Mismatch(
+                "table-damaged",
+                f"`{table}` holds {found} rows of the session `{self._session_id}`, but {count} were stored",
+                hint="Delete the session's row in `analysis_jobs`, then its next job does the work again",
+            )
 
     def close(self) -> None:
         hold, self._hold = self._hold, None

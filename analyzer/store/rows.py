@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from operator import index
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +33,23 @@ TYPES: Mapping[str, str] = {
     "face_thumbnail": "bool",
     "person_thumbnail": "bool",
     "v": "halfvec",
+}
+# The columns of a finished job's line, and what each is in JSON.
+JOB_COLUMNS: Mapping[str, type] = {
+    **dict.fromkeys(("session_id", "state"), str),
+    "attempt": int,
+    **dict.fromkeys(("fingerprint", "video_url"), str),
+    **dict.fromkeys(("request", "outcome"), dict),
+}
+_FILE_COLUMNS = {table: {"session_id", *columns} for table, columns in COLUMNS.items()}
+# What a value of a type is once JSON was read; a truth value is no number there.
+_KINDS: Mapping[str, Set[type]] = {
+    "int4": {int},
+    "int8": {int},
+    "float8": {int, float},
+    "text": {str},
+    "bool": {bool},
+    "halfvec": {list},
 }
 # What a row may leave open.
 _OPTIONAL = {
@@ -63,6 +80,33 @@ def key_of(table: Table) -> Callable[[Sequence[Any]], Values]:
     return lambda values: tuple(values[place] for place in places)
 
 
+def row_of_json(table: Table, line: bytes) -> Row:
+    """A line of the table's file, `session_id` included. Raises: ValueError, for what no store wrote there."""
+    row = _object(line, _FILE_COLUMNS[table])
+    for column, value in row.items():
+        if type(value) not in _KINDS[TYPES.get(column, "text")] and not (
+            value is None and (table, column) in _OPTIONAL
+        ):
+            message = f"`{column}` is {type(value).__name__}"
+            raise ValueError(message)
+    if table is Table.EMBEDDINGS and (
+        len(row["v"]) != row["dimension"] or not {*map(type, row["v"])} <= _KINDS["float8"]
+    ):
+        message = "`v` is not as many numbers as `dimension` says"
+        raise ValueError(message)
+    return row
+
+
+def job_of_json(line: bytes) -> Row:
+    """The line of `analysis_jobs.jsonl`. Raises: ValueError, for what no store wrote there."""
+    row = _object(line, JOB_COLUMNS.keys())
+    for column, kind in JOB_COLUMNS.items():
+        if type(row[column]) is not kind:
+            message = f"`{column}` is {type(row[column]).__name__}"
+            raise ValueError(message)
+    return row
+
+
 def to_json(value: Any) -> str:
     """Compact JSON that UTF-8 can hold. Raises: RowsInvalid, for what JSON has no word for, such as NaN."""
     try:
@@ -71,6 +115,23 @@ def to_json(value: Any) -> str:
         return text
     except (TypeError, ValueError) as error:
         raise RowsInvalid("rows-invalid", f"A value is not JSON: {error}") from error
+
+
+def _object(line: bytes, columns: Set[str]) -> Row:
+    try:
+        row = _DECODE(line.decode())
+    except RecursionError as error:
+        message = "nested too deeply"
+        raise ValueError(message) from error
+    if not isinstance(row, dict) or row.keys() != columns:
+        message = "it has other columns"
+        raise ValueError(message)
+    return row
+
+
+def _no_number(text: str) -> None:
+    message = f"{text} is no JSON"
+    raise ValueError(message)
 
 
 def _canonical(table: Table, rows: Sequence[Row], segment: int) -> list[Values]:
@@ -163,7 +224,8 @@ def _plain(value: Any) -> list[float]:
     return _decimals(value)
 
 
-# Made once: it is used for every row.
+# Made once: they are used for every row.
+_DECODE = json.JSONDecoder(parse_constant=_no_number).decode
 _ENCODE = json.JSONEncoder(separators=(",", ":"), allow_nan=False, ensure_ascii=False, default=_plain).encode
 
 _READERS: Mapping[str, Callable[[Any], Any]] = {

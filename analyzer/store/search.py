@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Protocol
@@ -12,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analyzer.contract import Table
-from analyzer.store.folder import file_name
-from analyzer.store.place import Place, lines
+from analyzer.store.base import Row
+from analyzer.store.place import Place
+from analyzer.store.state import count_of
+from analyzer.store.table_files import read_job, read_table
 
 Vector = NDArray[np.float32]
 
@@ -83,26 +84,26 @@ class SearchedFolders:
         self._places = places
 
     def makers(self, sessions: Sequence[str]) -> list[Maker]:
-        jobs = [row for place in self._places for row in _rows(place, Table.JOBS)]
+        jobs = [read_job(place) for place in self._places]
         return [
             maker
             for row in jobs
             if (not sessions or row["session_id"] in sessions)
-            and (maker := maker_of(row["session_id"], row["request"].get("backend", {}).get("embedding")))
+            and (maker := maker_of(row["session_id"], _within(_within(row["request"], "backend"), "embedding")))
         ]
 
     def vectors(self, item: Item) -> dict[str, Vector]:
         return {
             row["space"]: np.asarray(row["v"], np.float32)
             for place in self._places
-            for row in _rows(place, Table.EMBEDDINGS)
+            for row in _rows(place, Table.EMBEDDINGS, read_job(place))
             if _item(row) == item
         }
 
     def nearest(self, query: Query) -> list[Hit]:
         best: list[tuple[float, int, Item, int]] = []
         for number, place in enumerate(self._places):
-            rows = (row for row in _rows(place, Table.EMBEDDINGS) if _is_wanted(row, query))
+            rows = (row for row in _rows(place, Table.EMBEDDINGS, read_job(place)) if _is_wanted(row, query))
             while batch := list(islice(rows, _BATCH_ROWS)):
                 alike = cosines(np.asarray([row["v"] for row in batch], np.float32), query.vector)
                 best += [
@@ -115,9 +116,9 @@ class SearchedFolders:
 
     def _hit(self, similarity: float, number: int, item: Item, pts_ms: int) -> Hit:
         place = self._places[number]
-        job = next(iter(_rows(place, Table.JOBS)))
+        job = read_job(place)
         track = next(
-            (row for row in _rows(place, Table.TRACKS) if item.kind == "track" and row["track"] == item.ref), {}
+            (row for row in _rows(place, Table.TRACKS, job) if item.kind == "track" and row["track"] == item.ref), {}
         )
         return Hit(
             item=item,
@@ -152,8 +153,13 @@ def cosines(vectors: Vector, other: Vector) -> NDArray[np.float64]:
         return np.asarray(products / lengths, np.float64)
 
 
-def _rows(place: Place, table: Table) -> Iterable[dict[str, Any]]:
-    return (json.loads(line) for line in lines(place, file_name(table)))
+def _rows(place: Place, table: Table, job: Row) -> Iterator[Row]:
+    return read_table(place, table, count=count_of(job["outcome"], table))
+
+
+def _within(value: Any, name: str) -> Mapping[str, Any]:
+    found = value.get(name)
+    return found if isinstance(found, Mapping) else {}
 
 
 def _item(row: dict[str, Any]) -> Item:

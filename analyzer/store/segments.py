@@ -8,11 +8,13 @@ from __future__ import annotations
 import gzip
 import json
 import re
+import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from analyzer.contract import Table
 from analyzer.errors import Mismatch
+from analyzer.store.base import COLUMNS
 from analyzer.store.place import Place
 from analyzer.store.rows import Values, to_json
 
@@ -35,8 +37,9 @@ def get_segment(place: Place, name: str) -> tuple[dict[Table, list[Values]], dic
     content = place.get(f"{FOLDER}/{name}")
     try:
         document = json.loads(gzip.decompress(content or b""))
-        return {Table(table): entries for table, entries in document["rows"].items()}, document["checkpoint"]
-    except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
+        checkpoint, rows = document["checkpoint"], document["rows"]
+        return {table: list(rows[table]) for table in COLUMNS}, dict(checkpoint)
+    except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError) as error:
         raise Mismatch(
             "segment-unreadable",
             f"The stored segment `{place.url}/{FOLDER}/{name}` is {'damaged' if content else 'gone'}",

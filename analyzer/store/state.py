@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
+from analyzer.contract import Table
 from analyzer.errors import Busy, RowsInvalid, Superseded
 
 
@@ -31,6 +32,12 @@ def ended_well(outcome: Mapping[str, Any]) -> State:
 def ended_early(outcome: Mapping[str, Any]) -> State:
     """`interrupted` where the `status` of an outcome says so, else `failed`."""
     return State.INTERRUPTED if outcome.get("status") == State.INTERRUPTED else State.FAILED
+
+
+def count_of(outcome: Mapping[str, Any], table: Table) -> int | None:
+    """How many rows of `table` a finished session says that it has, None where it does not say."""
+    counts = outcome.get("rows")
+    return counts.get(str(table)) if isinstance(counts, Mapping) else None
 
 
 def busy(session_id: str) -> Busy:

@@ -12,11 +12,21 @@ import psycopg
 import pytest
 
 from analyzer.contract import Table
-from analyzer.errors import DependencyDown, Interrupted, Superseded
+from analyzer.errors import DependencyDown, Interrupted, Mismatch, Superseded
 from analyzer.store.database import Database
 from analyzer.store.postgres import PostgresStore
 from lifecycle.rehearsal.services.postgres import Postgres
-from tests.contract.store_parts import HASTY, OUTCOME, InPostgres, execute, play, require_whole, segment_rows, work_of
+from tests.contract.store_parts import (
+    HASTY,
+    OUTCOME,
+    InPostgres,
+    all_rows,
+    execute,
+    play,
+    require_whole,
+    segment_rows,
+    work_of,
+)
 
 pytestmark = pytest.mark.rehearsal
 
@@ -50,6 +60,18 @@ def test_server_that_is_full_takes_nothing_and_goes_on_later(dsn: str) -> None:
     execute(dsn, f"drop function {name} cascade")
     play(kind.open(), work_of(kind.session_id))
     require_whole(kind.open(), work_of(kind.session_id))
+
+
+def test_rows_that_somebody_deleted_are_missed(dsn: str) -> None:
+    kind = InPostgres(dsn=dsn)
+    play(kind.open(), work_of(kind.session_id))
+    execute(dsn, f"delete from {Table.DETECTIONS} where session_id = '{kind.session_id}' and segment = 1")
+    store = kind.open()
+    assert store.claim(work_of(kind.session_id)).finished
+    assert list(store.read(Table.TRACKS)) == all_rows(Table.TRACKS)
+    with pytest.raises(Mismatch, match=f"holds 12 rows of the session `{kind.session_id}`, but 18 were stored"):
+        list(store.read(Table.DETECTIONS))
+    store.close()
 
 
 def test_server_that_answers_too_late_is_given_up(dsn: str) -> None:

@@ -27,7 +27,7 @@ from analyzer.store.merge import Runs
 from analyzer.store.place import LocalPlace
 from analyzer.store.rows import canonical
 from analyzer.store.s3_place import S3Place
-from analyzer.store.segments import put_segment
+from analyzer.store.segments import get_segment, put_segment
 from tests.contract.store_parts import (
     BUCKET,
     OUTCOME,
@@ -53,6 +53,12 @@ def bucket(object_store: tuple[dict[str, str], Any], monkeypatch: pytest.MonkeyP
 
 def files(folder: Path) -> list[str]:
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+def edit(path: Path, old: bytes, new: bytes) -> None:
+    content = path.read_bytes()
+    assert old in content
+    path.write_bytes(content.replace(old, new))
 
 
 def test_finished_folder_holds_the_tables_and_the_record(tmp_path: Path) -> None:
@@ -113,6 +119,8 @@ def test_folder_that_cannot_be_made_is_refused_before_any_work(tmp_path: Path) -
     ("spoil", "code"),
     [
         (lambda work: (work / "attempt.json").write_text('{"schema": "capctl.attempt/9"}'), "attempt-unreadable"),
+        (lambda work: edit(work / "attempt.json", b'"attempt":1', b'"attempt":"x"'), "attempt-unreadable"),
+        (lambda work: edit(work / "attempt.json", b'"running":[]', b'"running":{}'), "attempt-unreadable"),
         (lambda work: next((work / "segments").iterdir()).write_bytes(b"\x1f\x8b damaged"), "segment-unreadable"),
     ],
 )
@@ -125,6 +133,45 @@ def test_damaged_work_is_told_with_the_way_out(spoil: Callable[[Path], object], 
     with pytest.raises(Mismatch) as damaged:
         store.claim(WORK)
     assert (damaged.value.code, "work/" in damaged.value.hint) == (code, True)
+
+
+def test_segment_of_which_a_byte_was_flipped_is_told_or_whole(tmp_path: Path) -> None:
+    place = LocalPlace(tmp_path)
+    put_segment(place, 0, 1, canonical(segment_rows(0)), {"next": 1})
+    (path,) = (tmp_path / "work" / "segments").iterdir()
+    content, whole, told = path.read_bytes(), get_segment(place, path.name), 0
+    for position in range(0, len(content), 5):
+        path.write_bytes(content[:position] + bytes([content[position] ^ 4]) + content[position + 1 :])
+        try:
+            assert get_segment(place, path.name) == whole, position
+        except Mismatch as damaged:
+            told += path.name in damaged.message
+    assert told > len(content) / 5 - 3, "but for the time and the system in the head, all bytes count"
+
+
+@pytest.mark.parametrize(
+    ("table", "spoil"),
+    [
+        (Table.TRACKS, lambda path: edit(path, b'"label":"person"', b'"label":"person')),
+        (Table.TRACKS, lambda path: edit(path, b'"sightings":4', b'"sightings":"4"')),
+        (Table.TRACKS, lambda path: edit(path, b'"sightings"', b'"sightingz"')),
+        (Table.DETECTIONS, lambda path: edit(path, b'"score":1.25', b'"score":NaN')),
+        (Table.DETECTIONS, lambda path: path.write_bytes(b"")),
+        (Table.EMBEDDINGS, lambda path: edit(path, b"[0.5,", b"[")),
+        (Table.SCENES, lambda path: path.unlink()),
+    ],
+    ids=["cut-off", "other-type", "other-column", "nan", "empty", "short-vector", "gone"],
+)
+def test_damaged_table_is_told_with_its_file(table: Table, spoil: Callable[[Path], object], tmp_path: Path) -> None:
+    play(FolderStore(LocalPlace(tmp_path)), WORK)
+    path = tmp_path / f"{table}.jsonl"
+    spoil(path)
+    store = FolderStore(LocalPlace(tmp_path))
+    assert store.claim(WORK).finished
+    with pytest.raises(Mismatch, match=str(path)) as damaged:
+        list(store.read(table))
+    assert (damaged.value.code, "work/" in damaged.value.hint) == ("table-damaged", True)
+    store.close()
 
 
 @pytest.mark.parametrize("late", [lambda store: store.commit(segment_rows(1)), lambda store: store.progress(0.9)])

@@ -223,6 +223,19 @@ def test_nowhere_to_search_is_told(
     ]
 
 
+@pytest.mark.parametrize("line", ["", "{", '{"session_id": "s-2"}'])
+def test_damaged_job_in_one_of_several_folders_is_told_with_its_file(
+    line: str, rows: dict[str, SegmentRows], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for session_id in ("s-1", "s-2"):
+        put(FolderStore(LocalPlace(tmp_path / session_id)), session_id, rows[session_id])
+    jobs = tmp_path / "s-2" / "analysis_jobs.jsonl"
+    jobs.write_text(line)
+    where = [part for session_id in ("s-1", "s-2") for part in ("--folder", str(tmp_path / session_id))]
+    assert cli.main(["search", "--like", "s-1/7", "--space", SPACE, *where]) == ExitCode.MISMATCH
+    assert capsys.readouterr().err.startswith(f"error[table-damaged]: `{jobs}` is damaged: ")
+
+
 @pytest.mark.rehearsal
 def test_database_commands_say_what_they_did(postgres: Postgres, capsys: pytest.CaptureFixture[str]) -> None:
     name = f"operated_{uuid.uuid4().hex[:8]}"

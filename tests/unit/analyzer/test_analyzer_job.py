@@ -121,6 +121,22 @@ def test_rows_carry_the_session(
     assert len(rows[Table.EMBEDDINGS][0]["v"]) == rows[Table.EMBEDDINGS][0]["dimension"] == 176
 
 
+@pytest.mark.usefixtures("one_person")
+@pytest.mark.parametrize("table", [Table.DETECTIONS, Table.EMBEDDINGS])
+def test_result_of_rows_that_are_gone_is_not_published_again(
+    table: Table, environment: Callable[..., None], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    environment()
+    assert cli.main(["batch"]) == ExitCode.OK
+    before = (tmp_path / "out" / "result.json").read_bytes()
+    rows = tmp_path / "out" / f"{table}.jsonl"
+    rows.write_bytes(b"")
+    capsys.readouterr()
+    assert cli.main(["batch"]) == ExitCode.MISMATCH
+    assert capsys.readouterr().err.startswith(f"error[table-damaged]: `{rows}` is damaged: it holds 0 rows")
+    assert (tmp_path / "out" / "result.json").read_bytes() == before
+
+
 def test_without_models_the_job_runs_and_says_so(
     environment: Callable[..., None], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
