@@ -50,7 +50,7 @@ class AnalyzerError(Exception):
 
 
 class RequestInvalid(AnalyzerError):
-    """An argument or an environment variable is missing or malformed."""
+    """An argument or an environment variable is missing or malformed, or names a place that is another session's."""
 
     exit_code = ExitCode.USAGE
 

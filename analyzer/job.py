@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from analyzer import result, transfer
+from analyzer import gallery, result, transfer
 from analyzer.backends.base import Backends
 from analyzer.backends.choose import choose_backends
 from analyzer.contract import RESULT_NAME, ExitCode, JobRequest, ModelRequest, Table
@@ -91,6 +91,7 @@ class _Run:
         with closing(open_store(self._request, self._place)) as store:
             store.check()
             source = transfer.identify(self._request.video)
+            gallery.require_own(self._place, self._request.session_id)
             claim = store.claim(self._work(source))
             self._progress.attempt(claim.attempt)
             try:
@@ -126,6 +127,9 @@ class _Run:
 
     def _analyse(self, store: Store, claim: Claim, source: transfer.Source) -> Mapping[str, Any]:
         request = self._request
+        if claim.next_segment == 0:
+            # What it names is replaced from here on, its rows are gone.
+            self._place.delete(RESULT_NAME)
         self._progress.step("fetch", request.video.url)
         with self._timings.measure("fetch"):
             path = transfer.fetch(source, self._scratch, self._progress.percent)
@@ -170,6 +174,9 @@ class _Run:
         document = result.head(self._request.session_id, finished, store)
         if self._request.result is not None:
             self._progress.step("publish", self._request.result.url)
+            # Again: who stores rows elsewhere leaves no trace here while it works.
+            gallery.require_own(self._place, self._request.session_id)
+            gallery.keep_only(self._place, document)
         # The document is the last to come: who finds it finds all that it names.
         with self._place.writer(RESULT_NAME) as stream:
             result.write(stream, document, store.read(Table.DETECTIONS))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -21,6 +22,13 @@ class Location:
     key: str = ""
     version: str | None = None
     path: Path | None = None
+
+    @property
+    def place(self) -> str:
+        """The same text however a folder or prefix is written: without links, `..` and a slash at its end."""
+        if self.bucket is not None:
+            return "/".join(("s3:/", self.bucket, self.key.strip("/"))).rstrip("/")
+        return os.path.realpath(self.path or self.url)
 
     @classmethod
     def parse(cls, text: str, *, name: str) -> Location:

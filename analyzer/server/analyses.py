@@ -45,11 +45,20 @@ class InUse(Exception):
     """The session is queued or running with another request."""
 
 
+class PlaceInUse(Exception):
+    """The result would go where that of the analysis `holder` lies, or will lie."""
+
+    def __init__(self, holder: str) -> None:
+        super().__init__(holder)
+        self.holder = holder
+
+
 @dataclass(slots=True, kw_only=True)
 class Analysis:
-    """One request and how it stands; read under its `Analyses`' lock only, through `document`."""
+    """One request and how it stands; read under its `Analyses`' lock only, through `document`. `place` is where its result goes."""
 
     request: JobRequest
+    place: str | None
     state: State = State.QUEUED
     advance: Advance = field(default_factory=Advance)
     failure: Failure | None = None
@@ -95,17 +104,21 @@ class Analyses:
     def submit(self, request: JobRequest) -> dict[str, Any]:
         """Queue `request`; the same request again is the same analysis, and a failed one begins again.
 
-        Raises: QueueFull; InUse, while another request has the session.
+        Raises: QueueFull; InUse, while another request has the session; PlaceInUse, unless the other one that has the place failed.
         """
+        place = request.result.place if request.result else None
         with self._changed:
             known = self._known.get(request.session_id)
             if known is not None and known.request == request and known.state is not State.FAILED:
                 return known.document()
             if known is not None and known.state not in ENDED:
                 raise InUse(request.session_id)
+            for session_id, each in self._known.items():
+                if place and each.place == place and session_id != request.session_id and each.state != State.FAILED:
+                    raise PlaceInUse(session_id)
             if len(self._waiting) >= self._room:
                 raise QueueFull(round(min(3600, max(1, self._last_s))))
-            analysis = Analysis(request=request)
+            analysis = Analysis(request=request, place=place)
             # The newest are the last, so that the oldest ended ones can be forgotten first.
             self._known.pop(request.session_id, None)
             self._known[request.session_id] = analysis

@@ -16,7 +16,7 @@ from analyzer.contract import RESULT_NAME, ExitCode, SampleMode
 from analyzer.errors import AnalyzerError
 from analyzer.exposition import CONTENT_TYPE, exposition
 from analyzer.metrics import Metrics
-from analyzer.server.analyses import ENDED, Analyses, InUse, QueueFull
+from analyzer.server.analyses import ENDED, Analyses, InUse, PlaceInUse, QueueFull
 from analyzer.server.paths import allowed
 from analyzer.store.place import place_at
 from analyzer.submission import request_of
@@ -127,6 +127,9 @@ class _Routes:
         except InUse:
             what = f"The session `{request.session_id}` is being worked on with another request"
             return _fault(409, "session-in-use", what, "Wait for its end, cancel it, or choose another `session_id`")
+        except PlaceInUse as error:
+            what = f"The result would go where that of the analysis `{error.holder}` goes"
+            return _fault(409, "result-in-use", what, "Choose another `result_url`, or leave it out")
         return JSONResponse(document, status_code=202, headers={"Location": f"{ANALYSES}/{request.session_id}"})
 
     def show(self, id: str) -> Response:

@@ -71,7 +71,8 @@ class Work:
     """What a session is asked to do.
 
     `fingerprint` is a digest over everything that the rows depend on: video, models, parameters, version of the code. Rows of
-    another fingerprint are not gone on with but replaced. `request` says the same in words, as JSON values.
+    another fingerprint are not gone on with but replaced. `request` says the same in words, as JSON values, and under `result` where
+    the pictures go, on which the rows do not depend.
     """
 
     session_id: str
@@ -120,7 +121,8 @@ class Store(Protocol):
     def claim(self, work: Work) -> Claim:
         """Begin an attempt; of a session that holds other work, or none, everything is removed first.
 
-        Raises: Busy, while another attempt of the session is alive.
+        Raises: Busy, while another attempt of the session is alive; RequestInvalid, where the place holds another session, or the
+        pictures of this one, of the same work, lie elsewhere.
         """
 
     def begin(self, segment: int) -> int:

@@ -16,7 +16,7 @@ from analyzer.store.merge import Runs
 from analyzer.store.place import Changed, Place, Taken
 from analyzer.store.rows import canonical, row_of_json, to_json
 from analyzer.store.segments import committed, get_segment, put_segment, remove_segments
-from analyzer.store.state import FINISHED, State, busy, count_of, ended_early, ended_well, superseded
+from analyzer.store.state import FINISHED, State, busy, count_of, ended_early, ended_well, superseded, taken
 from analyzer.store.table_files import file_name, read_table
 
 LOCK = "work/lock"
@@ -179,11 +179,13 @@ class FolderStore:
         return Claim(attempt=record.attempt, next_segment=len(done), checkpoint=checkpoint)
 
     def _standing(self, work: Work) -> tuple[bytes | None, AttemptRecord | None]:
-        """The record as it is, once nobody alive holds the session. Raises: Busy."""
+        """The record as it is, once nobody alive holds the session. Raises: Busy; RequestInvalid, for another session's."""
         begin_s, first = self._clock(), None
         while True:
             seen = self._place.get(RECORD)
             record = AttemptRecord.from_bytes(seen, self._place.url) if seen is not None else None
+            if record is not None and record.session_id != work.session_id and self._is_worth_keeping(record):
+                raise taken(self._place.url, record.session_id, work.session_id)
             if record is None or self._place.locks or not record.is_alive(self._clock()):
                 return seen, record
             first = first or record
@@ -191,6 +193,11 @@ class FolderStore:
             if record.heartbeat_s != first.heartbeat_s or self._clock() - begin_s >= self._claim_s:
                 raise busy(work.session_id)
             self._wait(LOOK_EVERY_S)
+
+    def _is_worth_keeping(self, record: AttemptRecord) -> bool:
+        """Whether there is more of a session than attempts that stored nothing, as at a video that does not decode."""
+        is_held = not self._place.locks and record.is_alive(self._clock())
+        return is_held or record.state in FINISHED or bool(committed(self._place, since_attempt=record.since_attempt))
 
     def _beat(self) -> None:
         """A sign of life with the progress, unless something else is written just now. Raises: Superseded."""

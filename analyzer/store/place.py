@@ -120,13 +120,14 @@ class LocalPlace:
 
     def chunks(self, name: str) -> Iterator[bytes]:
         path = self._folder / name
-        if not path.is_file():
-            raise InputUnreadable(
-                "file-missing", f"`{path}` does not exist", hint="Name the folder of a finished session"
-            )
-        with self._explained(), path.open("rb") as stream:
-            while chunk := stream.read(CHUNK_BYTES):
-                yield chunk
+        with self._explained():
+            if not path.is_file():
+                raise InputUnreadable(
+                    "file-missing", f"`{path}` does not exist", hint="Name the folder of a finished session"
+                )
+            with path.open("rb") as stream:
+                while chunk := stream.read(CHUNK_BYTES):
+                    yield chunk
 
     def names(self, folder: str) -> list[str]:
         with self._explained():

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import IO
 
-from analyzer.errors import Mismatch
+from analyzer.errors import InputUnreadable, Mismatch
 from analyzer.s3 import ObjectStore, Precondition
 from analyzer.store.place import Changed
 
@@ -38,8 +38,7 @@ class S3Place:
         try:
             found = self._store.get(self._bucket, key)
         except Mismatch:
-            # To a login that may list only below a prefix, S3 refuses what is absent.
-            if key in self._store.keys(self._bucket, key):
+            if self._is_there(key):
                 raise
             found = None
         if found is None:
@@ -75,7 +74,15 @@ class S3Place:
             self._store.put(self._bucket, self._prefix + name, spool)
 
     def chunks(self, name: str) -> Iterator[bytes]:
-        return self._store.chunks(self._bucket, self._prefix + name)
+        key = self._prefix + name
+        try:
+            yield from self._store.chunks(self._bucket, key)
+        except Mismatch:
+            if self._is_there(key):
+                raise
+            raise InputUnreadable(
+                "file-missing", f"`{self.url}{name}` does not exist", hint="Name the prefix of a finished session"
+            ) from None
 
     def names(self, folder: str) -> list[str]:
         prefix = f"{self._prefix}{folder}/"
@@ -83,6 +90,10 @@ class S3Place:
 
     def delete(self, name: str) -> None:
         self._store.delete(self._bucket, self._prefix + name)
+
+    def _is_there(self, key: str) -> bool:
+        """Whether what S3 refused is there: to a login that may list only below a prefix, it refuses what is absent too."""
+        return key in self._store.keys(self._bucket, key)
 
     def lock(self, _name: str) -> AbstractContextManager[None]:
         return nullcontext()

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from analyzer.contract import Table
-from analyzer.errors import Busy, RowsInvalid, Superseded
+from analyzer.errors import Busy, RequestInvalid, RowsInvalid, Superseded
 
 
 class State(StrEnum):
@@ -53,4 +53,12 @@ def superseded(session_id: str) -> Superseded:
         "attempt-superseded",
         f"Another attempt has taken the session `{session_id}`, because this one looked dead",
         hint="Nothing is lost: the other attempt goes on behind the last committed segment",
+    )
+
+
+def taken(url: str, holder: str, session_id: str) -> RequestInvalid:
+    return RequestInvalid(
+        "place-taken",
+        f"`{url}` holds the session `{holder}`, and this one is `{session_id}`",
+        hint="Give each session a place of its own; the same SESSION_ID replaces what is there",
     )

@@ -16,7 +16,7 @@ import jsonschema
 import pytest
 
 from analyzer.contract import Table
-from analyzer.errors import AnalyzerError, Busy, DependencyDown, Mismatch, Superseded
+from analyzer.errors import AnalyzerError, Busy, DependencyDown, InputUnreadable, Mismatch, RequestInvalid, Superseded
 from analyzer.s3 import ObjectStore
 from analyzer.schemas import row_schema
 from analyzer.store import attempt
@@ -234,9 +234,13 @@ def test_login_that_may_list_only_a_part_finds_nothing_where_nothing_is(
         raise Mismatch("object-refused", "AccessDenied")
 
     monkeypatch.setattr(bucket, "get", refuse)
+    monkeypatch.setattr(bucket, "chunks", lambda *_: iter(refuse, None))
     assert place.get("absent") is None
-    with pytest.raises(Mismatch):
-        place.get("there")
+    with pytest.raises(InputUnreadable):
+        next(place.chunks("absent"))
+    for read in (place.get, lambda name: next(place.chunks(name))):
+        with pytest.raises(Mismatch):
+            read("there")
 
 
 def test_what_a_zombie_writes_late_is_never_read(bucket: ObjectStore) -> None:
@@ -330,7 +334,23 @@ def test_table_is_put_together_without_holding_it() -> None:
     assert peak_bytes < 3_000_000
 
 
-def test_folder_of_another_session_is_taken_over(tmp_path: Path) -> None:
-    play(InFolder(folder=tmp_path).open(), WORK)
-    claim = InFolder(folder=tmp_path).open().claim(work_of("s-2"))
-    assert (claim.next_segment, claim.finished) == (0, None)
+@pytest.mark.parametrize("where", ["folder", "bucket"])
+def test_place_of_another_session_is_refused_once_it_stored_anything(
+    where: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    kind: InFolder | InBucket = InFolder(folder=tmp_path)
+    if where == "bucket":
+        kind = InBucket(store=request.getfixturevalue("bucket"), prefix=f"results/{uuid.uuid4().hex[:8]}")
+    first, second = kind.open(), kind.open()
+    first.claim(work_of("s-0"))
+    first.give_up({"status": "failed"})
+    first.close()
+    first.claim(WORK)
+    first.commit(segment_rows(0))
+    first.close()
+    for _ in ("begun", "finished"):
+        with pytest.raises(RequestInvalid, match="holds the session `s-1`, and this one is `s-2`") as refused:
+            second.claim(work_of("s-2"))
+        assert refused.value.code == "place-taken"
+        play(first, WORK)
+    require_whole(first, WORK)

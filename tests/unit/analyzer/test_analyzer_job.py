@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -43,12 +44,13 @@ class OnePerson:
         return [found for _ in pictures]
 
 
+def seeing_one_person(_name: str, model_set: ModelSet, settings: ModelSettings) -> Backends:
+    return replace(choose_backends("null", model_set, settings), detector=OnePerson())
+
+
 @pytest.fixture
 def one_person(monkeypatch: pytest.MonkeyPatch) -> None:
-    def choose(_name: str, model_set: ModelSet, settings: ModelSettings) -> Backends:
-        return replace(choose_backends("null", model_set, settings), detector=OnePerson())
-
-    monkeypatch.setattr(job, "choose_backends", choose)
+    monkeypatch.setattr(job, "choose_backends", seeing_one_person)
 
 
 @pytest.fixture
@@ -135,6 +137,48 @@ def test_result_of_rows_that_are_gone_is_not_published_again(
     assert cli.main(["batch"]) == ExitCode.MISMATCH
     assert capsys.readouterr().err.startswith(f"error[table-damaged]: `{rows}` is damaged: it holds 0 rows")
     assert (tmp_path / "out" / "result.json").read_bytes() == before
+
+
+def test_place_of_another_sessions_result_is_refused(
+    environment: Callable[..., None], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also where its rows are in a database, so that only its result is there."""
+    environment()
+    assert cli.main(["batch"]) == ExitCode.OK
+    result, work = tmp_path / "out" / "result.json", tmp_path / "out" / "work"
+    before = result.read_bytes()
+    for _ in ("folder", "database"):
+        environment(SESSION_ID="session-2")
+        capsys.readouterr()
+        assert cli.main(["batch"]) == ExitCode.USAGE
+        said = capsys.readouterr().err
+        assert said.startswith("error[place-taken]: ")
+        assert "holds the session `session-1`, and this one is `session-2`" in said
+        assert result.read_bytes() == before
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def test_result_and_the_pictures_beside_it_are_of_the_same_work(
+    environment: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def pictures() -> list[str]:
+        return sorted(path.name for path in (tmp_path / "out" / "thumbnails").iterdir())
+
+    environment(BACKEND="null")
+    (tmp_path / "out" / "thumbnails").mkdir(parents=True)
+    (tmp_path / "out" / "thumbnails" / "own.jpg").touch()
+    with monkeypatch.context() as patch:
+        patch.setattr(job, "choose_backends", seeing_one_person)
+        assert cli.main(["batch"]) == ExitCode.OK
+    assert pictures() == ["own.jpg", "scene-0001.jpg", "track-0001-face.jpg", "track-0001-person.jpg"]
+    with monkeypatch.context() as patch:
+        patch.setattr(job, "analyse", lambda *_: {}["broken"])
+        assert cli.main(["batch"]) == ExitCode.BUG
+    assert not (tmp_path / "out" / "result.json").exists(), "its rows are gone"
+    assert cli.main(["batch"]) == ExitCode.OK
+    assert pictures() == ["own.jpg", "scene-0001.jpg"]
+    (tmp_path / "out" / "thumbnails" / "scene-0001.jpg").unlink()
+    assert cli.main(["batch"]) == ExitCode.MISMATCH
 
 
 def test_without_models_the_job_runs_and_says_so(

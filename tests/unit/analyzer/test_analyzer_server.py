@@ -195,6 +195,18 @@ def test_a_full_queue_says_when_to_come_again_and_a_cancelled_one_makes_room(doo
     assert door.analyses.close(0), "what waits is cut off"
 
 
+def test_two_analyses_do_not_share_a_place(door: Door, tmp_path: Path) -> None:
+    inside = tmp_path / "videos" / "out"
+    assert door.submit(session_id="a", result_url=str(inside)).status == 202
+    for url in (f"{inside}/", f"file://{inside}/../out"):
+        assert error_of(door.submit(session_id="b", result_url=url)) == (409, "result-in-use")
+    assert door.submit(session_id="b", result_url="s3://results/x").status == 202
+    assert error_of(door.submit(session_id="c", result_url="s3://results/x/")) == (409, "result-in-use")
+    door.call("DELETE", "/v1/analyses/b")
+    assert door.submit(session_id="c", result_url="s3://results/x/").status == 202, "what failed has no result there"
+    assert error_of(door.submit(session_id="b", result_url="s3://results/x")) == (409, "result-in-use")
+
+
 def test_clients_open_no_path_outside_the_allowed_folder(door: Door, tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("x")
     (tmp_path / "videos" / "link").symlink_to(tmp_path / "secret")
