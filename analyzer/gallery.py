@@ -18,13 +18,14 @@ _HEAD = re.compile(rf'\s*{{\s*"schema":\s*"{re.escape(RESULT_SCHEMA)}",\s*"sessi
 _PICTURE = re.compile(r"(track-\d+-[a-z]+|scene-\d+)\.jpg")
 
 
-def require_own(place: Place, session_id: str) -> None:
-    """Raises: RequestInvalid, where another session's result lies in `place`; DependencyDown or Mismatch."""
+def require_own(place: Place, session_id: str) -> bool:
+    """Whether a result of this session lies in `place`. Raises: RequestInvalid, where another's does; DependencyDown or Mismatch."""
     match = None
     with suppress(InputUnreadable):
         match = _HEAD.match(next(place.chunks(RESULT_NAME), b""))
     if match and (holder := match[1].decode(errors="replace")) != session_id:
         raise taken(place.url, holder, session_id)
+    return match is not None
 
 
 def keep_only(place: Place, document: Mapping[str, Any]) -> None:

@@ -91,7 +91,7 @@ class _Run:
         with closing(open_store(self._request, self._place)) as store:
             store.check()
             source = transfer.identify(self._request.video)
-            gallery.require_own(self._place, self._request.session_id)
+            has_result = gallery.require_own(self._place, self._request.session_id)
             claim = store.claim(self._work(source))
             self._progress.attempt(claim.attempt)
             try:
@@ -101,6 +101,9 @@ class _Run:
                     for _ in store.read(Table.EMBEDDINGS):
                         pass
                     return self._publish(store, claim.finished)
+                if has_result and claim.next_segment == 0:
+                    # Its rows are gone, and the pictures that it names are replaced from here on.
+                    self._place.delete(RESULT_NAME)
                 outcome = self._analyse(store, claim, source)
                 with self._timings.measure("store"):
                     finished = store.finish(outcome)
@@ -127,9 +130,6 @@ class _Run:
 
     def _analyse(self, store: Store, claim: Claim, source: transfer.Source) -> Mapping[str, Any]:
         request = self._request
-        if claim.next_segment == 0:
-            # What it names is replaced from here on, its rows are gone.
-            self._place.delete(RESULT_NAME)
         self._progress.step("fetch", request.video.url)
         with self._timings.measure("fetch"):
             path = transfer.fetch(source, self._scratch, self._progress.percent)

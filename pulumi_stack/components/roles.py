@@ -28,8 +28,8 @@ INGEST_FOLDER = "videos"
 # Where a job finds its videos; `capctl` refuses to submit any other.
 VIDEO_FOLDERS = (INGEST_FOLDER, "samples")
 RESULT_FOLDERS = ("results", "smoke", "thumbnails")
-# What a job reads and removes again of its own: how far the attempt before came, and rows that it replaces.
-_OWN_ROWS = ("work/*", "analysis_*.jsonl")
+# What a job reads and removes again of its own: how far the attempt before came, and the rows, result and pictures that it replaces.
+_REPLACED = ("work/*", "analysis_*.jsonl", "result.json", "thumbnails/*.jpg")
 
 
 def allow(actions: list[str], *resources: str) -> dict[str, Any]:
@@ -55,14 +55,14 @@ def instance_statements(repository_arn: str, log_group_arn: str) -> list[dict[st
 def job_statements(bucket_arn: str, tasks_arn: str) -> list[dict[str, Any]]:
     """What the container does: read videos, write results and thumbnails, go on where an attempt was cut off, say how its task stands.
 
-    The model store is closed to it, videos are read-only, of results it removes nothing but rows, and of tasks it sees none.
+    The model store is closed to it, videos are read-only, of results it removes nothing but what it writes, and of tasks it sees none.
     """
-    rows = [f"{bucket_arn}/{folder}/*/{name}" for folder in RESULT_FOLDERS for name in _OWN_ROWS]
+    replaced = [f"{bucket_arn}/{folder}/*/{name}" for folder in RESULT_FOLDERS for name in _REPLACED]
     listed = {"StringLike": {"s3:prefix": [f"{folder}/*" for folder in RESULT_FOLDERS]}}
     return [
         allow(["s3:GetObject"], *(f"{bucket_arn}/{folder}/*" for folder in VIDEO_FOLDERS)),
         allow(["s3:PutObject"], *(f"{bucket_arn}/{folder}/*" for folder in RESULT_FOLDERS)),
-        allow(["s3:DeleteObject", "s3:GetObject"], *rows),
+        allow(["s3:DeleteObject", "s3:GetObject"], *replaced),
         {**allow(["s3:ListBucket"], bucket_arn), "Condition": listed},
         allow(["dynamodb:UpdateItem"], tasks_arn),
     ]

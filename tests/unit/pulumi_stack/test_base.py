@@ -194,12 +194,13 @@ def test_names_come_from_the_configuration(declared: Recording) -> None:
     }
 
 
-def test_job_role_has_no_batch_and_deletes_nothing_but_rows(declared: Recording) -> None:
+def test_job_role_has_no_batch_and_deletes_nothing_but_what_a_job_replaces(declared: Recording) -> None:
     (policy,) = [p for p in declared.of("RolePolicy") if p.inputs["role"] == "vision-job"]
     actions = {action for statement in statements(policy.inputs["policy"]) for action in statement["Action"]}
     assert actions == {"dynamodb:UpdateItem", "s3:DeleteObject", "s3:GetObject", "s3:ListBucket", "s3:PutObject"}
     (deleting,) = [each for each in statements(policy.inputs["policy"]) if "s3:DeleteObject" in each["Action"]]
-    assert all(resource.endswith(("/*/work/*", "/*/analysis_*.jsonl")) for resource in deleting["Resource"])
+    replaced = ("/*/work/*", "/*/analysis_*.jsonl", "/*/result.json", "/*/thumbnails/*.jpg")
+    assert all(resource.endswith(replaced) for resource in deleting["Resource"])
     resources = {resource for statement in statements(policy.inputs["policy"]) for resource in statement["Resource"]}
     assert arn_of("Table", "tasks") in resources
     assert f"{arn_of('Bucket', 'data')}/thumbnails/*" in resources
