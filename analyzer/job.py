@@ -125,7 +125,7 @@ class _Run:
             session_id=request.session_id,
             fingerprint=hashlib.sha256(text.encode()).hexdigest(),
             video_url=request.video.url,
-            request=asked,
+            request={**asked, "result": request.result.place if request.result else None},
         )
 
     def _analyse(self, store: Store, claim: Claim, source: transfer.Source) -> Mapping[str, Any]:

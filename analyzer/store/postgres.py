@@ -18,7 +18,7 @@ from analyzer.store.hold import Hold
 from analyzer.store.indexes import build_small_indexes
 from analyzer.store.migrate import prepare
 from analyzer.store.rows import Values, as_row, canonical, to_json
-from analyzer.store.state import FINISHED, count_of, ended_early, ended_well, superseded
+from analyzer.store.state import FINISHED, count_of, elsewhere, ended_early, ended_well, superseded
 from analyzer.store.tables import copy_rows, delete_rows, page_of_rows
 
 # A sign of life costs a transaction; a human who watches does not see it more often.
@@ -202,7 +202,7 @@ class PostgresStore:
 
 def _claim(connection: Connection, work: Work) -> Claim:
     row = connection.execute(
-        "select attempt, state, fingerprint, next_segment, running, strikes, checkpoint, outcome "
+        "select attempt, state, fingerprint, next_segment, running, strikes, checkpoint, outcome, request ->> 'result' "
         "from analysis_jobs where session_id = %s for update",
         [work.session_id],
     ).fetchone()
@@ -215,7 +215,10 @@ def _claim(connection: Connection, work: Work) -> Claim:
             values,
         )
         return Claim(attempt=1)
-    attempt, state, fingerprint, next_segment, running, strikes, checkpoint, outcome = row
+    attempt, state, fingerprint, next_segment, running, strikes, checkpoint, outcome, kept_at = row
+    # Pictures do not go with the rows.
+    if fingerprint == work.fingerprint and next_segment > 0 and kept_at != work.request.get("result"):
+        raise elsewhere(work.session_id, kept_at)
     if fingerprint == work.fingerprint and state in FINISHED:
         return Claim(attempt=attempt, next_segment=next_segment, finished=outcome)
     # The number goes on where the work is another, so that no attempt at the old work has the number of one at the new.
@@ -234,9 +237,9 @@ def _claim(connection: Connection, work: Work) -> Claim:
     for segment in running:
         strikes[str(segment)] = strikes.get(str(segment), 0) + 1
     connection.execute(
-        "update analysis_jobs set state = 'running', attempt = %(attempt)s, video_url = %(url)s, running = '{}', "
-        "strikes = %(strikes)s::jsonb, outcome = null, updated_at = now(), heartbeat_at = now() "
-        "where session_id = %(session)s",
+        "update analysis_jobs set state = 'running', attempt = %(attempt)s, video_url = %(url)s, "
+        "request = %(request)s::jsonb, running = '{}', strikes = %(strikes)s::jsonb, outcome = null, "
+        "updated_at = now(), heartbeat_at = now() where session_id = %(session)s",
         {**values, "strikes": to_json(strikes)},
     )
     return Claim(attempt=attempt + 1, next_segment=next_segment, checkpoint=checkpoint)

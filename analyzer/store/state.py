@@ -62,3 +62,16 @@ def taken(url: str, holder: str, session_id: str) -> RequestInvalid:
         f"`{url}` holds the session `{holder}`, and this one is `{session_id}`",
         hint="Give each session a place of its own; the same SESSION_ID replaces what is there",
     )
+
+
+def elsewhere(session_id: str, place: str | None) -> RequestInvalid:
+    """`place` is where the pictures of the session's earlier attempts are, None where they were not kept."""
+    if place is None:
+        what, ways = "were not kept, since no result's place was named", "Name none again"
+    else:
+        what, ways = f"lie in `{place}`", "Name that place again"
+    return RequestInvalid(
+        "result-elsewhere",
+        f"Pictures of the session `{session_id}`, which the result would name, {what}",
+        hint=f"{ways}, or give another SESSION_ID, whose job makes its own",
+    )

@@ -12,7 +12,8 @@ import psycopg
 import pytest
 
 from analyzer.contract import Table
-from analyzer.errors import DependencyDown, Interrupted, Mismatch, Superseded
+from analyzer.errors import DependencyDown, Interrupted, Mismatch, RequestInvalid, Superseded
+from analyzer.store.base import Work
 from analyzer.store.database import Database
 from analyzer.store.postgres import PostgresStore
 from lifecycle.rehearsal.services.postgres import Postgres
@@ -71,6 +72,32 @@ def test_rows_that_somebody_deleted_are_missed(dsn: str) -> None:
     assert list(store.read(Table.TRACKS)) == all_rows(Table.TRACKS)
     with pytest.raises(Mismatch, match=f"holds 12 rows of the session `{kind.session_id}`, but 18 were stored"):
         list(store.read(Table.DETECTIONS))
+    store.close()
+
+
+@pytest.mark.parametrize("end", ["cut off", "finished"])
+def test_rows_do_not_go_on_where_their_pictures_are_not(end: str, dsn: str) -> None:
+    kind = InPostgres(dsn=dsn)
+
+    def at(place: str | None, fingerprint: str = "f-1") -> Work:
+        return replace(work_of(kind.session_id, fingerprint), request={"result": place})
+
+    store = kind.open()
+    store.claim(at("/p0"))
+    store.claim(at("/p1"))
+    store.commit(segment_rows(0))
+    if end == "finished":
+        play(store, at("/p1"))
+    for place in ("/p2", None):
+        with pytest.raises(RequestInvalid, match="lie in `/p1`") as refused:
+            store.claim(at(place))
+        assert (refused.value.code, "SESSION_ID" in refused.value.hint) == ("result-elsewhere", True)
+    play(store, at("/p1"))
+    require_whole(store, at("/p1"))
+    assert store.claim(at(None, "f-2")).next_segment == 0
+    store.commit(segment_rows(0))
+    with pytest.raises(RequestInvalid, match="were not kept"):
+        store.claim(at("/p2", "f-2"))
     store.close()
 
 

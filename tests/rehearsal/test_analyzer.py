@@ -176,12 +176,15 @@ def rows_in(url: str, session_id: str) -> dict[str, int]:
 
 def test_rows_are_replaced_not_added(clip: Path, model_root: Path, tmp_path: Path, database_url: str) -> None:
     stored = []
-    for attempt in ("first", "second"):
-        document = run_batch(clip, model_root, tmp_path / attempt, DATABASE_URL=database_url)
+    for _ in ("first", "second"):
+        document = run_batch(clip, model_root, tmp_path / "out", DATABASE_URL=database_url)
         assert document["stored"]["store"] == "postgres"
         assert document["stored"]["rows"] == rows_in(database_url, "portrait-1")
         stored.append(document["stored"])
     assert stored[0] == stored[1]
+    moved = batch(clip, model_root, tmp_path / "moved", DATABASE_URL=database_url)
+    assert (moved.returncode, moved.stderr.split(":")[0]) == (ExitCode.USAGE, "error[result-elsewhere]")
+    assert not (tmp_path / "moved").exists()
     run_batch(clip, model_root, tmp_path / "other", DATABASE_URL=database_url, SESSION_ID="portrait-2")
     assert rows_in(database_url, "portrait-1") == stored[0]["rows"]
     with psycopg.connect(database_url) as connection:
