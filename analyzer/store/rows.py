@@ -147,6 +147,8 @@ def _canonical(table: Table, rows: Sequence[Row], segment: int) -> list[Values]:
             )
     by_column = [_column(table, column, [row[column] for row in rows]) for column in columns]
     values = list(zip(*by_column, strict=True))
+    if table is Table.EMBEDDINGS and any(len(row["v"]) != row["dimension"] for row in rows):
+        raise RowsInvalid("rows-invalid", f"A vector in segment {segment} is not as long as its row says")
     key = key_of(table)
     if len({key(each) for each in values}) != len(values):
         raise RowsInvalid("rows-invalid", f"Two rows of `{table}` in segment {segment} have the same key")

@@ -230,6 +230,7 @@ def changed(table: Table, **values: Any) -> Mapping[Table, Any]:
 BAD_ROWS = {
     "nan": changed(Table.DETECTIONS, score=math.nan),
     "vector-nan": changed(Table.EMBEDDINGS, v=[0.5, math.nan]),
+    "vector-short": changed(Table.EMBEDDINGS, dimension=5),
     "vector-overflow": changed(Table.EMBEDDINGS, v=[1e6]),
     "nul": changed(Table.SCENES, caption="a\0b"),
     "no-column": changed(Table.TRACKS, colour="red"),
