@@ -1,4 +1,4 @@
-"""A published result, read back: the document, and the folder in which its thumbnails lie."""
+"""A published result, read back: the document, and the folder in which its thumbnails lie; and what else a job writes there."""
 
 from __future__ import annotations
 
@@ -10,12 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from analyzer.contract import RESULT_NAME, RESULT_SCHEMA, THUMBNAIL_FOLDER
+from analyzer.contract import RESULT_NAME, RESULT_SCHEMA, THUMBNAIL_FOLDER, WORK_FOLDER, Location, Table
 from analyzer.errors import InputUnreadable
 
 HINT = f"Name the folder that a job wrote its result to, or the `{RESULT_NAME}` in it"
 # What a writer may call a thumbnail; anything else could lead out of the folder.
 _THUMBNAIL = re.compile(rf"{THUMBNAIL_FOLDER}/[a-z0-9-]+\.jpg")
+# What jobs write in the folder of their session.
+_WRITTEN_FOLDERS = (f"{THUMBNAIL_FOLDER}/", f"{WORK_FOLDER}/")
+_WRITTEN_FILES = (RESULT_NAME, *(f"{table}.jsonl" for table in Table))
 # Thumbnails are at most 256 pixels a side; a larger file is something else.
 THUMBNAIL_BYTES_MAX = 1 << 20
 
@@ -52,6 +55,18 @@ class Published:
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             what = f"`{self.path}` does not follow `{RESULT_SCHEMA}`: {type(error).__name__}: {error}"
             raise InputUnreadable("result-malformed", what, hint="Publish it again with `analyzer run`") from error
+
+
+def is_own(thing: Location, results: Location) -> bool:
+    """Whether an object is part of a session's result below `results`, `results/SESSION_ID/…`.
+
+    Told by its name, since a video may be kept below the place of the results, which may be a whole bucket.
+    """
+    if thing.bucket is None or thing.bucket != results.bucket:
+        return False
+    below = f"{results.key.strip('/')}/".lstrip("/")
+    _session, _, name = thing.key.removeprefix(below).partition("/")
+    return thing.key.startswith(below) and (name in _WRITTEN_FILES or name.startswith(_WRITTEN_FOLDERS))
 
 
 def read_result(place: Path) -> Published:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -124,7 +125,11 @@ class SqsQueue:
             return False
         texts = {
             "reason_code": ("String", reason.code),
-            "reason": ("String", reason.message[:REASON_MAX] or reason.code),
+            # SQS takes no control characters, which the text may have from a message or a key.
+            "reason": (
+                "String",
+                re.sub(r"[^\x20-\ud7ff\ue000-\ufffd]", "?", reason.message)[:REASON_MAX] or reason.code,
+            ),
             "exit_code": ("Number", str(reason.exit_code)),
             "receives": ("Number", str(message.receives)),
             "message_id": ("String", message.id),

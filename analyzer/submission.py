@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import unquote_plus
 
-from analyzer.contract import Env, JobRequest
+from analyzer.contract import Env, JobRequest, Location
 from analyzer.errors import RequestInvalid
+from analyzer.published import is_own
 
 # Models, credentials and the database are the service's: who sends a document does not choose them.
 FIELDS = {
@@ -27,12 +28,21 @@ FIELDS = {
 _ID_DIGITS = 32
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What a message asks for; `own_results` counts its objects that this service wrote itself, which are no jobs."""
+
+    requests: list[JobRequest]
+    own_results: int = 0
+
+
 def request_of(document: Mapping[str, Any], environment: Mapping[str, str]) -> JobRequest:
     """The job that `document` asks for, whose fields are `FIELDS`.
 
     Without a `session_id` the video's address gives it; without a `result_url` the result goes into a folder of that name below the
     service's `RESULT_URL`. Raises: RequestInvalid, naming the field.
     """
+    _require_encodable(document)
     unknown = sorted(set(document) - set(FIELDS))
     if unknown:
         known = ", ".join(f"`{each}`" for each in FIELDS)
@@ -53,10 +63,11 @@ def request_of(document: Mapping[str, Any], environment: Mapping[str, str]) -> J
     return request
 
 
-def requests_of(body: str, environment: Mapping[str, str]) -> list[JobRequest]:
+def requests_of(body: str, environment: Mapping[str, str]) -> Asked:
     """The jobs that a message asks for: an S3 event's, one per object that was created, or that of a JSON document of `FIELDS`.
 
-    Empty for the test message that S3 sends when a notification is configured, and for events that create nothing.
+    None for the test message that S3 sends when a notification is configured, and for events that create nothing. What the service
+    itself writes below its `RESULT_URL` is no video: as a job it would fail, write again, and so ask for the next.
     Raises: RequestInvalid.
     """
     try:
@@ -66,13 +77,18 @@ def requests_of(body: str, environment: Mapping[str, str]) -> list[JobRequest]:
     if not isinstance(document, dict):
         raise _unreadable("no JSON object")
     if document.get("Event") == "s3:TestEvent":
-        return []
+        return Asked(requests=[])
     if "Records" not in document:
-        return [request_of(document, environment)]
+        return Asked(requests=[request_of(document, environment)])
     records = document["Records"]
     if not isinstance(records, list):
         raise _unreadable("an event whose `Records` are no list")
-    return [_announced(document, version, environment) for document, version in _created(records)]
+    _require_encodable(records)
+    root = environment.get(Env.RESULT_URL, "").strip()
+    results = Location.parse(root, name=f"`{Env.RESULT_URL}`") if root else None
+    found = [_announced(document, version, environment) for document, version in _created(records)]
+    jobs = [each for each in found if results is None or not is_own(each.video, results)]
+    return Asked(requests=jobs, own_results=len(found) - len(jobs))
 
 
 def session_of(kind: str, *parts: str) -> str:
@@ -102,6 +118,21 @@ def _created(records: Sequence[Any]) -> list[tuple[dict[str, str], str | None]]:
         document = {"video_url": f"s3://{bucket}/{key}", "session_id": session_of("s3", bucket, key, content)}
         found.append((document, version))
     return found
+
+
+def _require_encodable(value: Any) -> None:
+    """Raises: RequestInvalid, for a text, as a key or value at any depth, that no store, queue or log can take."""
+    rest = [value]
+    while rest:
+        each = rest.pop()
+        if isinstance(each, Mapping):
+            rest += [*each.keys(), *each.values()]
+        elif isinstance(each, list):
+            rest += each
+        # Half of a pair of surrogates is no character, and PostgreSQL takes no NUL.
+        elif isinstance(each, str) and any(sign == "\0" or "\ud800" <= sign <= "\udfff" for sign in each):
+            what = "A text holds a NUL, or half a character (a lone surrogate)"
+            raise RequestInvalid("text-invalid", what, hint="Send texts of whole Unicode characters")
 
 
 def _text(name: str, value: Any) -> str:

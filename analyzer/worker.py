@@ -140,11 +140,14 @@ class Worker:
     def _serve(self, message: Message, stop: StopRequest) -> Failure | None:
         """Do every job of the message; what failed for good does not keep the others from being done."""
         try:
-            requests = requests_of(message.body, self._environment)
-        except AnalyzerError as error:
+            asked = requests_of(message.body, self._environment)
+        # Whatever it is: it befalls this message again, and no other.
+        except Exception as error:
             return failure_of(error)
+        if asked.own_results:
+            self._log("own-results", message_id=message.id, objects=asked.own_results)
         permanent = None
-        for request in requests:
+        for request in asked.requests:
             try:
                 self._run(request, stop)
             except Exception as error:

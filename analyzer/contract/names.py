@@ -8,6 +8,8 @@ from enum import StrEnum
 RESULT_SCHEMA = "capctl.analysis/1"
 RESULT_NAME = "result.json"
 THUMBNAIL_FOLDER = "thumbnails"
+# What a store keeps beside the result until the work is done.
+WORK_FOLDER = "work"
 
 MARKER_SCHEMA = "capctl.model-set/1"
 MARKER_NAME = ".model-set.json"

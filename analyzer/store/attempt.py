@@ -10,13 +10,14 @@ from threading import Event, Thread
 from typing import Any, Self
 from uuid import uuid4
 
+from analyzer.contract import WORK_FOLDER
 from analyzer.errors import DependencyDown, Mismatch, Superseded
 from analyzer.store.base import Work
 from analyzer.store.rows import JOB_COLUMNS, to_json
 from analyzer.store.state import FINISHED, State
 
 SCHEMA = "capctl.attempt/1"
-RECORD = "work/attempt.json"
+RECORD = f"{WORK_FOLDER}/attempt.json"
 # An attempt that has said nothing for so long is dead; the clocks of two hosts may differ by a few seconds.
 LEASE_S = 60.0
 BEAT_EVERY_S = 15.0

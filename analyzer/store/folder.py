@@ -8,7 +8,7 @@ from contextlib import ExitStack, closing, suppress
 from threading import RLock
 from typing import Any
 
-from analyzer.contract import Table
+from analyzer.contract import WORK_FOLDER, Table
 from analyzer.errors import AnalyzerError, RowsInvalid
 from analyzer.store.attempt import LEASE_S, RECORD, STOP_WITHIN_S, AttemptRecord, Heartbeat, claimed
 from analyzer.store.base import COLUMNS, Claim, Row, SegmentRows, Work
@@ -19,7 +19,7 @@ from analyzer.store.segments import committed, get_segment, put_segment, remove_
 from analyzer.store.state import FINISHED, State, busy, count_of, ended_early, ended_well, superseded, taken
 from analyzer.store.table_files import file_name, read_table
 
-LOCK = "work/lock"
+LOCK = f"{WORK_FOLDER}/lock"
 PROGRESS_EVERY_S = 10.0
 LOOK_EVERY_S = 5.0
 

@@ -12,13 +12,13 @@ import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from analyzer.contract import Table
+from analyzer.contract import WORK_FOLDER, Table
 from analyzer.errors import Mismatch
 from analyzer.store.base import COLUMNS
 from analyzer.store.place import Place
 from analyzer.store.rows import Values, to_json
 
-FOLDER = "work/segments"
+FOLDER = f"{WORK_FOLDER}/segments"
 _NAME = re.compile(r"(\d{8})\.(\d{6})\.json\.gz")
 # Boxes hardly shrink further, and the models wait meanwhile.
 _LEVEL = 1

@@ -30,7 +30,7 @@ def client(object_store: tuple[dict[str, str], Any], monkeypatch: pytest.MonkeyP
 def announced(key: str, **of_object: str) -> Location:
     record = {"s3": {"bucket": {"name": BUCKET}, "object": {"key": key, **of_object}}}
     body = json.dumps({"Records": [{"eventName": "ObjectCreated:Put", **record}]})
-    (request,) = requests_of(body, {"RESULT_URL": "s3://results"})
+    (request,) = requests_of(body, {"RESULT_URL": "s3://results"}).requests
     return request.video
 
 

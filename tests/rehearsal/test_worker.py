@@ -132,6 +132,14 @@ def test_a_stopped_worker_s_message_is_finished_by_the_next_with_the_same_rows(s
     assert stage.waiting() == (0, 0)
     session = finished["result_url"].rpartition("/")[2]
 
+    # All that a job writes into a bucket, and each object of it is an event again.
+    listed = stage.s3.list_objects_v2(Bucket=BUCKET, Prefix="results/")["Contents"]
+    assert len(listed) > len(Table)
+    stage.send_event(*(each["Key"] for each in listed))
+    (own,) = [each for each in stage.work_off() if each["event"] == "own-results"]
+    assert own["objects"] == len(listed)
+    assert stage.waiting() == (0, 0)
+
     # Whoever crashes between commit and delete leaves the message: it comes again, and nothing is done again.
     stage.send_event("in/walk 1.mp4", "in/walk 2.mp4")
     log = stage.work_off()

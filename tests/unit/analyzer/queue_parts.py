@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -73,6 +73,7 @@ class Bench:
     job: Callable[[JobRequest, StopRequest], None] = lambda *_: None
     once: bool = True
     idle_exit_s: float | None = None
+    environment: Mapping[str, str] = field(default_factory=lambda: ENVIRONMENT)
     ran: list[JobRequest] = field(default_factory=list)
     events: list[dict[str, Any]] = field(default_factory=list)
     leases: list[Lease] = field(default_factory=list)
@@ -95,7 +96,7 @@ class Bench:
             self.queue,
             run,
             settings,
-            environment=ENVIRONMENT,
+            environment=self.environment,
             log=lambda name, **fields: self.events.append({"event": name, **fields}),
             clock=self.queue.clock,
             pause=pause,
