@@ -85,10 +85,11 @@ class Closer:
 
     def abandon(self, wait_s: float) -> None:
         """Commit what was handed over, if that takes no longer than `wait_s`; never raises."""
+        deadline_s = time.monotonic() + wait_s
         if self._thread.is_alive():
             with suppress(queue.Full):
                 self._queue.put(None, timeout=wait_s)
-            self._thread.join(wait_s)
+            self._thread.join(max(0.0, deadline_s - time.monotonic()))
 
     def _put(self, item: Segment | None) -> None:
         while True:

@@ -15,8 +15,9 @@ from analyzer.store.state import busy, superseded
 
 T = TypeVar("T")
 
-# An attempt that is told to stop has seconds, not minutes.
-_LAST_WORD = Patience(connect_s=3, statement_s=5, lock_s=5)
+# An attempt that is told to stop has ten seconds, six of which its last segments may have taken: a turn to wait for, a connection on
+# which nothing comes back, another one that is made (libpq waits two seconds or more), and a statement.
+_LAST_WORD = Patience(connect_s=2, statement_s=1, lock_s=1, silence_s=0)
 
 
 class Hold:
@@ -81,18 +82,18 @@ class Hold:
 
     def last_word(self, action: Callable[[Connection], object]) -> None:
         """Run `action` within seconds, over another connection if need be, or give up. Never raises."""
+        brief = Database(url=self._database.url, patience=_LAST_WORD)
         with suppress(Exception):
-            if self._turn.acquire(timeout=_LAST_WORD.statement_s):
+            if self._turn.acquire(timeout=_LAST_WORD.lock_s):
                 try:
                     if self._connection is not None:
-                        self._run(self._connection, action)
+                        with brief.transaction(self._connection):
+                            action(self._connection)
                         return
                 finally:
                     self._turn.release()
-        with suppress(Exception):
-            brief = Database(url=self._database.url, patience=_LAST_WORD)
-            with brief.connection() as connection:
-                self._run(connection, action)
+        with suppress(Exception), brief.connection() as connection, brief.transaction(connection):
+            action(connection)
 
     def release(self) -> None:
         """Let the session go; a server that is gone is no error."""

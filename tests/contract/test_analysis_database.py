@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -142,10 +145,9 @@ def test_connection_may_be_cut_at_any_call(call: str, dsn: str, monkeypatch: pyt
     require_whole(kind.open(), work_of(kind.session_id))
 
 
-def test_server_that_stands_still_is_given_up(dsn: str) -> None:
-    kind = InPostgres(dsn=dsn)
-    store = PostgresStore(dsn, patience=replace(HASTY, statement_s=0.5, silence_s=-0.3))
-    store.claim(work_of(kind.session_id))
+@contextmanager
+def standing_still(dsn: str) -> Iterator[None]:
+    """Within the block, the server says nothing over the connection that holds a session."""
     ((backend,),) = execute(
         dsn,
         "select pid from pg_locks join pg_stat_activity using (pid)"
@@ -153,13 +155,35 @@ def test_server_that_stands_still_is_given_up(dsn: str) -> None:
     )
     os.kill(backend, signal.SIGSTOP)
     try:
-        with pytest.raises(Superseded):
-            store.commit(segment_rows(0))
+        yield
     finally:
         os.kill(backend, signal.SIGCONT)
+
+
+def test_server_that_stands_still_is_given_up(dsn: str) -> None:
+    kind = InPostgres(dsn=dsn)
+    store = PostgresStore(dsn, patience=replace(HASTY, statement_s=0.5, silence_s=-0.3))
+    store.claim(work_of(kind.session_id))
+    with standing_still(dsn), pytest.raises(Superseded):
+        store.commit(segment_rows(0))
     store.close()
     play(kind.open(), work_of(kind.session_id))
     require_whole(kind.open(), work_of(kind.session_id))
+
+
+def test_last_word_reaches_a_server_that_stands_still_within_seconds(dsn: str) -> None:
+    """With the patience of a real job: what is left of the ten seconds that it has after a stop signal."""
+    kind = InPostgres(dsn=dsn)
+    store = PostgresStore(dsn)
+    store.claim(work_of(kind.session_id))
+    with standing_still(dsn):
+        begin_s = time.monotonic()
+        store.give_up({"status": "interrupted"})
+        assert time.monotonic() - begin_s < 3.5
+        store.close()
+        assert execute(dsn, f"select state from analysis_jobs where session_id = '{kind.session_id}'") == [
+            ("interrupted",)
+        ]
 
 
 def test_stop_in_the_middle_of_a_commit_is_noted_and_nothing_of_it_is_stored(
