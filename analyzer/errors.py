@@ -95,6 +95,10 @@ class RowsInvalid(AnalyzerError):
     """Rows that no store can take, or that contradict rows of the same session: a fault of whoever made them."""
 
 
+class TriedTooOften(AnalyzerError):
+    """As many attempts as whoever orders the work allows have ended in vain; the next one would too."""
+
+
 class Interrupted(BaseException):
     """SIGTERM or SIGINT arrived, or whoever ordered the work asked for its end; `by` says which.
 

@@ -16,8 +16,8 @@ from typing import Any
 from analyzer import gallery, result, transfer
 from analyzer.backends.base import Backends
 from analyzer.backends.choose import choose_backends
-from analyzer.contract import RESULT_NAME, ExitCode, JobRequest, ModelRequest, Table
-from analyzer.errors import DependencyDown
+from analyzer.contract import RESULT_NAME, JobRequest, ModelRequest, Table
+from analyzer.errors import DependencyDown, Interrupted
 from analyzer.manifest import ModelSet, check_model_set, describe
 from analyzer.metrics import Metrics
 from analyzer.pipeline.run import Listener, Task, analyse
@@ -26,6 +26,7 @@ from analyzer.store.base import Claim, Store, Work
 from analyzer.store.open import open_store
 from analyzer.store.place import LocalPlace, place_at
 from analyzer.timings import Timings
+from analyzer.tries import Tries
 from analyzer.usage import Usage
 from analyzer.video.info import SegmentSummary, VideoInfo
 
@@ -47,15 +48,18 @@ class Analyzer:
         metrics.cold_start("models", time.monotonic() - begin_s)
         return cls(model_set, backends, metrics)
 
-    def run(self, request: JobRequest, progress: Progress, timings: Timings | None = None) -> result.Document:
+    def run(
+        self, request: JobRequest, progress: Progress, timings: Timings | None = None, tries: Tries | None = None
+    ) -> result.Document:
         """Read the video, store the rows, publish the result; returns the result document without its detections.
 
         What an earlier attempt of the same work has committed is not done again. Scratch files go away in every case.
+        `tries` may forbid the attempt, and is told what it came to.
         Raises: any `AnalyzerError`.
         """
         try:
             with tempfile.TemporaryDirectory(prefix="analyzer-") as scratch:
-                return _Run(self, request, progress, timings or Timings(), Path(scratch)).run()
+                return _Run(self, request, progress, timings or Timings(), Path(scratch), tries or Tries()).run()
         except OSError as error:
             # What can be wrong with a given path is caught where it is used; what is left is the scratch space.
             reason = error.strerror or str(error)
@@ -77,11 +81,17 @@ class _Run:
     """One attempt at one request."""
 
     def __init__(
-        self, analyzer: Analyzer, request: JobRequest, progress: Progress, timings: Timings, scratch: Path
+        self,
+        analyzer: Analyzer,
+        request: JobRequest,
+        progress: Progress,
+        timings: Timings,
+        scratch: Path,
+        tries: Tries,
     ) -> None:
         self._model_set, self._backends, self._metrics = analyzer._model_set, analyzer._backends, analyzer._metrics
         self._request = request
-        self._progress, self._timings, self._scratch = progress, timings, scratch
+        self._progress, self._timings, self._scratch, self._tries = progress, timings, scratch, tries
         self._usage = Usage()
         self._info: VideoInfo | None = None
         self._place = place_at(request.result) if request.result else LocalPlace(scratch / "out")
@@ -101,6 +111,7 @@ class _Run:
                     for _ in store.read(Table.EMBEDDINGS):
                         pass
                     return self._publish(store, claim.finished)
+                self._tries.begin(claim.fruitless)
                 if has_result and claim.next_segment == 0:
                     # Its rows are gone, and the pictures that it names are replaced from here on.
                     self._place.delete(RESULT_NAME)
@@ -193,6 +204,7 @@ class _Run:
         self._progress.percent(pts_ms, self._info.duration_ms or 0, pts_ms / 1000 * (self._info.fps or 0))
 
     def _committed(self, store: Store, summary: SegmentSummary) -> None:
+        self._tries.committed()
         self._metrics.gpu_free(self._usage.look())
         self._metrics.committed()
         self._metrics.lap()
@@ -201,9 +213,9 @@ class _Run:
 
 
 def _ended_early(error: BaseException) -> dict[str, str]:
-    """What the store notes of an attempt that did not finish."""
+    """What the store notes of an attempt that did not finish; one that was told to stop did not fail."""
     known = {"code": getattr(error, "code", type(error).__name__), "message": str(error)}
-    return {**known, **({"status": "interrupted"} if getattr(error, "exit_code", None) is ExitCode.INTERRUPTED else {})}
+    return {**known, **({"status": "interrupted"} if isinstance(error, Interrupted) else {})}
 
 
 def _described(backends: Backends, request: JobRequest) -> dict[str, Any]:

@@ -4,9 +4,14 @@ What becomes of a message, by the exit code that its job would have had:
 
 - 0: deleted;
 - 64, 65, 70: poison at once, because the same message fails the same way again;
-- 69, 75: given back, to be received after a delay that grows with the times it was received;
+- 69, 75: given back, to be received after a delay that grows with the times it was tried in vain;
 - 78: given back likewise: what is wrong is the worker's configuration, which may be mended before the message is poison;
-- any of them at its `receives_max`-th time, and without being tried a message received more often: poison.
+- any of them at its `receives_max`-th try in vain, and without being tried a message that was tried more often: poison;
+- 75 because another attempt has the session: given back, however often.
+
+SQS counts how often a message was received, also by workers that were stopped, or that found its session busy. So the try that counts
+is the lower of that count and the store's (`tries.py`), which knows which attempts were told to stop and which committed something.
+A failure before there is an attempt (a store that is down) is counted by SQS alone.
 
 Poison goes to the dead-letter queue with its reason; where none is named it is given back with the reason in the log, and the queue's
 redrive policy moves it. A message whose worker is stopped goes back at once.
@@ -21,12 +26,13 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from analyzer.contract import ExitCode, JobRequest
-from analyzer.errors import AnalyzerError, DependencyDown, Interrupted
+from analyzer.errors import AnalyzerError, Busy, DependencyDown, Interrupted, Superseded
 from analyzer.failure import Failure, failure_of
 from analyzer.interrupt import StopRequest
 from analyzer.lease import Ended, Lease
 from analyzer.sqs import Message, MessageGone, Queue, Reason
 from analyzer.submission import requests_of
+from analyzer.tries import Tries
 
 PERMANENT = (ExitCode.USAGE, ExitCode.INPUT, ExitCode.BUG)
 DELAY_FIRST_S = 30
@@ -40,18 +46,27 @@ class Log(Protocol):
     def __call__(self, name: str, **fields: object) -> None: ...
 
 
-Run = Callable[[JobRequest, StopRequest], None]
+Run = Callable[[JobRequest, StopRequest, Tries], None]
 Keep = Callable[[Lease], AbstractContextManager[None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """How a worker treats its messages: seconds of visibility, receives until poison, seconds without a message until it ends."""
+    """How a worker treats its messages: seconds of visibility, tries in vain until poison, seconds without a message until it ends."""
 
     visibility_s: int
     receives_max: int
     idle_exit_s: float | None = None
     once: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _End:
+    """Why a message is not done, how often it was tried in vain, 0 = not once, and how long nobody tries it again."""
+
+    failure: Failure
+    tries: int = 0
+    delay_s: int = 0
 
 
 class Worker:
@@ -106,55 +121,55 @@ class Worker:
 
     def _take(self, message: Message) -> ExitCode:
         self._log("received", message_id=message.id, receives=message.receives)
-        if message.receives > self._settings.receives_max:
-            what = f"The message was received {message.receives} times, more than {self._settings.receives_max}"
-            hint = "Whoever had it died without a word, or was stopped each time"
-            return self._poison(
-                message, Failure(exit_code=ExitCode.BUG, code="received-too-often", message=what, hint=hint)
-            )
         stop = StopRequest()
         lease = Lease(self._queue, message, visibility_s=self._settings.visibility_s, stop=stop, clock=self._clock)
         try:
             with self._keep(lease):
-                failure = self._serve(message, stop)
+                end = self._serve(message, stop)
         except Interrupted as error:
             if lease.ended is None:
                 self._give_back(message, 0, failure_of(error))
                 raise
-            failure = failure_of(error)
+            end = _End(failure=failure_of(error))
         if lease.ended is Ended.LOST:
             # Somebody else may have it by now: what is said about it is theirs to say.
             self._log("message-lost", message_id=message.id)
             return ExitCode.INTERRUPTED
-        if failure is None:
+        if end is None:
             self._delete(message)
             return ExitCode.OK
         if lease.ended is Ended.TOO_LONG:
-            self._give_back(message, 0, failure)
-        elif failure.exit_code in PERMANENT or message.receives >= self._settings.receives_max:
-            return self._poison(message, failure)
+            self._give_back(message, 0, end.failure)
+        elif end.failure.exit_code in PERMANENT or end.tries >= self._settings.receives_max:
+            return self._poison(message, end.failure)
         else:
-            self._give_back(message, delay_s(message.receives), failure)
-        return failure.exit_code
+            self._give_back(message, end.delay_s, end.failure)
+        return end.failure.exit_code
 
-    def _serve(self, message: Message, stop: StopRequest) -> Failure | None:
+    def _serve(self, message: Message, stop: StopRequest) -> _End | None:
         """Do every job of the message; what failed for good does not keep the others from being done."""
         try:
             asked = requests_of(message.body, self._environment)
         # Whatever it is: it befalls this message again, and no other.
         except Exception as error:
-            return failure_of(error)
+            return _End(failure=failure_of(error))
         if asked.own_results:
             self._log("own-results", message_id=message.id, objects=asked.own_results)
         permanent = None
+        most = self._settings.receives_max
         for request in asked.requests:
+            # A message that somebody sends again has its tries again, whatever the store knows of earlier ones.
+            tries = Tries(most=most if message.receives > most else None)
             try:
-                self._run(request, stop)
+                self._run(request, stop, tries)
+            except (Busy, Superseded) as error:
+                return _End(failure=failure_of(error), delay_s=delay_s(message.receives))
             except Exception as error:
                 failure = failure_of(error)
                 if failure.exit_code not in PERMANENT:
-                    return failure
-                permanent = permanent or failure
+                    count = message.receives if tries.count is None else min(message.receives, tries.count)
+                    return _End(failure=failure, tries=count, delay_s=delay_s(max(1, count)))
+                permanent = permanent or _End(failure=failure)
         return permanent
 
     def _delete(self, message: Message) -> None:
@@ -188,9 +203,9 @@ class Worker:
             self._log("not-given-back", message_id=message.id, message=str(error))
 
 
-def delay_s(receives: int) -> int:
-    """Until a message that was received so often is tried again: half a minute, then four times as long each time, at most an hour."""
-    return int(min(DELAY_MAX_S, DELAY_FIRST_S * DELAY_FACTOR ** min(receives - 1, 10)))
+def delay_s(times: int) -> int:
+    """Until a message that was tried so often is tried again: half a minute, then four times as long each time, at most an hour."""
+    return int(min(DELAY_MAX_S, DELAY_FIRST_S * DELAY_FACTOR ** min(times - 1, 10)))
 
 
 def _told(failure: Failure) -> dict[str, object]:

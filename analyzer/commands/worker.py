@@ -11,6 +11,7 @@ from analyzer.errors import Interrupted, RequestInvalid
 
 if TYPE_CHECKING:
     from analyzer.interrupt import StopRequest
+    from analyzer.tries import Tries
 
 VISIBILITY_DEFAULT_S = 300
 VISIBILITY_MIN_S, VISIBILITY_MAX_S = 30, 3600
@@ -32,7 +33,7 @@ def add_worker(commands: Any) -> None:
         type=int,
         default=RECEIVES_DEFAULT,
         metavar="N",
-        help=f"a message that fails for the Nth time is poison (default: {RECEIVES_DEFAULT})",
+        help=f"a message that fails for the Nth time in a row is poison (default: {RECEIVES_DEFAULT})",
     )
     worker.add_argument("--once", action="store_true", help="end after one message, or after one look without any")
     worker.add_argument("--idle-exit", type=float, metavar="S", help="end after so many seconds without a message")
@@ -73,10 +74,10 @@ def _worker(options: argparse.Namespace) -> int:
         # No message was received, so no work was cut off.
         return ExitCode.OK
 
-    def run(request: JobRequest, stop: StopRequest) -> None:
+    def run(request: JobRequest, stop: StopRequest, tries: Tries) -> None:
         of_job = Progress(session_id=request.session_id, watch=lambda _: stop.check())
         try:
-            document = analyzer.run(request, of_job)
+            document = analyzer.run(request, of_job, tries=tries)
         except (Exception, Interrupted) as error:
             report_failure(of_job, error)
             raise

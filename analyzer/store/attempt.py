@@ -38,7 +38,10 @@ _KINDS: Mapping[str, tuple[type, ...]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptRecord:
-    """`since_attempt` is the first attempt at the same work; `holder` is empty when nobody holds the session."""
+    """`since_attempt` is the first attempt at the same work; `holder` is empty when nobody holds the session.
+
+    `fruitless` counts attempts in a row, this one included, that have committed nothing and were not told to stop.
+    """
 
     session_id: str
     fingerprint: str
@@ -52,6 +55,7 @@ class AttemptRecord:
     progress: float = 0.0
     running: list[int] = field(default_factory=list)
     strikes: dict[int, int] = field(default_factory=dict)
+    fruitless: int = 0
     outcome: Mapping[str, Any] | None = None
 
     @classmethod
@@ -117,6 +121,7 @@ def claimed(before: AttemptRecord | None, work: Work, *, now_s: float, next_segm
         since_attempt=attempt,
         holder=uuid4().hex,
         heartbeat_s=now_s,
+        fruitless=1,
     )
     if before is None or not before.is_of(work):
         return record
@@ -124,7 +129,13 @@ def claimed(before: AttemptRecord | None, work: Work, *, now_s: float, next_segm
     for segment in before.running:
         if segment >= next_segment:
             strikes[segment] = strikes.get(segment, 0) + 1
-    return replace(record, since_attempt=before.since_attempt, strikes=strikes, progress=before.progress)
+    return replace(
+        record,
+        since_attempt=before.since_attempt,
+        strikes=strikes,
+        progress=before.progress,
+        fruitless=before.fruitless + 1,
+    )
 
 
 class Heartbeat:

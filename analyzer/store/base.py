@@ -86,13 +86,15 @@ class Claim:
     """The answer to a claim: this is attempt number `attempt` (from 1), and `next_segment` is the first that is not committed.
 
     `checkpoint` is what the last committed segment left, None when nothing is. `finished` is what `finish` gave the attempt
-    that finished this very work, None when none did.
+    that finished this very work, None when none did. `fruitless` attempts in a row before this one failed or died without having
+    committed anything; those that were told to stop do not count.
     """
 
     attempt: int
     next_segment: int = 0
     checkpoint: Mapping[str, Any] | None = None
     finished: Mapping[str, Any] | None = None
+    fruitless: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +143,10 @@ class Store(Protocol):
         """Note that the work is done, and how; returns `outcome` as it is noted: with `rows`, their number per table in the store."""
 
     def give_up(self, outcome: Mapping[str, Any]) -> None:
-        """Note why this attempt ends before its time; what it begun does not count as died. Never raises."""
+        """Note why this attempt ends before its time; what it begun does not count as died. Never raises.
+
+        An attempt whose `status` is `interrupted` was told to stop, and is not fruitless either.
+        """
 
     def read(self, table: Table) -> Iterator[Row]:
         """The session's committed rows in the order of their keys, a few at a time.

@@ -85,7 +85,8 @@ class FolderStore:
             put_segment(self._place, rows.segment, record.attempt, values, rows.checkpoint)
             self._next_segment = max(self._next_segment, rows.segment + 1)
             # Told with the next write: what is committed did not kill anybody, whatever the record says of it.
-            self._record = record.with_changes(running=[each for each in record.running if each != rows.segment])
+            running = [each for each in record.running if each != rows.segment]
+            self._record = record.with_changes(running=running, fruitless=0)
 
     def progress(self, done: float) -> None:
         """Written at most every `PROGRESS_EVERY_S`. Raises: Superseded."""
@@ -112,11 +113,12 @@ class FolderStore:
         with suppress(Exception):
             if self._turn.acquire(timeout=STOP_WITHIN_S):
                 try:
-                    if self._record is not None and self._record.state is State.RUNNING:
+                    record = self._record
+                    if record is not None and record.state is State.RUNNING:
                         state = ended_early(outcome)
-                        self._write(
-                            self._record.with_changes(state=state, outcome=dict(outcome), running=[], holder="")
-                        )
+                        fruitless = max(0, record.fruitless - (state is State.INTERRUPTED))
+                        ended = {"state": state, "outcome": dict(outcome), "fruitless": fruitless}
+                        self._write(record.with_changes(**ended, running=[], holder=""))
                 finally:
                     self._turn.release()
 
@@ -176,7 +178,9 @@ class FolderStore:
         for table in Table:
             self._place.delete(file_name(table))
         checkpoint = get_segment(self._place, done[-1])[1] if done else None
-        return Claim(attempt=record.attempt, next_segment=len(done), checkpoint=checkpoint)
+        return Claim(
+            attempt=record.attempt, next_segment=len(done), checkpoint=checkpoint, fruitless=record.fruitless - 1
+        )
 
     def _standing(self, work: Work) -> tuple[bytes | None, AttemptRecord | None]:
         """The record as it is, once nobody alive holds the session. Raises: Busy; RequestInvalid, for another session's."""

@@ -18,7 +18,7 @@ from analyzer.store.hold import Hold
 from analyzer.store.indexes import build_small_indexes
 from analyzer.store.migrate import prepare
 from analyzer.store.rows import Values, as_row, canonical, to_json
-from analyzer.store.state import FINISHED, count_of, elsewhere, ended_early, ended_well, superseded
+from analyzer.store.state import FINISHED, State, count_of, elsewhere, ended_early, ended_well, superseded
 from analyzer.store.tables import copy_rows, delete_rows, page_of_rows
 
 # A sign of life costs a transaction; a human who watches does not see it more often.
@@ -91,7 +91,7 @@ class PostgresStore:
             connection.execute(
                 "update analysis_jobs set next_segment = greatest(next_segment, %(segment)s + 1), "
                 "checkpoint = case when next_segment <= %(segment)s + 1 then %(checkpoint)s::jsonb else checkpoint end, "
-                "running = array_remove(running, %(segment)s), strikes = strikes - %(segment)s::text, "
+                "running = array_remove(running, %(segment)s), strikes = strikes - %(segment)s::text, fruitless = 0, "
                 "updated_at = now(), heartbeat_at = now() where session_id = %(session)s",
                 {"segment": rows.segment, "checkpoint": checkpoint, "session": self._session_id},
             )
@@ -150,9 +150,10 @@ class PostgresStore:
 
             def note(connection: Connection) -> None:
                 connection.execute(
-                    "update analysis_jobs set state = %s, outcome = %s::jsonb, running = '{}', updated_at = now() "
+                    "update analysis_jobs set state = %s, outcome = %s::jsonb, running = '{}', "
+                    "fruitless = greatest(0, fruitless - %s), updated_at = now() "
                     "where session_id = %s and attempt = %s and state = 'running'",
-                    [state, text, self._session_id, self._attempt],
+                    [state, text, int(state is State.INTERRUPTED), self._session_id, self._attempt],
                 )
 
             self._hold.last_word(note)
@@ -202,7 +203,8 @@ class PostgresStore:
 
 def _claim(connection: Connection, work: Work) -> Claim:
     row = connection.execute(
-        "select attempt, state, fingerprint, next_segment, running, strikes, checkpoint, outcome, request ->> 'result' "
+        "select attempt, state, fingerprint, next_segment, running, strikes, fruitless, checkpoint, outcome, "
+        "request ->> 'result' "
         "from analysis_jobs where session_id = %s for update",
         [work.session_id],
     ).fetchone()
@@ -210,12 +212,12 @@ def _claim(connection: Connection, work: Work) -> Claim:
     values["request"] = to_json(work.request)
     if row is None:
         connection.execute(
-            "insert into analysis_jobs (session_id, state, attempt, fingerprint, video_url, request) "
-            "values (%(session)s, 'running', 1, %(fingerprint)s, %(url)s, %(request)s::jsonb)",
+            "insert into analysis_jobs (session_id, state, attempt, fingerprint, video_url, request, fruitless) "
+            "values (%(session)s, 'running', 1, %(fingerprint)s, %(url)s, %(request)s::jsonb, 1)",
             values,
         )
         return Claim(attempt=1)
-    attempt, state, fingerprint, next_segment, running, strikes, checkpoint, outcome, kept_at = row
+    attempt, state, fingerprint, next_segment, running, strikes, fruitless, checkpoint, outcome, kept_at = row
     # Pictures do not go with the rows.
     if fingerprint == work.fingerprint and next_segment > 0 and kept_at != work.request.get("result"):
         raise elsewhere(work.session_id, kept_at)
@@ -228,7 +230,7 @@ def _claim(connection: Connection, work: Work) -> Claim:
         connection.execute(
             "update analysis_jobs set state = 'running', attempt = %(attempt)s, fingerprint = %(fingerprint)s, "
             "video_url = %(url)s, request = %(request)s::jsonb, progress = 0, next_segment = 0, running = '{}', "
-            "strikes = '{}', checkpoint = null, outcome = null, created_at = now(), updated_at = now(), "
+            "strikes = '{}', fruitless = 1, checkpoint = null, outcome = null, created_at = now(), updated_at = now(), "
             "heartbeat_at = now() where session_id = %(session)s",
             values,
         )
@@ -238,8 +240,8 @@ def _claim(connection: Connection, work: Work) -> Claim:
         strikes[str(segment)] = strikes.get(str(segment), 0) + 1
     connection.execute(
         "update analysis_jobs set state = 'running', attempt = %(attempt)s, video_url = %(url)s, "
-        "request = %(request)s::jsonb, running = '{}', strikes = %(strikes)s::jsonb, outcome = null, "
-        "updated_at = now(), heartbeat_at = now() where session_id = %(session)s",
+        "request = %(request)s::jsonb, running = '{}', strikes = %(strikes)s::jsonb, fruitless = fruitless + 1, "
+        "outcome = null, updated_at = now(), heartbeat_at = now() where session_id = %(session)s",
         {**values, "strikes": to_json(strikes)},
     )
-    return Claim(attempt=attempt + 1, next_segment=next_segment, checkpoint=checkpoint)
+    return Claim(attempt=attempt + 1, next_segment=next_segment, checkpoint=checkpoint, fruitless=fruitless)

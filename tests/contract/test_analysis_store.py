@@ -88,6 +88,29 @@ def test_attempts_go_on_behind_the_last_committed_segment(kind: Kind) -> None:
     require_whole(kind.open(), work)
 
 
+def test_attempts_in_vain_count_in_a_row_but_not_those_that_were_told_to_stop_or_committed(kind: Kind) -> None:
+    def attempt(*, fingerprint: str = "f-1", status: str = "", commits: bool = False) -> int:
+        """How many attempts in vain came before one that dies, or ends as `status`, and commits a segment before."""
+        store = kind.open()
+        claim = store.claim(work_of(kind.session_id, fingerprint))
+        if commits:
+            store.commit(segment_rows(claim.next_segment))
+            store.begin(claim.next_segment + 1)
+        if status:
+            store.give_up({"status": status})
+        store.close()
+        return claim.fruitless
+
+    assert attempt() == 0
+    assert attempt(status="failed") == 1
+    assert attempt(status="interrupted") == 2
+    assert attempt(status="interrupted", commits=True) == 2
+    assert attempt(commits=True) == 0
+    assert attempt() == 0
+    assert attempt() == 1
+    assert attempt(fingerprint="f-2") == 0
+
+
 def test_rows_are_the_same_wherever_an_attempt_is_killed(kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
     """kill -9 before each call that changes something, of a segment and of the end: nothing is there twice, nothing lacks.
 

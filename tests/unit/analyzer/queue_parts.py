@@ -12,7 +12,8 @@ from analyzer.contract import ExitCode, JobRequest
 from analyzer.interrupt import StopRequest
 from analyzer.lease import Lease
 from analyzer.sqs import Message, Reason
-from analyzer.worker import Settings, Worker
+from analyzer.tries import Tries
+from analyzer.worker import Run, Settings, Worker
 
 ENVIRONMENT = {"RESULT_URL": "s3://results/all/", "BACKEND": "null", "VIDEO_URL": "s3://never/used"}
 JOB = json.dumps({"video_url": "s3://videos/a.mp4", "session_id": "a", "sample_fps": 5})
@@ -70,7 +71,7 @@ class Bench:
     """A worker at `queue` whose job is `job`; `ran` has the requests and `events` the log."""
 
     queue: Queue
-    job: Callable[[JobRequest, StopRequest], None] = lambda *_: None
+    job: Run = lambda *_: None
     once: bool = True
     idle_exit_s: float | None = None
     environment: Mapping[str, str] = field(default_factory=lambda: ENVIRONMENT)
@@ -84,9 +85,9 @@ class Bench:
             self.leases.append(lease)
             yield
 
-        def run(request: JobRequest, stop: StopRequest) -> None:
+        def run(request: JobRequest, stop: StopRequest, tries: Tries) -> None:
             self.ran.append(request)
-            self.job(request, stop)
+            self.job(request, stop, tries)
 
         def pause(seconds: float) -> None:
             self.queue.clock_s += seconds

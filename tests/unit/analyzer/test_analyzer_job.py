@@ -17,13 +17,14 @@ import pytest
 from analyzer import cli, job
 from analyzer.backends.base import Backends, Confidence, Detection, Label, Pixels
 from analyzer.backends.choose import choose_backends
-from analyzer.contract import ModelSettings, Table
-from analyzer.errors import ExitCode, Interrupted
+from analyzer.contract import JobRequest, ModelSettings, Table
+from analyzer.errors import DependencyDown, ExitCode, Interrupted, OutOfMemory, TriedTooOften
 from analyzer.geometry import Box
 from analyzer.interrupt import stop_signals_raise
 from analyzer.manifest import ModelSet
 from analyzer.progress import Progress
 from analyzer.schemas import analysis_schema
+from analyzer.tries import Tries
 
 ClipMaker = Callable[..., Path]
 SetMaker = Callable[..., str]
@@ -349,3 +350,32 @@ def test_verify_prints_the_files_and_the_digest(
     assert lines[-1] == digest
     assert "models/age-v1.onnx  (no licence stated; no permitted use stated)" in lines[0]
     assert cli.main(["models", "verify", "--root", str(channel_networks / "models")]) == ExitCode.MISMATCH
+
+
+def test_attempts_in_vain_are_counted_until_one_commits_and_are_no_more_than_allowed(
+    environment: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment(BACKEND="null")
+    request = JobRequest.from_environment(os.environ)
+    analyzer = job.Analyzer.load(request, Progress(io.StringIO()))
+
+    def attempt(most: int | None, error: BaseException | None, expected: type[BaseException]) -> int | None:
+        def ended(*_: object) -> None:
+            assert error
+            raise error
+
+        tries = Tries(most=most)
+        with monkeypatch.context() as patch:
+            patch.setattr(job, "analyse", ended)
+            with pytest.raises(expected):
+                analyzer.run(request, Progress(io.StringIO()), tries=tries)
+        return tries.count
+
+    down = DependencyDown("x", "x")
+    assert attempt(None, down, DependencyDown) == 1
+    assert attempt(2, Interrupted("SIGTERM"), Interrupted) == 2
+    assert attempt(2, OutOfMemory("x", "x"), OutOfMemory) == 2, "that one was told to stop"
+    assert attempt(2, None, TriedTooOften) == 3
+    tries = Tries(most=9)
+    assert analyzer.run(request, Progress(io.StringIO()), tries=tries)["status"] == "succeeded"
+    assert tries.count == 0

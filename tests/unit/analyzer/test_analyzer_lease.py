@@ -11,11 +11,12 @@ from analyzer.errors import DependencyDown
 from analyzer.interrupt import StopRequest
 from analyzer.lease import Lease
 from analyzer.sqs import VISIBILITY_MAX_S, Message, MessageGone
+from analyzer.tries import Tries
 from tests.unit.analyzer.queue_parts import JOB, Bench, Queue
 
 
 def test_a_message_whose_heartbeat_is_refused_is_neither_deleted_nor_given_back() -> None:
-    def job(_: JobRequest, stop: StopRequest) -> None:
+    def job(_: JobRequest, stop: StopRequest, _tries: Tries) -> None:
         stop.check()
         bench.queue.fault = MessageGone("expired")
         assert not bench.leases[0].beat()
@@ -29,7 +30,7 @@ def test_a_message_whose_heartbeat_is_refused_is_neither_deleted_nor_given_back(
 
 
 def test_heartbeats_extend_up_to_twelve_hours_and_then_the_work_goes_back() -> None:
-    def job(_: JobRequest, stop: StopRequest) -> None:
+    def job(_: JobRequest, stop: StopRequest, _tries: Tries) -> None:
         (lease,) = bench.leases
         assert lease.every_s == 30
         while lease.beat():

@@ -9,7 +9,6 @@ import pytest
 from analyzer import worker
 from analyzer.contract import ExitCode, JobRequest, SampleMode, Table
 from analyzer.errors import InputUnreadable, RequestInvalid
-from analyzer.interrupt import StopRequest
 from analyzer.submission import request_of, requests_of
 from tests.unit.analyzer.queue_parts import ENVIRONMENT, Bench, Queue, event
 
@@ -80,7 +79,7 @@ def test_what_is_no_request_is_poison_at_once(body: str, code: str) -> None:
 
 
 def test_one_bad_object_of_an_event_does_not_keep_the_others_from_being_done() -> None:
-    def job(request: JobRequest, _: StopRequest) -> None:
+    def job(request: JobRequest, *_: object) -> None:
         if request.video.key == "b":
             raise InputUnreadable("no-video", "x")
 

@@ -14,8 +14,10 @@ from analyzer.errors import (
     Mismatch,
     OutOfMemory,
     RequestInvalid,
+    Superseded,
 )
 from analyzer.interrupt import StopRequest
+from analyzer.tries import Tries
 from analyzer.worker import delay_s
 from tests.unit.analyzer.queue_parts import JOB, Bench, Queue, raising
 
@@ -31,25 +33,41 @@ def test_a_job_that_is_stored_has_its_message_deleted() -> None:
     assert request.backend == "null"
 
 
+DOWN, BUSY = DependencyDown("database-down", "x"), Busy("session-busy", "x")
+
+
 @pytest.mark.parametrize(
-    ("error", "receives", "said", "reason"),
+    ("error", "receives", "count", "said", "reason"),
     [
-        (DependencyDown("database-down", "x"), 1, [("hide", 30)], None),
-        (DependencyDown("database-down", "x"), 2, [("hide", 120)], None),
-        (DependencyDown("database-down", "x"), 3, [], "database-down"),
-        (Busy("session-busy", "x"), 1, [("hide", 30)], None),
-        (OutOfMemory("gpu-full", "x"), 2, [("hide", 120)], None),
-        (Mismatch("object-refused", "x"), 1, [("hide", 30)], None),
-        (Mismatch("object-refused", "x"), 3, [], "object-refused"),
-        (InputUnreadable("no-video", "x"), 1, [], "no-video"),
-        (RequestInvalid("bad", "x"), 1, [], "bad"),
-        (KeyError("tracks"), 1, [], "bug"),
+        (DOWN, 1, None, [("hide", 30)], None),
+        (DOWN, 2, None, [("hide", 120)], None),
+        (DOWN, 3, None, [], "database-down"),
+        # A job that has begun: how often in vain is what its store counts, but no more often than it was received.
+        (DOWN, 9, 2, [("hide", 120)], None),
+        (DOWN, 9, 0, [("hide", 30)], None),
+        (DOWN, 3, 3, [], "database-down"),
+        (DOWN, 1, 9, [("hide", 30)], None),
+        (BUSY, 1, None, [("hide", 30)], None),
+        (BUSY, 3, None, [("hide", 480)], None),
+        (BUSY, 9, None, [("hide", 3600)], None),
+        (Superseded("attempt-superseded", "x"), 3, 3, [("hide", 480)], None),
+        (OutOfMemory("gpu-full", "x"), 2, 2, [("hide", 120)], None),
+        (OutOfMemory("gpu-full", "x"), 3, 3, [], "gpu-full"),
+        (Mismatch("object-refused", "x"), 1, None, [("hide", 30)], None),
+        (Mismatch("object-refused", "x"), 3, None, [], "object-refused"),
+        (InputUnreadable("no-video", "x"), 1, 1, [], "no-video"),
+        (RequestInvalid("bad", "x"), 1, None, [], "bad"),
+        (KeyError("tracks"), 1, 0, [], "bug"),
     ],
 )
 def test_each_failure_has_its_way(
-    error: Exception, receives: int, said: list[tuple[str, int]], reason: str | None
+    error: Exception, receives: int, count: int | None, said: list[tuple[str, int]], reason: str | None
 ) -> None:
-    bench = Bench(Queue().send(JOB, receives), raising(error))
+    def job(_request: JobRequest, _stop: StopRequest, tries: Tries) -> None:
+        tries.count = count
+        raise error
+
+    bench = Bench(Queue().send(JOB, receives), job)
     expected = error.exit_code if isinstance(error, AnalyzerError) else ExitCode.BUG
     assert bench.work() == expected
     assert bench.queue.said == said
@@ -70,11 +88,21 @@ def test_poison_without_a_queue_for_it_is_left_to_the_redrive_policy_with_its_re
     }  # fmt: skip
 
 
-def test_a_message_received_too_often_is_not_tried_again() -> None:
-    bench = Bench(Queue().send(JOB, receives=4))
-    assert bench.work() == ExitCode.BUG
-    assert bench.ran == []
-    assert bench.queue.buried[0][1].code == "received-too-often"
+@pytest.mark.parametrize(("receives", "fruitless", "tried"), [(4, 3, False), (4, 2, True), (3, 9, True), (99, 0, True)])
+def test_a_message_is_not_tried_again_once_it_was_received_and_tried_in_vain_too_often(
+    receives: int, fruitless: int, tried: bool
+) -> None:
+    """One whose workers were stopped, or made progress, each time is tried however often; so is one that was sent again."""
+    ran = []
+
+    def job(request: JobRequest, _stop: StopRequest, tries: Tries) -> None:
+        tries.begin(fruitless)
+        ran.append(request)
+
+    bench = Bench(Queue().send(JOB, receives), job)
+    assert bench.work() == (ExitCode.OK if tried else ExitCode.BUG)
+    assert len(ran) == tried
+    assert [why.code for _, why in bench.queue.buried] == ([] if tried else ["tried-too-often"])
 
 
 def test_a_signal_gives_the_message_back_at_once() -> None:
@@ -93,7 +121,7 @@ def test_a_signal_between_messages_ends_with_0() -> None:
 def test_a_crash_between_commit_and_delete_is_found_finished() -> None:
     stored: list[str] = []
 
-    def job(request: JobRequest, _: StopRequest) -> None:
+    def job(request: JobRequest, *_: object) -> None:
         if request.session_id not in stored:
             stored.append(request.session_id)
             # The process dies here: nothing is said about the message, which comes again.
