@@ -5,7 +5,7 @@ Every call may come from several threads at once; a model that cannot run twice 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -82,7 +82,7 @@ class Attributes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caption:
-    """What a picture shows, in words; `finished` is False when the limit of tokens or of time ended it."""
+    """What a picture shows, in words; `finished` is False when it was ended before it came to its own end."""
 
     text: str
     tokens: int
@@ -119,8 +119,8 @@ class OrientationModel(Described, Protocol):
 
 
 class Captioner(Described, Protocol):
-    def caption(self, picture: Pixels, *, prompt: str, max_tokens: int, deadline_s: float) -> Caption | None:
-        """Describe one BGR picture; stops at `max_tokens`, or when `time.monotonic()` passes `deadline_s`.
+    def caption(self, picture: Pixels, *, prompt: str, max_tokens: int, is_over: Callable[[], bool]) -> Caption | None:
+        """Describe one BGR picture; stops at `max_tokens`, or once `is_over()`, which is asked before each token.
 
         None, from then on always, when the captioner was given up because the other models lacked memory.
         """

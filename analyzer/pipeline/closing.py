@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import queue
 import threading
 import time
@@ -39,6 +40,10 @@ class Segment:
     cuts: Mapping[str, Any]
 
 
+class _OutOfTime(Exception):
+    """The time that `abandon` gives is over; what is not committed by then is left to the next attempt."""
+
+
 class Closer:
     """Closes segments in their order, in a thread of its own, while the next ones are being watched.
 
@@ -69,6 +74,8 @@ class Closer:
         }
         self._queue: queue.Queue[Segment | None] = queue.Queue(WAITING)
         self._failure: BaseException | None = None
+        # By `time.monotonic`: no commit begins after that.
+        self._until_s = math.inf
         self._thread = threading.Thread(target=self._run, name="closer", daemon=True)
         self._thread.start()
 
@@ -84,12 +91,16 @@ class Closer:
             raise self._failure
 
     def abandon(self, wait_s: float) -> None:
-        """Commit what was handed over, if that takes no longer than `wait_s`; never raises."""
-        deadline_s = time.monotonic() + wait_s
+        """Commit what was handed over, as far as that takes no longer than `wait_s`; never raises.
+
+        A segment with a caption that does not end by then is not committed: cut short, it would not be the one that an attempt without
+        a break has.
+        """
+        self._until_s = time.monotonic() + wait_s
         if self._thread.is_alive():
             with suppress(queue.Full):
                 self._queue.put(None, timeout=wait_s)
-            self._thread.join(max(0.0, deadline_s - time.monotonic()))
+        self._thread.join(max(0.0, self._until_s - time.monotonic()))
 
     def _put(self, item: Segment | None) -> None:
         while True:
@@ -124,6 +135,8 @@ class Closer:
             known = self._scenes.pop(span.scene)
             vectors.append({**known.pop("vector"), "ref": span.scene})
             scenes.append({"scene": span.scene, "start_ms": span.start_ms, "end_ms": span.end_ms, **known})
+        if time.monotonic() >= self._until_s:
+            raise _OutOfTime
         following = summary.following
         rows = {
             Table.SEGMENTS: [_segment_row(summary)],
@@ -159,10 +172,13 @@ class Closer:
         embedder = self._backends.embedder
         caption = None
         if self._backends.captioner:
-            deadline_s = time.monotonic() + CAPTION_S
+            end_s = time.monotonic() + CAPTION_S
             with self._metrics.caption():
                 caption = self._backends.captioner.caption(
-                    picture, prompt=self._prompt, max_tokens=CAPTION_TOKENS, deadline_s=deadline_s
+                    picture,
+                    prompt=self._prompt,
+                    max_tokens=CAPTION_TOKENS,
+                    is_over=lambda: time.monotonic() >= min(end_s, self._until_s),
                 )
             if caption is None:
                 why = f"From scene {scene} on there are no captions: the other models lacked memory, and the captioner was given up"

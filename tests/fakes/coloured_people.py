@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -167,7 +167,7 @@ class ColourCaptioner:
 
     description: Mapping[str, object] = {"name": "colours"}
 
-    def caption(self, picture: Pixels, *, prompt: str, max_tokens: int, deadline_s: float) -> Caption:
+    def caption(self, picture: Pixels, *, prompt: str, max_tokens: int, is_over: Callable[[], bool]) -> Caption:
         blue, green, red = (int(round(value, -1)) for value in picture[0, 0].tolist())
         return Caption(text=f"{prompt}: {blue} {green} {red}", tokens=4, finished=True)
 

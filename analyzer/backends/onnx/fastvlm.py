@@ -6,7 +6,6 @@ the one image token of the prompt. Source: the published configuration and conve
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -96,36 +95,35 @@ class FastVlmCaptioner:
         files: Mapping[str, object],
         *,
         spare: Spare,
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._tower, self._decoder, self._tokenizer, self._config = tower, decoder, tokenizer, config
-        self._files, self._spare, self._clock = files, spare, clock
+        self._files, self._spare = files, spare
 
     @property
     def description(self) -> Mapping[str, object]:
         return {"name": "fastvlm", **self._files}
 
-    def caption(self, picture: Pixels, *, prompt: str, max_tokens: int, deadline_s: float) -> Caption | None:
+    def caption(self, picture: Pixels, *, prompt: str, max_tokens: int, is_over: Callable[[], bool]) -> Caption | None:
         """Raises: RequestInvalid, for a prompt that spells the token of a picture."""
         try:
             with self._spare.in_use():
-                return self._caption(picture, prompt, max_tokens, deadline_s)
+                return self._caption(picture, prompt, max_tokens, is_over)
         except GivenUp:
             return None
 
-    def _caption(self, picture: Pixels, prompt: str, max_tokens: int, deadline_s: float) -> Caption:
+    def _caption(self, picture: Pixels, prompt: str, max_tokens: int, is_over: Callable[[], bool]) -> Caption:
         before, after = self._tokenizer.encode(BEFORE), self._tokenizer.encode(AFTER.format(prompt=prompt))
         if self._config.image_token in (*before, *after):
             raise RequestInvalid(
                 "prompt-invalid", f"The prompt `{prompt[:80]}` spells the image token", hint="Leave it out"
             )
-        if self._clock() >= deadline_s:
+        if is_over():
             return Caption(text="", tokens=0, finished=False)
         embedded = self._decoder.embed([*before, self._config.image_token, *after])
         features = self._tower.features(picture)[None]
         at = len(before)
         whole = np.concatenate([embedded[:, :at], features, embedded[:, at + 1 :]], axis=1)
-        found = self._decoder.generate(whole, max_tokens=max_tokens, deadline_s=deadline_s, clock=self._clock)
+        found = self._decoder.generate(whole, max_tokens=max_tokens, is_over=is_over)
         # A limit may cut a letter of several bytes in two.
         text = self._tokenizer.decode(found.tokens).rstrip("\ufffd").strip()
         return Caption(text=text, tokens=len(found.tokens), finished=found.finished)

@@ -48,14 +48,12 @@ class Decoder:
         (found,) = self._embed.run({"input_ids": np.array([tokens], np.int64)})
         return np.asarray(found, np.float32)
 
-    def generate(
-        self, prompt: NDArray[np.float32], *, max_tokens: int, deadline_s: float, clock: Callable[[], float]
-    ) -> Generated:
-        """Go on behind `prompt` (1, n, hidden), always with the likeliest token, until an end token, `max_tokens` or `deadline_s`."""
+    def generate(self, prompt: NDArray[np.float32], *, max_tokens: int, is_over: Callable[[], bool]) -> Generated:
+        """Go on behind `prompt` (1, n, hidden), always with the likeliest token, until an end token, `max_tokens` or `is_over`."""
         tokens: list[int] = []
         states: list[Any] | None = None
         embeddings, read = prompt, 0
-        while len(tokens) < max_tokens and clock() < deadline_s:
+        while len(tokens) < max_tokens and not is_over():
             if tokens:
                 embeddings = self.embed(tokens[-1:])
             logits, states = self._step(embeddings, read, states)

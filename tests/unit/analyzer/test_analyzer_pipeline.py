@@ -13,11 +13,19 @@ import pytest
 from analyzer.backends.base import Backends, Caption, Detection, Pixels
 from analyzer.contract import SampleMode, Table
 from analyzer.errors import DependencyDown, Interrupted
+from analyzer.pipeline import run
 from analyzer.pipeline.run import Listener, Seen, Task, analyse
 from analyzer.store.base import COLUMNS, Row, SegmentRows, Work
 from analyzer.store.folder import FolderStore
 from analyzer.store.place import LocalPlace
-from tests.fakes.coloured_people import ColourAttributes, ColourDetector, Walker, coloured_backends, draw_clip
+from tests.fakes.coloured_people import (
+    ColourAttributes,
+    ColourCaptioner,
+    ColourDetector,
+    Walker,
+    coloured_backends,
+    draw_clip,
+)
 
 WORK = Work(session_id="s", fingerprint="f", video_url="v", request={})
 # Two at once, one of them gone for a while, one later, and somebody who is seen for a moment only.
@@ -190,6 +198,34 @@ def test_a_failing_model_ends_the_run_and_every_thread(clip: Path, tmp_path: Pat
     assert not [thread for thread in threading.enumerate() if thread.name.startswith(("feed", "closer", "detect"))]
 
 
+class _Waiting(ColourCaptioner):
+    """Tells the first scene, and of the others nothing before it has to end."""
+
+    def caption(self, picture: Pixels, *, prompt: str, max_tokens: int, is_over: Callable[[], bool]) -> Caption:
+        told = super().caption(picture, prompt=prompt, max_tokens=max_tokens, is_over=is_over)
+        if told.text == "Colour: 150 150 150":
+            return told
+        while not is_over():
+            threading.Event().wait(0.01)
+        return replace(told, text="cut", finished=False)
+
+
+def test_a_caption_that_a_stop_cuts_short_is_left_to_the_next_attempt(
+    clip: Path, clean: Found, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(pts_ms: int) -> None:
+        if pts_ms == 10_000:
+            raise Interrupted("SIGTERM")
+
+    monkeypatch.setattr(run, "ABANDON_S", 0.3)
+    looked: list[int] = []
+    with pytest.raises(Interrupted):
+        analyse_into(tmp_path, clip, replace(coloured_backends(), captioner=_Waiting()), on_frame=stop)
+    assert analyse_into(tmp_path, clip, on_frame=looked.append).rows == clean.rows
+    assert looked[0] == 6000
+    assert [thread.name for thread in threading.enumerate() if thread.name in ("feed", "closer")] == []
+
+
 class _GivenUp:
     """Says something of the first picture only."""
 
@@ -198,7 +234,7 @@ class _GivenUp:
     def __init__(self) -> None:
         self.asked = 0
 
-    def caption(self, picture: Pixels, *, prompt: str, max_tokens: int, deadline_s: float) -> Caption | None:
+    def caption(self, picture: Pixels, *, prompt: str, max_tokens: int, is_over: Callable[[], bool]) -> Caption | None:
         self.asked += 1
         return Caption(text="A wall", tokens=2, finished=True) if self.asked == 1 else None
 

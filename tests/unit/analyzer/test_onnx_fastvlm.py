@@ -7,7 +7,7 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -23,8 +23,6 @@ from analyzer.errors import ExitCode, Mismatch, OutOfMemory, RequestInvalid
 from tests.unit.analyzer import onnx_fakes
 from tests.unit.analyzer.onnx_fakes import END, HIDDEN, IMAGE, PICTURE_TOKENS, Words
 
-NEVER_S = 1e9
-
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -37,7 +35,7 @@ def copied(folder: Path, tmp_path: Path) -> Path:
 
 
 class Model:
-    def __init__(self, folder: Path, tokenizer: fastvlm.Tokenizer, clock: Callable[[], float] = lambda: 0.0) -> None:
+    def __init__(self, folder: Path, tokenizer: fastvlm.Tokenizer) -> None:
         files = vlm_files.find_files(folder)
         config, self.engine = vlm_files.read_config(files), Engine()
         self.vision = self.engine.open(files[vlm_files.VISION], Urgency.CAPTION)
@@ -53,13 +51,16 @@ class Model:
             config,
             {},
             spare=self.engine.spare,
-            clock=clock,
         )
 
 
 @pytest.fixture(scope="module")
 def model(folder: Path) -> Model:
     return Model(folder, Words())
+
+
+def never() -> bool:
+    return False
 
 
 def picture(level: int) -> np.ndarray:
@@ -111,29 +112,28 @@ def ended() -> Ended:
 
 def test_picture_takes_the_place_of_its_token_and_the_cache_keeps_it(model: Model, ended: Ended) -> None:
     shown, prompt, said = ended
-    found = said_by(model.captioner.caption(shown, prompt=prompt, max_tokens=12, deadline_s=NEVER_S))
+    found = said_by(model.captioner.caption(shown, prompt=prompt, max_tokens=12, is_over=never))
     assert (found.text, found.tokens, found.finished) == (Words().decode(said), len(said), True)
     for level in range(5, 80, 15):
         words, finished = expected(picture(level), "bad", 6)
-        found = said_by(model.captioner.caption(picture(level), prompt="bad", max_tokens=6, deadline_s=NEVER_S))
+        found = said_by(model.captioner.caption(picture(level), prompt="bad", max_tokens=6, is_over=never))
         assert (found.text, found.finished) == (Words().decode(words), finished)
 
 
 def test_limit_of_tokens_ends_a_caption_unfinished(model: Model, ended: Ended) -> None:
     shown, prompt, said = ended
-    found = said_by(model.captioner.caption(shown, prompt=prompt, max_tokens=2, deadline_s=NEVER_S))
+    found = said_by(model.captioner.caption(shown, prompt=prompt, max_tokens=2, is_over=never))
     assert (found.text, found.tokens, found.finished) == (Words().decode(said[:2]), 2, False)
 
 
-def test_deadline_ends_a_caption_with_what_there_is(folder: Path, ended: Ended, spy: onnx_fakes.Spies) -> None:
+def test_caption_that_is_over_ends_with_what_there_is(model: Model, ended: Ended, spy: onnx_fakes.Spies) -> None:
     shown, prompt, said = ended
-    # One look at the clock before the picture, and one before each word.
-    seconds: Iterator[int] = iter(range(100))
-    model = Model(folder, Words(), lambda: float(next(seconds)))
+    # One look before the picture, and one before each word.
+    looks = iter(range(100))
     captioner, looked = model.captioner, spy(model.vision)
-    found = said_by(captioner.caption(shown, prompt=prompt, max_tokens=12, deadline_s=3))
+    found = said_by(captioner.caption(shown, prompt=prompt, max_tokens=12, is_over=lambda: next(looks) >= 3))
     assert (found.text, found.tokens, found.finished) == (Words().decode(said[:2]), 2, False)
-    late = said_by(captioner.caption(shown, prompt=prompt, max_tokens=12, deadline_s=0))
+    late = said_by(captioner.caption(shown, prompt=prompt, max_tokens=12, is_over=lambda: True))
     assert (late.text, late.tokens, late.finished) == ("", 0, False)
     assert len(looked) == 1
 
@@ -151,7 +151,7 @@ def test_captioner_without_memory_is_given_up_and_vectors_go_on(
     # The tower lacks memory only beside the words, the words do so always.
     spy(getattr(model, part), before=lambda rows: lacking(rows) if model.engine.spare.is_there else None)
     for _ in range(2):
-        assert model.captioner.caption(shown, prompt=prompt, max_tokens=12, deadline_s=NEVER_S) is None
+        assert model.captioner.caption(shown, prompt=prompt, max_tokens=12, is_over=never) is None
     assert model.words._session is None
     np.testing.assert_array_equal(FastVlmEmbedder(model.tower, {}).embed([shown]), before)
     spy(model.vision, before=lacking)
@@ -164,20 +164,20 @@ def test_who_lacks_memory_waits_until_a_caption_on_its_way_has_let_go(folder: Pa
     told: list[str] = []
     looks = iter(range(100))
 
-    def clock() -> float:
+    def is_over() -> bool:
         if next(looks) == 3:
             detecting.start()
             until(lambda: not model.engine.spare.is_there)
             told.append("let go")
-        return 0.0
+        return False
 
-    model = Model(folder, Words(), clock)
+    model = Model(folder, Words())
     detector = model.engine.open(model.vision.path, Urgency.DETECT)
     spy(detector, before=lambda rows: lacking(rows) if model.engine.spare.is_there else told.append("again"))
     square = np.zeros((1, 3, onnx_fakes.PICTURE_SIDE, onnx_fakes.PICTURE_SIDE), np.float32)
     detecting = threading.Thread(target=lambda: detector.run_rows(square))
     level = next(each for each in range(1, 80) if len(expected(picture(each), "bad", 6)[0]) == 6)
-    assert model.captioner.caption(picture(level), prompt="bad", max_tokens=12, deadline_s=NEVER_S) is None
+    assert model.captioner.caption(picture(level), prompt="bad", max_tokens=12, is_over=is_over) is None
     detecting.join(10)
     assert told == ["let go", "again"]
 
@@ -196,7 +196,7 @@ def test_prompt_that_spells_a_picture_is_refused(folder: Path) -> None:
 
     captioner = Model(folder, Spelling()).captioner
     with pytest.raises(RequestInvalid) as caught:
-        captioner.caption(picture(9), prompt="what is #", max_tokens=3, deadline_s=NEVER_S)
+        captioner.caption(picture(9), prompt="what is #", max_tokens=3, is_over=never)
     assert caught.value.code == "prompt-invalid"
 
 

@@ -1,0 +1,96 @@
+"""The end of a segment, with segments that are made by hand."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from analyzer.backends.base import Caption, Pixels
+from analyzer.metrics import Metrics
+from analyzer.pipeline.closing import Closer, Segment
+from analyzer.pipeline.people import SegmentPeople
+from analyzer.pipeline.scenes import Opening, SegmentScenes
+from analyzer.store.base import Work
+from analyzer.store.folder import FolderStore
+from analyzer.store.place import LocalPlace
+from analyzer.video.info import Position, SegmentSummary, VideoInfo
+from tests.fakes.coloured_people import ColourCaptioner, coloured_backends
+
+WORK = Work(session_id="s", fingerprint="f", video_url="v", request={})
+INFO = VideoInfo(
+    container="mp4",
+    codec="h264",
+    size_bytes=1,
+    width=160,
+    height=90,
+    rotation=0,
+    duration_ms=2,
+    fps=1.0,
+    variable_rate=False,
+)
+
+
+class _Deaf(ColourCaptioner):
+    """Hears nothing until `told` is set, and then says all that it has to say."""
+
+    def __init__(self) -> None:
+        self.told = threading.Event()
+
+    def caption(self, picture: Pixels, *, prompt: str, max_tokens: int, is_over: Callable[[], bool]) -> Caption:
+        self.told.wait()
+        return super().caption(picture, prompt=prompt, max_tokens=max_tokens, is_over=is_over)
+
+
+def test_a_captioner_that_does_not_end_is_waited_for_once_and_commits_nothing_later(tmp_path: Path) -> None:
+    committed: list[SegmentSummary] = []
+    captioner, place = _Deaf(), LocalPlace(tmp_path)
+    with closing(FolderStore(place)) as store:
+        store.check()
+        store.claim(WORK)
+        closer = Closer(
+            store,
+            replace(coloured_backends(), captioner=captioner),
+            place.put,
+            prompt="Colour",
+            state=None,
+            on_committed=committed.append,
+            metrics=Metrics(),
+        )
+        # One is being closed, one waits: there is no room to say that they are the last.
+        for number in (0, 1):
+            closer.submit(_segment(number))
+        began_s = time.monotonic()
+        closer.abandon(1)
+        assert time.monotonic() - began_s < 1.8
+        captioner.told.set()
+        closer._thread.join(10)
+    assert (closer._thread.is_alive(), committed) == (False, [])
+
+
+def _segment(number: int) -> Segment:
+    following = Position(segment=number + 1, start_pts=number + 1, origin_pts=0)
+    summary = SegmentSummary(
+        segment=number,
+        start_ms=number,
+        end_ms=number + 1,
+        frames=1,
+        sampled_frames=1,
+        errors=0,
+        first_error="",
+        decoded_ms=number + 1,
+        following=following,
+    )
+    picture = np.zeros((90, 160, 3), np.uint8)
+    return Segment(
+        info=INFO,
+        summary=summary,
+        people=SegmentPeople(detections=(), ended=(), crops={}, numbers={}, snapshot={}),
+        scenes=SegmentScenes(opened=[Opening(scene=number + 1, frame_ms=0, picture=picture)], closed=(), snapshot={}),
+        cuts={},
+    )
