@@ -17,7 +17,7 @@ from analyzer.coverage import Coverage
 from analyzer.crops import thumbnail
 from analyzer.metrics import Metrics
 from analyzer.pipeline.humans import Gallery, Humans, vector_of
-from analyzer.pipeline.people import SegmentPeople
+from analyzer.pipeline.people import Crops, SegmentPeople
 from analyzer.pipeline.scenes import SegmentScenes
 from analyzer.store.base import Row, SegmentRows, Store
 from analyzer.video.info import SegmentSummary, VideoInfo
@@ -72,16 +72,16 @@ class Closer:
         self._scenes: dict[int, dict[str, Any]] = {
             int(k): dict(v) for k, v in (state["scenes"] if state else {}).items()
         }
-        self._queue: queue.Queue[Segment | None] = queue.Queue(WAITING)
+        self._queue: queue.Queue[Segment | Crops | None] = queue.Queue(WAITING)
         self._failure: BaseException | None = None
         # By `time.monotonic`: no commit begins after that.
         self._until_s = math.inf
         self._thread = threading.Thread(target=self._run, name="closer", daemon=True)
         self._thread.start()
 
-    def submit(self, segment: Segment) -> None:
-        """Hand a segment over; waits while one is waiting. Raises: what closing an earlier one raised."""
-        self._put(segment)
+    def submit(self, item: Segment | Crops) -> None:
+        """Hand over a segment, or crops of the one that goes on; waits while one is waiting. Raises: what closing an earlier one raised."""
+        self._put(item)
 
     def finish(self) -> None:
         """Wait until all are committed. Raises: what closing one of them raised."""
@@ -102,7 +102,7 @@ class Closer:
                 self._queue.put(None, timeout=wait_s)
         self._thread.join(max(0.0, self._until_s - time.monotonic()))
 
-    def _put(self, item: Segment | None) -> None:
+    def _put(self, item: Segment | Crops | None) -> None:
         while True:
             if self._failure:
                 raise self._failure
@@ -113,9 +113,12 @@ class Closer:
 
     def _run(self) -> None:
         try:
-            while (segment := self._queue.get()) is not None:
+            while (item := self._queue.get()) is not None:
                 with self._metrics.stage("closer"):
-                    self._close(segment)
+                    if isinstance(item, Crops):
+                        self._humans.look(item)
+                    else:
+                        self._close(item)
         # Whatever ends this thread has to reach the one that hands segments over.
         except BaseException as error:
             self._failure = error
@@ -123,7 +126,7 @@ class Closer:
     def _close(self, segment: Segment) -> None:
         summary = segment.summary
         self.coverage.add(summary)
-        self._humans.look(segment.people.crops, segment.people.numbers)
+        self._humans.look(segment.people.crops)
         for opening in segment.scenes.opened:
             self._scenes[opening.scene] = self._describe(opening.scene, opening.frame_ms, opening.picture)
         tracks, vectors = [], []

@@ -15,8 +15,9 @@ from analyzer.aggregate import (
     orientation_samples,
 )
 from analyzer.backends.base import Backends, Label
-from analyzer.crops import SAMPLES_MAX, SAMPLES_PER_SEGMENT, CropKeeper, Portrait, Sample, thumbnail
+from analyzer.crops import Portrait, Sample, thumbnail
 from analyzer.metrics import Metrics
+from analyzer.pipeline.people import Crops
 from analyzer.store.base import Row
 from analyzer.track.tracker import Track
 
@@ -30,18 +31,13 @@ class Human:
     """One track so far.
 
     `attributes` and `orientations` are samples as `analyzer.aggregate` makes them, `portraits` the quality of the best picture by
-    kind. `asked` counts the crops that the models were asked about.
+    kind.
     """
 
-    asked: int = 0
     attributes: list[AttributeSample] = field(default_factory=list)
     orientations: list[OrientationSample] = field(default_factory=list)
     portraits: dict[str, float] = field(default_factory=dict)
     vector: dict[str, Any] | None = None
-
-    def budget(self) -> int:
-        """How many crops the models may be asked about in the next segment."""
-        return max(SAMPLES_PER_SEGMENT, SAMPLES_MAX - self.asked)
 
 
 class Humans:
@@ -57,15 +53,14 @@ class Humans:
         """JSON values, from which an equal object can be made."""
         return {str(key): asdict(human) for key, human in self._humans.items()}
 
-    def look(self, crops: Mapping[int, CropKeeper], numbers: Mapping[int, int]) -> None:
+    def look(self, crops: Crops) -> None:
         """Ask the models about the best crops of confirmed tracks, and keep better portraits."""
         asked: list[tuple[Human, Sample]] = []
-        for key, number in numbers.items():
+        for key, number in crops.numbers.items():
+            keeper = crops.kept[key]
             human = self._humans.setdefault(key, Human())
-            chosen = crops[key].best_first[: human.budget()]
-            human.asked += len(chosen)
-            asked += [(human, sample) for sample in chosen]
-            self._keep_portraits(human, number, crops[key].portraits)
+            asked += [(human, sample) for sample in keeper.best_first]
+            self._keep_portraits(human, number, keeper.portraits)
         self._estimate(asked)
 
     def leave(self, ended: Sequence[Track]) -> Iterator[tuple[Row, list[Row]]]:

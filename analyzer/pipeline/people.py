@@ -7,26 +7,35 @@ from dataclasses import dataclass
 from typing import Any
 
 from analyzer.backends.base import Confidence, Detection, Label
-from analyzer.crops import CropKeeper
+from analyzer.crops import SAMPLES_MAX, SAMPLES_PER_SEGMENT, CropKeeper
 from analyzer.geometry import Box
 from analyzer.pipeline.feed import Seen
 from analyzer.store.base import Row
 from analyzer.track.associate import Sighting, pair_faces
 from analyzer.track.tracker import Track, Tracker
 
+# A crowd that passes within one segment would fill the memory: the crops of so many tracks that have ended are given out before its end.
+GONE_MAX = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Crops:
+    """What the models are to be asked about, by the key of a confirmed track, and these tracks' numbers."""
+
+    kept: Mapping[int, CropKeeper]
+    numbers: Mapping[int, int]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SegmentPeople:
-    """What one segment says of people: rows of detections whose track is known, tracks that ended in it, and crops by track key.
+    """What one segment says of people: rows of detections whose track is known, tracks that ended in it, and the crops still kept.
 
-    `numbers` gives the number of each track that has crops and is confirmed. `snapshot` is the state from which the next segment
-    goes on, in JSON values.
+    `snapshot` is the state from which the next segment goes on, in JSON values.
     """
 
     detections: Sequence[Row]
     ended: Sequence[Track]
-    crops: Mapping[int, CropKeeper]
-    numbers: Mapping[int, int]
+    crops: Crops
     snapshot: Mapping[str, Any]
 
 
@@ -43,6 +52,9 @@ class People:
         self._rows: list[Row] = []
         self._ended: list[Track] = []
         self._crops: dict[int, CropKeeper] = {}
+        self._gone: dict[int, CropKeeper] = {}
+        # How many crops of each confirmed track that goes on the models were asked about.
+        self._asked: dict[int, int] = dict(snapshot["asked"]) if snapshot else {}
         self._numbers: dict[int, int] = {}
 
     def add(self, seen: Seen) -> None:
@@ -68,28 +80,44 @@ class People:
                 self._tentative.setdefault(track.key, []).append(row)
         self._settle(tracks)
 
+    def take_gone(self) -> Crops | None:
+        """The crops of tracks that have ended, once there are many.
+
+        To be called after each frame, so that every attempt is given the same together.
+        """
+        if len(self._gone) < GONE_MAX:
+            return None
+        gone, self._gone = self._gone, {}
+        return Crops(kept=gone, numbers={key: self._numbers[key] for key in gone})
+
     def end_segment(self, *, is_last: bool) -> SegmentPeople:
         """Everything that is known by now; after the last segment nothing is left open."""
         if is_last:
             self._end(self._tracker.close())
         rows, self._rows = self._rows, []
         ended, self._ended = self._ended, []
-        crops, self._crops = self._crops, {}
         numbers, self._numbers = self._numbers, {}
+        going_on = {key: keeper for key, keeper in self._crops.items() if key in numbers}
+        for key, keeper in going_on.items():
+            self._asked[key] = self._asked.get(key, 0) + len(keeper.best_first)
+        crops = {**self._gone, **going_on}
+        self._crops, self._gone = {}, {}
         rows.sort(key=lambda row: (row["pts_ms"], row["det"]))
         tentative = [[key, row] for key, rows in self._tentative.items() for row in rows]
         return SegmentPeople(
             detections=rows,
             ended=ended,
-            crops=crops,
-            numbers={key: numbers[key] for key in crops if key in numbers},
-            snapshot={"tracker": self._tracker.snapshot(), "tentative": tentative},
+            crops=Crops(kept=crops, numbers={key: numbers[key] for key in crops}),
+            snapshot={"tracker": self._tracker.snapshot(), "tentative": tentative, "asked": [*self._asked.items()]},
         )
 
     def _keep(self, seen: Seen, sighting: Sighting, track: Track) -> None:
         boxes = {label: [each.box for each in seen.detections if each.label is label] for label in Label}
         others = [box for box in boxes[Label.PERSON] if box != sighting.person_box]
-        keeper = self._crops.setdefault(track.key, CropKeeper())
+        keeper = self._crops.get(track.key)
+        if keeper is None:
+            left = SAMPLES_MAX - self._asked.get(track.key, 0)
+            keeper = self._crops[track.key] = CropKeeper(max(SAMPLES_PER_SEGMENT, left))
         keeper.offer(
             seen.frame, face=sighting.face_box, body=sighting.person_box, others=others, faces=boxes[Label.FACE]
         )
@@ -104,9 +132,13 @@ class People:
     def _end(self, tracks: Sequence[Track]) -> None:
         for track in tracks:
             self._resolve(track.key, track.number)
+            keeper = self._crops.pop(track.key, None)
+            self._asked.pop(track.key, None)
             if track.number is not None:
                 self._numbers[track.key] = track.number
                 self._ended.append(track)
+                if keeper is not None:
+                    self._gone[track.key] = keeper
 
     def _resolve(self, key: int, number: int | None) -> None:
         self._rows += [{**row, "track": number} for row in self._tentative.pop(key, ())]

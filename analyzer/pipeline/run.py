@@ -120,6 +120,8 @@ def analyse(task: Task, backends: Backends, store: Store, gallery: Gallery, clai
                     people.add(item)
                     scenes.add(item)
                 item.frame.release()
+                if gone := people.take_gone():
+                    closer.submit(gone)
                 listener.frame(item.frame.pts_ms)
         closer.finish()
     except BaseException:

@@ -14,7 +14,7 @@ import numpy as np
 from analyzer.backends.base import Caption, Pixels
 from analyzer.metrics import Metrics
 from analyzer.pipeline.closing import Closer, Segment
-from analyzer.pipeline.people import SegmentPeople
+from analyzer.pipeline.people import Crops, SegmentPeople
 from analyzer.pipeline.scenes import Opening, SegmentScenes
 from analyzer.store.base import Work
 from analyzer.store.folder import FolderStore
@@ -90,7 +90,7 @@ def _segment(number: int) -> Segment:
     return Segment(
         info=INFO,
         summary=summary,
-        people=SegmentPeople(detections=(), ended=(), crops={}, numbers={}, snapshot={}),
+        people=SegmentPeople(detections=(), ended=(), crops=Crops(kept={}, numbers={}), snapshot={}),
         scenes=SegmentScenes(opened=[Opening(scene=number + 1, frame_ms=0, picture=picture)], closed=(), snapshot={}),
         cuts={},
     )
