@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from analyzer.backends.base import Attributes, PersonCrop, Pixels
 from analyzer.backends.eyes import EyeAligner
-from analyzer.backends.onnx.session import Network
+from analyzer.backends.onnx.session import Network, require_finite
 from analyzer.backends.onnx.signature import require_signature
 
 AGE_SIDE_PX = 64
@@ -42,7 +42,7 @@ class DlibAttributes:
         return {"name": "dlib", **self._files}
 
     def predict(self, people: Sequence[PersonCrop]) -> Attributes:
-        """Estimate by the face alone; NaN for people without one."""
+        """Estimate by the face alone; NaN for people without one. Raises: Mismatch, when a network itself gives it."""
         seen = [index for index, person in enumerate(people) if person.face is not None]
         chips = [self._aligner.chip(person.face) for person in people if person.face is not None]
         told = np.full((4, len(people)), np.nan)
@@ -61,7 +61,8 @@ class DlibAttributes:
 
     @staticmethod
     def _run(network: Network, chips: Sequence[Pixels], side_px: int) -> NDArray[np.float64]:
-        return network.run_rows(np.stack([normalise(chip, side_px) for chip in chips]))[0].astype(np.float64)
+        found = network.run_rows(np.stack([normalise(chip, side_px) for chip in chips]))[0]
+        return require_finite(network, found).astype(np.float64)
 
 
 def normalise(face: Pixels, side_px: int) -> NDArray[np.float32]:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from analyzer.backends.base import Caption, Pixels
 from analyzer.backends.onnx.generation import Decoder
 from analyzer.backends.onnx.letterbox import planes
-from analyzer.backends.onnx.session import Network
+from analyzer.backends.onnx.session import Network, require_finite
 from analyzer.backends.onnx.signature import require_signature
 from analyzer.backends.onnx.spare import GivenUp, Spare
 from analyzer.backends.onnx.vlm_files import VlmConfig
@@ -77,12 +77,13 @@ class VisionTower:
         return self._config.hidden_size
 
     def features(self, picture: Pixels) -> NDArray[np.float32]:
+        """(tokens, hidden). Raises: Mismatch, when the network gives what is no number."""
         mean, std = (
             np.array(each, np.float32).reshape(1, 3, 1, 1) for each in (self._config.image_mean, self._config.image_std)
         )
         (name,) = self._network.inputs
         ready = (planes([square(picture, self._config.image_side_px)]) - mean) / std
-        return np.asarray(self._network.run({name: ready})[0][0], np.float32)
+        return require_finite(self._network, np.asarray(self._network.run({name: ready})[0][0], np.float32))
 
 
 class FastVlmCaptioner:

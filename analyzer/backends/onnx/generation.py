@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analyzer.backends.onnx.loading import UNLOADABLE_HINT
-from analyzer.backends.onnx.session import Network
+from analyzer.backends.onnx.session import Network, require_finite
 from analyzer.backends.onnx.signature import fits
 from analyzer.backends.onnx.vlm_files import VlmConfig
 from analyzer.errors import Mismatch
@@ -49,7 +49,10 @@ class Decoder:
         return np.asarray(found, np.float32)
 
     def generate(self, prompt: NDArray[np.float32], *, max_tokens: int, is_over: Callable[[], bool]) -> Generated:
-        """Go on behind `prompt` (1, n, hidden), always with the likeliest token, until an end token, `max_tokens` or `is_over`."""
+        """Go on behind `prompt` (1, n, hidden), always with the likeliest token, until an end token, `max_tokens` or `is_over`.
+
+        Raises: Mismatch, when the decoder gives what is no number.
+        """
         tokens: list[int] = []
         states: list[Any] | None = None
         embeddings, read = prompt, 0
@@ -91,7 +94,7 @@ class Decoder:
             binding.bind_output(name, network.device)
         network.run_bound(binding)
         logits, *present = binding.get_outputs()
-        return logits.numpy()[0, -1], present
+        return require_finite(network, logits.numpy()[0, -1]), present
 
 
 def _require(

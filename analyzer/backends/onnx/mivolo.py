@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from analyzer.backends.base import Attributes, PersonCrop, Pixels
 from analyzer.backends.onnx.letterbox import imagenet_planes, letterbox
-from analyzer.backends.onnx.session import Network, softmax
+from analyzer.backends.onnx.session import Network, require_finite, softmax
 from analyzer.backends.onnx.signature import require_signature
 from analyzer.errors import Mismatch
 from analyzer.geometry import Box
@@ -46,14 +46,14 @@ class MivoloAttributes:
         return {"name": "mivolo", **self._files}
 
     def predict(self, people: Sequence[PersonCrop]) -> Attributes:
-        """NaN for people of whom neither a face nor enough of a body is seen."""
+        """NaN for people of whom neither a face nor enough of a body is seen. Raises: Mismatch, when the network itself gives it."""
         faces = [person.face for person in people]
         bodies = [visible_body(person) for person in people]
         seen = [index for index in range(len(people)) if faces[index] is not None or bodies[index] is not None]
         told = np.full((4, len(people)), np.nan)
         if seen:
             rows = np.concatenate([self._planes([crops[index] for index in seen]) for crops in (faces, bodies)], axis=1)
-            found = self._network.run_rows(rows)[0].astype(np.float64)
+            found = require_finite(self._network, self._network.run_rows(rows)[0]).astype(np.float64)
             age = np.maximum(0, found[:, 2] * (self._max - self._min) + self._mean)
             errors = [ERROR_BODY_ONLY_YEARS if faces[index] is None else ERROR_YEARS for index in seen]
             around = RANGE_OF_ERROR * np.array(errors)

@@ -191,6 +191,18 @@ class Network:
         return Mismatch("model-failed", f"`{self.path}` failed: {reason}", hint=UNLOADABLE_HINT)
 
 
+def require_finite(network: Network, values: NDArray[Any]) -> NDArray[Any]:
+    """`values`, which came out of `network`. Raises: Mismatch, when one is infinite or no number: they would pass for "nobody there"."""
+    if not np.isfinite(values).all():
+        count = int(values.size - np.isfinite(values).sum())
+        raise Mismatch(
+            "model-output",
+            f"`{network.path}` gives {count} values of {values.size} that are infinite or no numbers",
+            hint="Half precision may overflow: export it in single precision, or leave the layers that overflow in that",
+        )
+    return values
+
+
 def softmax(logits: NDArray[Any]) -> NDArray[np.float64]:
     """Probabilities along the last axis."""
     powers = np.exp(np.asarray(logits, np.float64) - logits.max(axis=-1, keepdims=True))

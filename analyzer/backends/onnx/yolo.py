@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from analyzer.backends.base import Confidence, Detection, Label, Pixels
 from analyzer.backends.onnx.letterbox import Placement, letterbox, planes
-from analyzer.backends.onnx.session import Network
+from analyzer.backends.onnx.session import Network, require_finite
 from analyzer.backends.onnx.signature import require_signature
 from analyzer.errors import Mismatch
 from analyzer.geometry import Box
@@ -69,12 +69,13 @@ class YoloDetector:
         }
 
     def detect(self, pictures: Sequence[Pixels]) -> list[list[Detection]]:
+        """Raises: Mismatch, when the network gives what is no number."""
         if not pictures:
             return []
         squares, placements = zip(
             *(letterbox(each, self._width, self._height, fill=FILL) for each in pictures), strict=True
         )
-        told = self._network.run_rows(planes(squares))[0]
+        told = require_finite(self._network, self._network.run_rows(planes(squares))[0])
         return [
             self._read(row, placement, picture)
             for row, placement, picture in zip(told, placements, pictures, strict=True)

@@ -138,6 +138,18 @@ def test_caption_that_is_over_ends_with_what_there_is(model: Model, ended: Ended
     assert len(looked) == 1
 
 
+@pytest.mark.parametrize("part", ["turn", "_feature_places"])
+def test_what_is_no_number_is_refused_and_no_word_is_made_of_it(
+    part: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights = getattr(onnx_fakes, part)() * np.float32(np.nan)
+    monkeypatch.setattr(onnx_fakes, part, lambda: weights)
+    model = Model(onnx_fakes.fastvlm(tmp_path), Words())
+    with pytest.raises(Mismatch) as caught:
+        model.captioner.caption(picture(9), prompt="bad", max_tokens=3, is_over=never)
+    assert caught.value.code == "model-output"
+
+
 def lacking(rows: int) -> None:
     raise RuntimeError("CUDA failure 2: out of memory ; GPU=0")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from analyzer.backends.base import Confidence, Label, PersonCrop
+from analyzer.backends.dlib import DlibAttributes
 from analyzer.backends.onnx.letterbox import letterbox
 from analyzer.backends.onnx.mebow import MebowOrientation, window
 from analyzer.backends.onnx.mivolo import MivoloAttributes, visible_body
@@ -280,3 +282,41 @@ def test_orientation_without_its_softmax_is_refused(folder: Path) -> None:
     with pytest.raises(Mismatch, match="does not add up to one") as caught:
         MebowOrientation(network, {}).predict([plain(RED, 60, 80)])
     assert caught.value.code == "model-output"
+
+
+class _Overflowing:
+    """In the place of a session: one value of its first output is not what the network made."""
+
+    def __init__(self, session: Any, value: float) -> None:
+        self._session, self._value = session, value
+
+    def run(self, *given: Any) -> Any:
+        found = [each.copy() for each in self._session.run(*given)]
+        for each in found:
+            each.flat[-1] = self._value
+        return found
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("name", ["sure", "mivolo", "mebow", "age", "gender"])
+def test_what_is_no_number_is_refused_and_never_taken_for_nobody(
+    name: str, value: float, opened: dict[str, Network], channel_networks: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    networks = opened | {
+        each: ENGINE.open(channel_networks / "models" / f"{each}-v1.onnx", Urgency.ATTRIBUTES)
+        for each in ("age", "gender")
+    }
+    people = [PersonCrop(face=plain(RED, 60, 80), body=None)]
+    dlib = DlibAttributes(networks["age"], networks["gender"], {})
+    predict: dict[str, Callable[[], Any]] = {
+        "sure": lambda: YoloDetector(networks["sure"], {}).detect([plain(RED, 96, 64)]),
+        "mivolo": lambda: MivoloAttributes(networks["mivolo"], {}).predict(people),
+        "mebow": lambda: MebowOrientation(networks["mebow"], {}).predict([plain(RED, 60, 80)]),
+        "age": lambda: dlib.predict(people),
+        "gender": lambda: dlib.predict(people),
+    }
+    monkeypatch.setattr(networks[name], "_session", _Overflowing(networks[name]._session, value))
+    with pytest.raises(Mismatch) as caught:
+        predict[name]()
+    assert caught.value.code == "model-output"
+    assert networks[name].path.name in caught.value.message
