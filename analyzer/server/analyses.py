@@ -64,6 +64,11 @@ class Analysis:
     failure: Failure | None = None
     stop: StopRequest = field(default_factory=StopRequest)
 
+    @property
+    def is_leaving(self) -> bool:
+        """Whether it was cancelled and has not come to its next safe point."""
+        return self.state is State.RUNNING and self.stop.by == CANCELLED
+
     def document(self) -> dict[str, Any]:
         """As clients see it: `percent` is of the current step, and 100 of what is done."""
         done = self.state in (State.SUCCEEDED, State.PARTIAL)
@@ -102,17 +107,19 @@ class Analyses:
         self._thread.start()
 
     def submit(self, request: JobRequest) -> dict[str, Any]:
-        """Queue `request`; the same request again is the same analysis, and a failed one begins again.
+        """Queue `request`; the same request again is the same analysis, and a failed or cancelled one begins again.
 
         Raises: QueueFull; InUse, while another request has the session; PlaceInUse, unless the other one that has the place failed.
         """
         place = request.result.place if request.result else None
         with self._changed:
             known = self._known.get(request.session_id)
-            if known is not None and known.request == request and known.state is not State.FAILED:
-                return known.document()
-            if known is not None and known.state not in ENDED:
-                raise InUse(request.session_id)
+            # One that runs to its end after a cancel has no say any more: what is submitted meanwhile waits behind it.
+            if known is not None and not known.is_leaving:
+                if known.request == request and known.state is not State.FAILED:
+                    return known.document()
+                if known.state not in ENDED:
+                    raise InUse(request.session_id)
             for session_id, each in self._known.items():
                 if place and each.place == place and session_id != request.session_id and each.state != State.FAILED:
                     raise PlaceInUse(session_id)

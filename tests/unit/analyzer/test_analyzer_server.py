@@ -207,6 +207,19 @@ def test_two_analyses_do_not_share_a_place(door: Door, tmp_path: Path) -> None:
     assert error_of(door.submit(session_id="b", result_url="s3://results/x")) == (409, "result-in-use")
 
 
+def test_what_is_submitted_again_while_its_cancelled_run_ends_is_run(door: Door) -> None:
+    door.submit(session_id="a")
+    assert door.begun.acquire(timeout=SOON_S)
+    assert door.call("DELETE", "/v1/analyses/a").json["status"] == "running"
+    assert [door.submit(session_id="a").json["status"] for _ in range(2)] == ["queued", "queued"]
+    assert error_of(door.submit(session_id="a", sample_fps=1)) == (409, "session-in-use")
+    door.told.release()
+    assert door.begun.acquire(timeout=SOON_S)
+    door.end(lambda: {"status": "succeeded"})
+    door.wait_for("a", "succeeded")
+    assert len(door.seen) == 2
+
+
 def test_clients_open_no_path_outside_the_allowed_folder(door: Door, tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("x")
     (tmp_path / "videos" / "link").symlink_to(tmp_path / "secret")
