@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from itertools import chain
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
 
 from analyzer.contract import RESULT_NAME, ExitCode, SampleMode
 from analyzer.errors import AnalyzerError
 from analyzer.exposition import CONTENT_TYPE, exposition
+from analyzer.failure import failure_of
 from analyzer.metrics import Metrics
 from analyzer.server.analyses import ENDED, Analyses, InUse, PlaceInUse, QueueFull
+from analyzer.server.limits import TEXT_MAX, BodyLimit, fault
 from analyzer.server.paths import allowed
+from analyzer.server.readiness import Readiness
 from analyzer.store.place import place_at
 from analyzer.submission import request_of
 
 ANALYSES = "/v1/analyses"
-_STATUS = {ExitCode.USAGE: 400, ExitCode.INPUT: 404, ExitCode.UNAVAILABLE: 503}
+_STATUS = {ExitCode.USAGE: 400, ExitCode.INPUT: 404, ExitCode.BUG: 500}
+# What the framework refuses by itself.
+_REFUSALS = {404: ("route-unknown", "There is nothing here"), 405: ("method-not-allowed", "This is not done here")}
+
+Text = Annotated[str, Field(max_length=TEXT_MAX)]
 
 
 class Submission(BaseModel):
@@ -30,12 +38,12 @@ class Submission(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    video_url: str
-    session_id: str | None = None
-    result_url: str | None = None
+    video_url: Text
+    session_id: Text | None = None
+    result_url: Text | None = None
     sample_mode: SampleMode | None = None
     sample_fps: float | None = None
-    caption_prompt: str | None = None
+    caption_prompt: Text | None = None
 
 
 class Fault(BaseModel):
@@ -69,13 +77,13 @@ def make_app(
     *,
     environment: Mapping[str, str],
     allow_path: Path | None,
-    check_store: Callable[[], None],
+    readiness: Readiness,
 ) -> FastAPI:
-    """`check_store` raises when rows could not be stored; `environment` says everything about a job that its client does not."""
+    """`readiness` looks at the store of the rows; `environment` says everything about a job that its client does not."""
     app = FastAPI(title="analyzer", version="1", description="People in videos, with age and gender per track")
-    routes = _Routes(analyses, metrics, environment, allow_path, check_store)
+    routes = _Routes(analyses, metrics, environment, allow_path, readiness)
     known: dict[int | str, dict[str, Any]] = {404: {"model": FaultAnswer}}
-    refused: dict[int | str, dict[str, Any]] = {status: {"model": FaultAnswer} for status in (400, 409, 429)}
+    refused: dict[int | str, dict[str, Any]] = {status: {"model": FaultAnswer} for status in (400, 409, 413, 429)}
     one = f"{ANALYSES}/{{id}}"
     app.add_api_route(
         ANALYSES, routes.submit, methods=["POST"], status_code=202, response_model=AnalysisAnswer, responses=refused
@@ -96,11 +104,14 @@ def make_app(
     app.add_api_route("/metrics", routes.show_metrics, methods=["GET"], response_class=PlainTextResponse)
     app.add_exception_handler(AnalyzerError, _analyzer_error)
     app.add_exception_handler(RequestValidationError, _malformed)
+    app.add_exception_handler(HTTPException, _refused)
+    app.add_exception_handler(Exception, _crashed)
+    app.add_middleware(BodyLimit)
     return app
 
 
 class _Routes:
-    """One method per route; plain functions, so that none of them keeps the others waiting."""
+    """One method per route. Those that may block are plain functions, which run in threads; probes wait for none of these."""
 
     def __init__(
         self,
@@ -108,28 +119,28 @@ class _Routes:
         metrics: Metrics,
         environment: Mapping[str, str],
         allow_path: Path | None,
-        check_store: Callable[[], None],
+        readiness: Readiness,
     ) -> None:
         self._analyses, self._metrics, self._environment = analyses, metrics, environment
-        self._allow_path, self._check_store = allow_path, check_store
+        self._allow_path, self._readiness = allow_path, readiness
 
     def submit(self, submission: Submission) -> Response:
         fields = submission.model_dump(exclude_none=True)
         request = request_of(fields, self._environment)
         request = allowed(request, self._allow_path, own_result=not fields.get("result_url"))
         if request.result is None:
-            return _fault(400, "result-nowhere", "The job names no `result_url`", "Start the server with `--results`")
+            return fault(400, "result-nowhere", "The job names no `result_url`", "Start the server with `--results`")
         try:
             document = self._analyses.submit(request)
         except QueueFull as error:
             what = "As many analyses wait as this server takes"
-            return _fault(429, "queue-full", what, "Ask again later", {"Retry-After": str(error.retry_s)})
+            return fault(429, "queue-full", what, "Ask again later", {"Retry-After": str(error.retry_s)})
         except InUse:
             what = f"The session `{request.session_id}` is being worked on with another request"
-            return _fault(409, "session-in-use", what, "Wait for its end, cancel it, or choose another `session_id`")
+            return fault(409, "session-in-use", what, "Wait for its end, cancel it, or choose another `session_id`")
         except PlaceInUse as error:
             what = f"The result would go where that of the analysis `{error.holder}` goes"
-            return _fault(409, "result-in-use", what, "Choose another `result_url`, or leave it out")
+            return fault(409, "result-in-use", what, "Choose another `result_url`, or leave it out")
         return JSONResponse(document, status_code=202, headers={"Location": f"{ANALYSES}/{request.session_id}"})
 
     def show(self, id: str) -> Response:
@@ -143,7 +154,7 @@ class _Routes:
         request, document = found
         if document["status"] not in ENDED or document["error"]:
             what = f"The analysis `{id}` is {document['status']} and has no result"
-            return _fault(409, "result-absent", what, f"Ask {ANALYSES}/{id} how it stands")
+            return fault(409, "result-absent", what, f"Ask {ANALYSES}/{id} how it stands")
         assert request.result is not None
         chunks = place_at(request.result).chunks(RESULT_NAME)
         # The first piece is read now: a place that does not serve is an answer of its own, not a broken one.
@@ -154,13 +165,13 @@ class _Routes:
         document = self._analyses.cancel(id)
         return JSONResponse(document, status_code=202) if document else _unknown(id)
 
-    def live(self) -> Response:
+    async def live(self) -> Response:
         return JSONResponse({"status": "live"})
 
-    def ready(self) -> Response:
+    async def ready(self) -> Response:
         if not self._analyses.is_loaded:
-            return _fault(503, "models-not-loaded", "The models are being loaded", "Ask again in a few seconds")
-        self._check_store()
+            return fault(503, "models-not-loaded", "The models are being loaded", "Ask again in a few seconds")
+        await self._readiness.check()
         return JSONResponse({"status": "ready"})
 
     def show_metrics(self) -> Response:
@@ -169,21 +180,27 @@ class _Routes:
 
 def _unknown(session_id: str) -> Response:
     what = f"No analysis `{session_id[:140]}` is known here"
-    return _fault(404, "analysis-unknown", what, f"Submit it to {ANALYSES}; what was stored is found again")
-
-
-def _fault(status: int, code: str, message: str, hint: str = "", headers: Mapping[str, str] | None = None) -> Response:
-    content = {"error": {"code": code, "message": message, "hint": hint}}
-    return JSONResponse(content, status_code=status, headers=headers)
+    return fault(404, "analysis-unknown", what, f"Submit it to {ANALYSES}; what was stored is found again")
 
 
 async def _analyzer_error(_: Request, error: Exception) -> Response:
     assert isinstance(error, AnalyzerError)
-    return _fault(_STATUS.get(error.exit_code, 503), error.code, error.message, error.hint)
+    return fault(_STATUS.get(error.exit_code, 503), error.code, error.message, error.hint)
 
 
 async def _malformed(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     place = ".".join(str(each) for each in first["loc"][1:]) or "the body"
-    return _fault(400, "body-invalid", f"`{place}`: {first['msg']}", "See /openapi.json")
+    return fault(400, "body-invalid", f"`{place}`: {first['msg']}", "See /openapi.json")
+
+
+async def _refused(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    code, message = _REFUSALS.get(error.status_code, ("request-refused", error.detail))
+    return fault(error.status_code, code, message, "See /openapi.json", error.headers)
+
+
+async def _crashed(_: Request, error: Exception) -> Response:
+    failure = failure_of(error)
+    return fault(500, failure.code, failure.message, failure.hint)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ipaddress
 import os
 import socket
-import time
 from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
 from pathlib import Path
@@ -24,6 +23,7 @@ from analyzer.metrics import Metrics
 from analyzer.progress import Advance, Progress
 from analyzer.server.analyses import Analyses, Run
 from analyzer.server.app import make_app
+from analyzer.server.readiness import Readiness
 from analyzer.store.open import open_store
 from analyzer.store.place import place_at
 from analyzer.submission import request_of
@@ -31,8 +31,6 @@ from analyzer.submission import request_of
 # Of the ten seconds that a stop signal leaves: for open connections, and then for the running job's next safe point.
 CONNECTIONS_S = 2
 JOB_S = 6.5
-# Probes come often, and looking at a store costs a round trip.
-STORE_CHECK_EVERY_S = 5.0
 
 
 def listen(
@@ -52,9 +50,8 @@ def listen(
     with closing(_bind(host, port)) as bound:
         metrics, server = Metrics(), _Server()
         analyses = Analyses(_loader(models, metrics), room=room, on_load_failed=server.end)
-        app = make_app(
-            analyses, metrics, environment=environment, allow_path=allow_path, check_store=store_check(environment)
-        )
+        readiness = Readiness(store_look(environment))
+        app = make_app(analyses, metrics, environment=environment, allow_path=allow_path, readiness=readiness)
         address, chosen = bound.getsockname()[:2]
         if ipaddress.ip_address(address) == ipaddress.IPv4Address("127.0.0.1"):
             # A page in this machine's browser may call itself anything that resolves to loopback.
@@ -108,22 +105,17 @@ class _Server:
             self._running.should_exit = True
 
 
-def store_check(environment: Mapping[str, str], clock: Callable[[], float] = time.monotonic) -> Callable[[], None]:
-    """Raises what keeps the service's own store from being written; looks at it once in a few seconds."""
+def store_look(environment: Mapping[str, str]) -> Callable[[], None]:
+    """What looks at the service's own store once, and raises what keeps it from being written."""
     probe = request_of({"video_url": "s3://readiness/probe", "session_id": "readiness"}, environment)
     place = place_at(Location.parse(environment[Env.RESULT_URL], name=f"`{Env.RESULT_URL}`"))
-    checked_s: float | None = None
 
-    def check() -> None:
-        nonlocal checked_s
-        if checked_s is not None and clock() - checked_s < STORE_CHECK_EVERY_S:
-            return
+    def look() -> None:
         with closing(open_store(probe, place)) as store:
             store.check()
         place.check()
-        checked_s = clock()
 
-    return check
+    return look
 
 
 def _loader(models: ModelRequest, metrics: Metrics) -> Callable[[StopRequest], Run]:

@@ -22,12 +22,14 @@ pytest.importorskip("fastapi", reason="`requirements/analyzer-serve.in` is not i
 pytest.importorskip("uvicorn", reason="`requirements/analyzer-serve.in` is not installed")
 
 from analyzer.contract import ExitCode, JobRequest
-from analyzer.errors import DependencyDown, InputUnreadable
+from analyzer.errors import DependencyDown, InputUnreadable, Mismatch
 from analyzer.metrics import Metrics
 from analyzer.progress import Advance
 from analyzer.server.analyses import Analyses
 from analyzer.server.app import make_app
-from analyzer.server.listen import store_check
+from analyzer.server.limits import BODY_BYTES_MAX
+from analyzer.server.listen import store_look
+from analyzer.server.readiness import Readiness
 
 SOON_S = 20
 
@@ -50,6 +52,7 @@ class Door:
     folder: Path
     room: int = 2
     store_fault: Exception | None = None
+    now_s: float = 0
     seen: list[JobRequest] = field(default_factory=list)
     begun: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
     told: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
@@ -66,7 +69,8 @@ class Door:
 
         allowed = self.folder / "videos"
         allowed.mkdir()
-        self.app = make_app(self.analyses, Metrics(), environment=environment, allow_path=allowed, check_store=check)
+        readiness = Readiness(check, clock=lambda: self.now_s)
+        self.app = make_app(self.analyses, Metrics(), environment=environment, allow_path=allowed, readiness=readiness)
 
     def _loaded(self) -> Any:
         assert self.ready.wait(SOON_S)
@@ -84,9 +88,9 @@ class Door:
         self.endings.append(ending)
         self.told.release()
 
-    def call(self, method: str, path: str, document: Any = None) -> Answer:
-        """One request through the ASGI interface."""
-        body = b"" if document is None else json.dumps(document).encode()
+    def call(self, method: str, path: str, document: Any = None, told: list[Answer] | None = None) -> Answer:
+        """One request through the ASGI interface; `document` may be bytes, and `told` has the answer also where the app raises."""
+        body = document if isinstance(document, bytes) else b"" if document is None else json.dumps(document).encode()
         scope = {
             "type": "http",
             "asgi": {"version": "3.0"},
@@ -98,7 +102,11 @@ class Door:
             "headers": [(b"host", b"t"), (b"content-type", b"application/json")],
         }
         parts: list[dict[str, Any]] = []
-        incoming = [{"type": "http.request", "body": body, "more_body": False}]
+        middle = len(body) // 2
+        incoming = [
+            {"type": "http.request", "body": body[middle:], "more_body": False},
+            {"type": "http.request", "body": body[:middle], "more_body": True},
+        ]
 
         async def receive() -> dict[str, Any]:
             if incoming:
@@ -109,9 +117,13 @@ class Door:
         async def send(message: dict[str, Any]) -> None:
             parts.append(message)
 
-        asyncio.run(self.app(scope, receive, send))
-        headers = {name.decode(): value.decode() for name, value in parts[0]["headers"]}
-        return Answer(parts[0]["status"], headers, b"".join(each.get("body", b"") for each in parts[1:]))
+        answers = [] if told is None else told
+        try:
+            asyncio.run(self.app(scope, receive, send))
+        finally:
+            headers = {name.decode(): value.decode() for name, value in parts[0]["headers"]}
+            answers.append(Answer(parts[0]["status"], headers, b"".join(each.get("body", b"") for each in parts[1:])))
+        return answers[-1]
 
     def submit(self, **fields: Any) -> Answer:
         return self.call("POST", "/v1/analyses", {"video_url": "s3://videos/a.mp4", **fields})
@@ -247,10 +259,27 @@ def test_clients_open_no_path_outside_the_allowed_folder(door: Door, tmp_path: P
         ({"\udfff": "x"}, "body-invalid"),
         ({"sample_mode": "all"}, "body-invalid"),
         ({"database_url": "postgresql://x"}, "body-invalid"),
+        ({"caption_prompt": "x" * 5000}, "body-invalid"),
     ],
 )
 def test_malformed_requests_are_refused_in_one_shape(door: Door, fields: dict[str, Any], code: str) -> None:
     assert error_of(door.submit(**fields)) == (400, code)
+
+
+def test_whatever_goes_wrong_is_told_in_the_same_shape(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert error_of(door.call("GET", "/nowhere")) == (404, "route-unknown")
+    assert error_of(door.call("POST", "/healthz")) == (405, "method-not-allowed")
+    assert error_of(door.call("POST", "/v1/analyses", b"{")) == (400, "body-invalid")
+    assert error_of(door.call("POST", "/v1/analyses", b"[" * 100_000)) == (400, "request-refused")
+    fitting = json.dumps({"video_url": "s3://videos/a.mp4"}).encode().ljust(BODY_BYTES_MAX)
+    assert door.call("POST", "/v1/analyses", fitting).status == 202
+    assert error_of(door.call("POST", "/v1/analyses", fitting + b" ")) == (413, "body-too-long")
+    told: list[Answer] = []
+    monkeypatch.setattr(door.analyses, "get", lambda _: {}["x"])
+    with pytest.raises(KeyError):
+        # The server writes it into its log as well.
+        door.call("GET", "/v1/analyses/a", told=told)
+    assert error_of(told[0]) == (500, "bug")
 
 
 def test_health_readiness_metrics_and_the_interface_itself(tmp_path: Path) -> None:
@@ -263,7 +292,7 @@ def test_health_readiness_metrics_and_the_interface_itself(tmp_path: Path) -> No
             break
         threading.Event().wait(0.005)
     assert door.call("GET", "/readyz").status == 200
-    door.store_fault = DependencyDown("database-down", "x")
+    door.store_fault, door.now_s = DependencyDown("database-down", "x"), 6
     assert error_of(door.call("GET", "/readyz")) == (503, "database-down")
     assert door.call("GET", "/metrics").headers["content-type"].startswith("text/plain; version=0.0.4")
     assert error_of(door.call("GET", "/v1/analyses/never")) == (404, "analysis-unknown")
@@ -275,15 +304,36 @@ def test_health_readiness_metrics_and_the_interface_itself(tmp_path: Path) -> No
     assert not door.analyses.close(SOON_S)
 
 
-def test_readiness_looks_at_the_store_once_in_a_few_seconds(tmp_path: Path) -> None:
-    now_s, results = [0.0], tmp_path / "results"
-    check = store_check({"RESULT_URL": str(results)}, clock=lambda: now_s[0])
-    check()
+def test_readiness_looks_at_the_store_once_in_a_few_seconds_whatever_it_finds(tmp_path: Path) -> None:
+    now_s, results, looked = [0.0], tmp_path / "results", []
+    look = store_look({"RESULT_URL": str(results)})
+    readiness = Readiness(lambda: (looked.append(1), look())[1], clock=lambda: now_s[0])
+    asyncio.run(readiness.check())
     results.write_text("no folder")
-    check()
+    asyncio.run(readiness.check())
     now_s[0] = 6
-    with pytest.raises(Exception, match="results"):
-        check()
+    for _ in range(2):
+        with pytest.raises(Mismatch, match="results"):
+            asyncio.run(readiness.check())
+    assert len(looked) == 2
+
+
+def test_a_store_that_says_nothing_is_asked_once_and_waited_for_briefly() -> None:
+    answers, looked = threading.Event(), threading.Semaphore(0)
+
+    def look() -> None:
+        looked.release()
+        assert answers.wait(SOON_S)
+
+    async def many() -> list[BaseException | None]:
+        return list(await asyncio.gather(*[readiness.check() for _ in range(45)], return_exceptions=True))
+
+    readiness = Readiness(look, patience_s=0.01)
+    assert {getattr(each, "code", each) for each in asyncio.run(many())} == {"store-slow"}
+    answers.set()
+    readiness = Readiness(look, patience_s=SOON_S)
+    assert set(asyncio.run(many())) == {None}
+    assert sum(looked.acquire(blocking=False) for _ in range(9)) == 2
 
 
 def test_a_real_server_is_stopped_in_the_middle_and_the_next_goes_on(
