@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NoReturn
 
 from analyzer.commands.database import add_database
@@ -28,6 +30,12 @@ class _Parser(argparse.ArgumentParser):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; prints errors to stderr, never a traceback for bad input."""
+    if sys.stdout is None:
+        # Whoever closed it wants no output, and what is opened next must not be taken for it.
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115
+    elif isinstance(sys.stdout, io.TextIOWrapper):
+        # Undecodable bytes of a file's name, and letters that a terminal has not, are escaped there as on stderr.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         # Before anything else: as process 1 of a container, a signal without a handler is ignored.
         with stop_signals_raise():

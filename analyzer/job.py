@@ -16,7 +16,7 @@ from typing import Any
 from analyzer import gallery, result, transfer
 from analyzer.backends.base import Backends
 from analyzer.backends.choose import choose_backends
-from analyzer.contract import RESULT_NAME, JobRequest, ModelRequest, Table
+from analyzer.contract import RESULT_NAME, JobRequest, ModelRequest, Table, printable
 from analyzer.errors import DependencyDown, Interrupted
 from analyzer.manifest import ModelSet, check_model_set, describe
 from analyzer.metrics import Metrics
@@ -214,7 +214,7 @@ class _Run:
 
 def _ended_early(error: BaseException) -> dict[str, str]:
     """What the store notes of an attempt that did not finish; one that was told to stop did not fail."""
-    known = {"code": getattr(error, "code", type(error).__name__), "message": str(error)}
+    known = {"code": getattr(error, "code", type(error).__name__), "message": printable(str(error))}
     return {**known, **({"status": "interrupted"} if isinstance(error, Interrupted) else {})}
 
 

@@ -111,8 +111,8 @@ class Progress:
 
     def _write(self, text: str, event: dict[str, object], *, stays: bool = True) -> None:
         elapsed_s = self._clock() - self._begin_s
-        # A reader that closes the pipe must not end the job.
-        with self._turn, suppress(BrokenPipeError):
+        # A reader that closes the pipe, or a log's disk that is full, must not end the job.
+        with self._turn, suppress(OSError):
             if self._readable:
                 self._show(text, elapsed_s, stays=stays)
             else:

@@ -30,6 +30,18 @@ class Published:
     path: Path
     document: Mapping[str, Any]
 
+    @property
+    def own_files(self) -> tuple[Path, ...]:
+        """The files and folders that a job writes where the result lies."""
+        names = (
+            RESULT_NAME,
+            THUMBNAIL_FOLDER,
+            "work/attempt.json",
+            "work/segments",
+            *(f"{each}.jsonl" for each in Table),
+        )
+        return (self.path, *(self.path.parent / name for name in names))
+
     def thumbnail(self, name: str) -> bytes | None:
         """The JPEG that the document calls `name`; None when it is missing, unreadable or no JPEG.
 
@@ -74,8 +86,9 @@ def read_result(place: Path) -> Published:
 
     Raises: InputUnreadable, when it is missing, no JSON, or of another schema.
     """
-    path = place / RESULT_NAME if place.is_dir() else place
+    path = place
     try:
+        path = place / RESULT_NAME if place.is_dir() else place
         content = path.read_bytes()
     except OSError as error:
         what = f"The result `{path}` cannot be read: {error.strerror or error}"

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from analyzer.contract import Location
+from analyzer.contract import Location, printable
 from analyzer.errors import InputUnreadable
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def identify(location: Location) -> Source:
         ) from error
     if path.is_dir():
         raise InputUnreadable("input-missing", f"The video `{location.url}` is a folder", hint="Check the path")
-    identity = {"path": str(path.resolve()), "bytes": status.st_size, "modified_ns": status.st_mtime_ns}
+    identity = {"path": printable(str(path.resolve())), "bytes": status.st_size, "modified_ns": status.st_mtime_ns}
     return Source(location=location, identity=identity)
 
 

@@ -8,6 +8,8 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
+from analyzer.commands.arguments import whole_number
+from analyzer.commands.output import write_out
 from analyzer.contract import Env
 from analyzer.errors import ExitCode, RequestInvalid
 
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
 
 MIGRATION_SCHEMA = "capctl.database-migration/1"
 INDEX_SCHEMA = "capctl.database-index/1"
+# No table has more.
+MAX_MIN_ROWS = 10**12
 
 
 def add_database(commands: Any) -> None:
@@ -39,32 +43,31 @@ def _migrate(options: argparse.Namespace) -> int:
     version = known_migrations()[-1].number
     if options.output == "json":
         names = [{"version": each.number, "name": each.name} for each in applied]
-        print(json.dumps({"schema": MIGRATION_SCHEMA, "version": version, "applied": names}, indent=1))
+        write_out(json.dumps({"schema": MIGRATION_SCHEMA, "version": version, "applied": names}, indent=1))
         return ExitCode.OK
-    for each in applied:
-        print(f"applied  {each.number:04d}-{each.name}")
-    print(f"The tables have version {version}" if applied else "Nothing to do: the tables are as new as this analyzer")
+    told = [f"applied  {each.number:04d}-{each.name}" for each in applied]
+    told.append(
+        f"The tables have version {version}" if told else "Nothing to do: the tables are as new as this analyzer"
+    )
+    write_out("\n".join(told))
     return ExitCode.OK
 
 
 def _index(options: argparse.Namespace) -> int:
     from analyzer.store.indexes import MIN_ROWS, build_indexes
 
-    least = options.min_rows or str(MIN_ROWS)
-    if not least.isdecimal() or int(least) < 1:
-        raise RequestInvalid("min-rows-invalid", f"`--min-rows` is `{least[:40]}`, expected a number above 0")
-    found = build_indexes(_database(options), min_rows=int(least), on_build=_tell)
+    text = options.min_rows or str(MIN_ROWS)
+    least = whole_number(text, name="`--min-rows`", code="min-rows-invalid", least=1, most=MAX_MIN_ROWS)
+    found = build_indexes(_database(options), min_rows=least, on_build=_tell)
     if options.output == "json":
         spaces = [
             {"space": each.space, "dimension": each.dimension, "rows": each.rows, "verdict": str(each.verdict)}
             for each in found
         ]
-        print(json.dumps({"schema": INDEX_SCHEMA, "spaces": spaces}, indent=1, ensure_ascii=False))
+        write_out(json.dumps({"schema": INDEX_SCHEMA, "spaces": spaces}, indent=1, ensure_ascii=False))
         return ExitCode.OK
-    for each in found:
-        print(f"{each.space}  {each.dimension} dimensions: {each.verdict}")
-    if not found:
-        print("Nothing to do: no embeddings are stored")
+    told = [f"{each.space}  {each.dimension} dimensions: {each.verdict}" for each in found]
+    write_out("\n".join(told or ["Nothing to do: no embeddings are stored"]))
     return ExitCode.OK
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import time
@@ -57,7 +58,7 @@ def add_job_commands(commands: Any) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    session = options.session or "local-" + "".join(c if c.isalnum() else "-" for c in Path(options.video).name)[:80]
+    session = options.session or _session_of(Path(options.video).name)
     mounted = model_request(options, *Role, backend=options.backend)
     request = JobRequest(
         video=Location.parse(options.video, name="`--video`"),
@@ -73,6 +74,14 @@ def _run(options: argparse.Namespace) -> int:
         caption_prompt=options.prompt,
     )
     return _job(request, _progress(request.session_id))
+
+
+def _session_of(name: str) -> str:
+    """From a file's name, with a digest of it where signs that no id has would make different names alike."""
+    plain = "".join(c if c.isascii() and c.isalnum() else "-" for c in name)[:80]
+    if name.isascii():
+        return f"local-{plain}"
+    return f"local-{plain}-{hashlib.sha256(name.encode(errors='backslashreplace')).hexdigest()[:8]}"
 
 
 def _batch(_options: argparse.Namespace) -> int:

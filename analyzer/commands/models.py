@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 import os
-from pathlib import Path
 from typing import Any
 
+from analyzer.commands.output import write_out
 from analyzer.contract import (
     DEFAULT_BACKEND,
     DEFAULT_MODEL_ROOT,
@@ -17,6 +17,7 @@ from analyzer.contract import (
     ModelRequest,
     ModelSettings,
     Role,
+    local_path,
     parse_set_digest,
 )
 from analyzer.runtime_contract import ENV_MOUNT
@@ -57,7 +58,7 @@ def model_request(options: argparse.Namespace, *roles: Role, backend: str = DEFA
     """What the options of `add_mounted` and `--ROLE-model` of each of `roles` say. Raises: RequestInvalid, naming the option."""
     paths = {role: getattr(options, f"{role}_model") for role in roles}
     return ModelRequest(
-        model_root=Path(options.model_root),
+        model_root=local_path(options.model_root, name="`--model-root`"),
         model_set=parse_set_digest(options.model_set, name="`--model-set`") if options.model_set else None,
         backend=backend,
         models=model_settings(options, paths, options.device),
@@ -82,7 +83,7 @@ def _verify(options: argparse.Namespace) -> int:
     from analyzer.manifest import check_model_set, describe
 
     policy = model_settings(options, {}, "").licence_policy
-    root = Path(options.root)
+    root = local_path(options.root, name="`--root`")
     expected = parse_set_digest(options.set, name="`--set`") if options.set else None
     model_set = check_model_set(root, expected=expected)
     if model_set.digest is None:
@@ -91,12 +92,12 @@ def _verify(options: argparse.Namespace) -> int:
     files = [{**file.entry, **file.terms, "commercial_use": permits_commercial_use(file)} for file in model_set.files]
     document = {**describe(model_set), "files": files}
     if options.json:
-        print(json.dumps({"schema": "capctl.model-check/1", **document}, indent=1))
+        write_out(json.dumps({"schema": "capctl.model-check/1", **document}, indent=1))
         return ExitCode.OK
+    told = []
     for file in model_set.files:
         terms = f"{file.licence or 'no licence stated'}; {file.permitted_use or 'no permitted use stated'}"
-        print(f"{file.sha256}  {file.size_bytes:>12}  {file.mode}  {file.path}  ({terms})")
-    for name, read_only in model_set.read_only:
-        print(f"{name}: {'read-only' if read_only else 'writable'}")
-    print(model_set.digest)
+        told.append(f"{file.sha256}  {file.size_bytes:>12}  {file.mode}  {file.path}  ({terms})")
+    told += [f"{name}: {'read-only' if read_only else 'writable'}" for name, read_only in model_set.read_only]
+    write_out("\n".join([*told, model_set.digest]))
     return ExitCode.OK

@@ -30,7 +30,11 @@ def _read(path: Path) -> Pixels:
     import cv2
     import numpy as np
 
-    picture = cv2.imdecode(np.frombuffer(path.read_bytes() or b"\0", np.uint8), cv2.IMREAD_COLOR)
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise InputUnreadable("picture-unreadable", f"`{path}` cannot be read: {error.strerror or error}") from error
+    picture = cv2.imdecode(np.frombuffer(content or b"\0", np.uint8), cv2.IMREAD_COLOR)
     if picture is None:
         raise InputUnreadable("picture-unreadable", f"`{path}` is no picture that can be decoded")
     return np.asarray(picture, np.uint8)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from pathlib import Path
 from typing import Any
 
-from analyzer.contract import ExitCode
+from analyzer.commands.arguments import output_file
+from analyzer.commands.output import write_out
+from analyzer.contract import ExitCode, local_path
 from analyzer.errors import RequestInvalid
 from analyzer.published import read_result
 
@@ -43,18 +44,16 @@ def add_result_commands(commands: Any) -> None:
 def _export(options: argparse.Namespace) -> int:
     from analyzer.rekognition import to_rekognition
 
-    published = read_result(Path(options.result))
+    published = read_result(local_path(options.result, name="RESULT"))
+    out = None
+    if options.out is not None:
+        out = output_file(options.out, name="`--out`", inputs=published.own_files)
     with published.well_formed():
-        text = json.dumps(to_rekognition(published.document), indent=1, allow_nan=False) + "\n"
-    if options.out:
-        _write(Path(options.out), text.encode())
-        return ExitCode.OK
-    try:
-        sys.stdout.write(text)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # The reader has seen enough; what is still to be flushed at the end goes nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        text = json.dumps(to_rekognition(published.document), indent=1, allow_nan=False)
+    if out is None:
+        write_out(text)
+    else:
+        _write(out, f"{text}\n".encode())
     return ExitCode.OK
 
 
@@ -65,7 +64,9 @@ def _report(options: argparse.Namespace) -> int:
     if not 1 <= options.video_mb <= FILM_MB_MAX:
         what = f"`--video-mb` is {options.video_mb}, expected 1 to {FILM_MB_MAX}"
         raise RequestInvalid("video-limit-invalid", what, hint=f"`{FILM_MB_DEFAULT}` suits videos of up to an hour")
-    published = read_result(Path(options.result))
+    published = read_result(local_path(options.result, name="RESULT"))
+    video = [local_path(options.video, name="`--video`")] if options.video else []
+    html = output_file(options.html, name="`--html`", inputs=[*published.own_files, *video])
     with published.well_formed():
         data = page_data(published)
         size_bytes = int(data["video"]["size_bytes"])
@@ -74,8 +75,8 @@ def _report(options: argparse.Namespace) -> int:
         film, data["film"] = _film(options, size_bytes, data)
     with published.well_formed():
         page = render(data, film)
-    _write(Path(options.html), page)
-    print(_sentence(options.html, page, data))
+    _write(html, page)
+    write_out(_sentence(options.html, page, data))
     return ExitCode.OK
 
 

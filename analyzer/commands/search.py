@@ -7,14 +7,18 @@ import json
 import os
 import re
 import sys
-from pathlib import Path
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from analyzer.commands.arguments import whole_number
 from analyzer.commands.models import add_mounted, model_request
-from analyzer.contract import Env, Location, ModelRequest, Role, parse_session_id
+from analyzer.commands.output import write_out
+from analyzer.contract import Env, Location, ModelRequest, Role, local_path, parse_session_id
 from analyzer.errors import ExitCode, RequestInvalid
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from analyzer.store.search import Hit, Item, Query, Searched, Vector
 
 SEARCH_SCHEMA = "capctl.search/1"
@@ -47,25 +51,19 @@ def add_search(commands: Any) -> None:
 
 
 def _search(options: argparse.Namespace) -> int:
-    limit = _limit(options.limit)
+    limit = whole_number(options.limit, name="`--limit`", code="limit-invalid", least=1, most=MAX_LIMIT)
     sessions = tuple(parse_session_id(each, name="`--session`") for each in options.session)
     searched = _searched(options)
     query, like = _query(searched, options.like, options.space, limit, sessions, model_request(options, Role.CAPTION))
     hits = searched.nearest(query)
     if options.output == "json":
-        print(json.dumps(_document(query, like, hits), indent=1, ensure_ascii=False))
+        write_out(json.dumps(_document(query, like, hits), indent=1, ensure_ascii=False))
         return ExitCode.OK
-    for line in _table(hits):
-        print(line)
-    if not hits:
+    if hits:
+        write_out("\n".join(_table(hits)))
+    else:
         sys.stderr.write(f"Nothing in the space `{query.space}` is comparable\n")
     return ExitCode.OK
-
-
-def _limit(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= MAX_LIMIT:
-        raise RequestInvalid("limit-invalid", f"`--limit` is `{text[:40]}`, expected 1 to {MAX_LIMIT}")
-    return int(text)
 
 
 def _searched(options: argparse.Namespace) -> Searched:
@@ -97,10 +95,10 @@ def _query(
 ) -> tuple[Query, dict[str, Any]]:
     from analyzer.store.search import Item, Query
 
-    if Path(like).is_file():
+    if _is_file(path := local_path(like, name="`--like`")):
         from analyzer.commands.picture import embedded
 
-        space, vector = embedded(Path(like), space=space, makers=searched.makers(sessions), request=models)
+        space, vector = embedded(path, space=space, makers=searched.makers(sessions), request=models)
         return Query(space=space, vector=vector, limit=limit, sessions=sessions), {"picture": like}
     match = _ITEM.fullmatch(like)
     if not match:
@@ -117,6 +115,13 @@ def _query(
     space, vector = _chosen(item, searched.vectors(item), space)
     found = {"session_id": item.session_id, "kind": item.kind, "ref": item.ref}
     return Query(space=space, vector=vector, limit=limit, sessions=sessions, item=item), found
+
+
+def _is_file(path: Path) -> bool:
+    # What may not be looked at is no file to us.
+    with suppress(OSError):
+        return path.is_file()
+    return False
 
 
 def _chosen(item: Item, vectors: dict[str, Vector], space: str | None) -> tuple[str, Vector]:

@@ -5,7 +5,7 @@ Imports the standard library only, so that a submitter can read it without the a
 
 from __future__ import annotations
 
-from analyzer.contract.location import Location
+from analyzer.contract.location import Location, local_path, printable
 from analyzer.contract.names import (
     BATCH_COMMAND,
     DEFAULT_BACKEND,
@@ -68,8 +68,10 @@ __all__ = [
     "SampleMode",
     "Table",
     "WorkerEnv",
+    "local_path",
     "parse_sample_fps",
     "parse_sample_mode",
     "parse_session_id",
     "parse_set_digest",
+    "printable",
 ]

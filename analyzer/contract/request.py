@@ -10,7 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar
 
-from analyzer.contract.location import Location
+from analyzer.contract.location import Location, local_path
 from analyzer.contract.names import (
     DEFAULT_BACKEND,
     DEFAULT_CAPTION_PROMPT,
@@ -56,7 +56,7 @@ class ModelSettings:
     ) -> ModelSettings:
         """Empty texts mean the default; the names are those of the variables or options. Raises: RequestInvalid, naming one."""
         return cls(
-            paths={role: Path(path) for role, path in paths.items() if path},
+            paths={role: local_path(path, name=f"The {role} model") for role, path in paths.items() if path},
             device=_choice(Device, device or Device.AUTO, "device-invalid", device_name),
             licence_policy=_choice(LicencePolicy, policy or LicencePolicy.ANY, "license-policy-invalid", policy_name),
             runtime_mount=Path(runtime_mount) if runtime_mount else None,
@@ -85,7 +85,7 @@ class ModelRequest:
 def _model_fields(environment: Mapping[str, str]) -> dict[str, Any]:
     read = {name: environment.get(name, "").strip() for name in Env}
     return {
-        "model_root": Path(read[Env.MODEL_ROOT] or DEFAULT_MODEL_ROOT),
+        "model_root": local_path(read[Env.MODEL_ROOT] or DEFAULT_MODEL_ROOT, name=_variable(Env.MODEL_ROOT)),
         "model_set": parse_set_digest(read[Env.MODEL_SET], name=_variable(Env.MODEL_SET))
         if read[Env.MODEL_SET]
         else None,

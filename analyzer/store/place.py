@@ -78,8 +78,9 @@ class LocalPlace:
 
     def check(self) -> None:
         nearest = self._folder.absolute()
-        while not nearest.exists() and nearest != nearest.parent:
-            nearest = nearest.parent
+        with self._explained():
+            while not nearest.exists() and nearest != nearest.parent:
+                nearest = nearest.parent
         if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
             raise self._refused("not a folder that can be written" if nearest.is_dir() else f"`{nearest}` is no folder")
 
