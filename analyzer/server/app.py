@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from itertools import chain
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -13,12 +12,14 @@ from fastapi.responses import JSONResponse, PlainTextResponse, Response, Streami
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
-from analyzer.contract import RESULT_NAME, ExitCode, SampleMode
+from analyzer.contract import RESULT_NAME, ExitCode, Location, SampleMode
 from analyzer.errors import AnalyzerError
 from analyzer.exposition import CONTENT_TYPE, exposition
 from analyzer.failure import failure_of
 from analyzer.metrics import Metrics
 from analyzer.server.analyses import ENDED, Analyses, InUse, PlaceInUse, QueueFull
+from analyzer.server.blocking import Reader
+from analyzer.server.ending import AnswersWhenCancelled
 from analyzer.server.limits import TEXT_MAX, BodyLimit, fault
 from analyzer.server.paths import allowed
 from analyzer.server.readiness import Readiness
@@ -107,11 +108,12 @@ def make_app(
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(Exception, _crashed)
     app.add_middleware(BodyLimit)
+    app.add_middleware(AnswersWhenCancelled)
     return app
 
 
 class _Routes:
-    """One method per route. Those that may block are plain functions, which run in threads; probes wait for none of these."""
+    """One method per route. Plain ones wait for a lock at most; what may block for long does so in a thread of its own."""
 
     def __init__(
         self,
@@ -123,6 +125,7 @@ class _Routes:
     ) -> None:
         self._analyses, self._metrics, self._environment = analyses, metrics, environment
         self._allow_path, self._readiness = allow_path, readiness
+        self._reader = Reader()
 
     def submit(self, submission: Submission) -> Response:
         fields = submission.model_dump(exclude_none=True)
@@ -147,7 +150,7 @@ class _Routes:
         found = self._analyses.get(id)
         return JSONResponse(found[1]) if found else _unknown(id)
 
-    def result(self, id: str) -> Response:
+    async def result(self, id: str) -> Response:
         found = self._analyses.get(id)
         if found is None:
             return _unknown(id)
@@ -156,10 +159,10 @@ class _Routes:
             what = f"The analysis `{id}` is {document['status']} and has no result"
             return fault(409, "result-absent", what, f"Ask {ANALYSES}/{id} how it stands")
         assert request.result is not None
-        chunks = place_at(request.result).chunks(RESULT_NAME)
+        chunks = _chunks(request.result)
         # The first piece is read now: a place that does not serve is an answer of its own, not a broken one.
-        first = next(chunks, b"")
-        return StreamingResponse(chain([first], chunks), media_type="application/json")
+        first = await self._reader.next(chunks)
+        return StreamingResponse(self._reader.rest(first, chunks), media_type="application/json")
 
     def cancel(self, id: str) -> Response:
         document = self._analyses.cancel(id)
@@ -176,6 +179,11 @@ class _Routes:
 
     def show_metrics(self) -> Response:
         return PlainTextResponse(exposition(self._metrics.readings()), media_type=CONTENT_TYPE)
+
+
+def _chunks(place: Location) -> Iterator[bytes]:
+    # A generator, so that the place is not even opened before the first step.
+    yield from place_at(place).chunks(RESULT_NAME)
 
 
 def _unknown(session_id: str) -> Response:

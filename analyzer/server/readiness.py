@@ -8,7 +8,8 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 
-from analyzer.errors import DependencyDown, Interrupted
+from analyzer.errors import DependencyDown
+from analyzer.server.blocking import begun
 
 # Looking at a store costs a round trip.
 LOOK_EVERY_S = 5.0
@@ -42,18 +43,11 @@ class Readiness:
         with self._turn:
             verdict = self._verdict
             if verdict is None or (verdict.done() and self._clock() - self._looked_s >= LOOK_EVERY_S):
-                self._verdict = verdict = Future()
-                # From here on, a probe that gives up cannot cancel it for the others.
-                verdict.set_running_or_notify_cancel()
-                threading.Thread(target=self._settle, args=(verdict,), name="readiness", daemon=True).start()
+                self._verdict = verdict = begun(self._look_once)
             return verdict
 
-    def _settle(self, verdict: Future[None]) -> None:
+    def _look_once(self) -> None:
         try:
             self._look()
-        except (Exception, Interrupted) as error:
+        finally:
             self._looked_s = self._clock()
-            verdict.set_exception(error)
-        else:
-            self._looked_s = self._clock()
-            verdict.set_result(None)

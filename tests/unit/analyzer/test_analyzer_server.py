@@ -11,7 +11,7 @@ import sys
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from analyzer.contract import ExitCode, JobRequest
 from analyzer.errors import DependencyDown, InputUnreadable, Mismatch
 from analyzer.metrics import Metrics
 from analyzer.progress import Advance
+from analyzer.server import app
 from analyzer.server.analyses import Analyses
 from analyzer.server.app import make_app
 from analyzer.server.limits import BODY_BYTES_MAX
@@ -39,6 +40,11 @@ class Answer:
     status: int
     headers: dict[str, str]
     body: bytes
+
+    @classmethod
+    def of(cls, parts: list[dict[str, Any]]) -> Answer:
+        headers = {name.decode(): value.decode() for name, value in parts[0]["headers"]}
+        return cls(parts[0]["status"], headers, b"".join(each.get("body", b"") for each in parts[1:]))
 
     @property
     def json(self) -> Any:
@@ -88,9 +94,10 @@ class Door:
         self.endings.append(ending)
         self.told.release()
 
-    def call(self, method: str, path: str, document: Any = None, told: list[Answer] | None = None) -> Answer:
-        """One request through the ASGI interface; `document` may be bytes, and `told` has the answer also where the app raises."""
-        body = document if isinstance(document, bytes) else b"" if document is None else json.dumps(document).encode()
+    def asked(
+        self, method: str, path: str, body: bytes = b""
+    ) -> tuple[Coroutine[Any, Any, None], list[dict[str, Any]]]:
+        """One request through the ASGI interface: what makes the app answer, and the messages of its answer."""
         scope = {
             "type": "http",
             "asgi": {"version": "3.0"},
@@ -117,13 +124,14 @@ class Door:
         async def send(message: dict[str, Any]) -> None:
             parts.append(message)
 
-        answers = [] if told is None else told
-        try:
-            asyncio.run(self.app(scope, receive, send))
-        finally:
-            headers = {name.decode(): value.decode() for name, value in parts[0]["headers"]}
-            answers.append(Answer(parts[0]["status"], headers, b"".join(each.get("body", b"") for each in parts[1:])))
-        return answers[-1]
+        return self.app(scope, receive, send), parts
+
+    def call(self, method: str, path: str, document: Any = None) -> Answer:
+        """The answer to a request, whose body is `document`, or its bytes."""
+        body = document if isinstance(document, bytes) else b"" if document is None else json.dumps(document).encode()
+        answering, parts = self.asked(method, path, body)
+        asyncio.run(answering)
+        return Answer.of(parts)
 
     def submit(self, **fields: Any) -> Answer:
         return self.call("POST", "/v1/analyses", {"video_url": "s3://videos/a.mp4", **fields})
@@ -274,12 +282,12 @@ def test_whatever_goes_wrong_is_told_in_the_same_shape(door: Door, monkeypatch: 
     fitting = json.dumps({"video_url": "s3://videos/a.mp4"}).encode().ljust(BODY_BYTES_MAX)
     assert door.call("POST", "/v1/analyses", fitting).status == 202
     assert error_of(door.call("POST", "/v1/analyses", fitting + b" ")) == (413, "body-too-long")
-    told: list[Answer] = []
     monkeypatch.setattr(door.analyses, "get", lambda _: {}["x"])
+    answering, parts = door.asked("GET", "/v1/analyses/a")
     with pytest.raises(KeyError):
         # The server writes it into its log as well.
-        door.call("GET", "/v1/analyses/a", told=told)
-    assert error_of(told[0]) == (500, "bug")
+        asyncio.run(answering)
+    assert error_of(Answer.of(parts)) == (500, "bug")
 
 
 def test_health_readiness_metrics_and_the_interface_itself(tmp_path: Path) -> None:
@@ -316,6 +324,32 @@ def test_readiness_looks_at_the_store_once_in_a_few_seconds_whatever_it_finds(tm
         with pytest.raises(Mismatch, match="results"):
             asyncio.run(readiness.check())
     assert len(looked) == 2
+
+
+def test_a_result_that_never_comes_does_not_hold_up_the_end(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, never = threading.Event(), threading.Event()
+
+    class Silent:
+        def chunks(self, _name: str) -> Iterator[bytes]:
+            begun.set()
+            never.wait()
+            yield b""
+
+    monkeypatch.setattr(app, "place_at", lambda _: Silent())
+    door.submit(session_id="a")
+    door.end(lambda: {"status": "succeeded"})
+    door.wait_for("a", "succeeded")
+    answering, parts = door.asked("GET", "/v1/analyses/a/result")
+
+    async def cut_off() -> None:
+        request = asyncio.create_task(answering)
+        assert await asyncio.to_thread(begun.wait, SOON_S)
+        request.cancel()
+        await request
+
+    asyncio.run(cut_off())
+    assert error_of(Answer.of(parts)) == (503, "server-ends")
+    never.set()
 
 
 def test_a_store_that_says_nothing_is_asked_once_and_waited_for_briefly() -> None:
