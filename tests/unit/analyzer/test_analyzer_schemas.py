@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
 
+from analyzer import schemas
 from analyzer.contract import Table
 from analyzer.schemas import analysis_schema, rekognition_schema, row_schema
 from analyzer.store.attempt import claimed
@@ -81,6 +83,12 @@ def properties(schema: Any, place: str = "$") -> Iterator[tuple[str, dict[str, A
     if isinstance(schema, list):
         for entry in schema:
             yield from properties(entry, place)
+
+
+def test_the_readme_names_every_schema() -> None:
+    folder = Path(schemas.__path__[0])
+    readme = (folder.parent / "README.md").read_text()
+    assert [each.name for each in folder.glob("*.json") if f"`{each.name}`" not in readme] == []
 
 
 def test_every_property_is_described() -> None:
