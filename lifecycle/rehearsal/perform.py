@@ -15,7 +15,7 @@ from lifecycle.rehearsal.machine import REHEARSAL_VARIABLE
 from lifecycle.rehearsal.memory import PeakMemory
 from lifecycle.rehearsal.recorder import Recorder
 from lifecycle.rehearsal.report import Report
-from lifecycle.rehearsal.scenes import MAIN, ami, deploy, first, image, release
+from lifecycle.rehearsal.scenes import MAIN, ami, analyzer, deploy, first, image, release
 from lifecycle.rehearsal.shell import UNSET, enter_lines
 from lifecycle.rehearsal.stage import Stage, end_stage, open_stage
 from lifecycle.rehearsal.stage_folders import abandoned_stages, kept_stages, log_of
@@ -26,12 +26,14 @@ PLAYS: dict[str, Callable[[Stage, Capctl, Recorder], None]] = {
     "deploy": deploy.play,
     "ami": ami.play,
     "image": image.play,
+    "analyzer": analyzer.play,
 }
 # What a kept stage has to try, by the scene that was played on it; of its folder and its id.
 TO_TRY: dict[str, Callable[[Path, str], str]] = {
     "release": release.to_try,
     "first": first.to_try,
     "image": image.to_try,
+    "analyzer": analyzer.to_try,
 }
 
 

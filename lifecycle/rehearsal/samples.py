@@ -12,6 +12,11 @@ from lifecycle.errors import CapctlError
 BIG_FILE_BYTES = 110_000_000
 VIDEO_SECONDS = 4
 VIDEO_FPS = 25
+# A long video has more segments of 30 seconds than one: each begins at a keyframe, and small pictures are looked at soon.
+LONG_VIDEO_SECONDS = 75
+LONG_VIDEO_FPS = 5
+_LONG_VIDEO_HEIGHT = 256
+_KEYFRAME_EVERY_S = 5
 
 
 def make_model_set(folder: Path) -> None:
@@ -28,22 +33,36 @@ def make_model_set(folder: Path) -> None:
 
 def make_video(target: Path) -> None:
     """Encode an H.264 video of a public-domain portrait with a slow pan: one face and one person, all the time."""
+    _pan(target, seconds=VIDEO_SECONDS, fps=VIDEO_FPS)
+
+
+def make_long_video(target: Path) -> None:
+    """The same pan over three segments of a job, in small pictures, few a second."""
+    _pan(target, seconds=LONG_VIDEO_SECONDS, fps=LONG_VIDEO_FPS, height=_LONG_VIDEO_HEIGHT)
+
+
+def _pan(target: Path, *, seconds: int, fps: int, height: int | None = None) -> None:
+    """Move the portrait through a quarter of its width; `height` in pixels, None = as it is stored."""
     import av
     import numpy as np
 
-    photo = av.open(str(package_folder("skimage") / "data" / "astronaut.png"))
-    picture = next(photo.decode(video=0)).to_ndarray(format="rgb24")
-    photo.close()
+    with av.open(str(package_folder("skimage") / "data" / "astronaut.png")) as photo:
+        frame = next(photo.decode(video=0))
+    if height:
+        frame = frame.reformat(width=frame.width * height // frame.height, height=height)
+    picture = frame.to_ndarray(format="rgb24")
     height, width = picture.shape[:2]
+    way = width // 4
     target.parent.mkdir(parents=True, exist_ok=True)
+    options = {"crf": "20", "preset": "veryfast", "g": str(_KEYFRAME_EVERY_S * fps)}
     with av.open(str(target), "w") as container:
-        stream = container.add_stream("libx264", rate=VIDEO_FPS, options={"crf": "20", "preset": "veryfast"})
-        stream.width, stream.height, stream.pix_fmt = width + 128, height, "yuv420p"
-        stream.time_base = Fraction(1, VIDEO_FPS)
-        frames = VIDEO_SECONDS * VIDEO_FPS
+        stream = container.add_stream("libx264", rate=fps, options=options)
+        stream.width, stream.height, stream.pix_fmt = width + way, height, "yuv420p"
+        stream.time_base = Fraction(1, fps)
+        frames = seconds * fps
         for number in range(frames):
-            canvas = np.full((height, width + 128, 3), 96, np.uint8)
-            left = 128 * number // frames
+            canvas = np.full((height, width + way, 3), 96, np.uint8)
+            left = way * number // frames
             canvas[:, left : left + width] = picture
             frame = av.VideoFrame.from_ndarray(canvas, format="rgb24")
             frame.pts = number

@@ -23,7 +23,7 @@ from lifecycle.domain.tags import Tag
 from lifecycle.domain.waiting import Wait
 from lifecycle.errors import CapctlError, Interrupted, UsageError
 from lifecycle.ports import Ports
-from lifecycle.ports.jobs import JobRequest, LogLine
+from lifecycle.ports.jobs import JobRequest, LogLine, LogPage
 from lifecycle.ports.wait import wait_for
 from lifecycle.workflows.lookups import active_pointer, deployed_release
 
@@ -186,15 +186,23 @@ def last_words(ports: Ports, job: JobRecord) -> str:
 
 def job_watch(ports: Ports, job_id: str, show: Callable[[LogLine], None]) -> Callable[[], JobRecord]:
     """A look at a job, which also shows the lines that it wrote since the look before."""
+    before: JobRecord | None = None
     end: str | None = None
 
     def look() -> JobRecord:
-        nonlocal end
+        nonlocal before, end
         job = ports.jobs.get(job_id)
+        if before is not None and before.log_stream != job.log_stream:
+            # Each attempt has a stream of its own: the rest of the last one comes first, and the next is read from its beginning.
+            show_all(ports.jobs.logs(before, after=end))
+            end = None
         page = ports.jobs.logs(job, after=end)
-        end = page.end
+        before, end = job, page.end
+        show_all(page)
+        return job
+
+    def show_all(page: LogPage) -> None:
         for line in page.lines:
             show(line)
-        return job
 
     return look

@@ -31,7 +31,10 @@ class Mount:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerSpec:
-    """What to run. `properties` are the containerProperties with the overrides applied; `image` is the name to pull."""
+    """What to run. `properties` are the containerProperties with the overrides applied; `image` is the name to pull.
+
+    Batch leaves an image its entry point; a service of ECS may give it another.
+    """
 
     name: str
     image: str
@@ -41,6 +44,7 @@ class ContainerSpec:
     mounts: Sequence[Mount]
     properties: Mapping[str, Any]
     rehearsal: str
+    entrypoint: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,6 +203,7 @@ def start(spec: ContainerSpec, requirements: Mapping[str, str], on_line: Callabl
             spec.image,
             list(spec.command) or None,
             name=spec.name,
+            entrypoint=list(spec.entrypoint) or None,
             environment=dict(spec.environment),
             labels={REHEARSAL_LABEL: spec.rehearsal},
             mounts=[docker.types.Mount(m.target, m.source, type="bind", read_only=m.read_only) for m in spec.mounts],

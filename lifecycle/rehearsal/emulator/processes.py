@@ -145,7 +145,7 @@ def _link(source: str, target: str) -> None:
 
 
 def _command(spec: ContainerSpec, code: ImageCode) -> list[str]:
-    words = [*(code.run.get("Entrypoint") or ()), *(spec.command or code.run.get("Cmd") or ())]
+    words = [*(spec.entrypoint or code.run.get("Entrypoint") or ()), *(spec.command or code.run.get("Cmd") or ())]
     if not words:
         message = "CannotStartContainerError: no command is specified"
         raise CannotStart(message)

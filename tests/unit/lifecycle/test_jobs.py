@@ -8,11 +8,13 @@ import pytest
 from lifecycle.domain.job import JobRecord, JobState
 from lifecycle.domain.layout import RESULT_FOLDERS, VIDEO_FOLDERS
 from lifecycle.errors import CapctlError, UsageError
+from lifecycle.ports.jobs import LogLine
 from lifecycle.workflows.jobs import follow_log, job_failure, list_jobs, show_log, submit_job
 from lifecycle.workflows.lookups import active_pointer
 from lifecycle.workflows.smoke_video import smoke_video
 from pulumi_stack.components import roles
 from tests.fakes.batch_jobs import Attempt
+from tests.fakes.batch_retries import RECLAIMED
 from tests.fakes.ports import FakePorts
 from tests.fakes.runs import RUN
 from tests.fakes.targets import make_target
@@ -108,6 +110,21 @@ def test_followed_log_ends_with_the_job_and_repeats_no_line(ports: FakePorts, tm
     shown: list[str] = []
     follow_log(ports, job.id, lambda line: shown.append(line.message))
     assert shown == ["analysis begins", "analysis ends"]
+
+
+def test_followed_log_tells_each_attempt_from_its_first_line_to_its_last(ports: FakePorts, tmp_path: Path) -> None:
+    ports.jobs.course = (Attempt(runs_s=60, end=RECLAIMED), Attempt(runs_s=60))
+    job = submit(ports, tmp_path)
+    shown: list[str] = []
+
+    def show(line: LogLine) -> None:
+        shown.append(line.message)
+        if len(shown) == 1:
+            # After this look and before the next one.
+            ports.jobs.batch.jobs[job.id].write("host is lost")
+
+    assert follow_log(ports, job.id, show).state is JobState.SUCCEEDED
+    assert shown == ["analysis begins", "host is lost", "analysis begins", "analysis ends"]
 
 
 def test_job_that_never_started_has_no_log_and_says_why(ports: FakePorts, tmp_path: Path) -> None:
