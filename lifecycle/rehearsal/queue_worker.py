@@ -18,7 +18,7 @@ from lifecycle.rehearsal.emulator import containers, processes
 from lifecycle.rehearsal.ingest_queue import IngestQueue
 from lifecycle.rehearsal.machine import REHEARSAL_VARIABLE
 from lifecycle.rehearsal.project import BUCKET, PROJECT
-from lifecycle.rehearsal.stage import Stage
+from lifecycle.rehearsal.stage import APP_ID, Stage
 
 # Half of what jobs take if nobody asks: nothing moves fast in the rehearsal's videos.
 SAMPLE_FPS = "1"
@@ -69,6 +69,7 @@ def _spec(stage: Stage, image: str, queue: IngestQueue) -> containers.ContainerS
         contract.WorkerEnv.POISON_QUEUE_URL: queue.dead_url,
         contract.Env.RESULT_URL: f"s3://{BUCKET}/{Folder.RESULTS}",
         contract.Env.SAMPLE_FPS: SAMPLE_FPS,
+        "AWS_SDK_UA_APP_ID": APP_ID,
         REHEARSAL_VARIABLE: stage.id,
     }
     given = {name: value for name, value in stage.environment.items() if name.startswith(("AWS_", "DATABASE_"))}
