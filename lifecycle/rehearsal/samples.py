@@ -13,7 +13,7 @@ BIG_FILE_BYTES = 110_000_000
 VIDEO_SECONDS = 4
 VIDEO_FPS = 25
 # A long video has more segments of 30 seconds than one: each begins at a keyframe, and small pictures are looked at soon.
-LONG_VIDEO_SECONDS = 75
+LONG_VIDEO_SECONDS = 90
 LONG_VIDEO_FPS = 5
 _LONG_VIDEO_HEIGHT = 256
 _KEYFRAME_EVERY_S = 5

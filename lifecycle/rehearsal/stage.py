@@ -149,6 +149,7 @@ def _start(identifier: str, folder: Path, parts: ExitStack, standins: StandIns, 
     if standins.machines:
         packer.write_packer(programs)
     write_program(programs, "capctl", "lifecycle")
+    write_program(programs, "analyzer", "analyzer")
     (programs / "psql").symlink_to(database.psql)
     environment = {
         "AWS_ACCESS_KEY_ID": ACCESS_KEY,

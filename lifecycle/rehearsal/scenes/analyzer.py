@@ -4,7 +4,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +16,7 @@ from lifecycle.errors import CapctlError
 from lifecycle.rehearsal.commands import Capctl
 from lifecycle.rehearsal.html_page import HtmlPage
 from lifecycle.rehearsal.ingest_queue import IngestQueue
-from lifecycle.rehearsal.lost_host import lose_host
+from lifecycle.rehearsal.lost_host import host_of
 from lifecycle.rehearsal.project import BUCKET
 from lifecycle.rehearsal.queue_worker import SAMPLE_FPS, Worker, queue_worker
 from lifecycle.rehearsal.recorder import Recorder
@@ -41,7 +40,7 @@ Found = TypeVar("Found")
 
 def to_try(folder: Path, _identifier: str) -> str:
     """What a kept stage has for who types commands."""
-    return f"Page of a result: {folder / _PAGE}; `python3 -m analyzer search --like {_WHOLE}/1` finds who looks alike"
+    return f"Page of a result: {folder / _PAGE}; `analyzer search --like {_WHOLE}/1` finds who looks alike"
 
 
 def play(stage: Stage, capctl: Capctl, record: Recorder) -> None:
@@ -73,8 +72,9 @@ def _store_long_video(stage: Stage, record: Recorder) -> None:
 def _cut_off(stage: Stage, capctl: Capctl, record: Recorder, sessions: Sessions) -> None:
     with record.step("job, its host taken away", *real_job(stage)) as step:
         job = _submit(capctl, _CUT_OFF)
+        host = _await(lambda: host_of(stage, job["id"]), "the job must get a host")
         _await(lambda: _committed(sessions, _CUT_OFF), "the job's first segment must be committed")
-        host = lose_host(stage, job["id"])
+        host.lose()
         gone_on = _gone_on(_log(capctl, job["id"]))
         attempts = capctl("job", "show", job["id"]).document["attempts"]
         work = sessions.work(_CUT_OFF)
@@ -85,7 +85,7 @@ def _cut_off(stage: Stage, capctl: Capctl, record: Recorder, sessions: Sessions)
         segments = len(rows[contract.Table.SEGMENTS])
         expect(gone_on < segments, f"the host must be lost before the end, not after all of {segments} segments")
         step.result = (
-            f"{host} ended; attempt 2 went on behind {gone_on} of {counted(segments, 'segment')}; {_told(rows)}"
+            f"{host.id} ended; attempt 2 went on behind {gone_on} of {counted(segments, 'segment')}; {_told(rows)}"
         )
 
 
@@ -221,9 +221,9 @@ def _fetch(stage: Stage, prefix: str, folder: Path) -> None:
 
 
 def _analyzer(stage: Stage, *arguments: str) -> str:
-    """What the analyzer's command prints, on this machine. Raises `CapctlError("rehearsal-check")` when it fails."""
+    """What the command prints, as a person on the stage types it. Raises `CapctlError("rehearsal-check")` when it fails."""
     done = subprocess.run(
-        [sys.executable, "-P", "-m", "analyzer", *arguments],
+        ["analyzer", *arguments],
         env={**os.environ, **stage.environment},
         stdin=subprocess.DEVNULL,
         capture_output=True,
