@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -44,10 +43,9 @@ class Worker:
 def queue_worker(stage: Stage, image: str, queue: IngestQueue) -> Iterator[Worker]:
     """A worker with the locked models; its container is removed with the block. What it writes goes to `worker.log` of the stage."""
     events: list[dict[str, Any]] = []
-    writing = threading.Lock()
 
     def keep(line: str) -> None:
-        with writing, (stage.folder / "worker.log").open("a") as log:
+        with (stage.folder / "worker.log").open("a") as log:
             log.write(f"{line}\n")
         if line.startswith("{"):
             events.append(json.loads(line))

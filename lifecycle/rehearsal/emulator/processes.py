@@ -127,8 +127,12 @@ def _show(mount: Mount, root: Path) -> None:
     """Make the mount's source visible at its place below `root`; a read-only folder as one that nobody may write to."""
     place = _inside(root, mount.target)
     place.parent.mkdir(parents=True, exist_ok=True)
-    if not mount.read_only or not Path(mount.source).is_dir():
+    if not mount.read_only:
         place.symlink_to(mount.source)
+        return
+    if not Path(mount.source).is_dir():
+        # A job may insist on regular files, which a mounted one is to it.
+        _link(mount.source, str(place))
         return
     shutil.copytree(mount.source, place, symlinks=True, copy_function=_link)
     for folder, _, _ in os.walk(place, topdown=False):
