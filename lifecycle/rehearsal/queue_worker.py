@@ -28,10 +28,15 @@ _GRACE_S = 30
 
 @dataclass(slots=True)
 class Worker:
-    """One container; `events` are those that it has written so far."""
+    """One container; `lines` are what it has written so far."""
 
     running: containers.Running
-    events: list[dict[str, Any]]
+    lines: list[str]
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        """Those lines that are events, in which it tells what it does."""
+        return [json.loads(line) for line in tuple(self.lines) if line.startswith("{")]
 
     def stop(self) -> int:
         """Tell it to end, as ECS does when a task is taken from its host; its exit code."""
@@ -41,22 +46,15 @@ class Worker:
 
 @contextmanager
 def queue_worker(stage: Stage, image: str, queue: IngestQueue) -> Iterator[Worker]:
-    """A worker with the locked models; its container is removed with the block. What it writes goes to `worker.log` of the stage."""
-    events: list[dict[str, Any]] = []
-
-    def keep(line: str) -> None:
-        with (stage.folder / "worker.log").open("a") as log:
-            log.write(f"{line}\n")
-        if line.startswith("{"):
-            events.append(json.loads(line))
-
+    """A worker with the locked models; its container is removed with the block."""
+    lines: list[str] = []
     spec = _spec(stage, image, queue)
     if why := stage.standins.engine:
-        running: containers.Running = processes.start(spec, keep, why=why, home=stage.folder / "worker")
+        running: containers.Running = processes.start(spec, lines.append, why=why, home=stage.folder / "worker")
     else:
-        running = containers.start(spec, {}, keep)
+        running = containers.start(spec, {}, lines.append)
     try:
-        yield Worker(running, events)
+        yield Worker(running, lines)
     finally:
         running.remove()
 

@@ -32,6 +32,7 @@ _KEY = f"{Folder.SAMPLES}/{_VIDEO}"
 _NO_VIDEO_KEY, _SENT_KEY = "videos/notes.mp4", f"videos/{_VIDEO}"
 _CUT_OFF, _WHOLE = "cut-off", "uninterrupted"
 _PATIENCE_S, _LOOK_S = 90, 0.1
+_LAST_LINES = 5
 _COMMAND_TIMEOUT_S = 120
 _GONE_ON = re.compile(r"from segment (\d+)")
 
@@ -111,7 +112,7 @@ def _worker(stage: Stage, capctl: Capctl, record: Recorder, sessions: Sessions) 
     with queue_worker(stage, image, queue) as worker:
         with record.step("analyzer worker, no video", *standins) as step:
             s3.put_object(Bucket=BUCKET, Key=_NO_VIDEO_KEY, Body=b"Notes, not a video\n")
-            told = _await(queue.take_letter, "what is no video must come to the dead letters")
+            told = _await(queue.take_letter, "what is no video must come to the dead letters", worker)
             expect(
                 told["exit_code"] == str(int(contract.ExitCode.INPUT)), f"its letter must tell the exit code: {told}"
             )
@@ -119,7 +120,7 @@ def _worker(stage: Stage, capctl: Capctl, record: Recorder, sessions: Sessions) 
             step.result = f"in the dead letters, `{told['reason_code']}`, exit code {told['exit_code']}"
         with record.step("analyzer worker, SIGTERM", *standins) as step:
             s3.upload_file(str(stage.folder / _VIDEO), BUCKET, _SENT_KEY)
-            session = _await(lambda: _begun(sessions, url), "the worker must take the video that was sent")
+            session = _await(lambda: _begun(sessions, url), "the worker must take the video that was sent", worker)
             code = worker.stop()
             expect(
                 code == contract.ExitCode.INTERRUPTED, f"a worker that is cut off must say so, found exit code {code}"
@@ -127,7 +128,9 @@ def _worker(stage: Stage, capctl: Capctl, record: Recorder, sessions: Sessions) 
             expect(queue.messages() == (1, 0), "the message must be back at once")
             step.result = f"exit code {code}; the message is back in the queue"
     with queue_worker(stage, image, queue) as worker, record.step("analyzer worker, the next", *standins) as step:
-        _await(lambda: "deleted" in _names(worker), "the next worker must finish the video and delete its message")
+        _await(
+            lambda: "deleted" in _names(worker), "the next worker must finish the video and delete its message", worker
+        )
         gone_on = _gone_on(worker.events)
         expect(gone_on > 0, "the next worker must not have begun again")
         expect(queue.messages() == (0, 0), "nothing may be left in the queue")
@@ -235,8 +238,11 @@ def _analyzer(stage: Stage, *arguments: str) -> str:
     return done.stdout
 
 
-def _await(look: Callable[[], Found | None], rule: str) -> Found:
-    """What `look` finds, once it finds anything. Raises `CapctlError("rehearsal-check")` when it does not come to that."""
+def _await(look: Callable[[], Found | None], rule: str, worker: Worker | None = None) -> Found:
+    """What `look` finds, once it finds anything.
+
+    Raises `CapctlError("rehearsal-check")` when it does not come to that, with what the worker said last that was to bring it about.
+    """
     until_s = time.monotonic() + _PATIENCE_S
     while time.monotonic() < until_s:
         if found := look():
@@ -245,5 +251,6 @@ def _await(look: Callable[[], Found | None], rule: str) -> Found:
     raise CapctlError(
         "rehearsal-check",
         f"The rehearsal expected otherwise: {rule}",
-        hint="Read the log of the rehearsal's commands, or with `--keep` that of jobs and of the worker",
+        hint="Read the log of the rehearsal's commands",
+        details=tuple(worker.lines[-_LAST_LINES:]) if worker else (),
     )
