@@ -131,8 +131,9 @@ def _worker(stage: Stage, capctl: Capctl, record: Recorder, sessions: Sessions) 
         _await(
             lambda: "deleted" in _names(worker), "the next worker must finish the video and delete its message", worker
         )
-        gone_on = _gone_on(worker.events)
+        gone_on, received = _gone_on(worker.events), _receives(worker)
         expect(gone_on > 0, "the next worker must not have begun again")
+        expect(received == [2], f"it must have taken the message that came back, and no other, found {received}")
         expect(queue.messages() == (0, 0), "nothing may be left in the queue")
         _expect_rows_of_whole(sessions, session)
         code = worker.stop()
@@ -202,6 +203,11 @@ def _begun(sessions: Sessions, url: str) -> str | None:
 
 def _names(worker: Worker) -> set[str]:
     return {each["event"] for each in worker.events}
+
+
+def _receives(worker: Worker) -> list[int]:
+    """Of each message that the worker took, for which time it was taken."""
+    return [each["receives"] for each in worker.events if each["event"] == "received"]
 
 
 def _expect_rows_of_whole(sessions: Sessions, session: str) -> None:
