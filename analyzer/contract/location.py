@@ -56,7 +56,7 @@ class Location:
         """The same text however a folder or prefix is written: without links, `..` and a slash at its end."""
         if self.bucket is not None:
             return "/".join(("s3:/", self.bucket, self.key.strip("/"))).rstrip("/")
-        return os.path.realpath(self.path or self.url)
+        return printable(os.path.realpath(self.path or self.url))
 
     @classmethod
     def parse(cls, text: str, *, name: str) -> Location:

@@ -20,8 +20,9 @@ from analyzer.pipeline.people import People
 from analyzer.pipeline.scenes import Scenes
 from analyzer.scene import CutDetector
 from analyzer.store.base import Claim, Store
-from analyzer.video.decoder import SEGMENT_MS, Decoder, Opened, Sampling, Watch
+from analyzer.video.decoder import SEGMENT_MS, Decoder, Opened, Sampling
 from analyzer.video.info import Position, SegmentSummary, VideoInfo
+from analyzer.video.watched import Watch
 
 # In scene mode, cuts are looked for this often.
 PROBE_FPS = 5.0

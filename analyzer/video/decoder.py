@@ -1,43 +1,27 @@
-"""The parent's side of decoding: starts the child, watches it, and goes on behind what kills or stops it."""
+"""The parent's side of decoding: starts children, and goes on behind what kills, stops or damages them."""
 
 from __future__ import annotations
 
-import json
-import mmap
-import os
-import selectors
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import IO, Any
-
-import numpy as np
+from typing import Any
 
 from analyzer.contract import SampleMode
 from analyzer.errors import InputUnreadable, Mismatch
 from analyzer.video.info import Position, SegmentSummary, VideoInfo
 from analyzer.video.layout import Layout
 from analyzer.video.messages import Message, Settings
-from analyzer.video.planes import Colours, Frame
+from analyzer.video.planes import Frame
+from analyzer.video.watched import Watch, WatchedChild
 
 SEGMENT_MS = 30_000
-RING_BYTES = 64 << 20
-# Decoding one picture takes milliseconds; a child that is silent for so long, with room to write to, hangs.
-SILENCE_MAX_S = 10.0
-# The first start on a machine reads its libraries from a disk that may be slow.
-START_MAX_S = 60.0
-# Room for the reference pictures of 8K with many decoder threads; what asks for more is no video that anybody filmed.
-MEMORY_LIMIT_BYTES = 12 << 30
 # A segment that ends the child so often is left out.
 STRIKES_MAX = 2
 # An attempt dies of much that is not the video's fault: machines are taken away, and jobs are stopped. So many deaths in one segment are
 # no chance.
 DEATHS_MAX = 4
-LAST_WORDS_BYTES = 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,17 +30,6 @@ class Sampling:
 
     mode: SampleMode = SampleMode.FPS
     fps: float = 2.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Watch:
-    """Limits of the child: how long it may be silent, also before its first word, how much it may address, how much memory pictures
-    may wait in."""
-
-    start_s: float = START_MAX_S
-    silence_s: float = SILENCE_MAX_S
-    memory_bytes: int = MEMORY_LIMIT_BYTES
-    ring_bytes: int = RING_BYTES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +78,7 @@ class Decoder:
         self._closed = False
         # Held while a child is started, so that one that is closed meanwhile is not forgotten.
         self._starting = threading.Lock()
-        self._child: _Child | None = None
+        self._child: WatchedChild | None = None
         self._settings = Settings(
             path=str(path.resolve()),
             name=name,
@@ -144,7 +117,7 @@ class Decoder:
             with self._starting:
                 if self._closed:
                     return
-                child = self._child = _Child(settings, self._watch)
+                child = self._child = WatchedChild(settings, self._watch)
             with child:
                 yield from self._events(child, skip=skip)
                 if child.ended_well:
@@ -173,7 +146,7 @@ class Decoder:
             hint="Re-encode the video with a current encoder; the job will not be better for a retry",
         )
 
-    def _events(self, child: _Child, *, skip: bool) -> Iterator[Event]:
+    def _events(self, child: WatchedChild, *, skip: bool) -> Iterator[Event]:
         for message in child.messages():
             match message["message"]:
                 case Message.OPENED:
@@ -229,128 +202,3 @@ class Decoder:
             following=following,
             reason=self._reason,
         )
-
-
-class _Child:
-    """One decoding child and the memory that it shares."""
-
-    def __init__(self, settings: Settings, watch: Watch) -> None:
-        self._watch = watch
-        # `is_broken`: it ended by itself before it looked at the video.
-        self.has_started = self.is_broken = self.ended_well = self.hands_over = False
-        self.last_words = ""
-        self._complaints = b""
-        self._free = self._slots = self._slot_bytes = 0
-        self._memory = os.memfd_create("frames")
-        package = Path(__file__).resolve().parents[2]
-        path = os.pathsep.join(filter(None, (str(package), os.environ.get("PYTHONPATH"))))
-        self._program = subprocess.Popen(
-            # Nothing is imported from the folder that happens to be the current one.
-            [
-                sys.executable,
-                "-P",
-                "-m",
-                "analyzer.video.child",
-                json.dumps(asdict(replace(settings, memory=self._memory))),
-            ],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            pass_fds=[self._memory],
-            env={**os.environ, "PYTHONPATH": path},
-            bufsize=0,
-        )
-
-    def __enter__(self) -> _Child:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.kill()
-        self._program.wait()
-        for pipe in (self._program.stdin, self._program.stdout, self._program.stderr):
-            if pipe:
-                pipe.close()
-        os.close(self._memory)
-
-    @property
-    def pid(self) -> int:
-        return self._program.pid
-
-    @property
-    def held_bytes(self) -> int:
-        return (self._slots - self._free) * self._slot_bytes
-
-    def kill(self) -> None:
-        self._program.kill()
-
-    def map(self, layout: Layout, slots: int, slot_bytes: int) -> None:
-        """Look at the memory into which the child writes `slots` pictures."""
-        self._layout, self._slot_bytes, self._free, self._slots = layout, slot_bytes, slots, slots
-        shared = mmap.mmap(self._memory, slots * slot_bytes, prot=mmap.PROT_READ)
-        self._pixels = np.frombuffer(shared, np.uint8)
-
-    def messages(self) -> Iterator[dict[str, Any]]:
-        """What the child says, until it ends; `ended_well` and `last_words` tell how."""
-        assert self._program.stdout is not None
-        assert self._program.stderr is not None
-        text = b""
-        with selectors.DefaultSelector() as selector:
-            selector.register(self._program.stdout, selectors.EVENT_READ)
-            selector.register(self._program.stderr, selectors.EVENT_READ)
-            while True:
-                patience_s = self._watch.silence_s if self.has_started else self._watch.start_s
-                ready = [key.fileobj for key, _ in selector.select(patience_s)]
-                # A child that waits for a free slot has nothing to say.
-                if not ready and (self._free or not self._slots):
-                    self.last_words = f"the decoder was silent for {patience_s:g} s"
-                    return
-                if self._program.stderr in ready and not self._listen(self._program.stderr):
-                    selector.unregister(self._program.stderr)
-                if self._program.stdout not in ready:
-                    continue
-                read = os.read(self._program.stdout.fileno(), 1 << 16)
-                if not read:
-                    while self._listen(self._program.stderr):
-                        pass
-                    status = self._program.wait()
-                    self.is_broken = status > 0 and not self.has_started
-                    self.last_words = self.last_words or _how(status, self._complaints)
-                    return
-                *lines, text = (text + read).split(b"\n")
-                for line in lines:
-                    message = json.loads(line)
-                    self.has_started = True
-                    self.ended_well = message["message"] == Message.END
-                    yield message
-
-    def _listen(self, complaints: IO[bytes]) -> bool:
-        """Keep the end of what comes on standard error; False at its end."""
-        read = os.read(complaints.fileno(), 1 << 16)
-        self._complaints = (self._complaints + read)[-LAST_WORDS_BYTES:]
-        return bool(read)
-
-    def frame(self, message: dict[str, Any]) -> Frame:
-        self._free -= 1
-        slot = message["slot"]
-        return Frame(
-            segment=message["segment"],
-            pts_ms=message["pts_ms"],
-            planes=self._layout.planes(self._pixels[slot * self._slot_bytes :]),
-            colours=Colours(message["matrix"], message["full_range"]),
-            release=lambda: self._release(slot),
-        )
-
-    def _release(self, slot: int) -> None:
-        self._free += 1
-        # A pipe without a reader, or one that is closed: this child is gone, and its memory with it.
-        with suppress(OSError, ValueError):
-            assert self._program.stdin is not None
-            self._program.stdin.write(b"%d\n" % slot)
-
-
-def _how(status: int, complaints: bytes) -> str:
-    if status < 0:
-        return f"the decoder died of signal {-status}"
-    lines = complaints.decode(errors="replace").split("\n")
-    said = next((line.strip() for line in reversed(lines) if line.strip()), "perhaps for want of memory")
-    return f"the decoder ended with code {status}: {said}"

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from analyzer.errors import Mismatch
-from analyzer.video.decoder import Decoder, Sampling, Watch
+from analyzer.video.decoder import Decoder, Sampling
+from analyzer.video.watched import Watch
 from tests.unit.analyzer.test_analyzer_video import ClipMaker, collect, read
 
 PATIENCE_S = 20
@@ -32,7 +33,7 @@ class _Program:
 
 def _with_program(monkeypatch: pytest.MonkeyPatch, before: Callable[[int, list[str]], list[str]]) -> _Program:
     program = _Program(before)
-    monkeypatch.setattr("analyzer.video.decoder.subprocess", SimpleNamespace(Popen=program, PIPE=subprocess.PIPE))
+    monkeypatch.setattr("analyzer.video.watched.subprocess", SimpleNamespace(Popen=program, PIPE=subprocess.PIPE))
     return program
 
 

@@ -263,7 +263,7 @@ def test_clients_open_no_path_outside_the_allowed_folder(door: Door, tmp_path: P
         ({"session_id": "../x"}, "session-id-invalid"),
         ({"sample_fps": 1e9}, "sample-fps-invalid"),
         ({"video_url": "s3://videos/a\0"}, "text-invalid"),
-        ({"video_url": "s3://videos/\ud800.mp4"}, "text-invalid"),
+        ({"video_url": "s3://videos/\ud800.mp4"}, "body-invalid"),
         ({"\udfff": "x"}, "body-invalid"),
         ({"sample_mode": "all"}, "body-invalid"),
         ({"database_url": "postgresql://x"}, "body-invalid"),

@@ -22,13 +22,14 @@ from analyzer.coverage import Coverage
 from analyzer.errors import ExitCode, InputUnreadable
 from analyzer.geometry import Box
 from analyzer.video import container as source
-from analyzer.video.decoder import Decoder, Event, Opened, Sampling, Watch
+from analyzer.video.decoder import Decoder, Event, Opened, Sampling
 from analyzer.video.gaps import GapFinder
 from analyzer.video.info import Position, SegmentSummary, VideoInfo
 from analyzer.video.messages import Settings
 from analyzer.video.planes import Frame
 from analyzer.video.reading import HandOver
 from analyzer.video.reading import Reading as ChildReading
+from analyzer.video.watched import Watch
 from tests.fakes import videos
 
 ClipMaker = Callable[..., Path]
