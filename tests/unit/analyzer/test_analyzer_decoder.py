@@ -14,7 +14,7 @@ import pytest
 from analyzer.errors import Mismatch
 from analyzer.video.decoder import Decoder, Sampling
 from analyzer.video.watched import Watch
-from tests.unit.analyzer.test_analyzer_video import ClipMaker, collect, read
+from tests.unit.analyzer.readings import ClipMaker, collect, read
 
 PATIENCE_S = 20
 

@@ -1,0 +1,120 @@
+"""Children that die or hang in the middle of a video: started again, and left behind with the segment that ends them."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from analyzer.errors import InputUnreadable
+from analyzer.video.decoder import Decoder, Event, Sampling
+from analyzer.video.info import Position
+from analyzer.video.planes import Frame
+from analyzer.video.watched import Watch
+from tests.unit.analyzer.readings import ClipMaker, collect, read
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+def test_a_decoder_that_dies_or_hangs_is_started_again_and_nothing_is_seen_twice(
+    number: signal.Signals, make_clip: ClipMaker
+) -> None:
+    path = make_clip(frame_count=60, noise=30)
+    whole = read(path, segment_ms=2000)
+    # Two slots only, so that the child has not read everything before the signal comes.
+    decoder = Decoder(path, Sampling(fps=10), name="clip", segment_ms=2000, watch=Watch(ring_bytes=1, silence_s=0.5))
+    hit: list[int] = []
+
+    def strike(frame: Frame) -> None:
+        if frame.pts_ms == 3000 and not hit:
+            hit.append(decoder.child_pid)
+            os.kill(decoder.child_pid, number)
+
+    reading = collect(decoder, strike)
+    assert hit
+    assert decoder.child_pid != hit[0]
+    assert (reading.times, reading.segments) == (whole.times, whole.segments)
+
+
+def test_a_segment_that_ends_two_decoders_is_left_out(make_clip: ClipMaker) -> None:
+    path = make_clip(frame_count=60, noise=30)
+    decoder = Decoder(path, Sampling(fps=10), name="clip", segment_ms=2000, watch=Watch(ring_bytes=1))
+    hit: set[int] = set()
+
+    def strike(frame: Frame) -> None:
+        if 2000 <= frame.pts_ms < 4000 and len(hit) < 2 and decoder.child_pid not in hit:
+            hit.add(decoder.child_pid)
+            os.kill(decoder.child_pid, signal.SIGSEGV)
+
+    reading = collect(decoder, strike)
+    skipped = reading.segments[1]
+    assert [each.segment for each in reading.segments] == [0, 1, 2]
+    assert (skipped.start_ms, skipped.end_ms, skipped.reason) == (2000, 4000, "the decoder died of signal 11")
+    assert [ms for ms in reading.times if ms >= 4000] == list(range(4000, 6000, 100))
+    assert not reading.coverage.is_complete(6000)
+
+
+def test_a_segment_in_which_four_attempts_died_is_left_out(make_clip: ClipMaker) -> None:
+    path = make_clip(frame_count=60)
+    following = read(path, segment_ms=2000).segments[0].following
+    fewer, decoder = (
+        Decoder(path, Sampling(), name="clip", position=following, start_ms=2000, deaths=deaths, segment_ms=2000)
+        for deaths in (3, 4)
+    )
+    assert not any(each.skipped for each in collect(fewer).segments)
+    reading = collect(decoder)
+    assert [(each.segment, each.skipped) for each in reading.segments] == [(1, True), (2, False)]
+    assert reading.times == [4000, 4500, 5000, 5500]
+
+
+def _kill_from(decoder: Decoder, ms: int) -> Iterator[Event]:
+    """Every child dies before it says anything, once a frame of `ms` or later was seen."""
+    for event in decoder:
+        yield event
+        if isinstance(event, Frame) and event.pts_ms >= ms:
+            decoder._settings = replace(decoder._settings, memory_limit_bytes=1 << 20)
+            os.kill(decoder.child_pid, signal.SIGKILL)
+
+
+def test_a_last_segment_that_is_left_out_ends_with_the_video(make_clip: ClipMaker) -> None:
+    path = make_clip(frame_count=60)
+    info = read(path).info
+    position = Position(segment=7, start_pts=2**40, origin_pts=0)
+    reading = collect(Decoder(path, Sampling(), name="clip", position=position, start_ms=4000, info=info, deaths=4))
+    assert [(each.segment, each.start_ms, each.end_ms, each.following) for each in reading.segments] == [
+        (7, 4000, 6000, None)
+    ]
+
+
+@pytest.mark.parametrize(("position", "deaths"), [(None, 0), (Position(segment=3, start_pts=9, origin_pts=0), 7)])
+def test_a_video_that_ends_every_decoder_is_unreadable(
+    position: Position | None, deaths: int, make_clip: ClipMaker
+) -> None:
+    # Too little to load the libraries with, whatever the video is.
+    watch = Watch(memory_bytes=1 << 20)
+    decoder = Decoder(make_clip(), Sampling(), name="clip", position=position, deaths=deaths, watch=watch)
+    with pytest.raises(InputUnreadable) as caught:
+        collect(decoder)
+    assert caught.value.code == "input-ends-decoder"
+
+
+def test_a_video_whose_rest_cannot_be_reached_ends_there(make_clip: ClipMaker) -> None:
+    clip = make_clip(frame_count=60, noise=30)
+    # Two slots only, so that the child has not said everything before it dies.
+    decoder = Decoder(clip, Sampling(fps=10), name="clip", segment_ms=2000, watch=Watch(ring_bytes=1))
+    reading = collect(_kill_from(decoder, ms=2000))
+    assert [(each.segment, each.start_ms, each.end_ms, each.skipped) for each in reading.segments] == [
+        (0, 0, 2000, False), (1, 2000, 6000, True)
+    ]  # fmt: skip
+
+
+def test_closing_a_decoder_ends_its_child(make_clip: ClipMaker) -> None:
+    decoder = Decoder(make_clip(frame_count=60), Sampling(fps=10), name="clip", watch=Watch(ring_bytes=1))
+    for event in decoder:
+        if isinstance(event, Frame):
+            decoder.close()
+            event.release()
+    with pytest.raises(ProcessLookupError):
+        os.kill(decoder.child_pid, 0)
