@@ -1,4 +1,4 @@
-"""What a folder or a bucket may do to the analyzer's store: be full, closed, damaged, gone; and what zombies write late."""
+"""What a folder may do to the analyzer's store: be full, closed or damaged; signs of life, and tables that are put together."""
 
 from __future__ import annotations
 
@@ -7,33 +7,25 @@ import json
 import os
 import threading
 import tracemalloc
-import uuid
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import jsonschema
 import pytest
 
 from analyzer.contract import Table
-from analyzer.errors import AnalyzerError, Busy, DependencyDown, InputUnreadable, Mismatch, RequestInvalid, Superseded
-from analyzer.s3 import ObjectStore
+from analyzer.errors import AnalyzerError, DependencyDown, Mismatch
 from analyzer.schemas import row_schema
 from analyzer.store import attempt
-from analyzer.store.attempt import LEASE_S, Heartbeat
-from analyzer.store.base import COLUMNS, Store
+from analyzer.store.attempt import Heartbeat
+from analyzer.store.base import COLUMNS
 from analyzer.store.folder import FolderStore
 from analyzer.store.merge import Runs
 from analyzer.store.place import LocalPlace
 from analyzer.store.rows import canonical
-from analyzer.store.s3_place import S3Place
 from analyzer.store.segments import get_segment, put_segment
 from tests.contract.store_parts import (
-    BUCKET,
     OUTCOME,
-    SEGMENTS,
-    InBucket,
-    InFolder,
     all_rows,
     play,
     require_whole,
@@ -42,13 +34,6 @@ from tests.contract.store_parts import (
 )
 
 WORK = work_of("s-1")
-
-
-@pytest.fixture
-def bucket(object_store: tuple[dict[str, str], Any], monkeypatch: pytest.MonkeyPatch) -> ObjectStore:
-    for name, value in object_store[0].items():
-        monkeypatch.setenv(name, value)
-    return ObjectStore()
 
 
 def files(folder: Path) -> list[str]:
@@ -174,134 +159,6 @@ def test_damaged_table_is_told_with_its_file(table: Table, spoil: Callable[[Path
     store.close()
 
 
-@pytest.mark.parametrize("late", [lambda store: store.commit(segment_rows(1)), lambda store: store.progress(0.9)])
-def test_bucket_tells_the_living_from_the_dead_by_age(late: Callable[[Store], object], bucket: ObjectStore) -> None:
-    kind = InBucket(store=bucket, prefix=f"results/{uuid.uuid4().hex[:8]}")
-    first, second = kind.open(), kind.open()
-    first.claim(WORK)
-    first.commit(segment_rows(0))
-    kind.clock.now_s += LEASE_S - 1
-    with pytest.raises(Busy):
-        second.claim(WORK)
-    first.progress(0.5)
-    kind.clock.now_s += LEASE_S - 1
-    with pytest.raises(Busy):
-        second.claim(WORK)
-    kind.clock.now_s += 1
-    assert second.claim(WORK).attempt == 2
-    kind.clock.now_s += 20
-    with pytest.raises(Superseded):
-        late(first)
-    first.close()
-    second.close()
-    # A hold that was let go is nobody's, however young its last sign of life is.
-    play(kind.open(), WORK)
-
-
-@pytest.mark.parametrize("alive", [True, False])
-def test_claim_watches_an_attempt_that_may_be_dead(alive: bool, bucket: ObjectStore) -> None:
-    kind = InBucket(store=bucket, prefix=f"results/{uuid.uuid4().hex[:8]}")
-    first = kind.open()
-    first.claim(WORK)
-    waited_s = 0.0
-
-    def wait(seconds: float) -> None:
-        nonlocal waited_s
-        waited_s += seconds
-        kind.clock.now_s += seconds
-        if alive:
-            first.progress(0.1)
-
-    second = FolderStore(kind.place, clock=kind.clock, wait=wait)
-    if alive:
-        with pytest.raises(Busy):
-            second.claim(WORK)
-        assert waited_s < LEASE_S / 2
-    else:
-        assert second.claim(WORK).attempt == 2
-        assert waited_s == LEASE_S
-    second.close()
-    first.close()
-
-
-def test_login_that_may_list_only_a_part_finds_nothing_where_nothing_is(
-    bucket: ObjectStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    place = S3Place(bucket, BUCKET, f"results/{uuid.uuid4().hex[:8]}")
-    place.put("there", b"1")
-
-    def refuse(*_: str) -> None:
-        raise Mismatch("object-refused", "AccessDenied")
-
-    monkeypatch.setattr(bucket, "get", refuse)
-    monkeypatch.setattr(bucket, "chunks", lambda *_: iter(refuse, None))
-    assert place.get("absent") is None
-    with pytest.raises(InputUnreadable):
-        next(place.chunks("absent"))
-    for read in (place.get, lambda name: next(place.chunks(name))):
-        with pytest.raises(Mismatch):
-            read("there")
-
-
-def test_what_a_zombie_writes_late_is_never_read(bucket: ObjectStore) -> None:
-    kind = InBucket(store=bucket, prefix=f"results/{uuid.uuid4().hex[:8]}")
-    zombie, heir = kind.open(), kind.open()
-    zombie.claim(work_of("s-1", "f-0"))
-    kind.cut()
-    heir.claim(WORK)
-    for segment in range(SEGMENTS):
-        heir.commit(segment_rows(segment))
-        # Past the fence when it stalled, and back only now; also behind the last segment.
-        for stray in (segment, segment + SEGMENTS):
-            put_segment(kind.place, stray, 1, canonical(segment_rows(0, detections=1)), {})
-    heir.finish(OUTCOME)
-    heir.close()
-    zombie.close()
-    require_whole(kind.open(), WORK)
-    play(kind.open(), work_of("s-1", "f-2"))
-    require_whole(kind.open(), work_of("s-1", "f-2"))
-
-
-def test_two_claims_at_once_give_one_attempt(bucket: ObjectStore) -> None:
-    prefix = f"results/{uuid.uuid4().hex[:8]}"
-    barrier = threading.Barrier(2)
-
-    class Slow(S3Place):
-        def get(self, name: str) -> bytes | None:
-            found = super().get(name)
-            if name == attempt.RECORD and found is None:
-                barrier.wait(10)
-            return found
-
-    outcomes: list[str] = []
-
-    def claim() -> None:
-        store = FolderStore(Slow(bucket, BUCKET, prefix))
-        try:
-            outcomes.append(f"attempt {store.claim(WORK).attempt}")
-        except Busy as error:
-            outcomes.append(error.code)
-        store.close()
-
-    threads = [threading.Thread(target=claim, daemon=True) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(20)
-    assert sorted(outcomes) == ["attempt 1", "session-busy"]
-
-
-def test_bucket_that_is_absent_or_down_is_told_apart(bucket: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(Mismatch) as absent:
-        FolderStore(S3Place(bucket, "no-such-bucket", "x")).check()
-    assert absent.value.code == "bucket-missing"
-    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
-    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
-    with pytest.raises(DependencyDown) as down:
-        FolderStore(S3Place(ObjectStore(), BUCKET, "x")).check()
-    assert down.value.code == "object-store-down"
-
-
 def test_sign_of_life_goes_on_until_the_end_of_the_block(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(attempt, "BEAT_EVERY_S", 0.001)
     beats: list[int] = []
@@ -332,25 +189,3 @@ def test_table_is_put_together_without_holding_it() -> None:
     runs.close()
     assert merged == list(range(4000))
     assert peak_bytes < 3_000_000
-
-
-@pytest.mark.parametrize("where", ["folder", "bucket"])
-def test_place_of_another_session_is_refused_once_it_stored_anything(
-    where: str, tmp_path: Path, request: pytest.FixtureRequest
-) -> None:
-    kind: InFolder | InBucket = InFolder(folder=tmp_path)
-    if where == "bucket":
-        kind = InBucket(store=request.getfixturevalue("bucket"), prefix=f"results/{uuid.uuid4().hex[:8]}")
-    first, second = kind.open(), kind.open()
-    first.claim(work_of("s-0"))
-    first.give_up({"status": "failed"})
-    first.close()
-    first.claim(WORK)
-    first.commit(segment_rows(0))
-    first.close()
-    for _ in ("begun", "finished"):
-        with pytest.raises(RequestInvalid, match="holds the session `s-1`, and this one is `s-2`") as refused:
-            second.claim(work_of("s-2"))
-        assert refused.value.code == "place-taken"
-        play(first, WORK)
-    require_whole(first, WORK)

@@ -1,9 +1,10 @@
-"""Small videos, networks and model sets, made on the spot."""
+"""Small videos, networks and model sets, made on the spot, and the environment of a job."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,10 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from analyzer import job
 from analyzer.backends.onnx.session import Network
-from tests.unit.analyzer import onnx_fakes
+from analyzer.backends.onnx.turns import Urgency
+from tests.unit.analyzer import job_parts, onnx_fakes, onnx_parts
 
 ClipMaker = Callable[..., Path]
 SetMaker = Callable[..., str]
@@ -146,6 +149,22 @@ def channel_networks(tmp_path: Path) -> Path:
     return root
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("fakes")
+
+
+@pytest.fixture(scope="module")
+def opened(folder: Path) -> dict[str, Network]:
+    made = {
+        "anchors": onnx_fakes.yolo(folder / "anchors.onnx", onnx_parts.ANCHORS),
+        "sure": onnx_fakes.yolo(folder / "sure.onnx", onnx_parts.SURE),
+        "mivolo": onnx_fakes.mivolo(folder / "mivolo.onnx"),
+        "mebow": onnx_fakes.mebow(folder / "mebow.onnx"),
+    }
+    return {name: onnx_parts.ENGINE.open(path, Urgency.DETECT) for name, path in made.items()}
+
+
 @pytest.fixture
 def spy(monkeypatch: pytest.MonkeyPatch) -> onnx_fakes.Spies:
     def watch(network: Network, *, before: Callable[[int], None] | None = None) -> list[dict[str, np.ndarray]]:
@@ -154,3 +173,28 @@ def spy(monkeypatch: pytest.MonkeyPatch) -> onnx_fakes.Spies:
         return seen
 
     return watch
+
+
+@pytest.fixture
+def one_person(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(job, "choose_backends", job_parts.seeing_one_person)
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch, make_clip: ClipMaker, tmp_path: Path) -> Callable[..., None]:
+    clip = make_clip()
+
+    def use(**values: str) -> None:
+        for name in list(os.environ):
+            if name in {"DATABASE_URL", "RESULT_URL", "MODEL_SET", "SAMPLE_FPS"}:
+                monkeypatch.delenv(name)
+        defaults = {
+            "VIDEO_URL": str(clip),
+            "SESSION_ID": "session-1",
+            "MODEL_ROOT": str(tmp_path / "root"),
+            "RESULT_URL": str(tmp_path / "out"),
+        }
+        for name, value in {**defaults, **values}.items():
+            monkeypatch.setenv(name, value)
+
+    return use

@@ -11,8 +11,7 @@ import sys
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Coroutine, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,128 +20,11 @@ import pytest
 pytest.importorskip("fastapi", reason="`requirements/analyzer-serve.in` is not installed")
 pytest.importorskip("uvicorn", reason="`requirements/analyzer-serve.in` is not installed")
 
-from analyzer.contract import ExitCode, JobRequest
-from analyzer.errors import DependencyDown, InputUnreadable, Mismatch
-from analyzer.metrics import Metrics
-from analyzer.progress import Advance
+from analyzer.contract import ExitCode
+from analyzer.errors import InputUnreadable
 from analyzer.server import app
-from analyzer.server.analyses import Analyses
-from analyzer.server.app import make_app
 from analyzer.server.limits import BODY_BYTES_MAX
-from analyzer.server.listen import store_look
-from analyzer.server.readiness import Readiness
-
-SOON_S = 20
-
-
-@dataclass
-class Answer:
-    status: int
-    headers: dict[str, str]
-    body: bytes
-
-    @classmethod
-    def of(cls, parts: list[dict[str, Any]]) -> Answer:
-        headers = {name.decode(): value.decode() for name, value in parts[0]["headers"]}
-        return cls(parts[0]["status"], headers, b"".join(each.get("body", b"") for each in parts[1:]))
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.body)
-
-
-@dataclass
-class Door:
-    """The app and its analyses; each job waits until it is told how it ends."""
-
-    folder: Path
-    room: int = 2
-    store_fault: Exception | None = None
-    now_s: float = 0
-    seen: list[JobRequest] = field(default_factory=list)
-    begun: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
-    told: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
-    endings: list[Callable[[], dict[str, Any]]] = field(default_factory=list)
-    ready: threading.Event = field(default_factory=threading.Event)
-
-    def __post_init__(self) -> None:
-        self.analyses = Analyses(lambda _: self._loaded(), room=self.room, on_load_failed=lambda: None)
-        environment = {"RESULT_URL": str(self.folder / "results")}
-
-        def check() -> None:
-            if self.store_fault:
-                raise self.store_fault
-
-        allowed = self.folder / "videos"
-        allowed.mkdir()
-        readiness = Readiness(check, clock=lambda: self.now_s)
-        self.app = make_app(self.analyses, Metrics(), environment=environment, allow_path=allowed, readiness=readiness)
-
-    def _loaded(self) -> Any:
-        assert self.ready.wait(SOON_S)
-        return self._run
-
-    def _run(self, request: JobRequest, watch: Callable[[Advance], None]) -> dict[str, Any]:
-        self.seen.append(request)
-        watch(Advance(step="analyse", percent=41.26, fps=99.96, eta_s=3, attempt=2))
-        self.begun.release()
-        assert self.told.acquire(timeout=SOON_S)
-        watch(Advance(step="analyse", percent=50))
-        return self.endings.pop(0)()
-
-    def end(self, ending: Callable[[], dict[str, Any]]) -> None:
-        self.endings.append(ending)
-        self.told.release()
-
-    def asked(
-        self, method: str, path: str, body: bytes = b""
-    ) -> tuple[Coroutine[Any, Any, None], list[dict[str, Any]]]:
-        """One request through the ASGI interface: what makes the app answer, and the messages of its answer."""
-        scope = {
-            "type": "http",
-            "asgi": {"version": "3.0"},
-            "http_version": "1.1",
-            "method": method,
-            "path": path,
-            "raw_path": path.encode(),
-            "query_string": b"",
-            "headers": [(b"host", b"t"), (b"content-type", b"application/json")],
-        }
-        parts: list[dict[str, Any]] = []
-        middle = len(body) // 2
-        incoming = [
-            {"type": "http.request", "body": body[middle:], "more_body": False},
-            {"type": "http.request", "body": body[:middle], "more_body": True},
-        ]
-
-        async def receive() -> dict[str, Any]:
-            if incoming:
-                return incoming.pop()
-            await asyncio.Event().wait()
-            raise AssertionError
-
-        async def send(message: dict[str, Any]) -> None:
-            parts.append(message)
-
-        return self.app(scope, receive, send), parts
-
-    def call(self, method: str, path: str, document: Any = None) -> Answer:
-        """The answer to a request, whose body is `document`, or its bytes."""
-        body = document if isinstance(document, bytes) else b"" if document is None else json.dumps(document).encode()
-        answering, parts = self.asked(method, path, body)
-        asyncio.run(answering)
-        return Answer.of(parts)
-
-    def submit(self, **fields: Any) -> Answer:
-        return self.call("POST", "/v1/analyses", {"video_url": "s3://videos/a.mp4", **fields})
-
-    def wait_for(self, name: str, *statuses: str) -> dict[str, Any]:
-        for _ in range(2000):
-            document = self.call("GET", f"/v1/analyses/{name}").json
-            if document["status"] in statuses:
-                return dict(document)
-            threading.Event().wait(0.005)
-        pytest.fail(f"`{name}` does not become {statuses}")
+from tests.unit.analyzer.server_door import SOON_S, Answer, Door, error_of
 
 
 @pytest.fixture
@@ -153,11 +35,6 @@ def door(tmp_path: Path) -> Iterator[Door]:
     opened.analyses.stop()
     opened.told.release()
     opened.analyses.close(SOON_S)
-
-
-def error_of(answer: Answer) -> tuple[int, str]:
-    assert set(answer.json["error"]) == {"code", "message", "hint"}
-    return answer.status, answer.json["error"]["code"]
 
 
 def test_an_analysis_goes_from_202_to_its_result(door: Door) -> None:
@@ -290,42 +167,6 @@ def test_whatever_goes_wrong_is_told_in_the_same_shape(door: Door, monkeypatch: 
     assert error_of(Answer.of(parts)) == (500, "bug")
 
 
-def test_health_readiness_metrics_and_the_interface_itself(tmp_path: Path) -> None:
-    door = Door(tmp_path)
-    assert door.call("GET", "/healthz").status == 200
-    assert error_of(door.call("GET", "/readyz")) == (503, "models-not-loaded")
-    door.ready.set()
-    for _ in range(2000):
-        if door.analyses.is_loaded:
-            break
-        threading.Event().wait(0.005)
-    assert door.call("GET", "/readyz").status == 200
-    door.store_fault, door.now_s = DependencyDown("database-down", "x"), 6
-    assert error_of(door.call("GET", "/readyz")) == (503, "database-down")
-    assert door.call("GET", "/metrics").headers["content-type"].startswith("text/plain; version=0.0.4")
-    assert error_of(door.call("GET", "/v1/analyses/never")) == (404, "analysis-unknown")
-    assert error_of(door.call("DELETE", "/v1/analyses/never")) == (404, "analysis-unknown")
-    document = door.call("GET", "/openapi.json").json
-    assert set(document["paths"]) == {
-        "/v1/analyses", "/v1/analyses/{id}", "/v1/analyses/{id}/result", "/healthz", "/readyz", "/metrics"
-    }  # fmt: skip
-    assert not door.analyses.close(SOON_S)
-
-
-def test_readiness_looks_at_the_store_once_in_a_few_seconds_whatever_it_finds(tmp_path: Path) -> None:
-    now_s, results, looked = [0.0], tmp_path / "results", []
-    look = store_look({"RESULT_URL": str(results)})
-    readiness = Readiness(lambda: (looked.append(1), look())[1], clock=lambda: now_s[0])
-    asyncio.run(readiness.check())
-    results.write_text("no folder")
-    asyncio.run(readiness.check())
-    now_s[0] = 6
-    for _ in range(2):
-        with pytest.raises(Mismatch, match="results"):
-            asyncio.run(readiness.check())
-    assert len(looked) == 2
-
-
 def test_a_result_that_never_comes_does_not_hold_up_the_end(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
     begun, never = threading.Event(), threading.Event()
 
@@ -350,24 +191,6 @@ def test_a_result_that_never_comes_does_not_hold_up_the_end(door: Door, monkeypa
     asyncio.run(cut_off())
     assert error_of(Answer.of(parts)) == (503, "server-ends")
     never.set()
-
-
-def test_a_store_that_says_nothing_is_asked_once_and_waited_for_briefly() -> None:
-    answers, looked = threading.Event(), threading.Semaphore(0)
-
-    def look() -> None:
-        looked.release()
-        assert answers.wait(SOON_S)
-
-    async def many() -> list[BaseException | None]:
-        return list(await asyncio.gather(*[readiness.check() for _ in range(45)], return_exceptions=True))
-
-    readiness = Readiness(look, patience_s=0.01)
-    assert {getattr(each, "code", each) for each in asyncio.run(many())} == {"store-slow"}
-    answers.set()
-    readiness = Readiness(look, patience_s=SOON_S)
-    assert set(asyncio.run(many())) == {None}
-    assert sum(looked.acquire(blocking=False) for _ in range(9)) == 2
 
 
 def test_a_real_server_is_stopped_in_the_middle_and_the_next_goes_on(
