@@ -1,9 +1,7 @@
 """The life of a job: cut off and gone on with, submitted again, taken from a queue, searched, and looked at."""
 
 import json
-import os
 import re
-import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +12,6 @@ from lifecycle.domain.layout import Folder
 from lifecycle.domain.measures import counted, size_text
 from lifecycle.errors import CapctlError
 from lifecycle.rehearsal.commands import Capctl
-from lifecycle.rehearsal.html_page import HtmlPage
 from lifecycle.rehearsal.ingest_queue import IngestQueue
 from lifecycle.rehearsal.lost_host import host_of
 from lifecycle.rehearsal.project import BUCKET
@@ -23,17 +20,16 @@ from lifecycle.rehearsal.recorder import Recorder
 from lifecycle.rehearsal.samples import LONG_VIDEO_SECONDS, make_long_video
 from lifecycle.rehearsal.scenes.parts import expect, real_job
 from lifecycle.rehearsal.scenes.release import play_first
+from lifecycle.rehearsal.scenes.results import PAGE, play_results
 from lifecycle.rehearsal.sessions import Sessions
 from lifecycle.rehearsal.stage import Stage
 
 _VIDEO = "long.mp4"
-_PAGE = "long.html"
 _KEY = f"{Folder.SAMPLES}/{_VIDEO}"
 _NO_VIDEO_KEY, _SENT_KEY = "videos/notes.mp4", f"videos/{_VIDEO}"
 _CUT_OFF, _WHOLE = "cut-off", "uninterrupted"
 _PATIENCE_S, _LOOK_S = 90, 0.1
 _LAST_LINES = 5
-_COMMAND_TIMEOUT_S = 120
 _GONE_ON = re.compile(r"from segment (\d+)")
 
 Found = TypeVar("Found")
@@ -41,7 +37,7 @@ Found = TypeVar("Found")
 
 def to_try(folder: Path, _identifier: str) -> str:
     """What a kept stage has for who types commands."""
-    return f"Page of a result: {folder / _PAGE}; `analyzer search --like {_WHOLE}/1` finds who looks alike"
+    return f"Page of a result: {folder / PAGE}; `analyzer search --like {_WHOLE}/1` finds who looks alike"
 
 
 def play(stage: Stage, capctl: Capctl, record: Recorder) -> None:
@@ -58,8 +54,7 @@ def play_jobs(stage: Stage, capctl: Capctl, record: Recorder) -> None:
     _uninterrupted(stage, capctl, record, sessions)
     _again(stage, capctl, record, sessions)
     _worker(stage, capctl, record, sessions)
-    _search(stage, record)
-    _page(stage, record)
+    play_results(stage, record, session=_CUT_OFF, twin=_WHOLE, video=_VIDEO)
 
 
 def _store_long_video(stage: Stage, record: Recorder) -> None:
@@ -141,37 +136,6 @@ def _worker(stage: Stage, capctl: Capctl, record: Recorder, sessions: Sessions) 
         step.result = f"went on behind {counted(gone_on, 'segment')}; {_told(sessions.rows(session))}; message deleted"
 
 
-def _search(stage: Stage, record: Recorder) -> None:
-    with record.step("analyzer search --like") as step:
-        like = f"{_CUT_OFF}/1"
-        hits = json.loads(_analyzer(stage, "search", "--like", like, "-o", "json"))["hits"]
-        tracks = [hit for hit in hits if hit["kind"] == "track"]
-        best = {hit["session_id"]: hit for hit in reversed(tracks)}
-        expect(_WHOLE in best and best[_WHOLE]["similarity"] > 0.99, f"the same person must be found, found {tracks}")
-        other = next((hit for hit in tracks if not hit["video_url"].endswith(_VIDEO)), None)
-        expect(other is not None, f"who was filmed larger must be found too, found {tracks}")
-        assert other is not None
-        step.result = (
-            f"track 1 of `{_WHOLE}`, {best[_WHOLE]['similarity']:.3f} alike; "
-            f"in {other['video_url'].rpartition('/')[2]} track {other['ref']}, {other['similarity']:.3f}"
-        )
-
-
-def _page(stage: Stage, record: Recorder) -> None:
-    with record.step("analyzer report --html") as step:
-        folder, page = stage.folder / "result", stage.folder / _PAGE
-        _fetch(stage, f"{Folder.RESULTS}/{_CUT_OFF}/", folder)
-        said = _analyzer(stage, "report", str(folder), "--html", str(page), "--video", str(stage.folder / _VIDEO))
-        shown, result = HtmlPage(page.read_text()), json.loads((folder / contract.RESULT_NAME).read_bytes())
-        expect(not shown.fetched, f"the page must read nothing but itself, found {shown.fetched}")
-        expect("default-src 'none'" in shown.policy, f"its policy must forbid everything else, found `{shown.policy}`")
-        tracks = json.loads(shown.texts["data"])["tracks"]
-        expect(len(tracks) == len(result["tracks"]) > 0, f"the page must hold the tracks, found {len(tracks)}")
-        step.result = (
-            f"{counted(len(tracks), 'track')} in one file that fetches nothing; {said.strip().rpartition('/')[2]}"
-        )
-
-
 def _submit(capctl: Capctl, session: str) -> dict[str, Any]:
     wanted = ("--session", session, "--env", f"{contract.Env.SAMPLE_FPS}={SAMPLE_FPS}")
     return capctl("job", "submit", "--video", f"s3://{BUCKET}/{_KEY}", *wanted).document
@@ -219,29 +183,6 @@ def _expect_rows_of_whole(sessions: Sessions, session: str) -> None:
 
 def _told(rows: dict[str, list[str]]) -> str:
     return f"{counted(sum(map(len, rows.values())), 'row')}, {counted(len(rows[contract.Table.TRACKS]), 'track')}"
-
-
-def _fetch(stage: Stage, prefix: str, folder: Path) -> None:
-    s3 = stage.client("s3")
-    for entry in s3.list_objects_v2(Bucket=BUCKET, Prefix=prefix)["Contents"]:
-        target = folder / entry["Key"].removeprefix(prefix)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        s3.download_file(BUCKET, entry["Key"], str(target))
-
-
-def _analyzer(stage: Stage, *arguments: str) -> str:
-    """What the command prints, as a person on the stage types it. Raises `CapctlError("rehearsal-check")` when it fails."""
-    done = subprocess.run(
-        ["analyzer", *arguments],
-        env={**os.environ, **stage.environment},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=_COMMAND_TIMEOUT_S,
-        check=False,
-    )
-    expect(done.returncode == 0, f"`analyzer {arguments[0]}` must succeed: {done.stderr.strip()[-500:]}")
-    return done.stdout
 
 
 def _await(look: Callable[[], Found | None], rule: str, worker: Worker | None = None) -> Found:
