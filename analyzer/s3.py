@@ -1,15 +1,15 @@
-"""The object store: download the video, upload the result; botocore's errors become typed ones here."""
+"""The object store: download the video, upload the result, or keep what a store keeps there."""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from analyzer.errors import AnalyzerError, DependencyDown, InputUnreadable, Mismatch
+from analyzer.errors import DependencyDown, InputUnreadable
+from analyzer.s3_errors import code_of, explained, written
 
 CONNECT_TIMEOUT_S = 5
 READ_TIMEOUT_S = 60
@@ -20,21 +20,6 @@ CONTENT_TYPES = {".json": "application/json", ".jpg": "image/jpeg", ".jsonl": "a
 _CHUNK_BYTES = 1 << 20
 # What a conditional write answers when somebody else was quicker, or deleted what it should replace.
 _OVERTAKEN = {"PreconditionFailed", "412", "ConditionalRequestConflict", "409", "NoSuchKey", "404"}
-_ABSENT = {"NoSuchKey", "NoSuchBucket", "NoSuchVersion", "NotFound", "404", "InvalidObjectState"}
-_REFUSED = {
-    "403",
-    "401",
-    "AccessDenied",
-    "AllAccessDisabled",
-    "AuthorizationHeaderMalformed",
-    "ExpiredToken",
-    "Forbidden",
-    "InvalidAccessKeyId",
-    "InvalidToken",
-    "SignatureDoesNotMatch",
-    "PermanentRedirect",
-    "301",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +55,7 @@ class ObjectStore:
             read_timeout=READ_TIMEOUT_S,
             retries={"mode": "standard", "max_attempts": ATTEMPTS},
         )
-        with _explained("s3://"):
+        with explained("s3://"):
             self._client: Any = boto3.client("s3", config=config)
 
     def look_up(self, bucket: str, key: str, version: str | None = None) -> Found:
@@ -80,7 +65,7 @@ class ObjectStore:
             raise InputUnreadable(
                 "object-missing", f"`{url}` names no object", hint="Put the object's key in VIDEO_URL"
             )
-        with _explained(url):
+        with explained(url):
             answer = self._client.head_object(Bucket=bucket, Key=key, **_versioned(version))
             return Found(tag=str(answer["ETag"]), size_bytes=int(answer["ContentLength"]), version=version)
 
@@ -93,7 +78,7 @@ class ObjectStore:
         from botocore.exceptions import BotoCoreError
 
         url, done, breaks = _url(bucket, key, found.version), 0, 0
-        with _explained(url), to.open("wb") as stream:
+        with explained(url), to.open("wb") as stream:
             _require_space(url, to.parent, found.size_bytes)
             while done < found.size_bytes:
                 try:
@@ -116,7 +101,7 @@ class ObjectStore:
 
     def put(self, bucket: str, key: str, content: bytes | IO[bytes]) -> None:
         """Put one object, whole or not at all. Raises: DependencyDown or Mismatch."""
-        with _written(f"s3://{bucket}/{key}"):
+        with written(f"s3://{bucket}/{key}"):
             self._client.put_object(Bucket=bucket, Key=key, Body=content, ContentType=_content_type(key))
 
     def put_if(self, bucket: str, key: str, content: bytes, condition: Precondition) -> str | None:
@@ -126,11 +111,11 @@ class ObjectStore:
         """
         from botocore.exceptions import ClientError
 
-        with _written(f"s3://{bucket}/{key}"):
+        with written(f"s3://{bucket}/{key}"):
             try:
                 answer = self._client.put_object(Bucket=bucket, Key=key, Body=content, **condition.headers)
             except ClientError as error:
-                if _code(error) in _OVERTAKEN:
+                if code_of(error) in _OVERTAKEN:
                     return None
                 raise
         return str(answer["ETag"])
@@ -139,29 +124,29 @@ class ObjectStore:
         """The content of an object and its tag, None where there is no such object. Raises: DependencyDown or Mismatch."""
         from botocore.exceptions import ClientError
 
-        with _written(f"s3://{bucket}/{key}"):
+        with written(f"s3://{bucket}/{key}"):
             try:
                 answer = self._client.get_object(Bucket=bucket, Key=key)
                 return answer["Body"].read(), str(answer["ETag"])
             except ClientError as error:
-                if _code(error) == "NoSuchKey":
+                if code_of(error) == "NoSuchKey":
                     return None
                 raise
 
     def chunks(self, bucket: str, key: str) -> Iterator[bytes]:
         """The content of an object piece by piece. Raises: DependencyDown, InputUnreadable or Mismatch."""
-        with _explained(f"s3://{bucket}/{key}"):
+        with explained(f"s3://{bucket}/{key}"):
             yield from self._client.get_object(Bucket=bucket, Key=key)["Body"].iter_chunks(_CHUNK_BYTES)
 
     def keys(self, bucket: str, prefix: str) -> Iterator[str]:
         """The keys that begin with `prefix`, page by page. Raises: DependencyDown or Mismatch."""
-        with _written(f"s3://{bucket}/{prefix}"):
+        with written(f"s3://{bucket}/{prefix}"):
             for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
                 yield from (str(each["Key"]) for each in page.get("Contents", ()))
 
     def delete(self, bucket: str, key: str) -> None:
         """Delete an object, which need not be there. Raises: DependencyDown or Mismatch."""
-        with _written(f"s3://{bucket}/{key}"):
+        with written(f"s3://{bucket}/{key}"):
             self._client.delete_object(Bucket=bucket, Key=key)
 
 
@@ -187,78 +172,3 @@ def _require_space(url: str, folder: Path, size_bytes: int) -> None:
 
 def _content_type(key: str) -> str:
     return CONTENT_TYPES.get(Path(key).suffix, "application/octet-stream")
-
-
-@contextmanager
-def _written(url: str) -> Iterator[None]:
-    """As `_explained`, where an absent bucket is a configuration fault, not a missing video."""
-    try:
-        with _explained(url):
-            yield
-    except InputUnreadable as error:
-        raise Mismatch(
-            "bucket-missing", f"`{url}` cannot be written: {error.message}", hint="Check RESULT_URL"
-        ) from error
-
-
-@contextmanager
-def _explained(url: str) -> Iterator[None]:
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    try:
-        yield
-    except (BotoCoreError, ClientError) as error:
-        raise _explain(error, url) from error
-    except ValueError as error:
-        # boto3 raises a bare ValueError for a malformed endpoint URL.
-        raise Mismatch("endpoint-invalid", f"{error}", hint="Check AWS_ENDPOINT_URL") from error
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise DependencyDown("transfer-failed", f"`{url}` was not transferred: {reason}") from error
-
-
-def _code(error: Any) -> str:
-    return str(error.response.get("Error", {}).get("Code", ""))
-
-
-def _explain(error: Exception, url: str) -> AnalyzerError:
-    from botocore import exceptions
-
-    if isinstance(error, exceptions.ClientError):
-        code = _code(error)
-        if code in {"PreconditionFailed", "412"}:
-            return DependencyDown(
-                "object-changed",
-                f"`{url}` was replaced while it was being read",
-                hint="Submit the job again; it reads the new object",
-            )
-        if code in _ABSENT:
-            return InputUnreadable(
-                "object-missing",
-                f"`{url}` does not exist: {code}",
-                hint="Check VIDEO_URL, and that the upload finished",
-            )
-        if code in _REFUSED:
-            return Mismatch(
-                "object-refused",
-                f"The object store refuses `{url}`: {code}",
-                hint="Check the job role's s3 permissions; without s3:ListBucket an absent object is refused too",
-            )
-        return DependencyDown(
-            "object-store-down", f"The object store failed on `{url}`: {code}", hint="Submit the job again"
-        )
-    refused = (
-        exceptions.NoCredentialsError,
-        exceptions.PartialCredentialsError,
-        exceptions.NoRegionError,
-        exceptions.ProfileNotFound,
-        exceptions.ParamValidationError,
-    )
-    detail = " ".join(str(error).split())[:300]
-    if isinstance(error, refused):
-        return Mismatch("aws-configuration", f"`{url}` cannot be reached: {detail}", hint="Check the job role")
-    return DependencyDown(
-        "object-store-down",
-        f"`{url}` cannot be reached: {detail}",
-        hint="Check AWS_ENDPOINT_URL and the network; then submit the job again",
-    )
