@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
-import json
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
@@ -13,36 +12,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from analyzer.contract import MARKER_NAME, MARKER_SCHEMA, MODEL_FOLDERS, RUNTIME_FOLDER
-from analyzer.errors import Mismatch
+from analyzer.contract import MARKER_NAME, MODEL_FOLDERS, RUNTIME_FOLDER
+from analyzer.marker import ModelFile, mismatch, read_markers, unreadable
 
-REBUILD_HINT = "Bake the machine image again, or point the job at the release that belongs to this model set"
 _CHUNK_BYTES = 1 << 20
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelFile:
-    """One file of the set; `path` is relative to the model root, `mode` is four octal digits.
-
-    `licence` and `permitted_use` are what the set's owner wrote down, "" for nothing; no digest covers them.
-    """
-
-    path: str
-    size_bytes: int
-    sha256: str
-    mode: str
-    licence: str = ""
-    permitted_use: str = ""
-
-    @property
-    def entry(self) -> dict[str, str | int]:
-        """As the marker and the result document write it."""
-        return {"path": self.path, "bytes": self.size_bytes, "sha256": self.sha256, "mode": self.mode}
-
-    @property
-    def terms(self) -> dict[str, str]:
-        """What its owner says one may do with it."""
-        return {"licence": self.licence, "permitted_use": self.permitted_use}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,20 +56,20 @@ def check_model_set(
     disagrees with another, or a digest other than `expected`.
     """
     mounted = [name for name in MODEL_FOLDERS if (root / name).is_dir() and any((root / name).iterdir())]
-    marker = _read_markers(root, mounted)
+    marker = read_markers(root, mounted)
     if marker is None:
         return _without_marker(root, mounted, expected)
     digest, listed = marker
     by_path = {file.path: file for file in listed if PurePosixPath(file.path).parts[0] in mounted}
     if not by_path:
         # A digest of which no part was hashed here would prove nothing.
-        raise _mismatch("model-set-absent", f"There is a `{MARKER_NAME}`, but no folder of its set lies below `{root}`")
+        raise mismatch("model-set-absent", f"There is a `{MARKER_NAME}`, but no folder of its set lies below `{root}`")
     present = {path.relative_to(root).as_posix(): path for name in mounted for path in _walk(root / name)}
     for path in sorted(present.keys() | by_path.keys()):
         if path not in by_path:
-            raise _mismatch("model-file-unlisted", f"`{root / path}` is not listed in the model set's marker")
+            raise mismatch("model-file-unlisted", f"`{root / path}` is not listed in the model set's marker")
         if path not in present:
-            raise _mismatch("model-file-missing", f"`{root / path}` is in the model set but not on the volume")
+            raise mismatch("model-file-missing", f"`{root / path}` is in the model set but not on the volume")
     total_bytes, hashed_bytes = sum(file.size_bytes for file in by_path.values()), 0
     checked: list[ModelFile] = []
     for path, expected_file in sorted(by_path.items()):
@@ -107,7 +80,7 @@ def check_model_set(
     rest = [file for file in listed if file.path not in by_path]
     computed = set_digest([*checked, *rest])
     if computed != digest:
-        raise _mismatch("model-set-mismatch", f"The files make `{computed}`, the marker says `{digest}`")
+        raise mismatch("model-set-mismatch", f"The files make `{computed}`, the marker says `{digest}`")
     _match_expected(computed, expected)
     return ModelSet(
         root=root,
@@ -132,14 +105,14 @@ def is_read_only(folder: Path) -> bool:
         if error.errno in refused:
             return True
         if error.errno not in {errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL}:
-            raise _unreadable(folder, error) from error
+            raise unreadable(folder, error) from error
     name = folder / f".write-check-{os.getpid()}"
     try:
         os.close(os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     except OSError as error:
         if error.errno in refused:
             return True
-        raise _unreadable(folder, error) from error
+        raise unreadable(folder, error) from error
     finally:
         with contextlib.suppress(OSError):
             name.unlink()
@@ -157,81 +130,25 @@ def describe(model_set: ModelSet) -> dict[str, Any]:
     }
 
 
-def _mismatch(code: str, message: str) -> Mismatch:
-    return Mismatch(code, message, hint=REBUILD_HINT)
-
-
-def _unreadable(path: Path, error: OSError) -> Mismatch:
-    return _mismatch("model-file-unreadable", f"`{path}` cannot be read: {error.strerror or error}")
-
-
 def _match_expected(digest: str, expected: str | None) -> None:
     if expected is not None and expected != digest:
-        raise _mismatch("model-set-mismatch", f"The mounted model set is `{digest}`, the job expects `{expected}`")
+        raise mismatch("model-set-mismatch", f"The mounted model set is `{digest}`, the job expects `{expected}`")
 
 
 def _without_marker(root: Path, mounted: list[str], expected: str | None) -> ModelSet:
     stray = next((path for name in mounted for path in _walk(root / name)), None)
     if stray is not None:
-        raise _mismatch("model-marker-missing", f"`{stray}` is mounted without a `{MARKER_NAME}` beside it")
+        raise mismatch("model-marker-missing", f"`{stray}` is mounted without a `{MARKER_NAME}` beside it")
     if expected is not None:
-        raise _mismatch("model-set-absent", f"The job expects `{expected}`, but no model is mounted below `{root}`")
+        raise mismatch("model-set-absent", f"The job expects `{expected}`, but no model is mounted below `{root}`")
     return ModelSet(root=root)
-
-
-def _read_markers(root: Path, mounted: list[str]) -> tuple[str, list[ModelFile]] | None:
-    found = [path for path in (root / MARKER_NAME, *(root / name / MARKER_NAME for name in mounted)) if path.is_file()]
-    if not found:
-        return None
-    try:
-        contents = [path.read_bytes() for path in found]
-    except OSError as error:
-        raise _unreadable(found[0], error) from error
-    for path, content in zip(found, contents, strict=True):
-        if content != contents[0]:
-            raise _mismatch("model-marker-conflict", f"`{path}` differs from `{found[0]}`")
-    digest, files = _parse_marker(found[0], contents[0])
-    unmarked = [name for name in mounted if root / name / MARKER_NAME not in found and root / MARKER_NAME not in found]
-    if unmarked:
-        raise _mismatch("model-marker-missing", f"`{root / unmarked[0]}` holds no `{MARKER_NAME}`")
-    return digest, files
-
-
-def _parse_marker(path: Path, content: bytes) -> tuple[str, list[ModelFile]]:
-    try:
-        document: Any = json.loads(content)
-        if document["schema"] != MARKER_SCHEMA:
-            raise _mismatch("model-marker-invalid", f"`{path}` is not a `{MARKER_SCHEMA}` document")
-        files = [
-            ModelFile(
-                path=str(entry["path"]),
-                size_bytes=int(entry["bytes"]),
-                sha256=str(entry["sha256"]),
-                mode=str(entry["mode"]),
-                # Markers of sets whose owner wrote nothing down have neither.
-                licence=str(entry.get("licence", "")),
-                permitted_use=str(entry.get("permitted_use", "")),
-            )
-            for entry in document["files"]
-        ]
-        digest = str(document["digest"])
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        detail = f"`{path}` is malformed: {type(error).__name__}: {error}"
-        raise _mismatch("model-marker-invalid", detail) from error
-    for file in files:
-        parts = PurePosixPath(file.path).parts
-        if len(parts) < 2 or parts[0] not in (*MODEL_FOLDERS, RUNTIME_FOLDER) or ".." in parts or "\0" in file.path:
-            raise _mismatch("model-marker-invalid", f"`{path}` lists `{file.path}`, which is outside the model folders")
-    if len({file.path for file in files}) != len(files):
-        raise _mismatch("model-marker-invalid", f"`{path}` lists a file twice")
-    return digest, files
 
 
 def _walk(folder: Path) -> Iterator[Path]:
     """Every entry that is not a folder, links included and not followed; only the marker at the top is left out."""
 
     def fail(error: OSError) -> None:
-        raise _unreadable(Path(str(error.filename)), error) from error
+        raise unreadable(Path(str(error.filename)), error) from error
 
     for base, folders, names in os.walk(folder, onerror=fail):
         for name in sorted(names + [each for each in folders if (Path(base) / each).is_symlink()]):
@@ -245,13 +162,13 @@ def _check_file(path: Path, listed: ModelFile) -> ModelFile:
     try:
         found = path.lstat()
         if not stat.S_ISREG(found.st_mode):
-            raise _mismatch("model-file-mismatch", f"`{path}` is not a regular file")
+            raise mismatch("model-file-mismatch", f"`{path}` is not a regular file")
         with path.open("rb", buffering=0) as stream:
             while chunk := stream.read(_CHUNK_BYTES):
                 digest.update(chunk)
                 size_bytes += len(chunk)
     except OSError as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
     mode = f"{stat.S_IMODE(found.st_mode):04o}"
     actual = replace(listed, size_bytes=size_bytes, sha256=digest.hexdigest(), mode=mode)
     for name, was, expected in (
@@ -260,5 +177,5 @@ def _check_file(path: Path, listed: ModelFile) -> ModelFile:
         ("mode", actual.mode, listed.mode),
     ):
         if was != expected:
-            raise _mismatch("model-file-mismatch", f"The {name} of `{path}` is `{was}`, the marker says `{expected}`")
+            raise mismatch("model-file-mismatch", f"The {name} of `{path}` is `{was}`, the marker says `{expected}`")
     return actual

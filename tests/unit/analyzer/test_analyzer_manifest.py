@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from analyzer.errors import ExitCode, Mismatch
-from analyzer.manifest import ModelFile, check_model_set, is_read_only, set_digest
+from analyzer.manifest import check_model_set, is_read_only, set_digest
+from analyzer.marker import ModelFile
 
 SetMaker = Callable[..., str]
 

@@ -20,7 +20,8 @@ from analyzer.backends.onnx import fastvlm
 from analyzer.contract import MODEL_PATHS, Device, LicencePolicy, ModelSettings, Role
 from analyzer.errors import AnalyzerError, ExitCode
 from analyzer.licences import permits_commercial_use
-from analyzer.manifest import ModelFile, ModelSet, check_model_set
+from analyzer.manifest import ModelSet, check_model_set
+from analyzer.marker import ModelFile
 from tests.unit.analyzer import onnx_fakes
 
 SetMaker = Callable[..., str]
