@@ -9,12 +9,12 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import av
 import numpy as np
 
 from analyzer.contract import SampleMode
 from analyzer.sample import RateSampler
 from analyzer.video import container as source
+from analyzer.video import demux
 from analyzer.video.clock import steady, time_of
 from analyzer.video.gaps import GapFinder
 from analyzer.video.info import Position, SegmentSummary
@@ -27,8 +27,6 @@ from analyzer.video.segmenter import Segmenter
 # A group of pictures larger than this is not decoded again before the place where a later start begins.
 PREROLL_BYTES = 64 << 20
 THREADS_MAX = 16
-# A demuxer that loses its place often finds it again when it is asked on.
-DEMUX_TRIES = 20
 CORRUPT = "the decoder marked a frame as corrupt"
 # Damage is told at the packet that has it, before any picture that suffers; otherwise it is concealed with what the other threads have
 # ready by then.
@@ -78,8 +76,9 @@ class Reading:
             rate = stream.average_rate or stream.guessed_rate
             self._frame_duration = 1 / (Fraction(rate) * self._time_base) if rate else Fraction(0)
             self._origin_pts = self._position.origin_pts if self._position else stream.start_time
-            packets = steady(self._packets(self._head.container, stream), self._time_base, self._frame_duration)
-            for packet in self._from_position(self._watched(packets)):
+            packets = demux.packets(self._head.container, stream, Path(self._settings.path), self._lost)
+            timed = steady(packets, self._time_base, self._frame_duration)
+            for packet in self._from_position(self._watched(timed)):
                 self._read(stream, packet)
                 self._teller.beat()
             # What is still in the decoder after the demuxer lost its place comes out here.
@@ -99,18 +98,10 @@ class Reading:
         if not self._careful:
             context.options = {**context.options, **_STRICT}
 
-    def _packets(self, container: Any, stream: Any) -> Iterator[Any]:
-        failures = 0
-        while failures < DEMUX_TRIES:
-            try:
-                for packet in container.demux(stream):
-                    failures = 0
-                    yield packet
-                return
-            except av.error.FFmpegError as error:
-                failures += 1
-                if failures == 1:
-                    self._count(source.told(error))
+    def _lost(self, error: str | None) -> None:
+        if error:
+            self._count(error)
+        self._teller.beat()
 
     def _watched(self, packets: Iterator[Any]) -> Iterator[Any]:
         """The packets; where some are missing is noted in the segment that is being read."""
