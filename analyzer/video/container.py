@@ -83,18 +83,25 @@ def _open_container(path: Path, name: str) -> Any:
 
 
 def _video_stream(container: Any, name: str) -> Any:
-    """The first video stream that is no cover picture, ready to be decoded. Raises: InputUnreadable."""
+    """What players would show, ready to be decoded. Raises: InputUnreadable."""
     if len(container.streams) > MAX_STREAMS:
         raise unreadable("input-too-large", name, f"has {len(container.streams)} streams, at most {MAX_STREAMS}")
     # The cover picture of an audio file is a video stream by name only.
     real = [each for each in container.streams.video if not each.disposition & av.stream.Disposition.attached_pic]
     if not real:
         raise unreadable("input-no-video-stream", name, "holds no video stream")
-    stream = real[0]
+    stream = max(real, key=_importance)
     if stream.codec_context is None:
         raise unreadable("input-codec-unknown", name, "holds a video stream whose codec is unknown")
     stream.thread_type = "AUTO"
     return stream
+
+
+def _importance(stream: Any) -> tuple[bool, int]:
+    """The greatest is the stream that was meant to be seen, else the largest; the first of equal ones."""
+    context = stream.codec_context
+    area = int(context.width) * int(context.height) if context else 0
+    return bool(stream.disposition & av.stream.Disposition.default), area
 
 
 def pictures(stream: Any, packet: Any, errors: list[str]) -> Iterator[Any]:
