@@ -19,14 +19,17 @@ def time_of(packet: Any) -> int | None:
     return pts
 
 
-def steady(packets: Iterator[Any], time_base: Fraction, frame_duration: Fraction) -> Iterator[Any]:
+def steady(
+    packets: Iterator[Any], time_base: Fraction, frame_duration: Fraction, end_pts: Fraction | None
+) -> Iterator[Any]:
     """The packets, in units of `time_base`, whose frames last `frame_duration` where they do not say themselves.
 
-    A single time that is far from its neighbours is replaced. Where all later times are before the earlier ones (a recording that was
+    A single time that is far from its neighbours is replaced; the last of all is believed if it comes before the container's end,
+    `end_pts`. Where all later times are before the earlier ones (a recording that was
     appended to another, a counter that wraps), or later by more than half a day, they are moved so that they follow, until times follow
     as they are written (a damaged head of a cluster). The same file gives the same times, wherever reading began to matter.
     """
-    clock = _Clock(time_base, frame_duration)
+    clock = _Clock(time_base, frame_duration, end_pts)
     held: Any = None
     for packet in packets:
         if held is not None:
@@ -44,10 +47,12 @@ def steady(packets: Iterator[Any], time_base: Fraction, frame_duration: Fraction
 
 
 class _Clock:
-    def __init__(self, time_base: Fraction, frame_duration: Fraction) -> None:
+    def __init__(self, time_base: Fraction, frame_duration: Fraction, end_pts: Fraction | None) -> None:
         self._forward, self._backward = FORWARD_S / time_base, BACKWARD_S / time_base
         self._gap_max = GAP_MAX_S / time_base
         self._frame_duration = frame_duration
+        # Containers round their duration, and the order of decoding runs ahead of that of showing.
+        self._end = None if end_pts is None else end_pts + self._backward
         self._last: int | None = None
         # Whether that was a time of decoding; these never fall back by much, where pictures are shown in another order than stored.
         self._last_is_dts = False
@@ -79,8 +84,11 @@ class _Clock:
         time, after = self._time(packet), None if following is None else self._time(following)
         assert time is not None
         assert self._last is not None
-        alone = after is None or (self._last <= after < time if time > self._last else after >= self._last)
-        if alone:
+        if after is None:
+            is_alone = time < self._last or self._end is None or time - self._offset > self._end
+        else:
+            is_alone = self._last <= after < time if time > self._last else after >= self._last
+        if is_alone:
             self._move(packet, self._next - (time - self._offset))
             self._reach(packet, self._next)
             return
