@@ -113,7 +113,8 @@ class Decoder:
             if skip and self._position is None:
                 raise self._unreadable("at its beginning")
             position = asdict(self._position) if self._position else None
-            settings = replace(self._settings, position=position, skip_segment=skip, careful=self._careful)
+            info = asdict(self._info) if self._info else None
+            settings = replace(self._settings, position=position, info=info, skip_segment=skip, careful=self._careful)
             with self._starting:
                 if self._closed:
                     return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 
 class Message(StrEnum):
@@ -23,7 +24,8 @@ class Message(StrEnum):
 class Settings:
     """What the parent asks for; `memory` is the descriptor of an anonymous file that both map.
 
-    A `careful` child decodes with one thread and as much of a damaged picture as it can; another one ends at the first damage.
+    `info` is what an earlier child, or an earlier attempt, made of the video's first frame: pictures have its size, wherever reading
+    begins. A `careful` child decodes with one thread and as much of a damaged picture as it can; another one ends at the first damage.
     """
 
     path: str
@@ -35,5 +37,6 @@ class Settings:
     memory: int
     memory_limit_bytes: int
     position: dict[str, int] | None = None
+    info: dict[str, Any] | None = None
     skip_segment: bool = False
     careful: bool = False

@@ -17,7 +17,7 @@ from analyzer.video import container as source
 from analyzer.video import demux
 from analyzer.video.clock import steady, time_of
 from analyzer.video.gaps import GapFinder
-from analyzer.video.info import Position, SegmentSummary
+from analyzer.video.info import Position, SegmentSummary, VideoInfo
 from analyzer.video.layout import Layout, Plane
 from analyzer.video.messages import Message, Settings
 from analyzer.video.order import DEPTH, Order
@@ -77,7 +77,7 @@ class Reading:
             self._frame_duration = 1 / (Fraction(rate) * self._time_base) if rate else Fraction(0)
             self._origin_pts = self._position.origin_pts if self._position else stream.start_time
             packets = demux.packets(self._head.container, stream, Path(self._settings.path), self._lost)
-            timed = steady(packets, self._time_base, self._frame_duration)
+            timed = steady(packets, self._time_base, self._frame_duration, self._end_pts())
             for packet in self._from_position(self._watched(timed)):
                 self._read(stream, packet)
                 self._teller.beat()
@@ -92,6 +92,12 @@ class Reading:
             raise source.nothing_decodes(self._settings.name, self._first_error)
         for summary in self._segmenter.finish() if self._segmenter else ():
             self._tell(summary)
+
+    def _end_pts(self) -> Fraction | None:
+        """Where the container says that the video ends."""
+        if self._head.duration_ms is None or self._origin_pts is None:
+            return None
+        return self._origin_pts + Fraction(self._head.duration_ms, 1000) / self._time_base
 
     def _set_up(self, context: Any) -> None:
         context.thread_count = 1 if self._careful else min(THREADS_MAX, len(os.sched_getaffinity(0)))
@@ -206,7 +212,8 @@ class Reading:
             )
 
     def _open(self, raw: Any) -> Ring:
-        info = self._head.describe(raw)
+        known = self._settings.info
+        info = VideoInfo(**known) if known else self._head.describe(raw)
         ring = Ring(self._settings.memory, Layout(info.width, info.height), self._settings.ring_bytes)
         self._teller.tell(Message.OPENED, info=asdict(info), slots=ring.slots, slot_bytes=ring.slot_bytes)
         return ring
