@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from fractions import Fraction
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,12 +30,24 @@ class VideoInfo:
 class Position:
     """Where a segment begins: at the first keyframe whose time is `start_pts` or later, in units of the stream.
 
-    `origin_pts` is the time that counts as zero.
+    Where `decode_pts` is given, it begins between keyframes, with the first packet whose time is `start_pts` or later, and its
+    pictures need those since the keyframe at `decode_pts`. `origin_pts` is the time that counts as zero.
     """
 
     segment: int
     start_pts: int
     origin_pts: int
+    decode_pts: int | None = None
+
+    @property
+    def keyframe_pts(self) -> int:
+        """From when on the video is decoded."""
+        return self.start_pts if self.decode_pts is None else self.decode_pts
+
+    def past(self, length: Fraction) -> Position:
+        """Where to go on if this segment, of at least `length`, ends decoders: not between keyframes, because it would be decoded."""
+        start_pts = math.ceil(self.start_pts + length)
+        return Position(segment=self.segment + 1, start_pts=start_pts, origin_pts=self.origin_pts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -36,7 +36,7 @@ class Settings:
     ring_bytes: int
     memory: int
     memory_limit_bytes: int
-    position: dict[str, int] | None = None
+    position: dict[str, Any] | None = None
     info: dict[str, Any] | None = None
     skip_segment: bool = False
     careful: bool = False

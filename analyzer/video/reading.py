@@ -15,6 +15,7 @@ from analyzer.contract import SampleMode
 from analyzer.sample import RateSampler
 from analyzer.video import container as source
 from analyzer.video import demux
+from analyzer.video.approach import Approach
 from analyzer.video.clock import steady, time_of
 from analyzer.video.gaps import GapFinder
 from analyzer.video.info import Position, SegmentSummary, VideoInfo
@@ -24,8 +25,6 @@ from analyzer.video.order import DEPTH, Order
 from analyzer.video.ring import Ring, Teller
 from analyzer.video.segmenter import Segmenter
 
-# A group of pictures larger than this is not decoded again before the place where a later start begins.
-PREROLL_BYTES = 64 << 20
 THREADS_MAX = 16
 CORRUPT = "the decoder marked a frame as corrupt"
 # Damage is told at the packet that has it, before any picture that suffers; otherwise it is concealed with what the other threads have
@@ -52,6 +51,7 @@ class Reading:
     def __init__(self, settings: Settings, teller: Teller) -> None:
         self._settings, self._teller = settings, teller
         self._position = Position(**settings.position) if settings.position else None
+        self._approach: Approach | None = None
         self._sampler = RateSampler(settings.fps)
         self._keyframes_only = settings.mode == SampleMode.KEYFRAME
         # None until a frame tells how large pictures are.
@@ -73,12 +73,17 @@ class Reading:
             stream = self._head.stream
             self._set_up(stream.codec_context)
             self._time_base = Fraction(stream.time_base)
+            if self._position:
+                length = Fraction(self._settings.segment_ms, 1000) / self._time_base
+                self._position = self._position.past(length) if self._settings.skip_segment else self._position
+                self._approach = Approach(self._position, self._teller.beat)
             rate = stream.average_rate or stream.guessed_rate
             self._frame_duration = 1 / (Fraction(rate) * self._time_base) if rate else Fraction(0)
             self._origin_pts = self._position.origin_pts if self._position else stream.start_time
             packets = demux.packets(self._head.container, stream, Path(self._settings.path), self._lost)
             timed = steady(packets, self._time_base, self._frame_duration, self._end_pts())
-            for packet in self._from_position(self._watched(timed)):
+            watched = self._watched(timed)
+            for packet in self._approach.packets(watched, self._begin) if self._approach else watched:
                 self._read(stream, packet)
                 self._teller.beat()
             # What is still in the decoder after the demuxer lost its place comes out here.
@@ -118,43 +123,22 @@ class Reading:
                 self._segmenter.gap(gap.start_pts, gap.end_pts)
             yield packet
 
-    def _from_position(self, packets: Iterator[Any]) -> Iterator[Any]:
-        """Packets from the asked place on, and before them those since the keyframe before it."""
-        if self._position is None:
-            yield from packets
-            return
-        start_pts: Fraction | int = self._position.start_pts
-        if self._settings.skip_segment:
-            start_pts += Fraction(self._settings.segment_ms, 1000) / self._time_base
-        held: list[Any] = []
-        held_bytes = 0
-        for packet in packets:
-            pts = time_of(packet)
-            if packet.is_keyframe and pts is not None:
-                if pts >= start_pts:
-                    yield from held
-                    self._begin(self._position.segment + self._settings.skip_segment, pts)
-                    yield packet
-                    yield from packets
-                    return
-                held, held_bytes = [], 0
-            held_bytes += packet.size
-            held = [*held, packet] if held_bytes <= PREROLL_BYTES else []
-            self._teller.beat()
-
-    def _begin(self, segment: int, pts: int) -> None:
-        origin_pts = pts if self._origin_pts is None else self._origin_pts
-        position = Position(segment=segment, start_pts=pts, origin_pts=origin_pts)
+    def _begin(self, position: Position) -> None:
+        self._keyframe_pts = position.keyframe_pts
         self._segmenter = Segmenter(position, self._time_base, self._settings.segment_ms)
         self._begun = {"position": asdict(position), "start_ms": self._segmenter.start_ms}
-        self._expected_pts = Fraction(pts)
+        self._expected_pts = Fraction(position.start_pts)
 
     def _read(self, stream: Any, packet: Any) -> None:
         pts = time_of(packet)
         if self._segmenter is None and self._position is None and pts is not None:
-            self._begin(0, pts if self._origin_pts is None else self._origin_pts)
-        if self._segmenter and packet.is_keyframe and pts is not None:
-            self._segmenter.keyframe(pts)
+            origin_pts = pts if self._origin_pts is None else self._origin_pts
+            self._begin(Position(segment=0, start_pts=origin_pts, origin_pts=origin_pts))
+        if self._segmenter and pts is not None:
+            if packet.is_keyframe:
+                self._segmenter.keyframe(pts)
+            elif pts >= self._segmenter.latest_pts and not self._keyframes_only:
+                self._segmenter.between_keyframes(pts)
         if self._keyframes_only and packet.size and not packet.is_keyframe:
             if self._segmenter and pts is not None:
                 self._segmenter.read_to(pts + Fraction(packet.duration or 0))
@@ -174,21 +158,21 @@ class Reading:
 
     def _take(self, raw: Any) -> None:
         ring = self._ring = self._ring or self._open(raw)
+        time = raw.dts if raw.pts is None else raw.pts
+        if raw.is_corrupt and (self._position is None or time is None or time >= self._position.keyframe_pts):
+            self._meet_damage()
         if self._segmenter is None:
-            if raw.pts is not None and self._origin_pts is not None:
-                self._sampler.takes((raw.pts - self._origin_pts) * self._time_base)
+            if time is not None and self._origin_pts is not None:
+                self._sampler.takes((time - self._origin_pts) * self._time_base)
             return
         if not self._has_begun:
             self._has_begun = True
             self._teller.tell(Message.BEGUN, **self._begun)
-        time = raw.dts if raw.pts is None else raw.pts
         pts = self._expected_pts if time is None else Fraction(time)
         pts_s = max(Fraction(0), (pts - self._segmenter.origin_pts) * self._time_base)
         is_taken = self._sampler.takes(pts_s)
         if self._position is not None and pts < self._segmenter.first_pts:
             return
-        if raw.is_corrupt:
-            self._meet_damage()
         self._expected_pts = pts + (raw.duration or self._frame_duration)
         self._frames += 1
         for summary in self._segmenter.frame(pts, self._expected_pts):
@@ -219,8 +203,8 @@ class Reading:
         return ring
 
     def _meet_damage(self) -> None:
-        """Raises: HandOver, in a child that is not careful; what lies before the asked place does not matter."""
-        if self._segmenter or self._position is None:
+        """Raises: HandOver, in a child that is not careful; what lies before the keyframe of the asked place does not matter."""
+        if not self._approach or self._approach.matters:
             if not self._careful:
                 raise HandOver(careful=True)
             self._is_damaged = True
@@ -232,8 +216,10 @@ class Reading:
 
     def _tell(self, summary: SegmentSummary) -> None:
         self._teller.tell(Message.SEGMENT, summary=asdict(summary))
-        # Where nothing was damaged, the other child was wrong about this file, and would be again.
-        if self._is_damaged and summary.following:
+        following = summary.following
+        # Where nothing was damaged, the other child was wrong about this file, and would be again; and where the next segment is decoded
+        # from the same keyframe as this one, it would meet the same damage.
+        if self._is_damaged and following and following.decode_pts != self._keyframe_pts:
             raise HandOver(careful=False)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from fractions import Fraction
 
@@ -9,7 +10,7 @@ from analyzer.video.info import Position, SegmentSummary
 
 
 class Segmenter:
-    """Parts a stream at keyframes, each segment at least `length_ms` long.
+    """Parts a stream at keyframes, each segment at least `length_ms` long; where none comes for twice as long, between them.
 
     Packets arrive in the order of the file, frames in the order of their times. A frame belongs to the segment in whose time it
     lies; what is wrong with a packet, or missing between two, to the segment whose packets are being read.
@@ -20,7 +21,9 @@ class Segmenter:
         self._length = Fraction(length_ms, 1000) / time_base
         self.origin_pts, self.first_pts = position.origin_pts, position.start_pts
         # Segments whose first packet was read but whose frames may still be on their way, the oldest first.
-        self._open = deque([_Tally(position.segment, position.start_pts)])
+        self._open: deque[_Tally] = deque()
+        self._keyframe_pts = position.keyframe_pts
+        self._append(_Tally(position))
 
     @property
     def segment(self) -> int:
@@ -34,9 +37,24 @@ class Segmenter:
 
     def keyframe(self, pts: int) -> None:
         """A keyframe was read from the file; the next segment begins here if the newest is long enough."""
-        newest = self._open[-1]
-        if pts >= newest.start_pts + self._length:
-            self._open.append(_Tally(newest.segment + 1, pts))
+        self._keyframe_pts = pts
+        if pts >= self._open[-1].start_pts + self._length:
+            self._append_at(pts, None)
+
+    def between_keyframes(self, pts: int) -> None:
+        """A packet was read whose time is `latest_pts` or later; the next segment begins here."""
+        self._append_at(pts, self._keyframe_pts)
+
+    def _append_at(self, pts: int, decode_pts: int | None) -> None:
+        segment = self._open[-1].segment + 1
+        self._append(
+            _Tally(Position(segment=segment, start_pts=pts, origin_pts=self.origin_pts, decode_pts=decode_pts))
+        )
+
+    def _append(self, tally: _Tally) -> None:
+        self._open.append(tally)
+        # When the newest segment ends at the latest; a whole number, because each packet is compared with it.
+        self.latest_pts = math.ceil(tally.start_pts + 2 * self._length)
 
     def error(self, text: str) -> None:
         self._open[-1].count(text)
@@ -87,9 +105,7 @@ class Segmenter:
             errors=tally.errors,
             first_error=tally.first_error,
             decoded_ms=decoded_ms,
-            following=Position(segment=following.segment, start_pts=following.start_pts, origin_pts=self.origin_pts)
-            if following
-            else None,
+            following=following.position if following else None,
             gaps=tuple(tally.gaps),
         )
 
@@ -98,10 +114,10 @@ class Segmenter:
 
 
 class _Tally:
-    def __init__(self, segment: int, start_pts: int) -> None:
-        self.segment = segment
-        self.start_pts = start_pts
-        self.decoded_pts: Fraction = Fraction(start_pts)
+    def __init__(self, position: Position) -> None:
+        self.position = position
+        self.segment, self.start_pts = position.segment, position.start_pts
+        self.decoded_pts: Fraction = Fraction(position.start_pts)
         self.frames = self.sampled = self.errors = 0
         self.first_error = ""
         self.gaps: list[tuple[int, int]] = []

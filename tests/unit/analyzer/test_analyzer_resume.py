@@ -5,9 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import pytest
+
 from analyzer.video.decoder import Decoder, Sampling
 from tests.fakes import videos
-from tests.unit.analyzer.test_analyzer_video import Reading, collect
+from tests.fakes.videos import Recipe
+from tests.unit.analyzer.test_analyzer_video import ClipMaker, Reading, collect
 
 
 def _read_on(path: Path, whole: Reading, number: int, *, fps: float, segment_ms: int) -> Reading:
@@ -36,3 +40,48 @@ def test_pictures_have_the_size_of_the_first_one_wherever_reading_begins(tmp_pat
     assert part.segments == whole.segments[2:]
     assert len(part.times) > 10
     assert {each.shape for each in part.pictures} == {each.shape for each in whole.pictures}
+
+
+def _assert_same(path: Path, whole: Reading, *, fps: float, segment_ms: int) -> None:
+    for number, summary in enumerate(whole.segments[:-1]):
+        part = _read_on(path, whole, number, fps=fps, segment_ms=segment_ms)
+        assert part.segments == whole.segments[number + 1 :]
+        later = [index for index, ms in enumerate(whole.times) if ms >= summary.end_ms]
+        assert part.times == [whole.times[index] for index in later]
+        assert all(np.array_equal(part.pictures[n], whole.pictures[index]) for n, index in enumerate(later))
+
+
+@pytest.mark.parametrize(
+    ("container", "gop", "seed"),
+    # With a second keyframe that comes late, and pictures that need others beyond it; with one keyframe, and damage.
+    [("mpegts", 70, None), ("matroska", 999, 2)],
+)
+def test_without_keyframes_segments_end_by_time_and_a_later_start_gives_the_same_frames(
+    container: str, gop: int, seed: int | None, tmp_path: Path
+) -> None:
+    options = {"preset": "veryfast", "bf": "2", "sc_threshold": "0", "g": str(gop), "keyint_min": str(gop)}
+    content = videos.write(Recipe(container=container, frames=120, options={**options, "x264-params": "open-gop=1"}))
+    path = tmp_path / "clip"
+    path.write_bytes(content if seed is None else videos.scatter(content, seed=seed, places=4))
+    whole = collect(Decoder(path, Sampling(fps=7), name="clip", segment_ms=750))
+    assert all(0 < each.end_ms - each.start_ms <= 1600 for each in whole.segments)
+    assert len(whole.segments) == 4
+    assert bool(sum(each.errors for each in whole.segments)) is (seed is not None)
+    assert [each.following.decode_pts is None for each in whole.segments if each.following].count(True) == (gop < 120)
+    for number, summary in enumerate(whole.segments[:-1]):
+        part = _read_on(path, whole, number, fps=7, segment_ms=750)
+        assert part.segments == whole.segments[number + 1 :]
+        later = [index for index, ms in enumerate(whole.times) if ms >= summary.end_ms]
+        assert part.times == [whole.times[index] for index in later]
+        assert all(np.array_equal(part.pictures[n], whole.pictures[index]) for n, index in enumerate(later))
+
+
+def test_no_frame_is_sampled_whose_cell_has_one_before_the_place_where_reading_begins(make_clip: ClipMaker) -> None:
+    # Pictures that come out of the decoder as they go in; others of before that place come out behind it.
+    path = make_clip("clip.mkv", frame_count=30, pixel_format="yuvj420p")
+    # Segments begin at 500 ms, 1000 ms and so on; a cell has 370 ms, so that of most of them another segment has the first frame.
+    whole = collect(Decoder(path, Sampling(fps=2.7), name="clip", segment_ms=500))
+    assert whole.times == [0, 400, 800, 1200, 1500, 1900, 2300, 2600]
+    for number in (0, 1, 4):
+        part = _read_on(path, whole, number, fps=2.7, segment_ms=500)
+        assert part.times == [ms for ms in whole.times if ms >= whole.segments[number].end_ms]
