@@ -64,6 +64,10 @@ class PersonCrop:
     faces: tuple[Box, ...] = ()
 
 
+# The mean error in years times this holds 80 % of a normal distribution, which is what a range of ages is to hold.
+RANGE_OF_ERROR = 1.606
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attributes:
     """Estimates for n people: years (expectation, 10 % and 90 % quantile) and the probability of `female`; NaN = cannot tell."""

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from analyzer.backends.base import Attributes, PersonCrop, Pixels
+from analyzer.backends.base import RANGE_OF_ERROR, Attributes, PersonCrop, Pixels
 from analyzer.backends.eyes import EyeAligner
 from analyzer.backends.onnx.session import Network, require_finite
 from analyzer.backends.onnx.signature import require_signature
@@ -25,6 +25,8 @@ MEANS_RGB = np.array([122.781998, 117.000999, 104.297997], np.float32)
 SCALE = np.float32(256)
 # Class 0 is "below one year", so it weighs a quarter of a year.
 YEARS = np.concatenate([[0.25], np.arange(1, AGE_CLASSES)])
+# The network is surer of itself than it may be: by so many years, in the mean, its age of one portrait changes with scale and angle.
+DEVIATION_YEARS = 3.8
 
 
 class DlibAttributes:
@@ -57,7 +59,10 @@ class DlibAttributes:
         low = YEARS[np.argmax(below >= 0.1, axis=1)]
         # The last class catches rounding: the probabilities may add up to a little less than one.
         high = YEARS[np.where(below[:, -1] >= 0.9, np.argmax(below >= 0.9, axis=1), AGE_CLASSES - 1)]
-        return np.stack([ages @ YEARS, low, high, genders[:, FEMALE]])
+        age = ages @ YEARS
+        around = RANGE_OF_ERROR * DEVIATION_YEARS
+        low, high = np.minimum(low, np.maximum(0, age - around)), np.maximum(high, age + around)
+        return np.stack([age, low, high, genders[:, FEMALE]])
 
     @staticmethod
     def _run(network: Network, chips: Sequence[Pixels], side_px: int) -> NDArray[np.float64]:

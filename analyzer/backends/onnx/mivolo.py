@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from analyzer.backends.base import Attributes, PersonCrop, Pixels
+from analyzer.backends.base import RANGE_OF_ERROR, Attributes, PersonCrop, Pixels
 from analyzer.backends.onnx.letterbox import imagenet_planes, letterbox
 from analyzer.backends.onnx.session import Network, require_finite, softmax
 from analyzer.backends.onnx.signature import require_signature
@@ -25,9 +25,8 @@ BODY_SIDE_MIN_PX = 50
 EDGE = 0.3
 # Rows and columns that are black for more than 1 - EDGE are cut off; less than this of the area left is no body.
 AREA_LEFT_MIN = 0.4
-# The network tells no range. The authors tell its mean error in years; of a normal distribution, 1.606 times that holds 80 %.
+# The network tells no range. The authors tell its mean error in years.
 ERROR_YEARS, ERROR_BODY_ONLY_YEARS = 4.24, 6.87
-RANGE_OF_ERROR = 1.606
 _KEYS = ("min_age", "max_age", "avg_age", "input_size")
 
 

@@ -50,7 +50,8 @@ def test_networks_see_red_as_the_first_channel(channel_networks: Path, mark_set:
     )
     np.testing.assert_allclose(found.age, [70, 20], atol=0.1)
     np.testing.assert_allclose(found.female, [0, 1], atol=0.01)
-    assert (list(found.age_low), list(found.age_high)) == ([70, 20], [70, 20])
+    # Sure as they are of one class, they are known to be off by more.
+    np.testing.assert_allclose([found.age_low, found.age_high], [[63.9, 13.9], [76.1, 26.1]], atol=0.1)
     assert len(model.predict([]).age) == 0
 
 
