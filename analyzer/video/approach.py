@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from fractions import Fraction
 from typing import Any
 
-from analyzer.video.clock import time_of
+from analyzer.video.clock import is_shown_soon, time_of
 from analyzer.video.info import Position
 
 # A group of pictures larger than this is not decoded again before the keyframe where decoding has to begin.
@@ -14,10 +15,10 @@ PREROLL_BYTES = 64 << 20
 
 
 class Approach:
-    """From the beginning of a file to `position`; `beat` is called for each packet that is passed over."""
+    """From the beginning of a file with times in `time_base` to `position`; `beat` is called for each packet that is passed over."""
 
-    def __init__(self, position: Position, beat: Callable[[], None]) -> None:
-        self._position, self._beat = position, beat
+    def __init__(self, position: Position, time_base: Fraction, beat: Callable[[], None]) -> None:
+        self._position, self._time_base, self._beat = position, time_base, beat
         # Whether pictures of the asked place, or of later ones, depend on what is read now.
         self.matters = False
 
@@ -27,12 +28,15 @@ class Approach:
         decoded = self._from_keyframe(packets)
         for packet in decoded:
             pts = time_of(packet)
-            if self.matters and pts is not None and pts >= position.start_pts:
+            if self.matters and pts is not None and pts >= position.start_pts and self._is_believed(packet):
                 begin(replace(position, start_pts=pts))
                 yield packet
                 yield from decoded
                 return
             yield packet
+
+    def _is_believed(self, packet: Any) -> bool:
+        return self._position.decode_pts is None or is_shown_soon(packet, self._time_base)
 
     def _from_keyframe(self, packets: Iterator[Any]) -> Iterator[Any]:
         """Packets from where decoding has to begin, and before them those since the keyframe before that."""

@@ -16,7 +16,7 @@ from analyzer.sample import RateSampler
 from analyzer.video import container as source
 from analyzer.video import demux
 from analyzer.video.approach import Approach
-from analyzer.video.clock import steady, time_of
+from analyzer.video.clock import is_shown_soon, steady, time_of
 from analyzer.video.gaps import GapFinder
 from analyzer.video.info import Position, SegmentSummary, VideoInfo
 from analyzer.video.layout import Layout, Plane
@@ -59,6 +59,8 @@ class Reading:
         # None until the asked place is reached: what comes before it is decoded only so that what follows can be.
         self._segmenter: Segmenter | None = None
         self._has_begun = False
+        # Whether a frame came out that is of the asked place or later.
+        self._is_there = self._position is None
         self._careful = settings.careful
         self._order = Order(DEPTH if settings.careful else 0)
         # Packets that went into the decoder and have not come out as frames.
@@ -76,7 +78,7 @@ class Reading:
             if self._position:
                 length = Fraction(self._settings.segment_ms, 1000) / self._time_base
                 self._position = self._position.past(length) if self._settings.skip_segment else self._position
-                self._approach = Approach(self._position, self._teller.beat)
+                self._approach = Approach(self._position, self._time_base, self._teller.beat)
             rate = stream.average_rate or stream.guessed_rate
             self._frame_duration = 1 / (Fraction(rate) * self._time_base) if rate else Fraction(0)
             self._origin_pts = self._position.origin_pts if self._position else stream.start_time
@@ -137,7 +139,11 @@ class Reading:
         if self._segmenter and pts is not None:
             if packet.is_keyframe:
                 self._segmenter.keyframe(pts)
-            elif pts >= self._segmenter.latest_pts and not self._keyframes_only:
+            elif (
+                pts >= self._segmenter.latest_pts
+                and not self._keyframes_only
+                and is_shown_soon(packet, self._time_base)
+            ):
                 self._segmenter.between_keyframes(pts)
         if self._keyframes_only and packet.size and not packet.is_keyframe:
             if self._segmenter and pts is not None:
@@ -171,7 +177,9 @@ class Reading:
         pts = self._expected_pts if time is None else Fraction(time)
         pts_s = max(Fraction(0), (pts - self._segmenter.origin_pts) * self._time_base)
         is_taken = self._sampler.takes(pts_s)
-        if self._position is not None and pts < self._segmenter.first_pts:
+        # Behind the first of them, one whose time lies belongs where it comes out, as it does without a break.
+        self._is_there = self._is_there or pts >= self._segmenter.first_pts
+        if not self._is_there:
             return
         self._expected_pts = pts + (raw.duration or self._frame_duration)
         self._frames += 1

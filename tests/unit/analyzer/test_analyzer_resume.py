@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from analyzer.video.approach import Approach
 from analyzer.video.decoder import Decoder, Sampling
+from analyzer.video.info import Position
 from tests.fakes import videos
 from tests.fakes.videos import Recipe
 from tests.unit.analyzer.test_analyzer_video import ClipMaker, Reading, collect
@@ -85,3 +89,14 @@ def test_no_frame_is_sampled_whose_cell_has_one_before_the_place_where_reading_b
     for number in (0, 1, 4):
         part = _read_on(path, whole, number, fps=2.7, segment_ms=500)
         assert part.times == [ms for ms in whole.times if ms >= whole.segments[number].end_ms]
+
+
+def test_a_place_between_keyframes_is_not_mistaken_for_a_packet_whose_time_lies() -> None:
+    # In milliseconds; the second packet is said to be shown an hour after it is decoded.
+    times = [(0, 0), (3_600_040, 40), (120, 80), (80, 120), (160, 160), (200, 200)]
+    packets = [SimpleNamespace(pts=pts, dts=dts, size=1, is_keyframe=dts == 0) for pts, dts in times]
+    begun: list[Position] = []
+    position = Position(segment=1, start_pts=120, origin_pts=-1, decode_pts=0)
+    approach = Approach(position, Fraction(1, 1000), lambda: None)
+    assert list(approach.packets(iter(packets), begun.append)) == packets
+    assert begun == [position]
