@@ -309,7 +309,7 @@ def test_names_of_files_mean_nothing(name: str, clips: Clips, tmp_path: Path) ->
 
 
 def test_names_that_no_file_can_have_are_refused(tmp_path: Path) -> None:
-    for name, code in ((tmp_path / ("x" * 256), "input-missing"), (tmp_path / "a\0b", "location-invalid")):
+    for name, code in ((tmp_path / ("x" * 256), "path-invalid"), (tmp_path / "a\0b", "location-invalid")):
         with pytest.raises(AnalyzerError) as caught:
             analyse(name, tmp_path)
         assert caught.value.code == code
