@@ -199,8 +199,19 @@ async def _analyzer_error(_: Request, error: Exception) -> Response:
 async def _malformed(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
-    place = ".".join(str(each) for each in first["loc"][1:]) or "the body"
-    return fault(400, "body-invalid", f"`{place}`: {first['msg']}", "See /openapi.json")
+    inside = first["loc"][1:]
+    if isinstance(error.body, bytes):
+        # The framework takes for JSON only what is called so.
+        what, hint = (
+            "The body came under another content type than that of JSON",
+            "Send `Content-Type: application/json`",
+        )
+    elif first["type"] == "json_invalid":
+        what, hint = f"The body is not JSON, at character {inside[0]}", "Send one JSON object; see /openapi.json"
+    else:
+        place = f"`{'.'.join(str(each) for each in inside)}`" if inside else "The body"
+        what, hint = f"{place}: {first['msg']}", "See /openapi.json"
+    return fault(400, "body-invalid", what, hint)
 
 
 async def _refused(_: Request, error: Exception) -> Response:

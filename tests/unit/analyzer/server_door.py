@@ -46,6 +46,7 @@ class Door:
     room: int = 2
     store_fault: Exception | None = None
     now_s: float = 0
+    content_type: str = "application/json"
     seen: list[JobRequest] = field(default_factory=list)
     begun: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
     told: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
@@ -93,7 +94,7 @@ class Door:
             "path": path,
             "raw_path": path.encode(),
             "query_string": b"",
-            "headers": [(b"host", b"t"), (b"content-type", b"application/json")],
+            "headers": [(b"host", b"t"), (b"content-type", self.content_type.encode())],
         }
         parts: list[dict[str, Any]] = []
         middle = len(body) // 2

@@ -151,6 +151,20 @@ def test_malformed_requests_are_refused_in_one_shape(door: Door, fields: dict[st
     assert error_of(door.submit(**fields)) == (400, code)
 
 
+def test_a_body_that_is_no_json_is_told_how_to_become_some(door: Door) -> None:
+    def told(body: bytes) -> tuple[str, str]:
+        answer = door.call("POST", "/v1/analyses", body)
+        assert error_of(answer) == (400, "body-invalid")
+        return answer.json["error"]["message"], answer.json["error"]["hint"]
+
+    assert told(b"{bad")[0] == "The body is not JSON, at character 1"
+    assert told(b"[]")[0].startswith("The body: ")
+    door.content_type = "application/x-www-form-urlencoded"
+    assert told(b'{"video_url": "s3://videos/a.mp4"}') == (
+        "The body came under another content type than that of JSON", "Send `Content-Type: application/json`"
+    )  # fmt: skip
+
+
 def test_whatever_goes_wrong_is_told_in_the_same_shape(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
     assert error_of(door.call("GET", "/nowhere")) == (404, "route-unknown")
     assert error_of(door.call("POST", "/healthz")) == (405, "method-not-allowed")
