@@ -17,6 +17,7 @@ from analyzer.errors import AnalyzerError
 from analyzer.exposition import CONTENT_TYPE, exposition
 from analyzer.failure import failure_of
 from analyzer.metrics import Metrics
+from analyzer.schemas import analysis_schema
 from analyzer.server.analyses import ENDED, Analyses, InUse, PlaceInUse, QueueFull
 from analyzer.server.blocking import Reader
 from analyzer.server.ending import AnswersWhenCancelled
@@ -81,13 +82,26 @@ def make_app(
     readiness: Readiness,
 ) -> FastAPI:
     """`readiness` looks at the store of the rows; `environment` says everything about a job that its client does not."""
-    app = FastAPI(title="analyzer", version="1", description="People in videos, with age and gender per track")
+    app = FastAPI(
+        title="analyzer",
+        version="1",
+        description="People in videos, with age and gender per track",
+        # The pages would load scripts of others.
+        docs_url=None,
+        redoc_url=None,
+        # What may befall any request; without it the framework declares a 422 that is never sent.
+        responses={"default": {"model": FaultAnswer, "description": "Refused or failed"}},
+    )
     routes = _Routes(analyses, metrics, environment, allow_path, readiness)
-    known: dict[int | str, dict[str, Any]] = {404: {"model": FaultAnswer}}
-    refused: dict[int | str, dict[str, Any]] = {status: {"model": FaultAnswer} for status in (400, 409, 413, 429)}
+    known = _faults(404)
     one = f"{ANALYSES}/{{id}}"
     app.add_api_route(
-        ANALYSES, routes.submit, methods=["POST"], status_code=202, response_model=AnalysisAnswer, responses=refused
+        ANALYSES,
+        routes.submit,
+        methods=["POST"],
+        status_code=202,
+        response_model=AnalysisAnswer,
+        responses=_faults(400, 409, 413, 429),
     )
     app.add_api_route(one, routes.show, methods=["GET"], response_model=AnalysisAnswer, responses=known)
     app.add_api_route(
@@ -95,13 +109,13 @@ def make_app(
         routes.result,
         methods=["GET"],
         response_class=StreamingResponse,
-        responses={**known, 200: {"content": {"application/json": {}}}, 409: {"model": FaultAnswer}},
+        responses={**_faults(404, 409), 200: {"content": {"application/json": {"schema": analysis_schema()}}}},
     )
     app.add_api_route(
         one, routes.cancel, methods=["DELETE"], status_code=202, response_model=AnalysisAnswer, responses=known
     )
     app.add_api_route("/healthz", routes.live, methods=["GET"])
-    app.add_api_route("/readyz", routes.ready, methods=["GET"], responses={503: {"model": FaultAnswer}})
+    app.add_api_route("/readyz", routes.ready, methods=["GET"], responses=_faults(503))
     app.add_api_route("/metrics", routes.show_metrics, methods=["GET"], response_class=PlainTextResponse)
     app.add_exception_handler(AnalyzerError, _analyzer_error)
     app.add_exception_handler(RequestValidationError, _malformed)
@@ -110,6 +124,10 @@ def make_app(
     app.add_middleware(BodyLimit)
     app.add_middleware(AnswersWhenCancelled)
     return app
+
+
+def _faults(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    return {status: {"model": FaultAnswer} for status in statuses}
 
 
 class _Routes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 from pathlib import Path
 
@@ -12,6 +13,7 @@ pytest.importorskip("fastapi", reason="`requirements/analyzer-serve.in` is not i
 pytest.importorskip("uvicorn", reason="`requirements/analyzer-serve.in` is not installed")
 
 from analyzer.errors import DependencyDown, Mismatch
+from analyzer.schemas import analysis_schema
 from analyzer.server.listen import store_look
 from analyzer.server.readiness import Readiness
 from tests.unit.analyzer.server_door import SOON_S, Door, error_of
@@ -36,6 +38,16 @@ def test_health_readiness_metrics_and_the_interface_itself(tmp_path: Path) -> No
     assert set(document["paths"]) == {
         "/v1/analyses", "/v1/analyses/{id}", "/v1/analyses/{id}/result", "/healthz", "/readyz", "/metrics"
     }  # fmt: skip
+    assert {door.call("GET", path).status for path in ("/docs", "/redoc")} == {404}
+    text = json.dumps(document)
+    assert "422" not in text
+    assert "HTTPValidationError" not in text
+    responses = document["paths"]["/v1/analyses"]["post"]["responses"]
+    assert {responses[status]["content"]["application/json"]["schema"]["$ref"] for status in ("400", "default")} == {
+        "#/components/schemas/FaultAnswer"
+    }
+    result = document["paths"]["/v1/analyses/{id}/result"]["get"]["responses"]["200"]
+    assert result["content"]["application/json"]["schema"] == analysis_schema()
     assert not door.analyses.close(SOON_S)
 
 
