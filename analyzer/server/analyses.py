@@ -25,12 +25,16 @@ SHUTDOWN = "the server's shutdown"
 class State(StrEnum):
     QUEUED = "queued"
     RUNNING = "running"
+    CANCELLING = "cancelling"
     SUCCEEDED = "succeeded"
     PARTIAL = "partial"
     FAILED = "failed"
+    CANCELLED = "cancelled"
 
 
-ENDED = (State.SUCCEEDED, State.PARTIAL, State.FAILED)
+WITH_RESULT = (State.SUCCEEDED, State.PARTIAL)
+WITHOUT_RESULT = (State.FAILED, State.CANCELLED)
+ENDED = (*WITH_RESULT, *WITHOUT_RESULT)
 
 
 class QueueFull(Exception):
@@ -64,14 +68,9 @@ class Analysis:
     failure: Failure | None = None
     stop: StopRequest = field(default_factory=StopRequest)
 
-    @property
-    def is_leaving(self) -> bool:
-        """Whether it was cancelled and has not come to its next safe point."""
-        return self.state is State.RUNNING and self.stop.by == CANCELLED
-
     def document(self) -> dict[str, Any]:
         """As clients see it: `percent` is of the current step, and 100 of what is done."""
-        done = self.state in (State.SUCCEEDED, State.PARTIAL)
+        done = self.state in WITH_RESULT
         failure = self.failure
         return {
             "id": self.request.session_id,
@@ -109,19 +108,20 @@ class Analyses:
     def submit(self, request: JobRequest) -> dict[str, Any]:
         """Queue `request`; the same request again is the same analysis, and a failed or cancelled one begins again.
 
-        Raises: QueueFull; InUse, while another request has the session; PlaceInUse, unless the other one that has the place failed.
+        Raises: QueueFull; InUse, while another request has the session; PlaceInUse, unless the other one of the place has no result.
         """
         place = request.result.place if request.result else None
         with self._changed:
             known = self._known.get(request.session_id)
             # One that runs to its end after a cancel has no say any more: what is submitted meanwhile waits behind it.
-            if known is not None and not known.is_leaving:
-                if known.request == request and known.state is not State.FAILED:
+            if known is not None and known.state is not State.CANCELLING:
+                if known.request == request and known.state not in WITHOUT_RESULT:
                     return known.document()
                 if known.state not in ENDED:
                     raise InUse(request.session_id)
             for session_id, each in self._known.items():
-                if place and each.place == place and session_id != request.session_id and each.state != State.FAILED:
+                is_taken = place and each.place == place and each.state not in WITHOUT_RESULT
+                if is_taken and session_id != request.session_id:
                     raise PlaceInUse(session_id)
             if len(self._waiting) >= self._room:
                 raise QueueFull(round(min(3600, max(1, self._last_s))))
@@ -149,7 +149,9 @@ class Analyses:
             found.stop.request(CANCELLED)
             if found.state is State.QUEUED:
                 self._waiting.remove(found)
-                self._end(found, failure_of(Interrupted(CANCELLED)))
+                found.state = State.CANCELLED
+            elif found.state is State.RUNNING and found.stop.by == CANCELLED:
+                found.state = State.CANCELLING
             return found.document()
 
     def stop(self) -> None:
@@ -210,12 +212,11 @@ class Analyses:
         with self._changed:
             if failure is None:
                 analysis.state = State(document["status"])
+            elif failure.exit_code is ExitCode.INTERRUPTED and analysis.stop.by == CANCELLED:
+                analysis.state = State.CANCELLED
             else:
-                self._end(analysis, failure)
+                analysis.state, analysis.failure = State.FAILED, failure
             self._running = None
-
-    def _end(self, analysis: Analysis, failure: Failure) -> None:
-        analysis.state, analysis.failure = State.FAILED, failure
 
     def _forget(self) -> None:
         ended = [key for key, each in self._known.items() if each.state in ENDED]

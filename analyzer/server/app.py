@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -18,7 +18,7 @@ from analyzer.exposition import CONTENT_TYPE, exposition
 from analyzer.failure import failure_of
 from analyzer.metrics import Metrics
 from analyzer.schemas import analysis_schema
-from analyzer.server.analyses import ENDED, Analyses, InUse, PlaceInUse, QueueFull
+from analyzer.server.analyses import ENDED, WITH_RESULT, Analyses, InUse, PlaceInUse, QueueFull, State
 from analyzer.server.blocking import Reader
 from analyzer.server.ending import AnswersWhenCancelled
 from analyzer.server.limits import TEXT_MAX, BodyLimit, fault
@@ -64,7 +64,7 @@ class AnalysisAnswer(BaseModel):
     """How an analysis stands; null = not known yet. `fps` are frames of the video per second of work."""
 
     id: str
-    status: Literal["queued", "running", "succeeded", "partial", "failed"]
+    status: State
     step: str | None
     percent: float | None
     fps: float | None
@@ -112,7 +112,12 @@ def make_app(
         responses={**_faults(404, 409), 200: {"content": {"application/json": {"schema": analysis_schema()}}}},
     )
     app.add_api_route(
-        one, routes.cancel, methods=["DELETE"], status_code=202, response_model=AnalysisAnswer, responses=known
+        one,
+        routes.cancel,
+        methods=["DELETE"],
+        response_model=AnalysisAnswer,
+        response_description="It has ended: cancelled before it began, or earlier",
+        responses={**known, 202: {"model": AnalysisAnswer, "description": "It ends at its next safe point"}},
     )
     app.add_api_route("/healthz", routes.live, methods=["GET"])
     app.add_api_route("/readyz", routes.ready, methods=["GET"], responses=_faults(503))
@@ -173,7 +178,7 @@ class _Routes:
         if found is None:
             return _unknown(id)
         request, document = found
-        if document["status"] not in ENDED or document["error"]:
+        if document["status"] not in WITH_RESULT:
             what = f"The analysis `{id}` is {document['status']} and has no result"
             return fault(409, "result-absent", what, f"Ask {ANALYSES}/{id} how it stands")
         assert request.result is not None
@@ -184,7 +189,9 @@ class _Routes:
 
     def cancel(self, id: str) -> Response:
         document = self._analyses.cancel(id)
-        return JSONResponse(document, status_code=202) if document else _unknown(id)
+        if document is None:
+            return _unknown(id)
+        return JSONResponse(document, status_code=200 if document["status"] in ENDED else 202)
 
     async def live(self) -> Response:
         return JSONResponse({"status": "live"})
