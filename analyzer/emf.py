@@ -23,6 +23,9 @@ UNITS = {
     Metric.DECODE_ERRORS: "Count",
     Metric.CAPTION_SECONDS: "Seconds",
     Metric.COLD_START_SECONDS: "Seconds",
+    Metric.ANALYSES_WAITING: "Count",
+    Metric.ANALYSES_RUNNING: "Count",
+    Metric.ANALYSES_ENDED: "Count",
 }
 # What the label of a metric says.
 LABELS = {
@@ -30,6 +33,7 @@ LABELS = {
     Metric.QUEUE_BYTES: "stage",
     Metric.STAGE_BUSY_RATIO: "stage",
     Metric.COLD_START_SECONDS: "phase",
+    Metric.ANALYSES_ENDED: "outcome",
 }
 
 

@@ -15,7 +15,7 @@ from analyzer.metrics import Metric, Reading
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 PREFIX = "analyzer_"
-_COUNTERS = (Metric.SEGMENTS_COMMITTED, Metric.DECODE_ERRORS)
+_COUNTERS = (Metric.SEGMENTS_COMMITTED, Metric.DECODE_ERRORS, Metric.ANALYSES_ENDED)
 _HELP = {
     Metric.DECODE_FPS: "Frames decoded per second, in the last segment",
     Metric.INFER_FPS: "Pictures per second while the model works, in the last segment",
@@ -27,6 +27,9 @@ _HELP = {
     Metric.DECODE_ERRORS: "Packets and frames that did not decode",
     Metric.CAPTION_SECONDS: "Seconds per caption",
     Metric.COLD_START_SECONDS: "Seconds before the first frame, by phase",
+    Metric.ANALYSES_WAITING: "Analyses that wait for their turn",
+    Metric.ANALYSES_RUNNING: "Analyses that run, at most 1",
+    Metric.ANALYSES_ENDED: "Analyses that ended, by outcome",
 }
 
 

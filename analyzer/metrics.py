@@ -29,6 +29,13 @@ class Metric(StrEnum):
     DECODE_ERRORS = "decode_errors"
     CAPTION_SECONDS = "caption_seconds"
     COLD_START_SECONDS = "cold_start_seconds"
+    ANALYSES_WAITING = "analyses_waiting"
+    ANALYSES_RUNNING = "analyses_running"
+    ANALYSES_ENDED = "analyses_ended"
+
+
+# Of a server, which knows them at any time; laps do not have them.
+SERVICE = (Metric.ANALYSES_WAITING, Metric.ANALYSES_RUNNING, Metric.ANALYSES_ENDED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +100,9 @@ class Metrics:
         self._totals: dict[Metric, tuple[float, int]] = {}
         self._gpu_free: int | None = None
         self._lap = _Lap(clock())
-        self._last: dict[tuple[Metric, str], Reading] = {}
+        # Counters are there from the start, so that their first increase is seen.
+        counters = (Metric.SEGMENTS_COMMITTED, Metric.DECODE_ERRORS)
+        self._last = {(name, ""): Reading(name=name, values=(0.0,)) for name in counters}
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -203,11 +212,11 @@ class Metrics:
             self._counted(Metric.DECODE_ERRORS, lap.errors),
         ]
         if lap.frames:
-            found.append(_gauge(Metric.DECODE_FPS, lap.frames / wall_s))
+            found.append(gauge(Metric.DECODE_FPS, lap.frames / wall_s))
         if lap.room:
-            found.append(_gauge(Metric.BATCH_FILL_RATIO, lap.batched / lap.room))
+            found.append(gauge(Metric.BATCH_FILL_RATIO, lap.batched / lap.room))
         if self._gpu_free is not None:
-            found.append(_gauge(Metric.GPU_MEM_FREE, self._gpu_free))
+            found.append(gauge(Metric.GPU_MEM_FREE, self._gpu_free))
         found += self._captions(lap.captions_s)
         found += _labelled(Metric.QUEUE_BYTES, lap.queued_bytes)
         found += _labelled(Metric.COLD_START_SECONDS, lap.cold_s)
@@ -215,9 +224,9 @@ class Metrics:
             work.cut(now_s)
             ran_s = min(wall_s, now_s - work.first_s)
             if ran_s > 0:
-                found.append(_gauge(Metric.STAGE_BUSY_RATIO, work.lap_busy_s / ran_s, name))
+                found.append(gauge(Metric.STAGE_BUSY_RATIO, work.lap_busy_s / ran_s, name))
             if name in self._models and work.lap_items and work.lap_busy_s:
-                found.append(_gauge(Metric.INFER_FPS, work.lap_items / work.lap_busy_s, name))
+                found.append(gauge(Metric.INFER_FPS, work.lap_items / work.lap_busy_s, name))
             work.lap_busy_s, work.lap_items = 0.0, 0
         return found
 
@@ -236,9 +245,10 @@ class Metrics:
         return [Reading(name=Metric.CAPTION_SECONDS, values=values, total=total, count=count)]
 
 
-def _gauge(name: Metric, value: float, label: str = "") -> Reading:
+def gauge(name: Metric, value: float, label: str = "") -> Reading:
+    """What stands at `value` now."""
     return Reading(name=name, label=label, values=(value,), total=value, count=1)
 
 
 def _labelled(name: Metric, values: Mapping[str, float]) -> list[Reading]:
-    return [_gauge(name, value, label) for label, value in values.items()]
+    return [gauge(name, value, label) for label, value in values.items()]

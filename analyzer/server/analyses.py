@@ -14,6 +14,7 @@ from analyzer.contract import ExitCode, JobRequest
 from analyzer.errors import Interrupted
 from analyzer.failure import Failure, failure_of
 from analyzer.interrupt import StopRequest
+from analyzer.metrics import Metric, Reading, gauge
 from analyzer.progress import Advance
 
 # Ended analyses are remembered up to this many; their results stay where they are.
@@ -97,6 +98,7 @@ class Analyses:
         self._known: dict[str, Analysis] = {}
         self._waiting: deque[Analysis] = deque()
         self._running: Analysis | None = None
+        self._ended = dict.fromkeys(ENDED, 0)
         self._stop = StopRequest()
         self._last_s = 60.0
         self.is_loaded = False
@@ -150,9 +152,19 @@ class Analyses:
             if found.state is State.QUEUED:
                 self._waiting.remove(found)
                 found.state = State.CANCELLED
+                self._ended[found.state] += 1
             elif found.state is State.RUNNING and found.stop.by == CANCELLED:
                 found.state = State.CANCELLING
             return found.document()
+
+    def readings(self) -> list[Reading]:
+        """How many wait and run now, and have ended since the server began."""
+        with self._changed:
+            return [
+                gauge(Metric.ANALYSES_WAITING, len(self._waiting)),
+                gauge(Metric.ANALYSES_RUNNING, int(self._running is not None)),
+                *(gauge(Metric.ANALYSES_ENDED, count, str(outcome)) for outcome, count in self._ended.items()),
+            ]
 
     def stop(self) -> None:
         """Ask for the end: of the running job at its next safe point, and of the thread. Takes no lock: a signal's handler may call it."""
@@ -216,6 +228,7 @@ class Analyses:
                 analysis.state = State.CANCELLED
             else:
                 analysis.state, analysis.failure = State.FAILED, failure
+            self._ended[analysis.state] += 1
             self._running = None
 
     def _forget(self) -> None:

@@ -203,7 +203,8 @@ class _Routes:
         return JSONResponse({"status": "ready"})
 
     def show_metrics(self) -> Response:
-        return PlainTextResponse(exposition(self._metrics.readings()), media_type=CONTENT_TYPE)
+        readings = [*self._analyses.readings(), *self._metrics.readings()]
+        return PlainTextResponse(exposition(readings), media_type=CONTENT_TYPE)
 
 
 def _chunks(place: Location) -> Iterator[bytes]:

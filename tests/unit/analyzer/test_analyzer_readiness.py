@@ -31,7 +31,10 @@ def test_health_readiness_metrics_and_the_interface_itself(tmp_path: Path) -> No
     assert door.call("GET", "/readyz").status == 200
     door.store_fault, door.now_s = DependencyDown("database-down", "x"), 6
     assert error_of(door.call("GET", "/readyz")) == (503, "database-down")
-    assert door.call("GET", "/metrics").headers["content-type"].startswith("text/plain; version=0.0.4")
+    metrics = door.call("GET", "/metrics")
+    assert metrics.headers["content-type"].startswith("text/plain; version=0.0.4")
+    for line in ("segments_committed_total 0.0", "analyses_running 0.0", 'analyses_ended_total{outcome="failed"} 0.0'):
+        assert f"analyzer_{line}\n" in metrics.body.decode()
     assert error_of(door.call("GET", "/v1/analyses/never")) == (404, "analysis-unknown")
     assert error_of(door.call("DELETE", "/v1/analyses/never")) == (404, "analysis-unknown")
     document = door.call("GET", "/openapi.json").json

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -75,6 +76,13 @@ def test_failures_are_told_and_submitting_again_begins_again(door: Door) -> None
     assert (ended.status, ended.json["status"]) == (200, "succeeded")
 
 
+def metrics_of(door: Door) -> dict[str, float]:
+    """Of the service: how many analyses wait and run, and have come to each outcome."""
+    text = door.call("GET", "/metrics").body.decode()
+    found = re.findall(r'^analyzer_analyses_(?:ended_total\{outcome=")?(\w+)(?:"\})? (\S+)$', text, re.MULTILINE)
+    return {name: float(value) for name, value in found}
+
+
 def test_a_full_queue_says_when_to_come_again_and_a_cancelled_one_makes_room(door: Door) -> None:
     door.submit(session_id="a")
     assert door.begun.acquire(timeout=SOON_S)
@@ -89,12 +97,16 @@ def test_a_full_queue_says_when_to_come_again_and_a_cancelled_one_makes_room(doo
     leaving = [door.call("DELETE", "/v1/analyses/a") for _ in range(2)]
     assert [(each.status, each.json["status"]) for each in leaving] == [(202, "cancelling")] * 2
     assert door.call("GET", "/v1/analyses/a").json["status"] == "cancelling"
+    assert metrics_of(door) == {
+        "waiting": 2, "running": 1, "succeeded": 0, "partial": 0, "failed": 0, "cancelled": 1
+    }  # fmt: skip
     door.told.release()
     assert door.wait_for("a", "cancelled")["error"] is None
     assert door.call("DELETE", "/v1/analyses/a").status == 200
     assert error_of(door.call("GET", "/v1/analyses/a/result")) == (409, "result-absent")
     assert door.begun.acquire(timeout=SOON_S)
     assert [each.session_id for each in door.seen] == ["a", "c"]
+    assert metrics_of(door)["cancelled"] == 2
     assert door.analyses.close(0), "what waits is cut off"
 
 
