@@ -50,6 +50,10 @@ class InUse(Exception):
     """The session is queued or running with another request."""
 
 
+class HasResult(Exception):
+    """The session has the result of another request."""
+
+
 class PlaceInUse(Exception):
     """The result would go where that of the analysis `holder` lies, or will lie."""
 
@@ -110,7 +114,7 @@ class Analyses:
     def submit(self, request: JobRequest) -> dict[str, Any]:
         """Queue `request`; the same request again is the same analysis, and a failed or cancelled one begins again.
 
-        Raises: QueueFull; InUse, while another request has the session; PlaceInUse, unless the other one of the place has no result.
+        Raises: QueueFull; InUse, while another request has the session; HasResult, when one has ended with a result; PlaceInUse, unless the other one of the place has no result.
         """
         place = request.result.place if request.result else None
         with self._changed:
@@ -119,6 +123,8 @@ class Analyses:
             if known is not None and known.state is not State.CANCELLING:
                 if known.request == request and known.state not in WITHOUT_RESULT:
                     return known.document()
+                if known.state in WITH_RESULT:
+                    raise HasResult(request.session_id)
                 if known.state not in ENDED:
                     raise InUse(request.session_id)
             for session_id, each in self._known.items():

@@ -18,7 +18,7 @@ from analyzer.exposition import CONTENT_TYPE, exposition
 from analyzer.failure import failure_of
 from analyzer.metrics import Metrics
 from analyzer.schemas import analysis_schema
-from analyzer.server.analyses import ENDED, WITH_RESULT, Analyses, InUse, PlaceInUse, QueueFull, State
+from analyzer.server.analyses import ENDED, WITH_RESULT, Analyses, HasResult, InUse, PlaceInUse, QueueFull, State
 from analyzer.server.blocking import Reader
 from analyzer.server.ending import AnswersWhenCancelled
 from analyzer.server.limits import TEXT_MAX, BodyLimit, fault
@@ -164,6 +164,9 @@ class _Routes:
         except InUse:
             what = f"The session `{request.session_id}` is being worked on with another request"
             return fault(409, "session-in-use", what, "Wait for its end, cancel it, or choose another `session_id`")
+        except HasResult:
+            what = f"The session `{request.session_id}` has the result of another request"
+            return fault(409, "session-has-result", what, "Choose another `session_id`")
         except PlaceInUse as error:
             what = f"The result would go where that of the analysis `{error.holder}` goes"
             return fault(409, "result-in-use", what, "Choose another `result_url`, or leave it out")

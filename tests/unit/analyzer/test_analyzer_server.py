@@ -57,6 +57,8 @@ def test_an_analysis_goes_from_202_to_its_result(door: Door) -> None:
     assert door.call("GET", "/v1/analyses/a/result").json == {"tracks": []}
     again = door.submit(session_id="a", sample_fps=5)
     assert (again.status, again.json["status"], len(door.seen)) == (202, "partial", 1)
+    assert error_of(door.submit(session_id="a", sample_fps=6)) == (409, "session-has-result")
+    assert door.call("GET", "/v1/analyses/a/result").status == 200, "what is refused takes nothing away"
 
 
 def test_failures_are_told_and_submitting_again_begins_again(door: Door) -> None:
@@ -69,7 +71,7 @@ def test_failures_are_told_and_submitting_again_begins_again(door: Door) -> None
     document = door.wait_for(name, "failed")
     assert document["error"] == {"code": "no-video", "message": "Nothing decodes", "hint": "Re-encode it"}
     assert error_of(door.call("GET", f"/v1/analyses/{name}/result")) == (409, "result-absent")
-    assert door.submit().json["status"] == "queued"
+    assert door.submit(session_id=name, sample_fps=6).json["status"] == "queued", "also with another request"
     door.end(lambda: {"status": "succeeded"})
     door.wait_for(name, "succeeded")
     ended = door.call("DELETE", f"/v1/analyses/{name}")
@@ -118,7 +120,9 @@ def test_two_analyses_do_not_share_a_place(door: Door, tmp_path: Path) -> None:
     assert door.submit(session_id="b", result_url="s3://results/x").status == 202
     assert error_of(door.submit(session_id="c", result_url="s3://results/x/")) == (409, "result-in-use")
     door.call("DELETE", "/v1/analyses/b")
-    assert door.submit(session_id="c", result_url="s3://results/x/").status == 202, "what failed has no result there"
+    assert door.submit(session_id="c", result_url="s3://results/x/").status == 202, (
+        "what was cancelled has no result there"
+    )
     assert error_of(door.submit(session_id="b", result_url="s3://results/x")) == (409, "result-in-use")
 
 
