@@ -114,7 +114,8 @@ class Analyses:
     def submit(self, request: JobRequest) -> dict[str, Any]:
         """Queue `request`; the same request again is the same analysis, and a failed or cancelled one begins again.
 
-        Raises: QueueFull; InUse, while another request has the session; HasResult, when one has ended with a result; PlaceInUse, unless the other one of the place has no result.
+        Raises: QueueFull; InUse, while another request has the session; HasResult, when another request of it has one;
+        PlaceInUse, unless the other one of the place has no result.
         """
         place = request.result.place if request.result else None
         with self._changed:
