@@ -21,7 +21,7 @@ _HELP = {
     Metric.INFER_FPS: "Pictures per second while the model works, in the last segment",
     Metric.QUEUE_BYTES: "The most that waited, in the last segment",
     Metric.BATCH_FILL_RATIO: "Pictures in a batch as a share of its room",
-    Metric.STAGE_BUSY_RATIO: "Share of time in which the stage worked, in the last segment",
+    Metric.STAGE_BUSY_RATIO: "Share of the last segment's time in which the stage worked",
     Metric.GPU_MEM_FREE: "Bytes free on all GPUs",
     Metric.SEGMENTS_COMMITTED: "Segments committed",
     Metric.DECODE_ERRORS: "Packets and frames that did not decode",

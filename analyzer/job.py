@@ -164,7 +164,7 @@ class _Run:
             with self._timings.measure("analyse"):
                 seen = analyse(task, self._backends, store, self._place.put, claim, listener)
         finally:
-            self._metrics.lap()
+            self._metrics.end()
         total_ms = seen.info.duration_ms
         coverage = seen.coverage.document()
         self._timings.reach("done")

@@ -1,6 +1,7 @@
 """What the pipeline measures of itself, counted where it arises; how it leaves the process is for `emf` and `exposition`.
 
-Numbers are cut into laps, one per segment and one at a job's end, so that a rate says how it is and not how it was on average.
+Numbers are cut into laps, one per segment and one for what a job did since its last segment, so that a rate says how it is and
+not how it was on average. The time between jobs belongs to no lap.
 """
 
 from __future__ import annotations
@@ -171,7 +172,17 @@ class Metrics:
     def begin(self) -> None:
         """Work begins: the time before it belongs to no lap. What was counted meanwhile, a cold start, stays."""
         with self._turn:
-            self._lap.begin_s = self._clock()
+            self._lap.begin_s = now_s = self._clock()
+            for work in self._works.values():
+                work.cut(now_s)
+                work.lap_busy_s, work.lap_items = 0.0, 0
+
+    def end(self) -> None:
+        """Work ends: what was counted since the last lap is one more. Where that is nothing, the last lap's rates stand."""
+        with self._turn:
+            counted = self._lap != _Lap(self._lap.begin_s)
+        if counted:
+            self.lap()
 
     def lap(self) -> None:
         """End a lap: compute its readings and hand them on."""
@@ -222,9 +233,7 @@ class Metrics:
         found += _labelled(Metric.COLD_START_SECONDS, lap.cold_s)
         for name, work in self._works.items():
             work.cut(now_s)
-            ran_s = min(wall_s, now_s - work.first_s)
-            if ran_s > 0:
-                found.append(gauge(Metric.STAGE_BUSY_RATIO, work.lap_busy_s / ran_s, name))
+            found.append(gauge(Metric.STAGE_BUSY_RATIO, work.lap_busy_s / wall_s, name))
             if name in self._models and work.lap_items and work.lap_busy_s:
                 found.append(gauge(Metric.INFER_FPS, work.lap_items / work.lap_busy_s, name))
             work.lap_busy_s, work.lap_items = 0.0, 0

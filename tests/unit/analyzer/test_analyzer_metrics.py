@@ -85,7 +85,7 @@ def test_a_lap_s_rates_are_of_its_time_and_overlapping_work_counts_once(laps: li
             ("cold_start_seconds", "models"): (2.5,),
             ("stage_busy_ratio", "detector"): (0.3,),
             ("infer_fps", "detector"): (4.0,),
-            ("stage_busy_ratio", "captioner"): (round(2 / 7, 6),),
+            ("stage_busy_ratio", "captioner"): (0.2,),
             ("infer_fps", "captioner"): (1.0,),
         }
     ]
@@ -105,6 +105,37 @@ def test_work_that_goes_on_over_a_lap_s_end_counts_in_both(laps: list[Any]) -> N
     clock.now_s += 6
     metrics.lap()
     assert [lap["stage_busy_ratio", "closer"] for lap in laps] == [(1.0,), (0.25,)]
+
+
+def test_shares_are_of_the_whole_segment_and_neither_a_job_s_end_nor_idle_time_changes_them(laps: list[Any]) -> None:
+    clock = Clock()
+    metrics = Metrics(clock=clock, on_lap=lambda readings: laps.append(values(list(readings))))
+
+    def segment() -> None:
+        with metrics.stage("detector"):
+            clock.now_s += 6
+        with metrics.stage("closer"):
+            clock.now_s += 2
+            metrics.committed()
+            metrics.lap()
+            clock.now_s += 1
+
+    expected = {("stage_busy_ratio", "detector"): (0.75,), ("stage_busy_ratio", "closer"): (0.25,)}
+    for _ in range(2):
+        metrics.begin()
+        segment()
+        metrics.end()
+        clock.now_s += 1000
+        assert expected.items() <= values(metrics.readings()).items()
+    assert [lap["segments_committed", ""] for lap in laps] == [(1,), (1,)]
+    metrics.begin()
+    with metrics.stage("detector"):
+        clock.now_s += 2
+    metrics.decoded(frames=8, errors=1)
+    metrics.end()
+    assert (laps[-1]["decode_fps", ""], laps[-1]["stage_busy_ratio", "detector"]) == ((4,), (1,)), (
+        "cut off, and counted"
+    )
 
 
 def test_emf_documents_are_what_cloudwatch_reads() -> None:
