@@ -4,26 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
-from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
-from analyzer.contract import RESULT_NAME, ExitCode, Location, SampleMode
+from analyzer.contract import RESULT_NAME, ExitCode, Location
 from analyzer.errors import AnalyzerError
 from analyzer.exposition import CONTENT_TYPE, exposition
 from analyzer.failure import failure_of
 from analyzer.metrics import Metrics
 from analyzer.schemas import analysis_schema
-from analyzer.server.analyses import ENDED, WITH_RESULT, Analyses, HasResult, InUse, PlaceInUse, QueueFull, State
+from analyzer.server.analyses import ENDED, WITH_RESULT, Analyses, HasResult, InUse, PlaceInUse, QueueFull
 from analyzer.server.blocking import Reader
 from analyzer.server.ending import AnswersWhenCancelled
-from analyzer.server.limits import TEXT_MAX, BodyLimit, fault
+from analyzer.server.limits import BodyLimit, fault
 from analyzer.server.paths import allowed
 from analyzer.server.readiness import Readiness
+from analyzer.server.shapes import AnalysisAnswer, FaultAnswer, Submission
 from analyzer.store.place import place_at
 from analyzer.submission import request_of
 
@@ -31,46 +31,6 @@ ANALYSES = "/v1/analyses"
 _STATUS = {ExitCode.USAGE: 400, ExitCode.INPUT: 404, ExitCode.BUG: 500}
 # What the framework refuses by itself.
 _REFUSALS = {404: ("route-unknown", "There is nothing here"), 405: ("method-not-allowed", "This is not done here")}
-
-Text = Annotated[str, Field(max_length=TEXT_MAX)]
-
-
-class Submission(BaseModel):
-    """What is to be analysed. Without `session_id` the video's address gives one; the same id and request is the same analysis."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    video_url: Text
-    session_id: Text | None = None
-    result_url: Text | None = None
-    sample_mode: SampleMode | None = None
-    sample_fps: float | None = None
-    caption_prompt: Text | None = None
-
-
-class Fault(BaseModel):
-    """What went wrong: `code` in kebab-case, `message` in a sentence, `hint` what next."""
-
-    code: str
-    message: str
-    hint: str
-
-
-class FaultAnswer(BaseModel):
-    error: Fault
-
-
-class AnalysisAnswer(BaseModel):
-    """How an analysis stands; null = not known yet. `fps` are frames of the video per second of work."""
-
-    id: str
-    status: State
-    step: str | None
-    percent: float | None
-    fps: float | None
-    eta_seconds: float | None
-    attempt: int | None
-    error: Fault | None
 
 
 def make_app(
