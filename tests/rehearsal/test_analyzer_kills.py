@@ -130,6 +130,8 @@ class Attempt:
     told: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        # A fork has none of the threads that OpenCV believes to have, and would wait for them for ever: they end before.
+        cv2.setNumThreads(1)
         reader, writer = os.pipe()
         self.pid = os.fork()
         if self.pid == 0:
@@ -193,8 +195,6 @@ def _become(session: Session, writer: int) -> None:
     code = 1
     try:
         os.setsid()
-        # A fork has none of the threads that OpenCV believes to have.
-        cv2.setNumThreads(1)
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         session.run(lambda text: os.write(writer, f"{text}\n".encode()) and None)
         code = 0
