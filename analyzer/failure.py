@@ -11,6 +11,11 @@ from analyzer.errors import AnalyzerError, ExitCode, Interrupted
 
 # The folder that is the code of an image, and what of it are others' packages where it is a checkout.
 _CODE, _PACKAGES = Path(__file__).resolve().parents[1], "/site-packages/"
+# What commands import when they are run, by the extra of `requirements/` that brings it.
+_EXTRAS = {
+    **dict.fromkeys(("av", "boto3", "botocore", "cv2", "numpy", "onnxruntime", "pgvector", "psycopg"), "analyzer"),
+    **dict.fromkeys(("fastapi", "starlette", "uvicorn"), "analyzer-serve"),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,12 +29,16 @@ class Failure:
 
 
 def failure_of(error: Exception | Interrupted) -> Failure:
-    """Of a typed error what it says; of any other that it is a bug, and where."""
+    """Of a typed error what it says; of a package that is not installed, which; of any other that it is a bug, and where."""
     if isinstance(error, AnalyzerError):
         return Failure(exit_code=error.exit_code, code=error.code, message=error.message, hint=error.hint)
     if isinstance(error, Interrupted):
         hint = "Run it again: it goes on behind the last committed segment"
         return Failure(exit_code=error.exit_code, code="interrupted", message=f"Stopped by {error.by}", hint=hint)
+    if isinstance(error, ModuleNotFoundError) and (extra := _EXTRAS.get((error.name or "").partition(".")[0])):
+        hint = f"Run `pip install '.[{extra}]'` in the checkout, or add `requirements/{extra}.in` to the image's requirements"
+        what = f"The Python package `{error.name}` is needed here, and is not installed"
+        return Failure(exit_code=ExitCode.MISMATCH, code="package-missing", message=what, hint=hint)
     place = _place(traceback.extract_tb(error.__traceback__))
     hint = f"The fault is in the job's own code, at `{place}`: mend it, then push the image and deploy it"
     return Failure(exit_code=ExitCode.BUG, code="bug", message=_crash(error), hint=hint)

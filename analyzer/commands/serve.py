@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from analyzer.contract import Env, ExitCode, Location, ModelRequest
-from analyzer.errors import Interrupted, Mismatch, RequestInvalid
+from analyzer.errors import Interrupted, RequestInvalid
 
 PORT_DEFAULT = 8080
 ROOM_DEFAULT = 16
@@ -41,15 +41,6 @@ def _serve(options: argparse.Namespace) -> int:
     models = ModelRequest.models_from_environment(environment)
     try:
         # Here, not at the top: a stop signal during these second-long imports must already be caught.
-        try:
-            import fastapi  # noqa: F401
-            import uvicorn  # noqa: F401
-        except ImportError as error:
-            what = f"`analyzer serve` needs the package `{error.name}`, which is not installed"
-            hint = (
-                "Install `capctl[analyzer-serve]`, or add `requirements/analyzer-serve.in` to the image's requirements"
-            )
-            raise Mismatch("server-not-installed", what, hint=hint) from error
         from analyzer.progress import Progress
         from analyzer.server.listen import listen
 

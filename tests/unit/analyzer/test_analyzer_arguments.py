@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -113,3 +114,23 @@ def test_commands_print_through_one_writer() -> None:
     folder = Path(commands.__path__[0])
     printing = {each.name for each in folder.glob("*.py") if re.search(r"\bprint\(|sys\.stdout", each.read_text())}
     assert printing == {"output.py"}
+
+
+@pytest.mark.parametrize(
+    ("package", "extra", "command"),
+    [
+        ("numpy", "analyzer", ["run", "--video", "a.mp4", "--out", "out"]),
+        ("uvicorn", "analyzer-serve", ["serve", "--results", "out"]),
+    ],
+)
+def test_a_package_that_is_not_installed_is_named_with_the_extra_that_brings_it(
+    package: str, extra: str, command: list[str], tmp_path: Path
+) -> None:
+    code = f"import sys; sys.modules[{package!r}] = None; from analyzer.cli import main; sys.exit(main(sys.argv[1:]))"
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    ended = subprocess.run(
+        [sys.executable, "-c", code, *command], check=False, cwd=tmp_path, env=env, capture_output=True, text=True
+    )
+    assert (ended.returncode, ended.stderr.count(f"'.[{extra}]'")) == (ExitCode.MISMATCH, 1)
+    assert ended.stderr.startswith(f"error[package-missing]: The Python package `{package}` ")
+    assert '"bug"' not in ended.stdout
