@@ -18,7 +18,7 @@ from analyzer.backends.base import Backends
 from analyzer.backends.choose import choose_backends
 from analyzer.contract import RESULT_NAME, JobRequest, ModelRequest, Table, printable
 from analyzer.errors import DependencyDown, Interrupted
-from analyzer.manifest import ModelSet, check_model_set, describe
+from analyzer.manifest import ModelSet, check_model_set, describe, where_told
 from analyzer.metrics import Metrics
 from analyzer.pipeline.run import Listener, Task, analyse
 from analyzer.progress import Progress
@@ -42,7 +42,7 @@ class Analyzer:
     def load(cls, request: ModelRequest, progress: Progress, metrics: Metrics | None = None) -> Analyzer:
         """Raises: Mismatch, when the mounted models are not what `request` asks for."""
         begin_s, metrics = time.monotonic(), metrics or Metrics()
-        progress.step("models", str(request.model_root))
+        progress.step("models", where_told(request.model_root, request.models.paths.values()))
         model_set = check_model_set(request.model_root, expected=request.model_set, on_bytes=progress.percent)
         backends = choose_backends(request.backend, model_set, request.models)
         metrics.cold_start("models", time.monotonic() - begin_s)

@@ -39,11 +39,24 @@ class ModelSet:
         return next((file for file in self.files if (self.root / file.path).resolve() == resolved), None)
 
 
+NONE_MOUNTED = "none mounted; age and gender need a model set"
+
+
 def set_digest(files: Iterable[ModelFile]) -> str:
     """`sha256:` of the lines `{sha256}  {path}  {mode}`, sorted by the bytes of the path."""
     ordered = sorted(files, key=lambda file: file.path.encode())
     lines = "".join(f"{file.sha256}  {file.path}  {file.mode}\n" for file in ordered)
     return "sha256:" + hashlib.sha256(lines.encode()).hexdigest()
+
+
+def mounted_folders(root: Path) -> list[str]:
+    """Of the folders of a model set those that lie below `root` and hold something."""
+    return [name for name in MODEL_FOLDERS if (root / name).is_dir() and any((root / name).iterdir())]
+
+
+def where_told(root: Path, named: Iterable[Path]) -> str:
+    """Where the models are, for whoever looks on; a `root` that holds none says nothing, `named` files do."""
+    return str(root) if mounted_folders(root) else ", ".join(map(str, named)) or NONE_MOUNTED
 
 
 def check_model_set(
@@ -55,7 +68,7 @@ def check_model_set(
     Raises: Mismatch, naming the file, for a missing, unlisted or altered file, a marker that is absent, malformed or
     disagrees with another, or a digest other than `expected`.
     """
-    mounted = [name for name in MODEL_FOLDERS if (root / name).is_dir() and any((root / name).iterdir())]
+    mounted = mounted_folders(root)
     marker = read_markers(root, mounted)
     if marker is None:
         return _without_marker(root, mounted, expected)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+from pathlib import Path
 from typing import Any
 
 from analyzer.commands.output import write_out
@@ -20,6 +21,7 @@ from analyzer.contract import (
     local_path,
     parse_set_digest,
 )
+from analyzer.errors import Mismatch
 from analyzer.runtime_contract import ENV_MOUNT
 
 
@@ -47,7 +49,7 @@ def add_licence_policy(parser: argparse._ActionsContainer) -> None:
 def add_mounted(parser: argparse._ActionsContainer) -> None:
     """Add where the models are, which set they must be, and what they may run on."""
     parser.add_argument(
-        "--model-root", default=DEFAULT_MODEL_ROOT, metavar="DIR", help="holds models/, checkpoints/, ..."
+        "--model-root", metavar="DIR", help=f"holds models/, checkpoints/, ... (default: {DEFAULT_MODEL_ROOT})"
     )
     parser.add_argument("--model-set", metavar="DIGEST", help="refuse to run with any other model set")
     parser.add_argument("--device", default=Device.AUTO, metavar="DEVICE", help="auto, cpu or cuda (default: auto)")
@@ -55,14 +57,27 @@ def add_mounted(parser: argparse._ActionsContainer) -> None:
 
 
 def model_request(options: argparse.Namespace, *roles: Role, backend: str = DEFAULT_BACKEND) -> ModelRequest:
-    """What the options of `add_mounted` and `--ROLE-model` of each of `roles` say. Raises: RequestInvalid, naming the option."""
+    """What the options of `add_mounted` and `--ROLE-model` of each of `roles` say.
+
+    Raises: RequestInvalid, naming the option; Mismatch, where a folder that was named is none.
+    """
     paths = {role: getattr(options, f"{role}_model") for role in roles}
     return ModelRequest(
-        model_root=local_path(options.model_root, name="`--model-root`"),
+        model_root=_model_root(options.model_root),
         model_set=parse_set_digest(options.model_set, name="`--model-set`") if options.model_set else None,
         backend=backend,
         models=model_settings(options, paths, options.device),
     )
+
+
+def _model_root(text: str | None) -> Path:
+    if text is None:
+        return Path(DEFAULT_MODEL_ROOT)
+    root = local_path(text, name="`--model-root`")
+    if not root.is_dir():
+        hint = "Mount the model volume there, or leave `--model-root` out: without a model set, age and gender stay unknown"
+        raise Mismatch("model-set-absent", f"`--model-root` `{text}` is no folder", hint=hint)
+    return root
 
 
 def model_settings(options: argparse.Namespace, paths: dict[Role, str], device: str) -> ModelSettings:
@@ -78,7 +93,6 @@ def model_settings(options: argparse.Namespace, paths: dict[Role, str], device: 
 
 
 def _verify(options: argparse.Namespace) -> int:
-    from analyzer.errors import Mismatch
     from analyzer.licences import permits_commercial_use, require_licences
     from analyzer.manifest import check_model_set, describe
 

@@ -79,7 +79,7 @@ def test_any_name_of_a_file_is_analysed(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     make_clip(frame_count=2).rename("über-caf\udce9.mp4")
-    run = ["run", "--video", "über-caf\udce9.mp4", "--out", "ou\udce9", "--backend", "null", "--model-root", "none"]
+    run = ["run", "--video", "über-caf\udce9.mp4", "--out", "ou\udce9", "--backend", "null", "--model-root", "."]
     assert cli.main(run) == ExitCode.OK
     assert re.fullmatch(
         r"local--ber-caf--mp4-[0-9a-f]{8}", json.loads(Path("ou\udce9/result.json").read_bytes())["session_id"]
@@ -87,7 +87,11 @@ def test_any_name_of_a_file_is_analysed(
     (job,) = Path("ou\udce9/analysis_jobs.jsonl").read_text().splitlines()
     assert json.loads(job)["video_url"] == r"über-caf\udce9.mp4"
     assert cli.main(["report", "ou\udce9", "--html", "pag\udce9.html"]) == ExitCode.OK
-    assert capsys.readouterr().out.splitlines()[-1].startswith(r"pag\udce9.html: ")
+    told = capsys.readouterr().out
+    assert told.splitlines()[-1].startswith(r"pag\udce9.html: ")
+    assert '"step":"models","detail":"none mounted; age and gender need a model set"' in told
+    assert cli.main([*run[:-1], "absent"]) == ExitCode.MISMATCH
+    assert "error[model-set-absent]: `--model-root` `absent` is no folder" in capsys.readouterr().err
 
 
 def test_a_result_goes_nowhere_where_nobody_reads_it_and_a_full_disk_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

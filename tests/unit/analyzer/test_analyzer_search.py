@@ -68,6 +68,7 @@ def test_search_without_the_same_weights_is_refused(
     analysed: Analysed, ask: Callable[..., str], tmp_path: Path, mark_set: Callable[..., str]
 ) -> None:
     root, out = analysed
+    (tmp_path / "nothing").mkdir()
     said = ask(ExitCode.MISMATCH, out, tmp_path / "nothing")
     assert said.startswith("error[space-without-model]: ")
     assert SPACE in said
