@@ -80,8 +80,14 @@ class Progress:
         self._watch(self._advance)
 
     def event(self, name: str, **fields: object) -> None:
-        """Write one JSON event; a terminal shows its `text` field only."""
+        """Write one JSON event; a terminal shows its `text` field only, on a new line, which whoever writes next has where it is empty."""
         self._write(str(fields.pop("text", "")), {"event": name, **fields})
+
+    def end_line(self) -> None:
+        """Leave a terminal's line that is rewritten, so that what another writes there begins a new one."""
+        with self._turn, suppress(OSError):
+            self._leave_line()
+            self._stream.flush()
 
     def _measured(self, now_s: float, done: float, total: float, frames: float) -> Advance:
         assert self._from is not None
@@ -121,13 +127,18 @@ class Progress:
             self._stream.flush()
 
     def _show(self, text: str, elapsed_s: float, *, stays: bool) -> None:
+        if stays:
+            self._leave_line()
         if not text:
             return
-        if stays and self._line_open:
-            self._stream.write("\n")
         start = "\r\x1b[K" if not stays and self._line_open else ""
         self._stream.write(f"{start}{text.rstrip()}  {elapsed_s:.1f}s" + ("\n" if stays else ""))
         self._line_open = not stays
+
+    def _leave_line(self) -> None:
+        if self._line_open:
+            self._stream.write("\n")
+        self._line_open = False
 
 
 def _line(advance: Advance) -> str:

@@ -88,13 +88,16 @@ def _film(options: argparse.Namespace, size_bytes: int, data: dict[str, Any]) ->
     progress = Progress(sys.stderr, session_id=data["session_id"])
     progress.step("film", options.video)
     limit_bytes = options.video_mb * 1_000_000
-    film = make_film(
-        Path(options.video),
-        size_bytes=size_bytes,
-        duration_ms=data["duration"],
-        limit_bytes=limit_bytes,
-        on_decoded=progress.percent,
-    )
+    try:
+        film = make_film(
+            Path(options.video),
+            size_bytes=size_bytes,
+            duration_ms=data["duration"],
+            limit_bytes=limit_bytes,
+            on_decoded=progress.percent,
+        )
+    finally:
+        progress.end_line()
     if film is None:
         return None, {"refused": f"No watchable copy of it fits into {options.video_mb} MB; allow more by `--video-mb`"}
     told = {"width": film.width, "height": film.height, "fps": film.quality.fps, "bytes": len(film.content)}

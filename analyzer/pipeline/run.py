@@ -11,6 +11,7 @@ import cv2
 from analyzer.backends.base import Backends
 from analyzer.contract import SampleMode
 from analyzer.coverage import Coverage
+from analyzer.errors import Interrupted
 from analyzer.memory import keep_freed_pictures
 from analyzer.metrics import Metrics
 from analyzer.pipeline.closing import Closer, Segment
@@ -56,13 +57,15 @@ class Task:
 class Listener:
     """Who wants to know how far the work is: of the file's head, of each frame, and of each commit, and where it is measured.
 
-    What `opened` or `frame` raises ends the work, as a signal does: they are called in the thread that runs it.
+    What `opened` or `frame` raises ends the work, as a signal does: they are called in the thread that runs it. `stopping` is called where
+    `Interrupted` ends it, before what is finished is committed.
     """
 
     opened: Callable[[VideoInfo], None]
     frame: Callable[[int], None]
     committed: Callable[[SegmentSummary], None]
     metrics: Metrics = field(default_factory=Metrics)
+    stopping: Callable[[], None] = lambda: None
 
 
 def analyse(task: Task, backends: Backends, store: Store, gallery: Gallery, claim: Claim, listener: Listener) -> Seen:
@@ -125,7 +128,9 @@ def analyse(task: Task, backends: Backends, store: Store, gallery: Gallery, clai
                     closer.submit(gone)
                 listener.frame(item.frame.pts_ms)
         closer.finish()
-    except BaseException:
+    except BaseException as error:
+        if isinstance(error, Interrupted):
+            listener.stopping()
         # First what takes the processor, then what is worth waiting for.
         feed.close()
         closer.abandon(ABANDON_S)

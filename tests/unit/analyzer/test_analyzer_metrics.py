@@ -243,6 +243,17 @@ def test_a_terminal_has_one_line_that_is_rewritten_with_pace_and_remaining_time(
     assert tail == "succeeded  5.0s"
 
 
+def test_what_another_writes_on_a_terminal_begins_a_new_line() -> None:
+    for leave in (Progress.end_line, lambda progress: progress.event("failed", code="interrupted")):
+        stream = Terminal()
+        progress = Progress(stream, clock=Clock())
+        progress.percent(10, 10)
+        leave(progress)
+        leave(progress)
+        assert stream.getvalue().endswith("100%  0.0s\n")
+        assert stream.getvalue().count("\n") == 1
+
+
 def test_who_watches_is_told_every_advance_and_may_end_the_work_there() -> None:
     clock, stop, seen = Clock(), StopRequest(), []
 

@@ -60,13 +60,14 @@ def analyse_into(
     fps: float = 5,
     store_of: Callable[[LocalPlace], FolderStore] = FolderStore,
     on_frame: Callable[[int], None] = lambda _: None,
+    on_stopping: Callable[[], None] = lambda: None,
 ) -> Found:
     task = Task(path=clip, name="clip", mode=mode, fps=fps, prompt="Colour", segment_ms=3000)
     place = LocalPlace(folder)
     with closing(store_of(place)) as store:
         store.check()
         claim = store.claim(WORK)
-        listener = Listener(opened=lambda _: None, frame=on_frame, committed=lambda _: None)
+        listener = Listener(opened=lambda _: None, frame=on_frame, committed=lambda _: None, stopping=on_stopping)
         try:
             seen = analyse(task, backends or coloured_backends(), store, place.put, claim, listener)
         except Interrupted:
@@ -219,8 +220,16 @@ def test_a_caption_that_a_stop_cuts_short_is_left_to_the_next_attempt(
 
     monkeypatch.setattr(run, "ABANDON_S", 0.3)
     looked: list[int] = []
+    running: list[str] = []
+
+    def look() -> None:
+        running.extend(thread.name for thread in threading.enumerate() if thread.name == "closer")
+
     with pytest.raises(Interrupted):
-        analyse_into(tmp_path, clip, replace(coloured_backends(), captioner=_Waiting()), on_frame=stop)
+        analyse_into(
+            tmp_path, clip, replace(coloured_backends(), captioner=_Waiting()), on_frame=stop, on_stopping=look
+        )
+    assert running == ["closer"], "who stops is told before what is finished is committed"
     assert analyse_into(tmp_path, clip, on_frame=looked.append).rows == clean.rows
     assert looked[0] == 6000
     assert [thread.name for thread in threading.enumerate() if thread.name in ("feed", "closer")] == []
