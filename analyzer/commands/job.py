@@ -127,7 +127,7 @@ def report_failure(progress: Progress, error: Exception | Interrupted) -> None:
 def report_success(progress: Progress, document: dict[str, Any], place: str | None) -> None:
     """Write the `finished` event of a job, whose result lies at `place`."""
     summary = _summary(document)
-    progress.event("finished", text=_sentence(summary, place), result_url=place, **summary)
+    progress.event("finished", text=_sentence(document["session_id"], summary, place), result_url=place, **summary)
 
 
 def _progress(session_id: str) -> Progress:
@@ -148,6 +148,11 @@ def _summary(document: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _sentence(summary: dict[str, Any], place: str | None) -> str:
-    found = f"{summary['tracks']} tracks, {summary['detections']} detections, attributes {summary['attributes']}"
-    return f"{summary['status']}: {found}" + (f" -> {place}" if place else "")
+def _sentence(session_id: str, summary: dict[str, Any], place: str | None) -> str:
+    found = f"{_count(summary['tracks'], 'track')}, {_count(summary['detections'], 'detection')}"
+    told = f"{summary['status']}: {found}, attributes {summary['attributes']}, session {session_id}"
+    return told + (f" -> {place}" if place else "")
+
+
+def _count(number: int, name: str) -> str:
+    return f"{number} {name}" + ("" if number == 1 else "s")

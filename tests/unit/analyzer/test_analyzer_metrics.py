@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from analyzer import cli
+from analyzer.commands.job import report_success
 from analyzer.contract import ExitCode
 from analyzer.emf import LABELS, UNITS, documents
 from analyzer.errors import Interrupted
@@ -241,6 +242,21 @@ def test_a_terminal_has_one_line_that_is_rewritten_with_pace_and_remaining_time(
     assert [each[:15] for each in shown] == [f"analyse    {10 * tenth:>3}%" for tenth in range(5)]
     assert shown[-1] == "analyse     40%  250 fps  0:06 left  4.0s"
     assert tail == "succeeded  5.0s"
+
+
+def test_a_terminal_is_told_the_session_that_a_search_names() -> None:
+    stream = Terminal()
+    document = {
+        "session_id": "clip-1",
+        "status": "succeeded",
+        "tracks": [{}],
+        "scenes": [],
+        "stored": {"rows": {"analysis_detections": 2}},
+        "models": {"digest": None},
+        "backend": {"attributes": {"name": "none"}},
+    }
+    report_success(Progress(stream, clock=Clock()), document, "out")
+    assert stream.getvalue() == "succeeded: 1 track, 2 detections, attributes none, session clip-1 -> out  0.0s\n"
 
 
 def test_what_another_writes_on_a_terminal_begins_a_new_line() -> None:
