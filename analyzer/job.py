@@ -111,6 +111,8 @@ class _Run:
                     for _ in store.read(Table.EMBEDDINGS):
                         pass
                     return self._publish(store, claim.finished)
+                if claim.replaces:
+                    self._progress.step("replaces", "the result of other work of this session")
                 self._tries.begin(claim.fruitless)
                 if has_result and claim.next_segment == 0:
                     # Its rows are gone, and the pictures that it names are replaced from here on.

@@ -87,7 +87,7 @@ class Claim:
 
     `checkpoint` is what the last committed segment left, None when nothing is. `finished` is what `finish` gave the attempt
     that finished this very work, None when none did. `fruitless` attempts in a row before this one failed or died without having
-    committed anything; those that were told to stop do not count.
+    committed anything; those that were told to stop do not count. `replaces` says that other work of the session was finished here.
     """
 
     attempt: int
@@ -95,6 +95,7 @@ class Claim:
     checkpoint: Mapping[str, Any] | None = None
     finished: Mapping[str, Any] | None = None
     fruitless: int = 0
+    replaces: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -179,7 +179,11 @@ class FolderStore:
             self._place.delete(file_name(table))
         checkpoint = get_segment(self._place, done[-1])[1] if done else None
         return Claim(
-            attempt=record.attempt, next_segment=len(done), checkpoint=checkpoint, fruitless=record.fruitless - 1
+            attempt=record.attempt,
+            next_segment=len(done),
+            checkpoint=checkpoint,
+            fruitless=record.fruitless - 1,
+            replaces=before is not None and before.session_id == work.session_id and before.state in FINISHED,
         )
 
     def _standing(self, work: Work) -> tuple[bytes | None, AttemptRecord | None]:

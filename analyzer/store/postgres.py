@@ -234,7 +234,7 @@ def _claim(connection: Connection, work: Work) -> Claim:
             "heartbeat_at = now() where session_id = %(session)s",
             values,
         )
-        return Claim(attempt=attempt + 1)
+        return Claim(attempt=attempt + 1, replaces=state in FINISHED)
     # What the attempt before had begun and neither committed nor given up is what it died in.
     for segment in running:
         strikes[str(segment)] = strikes.get(str(segment), 0) + 1

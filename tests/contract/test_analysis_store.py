@@ -227,7 +227,7 @@ def test_other_work_replaces_everything(kind: Kind) -> None:
     work = work_of(kind.session_id, "f-2")
     play(kind.open(), work_of(kind.session_id))
     store = kind.open()
-    assert store.claim(work) == Claim(attempt=2)
+    assert store.claim(work) == Claim(attempt=2, replaces=True)
     assert all(list(store.read(table)) == [] for table in COLUMNS)
     store.commit(SegmentRows(segment=0, rows={}))
     assert store.finish({"status": "succeeded"})["rows"] == {Table.JOBS: 1, **dict.fromkeys(COLUMNS, 0)}

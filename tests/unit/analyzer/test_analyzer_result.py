@@ -101,7 +101,10 @@ def test_place_of_another_sessions_result_is_refused(
 
 
 def test_result_and_the_pictures_beside_it_are_of_the_same_work(
-    environment: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    environment: Callable[..., None],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     def pictures() -> list[str]:
         return sorted(path.name for path in (tmp_path / "out" / "thumbnails").iterdir())
@@ -116,6 +119,8 @@ def test_result_and_the_pictures_beside_it_are_of_the_same_work(
     with monkeypatch.context() as patch:
         patch.setattr(job, "analyse", lambda *_: {}["broken"])
         assert cli.main(["batch"]) == ExitCode.BUG
+    told = [each["step"] for each in events(capsys.readouterr().out) if "detail" in each]
+    assert told == ["models", "fetch", "analyse", "publish", "models", "replaces", "fetch", "analyse"]
     assert not (tmp_path / "out" / "result.json").exists(), "its rows are gone"
     assert cli.main(["batch"]) == ExitCode.OK
     assert pictures() == ["own.jpg", "scene-0001.jpg"]
