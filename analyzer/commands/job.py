@@ -40,7 +40,7 @@ def add_job_commands(commands: Any) -> None:
     run = commands.add_parser("run", help="analyse one video into a folder")
     run.add_argument("--video", required=True, metavar="URL", help="path, file:// or s3://bucket/key")
     run.add_argument("--out", required=True, metavar="DIR", help="folder or s3:// prefix for result and thumbnails")
-    run.add_argument("--session", metavar="ID", help="key of the stored rows; default: from the video's name")
+    run.add_argument("--session", metavar="ID", help="key of the stored rows; default: from the video's name and place")
     run.add_argument(
         "--sample", default=SampleMode.FPS, metavar="MODE", help="frames looked at: fps, keyframe or scene"
     )
@@ -58,10 +58,11 @@ def add_job_commands(commands: Any) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    session = options.session or _session_of(Path(options.video).name)
+    video = Location.parse(options.video, name="`--video`")
+    session = options.session or _session_of(video)
     mounted = model_request(options, *Role, backend=options.backend)
     request = JobRequest(
-        video=Location.parse(options.video, name="`--video`"),
+        video=video,
         result=Location.parse(options.out, name="`--out`"),
         session_id=parse_session_id(session, name="`--session`"),
         database_url=options.database,
@@ -76,12 +77,11 @@ def _run(options: argparse.Namespace) -> int:
     return _job(request, _progress(request.session_id))
 
 
-def _session_of(name: str) -> str:
-    """From a file's name, with a digest of it where signs that no id has would make different names alike."""
+def _session_of(video: Location) -> str:
+    """From the video's name, with a digest of where it lies: videos of one name in two places are two sessions."""
+    name = (video.path or Path(video.url)).name
     plain = "".join(c if c.isascii() and c.isalnum() else "-" for c in name)[:80]
-    if name.isascii():
-        return f"local-{plain}"
-    return f"local-{plain}-{hashlib.sha256(name.encode(errors='backslashreplace')).hexdigest()[:8]}"
+    return f"local-{plain}-{hashlib.sha256(video.place.encode()).hexdigest()[:8]}"
 
 
 def _batch(_options: argparse.Namespace) -> int:

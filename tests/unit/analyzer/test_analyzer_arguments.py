@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -92,6 +93,20 @@ def test_any_name_of_a_file_is_analysed(
     assert '"step":"models","detail":"none mounted; age and gender need a model set"' in told
     assert cli.main([*run[:-1], "absent"]) == ExitCode.MISMATCH
     assert "error[model-set-absent]: `--model-root` `absent` is no folder" in capsys.readouterr().err
+
+
+def test_another_video_of_the_same_name_does_not_replace_a_result(
+    make_clip: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for folder in ("a", "b"):
+        Path(folder).mkdir()
+    shutil.copy(make_clip(frame_count=2), "a/clip.mp4")
+    shutil.copy("a/clip.mp4", "b/clip.mp4")
+    run = ["run", "--out", "out", "--backend", "null", "--video"]
+    assert [cli.main([*run, video]) for video in ("a/clip.mp4", "b/clip.mp4")] == [ExitCode.OK, ExitCode.USAGE]
+    assert "error[place-taken]: " in capsys.readouterr().err
+    assert cli.main([*run, f"file://{tmp_path}/b/../a/clip.mp4"]) == ExitCode.OK, "the same video, however it is named"
 
 
 def test_a_result_goes_nowhere_where_nobody_reads_it_and_a_full_disk_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
