@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from analyzer.commands.database import add_database
 from analyzer.commands.job import add_job_commands
@@ -24,6 +24,13 @@ from analyzer.runtime_contract import require_runtime
 
 
 class _Parser(argparse.ArgumentParser):
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
+        """Here, not where all ends: the command that was given something unknown is the one whose help is named."""
+        known, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return known, unknown
+
     def error(self, message: str) -> NoReturn:
         raise RequestInvalid("usage", message, hint=f"See `{self.prog} --help`")
 

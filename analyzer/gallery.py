@@ -39,7 +39,7 @@ def keep_only(place: Place, document: Mapping[str, Any]) -> None:
             "pictures-missing",
             f"`{place.url}` lacks {len(missing)} of the result's {len(named)} pictures, "
             f"`{THUMBNAIL_FOLDER}/{missing[0]}` first",
-            hint="Bring them back, or give the video another SESSION_ID, whose job makes them again",
+            hint="Bring them back, or give the video another `--session` (a job: `SESSION_ID`), whose job makes them again",
         )
     for name in sorted(there - named):
         if _PICTURE.fullmatch(name):

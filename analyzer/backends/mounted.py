@@ -94,7 +94,7 @@ class Mounted:
             raise Mismatch(
                 "gpu-unused",
                 f"CUDA is asked for, and no network below `{self._set.root}` could run on it",
-                hint="Mount the model set, choose the backend `onnx`, or set `DEVICE=cpu`",
+                hint="Mount the model set, choose the backend `onnx`, or give `--device cpu` (a job: `DEVICE=cpu`)",
             )
 
     def _dlib(self) -> AttributeModel | None:

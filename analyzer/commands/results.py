@@ -10,7 +10,7 @@ from typing import Any
 
 from analyzer.commands.arguments import output_file
 from analyzer.commands.output import write_out
-from analyzer.contract import ExitCode, local_path
+from analyzer.contract import ExitCode, Location, local_path, printable
 from analyzer.errors import RequestInvalid
 from analyzer.published import read_result
 
@@ -60,6 +60,7 @@ def _export(options: argparse.Namespace) -> int:
 def _report(options: argparse.Namespace) -> int:
     from analyzer.report.data import page_data
     from analyzer.report.page import render
+    from analyzer.transfer import identify
 
     if not 1 <= options.video_mb <= FILM_MB_MAX:
         what = f"`--video-mb` is {options.video_mb}, expected 1 to {FILM_MB_MAX}"
@@ -67,6 +68,8 @@ def _report(options: argparse.Namespace) -> int:
     published = read_result(local_path(options.result, name="RESULT"))
     video = [local_path(options.video, name="`--video`")] if options.video else []
     html = output_file(options.html, name="`--html`", inputs=[*published.own_files, *video])
+    for each in video:
+        identify(Location(url=printable(options.video), path=each))
     with published.well_formed():
         data = page_data(published)
         size_bytes = int(data["video"]["size_bytes"])

@@ -60,7 +60,7 @@ def taken(url: str, holder: str, session_id: str) -> RequestInvalid:
     return RequestInvalid(
         "place-taken",
         f"`{url}` holds the session `{holder}`, and this one is `{session_id}`",
-        hint="Give each session a place of its own; the same SESSION_ID replaces what is there",
+        hint="Give each session a place of its own; the same `--session` (a job: `SESSION_ID`) replaces what is there",
     )
 
 
@@ -73,5 +73,5 @@ def elsewhere(session_id: str, place: str | None) -> RequestInvalid:
     return RequestInvalid(
         "result-elsewhere",
         f"Pictures of the session `{session_id}`, which the result would name, {what}",
-        hint=f"{ways}, or give another SESSION_ID, whose job makes its own",
+        hint=f"{ways}, or give another `--session` (a job: `SESSION_ID`), whose job makes its own",
     )

@@ -24,7 +24,7 @@ MAX_DURATION_S = 12 * 3600
 MAX_STREAMS = 32
 # Rates that differ by less than this come from rounding in the container.
 RATE_TOLERANCE = 0.01
-INPUT_HINT = "Check that the object is a complete video file; the job will not be better for a retry"
+INPUT_HINT = "Check that it is a complete video file: trying again will not help"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -144,7 +144,7 @@ class Decoder:
         return InputUnreadable(
             "input-ends-decoder",
             f"The video `{self._name}` ends every decoder {where}: {self._reason}",
-            hint="Re-encode the video with a current encoder; the job will not be better for a retry",
+            hint="Re-encode the video with a current encoder: trying again will not help",
         )
 
     def _events(self, child: WatchedChild, *, skip: bool) -> Iterator[Event]:

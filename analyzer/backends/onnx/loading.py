@@ -93,7 +93,7 @@ def _unused(path: Path, provider: Provider, reason: str) -> Mismatch:
     return Mismatch(
         "gpu-unused",
         f"`{path}` would run on {CPU}, and {provider.name} is asked for: {reason}",
-        hint="Mend the AMI's runtime, use an instance with a GPU, or set `DEVICE=cpu`",
+        hint="Mend the AMI's runtime, use an instance with a GPU, or give `--device cpu` (a job: `DEVICE=cpu`)",
     )
 
 

@@ -27,7 +27,10 @@ _PLACES = (f"lib/{_LIBRARY}", f"site-packages/*/{_LIBRARY}", f"site-packages/*/c
 _NVIDIA = ("lib", "site-packages/nvidia/*/lib")
 # What the provider and cuDNN load by name; the rest of the toolkit stays on the disk.
 _NEEDED = ("cudart", "nvJitLink", "nvrtc", "cublasLt", "cublas", "curand", "cufft", "cudnn")
-_HINT = "Put `onnxruntime-gpu` or the CUDA plugin library, with the CUDA libraries, into the AMI's runtime, or set `DEVICE=cpu`"
+_HINT = (
+    "Put `onnxruntime-gpu` or the CUDA plugin library, with the CUDA libraries, into the AMI's runtime, "
+    "or give `--device cpu` (a job: `DEVICE=cpu`)"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -75,6 +75,28 @@ def test_what_cannot_be_meant_is_refused_and_nothing_is_written(
     assert (here / "result.json").read_text() == result
 
 
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["run", "--video", "a", "--out", "b", "--fsp", "3"], "hint: See `analyzer run --help`"),
+        (["models", "verify", "--rot", "x"], "hint: See `analyzer models verify --help`"),
+        (["--fast", "models", "verify"], "hint: See `analyzer --help`"),
+        (["report", ".", "--html", "page.html", "--video", "missing.mp4"], "hint: Check the path"),
+    ],
+)
+def test_a_hint_fits_what_was_typed(
+    arguments: list[str],
+    told: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "result.json").write_text(json.dumps(analysis()))
+    assert cli.main(arguments) in (ExitCode.USAGE, ExitCode.INPUT)
+    assert capsys.readouterr().err.splitlines()[1] == told
+
+
 def test_any_name_of_a_file_is_analysed(
     make_clip: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
