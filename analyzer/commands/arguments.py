@@ -21,15 +21,16 @@ def whole_number(text: str, *, name: str, code: str, least: int, most: int) -> i
 
 
 def output_file(text: str, *, name: str, inputs: Iterable[Path]) -> Path:
-    """Where a command writes one file, which may be there already, but is neither a folder nor one of `inputs`.
+    """Where a command writes one file, which may be there already, but is neither a folder nor one of `inputs`; its folder is there.
 
     Raises: RequestInvalid.
     """
     path = local_path(text, name=name)
-    is_folder = not path.name or path.name == ".."
+    is_folder, has_folder = not path.name or path.name == "..", True
     with suppress(OSError):
         # What may not be looked at is told when it is written.
         is_folder = is_folder or path.is_dir()
+        has_folder = path.parent.exists()
     if is_folder:
         raise RequestInvalid("output-is-folder", f"{name} `{text}` is a folder", hint="Name a file in it")
     # Links are followed: where they lead counts.
@@ -39,4 +40,7 @@ def output_file(text: str, *, name: str, inputs: Iterable[Path]) -> Path:
         if place == own or place.startswith(f"{own}/"):
             what = f"{name} `{text}` is what is read, or a part of it"
             raise RequestInvalid("output-is-input", what, hint="Name another file")
+    if not has_folder:
+        what = f"{name} is `{text}`, and there is no folder `{path.parent}`"
+        raise RequestInvalid("output-folder-missing", what, hint="Make it, or name a file in another folder")
     return path

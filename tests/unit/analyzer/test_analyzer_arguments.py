@@ -46,6 +46,7 @@ LONG, DIGITS = "x" * 5000, "9" * 5000
                 ("..", "output-is-folder"),
                 ("", "path-invalid"),
                 (LONG, "path-invalid"),
+                ("nope/page.html", "output-folder-missing"),
                 ("result.json", "output-is-input"),
                 ("link", "output-is-input"),
                 ("analysis_tracks.jsonl", "output-is-input"),
