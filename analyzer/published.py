@@ -33,13 +33,8 @@ class Published:
     @property
     def own_files(self) -> tuple[Path, ...]:
         """The files and folders that a job writes where the result lies."""
-        names = (
-            RESULT_NAME,
-            THUMBNAIL_FOLDER,
-            "work/attempt.json",
-            "work/segments",
-            *(f"{each}.jsonl" for each in Table),
-        )
+        # Of the folder `work` no more than is a job's: people call folders so.
+        names = (*_WRITTEN_FILES, THUMBNAIL_FOLDER, f"{WORK_FOLDER}/attempt.json", f"{WORK_FOLDER}/segments")
         return (self.path, *(self.path.parent / name for name in names))
 
     def thumbnail(self, name: str) -> bytes | None:
