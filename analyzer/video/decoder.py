@@ -170,7 +170,12 @@ class Decoder:
                     else:
                         frame.release()
                 case Message.SEGMENT:
-                    yield self._summary(message["summary"])
+                    summary = self._summary(message["summary"])
+                    yield summary
+                    if summary.following is None:
+                        # Nothing lies behind it, however the child ends.
+                        child.ended_well = True
+                        return
                 case Message.AGAIN:
                     child.hands_over, self._careful = True, message["careful"]
                 case Message.FAULT:

@@ -136,6 +136,8 @@ class Attempt:
         self.pid = os.fork()
         if self.pid == 0:
             _become(self.session, writer)
+        # Here too: whoever comes first, the group is there when the first signal goes to it.
+        os.setpgid(self.pid, self.pid)
         os.close(writer)
         self._reader = reader
         self._ended = os.pidfd_open(self.pid)
@@ -194,7 +196,7 @@ def _become(session: Session, writer: int) -> None:
     """What the forked process is, to its end."""
     code = 1
     try:
-        os.setsid()
+        os.setpgid(0, 0)
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         session.run(lambda text: os.write(writer, f"{text}\n".encode()) and None)
         code = 0

@@ -6,14 +6,16 @@ import os
 import signal
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from analyzer.errors import InputUnreadable
 from analyzer.video.decoder import Decoder, Event, Sampling
 from analyzer.video.info import Position
+from analyzer.video.messages import Message
 from analyzer.video.planes import Frame
-from analyzer.video.watched import Watch
+from analyzer.video.watched import Watch, WatchedChild
 from tests.unit.analyzer.readings import ClipMaker, collect, read
 
 
@@ -108,6 +110,20 @@ def test_a_video_whose_rest_cannot_be_reached_ends_there(make_clip: ClipMaker) -
     assert [(each.segment, each.start_ms, each.end_ms, each.skipped) for each in reading.segments] == [
         (0, 0, 2000, False), (1, 2000, 6000, True)
     ]  # fmt: skip
+
+
+def test_a_child_that_dies_behind_the_last_segment_is_not_followed_by_another(
+    make_clip: ClipMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, whole = make_clip(frame_count=60), WatchedChild.messages
+
+    def cut_off(child: WatchedChild) -> Iterator[dict[str, Any]]:
+        yield from (message for message in whole(child) if message["message"] != Message.END)
+        child.ended_well = False
+
+    expected = read(path, segment_ms=2000)
+    monkeypatch.setattr(WatchedChild, "messages", cut_off)
+    assert read(path, segment_ms=2000).segments == expected.segments
 
 
 def test_closing_a_decoder_ends_its_child(make_clip: ClipMaker) -> None:
