@@ -105,8 +105,11 @@ def sharpness(luma: Pixels) -> float:
 
 def _quality(frame: Frame, box: Box | None) -> float:
     """Shorter side in pixels times sharpness; 0 when there is nothing to see. A plain surface is still better than nothing."""
-    luma = frame.luma(box) if box else None
-    return round(min(luma.shape) * (0.01 + sharpness(luma)), 6) if luma is not None else 0.0
+    luma = frame.luma(box, _SHARPNESS_SIDE_PX) if box else None
+    if box is None or luma is None:
+        return 0.0
+    inside = box.clip(frame.width, frame.height)
+    return round(min(inside.width, inside.height) * (0.01 + sharpness(luma)), 6)
 
 
 def _rank(sample: Sample) -> tuple[bool, float, int]:

@@ -59,7 +59,7 @@ class Feed:
         self._metrics = metrics
         self._queue: queue.Queue[Any] = queue.Queue(DETECTING)
         self._pool = ThreadPoolExecutor(DETECTING, thread_name_prefix="detect")
-        self._batch: list[tuple[Frame, Pixels, bool]] = []
+        self._frames: list[Frame] = []
         self._batch_frames = 1
         self._looked_ms: int | None = None
         self._closed = threading.Event()
@@ -111,28 +111,29 @@ class Feed:
             self._put(error)
 
     def _add(self, frame: Frame) -> None:
-        picture = frame.picture(self._detector.side_px)
-        is_cut = self._cuts.add(picture)
-        if not self._is_wanted(frame, is_cut):
-            frame.release()
-            return
-        self._batch.append((frame, picture, is_cut))
-        if len(self._batch) >= self._batch_frames:
+        # Looked at a batch at once: each look takes a core from the decoder, whose threads soon wait for the one that had it.
+        self._frames.append(frame)
+        if len(self._frames) >= self._batch_frames:
             self._flush()
 
-    def _is_wanted(self, frame: Frame, is_cut: bool) -> bool:
-        due = self._looked_ms is None or frame.pts_ms - self._looked_ms >= SCENE_EVERY_MS
-        if self._mode is SampleMode.SCENE and not is_cut and not due:
-            return False
-        self._looked_ms = frame.pts_ms
-        return True
-
     def _flush(self) -> None:
-        if self._batch:
-            batch, self._batch = self._batch, []
+        frames, self._frames = self._frames, []
+        batch = [seen for frame in frames if (seen := self._look(frame))]
+        if batch:
             self._metrics.batch(len(batch), self._batch_frames)
             self._metrics.queued("detector", self._decoder.held_bytes)
             self._put(self._pool.submit(self._detect, batch))
+
+    def _look(self, frame: Frame) -> tuple[Frame, Pixels, bool] | None:
+        """With its picture, and whether a scene begins there; None where the detector need not see it."""
+        picture = frame.picture(self._detector.side_px)
+        is_cut = self._cuts.add(picture)
+        due = self._looked_ms is None or frame.pts_ms - self._looked_ms >= SCENE_EVERY_MS
+        if self._mode is SampleMode.SCENE and not is_cut and not due:
+            frame.release()
+            return None
+        self._looked_ms = frame.pts_ms
+        return frame, picture, is_cut
 
     def _put(self, item: Any) -> None:
         while not self._closed.is_set():

@@ -6,7 +6,7 @@ before it is.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import cv2
@@ -54,6 +54,8 @@ class Frame:
     planes: tuple[Plane, Plane, Plane]
     colours: Colours = field(default_factory=Colours)
     release: Callable[[], None] = field(default=lambda: None)
+    # What `picture` made of the luma on its way, which is read faster than the whole: nobody has looked at that since it was decoded.
+    _reduced: Plane | None = field(default=None, init=False, repr=False)
 
     @property
     def width(self) -> int:
@@ -65,13 +67,24 @@ class Frame:
 
     def picture(self, side_px: int) -> Plane:
         """The whole as BGR (height, width, 3), reduced so that no side is longer than `side_px`."""
-        return self._bgr(self.planes, side_px)
+        size = _size(self.planes[0], side_px)
+        parts = [halve(each, size) for each in self.planes]
+        self._reduced = parts[0]
+        return self._coloured(parts, size)
 
-    def luma(self, box: Box) -> Plane | None:
-        """The brightness inside `box`, a view; None when less than 2 x 2 pixels are left of it."""
+    def luma(self, box: Box, side_px: int) -> Plane | None:
+        """The brightness inside `box`, a view; None when less than 2 x 2 pixels are left of it.
+
+        Where `picture` was called, and `side_px` or more are left of both sides, as that has halved it.
+        """
         corners = self._corners(box)
         if corners is None:
             return None
+        if self._reduced is not None:
+            ratio = self.width // self._reduced.shape[1]
+            left, top, right, bottom = (each // ratio for each in corners)
+            if min(right - left, bottom - top) >= side_px:
+                return self._reduced[top:bottom, left:right]
         left, top, right, bottom = corners
         return self.planes[0][top:bottom, left:right]
 
@@ -87,17 +100,18 @@ class Frame:
         chroma = slice(top_even // 2, (bottom + 1) // 2), slice(left_even // 2, (right + 1) // 2)
         part = luma[top_even:bottom, left_even:right], u[chroma], v[chroma]
         if side_px < max(right - left, bottom - top):
-            return self._bgr(part, side_px)
-        return self._bgr(part, max(part[0].shape))[top - top_even :, left - left_even :].copy()
+            size = _size(part[0], side_px)
+            return self._coloured([halve(each, size) for each in part], size)
+        size = part[0].shape[1], part[0].shape[0]
+        return self._coloured([*part], size)[top - top_even :, left - left_even :].copy()
 
     def _corners(self, box: Box) -> tuple[int, int, int, int] | None:
         inside = box.clip(self.width, self.height)
         left, top, right, bottom = (round(value) for value in (inside.left, inside.top, inside.right, inside.bottom))
         return None if right - left < 2 or bottom - top < 2 else (left, top, right, bottom)
 
-    def _bgr(self, planes: tuple[Plane, Plane, Plane], side_px: int) -> Plane:
-        size = _size(planes[0], side_px)
-        parts = [halve(each, size) for each in planes]
+    def _coloured(self, parts: Sequence[Plane], size: tuple[int, int]) -> Plane:
+        """BGR of `size` (width, height), of luma and chroma of at least that size, or chroma of half of it."""
         # Mostly all are as large as chroma was: one picture of three channels is reduced in a third of the time of three pictures.
         if parts[0].shape != parts[1].shape:
             parts = [_resize(each, size) for each in parts]

@@ -206,7 +206,8 @@ class Reading:
     def _open(self, raw: Any) -> Ring:
         known = self._settings.info
         info = VideoInfo(**known) if known else self._head.describe(raw)
-        ring = Ring(self._settings.memory, Layout(info.width, info.height), self._settings.ring_bytes)
+        layout = Layout(info.width, info.height)
+        ring = Ring(self._settings.memory, layout, self._settings.ring_bytes, on_wait=self._teller.flush)
         self._teller.tell(Message.OPENED, info=asdict(info), slots=ring.slots, slot_bytes=ring.slot_bytes)
         return ring
 

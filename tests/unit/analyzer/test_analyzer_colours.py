@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 import pytest
 from av.video.reformatter import ColorRange
@@ -12,6 +13,7 @@ from av.video.reformatter import ColorRange
 from analyzer.geometry import Box
 from analyzer.video.decoder import Decoder, Sampling
 from analyzer.video.planes import Frame
+from tests.fakes.frames import frame_of
 
 # Red, green, blue, 0 to 255. Of the first three the matrices make the most different things.
 COLOURS = np.array([(230, 20, 30), (20, 200, 40), (30, 40, 220), (200, 150, 120), (255, 255, 255), (0, 0, 0)])
@@ -70,3 +72,17 @@ def test_known_colours_come_out_of_a_clip_that_says_how_they_went_in(
         middles = picture[PATCH_PX // 2, PATCH_PX // 2 :: PATCH_PX, ::-1].astype(int)
         # One step of a plane is at most two of a colour.
         np.testing.assert_allclose(middles, COLOURS, atol=3)
+
+
+def test_the_brightness_of_a_large_box_comes_from_the_reduced_picture_and_of_a_small_one_from_the_whole() -> None:
+    rng = np.random.default_rng(3)
+    picture = cv2.GaussianBlur(rng.integers(0, 255, (480, 640, 3), np.uint8), (0, 0), 4)
+    frame, large, small = frame_of(picture), Box(64, 32, 256, 256), Box(64, 32, 100, 256)
+    before = frame.luma(large, 64)
+    frame.picture(160)
+    after, whole = frame.luma(large, 64), frame.luma(small, 64)
+    assert before is not None
+    assert after is not None
+    assert whole is not None
+    assert (before.shape, after.shape, whole.shape) == ((256, 256), (64, 64), (256, 100))
+    assert np.abs(cv2.resize(before, (64, 64), interpolation=cv2.INTER_AREA).astype(int) - after).max() <= 2

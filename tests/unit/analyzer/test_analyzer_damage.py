@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import zlib
 from collections.abc import Iterable
 from pathlib import Path
@@ -134,8 +135,12 @@ def test_damage_that_shows_when_the_decoder_is_emptied_is_for_a_careful_child(
         memory=os.memfd_create("frames"),
         memory_limit_bytes=1 << 30,
     )
-    with pytest.raises(HandOver) as caught:
-        ChildReading(settings, Mock()).run()
+    # What the parent gives back comes from standard input; here it gives nothing back.
+    read_end, write_end = os.pipe()
+    with os.fdopen(read_end) as stdin, os.fdopen(write_end, "w"):
+        monkeypatch.setattr(sys, "stdin", stdin)
+        with pytest.raises(HandOver) as caught:
+            ChildReading(settings, Mock()).run()
     assert caught.value.careful
     os.close(settings.memory)
     coverage = read(path).coverage
