@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from analyzer.contract import LicencePolicy
+from analyzer.contract import LicencePolicy, ModelFile
 from analyzer.errors import Mismatch
 from analyzer.manifest import ModelSet
-from analyzer.marker import ModelFile
 
 # What `permitted_use` says of a file that may be used commercially; every other text, and none, says that it may not.
 COMMERCIAL_USES = frozenset({"any", "commercial"})

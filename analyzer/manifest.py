@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from analyzer.contract import MARKER_NAME, MODEL_FOLDERS, RUNTIME_FOLDER
-from analyzer.marker import ModelFile, mismatch, read_markers, unreadable
+from analyzer.contract import MARKER_NAME, MODEL_FOLDERS, RUNTIME_FOLDER, ModelFile, set_digest
+from analyzer.marker import mismatch, read_markers, unreadable
 
 _CHUNK_BYTES = 1 << 20
 
@@ -42,16 +42,17 @@ class ModelSet:
 NONE_MOUNTED = "none mounted; age and gender need a model set"
 
 
-def set_digest(files: Iterable[ModelFile]) -> str:
-    """`sha256:` of the lines `{sha256}  {path}  {mode}`, sorted by the bytes of the path."""
-    ordered = sorted(files, key=lambda file: file.path.encode())
-    lines = "".join(f"{file.sha256}  {file.path}  {file.mode}\n" for file in ordered)
-    return "sha256:" + hashlib.sha256(lines.encode()).hexdigest()
-
-
 def mounted_folders(root: Path) -> list[str]:
-    """Of the folders of a model set those that lie below `root` and hold something."""
-    return [name for name in MODEL_FOLDERS if (root / name).is_dir() and any((root / name).iterdir())]
+    """Of the folders of a model set those that lie below `root` and hold something. Raises: Mismatch, for one that cannot be read."""
+    return [name for name in MODEL_FOLDERS if holds_something(root / name)]
+
+
+def holds_something(path: Path) -> bool:
+    """Whether `path` is a folder with an entry. Raises: Mismatch, where that cannot be told."""
+    try:
+        return path.is_dir() and any(path.iterdir())
+    except OSError as error:
+        raise unreadable(path, error) from error
 
 
 def where_told(root: Path, named: Iterable[Path]) -> str:
@@ -77,7 +78,7 @@ def check_model_set(
     if not by_path:
         # A digest of which no part was hashed here would prove nothing.
         raise mismatch("model-set-absent", f"There is a `{MARKER_NAME}`, but no folder of its set lies below `{root}`")
-    present = {path.relative_to(root).as_posix(): path for name in mounted for path in _walk(root / name)}
+    present = {path.relative_to(root).as_posix(): path for name in mounted for path in files_below(root / name)}
     for path in sorted(present.keys() | by_path.keys()):
         if path not in by_path:
             raise mismatch("model-file-unlisted", f"`{root / path}` is not listed in the model set's marker")
@@ -149,7 +150,7 @@ def _match_expected(digest: str, expected: str | None) -> None:
 
 
 def _without_marker(root: Path, mounted: list[str], expected: str | None) -> ModelSet:
-    stray = next((path for name in mounted for path in _walk(root / name)), None)
+    stray = next((path for name in mounted for path in files_below(root / name)), None)
     if stray is not None:
         raise mismatch("model-marker-missing", f"`{stray}` is mounted without a `{MARKER_NAME}` beside it")
     if expected is not None:
@@ -157,7 +158,7 @@ def _without_marker(root: Path, mounted: list[str], expected: str | None) -> Mod
     return ModelSet(root=root)
 
 
-def _walk(folder: Path) -> Iterator[Path]:
+def files_below(folder: Path) -> Iterator[Path]:
     """Every entry that is not a folder, links included and not followed; only the marker at the top is left out."""
 
     def fail(error: OSError) -> None:
@@ -171,6 +172,19 @@ def _walk(folder: Path) -> Iterator[Path]:
 
 
 def _check_file(path: Path, listed: ModelFile) -> ModelFile:
+    actual = hashed(path, listed.path)
+    for name, was, expected in (
+        ("size in bytes", actual.size_bytes, listed.size_bytes),
+        ("sha256", actual.sha256, listed.sha256),
+        ("mode", actual.mode, listed.mode),
+    ):
+        if was != expected:
+            raise mismatch("model-file-mismatch", f"The {name} of `{path}` is `{was}`, the marker says `{expected}`")
+    return replace(actual, licence=listed.licence, permitted_use=listed.permitted_use)
+
+
+def hashed(path: Path, name: str) -> ModelFile:
+    """The file at `path` under the name that it has in its set, without terms. Raises: Mismatch, unless it is regular and can be read."""
     digest, size_bytes = hashlib.sha256(), 0
     try:
         found = path.lstat()
@@ -183,12 +197,4 @@ def _check_file(path: Path, listed: ModelFile) -> ModelFile:
     except OSError as error:
         raise unreadable(path, error) from error
     mode = f"{stat.S_IMODE(found.st_mode):04o}"
-    actual = replace(listed, size_bytes=size_bytes, sha256=digest.hexdigest(), mode=mode)
-    for name, was, expected in (
-        ("size in bytes", actual.size_bytes, listed.size_bytes),
-        ("sha256", actual.sha256, listed.sha256),
-        ("mode", actual.mode, listed.mode),
-    ):
-        if was != expected:
-            raise mismatch("model-file-mismatch", f"The {name} of `{path}` is `{was}`, the marker says `{expected}`")
-    return actual
+    return ModelFile(path=name, size_bytes=size_bytes, sha256=digest.hexdigest(), mode=mode)

@@ -3,39 +3,16 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from analyzer.contract import MARKER_NAME, MARKER_SCHEMA, MODEL_FOLDERS, RUNTIME_FOLDER
+from analyzer.contract import MARKER_NAME, MARKER_SCHEMA, MODEL_FOLDERS, RUNTIME_FOLDER, ModelFile
 from analyzer.errors import Mismatch
 
-REBUILD_HINT = "Bake the machine image again, or point the job at the release that belongs to this model set"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelFile:
-    """One file of the set; `path` is relative to the model root, `mode` is four octal digits.
-
-    `licence` and `permitted_use` are what the set's owner wrote down, "" for nothing; no digest covers them.
-    """
-
-    path: str
-    size_bytes: int
-    sha256: str
-    mode: str
-    licence: str = ""
-    permitted_use: str = ""
-
-    @property
-    def entry(self) -> dict[str, str | int]:
-        """As the marker and the result document write it."""
-        return {"path": self.path, "bytes": self.size_bytes, "sha256": self.sha256, "mode": self.mode}
-
-    @property
-    def terms(self) -> dict[str, str]:
-        """What its owner says one may do with it."""
-        return {"licence": self.licence, "permitted_use": self.permitted_use}
+REBUILD_HINT = (
+    "Bake the machine image again, or point the job at the release that belongs to this model set; "
+    "models that no bake placed get their marker from `analyzer models mark ROOT`"
+)
 
 
 def read_markers(root: Path, mounted: list[str]) -> tuple[str, list[ModelFile]] | None:
@@ -53,14 +30,15 @@ def read_markers(root: Path, mounted: list[str]) -> tuple[str, list[ModelFile]] 
     for path, content in zip(found, contents, strict=True):
         if content != contents[0]:
             raise mismatch("model-marker-conflict", f"`{path}` differs from `{found[0]}`")
-    digest, files = _parse_marker(found[0], contents[0])
+    digest, files = parse_marker(found[0], contents[0])
     unmarked = [name for name in mounted if root / name / MARKER_NAME not in found and root / MARKER_NAME not in found]
     if unmarked:
         raise mismatch("model-marker-missing", f"`{root / unmarked[0]}` holds no `{MARKER_NAME}`")
     return digest, files
 
 
-def _parse_marker(path: Path, content: bytes) -> tuple[str, list[ModelFile]]:
+def parse_marker(path: Path, content: bytes) -> tuple[str, list[ModelFile]]:
+    """The digest and the files that the marker at `path` names. Raises: Mismatch, for one that is malformed."""
     try:
         document: Any = json.loads(content)
         if document["schema"] != MARKER_SCHEMA:

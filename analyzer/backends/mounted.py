@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 
 from analyzer.backends.appearance import AppearanceEmbedder
 from analyzer.backends.base import AttributeModel, Captioner, Detector, Embedder, OrientationModel
-from analyzer.contract import MODEL_PATHS, Device, ModelSettings, Role
+from analyzer.contract import MODEL_PATHS, Device, ModelFile, ModelSettings, Role
 from analyzer.errors import Mismatch
 from analyzer.manifest import ModelSet
-from analyzer.marker import ModelFile
 
 if TYPE_CHECKING:
     from analyzer.backends.onnx.fastvlm import VisionTower

@@ -9,7 +9,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from analyzer.commands.arguments import whole_number
-from analyzer.commands.output import write_out
+from analyzer.commands.output import add_output, write_out
 from analyzer.contract import Env
 from analyzer.errors import ExitCode, RequestInvalid
 
@@ -33,7 +33,7 @@ def add_database(commands: Any) -> None:
     index.set_defaults(command=_index)
     for each in (migrate, index):
         each.add_argument("--database", metavar="URL", help=f"default: the variable {Env.DATABASE_URL}")
-        each.add_argument("-o", "--output", default="text", choices=("text", "json"))
+        add_output(each)
 
 
 def _migrate(options: argparse.Namespace) -> int:

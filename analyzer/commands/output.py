@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 
 from analyzer.errors import DependencyDown
+
+
+def add_output(parser: argparse.ArgumentParser) -> None:
+    """Add `-o`, `--output`: what `options.output` says is `text` or `json`."""
+    parser.add_argument("-o", "--output", default="text", choices=("text", "json"), help="default: text")
 
 
 def write_out(text: str) -> None:

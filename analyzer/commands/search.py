@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from analyzer.commands.arguments import whole_number
 from analyzer.commands.models import add_mounted, model_request
-from analyzer.commands.output import write_out
+from analyzer.commands.output import add_output, write_out
 from analyzer.contract import Env, Location, ModelRequest, Role, local_path, parse_session_id
 from analyzer.errors import ExitCode, RequestInvalid
 
@@ -41,7 +41,7 @@ def add_search(commands: Any) -> None:
     place.add_argument(
         "--folder", action="append", metavar="PLACE", help="results of one session, local or s3://; repeatable"
     )
-    search.add_argument("-o", "--output", default="text", choices=("text", "json"))
+    add_output(search)
     models = search.add_argument_group(
         "what turns a picture file into a vector, where the results' vectors need weights"
     )

@@ -6,6 +6,7 @@ Imports the standard library only, so that a submitter can read it without the a
 from __future__ import annotations
 
 from analyzer.contract.location import Location, local_path, printable
+from analyzer.contract.marker import ModelFile, marker_content, set_digest
 from analyzer.contract.names import (
     BATCH_COMMAND,
     DEFAULT_BACKEND,
@@ -61,6 +62,7 @@ __all__ = [
     "JobRequest",
     "LicencePolicy",
     "Location",
+    "ModelFile",
     "ModelRequest",
     "ModelSettings",
     "RequestInvalid",
@@ -69,9 +71,11 @@ __all__ = [
     "Table",
     "WorkerEnv",
     "local_path",
+    "marker_content",
     "parse_sample_fps",
     "parse_sample_mode",
     "parse_session_id",
     "parse_set_digest",
     "printable",
+    "set_digest",
 ]

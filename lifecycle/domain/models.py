@@ -6,7 +6,8 @@ from enum import StrEnum
 from fnmatch import fnmatch
 from pathlib import PurePosixPath
 
-from lifecycle.domain.digest import Digest, canonical_json, digest_of
+from lifecycle.domain.digest import Digest, digest_of
+from lifecycle.domain.job import contract
 from lifecycle.errors import UsageError
 
 ROOT = PurePosixPath("/opt/dl-models")
@@ -43,9 +44,16 @@ class ModelFile:
         return {key: value for key, value in told.items() if value}
 
     @property
-    def line(self) -> str:
-        """The line that enters the set's digest."""
-        return f"{self.sha256}  {self.path}  {self.mode}\n"
+    def marked(self) -> contract.ModelFile:
+        """As jobs know it."""
+        return contract.ModelFile(
+            path=self.path,
+            size_bytes=self.bytes,
+            sha256=self.sha256,
+            mode=self.mode,
+            licence=self.licence,
+            permitted_use=self.permitted_use,
+        )
 
     @property
     def is_of_runtime(self) -> bool:
@@ -62,7 +70,7 @@ class ModelSet:
     @property
     def digest(self) -> Digest:
         """Digest over the sorted `sha256  path  mode` lines."""
-        return digest_of("".join(file.line for file in self.files).encode())
+        return Digest(contract.set_digest(file.marked for file in self.files))
 
     @property
     def total_bytes(self) -> int:
@@ -95,7 +103,7 @@ class ModelSet:
         files = (
             replace(file, path=file.path.removeprefix(f"{RUNTIME}/")) for file in self.runtime if file.path != CONTRACT
         )
-        return digest_of("".join(sorted(file.line for file in files)).encode()).removeprefix("sha256:")
+        return digest_of("".join(sorted(file.marked.line for file in files)).encode()).removeprefix("sha256:")
 
     @property
     def folders(self) -> tuple[str, ...]:
@@ -104,8 +112,7 @@ class ModelSet:
 
     def marker(self) -> bytes:
         """The marker file: what a machine or a container needs to check its copy of the set, and what it may be used for."""
-        files = [{"path": f.path, "bytes": f.bytes, "sha256": f.sha256, "mode": f.mode} | f.terms for f in self.files]
-        return canonical_json({"schema": "capctl.model-set/1", "digest": self.digest, "files": files}) + b"\n"
+        return contract.marker_content(file.marked for file in self.files)
 
 
 class ChangeKind(StrEnum):

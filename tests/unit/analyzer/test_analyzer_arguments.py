@@ -30,7 +30,7 @@ LONG, DIGITS = "x" * 5000, "9" * 5000
         (["run", "--video", "a", "--out", "out", "--model-root", LONG], "path-invalid"),
         (["run", "--video", "a", "--out", "out", "--age-model", LONG], "path-invalid"),
         (["run", "--video", "s3://b/\udce9", "--out", "out"], "location-invalid"),
-        (["models", "verify", "--root", LONG], "path-invalid"),
+        (["models", "verify", "--model-root", LONG], "path-invalid"),
         (["report", LONG, "--html", "page.html"], "path-invalid"),
         (["report", ".", "--html", "page.html", "--video", LONG], "path-invalid"),
         (["search", "--folder", ".", "--like", LONG], "path-invalid"),

@@ -127,11 +127,11 @@ def test_verify_prints_the_files_and_the_digest(
     channel_networks: Path, mark_set: SetMaker, capsys: pytest.CaptureFixture[str]
 ) -> None:
     digest = mark_set(channel_networks)
-    assert cli.main(["models", "verify", "--root", str(channel_networks), "--set", digest]) == ExitCode.OK
+    assert cli.main(["models", "verify", "--model-root", str(channel_networks), "--model-set", digest]) == ExitCode.OK
     lines = capsys.readouterr().out.splitlines()
     assert lines[-1] == digest
     assert "models/age-v1.onnx  (no licence stated; no permitted use stated)" in lines[0]
-    assert cli.main(["models", "verify", "--root", str(channel_networks / "models")]) == ExitCode.MISMATCH
+    assert cli.main(["models", "verify", "--model-root", str(channel_networks / "models")]) == ExitCode.MISMATCH
 
 
 def test_attempts_in_vain_are_counted_until_one_commits_and_are_no_more_than_allowed(

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from analyzer.contract import ModelFile, set_digest
 from analyzer.errors import ExitCode, Mismatch
-from analyzer.manifest import check_model_set, is_read_only, set_digest
-from analyzer.marker import ModelFile
+from analyzer.manifest import check_model_set, is_read_only
 
 SetMaker = Callable[..., str]
 

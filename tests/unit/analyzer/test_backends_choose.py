@@ -17,11 +17,10 @@ from analyzer.backends.base import Backends
 from analyzer.backends.choose import choose_backends
 from analyzer.backends.null import NullDetector
 from analyzer.backends.onnx import fastvlm
-from analyzer.contract import MODEL_PATHS, Device, LicencePolicy, ModelSettings, Role
+from analyzer.contract import MODEL_PATHS, Device, LicencePolicy, ModelFile, ModelSettings, Role
 from analyzer.errors import AnalyzerError, ExitCode
 from analyzer.licences import permits_commercial_use
 from analyzer.manifest import ModelSet, check_model_set
-from analyzer.marker import ModelFile
 from tests.unit.analyzer import onnx_fakes
 
 SetMaker = Callable[..., str]
@@ -218,13 +217,13 @@ def test_verify_tells_the_terms_and_refuses_by_policy(
     checked: Callable[..., ModelSet], capsys: pytest.CaptureFixture[str]
 ) -> None:
     root = str(checked(change=licensed(licence="apple-amlr", permitted_use="research")).root)
-    assert cli.main(["models", "verify", "--root", root]) == ExitCode.OK
+    assert cli.main(["models", "verify", "--model-root", root]) == ExitCode.OK
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].endswith("models/age-v1.onnx  (CC0-1.0; no permitted use stated)")
     assert lines[1].endswith("models/gender-v1.onnx  (apple-amlr; research)")
-    assert cli.main(["models", "verify", "--root", root, "--json"]) == ExitCode.OK
+    assert cli.main(["models", "verify", "--model-root", root, "-o", "json"]) == ExitCode.OK
     files = json.loads(capsys.readouterr().out)["files"]
     assert [(each["licence"], each["commercial_use"]) for each in files] == [("CC0-1.0", True), ("apple-amlr", False)]
-    assert cli.main(["models", "verify", "--root", root, "--license-policy", "commercial"]) == ExitCode.MISMATCH
+    assert cli.main(["models", "verify", "--model-root", root, "--license-policy", "commercial"]) == ExitCode.MISMATCH
     assert capsys.readouterr().err.startswith("error[license-refused]: `")
-    assert cli.main(["models", "verify", "--root", root, "--license-policy", "free"]) == ExitCode.USAGE
+    assert cli.main(["models", "verify", "--model-root", root, "--license-policy", "free"]) == ExitCode.USAGE
