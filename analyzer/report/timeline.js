@@ -19,7 +19,8 @@ function place(element, start, end, duration) {
 // Scroll `box` alone, and not the page, until `part` is in sight below `margin` pixels.
 function reveal(box, part, margin) {
   const above = part.getBoundingClientRect().top - box.getBoundingClientRect().top - margin;
-  const below = part.getBoundingClientRect().bottom - box.getBoundingClientRect().bottom;
+  // Without the scroll bar at its lower edge, which would lie over the part.
+  const below = part.getBoundingClientRect().bottom - box.getBoundingClientRect().top - box.clientTop - box.clientHeight;
   if (above < 0) box.scrollTop += above; else if (below > 0) box.scrollTop += below;
 }
 
@@ -99,12 +100,19 @@ function makeTimeline(data, tracks, act) {
     ticks();
   }
 
+  function tellMore() {
+    lanes.classList.toggle("more-below", lanes.scrollHeight - lanes.clientHeight - lanes.scrollTop > 2);
+  }
+
   const axis = lane("", "axis");
   lane("seen", "coverage", ...coverageBars());
   if (data.scenes.length) lane("scenes", "cuts", ...data.scenes.map(sceneBar));
   for (const track of tracks) rows.set(track.n, lane(String(track.n), "person", trackBar(track)));
   scale.append(head);
 
+  lanes.addEventListener("scroll", tellMore, { passive: true });
+  new ResizeObserver(tellMore).observe(lanes);
+  new ResizeObserver(tellMore).observe(scale);
   lanes.addEventListener("pointerdown", (event) => {
     if (event.button !== 0 || event.target.closest("button") || !event.target.closest(".bars")) return;
     dragging = true;

@@ -249,3 +249,57 @@ def test_every_control_has_a_name_and_the_phone_needs_no_sideways_scrolling(page
     controls = [each for each in nodes if each.get("role", {}).get("value") in roles]
     assert len(controls) > 10
     assert [each for each in controls if not each.get("name", {}).get("value")] == []
+
+
+@pytest.fixture(scope="module")
+def crowd(result: Path) -> Path:
+    """The page of the portrait as if it had been seen as forty tracks."""
+    document = json.loads((result / "result.json").read_text())
+    track, sights = document["tracks"][0], document["detections"]
+    document["tracks"] = [track | {"track": number, "thumbnails": {}} for number in range(1, 41)]
+    document["detections"] = [
+        sight | {"track": number, "index": 100 * number + sight["index"], "face_of": None}
+        for sight in sights
+        if sight["track"] == track["track"]
+        for number in range(1, 41)
+    ]
+    folder = result.parent / "crowd"
+    folder.mkdir()
+    (folder / "result.json").write_text(json.dumps(document))
+    analyzer("report", folder, "--html", folder / "page.html")
+    return folder / "page.html"
+
+
+# Tracks of which the bar is what lies at its own middle: neither cut off by the timeline's edge nor under its axis.
+IN_SIGHT = """[...document.querySelectorAll(".lane.person .track")].flatMap((bar, index) => {
+    const box = bar.getBoundingClientRect(), x = box.left + box.width / 2, y = box.top + box.height / 2;
+    return bar.contains(document.elementFromPoint(x, y)) ? [index + 1] : [];
+})"""
+
+
+def test_every_track_of_a_crowd_comes_into_sight_in_the_timeline(page: Page, crowd: Path) -> None:
+    everybody = list(range(1, 41))
+    page.shape(1400, 2400)
+    page.open(crowd)
+    assert page.evaluate(IN_SIGHT) == everybody, "a tall window has room for all"
+    for width, height in ((900, 1000), (390, 844)):
+        page.shape(width, height)
+        page.open(crowd)
+        page.evaluate("lanes.scrollIntoView({block: 'end'})")
+        page.until("lanes.classList.contains('more-below')")
+        first = page.evaluate(IN_SIGHT)
+        assert first == everybody[: len(first)] != everybody
+        box = page.evaluate(
+            "(({left, top, width, height}) => [left + width / 2, top + height / 2])(lanes.getBoundingClientRect())"
+        )
+        seen = set(first)
+        while page.evaluate("lanes.classList.contains('more-below')"):
+            before = page.evaluate("lanes.scrollTop")
+            page.call("Input.dispatchMouseEvent", type="mouseWheel", x=box[0], y=box[1], deltaX=0, deltaY=100)
+            page.until(f"lanes.scrollTop > {before}")
+            seen |= set(page.evaluate(IN_SIGHT))
+        assert sorted(seen) == everybody
+        # By keyboard, from the last to the first: the axis does not lie over what is focused.
+        for number in (40, 20, 1):
+            page.evaluate(f"document.querySelectorAll('.lane.person .track')[{number - 1}].focus()")
+            assert number in page.evaluate(IN_SIGHT)
