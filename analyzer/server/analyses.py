@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import islice
 from typing import Any
 
 from analyzer.contract import ExitCode, JobRequest
@@ -148,6 +149,12 @@ class Analyses:
         with self._changed:
             found = self._known.get(session_id)
             return (found.request, found.document()) if found else None
+
+    def newest(self, limit: int) -> dict[str, Any]:
+        """How the `limit` last submitted ones stand, the newest first, and how many are known in all."""
+        with self._changed:
+            last = islice(reversed(self._known.values()), limit)
+            return {"analyses": [each.document() for each in last], "total": len(self._known)}
 
     def cancel(self, session_id: str) -> dict[str, Any] | None:
         """A queued one ends at once, a running one at its next safe point, an ended one stays as it is."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.exceptions import HTTPException
@@ -17,17 +17,28 @@ from analyzer.exposition import CONTENT_TYPE, exposition
 from analyzer.failure import failure_of
 from analyzer.metrics import Metrics
 from analyzer.schemas import analysis_schema
-from analyzer.server.analyses import ENDED, WITH_RESULT, Analyses, HasResult, InUse, PlaceInUse, QueueFull
+from analyzer.server.analyses import (
+    ENDED,
+    REMEMBERED_MAX,
+    WITH_RESULT,
+    Analyses,
+    HasResult,
+    InUse,
+    PlaceInUse,
+    QueueFull,
+)
 from analyzer.server.blocking import Reader
 from analyzer.server.ending import AnswersWhenCancelled
 from analyzer.server.limits import BodyLimit, fault
 from analyzer.server.paths import allowed
 from analyzer.server.readiness import Readiness
-from analyzer.server.shapes import AnalysisAnswer, FaultAnswer, Submission
+from analyzer.server.shapes import AnalysesAnswer, AnalysisAnswer, FaultAnswer, Submission
 from analyzer.store.place import place_at
 from analyzer.submission import request_of
 
 ANALYSES = "/v1/analyses"
+# So many are listed where nobody says how many.
+LISTED = 100
 _STATUS = {ExitCode.USAGE: 400, ExitCode.INPUT: 404, ExitCode.BUG: 500}
 # What the framework refuses by itself.
 _REFUSALS = {404: ("route-unknown", "There is nothing here"), 405: ("method-not-allowed", "This is not done here")}
@@ -63,6 +74,7 @@ def make_app(
         response_model=AnalysisAnswer,
         responses=_faults(400, 409, 413, 429),
     )
+    app.add_api_route(ANALYSES, routes.list, methods=["GET"], response_model=AnalysesAnswer, responses=_faults(400))
     app.add_api_route(one, routes.show, methods=["GET"], response_model=AnalysisAnswer, responses=known)
     app.add_api_route(
         f"{one}/result",
@@ -132,6 +144,9 @@ class _Routes:
             return fault(409, "result-in-use", what, "Choose another `result_url`, or leave it out")
         return JSONResponse(document, status_code=202, headers={"Location": f"{ANALYSES}/{request.session_id}"})
 
+    def list(self, limit: Annotated[int, Query(ge=1, le=REMEMBERED_MAX)] = LISTED) -> Response:
+        return JSONResponse(self._analyses.newest(limit))
+
     def show(self, id: str) -> Response:
         found = self._analyses.get(id)
         return JSONResponse(found[1]) if found else _unknown(id)
@@ -189,6 +204,8 @@ async def _malformed(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     inside = first["loc"][1:]
+    if first["loc"][0] == "query":
+        return fault(400, "query-invalid", f"`{inside[0]}`: {first['msg']}", "See /openapi.json")
     if isinstance(error.body, bytes):
         # The framework takes for JSON only what is called so.
         what, hint = (

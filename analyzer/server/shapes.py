@@ -49,3 +49,10 @@ class AnalysisAnswer(BaseModel):
     eta_seconds: float | None
     attempt: int | None
     error: Fault | None
+
+
+class AnalysesAnswer(BaseModel):
+    """How the last submitted analyses stand, the newest first; `total` are known here, since the server began."""
+
+    analyses: list[AnalysisAnswer]
+    total: int

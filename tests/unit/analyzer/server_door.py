@@ -91,9 +91,9 @@ class Door:
             "asgi": {"version": "3.0"},
             "http_version": "1.1",
             "method": method,
-            "path": path,
-            "raw_path": path.encode(),
-            "query_string": b"",
+            "path": path.partition("?")[0],
+            "raw_path": path.partition("?")[0].encode(),
+            "query_string": path.partition("?")[2].encode(),
             "headers": [(b"host", b"t"), (b"content-type", self.content_type.encode())],
         }
         parts: list[dict[str, Any]] = []

@@ -45,6 +45,8 @@ def test_health_readiness_metrics_and_the_interface_itself(tmp_path: Path) -> No
     text = json.dumps(document)
     assert "422" not in text
     assert "HTTPValidationError" not in text
+    listed = document["paths"]["/v1/analyses"]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
+    assert listed == {"$ref": "#/components/schemas/AnalysesAnswer"}
     responses = document["paths"]["/v1/analyses"]["post"]["responses"]
     assert {responses[status]["content"]["application/json"]["schema"]["$ref"] for status in ("400", "default")} == {
         "#/components/schemas/FaultAnswer"

@@ -112,6 +112,25 @@ def test_a_full_queue_says_when_to_come_again_and_a_cancelled_one_makes_room(doo
     assert door.analyses.close(0), "what waits is cut off"
 
 
+def test_analyses_are_listed_the_newest_first(door: Door) -> None:
+    assert door.call("GET", "/v1/analyses").json == {"analyses": [], "total": 0}
+    for name in "abc":
+        door.submit(session_id=name)
+    assert door.begun.acquire(timeout=SOON_S)
+    door.call("DELETE", "/v1/analyses/b")
+    listed = door.call("GET", "/v1/analyses").json
+    assert listed["total"] == 3
+    assert [(each["id"], each["status"]) for each in listed["analyses"]] == [
+        ("c", "queued"), ("b", "cancelled"), ("a", "running")
+    ]  # fmt: skip
+    assert listed["analyses"][2] == door.call("GET", "/v1/analyses/a").json
+    door.submit(session_id="b")
+    two = door.call("GET", "/v1/analyses?limit=2").json
+    assert ([each["id"] for each in two["analyses"]], two["total"]) == (["b", "c"], 3), "submitted again is new"
+    for limit in ("0", "1001", "x", "9" * 5000):
+        assert error_of(door.call("GET", f"/v1/analyses?limit={limit}")) == (400, "query-invalid")
+
+
 def test_two_analyses_do_not_share_a_place(door: Door, tmp_path: Path) -> None:
     inside = tmp_path / "videos" / "out"
     assert door.submit(session_id="a", result_url=str(inside)).status == 202
