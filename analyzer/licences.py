@@ -43,5 +43,6 @@ def require_licences(model_set: ModelSet, policy: LicencePolicy) -> None:
         raise Mismatch(
             "license-refused",
             f"`{model_set.root / file.path}`{more} may not be used under `{policy}`: the model set {reason}",
-            hint="Leave it out of the model set, or write its `permitted_use`, `commercial` or `any`, into models.lock.yaml and bake",
+            hint="Leave it out of the model set, or write its `permitted_use`, `commercial` or `any`, into models.lock.yaml and bake, "
+            "or, of models that no bake placed, into the marker",
         )
