@@ -182,7 +182,9 @@ class Decoder:
                     child.last_words = f"the decoder failed: {message['text']}"
                 case Message.FAILED:
                     raise InputUnreadable(message["code"], message["text"], hint=message["hint"])
-        if skip and child.ended_well:
+        if child.ended_well:
+            # A file that was cut off while it was read has no place to go on at either; nothing is finished without a last segment.
+            self._reason = self._reason if skip else "the file ends before it"
             end_ms = self._info.duration_ms if self._info else None
             yield self._left_out(max(self._start_ms, end_ms or 0), None)
 

@@ -171,9 +171,7 @@ class Reading:
             if time is not None and self._origin_pts is not None:
                 self._sampler.takes((time - self._origin_pts) * self._time_base)
             return
-        if not self._has_begun:
-            self._has_begun = True
-            self._teller.tell(Message.BEGUN, **self._begun)
+        self._tell_begun()
         pts = self._expected_pts if time is None else Fraction(time)
         pts_s = max(Fraction(0), (pts - self._segmenter.origin_pts) * self._time_base)
         is_taken = self._sampler.takes(pts_s)
@@ -223,7 +221,14 @@ class Reading:
         if self._segmenter:
             self._segmenter.error(error)
 
+    def _tell_begun(self) -> None:
+        if not self._has_begun:
+            self._has_begun = True
+            self._teller.tell(Message.BEGUN, **self._begun)
+
     def _tell(self, summary: SegmentSummary) -> None:
+        # Also where no frame came out: what lies before has to be told as left out.
+        self._tell_begun()
         self._teller.tell(Message.SEGMENT, summary=asdict(summary))
         following = summary.following
         # Where nothing was damaged, the other child was wrong about this file, and would be again; and where the next segment is decoded

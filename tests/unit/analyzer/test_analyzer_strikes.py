@@ -6,8 +6,10 @@ import os
 import signal
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import av
 import pytest
 
 from analyzer.errors import InputUnreadable
@@ -87,6 +89,45 @@ def test_a_last_segment_that_is_left_out_ends_with_the_video(make_clip: ClipMake
     reading = collect(Decoder(path, Sampling(), name="clip", position=position, start_ms=4000, info=info, deaths=4))
     assert [(each.segment, each.start_ms, each.end_ms, each.following) for each in reading.segments] == [
         (7, 4000, 6000, None)
+    ]
+
+
+def test_a_left_out_segment_is_told_where_nothing_behind_it_decodes(make_clip: ClipMaker) -> None:
+    path = make_clip(frame_count=60)
+    whole = read(path, segment_ms=2000)
+    path.write_bytes(_spoiled(path, from_s=2))
+    position, info = whole.segments[0].following, whole.info
+    decoder = Decoder(
+        path, Sampling(), name="clip", position=position, start_ms=2000, info=info, deaths=4, segment_ms=2000
+    )
+    segments = collect(decoder).segments
+    assert [(each.segment, each.start_ms, each.frames, each.skipped) for each in segments] == [
+        (1, 2000, 0, True), (2, 4000, 0, False)
+    ]  # fmt: skip
+
+
+def _spoiled(path: Path, *, from_s: float) -> bytes:
+    """The content, with packets from then on of which nothing decodes, though they look like what they were."""
+    content = bytearray(path.read_bytes())
+    with av.open(str(path)) as container:
+        for packet in container.demux(video=0):
+            if packet.pts is not None and packet.pts * packet.time_base >= from_s:
+                at, end = packet.pos, packet.pos + packet.size
+                while at < end:
+                    # Its length in four bytes and its type in one stay.
+                    length = int.from_bytes(content[at : at + 4], "big")
+                    content[at + 5 : at + 4 + length] = b"\xff" * (length - 1)
+                    at += 4 + length
+    return bytes(content)
+
+
+def test_a_file_that_was_cut_off_meanwhile_still_has_a_last_segment(make_clip: ClipMaker) -> None:
+    path = make_clip(frame_count=60)
+    info = read(path).info
+    position = Position(segment=7, start_pts=2**40, origin_pts=0)
+    reading = collect(Decoder(path, Sampling(), name="clip", position=position, start_ms=4000, info=info))
+    assert [(each.segment, each.following, each.reason) for each in reading.segments] == [
+        (7, None, "the file ends before it")
     ]
 
 
