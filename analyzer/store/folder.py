@@ -75,13 +75,11 @@ class FolderStore:
     def commit(self, rows: SegmentRows) -> None:
         values = canonical(rows)
         with self._turn:
-            record = self._mine
             if rows.segment > self._next_segment:
                 raise RowsInvalid(
                     "segment-skipped", f"Segment {rows.segment} comes before segment {self._next_segment}"
                 )
-            if self._place.get(RECORD) != self._seen:
-                raise superseded(record.session_id)
+            record = self._unchanged()
             put_segment(self._place, rows.segment, record.attempt, values, rows.checkpoint)
             self._next_segment = max(self._next_segment, rows.segment + 1)
             # Told with the next write: what is committed did not kill anybody, whatever the record says of it.
@@ -97,11 +95,10 @@ class FolderStore:
     def finish(self, outcome: Mapping[str, Any]) -> Mapping[str, Any]:
         """As promised: the tables' files first, then the note that the work is done, then the segments' objects go."""
         state = ended_well(outcome)
+        # Outside the turn: a long session takes longer than a lease, and the sign of life has to go on meanwhile.
+        noted = {**outcome, "rows": self._assemble(self._unchanged())}
         with self._turn:
-            before = self._mine
-            if self._place.get(RECORD) != self._seen:
-                raise superseded(before.session_id)
-            noted = {**outcome, "rows": self._assemble(before)}
+            before = self._unchanged()
             record = before.with_changes(state=state, outcome=noted, running=[], strikes={}, progress=1.0, holder="")
             self._place.put(file_name(Table.JOBS), (to_json(record.job_row()) + "\n").encode())
             self._write(record)
@@ -155,6 +152,14 @@ class FolderStore:
     def _mine(self) -> AttemptRecord:
         assert self._record is not None, "claim comes first"
         return self._record
+
+    def _unchanged(self) -> AttemptRecord:
+        """The record of this attempt. Raises: Superseded, when another one has taken its place."""
+        with self._turn:
+            record = self._mine
+            if self._place.get(RECORD) != self._seen:
+                raise superseded(record.session_id)
+            return record
 
     def _claim(self, work: Work) -> Claim:
         seen, before = self._standing(work)

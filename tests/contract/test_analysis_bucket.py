@@ -5,8 +5,9 @@ from __future__ import annotations
 import threading
 import uuid
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
@@ -89,6 +90,25 @@ def test_claim_watches_an_attempt_that_may_be_dead(alive: bool, bucket: ObjectSt
         assert waited_s == LEASE_S
     second.close()
     first.close()
+
+
+def test_attempt_that_writes_tables_for_longer_than_its_lease_lives(bucket: ObjectStore) -> None:
+    kind = InBucket(store=bucket, prefix=f"results/{uuid.uuid4().hex[:8]}")
+
+    class Slow(S3Place):
+        def writer(self, name: str) -> AbstractContextManager[IO[bytes]]:
+            kind.clock.now_s += LEASE_S - 1
+            # Signs of life come from a thread of their own.
+            beat = threading.Thread(target=first.progress, args=(1.0,))
+            beat.start()
+            beat.join(20)
+            with pytest.raises(Busy):
+                kind.open().claim(WORK)
+            return super().writer(name)
+
+    first = FolderStore(Slow(bucket, BUCKET, kind.prefix), clock=kind.clock)
+    play(first, WORK)
+    require_whole(kind.open(), WORK)
 
 
 def test_login_that_may_list_only_a_part_finds_nothing_where_nothing_is(
