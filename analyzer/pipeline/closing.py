@@ -167,7 +167,8 @@ class Closer:
             )
         )
         self._on_committed(summary)
-        if following:
+        # Of an attempt that is abandoned nobody works on it; told behind `give_up`, it would count as what the attempt died in.
+        if following and self._until_s == math.inf:
             self._store.begin(following.segment)
 
     def _describe(self, scene: int, frame_ms: int, picture: Any) -> dict[str, Any]:

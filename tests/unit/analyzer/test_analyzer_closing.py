@@ -73,6 +73,36 @@ def test_a_captioner_that_does_not_end_is_waited_for_once_and_commits_nothing_la
     assert (closer._thread.is_alive(), committed) == (False, [])
 
 
+def test_an_attempt_that_is_abandoned_in_a_commit_begins_nothing_behind_it(tmp_path: Path) -> None:
+    committed, told, place = threading.Event(), threading.Event(), LocalPlace(tmp_path)
+
+    def on_committed(_: SegmentSummary) -> None:
+        committed.set()
+        told.wait(10)
+
+    with closing(FolderStore(place)) as store:
+        store.claim(WORK)
+        store.begin(0)
+        closer = Closer(
+            store,
+            coloured_backends(),
+            place.put,
+            prompt="Colour",
+            state=None,
+            on_committed=on_committed,
+            metrics=Metrics(),
+        )
+        closer.submit(_segment(0))
+        assert committed.wait(10)
+        closer.abandon(0)
+        store.give_up({"status": "interrupted"})
+        told.set()
+        closer._thread.join(10)
+    with closing(FolderStore(place)) as store:
+        assert store.claim(WORK).next_segment == 1
+        assert store.begin(1) == 0
+
+
 def _segment(number: int) -> Segment:
     following = Position(segment=number + 1, start_pts=number + 1, origin_pts=0)
     summary = SegmentSummary(
