@@ -50,7 +50,7 @@ class Decoder:
     followed by one with a single thread, from where the segment began to where it ends; the next segment begins as after a restart.
     A child that dies or hangs is started again where the segment began that it was in; a segment that ends `STRIKES_MAX` children,
     or in which `DEATHS_MAX` earlier attempts died (`deaths`), is left out from there on, and its summary says why.
-    Raises while iterating: InputUnreadable; Mismatch, when no child starts at all.
+    Raises while iterating: InputUnreadable; Mismatch, when no child starts at all; DependencyDown, when the machine refuses one.
     """
 
     def __init__(

@@ -9,13 +9,14 @@ import selectors
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 
+from analyzer.errors import DependencyDown
 from analyzer.video.layout import Layout
 from analyzer.video.messages import Message, Settings
 from analyzer.video.planes import Colours, Frame
@@ -28,6 +29,8 @@ START_MAX_S = 60.0
 # Room for the reference pictures of 8K with many decoder threads; what asks for more is no video that anybody filmed.
 MEMORY_LIMIT_BYTES = 12 << 30
 LAST_WORDS_BYTES = 4096
+# What the interpreter and its libraries start with. What parses strangers' files is told neither the database's password nor any key.
+_ENVIRONMENT = ("LANG", "LC_", "LD_", "MALLOC_", "PATH", "PYTHON", "TZ")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +45,7 @@ class Watch:
 
 
 class WatchedChild:
-    """One decoding child and the memory that it shares."""
+    """One decoding child and the memory that it shares. Raises: DependencyDown, when the machine has no room for another process."""
 
     def __init__(self, settings: Settings, watch: Watch) -> None:
         self._watch = watch
@@ -51,25 +54,37 @@ class WatchedChild:
         self.last_words = ""
         self._complaints = b""
         self._free = self._slots = self._slot_bytes = 0
-        self._memory = os.memfd_create("frames")
         package = Path(__file__).resolve().parents[2]
         path = os.pathsep.join(filter(None, (str(package), os.environ.get("PYTHONPATH"))))
-        self._program = subprocess.Popen(
-            # Nothing is imported from the folder that happens to be the current one.
-            [
-                sys.executable,
-                "-P",
-                "-m",
-                "analyzer.video.child",
-                json.dumps(asdict(replace(settings, memory=self._memory))),
-            ],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            pass_fds=[self._memory],
-            env={**os.environ, "PYTHONPATH": path},
-            bufsize=0,
-        )
+        known = {name: value for name, value in os.environ.items() if name.startswith(_ENVIRONMENT)}
+        with ExitStack() as opened:
+            try:
+                self._memory = os.memfd_create("frames")
+                opened.callback(os.close, self._memory)
+                self._program = subprocess.Popen(
+                    # Nothing is imported from the folder that happens to be the current one.
+                    [
+                        sys.executable,
+                        "-P",
+                        "-m",
+                        "analyzer.video.child",
+                        json.dumps(asdict(replace(settings, memory=self._memory))),
+                    ],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    pass_fds=[self._memory],
+                    env={**known, "PYTHONPATH": path},
+                    bufsize=0,
+                )
+            except OSError as error:
+                raise DependencyDown(
+                    "decoder-not-started",
+                    f"The machine does not start the program that decodes: {error.strerror or error}",
+                    hint="Give the job more memory, processes or open files; then submit it again",
+                ) from error
+            # From here on `__exit__` closes it.
+            opened.pop_all()
 
     def __enter__(self) -> WatchedChild:
         return self

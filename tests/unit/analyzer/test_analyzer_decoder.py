@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import subprocess
 import threading
 from collections.abc import Callable
@@ -11,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from analyzer.errors import Mismatch
+from analyzer.errors import DependencyDown, Mismatch
 from analyzer.video.decoder import Decoder, Sampling
 from analyzer.video.watched import Watch
 from tests.unit.analyzer.readings import ClipMaker, collect, read
@@ -57,6 +59,19 @@ def test_a_decoder_that_does_not_start_is_no_fault_of_the_video(
     assert caught.value.code == "decoder-unstartable"
 
 
+def test_a_machine_without_room_for_a_decoder_is_not_its_scratch_space(
+    make_clip: ClipMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: int, __: list[str]) -> list[str]:
+        raise OSError(errno.ENOMEM, "Cannot allocate memory")
+
+    _with_program(monkeypatch, refuse)
+    before = len(os.listdir("/proc/self/fd"))
+    with pytest.raises(DependencyDown, match="decodes: Cannot allocate memory") as caught:
+        collect(Decoder(make_clip(), Sampling(), name="clip"))
+    assert (caught.value.code, len(os.listdir("/proc/self/fd"))) == ("decoder-not-started", before)
+
+
 def test_a_decoder_imports_nothing_from_the_current_folder(
     make_clip: ClipMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -64,6 +79,20 @@ def test_a_decoder_imports_nothing_from_the_current_folder(
     (tmp_path / "av.py").write_text("raise SystemExit(3)")
     monkeypatch.chdir(tmp_path)
     assert read(path).times
+
+
+def test_a_decoder_is_told_no_secret(make_clip: ClipMaker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://analyzer:word@db/analysis")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "key")
+    # Two slots only, so that the child waits.
+    decoder = Decoder(make_clip(), Sampling(fps=10), name="clip", watch=Watch(ring_bytes=1))
+    events = iter(decoder)
+    next(events)
+    told = Path(f"/proc/{decoder.child_pid}/environ").read_text()
+    decoder.close()
+    list(events)
+    assert "PYTHONPATH=" in told
+    assert not {"DATABASE_URL", "AWS_SECRET_ACCESS_KEY"} & {each.partition("=")[0] for each in told.split("\0")}
 
 
 def test_a_decoder_that_is_closed_while_its_child_starts_ends(
