@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
-from threading import Event, Thread
+from threading import Event, RLock, Thread
 from typing import Any, Self
 from uuid import uuid4
 
@@ -21,8 +21,9 @@ RECORD = f"{WORK_FOLDER}/attempt.json"
 # An attempt that has said nothing for so long is dead; the clocks of two hosts may differ by a few seconds.
 LEASE_S = 60.0
 BEAT_EVERY_S = 15.0
-# A place that does not answer must not keep an attempt that is told to stop.
-STOP_WITHIN_S = 5.0
+# An attempt that is told to stop has ten seconds, six of which its last segments may have taken; a place that does not answer is waited
+# for three times: by the sign of life that is under way, to note the end, and to let the session go.
+STOP_WITHIN_S = 1.0
 
 
 # What a field of the record is once JSON was read, besides `state`; a truth value is no number there.
@@ -160,3 +161,19 @@ class Heartbeat:
             while not self._stop.wait(BEAT_EVERY_S):
                 with suppress(DependencyDown, Mismatch):
                     self._beat()
+
+
+def say_last(action: Callable[[], None], turn: RLock, *, wait_s: float | None) -> None:
+    """Run `action` in its turn, and wait for it that long, None = to its end. Never raises."""
+
+    def say() -> None:
+        with suppress(Exception):
+            if turn.acquire(timeout=STOP_WITHIN_S):
+                try:
+                    action()
+                finally:
+                    turn.release()
+
+    thread = Thread(target=say, name="last-word", daemon=True)
+    thread.start()
+    thread.join(wait_s)

@@ -10,7 +10,7 @@ from typing import Any
 
 from analyzer.contract import WORK_FOLDER, Table
 from analyzer.errors import AnalyzerError, RowsInvalid
-from analyzer.store.attempt import LEASE_S, RECORD, STOP_WITHIN_S, AttemptRecord, Heartbeat, claimed
+from analyzer.store.attempt import LEASE_S, RECORD, STOP_WITHIN_S, AttemptRecord, Heartbeat, claimed, say_last
 from analyzer.store.base import COLUMNS, Claim, Row, SegmentRows, Work
 from analyzer.store.merge import Runs
 from analyzer.store.place import Changed, Place, Taken
@@ -107,17 +107,15 @@ class FolderStore:
             return noted
 
     def give_up(self, outcome: Mapping[str, Any]) -> None:
-        with suppress(Exception):
-            if self._turn.acquire(timeout=STOP_WITHIN_S):
-                try:
-                    record = self._record
-                    if record is not None and record.state is State.RUNNING:
-                        state = ended_early(outcome)
-                        fruitless = max(0, record.fruitless - (state is State.INTERRUPTED))
-                        ended = {"state": state, "outcome": dict(outcome), "fruitless": fruitless}
-                        self._write(record.with_changes(**ended, running=[], holder=""))
-                finally:
-                    self._turn.release()
+        def note() -> None:
+            record = self._record
+            if record is not None and record.state is State.RUNNING:
+                state = ended_early(outcome)
+                fruitless = max(0, record.fruitless - (state is State.INTERRUPTED))
+                ended = {"state": state, "outcome": dict(outcome), "fruitless": fruitless}
+                self._write(record.with_changes(**ended, running=[], holder=""))
+
+        self._last_word(note)
 
     def read(self, table: Table) -> Iterator[Row]:
         if self._mine.state in FINISHED:
@@ -137,16 +135,18 @@ class FolderStore:
     def close(self) -> None:
         # The sign of life stops before the turn is taken, for which it may be waiting.
         self._held.close()
-        record, self._record = self._record, None
-        if record is None or not record.holder or self._place.locks:
-            return
-        if self._turn.acquire(timeout=STOP_WITHIN_S):
-            # What is begun stays noted: it was neither committed nor given up.
-            try:
-                with suppress(Exception):
-                    self._place.swap(RECORD, record.with_changes(holder="").to_bytes(), seen=self._seen)
-            finally:
-                self._turn.release()
+        if not self._place.locks:
+            self._last_word(self._let_go)
+        self._record = None
+
+    def _let_go(self) -> None:
+        # What is begun stays noted: it was neither committed nor given up.
+        if self._record is not None and self._record.holder:
+            self._place.swap(RECORD, self._record.with_changes(holder="").to_bytes(), seen=self._seen)
+
+    def _last_word(self, action: Callable[[], None]) -> None:
+        # Nothing is written behind a lock; where there is none, a late word is refused if somebody else wrote meanwhile.
+        say_last(action, self._turn, wait_s=None if self._place.locks else STOP_WITHIN_S)
 
     @property
     def _mine(self) -> AttemptRecord:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 import uuid
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -109,6 +110,30 @@ def test_attempt_that_writes_tables_for_longer_than_its_lease_lives(bucket: Obje
     first = FolderStore(Slow(bucket, BUCKET, kind.prefix), clock=kind.clock)
     play(first, WORK)
     require_whole(kind.open(), WORK)
+
+
+@pytest.mark.parametrize("stalled", ["put", "swap"])
+def test_bucket_that_stands_still_does_not_keep_an_attempt_that_is_stopped(stalled: str, bucket: ObjectStore) -> None:
+    kind = InBucket(store=bucket, prefix=f"results/{uuid.uuid4().hex[:8]}")
+    serves, entered, place = threading.Event(), threading.Event(), S3Place(bucket, BUCKET, kind.prefix)
+    store = FolderStore(place, clock=kind.clock)
+    store.claim(WORK)
+
+    def stand_still(*_: object, **__: object) -> None:
+        entered.set()
+        serves.wait(30)
+
+    setattr(place, stalled, stand_still)
+    work = threading.Thread(target=lambda: store.commit(segment_rows(0)), daemon=True)
+    work.start()
+    assert stalled == "swap" or entered.wait(10)
+    began_s = time.monotonic()
+    store.give_up({"status": "interrupted"})
+    store.close()
+    # Of the ten seconds of a stop signal, the last segments may have had six.
+    assert time.monotonic() - began_s < 3
+    serves.set()
+    work.join(10)
 
 
 def test_login_that_may_list_only_a_part_finds_nothing_where_nothing_is(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 import subprocess
 import threading
 from collections.abc import Callable
@@ -66,10 +65,10 @@ def test_a_machine_without_room_for_a_decoder_is_not_its_scratch_space(
         raise OSError(errno.ENOMEM, "Cannot allocate memory")
 
     _with_program(monkeypatch, refuse)
-    before = len(os.listdir("/proc/self/fd"))
+    before = len([*Path("/proc/self/fd").iterdir()])
     with pytest.raises(DependencyDown, match="decodes: Cannot allocate memory") as caught:
         collect(Decoder(make_clip(), Sampling(), name="clip"))
-    assert (caught.value.code, len(os.listdir("/proc/self/fd"))) == ("decoder-not-started", before)
+    assert (caught.value.code, len([*Path("/proc/self/fd").iterdir()])) == ("decoder-not-started", before)
 
 
 def test_a_decoder_imports_nothing_from_the_current_folder(
