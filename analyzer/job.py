@@ -58,7 +58,8 @@ class Analyzer:
         Raises: any `AnalyzerError`.
         """
         try:
-            with tempfile.TemporaryDirectory(prefix="analyzer-") as scratch:
+            # A model's call that outlives a stop may still put pictures there; that must not hide what stopped the job.
+            with tempfile.TemporaryDirectory(prefix="analyzer-", ignore_cleanup_errors=True) as scratch:
                 return _Run(self, request, progress, timings or Timings(), Path(scratch), tries or Tries()).run()
         except OSError as error:
             # What can be wrong with a given path is caught where it is used; what is left is the scratch space.

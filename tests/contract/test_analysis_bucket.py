@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -97,7 +97,8 @@ def test_attempt_that_writes_tables_for_longer_than_its_lease_lives(bucket: Obje
     kind = InBucket(store=bucket, prefix=f"results/{uuid.uuid4().hex[:8]}")
 
     class Slow(S3Place):
-        def writer(self, name: str) -> AbstractContextManager[IO[bytes]]:
+        @contextmanager
+        def writer(self, name: str) -> Iterator[IO[bytes]]:
             kind.clock.now_s += LEASE_S - 1
             # Signs of life come from a thread of their own.
             beat = threading.Thread(target=first.progress, args=(1.0,))
@@ -105,7 +106,8 @@ def test_attempt_that_writes_tables_for_longer_than_its_lease_lives(bucket: Obje
             beat.join(20)
             with pytest.raises(Busy):
                 kind.open().claim(WORK)
-            return super().writer(name)
+            with super().writer(name) as stream:
+                yield stream
 
     first = FolderStore(Slow(bucket, BUCKET, kind.prefix), clock=kind.clock)
     play(first, WORK)

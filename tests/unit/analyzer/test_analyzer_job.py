@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -104,6 +105,23 @@ def test_stop_signal_exits_75_and_publishes_nothing(
     assert cli.main(["batch"]) == ExitCode.INTERRUPTED
     assert list(scratch.iterdir()) == []
     assert not (tmp_path / "out" / "result.json").exists()
+
+
+def test_scratch_space_that_is_still_written_into_does_not_hide_the_stop(
+    environment: Callable[..., None], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY))
+
+    def stopped(*_: object, **__: object) -> None:
+        raise Interrupted("SIGTERM")
+
+    environment()
+    monkeypatch.setattr(job.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(job, "analyse", stopped)
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "rmdir", refuse)
+        assert cli.main(["batch"]) == ExitCode.INTERRUPTED
 
 
 def test_signal_actions_are_given_back() -> None:
