@@ -15,7 +15,7 @@ from analyzer.store.base import COLUMNS, Claim, Row, SegmentRows, Work
 from analyzer.store.merge import Runs
 from analyzer.store.place import Changed, Place, Taken
 from analyzer.store.rows import canonical, row_of_json, to_json
-from analyzer.store.segments import committed, get_segment, put_segment, remove_segments
+from analyzer.store.segments import committed, get_segment, holds_any, put_segment, remove_segments
 from analyzer.store.state import FINISHED, State, busy, count_of, ended_early, ended_well, superseded, taken
 from analyzer.store.table_files import file_name, read_table
 
@@ -171,6 +171,9 @@ class FolderStore:
             return Claim(attempt=before.attempt, finished=before.outcome)
         since = before.since_attempt if before is not None and before.is_of(work) else None
         done = committed(self._place, since_attempt=since) if since is not None else []
+        # What the last attempt committed lasts, also where it died before it could note that.
+        if before is not None and holds_any(done, before.attempt):
+            before = before.with_changes(fruitless=0)
         record = claimed(before, work, now_s=now_s, next_segment=len(done))
         content = record.to_bytes()
         try:

@@ -61,6 +61,11 @@ def committed(place: Place, *, since_attempt: int) -> list[str]:
     return whole
 
 
+def holds_any(names: Sequence[str], attempt: int) -> bool:
+    """Whether one of the segments was committed by that attempt."""
+    return any((match := _NAME.fullmatch(name)) and int(match[2]) == attempt for name in names)
+
+
 def remove_segments(place: Place, *, before_attempt: int | None = None) -> None:
     """Delete the segments of attempts before that one, or all of them."""
     for name in place.names(FOLDER):
