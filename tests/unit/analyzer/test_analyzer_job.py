@@ -7,6 +7,7 @@ import io
 import json
 import os
 import signal
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -129,6 +130,19 @@ def test_signal_actions_are_given_back() -> None:
     with pytest.raises(Interrupted), stop_signals_raise():
         signal.raise_signal(signal.SIGTERM)
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_stop_signal_in_a_finaliser_is_not_lost() -> None:
+    class Dying:
+        def __del__(self) -> None:
+            signal.raise_signal(signal.SIGTERM)
+
+    def work() -> None:
+        Dying()
+        threading.Event().wait(10)
+
+    with pytest.raises(Interrupted), stop_signals_raise():
+        work()
 
 
 def test_percentages_are_told_once_per_ten() -> None:
