@@ -161,6 +161,7 @@ class _Run:
             frame=self._looked,
             committed=lambda summary: self._committed(store, summary),
             metrics=self._metrics,
+            waiting=self._progress.stand,
             stopping=lambda: self._progress.event("stopping", text="stopping: what is finished is stored first"),
         )
         self._metrics.begin()

@@ -79,6 +79,10 @@ class Progress:
             self._tell(now_s)
         self._watch(self._advance)
 
+    def stand(self) -> None:
+        """A safe point where nothing has advanced."""
+        self._watch(self._advance)
+
     def event(self, name: str, **fields: object) -> None:
         """Write one JSON event; a terminal shows its `text` field only, on a new line, which whoever writes next has where it is empty."""
         self._write(str(fields.pop("text", "")), {"event": name, **fields})

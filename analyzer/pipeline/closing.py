@@ -24,6 +24,8 @@ from analyzer.video.info import SegmentSummary, VideoInfo
 
 # While one segment is closed, the next may wait; what lies behind that is not begun.
 WAITING = 1
+# Whoever waits for captions looks so often whether anything else is wanted.
+LOOK_EVERY_S = 0.5
 CAPTION_TOKENS = 128
 CAPTION_S = 60.0
 CAPTIONER_GIVEN_UP = "captioner-given-up"
@@ -47,7 +49,8 @@ class _OutOfTime(Exception):
 class Closer:
     """Closes segments in their order, in a thread of its own, while the next ones are being watched.
 
-    `state` is its part of a checkpoint. `on_committed` is called with each summary after its commit. `notes` are sentences, by a code,
+    `state` is its part of a checkpoint. `on_committed` is called with each summary after its commit, `waiting` again and
+    again by whoever waits for this one, whom what it raises ends. `notes` are sentences, by a code,
     on what of the result is poorer than the models promise.
     """
 
@@ -61,8 +64,9 @@ class Closer:
         state: Mapping[str, Any] | None,
         on_committed: Callable[[SegmentSummary], None],
         metrics: Metrics,
+        waiting: Callable[[], None] = lambda: None,
     ) -> None:
-        self._metrics = metrics
+        self._metrics, self._waiting = metrics, waiting
         self._store, self._backends, self._gallery, self._prompt = store, backends, gallery, prompt
         self._on_committed = on_committed
         self.coverage = Coverage.restore(state["coverage"]) if state else Coverage()
@@ -86,7 +90,9 @@ class Closer:
     def finish(self) -> None:
         """Wait until all are committed. Raises: what closing one of them raised."""
         self._put(None)
-        self._thread.join()
+        while self._thread.is_alive():
+            self._waiting()
+            self._thread.join(LOOK_EVERY_S)
         if self._failure:
             raise self._failure
 
@@ -108,8 +114,9 @@ class Closer:
                 raise self._failure
             with suppress(queue.Full):
                 # In short waits, so that a failure behind a full queue shows.
-                self._queue.put(item, timeout=0.5)
+                self._queue.put(item, timeout=LOOK_EVERY_S)
                 return
+            self._waiting()
 
     def _run(self) -> None:
         try:

@@ -57,7 +57,8 @@ class Task:
 class Listener:
     """Who wants to know how far the work is: of the file's head, of each frame, and of each commit, and where it is measured.
 
-    What `opened` or `frame` raises ends the work, as a signal does: they are called in the thread that runs it. `stopping` is called where
+    What `opened`, `frame` or `waiting` raises ends the work, as a signal does: they are called in the thread that runs it, `waiting` again
+    and again while it waits for what other models say. `stopping` is called where
     `Interrupted` ends it, before what is finished is committed.
     """
 
@@ -66,6 +67,7 @@ class Listener:
     committed: Callable[[SegmentSummary], None]
     metrics: Metrics = field(default_factory=Metrics)
     stopping: Callable[[], None] = lambda: None
+    waiting: Callable[[], None] = lambda: None
 
 
 def analyse(task: Task, backends: Backends, store: Store, gallery: Gallery, claim: Claim, listener: Listener) -> Seen:
@@ -99,7 +101,14 @@ def analyse(task: Task, backends: Backends, store: Store, gallery: Gallery, clai
     scenes = Scenes(state["open_scene"] if state else None)
     metrics = listener.metrics
     closer = Closer(
-        store, backends, gallery, prompt=task.prompt, state=state, on_committed=listener.committed, metrics=metrics
+        store,
+        backends,
+        gallery,
+        prompt=task.prompt,
+        state=state,
+        on_committed=listener.committed,
+        metrics=metrics,
+        waiting=listener.waiting,
     )
     feed = Feed(decoder, backends.detector, cuts, task.mode, metrics)
     try:

@@ -10,8 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from analyzer.backends.base import Caption, Pixels
+from analyzer.errors import Interrupted
+from analyzer.interrupt import StopRequest
 from analyzer.metrics import Metrics
 from analyzer.pipeline.closing import Closer, Segment
 from analyzer.pipeline.people import Crops, SegmentPeople
@@ -101,6 +104,36 @@ def test_an_attempt_that_is_abandoned_in_a_commit_begins_nothing_behind_it(tmp_p
     with closing(FolderStore(place)) as store:
         assert store.claim(WORK).next_segment == 1
         assert store.begin(1) == 0
+
+
+@pytest.mark.parametrize("segments", [1, 3])
+def test_whoever_waits_for_a_caption_can_be_stopped(segments: int, tmp_path: Path) -> None:
+    captioner, place, stop = _Deaf(), LocalPlace(tmp_path), StopRequest()
+    with closing(FolderStore(place)) as store:
+        store.claim(WORK)
+        closer = Closer(
+            store,
+            replace(coloured_backends(), captioner=captioner),
+            place.put,
+            prompt="Colour",
+            state=None,
+            on_committed=lambda _: None,
+            metrics=Metrics(),
+            waiting=stop.check,
+        )
+        stop.request("somebody")
+        # With three, there is no room even for the last one.
+        with pytest.raises(Interrupted):
+            _close_all(closer, segments)
+        closer.abandon(0)
+        captioner.told.set()
+        closer._thread.join(10)
+
+
+def _close_all(closer: Closer, segments: int) -> None:
+    for number in range(segments):
+        closer.submit(_segment(number))
+    closer.finish()
 
 
 def _segment(number: int) -> Segment:
