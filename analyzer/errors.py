@@ -67,6 +67,14 @@ class DependencyDown(AnalyzerError):
     exit_code = ExitCode.UNAVAILABLE
 
 
+class ScratchUnusable(DependencyDown):
+    """The folder for temporary files does not take or give what a job keeps there."""
+
+    def __init__(self, error: OSError) -> None:
+        what = f"Scratch space failed: {error.strerror or error}"
+        super().__init__("scratch-unusable", what, hint="Check the job's disk and TMPDIR")
+
+
 class Mismatch(AnalyzerError):
     """Configuration, credentials, model files or what was stored before are not what the job was told to run with."""
 

@@ -17,7 +17,7 @@ from analyzer import gallery, result, transfer
 from analyzer.backends.base import Backends
 from analyzer.backends.choose import choose_backends
 from analyzer.contract import RESULT_NAME, JobRequest, ModelRequest, Table, printable
-from analyzer.errors import DependencyDown, Interrupted
+from analyzer.errors import Interrupted, ScratchUnusable
 from analyzer.manifest import ModelSet, check_model_set, describe, where_told
 from analyzer.metrics import Metrics
 from analyzer.pipeline.run import Listener, Task, analyse
@@ -63,10 +63,7 @@ class Analyzer:
                 return _Run(self, request, progress, timings or Timings(), Path(scratch), tries or Tries()).run()
         except OSError as error:
             # What can be wrong with a given path is caught where it is used; what is left is the scratch space.
-            reason = error.strerror or str(error)
-            raise DependencyDown(
-                "scratch-unusable", f"Scratch space failed: {reason}", hint="Check the job's disk and TMPDIR"
-            ) from error
+            raise ScratchUnusable(error) from error
 
 
 def run(request: JobRequest, progress: Progress, metrics: Metrics | None = None) -> result.Document:

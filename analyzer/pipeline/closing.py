@@ -16,7 +16,7 @@ from analyzer.contract import Table
 from analyzer.coverage import Coverage
 from analyzer.crops import thumbnail
 from analyzer.metrics import Metrics
-from analyzer.pipeline.humans import Gallery, Humans, vector_of
+from analyzer.pipeline.humans import Humans, PutPicture, vector_of
 from analyzer.pipeline.people import Crops, SegmentPeople
 from analyzer.pipeline.scenes import SegmentScenes
 from analyzer.store.base import Row, SegmentRows, Store
@@ -58,7 +58,7 @@ class Closer:
         self,
         store: Store,
         backends: Backends,
-        gallery: Gallery,
+        put_picture: PutPicture,
         *,
         prompt: str,
         state: Mapping[str, Any] | None,
@@ -67,11 +67,11 @@ class Closer:
         waiting: Callable[[], None] = lambda: None,
     ) -> None:
         self._metrics, self._waiting = metrics, waiting
-        self._store, self._backends, self._gallery, self._prompt = store, backends, gallery, prompt
+        self._store, self._backends, self._put_picture, self._prompt = store, backends, put_picture, prompt
         self._on_committed = on_committed
         self.coverage = Coverage.restore(state["coverage"]) if state else Coverage()
         self.notes: dict[str, str] = dict(state["notes"]) if state else {}
-        self._humans = Humans(backends, gallery, state["humans"] if state else None, metrics)
+        self._humans = Humans(backends, put_picture, state["humans"] if state else None, metrics)
         # What was made of each scene that is still open.
         self._scenes: dict[int, dict[str, Any]] = {
             int(k): dict(v) for k, v in (state["scenes"] if state else {}).items()
@@ -179,7 +179,7 @@ class Closer:
             self._store.begin(following.segment)
 
     def _describe(self, scene: int, frame_ms: int, picture: Any) -> dict[str, Any]:
-        self._gallery(scene_thumbnail_name(scene), thumbnail(picture))
+        self._put_picture(scene_thumbnail_name(scene), thumbnail(picture))
         embedder = self._backends.embedder
         caption = None
         if self._backends.captioner:

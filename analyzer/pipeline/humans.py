@@ -21,7 +21,7 @@ from analyzer.pipeline.people import Crops
 from analyzer.store.base import Row
 from analyzer.track.tracker import Track
 
-Gallery = Callable[[str, bytes], None]
+PutPicture = Callable[[str, bytes], None]
 
 VECTOR_DIGITS = 6
 
@@ -44,9 +44,9 @@ class Humans:
     """Humans by track key; they leave when their track ends, so this grows with the people in view only."""
 
     def __init__(
-        self, backends: Backends, gallery: Gallery, snapshot: Mapping[str, Any] | None, metrics: Metrics
+        self, backends: Backends, put_picture: PutPicture, snapshot: Mapping[str, Any] | None, metrics: Metrics
     ) -> None:
-        self._backends, self._gallery, self._metrics = backends, gallery, metrics
+        self._backends, self._put_picture, self._metrics = backends, put_picture, metrics
         self._humans = {int(key): Human(**human) for key, human in (snapshot or {}).items()}
 
     def snapshot(self) -> dict[str, Any]:
@@ -103,7 +103,7 @@ class Humans:
             if portrait.quality <= human.portraits.get(label, 0):
                 continue
             human.portraits[str(label)] = portrait.quality
-            self._gallery(thumbnail_name(number, label), thumbnail(portrait.pixels))
+            self._put_picture(thumbnail_name(number, label), thumbnail(portrait.pixels))
             # The body tells one human from another better than the face does, so a face stands in only until a body is seen.
             if label is Label.PERSON or Label.PERSON not in human.portraits:
                 with self._metrics.model("embedder", 1):

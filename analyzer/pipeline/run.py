@@ -16,7 +16,7 @@ from analyzer.memory import keep_freed_pictures
 from analyzer.metrics import Metrics
 from analyzer.pipeline.closing import Closer, Segment
 from analyzer.pipeline.feed import Feed, SegmentEnd
-from analyzer.pipeline.humans import Gallery
+from analyzer.pipeline.humans import PutPicture
 from analyzer.pipeline.people import People
 from analyzer.pipeline.scenes import Scenes
 from analyzer.scene import CutDetector
@@ -32,7 +32,7 @@ ABANDON_S = 6.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
+class Analysed:
     """What the video is, and how much of it was seen by all attempts together; `notes` are those of `closing.Closer`."""
 
     info: VideoInfo
@@ -70,7 +70,9 @@ class Listener:
     waiting: Callable[[], None] = lambda: None
 
 
-def analyse(task: Task, backends: Backends, store: Store, gallery: Gallery, claim: Claim, listener: Listener) -> Seen:
+def analyse(
+    task: Task, backends: Backends, store: Store, put_picture: PutPicture, claim: Claim, listener: Listener
+) -> Analysed:
     """Analyse what no earlier attempt has committed; every segment is committed as it ends.
 
     Raises: InputUnreadable, when nothing decodes; whatever the store or a model raises. What was committed until then stays.
@@ -78,7 +80,7 @@ def analyse(task: Task, backends: Backends, store: Store, gallery: Gallery, clai
     state = claim.checkpoint
     if state and state["position"] is None:
         # The last attempt committed everything and did not come to say so.
-        return Seen(
+        return Analysed(
             info=VideoInfo(**state["video"]), coverage=Coverage.restore(state["coverage"]), notes=state["notes"]
         )
     keep_freed_pictures()
@@ -103,7 +105,7 @@ def analyse(task: Task, backends: Backends, store: Store, gallery: Gallery, clai
     closer = Closer(
         store,
         backends,
-        gallery,
+        put_picture,
         prompt=task.prompt,
         state=state,
         on_committed=listener.committed,
@@ -146,7 +148,7 @@ def analyse(task: Task, backends: Backends, store: Store, gallery: Gallery, clai
         raise
     feed.close()
     assert info is not None
-    return Seen(info=info, coverage=closer.coverage, notes=closer.notes)
+    return Analysed(info=info, coverage=closer.coverage, notes=closer.notes)
 
 
 def _sampling(task: Task) -> Sampling:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import IO, Any
 
 from analyzer.contract import Table
-from analyzer.errors import DependencyDown, RowsInvalid
+from analyzer.errors import RowsInvalid, ScratchUnusable
 from analyzer.store.rows import Values, as_row, key_of, to_json
 
 # Read at once of each segment's rows; there are more than a thousand of them in ten hours of video.
@@ -27,7 +27,7 @@ class Runs:
         self._spool: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `close`
 
     def add(self, rows: Sequence[Values]) -> None:
-        """Raises: DependencyDown, when the scratch space is full."""
+        """Raises: ScratchUnusable, when the scratch space is full."""
         if not rows:
             return
         begin = self._spool.tell()
@@ -37,9 +37,7 @@ class Runs:
                 self._spool.write(f"{to_json(self._key(values))}\t{to_json(row)}\n".encode())
             self._spool.flush()
         except OSError as error:
-            raise DependencyDown(
-                "scratch-unusable", f"Scratch space failed: {error.strerror}", hint="Check the job's disk and TMPDIR"
-            ) from error
+            raise ScratchUnusable(error) from error
         self._bounds.append((begin, self._spool.tell()))
 
     def merged(self) -> Iterator[bytes]:

@@ -14,7 +14,7 @@ from analyzer.backends.base import Backends, Caption, Detection, Pixels
 from analyzer.contract import SampleMode, Table
 from analyzer.errors import DependencyDown, Interrupted
 from analyzer.pipeline import run
-from analyzer.pipeline.run import Listener, Seen, Task, analyse
+from analyzer.pipeline.run import Analysed, Listener, Task, analyse
 from analyzer.store.base import COLUMNS, Row, SegmentRows, Work
 from analyzer.store.folder import FolderStore
 from analyzer.store.place import LocalPlace
@@ -46,7 +46,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 class Found:
     """What a store has after a run, with what was put beside it."""
 
-    seen: Seen
+    seen: Analysed
     rows: dict[Table, list[Row]]
     pictures: dict[str, bytes] = field(default_factory=dict)
 
