@@ -7,7 +7,7 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
-from analyzer.video.clock import is_shown_soon, time_of
+from analyzer.video.clock import time_of
 from analyzer.video.info import Position
 
 # A group of pictures larger than this is not decoded again before the keyframe where decoding has to begin.
@@ -28,15 +28,12 @@ class Approach:
         decoded = self._from_keyframe(packets)
         for packet in decoded:
             pts = time_of(packet)
-            if self.matters and pts is not None and pts >= position.start_pts and self._is_believed(packet):
+            if self.matters and pts is not None and pts >= position.start_pts:
                 begin(replace(position, start_pts=pts))
                 yield packet
                 yield from decoded
                 return
             yield packet
-
-    def _is_believed(self, packet: Any) -> bool:
-        return self._position.decode_pts is None or is_shown_soon(packet, self._time_base)
 
     def _from_keyframe(self, packets: Iterator[Any]) -> Iterator[Any]:
         """Packets from where decoding has to begin, and before them those since the keyframe before that."""

@@ -19,11 +19,6 @@ def time_of(packet: Any) -> int | None:
     return pts
 
 
-def is_shown_soon(packet: Any, time_base: Fraction) -> bool:
-    """Whether the time at which the picture is shown agrees with that at which it is decoded, which `steady` has corrected."""
-    return packet.pts is None or packet.dts is None or bool(packet.pts - packet.dts <= FORWARD_S / time_base)
-
-
 def steady(
     packets: Iterator[Any], time_base: Fraction, frame_duration: Fraction, end_pts: Fraction | None
 ) -> Iterator[Any]:

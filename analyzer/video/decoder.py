@@ -70,7 +70,7 @@ class Decoder:
         self._name, self._position, self._start_ms = name, position, start_ms
         self._strikes = STRIKES_MAX if deaths >= DEATHS_MAX else 0
         self._reason = f"{deaths} attempts died in it"
-        # The last time that was given out: a second child begins before it.
+        # The last time that was given out in the segment that is read: a second child reads it from its beginning.
         self._last_ms = -1
         self._info = info
         self._is_opened = False
@@ -112,7 +112,9 @@ class Decoder:
             skip = self._strikes >= STRIKES_MAX
             if skip and self._position is None:
                 raise self._unreadable("at its beginning")
-            position = asdict(self._position) if self._position else None
+            # The first segment begins with the first packet, keyframe or not.
+            is_within = self._position is not None and (skip or self._position.segment > 0)
+            position = asdict(self._position) if self._position and is_within else None
             info = asdict(self._info) if self._info else None
             settings = replace(self._settings, position=position, info=info, skip_segment=skip, careful=self._careful)
             with self._starting:
@@ -148,6 +150,7 @@ class Decoder:
         )
 
     def _events(self, child: WatchedChild, *, skip: bool) -> Iterator[Event]:
+        given_ms = self._last_ms
         for message in child.messages():
             match message["message"]:
                 case Message.OPENED:
@@ -160,17 +163,17 @@ class Decoder:
                     position = Position(**message["position"])
                     if skip:
                         yield self._left_out(message["start_ms"], position)
-                        skip = False
+                        skip, given_ms = False, -1
                     self._position = position
                 case Message.FRAME:
                     frame = child.frame(message)
-                    if frame.pts_ms > self._last_ms:
+                    if frame.pts_ms > given_ms:
                         self._last_ms = frame.pts_ms
                         yield frame
                     else:
                         frame.release()
                 case Message.SEGMENT:
-                    summary = self._summary(message["summary"])
+                    summary, given_ms = self._summary(message["summary"]), -1
                     yield summary
                     if summary.following is None:
                         # Nothing lies behind it, however the child ends.
@@ -192,12 +195,12 @@ class Decoder:
         following = fields.pop("following")
         gaps = tuple((start_ms, end_ms) for start_ms, end_ms in fields.pop("gaps"))
         summary = SegmentSummary(**fields, gaps=gaps, following=Position(**following) if following else None)
-        self._position, self._start_ms, self._strikes = summary.following, summary.end_ms, 0
+        self._position, self._start_ms, self._last_ms, self._strikes = summary.following, summary.end_ms, -1, 0
         return summary
 
     def _left_out(self, end_ms: int, following: Position | None) -> SegmentSummary:
         segment = self._position.segment if self._position else 0
-        start_ms, self._start_ms, self._strikes = self._start_ms, end_ms, 0
+        start_ms, self._start_ms, self._last_ms, self._strikes = self._start_ms, end_ms, -1, 0
         return SegmentSummary(
             segment=segment,
             start_ms=start_ms,

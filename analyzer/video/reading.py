@@ -14,9 +14,9 @@ import numpy as np
 from analyzer.contract import SampleMode
 from analyzer.sample import RateSampler
 from analyzer.video import container as source
-from analyzer.video import demux
+from analyzer.video import demux, shown
 from analyzer.video.approach import Approach
-from analyzer.video.clock import is_shown_soon, steady, time_of
+from analyzer.video.clock import FORWARD_S, steady, time_of
 from analyzer.video.gaps import GapFinder
 from analyzer.video.info import Position, SegmentSummary, VideoInfo
 from analyzer.video.layout import Layout, Plane
@@ -83,8 +83,8 @@ class Reading:
             self._frame_duration = 1 / (Fraction(rate) * self._time_base) if rate else Fraction(0)
             self._origin_pts = self._position.origin_pts if self._position else stream.start_time
             packets = demux.packets(self._head.container, stream, Path(self._settings.path), self._lost)
-            timed = steady(packets, self._time_base, self._frame_duration, self._end_pts())
-            watched = self._watched(timed)
+            clock = self._time_base, self._frame_duration, self._end_pts()
+            watched = self._watched(shown.soon(steady(packets, *clock), *clock))
             for packet in self._approach.packets(watched, self._begin) if self._approach else watched:
                 self._read(stream, packet)
                 self._teller.beat()
@@ -134,16 +134,15 @@ class Reading:
     def _read(self, stream: Any, packet: Any) -> None:
         pts = time_of(packet)
         if self._segmenter is None and self._position is None and pts is not None:
-            origin_pts = pts if self._origin_pts is None else self._origin_pts
+            origin_pts = self._origin_pts
+            # The container may take its start from a packet whose time lies.
+            if origin_pts is None or (not packet.is_discard and origin_pts - pts > FORWARD_S / self._time_base):
+                origin_pts = pts
             self._begin(Position(segment=0, start_pts=origin_pts, origin_pts=origin_pts))
         if self._segmenter and pts is not None:
             if packet.is_keyframe:
                 self._segmenter.keyframe(pts)
-            elif (
-                pts >= self._segmenter.latest_pts
-                and not self._keyframes_only
-                and is_shown_soon(packet, self._time_base)
-            ):
+            elif pts >= self._segmenter.latest_pts and not self._keyframes_only:
                 self._segmenter.between_keyframes(pts)
         if self._keyframes_only and packet.size and not packet.is_keyframe:
             if self._segmenter and pts is not None:
