@@ -112,9 +112,9 @@ class Decoder:
             skip = self._strikes >= STRIKES_MAX
             if skip and self._position is None:
                 raise self._unreadable("at its beginning")
-            # The first segment begins with the first packet, keyframe or not.
-            is_within = self._position is not None and (skip or self._position.segment > 0)
-            position = asdict(self._position) if self._position and is_within else None
+            # The first segment begins with the first packet, keyframe or not, as it does without a position.
+            is_first = self._position is None or (self._position.segment == 0 and not skip)
+            position = None if self._position is None or is_first else asdict(self._position)
             info = asdict(self._info) if self._info else None
             settings = replace(self._settings, position=position, info=info, skip_segment=skip, careful=self._careful)
             with self._starting:

@@ -155,8 +155,8 @@ class Reading:
         self._owed += packet is not None and packet.size > 0 and not packet.is_discard
         for raw in source.pictures(stream, packet, errors):
             self._owed -= 1
-            for shown in self._order.put(raw):
-                self._take(shown)
+            for earliest in self._order.put(raw):
+                self._take(earliest)
         for error in errors:
             self._meet_damage()
             self._count(error)

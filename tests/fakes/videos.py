@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import random
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 FRAMES, FPS, GOP = 48, 24, 12
 _FLV_VIDEO = 9
+_MPEG_VIDEO, _BOTH_TIMES = 0xE0, 0xC0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +124,28 @@ def with_a_late_time(flv: bytes, *, index: int) -> bytes:
         seen += changed[place] == _FLV_VIDEO
         tag, place = place, place + 15 + int.from_bytes(changed[place + 1 : place + 4], "big")
     changed[tag + 4 : tag + 7] = b"\x7f\xff\xff"
+    return bytes(changed)
+
+
+def with_late_pictures(mpegts: bytes, indices: Container[int]) -> bytes:
+    """An MPEG-TS file, of pictures that are stored in another order, in which these are said to be shown an hour after the others."""
+    changed, place, seen, mark = bytearray(mpegts), -1, 0, bytes((0, 0, 1, _MPEG_VIDEO))
+    while (place := changed.find(mark, place + 1)) >= 0:
+        # Five bytes: 33 bits of time, with marks between them; a second time, that of decoding, follows.
+        head, both = changed[place : place + 14], _BOTH_TIMES
+        if head[7] & both == both:
+            if seen in indices:
+                pts = (head[9] >> 1 & 7) << 30 | head[10] << 22 | head[11] >> 1 << 15 | head[12] << 7 | head[13] >> 1
+                pts += 3600 * 90_000
+                parts = (
+                    pts >> 29 & 0x0E | 0x31,
+                    pts >> 22 & 0xFF,
+                    pts >> 14 & 0xFE | 1,
+                    pts >> 7 & 0xFF,
+                    pts << 1 & 0xFE | 1,
+                )
+                changed[place + 9 : place + 14] = bytes(parts)
+            seen += 1
     return bytes(changed)
 
 

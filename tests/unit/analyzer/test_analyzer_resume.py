@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from fractions import Fraction
 from pathlib import Path
-from types import SimpleNamespace
 
 import av
 import numpy as np
 import pytest
 
-from analyzer.video.approach import Approach
 from analyzer.video.decoder import Decoder, Sampling
-from analyzer.video.info import Position
 from tests.fakes import videos
 from tests.fakes.videos import Recipe
 from tests.unit.analyzer.readings import ClipMaker, Reading, collect
@@ -84,12 +80,7 @@ def test_without_keyframes_segments_end_by_time_and_a_later_start_gives_the_same
     assert len(whole.segments) == 4
     assert bool(sum(each.errors for each in whole.segments)) is bool(damaged)
     assert [each.following.decode_pts is None for each in whole.segments if each.following].count(True) == (gop < 120)
-    for number, summary in enumerate(whole.segments[:-1]):
-        part = _read_on(path, whole, number, fps=7, segment_ms=750)
-        assert part.segments == whole.segments[number + 1 :]
-        later = [index for index, ms in enumerate(whole.times) if ms >= summary.end_ms]
-        assert part.times == [whole.times[index] for index in later]
-        assert all(np.array_equal(part.pictures[n], whole.pictures[index]) for n, index in enumerate(later))
+    _assert_same(path, whole, fps=7, segment_ms=750)
 
 
 def test_no_frame_is_sampled_whose_cell_has_one_before_the_place_where_reading_begins(make_clip: ClipMaker) -> None:
@@ -103,12 +94,12 @@ def test_no_frame_is_sampled_whose_cell_has_one_before_the_place_where_reading_b
         assert part.times == [ms for ms in whole.times if ms >= whole.segments[number].end_ms]
 
 
-def test_a_place_between_keyframes_is_not_mistaken_for_a_packet_whose_time_lies() -> None:
-    # In milliseconds; the second packet is said to be shown an hour after it is decoded.
-    times = [(0, 0), (3_600_040, 40), (120, 80), (80, 120), (160, 160), (200, 200)]
-    packets = [SimpleNamespace(pts=pts, dts=dts, size=1, is_keyframe=dts == 0) for pts, dts in times]
-    begun: list[Position] = []
-    position = Position(segment=1, start_pts=120, origin_pts=-1, decode_pts=0)
-    approach = Approach(position, Fraction(1, 1000), lambda: None)
-    assert list(approach.packets(iter(packets), begun.append)) == packets
-    assert begun == [position]
+def test_pictures_that_are_said_to_be_shown_late_hide_no_others_and_move_no_place(tmp_path: Path) -> None:
+    recipe = Recipe(container="mpegts", frames=96, options={"preset": "ultrafast", "bf": "2"})
+    path = tmp_path / "clip"
+    # The first of all, the last before a segment's end, a keyframe with which a segment begins.
+    path.write_bytes(videos.with_late_pictures(videos.write(recipe), {0, 21, 48}))
+    whole = collect(Decoder(path, Sampling(fps=6), name="clip", segment_ms=900))
+    assert whole.times[:24] == pytest.approx([1000 * number / 6 for number in range(24)], abs=45)
+    assert [each.end_ms for each in whole.segments] == pytest.approx([1000, 2000, 3000, 4000], abs=45)
+    _assert_same(path, whole, fps=6, segment_ms=900)

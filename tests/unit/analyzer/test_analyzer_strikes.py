@@ -18,6 +18,7 @@ from analyzer.video.info import Position
 from analyzer.video.messages import Message
 from analyzer.video.planes import Frame
 from analyzer.video.watched import Watch, WatchedChild
+from tests.fakes import videos
 from tests.unit.analyzer.readings import ClipMaker, collect, read
 
 
@@ -38,6 +39,49 @@ def test_a_decoder_that_dies_or_hangs_is_started_again_and_nothing_is_seen_twice
 
     reading = collect(decoder, strike)
     assert hit
+    assert decoder.child_pid != hit[0]
+    assert (reading.times, reading.segments) == (whole.times, whole.segments)
+
+
+@pytest.mark.parametrize("last_word", [Message.FRAME, Message.SEGMENT])
+def test_a_time_that_lies_hides_nothing_of_later_segments(
+    last_word: Message, make_clip: ClipMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, children = WatchedChild.messages, []
+
+    def lie(child: WatchedChild) -> Iterator[dict[str, Any]]:
+        children.append(child)
+        is_lie = False
+        for message in whole(child):
+            is_lie = is_lie or message.get("pts_ms") == 1900
+            yield {**message, "pts_ms": 9_999_999} if message.get("pts_ms") == 1900 else message
+            if len(children) == 1 and is_lie and message["message"] == last_word:
+                yield {"message": Message.AGAIN, "careful": False}
+                return
+
+    monkeypatch.setattr(WatchedChild, "messages", lie)
+    assert read(make_clip(frame_count=60), segment_ms=2000).times == [
+        *range(0, 1900, 100),
+        9_999_999,
+        *range(2000, 6000, 100),
+    ]
+    assert len(children) == 2
+
+
+def test_a_video_without_its_first_keyframe_is_read_again_from_its_beginning(tmp_path: Path) -> None:
+    path = tmp_path / "clip"
+    path.write_bytes(videos.write(replace(videos.CONTAINERS["avi"], first_keyframe=False)))
+    whole = read(path, fps=24, segment_ms=900)
+    assert whole.times[0] < 100
+    decoder = Decoder(path, Sampling(fps=24), name="clip", segment_ms=900, watch=Watch(ring_bytes=1))
+    hit: list[int] = []
+
+    def strike(_: Frame) -> None:
+        if not hit:
+            hit.append(decoder.child_pid)
+            os.kill(decoder.child_pid, signal.SIGKILL)
+
+    reading = collect(decoder, strike)
     assert decoder.child_pid != hit[0]
     assert (reading.times, reading.segments) == (whole.times, whole.segments)
 
