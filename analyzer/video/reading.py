@@ -159,6 +159,8 @@ class Reading:
                 self._take(earliest)
         for error in errors:
             self._meet_damage()
+            # Its packet gives no frame, and is not missed.
+            self._owed -= 1
             self._count(error)
 
     def _take(self, raw: Any) -> None:

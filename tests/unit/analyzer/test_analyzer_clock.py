@@ -55,7 +55,7 @@ def test_a_picture_that_is_shown_long_after_those_behind_it_lies(index: int) -> 
         ((*_EVEN, (9680, 1600), (9600, 1640), (9640, 9600), *((pts + 9680, dts + 9680) for pts, dts in _EVEN)), None),
         ((*_EVEN, (9640, 1600)), 9680),
         # Everything is shown late, or is only shown, or only decoded.
-        ([(pts + 20_000, dts) for pts, dts in _EVEN], None),
+        ([(pts + 20_000 + 40 * (index % 3), dts) for index, (pts, dts) in enumerate(_EVEN)], None),
         ([(pts, None) for pts, _ in _EVEN], None),
         ([(None, dts) for _, dts in _EVEN], None),
     ],

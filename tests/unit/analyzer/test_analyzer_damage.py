@@ -6,7 +6,8 @@ import contextlib
 import os
 import sys
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -15,12 +16,13 @@ import pytest
 
 from analyzer.errors import InputUnreadable
 from analyzer.video.decoder import Decoder, Event, Sampling
-from analyzer.video.info import SegmentSummary
-from analyzer.video.messages import Settings
+from analyzer.video.info import Position, SegmentSummary
+from analyzer.video.messages import Message, Settings
 from analyzer.video.planes import Frame
 from analyzer.video.reading import HandOver
 from analyzer.video.reading import Reading as ChildReading
 from tests.fakes import videos
+from tests.fakes.videos import Recipe
 from tests.unit.analyzer.readings import ClipMaker, collect, read
 
 
@@ -115,16 +117,21 @@ def test_a_damaged_video_is_what_one_thread_makes_of_it_wherever_reading_begins(
     assert _digests(decoder) == ([each for each in seen if each[0] >= start_ms], segments[1:])
 
 
-def test_damage_that_shows_when_the_decoder_is_emptied_is_for_a_careful_child(
-    make_clip: ClipMaker, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(8))
-    path = make_clip(noise=60)
+def _spoil(path: Path, index: int) -> None:
+    """Overwrite one packet, the `index`th in the order of the file, but for its length and kind."""
     with av.open(str(path)) as container:
-        place, size = [(packet.pos, packet.size) for packet in container.demux(video=0) if packet.size][-3]
+        place, size = [(packet.pos, packet.size) for packet in container.demux(video=0) if packet.size][index]
     content = bytearray(path.read_bytes())
-    content[place : place + size] = b"\xff" * size
+    content[place + 5 : place + size] = b"\xff" * (size - 5)
     path.write_bytes(content)
+
+
+@contextlib.contextmanager
+def _child(
+    path: Path, monkeypatch: pytest.MonkeyPatch, teller: Mock, position: Position | None = None
+) -> Iterator[ChildReading]:
+    """What a child does that decodes with several threads."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(8))
     settings = Settings(
         path=str(path),
         name="clip",
@@ -134,14 +141,50 @@ def test_damage_that_shows_when_the_decoder_is_emptied_is_for_a_careful_child(
         ring_bytes=1 << 20,
         memory=os.memfd_create("frames"),
         memory_limit_bytes=1 << 30,
+        position=asdict(position) if position else None,
     )
     # What the parent gives back comes from standard input; here it gives nothing back.
     read_end, write_end = os.pipe()
     with os.fdopen(read_end) as stdin, os.fdopen(write_end, "w"):
         monkeypatch.setattr(sys, "stdin", stdin)
-        with pytest.raises(HandOver) as caught:
-            ChildReading(settings, Mock()).run()
-    assert caught.value.careful
+        yield ChildReading(settings, teller)
     os.close(settings.memory)
+
+
+def test_damage_that_shows_when_the_decoder_is_emptied_is_for_a_careful_child(
+    make_clip: ClipMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = make_clip(noise=60)
+    _spoil(path, -3)
+    with _child(path, monkeypatch, Mock()) as child, pytest.raises(HandOver) as caught:
+        child.run()
+    assert caught.value.careful
     coverage = read(path).coverage
     assert (coverage.frames, coverage.errors) == (19, 1)
+
+
+@pytest.mark.parametrize(
+    ("gop", "damaged", "matters"),
+    # The place is the 48th picture, and the errors of several threads show some pictures later. With one keyframe, between that and the
+    # place; with more of them, before that at the place.
+    [(999, 10, True), (24, 26, False)],
+)
+def test_damage_between_the_keyframe_and_the_asked_place_matters_and_earlier_damage_does_not(
+    gop: int, damaged: int, matters: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "clip"
+    options = {"preset": "ultrafast", "g": str(gop)}
+    path.write_bytes(videos.write(Recipe(container="mp4", frames=72, options=options)))
+    _spoil(path, damaged)
+    position = Position(segment=1, start_pts=48 * 512, origin_pts=0, decode_pts=0 if matters else None)
+    teller = Mock()
+    with _child(path, monkeypatch, teller, position) as child:
+        if matters:
+            with pytest.raises(HandOver):
+                child.run()
+        else:
+            child.run()
+    assert [call.args[0] for call in teller.tell.call_args_list] == [
+        Message.OPENED,
+        *([] if matters else [Message.BEGUN, Message.FRAME, Message.SEGMENT]),
+    ]
