@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from analyzer.metrics import Metric, Reading
+from analyzer.readings import Metric, Reading
 
 NAMESPACE = "capctl/analyzer"
 UNITS = {

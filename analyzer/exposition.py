@@ -11,7 +11,7 @@ from threading import Thread
 
 from analyzer.emf import LABELS
 from analyzer.errors import Mismatch
-from analyzer.metrics import Metric, Reading
+from analyzer.readings import Metric, Reading
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 PREFIX = "analyzer_"

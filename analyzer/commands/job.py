@@ -31,8 +31,8 @@ from analyzer.errors import AnalyzerError, Interrupted
 from analyzer.failure import failure_of
 
 if TYPE_CHECKING:
-    from analyzer.metrics import Reading
     from analyzer.progress import Progress
+    from analyzer.readings import Reading
 
 
 def add_job_commands(commands: Any) -> None:

@@ -15,8 +15,8 @@ from analyzer.contract import ExitCode, JobRequest
 from analyzer.errors import Interrupted
 from analyzer.failure import Failure, failure_of
 from analyzer.interrupt import StopRequest
-from analyzer.metrics import Metric, Reading, gauge
 from analyzer.progress import Advance
+from analyzer.readings import Metric, Reading, gauge
 
 # Ended analyses are remembered up to this many; their results stay where they are.
 REMEMBERED_MAX = 1000

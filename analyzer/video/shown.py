@@ -40,7 +40,8 @@ def soon(
             yield held.popleft()
     while held:
         is_before_end = end_pts is not None and held[0].pts is not None and held[0].pts <= end_pts
-        if not is_before_end and not _is_believed(held, limit, least or 0):
+        # Nothing is behind the last ones that their times could reach.
+        if not is_before_end and not _is_believed(held, limit + (least or 0), least or 0):
             held[0].pts = held[0].dts + (least or 0)
         yield held.popleft()
 

@@ -19,8 +19,9 @@ from analyzer.emf import LABELS, UNITS, documents
 from analyzer.errors import Interrupted
 from analyzer.exposition import exposition, serve_metrics
 from analyzer.interrupt import StopRequest
-from analyzer.metrics import SERVICE, VALUES_MAX, Metric, Metrics, Reading
+from analyzer.metrics import Metrics
 from analyzer.progress import Advance, Progress
+from analyzer.readings import SERVICE, VALUES_MAX, Metric, Reading
 
 PIPELINE = set(Metric) - set(SERVICE)
 
