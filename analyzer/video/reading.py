@@ -16,7 +16,7 @@ from analyzer.sample import RateSampler
 from analyzer.video import container as source
 from analyzer.video import demux, shown
 from analyzer.video.approach import Approach
-from analyzer.video.clock import FORWARD_S, steady, time_of
+from analyzer.video.clock import BACKWARD_S, steady, time_of
 from analyzer.video.gaps import GapFinder
 from analyzer.video.info import Position, SegmentSummary, VideoInfo
 from analyzer.video.layout import Layout, Plane
@@ -136,7 +136,7 @@ class Reading:
         if self._segmenter is None and self._position is None and pts is not None:
             origin_pts = self._origin_pts
             # The container may take its start from a packet whose time lies.
-            if origin_pts is None or (not packet.is_discard and origin_pts - pts > FORWARD_S / self._time_base):
+            if origin_pts is None or (not packet.is_discard and origin_pts - pts > BACKWARD_S / self._time_base):
                 origin_pts = pts
             self._begin(Position(segment=0, start_pts=origin_pts, origin_pts=origin_pts))
         if self._segmenter and pts is not None:
