@@ -1,7 +1,7 @@
 """When pictures are shown: a time that lies far ahead of its neighbours is replaced.
 
-Pictures are stored before they are shown, by as many others as a decoder can keep. What is said to be shown later than that is a lie
-or comes before a pause, and behind a pause the following packets are there as well.
+Pictures are stored before others that are shown earlier. What is said to be shown later than all of these is a lie or lies behind a
+pause, and the following packets get behind the pause as well.
 """
 
 from __future__ import annotations
@@ -16,6 +16,9 @@ from typing import Any
 from analyzer.video.clock import BACKWARD_S
 from analyzer.video.order import DEPTH
 
+# Encoders put no more pictures between two that others need than decoders can keep, and decode these as much ahead.
+AHEAD = 2 * DEPTH
+
 
 def soon(
     packets: Iterator[Any], time_base: Fraction, frame_duration: Fraction, end_pts: Fraction | None
@@ -26,7 +29,9 @@ def soon(
     how much later than its other pictures one is shown.
     """
     # Whole, because each packet is compared with it.
-    limit = math.ceil(DEPTH * frame_duration or BACKWARD_S / time_base)
+    limit = math.ceil(AHEAD * frame_duration or BACKWARD_S / time_base)
+    # Containers round their duration.
+    latest = -math.inf if end_pts is None else end_pts + BACKWARD_S / time_base
     held: deque[Any] = deque()
     least: int | None = None
     for packet in packets:
@@ -34,12 +39,12 @@ def soon(
         delay = _delay(packet)
         if delay is not None:
             least = max(0, delay if least is None else min(least, delay))
-        while held and (_is_believed(held, limit, least or 0) or len(held) > DEPTH):
+        while held and (_is_believed(held, limit, least or 0) or len(held) > AHEAD):
             if not _is_believed(held, limit, least or 0):
                 held[0].pts = held[0].dts + (least or 0)
             yield held.popleft()
     while held:
-        is_before_end = end_pts is not None and held[0].pts is not None and held[0].pts <= end_pts
+        is_before_end = held[0].pts is not None and held[0].pts <= latest
         # Nothing is behind the last ones that their times could reach.
         if not is_before_end and not _is_believed(held, limit + (least or 0), least or 0):
             held[0].pts = held[0].dts + (least or 0)

@@ -54,6 +54,8 @@ def test_a_picture_that_is_shown_long_after_those_behind_it_lies(index: int) -> 
         # A pause, before which the first picture behind it is stored; at the end of the file, too.
         ((*_EVEN, (9680, 1600), (9600, 1640), (9640, 9600), *((pts + 9680, dts + 9680) for pts, dts in _EVEN)), None),
         ((*_EVEN, (9640, 1600)), 9680),
+        # As many pictures between two of which others need as an encoder may put there, all of which are kept.
+        ([(40 * (index + (17 if index % 17 == 0 else 0)), 40 * (index - 1)) for index in range(99)], None),
         # Everything is shown late, or is only shown, or only decoded.
         ([(pts + 20_000 + 40 * (index % 3), dts) for index, (pts, dts) in enumerate(_EVEN)], None),
         ([(pts, None) for pts, _ in _EVEN], None),
