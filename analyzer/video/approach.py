@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from fractions import Fraction
 from typing import Any
 
 from analyzer.video.clock import time_of
@@ -15,10 +14,10 @@ PREROLL_BYTES = 64 << 20
 
 
 class Approach:
-    """From the beginning of a file with times in `time_base` to `position`; `beat` is called for each packet that is passed over."""
+    """From the beginning of a file to `position`; `beat` is called for each packet that is passed over."""
 
-    def __init__(self, position: Position, time_base: Fraction, beat: Callable[[], None]) -> None:
-        self._position, self._time_base, self._beat = position, time_base, beat
+    def __init__(self, position: Position, beat: Callable[[], None]) -> None:
+        self._position, self._beat = position, beat
         # Whether pictures of the asked place, or of later ones, depend on what is read now.
         self.matters = False
 

@@ -78,7 +78,7 @@ class Reading:
             if self._position:
                 length = Fraction(self._settings.segment_ms, 1000) / self._time_base
                 self._position = self._position.past(length) if self._settings.skip_segment else self._position
-                self._approach = Approach(self._position, self._time_base, self._teller.beat)
+                self._approach = Approach(self._position, self._teller.beat)
             rate = stream.average_rate or stream.guessed_rate
             self._frame_duration = 1 / (Fraction(rate) * self._time_base) if rate else Fraction(0)
             self._origin_pts = self._position.origin_pts if self._position else stream.start_time
