@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from analyzer.contract import SampleMode
-from analyzer.errors import InputUnreadable, Mismatch
+from analyzer.errors import AnalyzerError, DependencyDown, InputUnreadable, Mismatch
 from analyzer.video.info import Position, SegmentSummary, VideoInfo
 from analyzer.video.layout import Layout
 from analyzer.video.messages import Message, Settings
@@ -50,7 +50,8 @@ class Decoder:
     followed by one with a single thread, from where the segment began to where it ends; the next segment begins as after a restart.
     A child that dies or hangs is started again where the segment began that it was in; a segment that ends `STRIKES_MAX` children,
     or in which `DEATHS_MAX` earlier attempts died (`deaths`), is left out from there on, and its summary says why.
-    Raises while iterating: InputUnreadable; Mismatch, when no child starts at all; DependencyDown, when the machine refuses one.
+    Raises while iterating: InputUnreadable; Mismatch, when no child starts at all; DependencyDown, when the machine refuses one, or
+    kills all.
     """
 
     def __init__(
@@ -69,7 +70,7 @@ class Decoder:
         self._watch = watch or Watch()
         self._name, self._position, self._start_ms = name, position, start_ms
         self._strikes = STRIKES_MAX if deaths >= DEATHS_MAX else 0
-        self._reason = f"{deaths} attempts died in it"
+        self._reason, self._was_killed = f"{deaths} attempts died in it", False
         # The last time that was given out in the segment that is read: a second child reads it from its beginning.
         self._last_ms = -1
         self._info = info
@@ -134,7 +135,7 @@ class Decoder:
                         hint="Run `python3 -m analyzer run` with the same interpreter by hand; packages may be missing or damaged",
                     )
                 self._strikes += 1
-                self._reason = child.last_words
+                self._reason, self._was_killed = child.last_words, child.was_killed
             if self._strikes >= 2 * STRIKES_MAX:
                 # Not even on the way past the segment does a decoder live.
                 if self._info is None:
@@ -142,7 +143,13 @@ class Decoder:
                 yield self._left_out(max(self._start_ms, self._info.duration_ms or 0), None)
                 return
 
-    def _unreadable(self, where: str) -> InputUnreadable:
+    def _unreadable(self, where: str) -> AnalyzerError:
+        if self._was_killed:
+            return DependencyDown(
+                "decoder-killed",
+                f"Something on this machine kills every decoder of the video `{self._name}`: {self._reason}",
+                hint="Mostly that is the kernel, for want of memory: give the job more, then submit it again",
+            )
         return InputUnreadable(
             "input-ends-decoder",
             f"The video `{self._name}` ends every decoder {where}: {self._reason}",

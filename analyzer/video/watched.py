@@ -6,6 +6,7 @@ import json
 import mmap
 import os
 import selectors
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -50,7 +51,8 @@ class WatchedChild:
     def __init__(self, settings: Settings, watch: Watch) -> None:
         self._watch = watch
         # `is_broken`: it ended by itself before it looked at the video.
-        self.has_started = self.is_broken = self.ended_well = self.hands_over = False
+        # `was_killed`: by somebody else, as the kernel does that lacks memory; what ends itself ends by another signal.
+        self.has_started = self.is_broken = self.was_killed = self.ended_well = self.hands_over = False
         self.last_words = ""
         self._complaints = b""
         self._free = self._slots = self._slot_bytes = 0
@@ -139,6 +141,7 @@ class WatchedChild:
                         pass
                     status = self._program.wait()
                     self.is_broken = status > 0 and not self.has_started
+                    self.was_killed = status == -signal.SIGKILL
                     self.last_words = self.last_words or _how(status, self._complaints)
                     return
                 *lines, text = (text + read).split(b"\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,8 @@ from typing import Any
 import av
 import pytest
 
-from analyzer.errors import InputUnreadable
+from analyzer.errors import DependencyDown, InputUnreadable
+from analyzer.video import watched
 from analyzer.video.decoder import Decoder, Event, Sampling
 from analyzer.video.info import Position
 from analyzer.video.messages import Message
@@ -185,6 +187,19 @@ def test_a_video_that_ends_every_decoder_is_unreadable(
     with pytest.raises(InputUnreadable) as caught:
         collect(decoder)
     assert caught.value.code == "input-ends-decoder"
+
+
+def test_decoders_that_somebody_kills_are_no_fault_of_the_video(
+    make_clip: ClipMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def start(_: list[str], **options: Any) -> subprocess.Popen[bytes]:
+        return subprocess_popen(["sh", "-c", "kill -KILL $$"], **options)
+
+    subprocess_popen = subprocess.Popen
+    monkeypatch.setattr(watched.subprocess, "Popen", start)
+    with pytest.raises(DependencyDown) as caught:
+        collect(Decoder(make_clip(), Sampling(), name="clip"))
+    assert caught.value.code == "decoder-killed"
 
 
 def test_a_video_whose_rest_cannot_be_reached_ends_there(make_clip: ClipMaker) -> None:
