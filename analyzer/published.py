@@ -86,6 +86,9 @@ def read_result(place: Path) -> Published:
         path = place / RESULT_NAME if place.is_dir() else place
         content = path.read_bytes()
     except OSError as error:
+        if place.joinpath(WORK_FOLDER, "attempt.json").exists():
+            hint = "Run it again with the same `--out` and the same video: it goes on behind the last committed segment"
+            raise InputUnreadable("result-unfinished", f"The job in `{place}` has not finished", hint=hint) from error
         what = f"The result `{path}` cannot be read: {error.strerror or error}"
         raise InputUnreadable("result-missing", what, hint=HINT) from error
     try:
@@ -94,6 +97,7 @@ def read_result(place: Path) -> Published:
         raise InputUnreadable("result-malformed", f"The result `{path}` is no JSON: {error}", hint=HINT) from error
     schema = document.get("schema") if isinstance(document, dict) else None
     if schema != RESULT_SCHEMA:
-        what = f"The result `{path}` has the schema `{str(schema)[:80]}`, expected `{RESULT_SCHEMA}`"
+        found = f"has the schema `{str(schema)[:80]}`" if schema else "names no schema"
+        what = f"The result `{path}` {found}, expected `{RESULT_SCHEMA}`"
         raise InputUnreadable("result-not-ours", what, hint=HINT)
     return Published(path=path, document=document)

@@ -152,9 +152,13 @@ class SqsQueue:
             if code in _GONE:
                 raise MessageGone(str(error)) from error
             raise self._failed(code, refused=code in _REFUSED) from error
+        except exceptions.NoRegionError as error:
+            what = f"No region is set for the queue `{self._url}`"
+            raise Mismatch(
+                "region-missing", what, hint="Set AWS_REGION or AWS_DEFAULT_REGION to the queue's"
+            ) from error
         except (
             exceptions.NoCredentialsError,
-            exceptions.NoRegionError,
             exceptions.ParamValidationError,
             exceptions.PartialCredentialsError,
             exceptions.ProfileNotFound,

@@ -11,7 +11,7 @@ from importlib.metadata import EntryPoint, entry_points
 
 from analyzer.backends.base import Backends, Detector, Embedder
 from analyzer.backends.mounted import Mounted
-from analyzer.contract import ModelSettings
+from analyzer.contract import ModelSettings, Role
 from analyzer.errors import AnalyzerError, Mismatch, RequestInvalid
 from analyzer.licences import require_licences
 from analyzer.manifest import ModelSet
@@ -24,8 +24,9 @@ Backend = Callable[[ModelSet, ModelSettings], Backends]
 def choose_backends(name: str, model_set: ModelSet, settings: ModelSettings) -> Backends:
     """Load the models of a job.
 
-    Raises: RequestInvalid, for a name that nobody brings; Mismatch, for a file that was asked for but is absent, that the set's marker does
-    not cover, that is not what it should be, or that the licence policy does not allow; for a device that networks would not run on.
+    Raises: RequestInvalid, for a name that nobody brings, or a detector's model that the backend does not use; Mismatch, for a file that
+    was asked for but is absent, that the set's marker does not cover, that is not what it should be, or that the licence policy does not
+    allow; for a device that networks would not run on.
     """
     require_licences(model_set, settings.licence_policy)
     return _backend(name)(model_set, settings)
@@ -88,6 +89,12 @@ def _null(_: Mounted) -> Detector:
 
 def _with_mounted(detector: Callable[[Mounted], Detector]) -> Backend:
     def load(model_set: ModelSet, settings: ModelSettings) -> Backends:
+        if Role.DETECTOR in settings.paths and detector is not Mounted.detector:
+            raise RequestInvalid(
+                "detector-not-used",
+                f"`{settings.paths[Role.DETECTOR]}` is named as the detector's model, but this backend has a detector without one",
+                hint="Choose the backend `onnx`, or name no model of the detector",
+            )
         mounted = Mounted(model_set, settings)
         captioner, embedder = mounted.captioner_and_embedder()
         backends = Backends(

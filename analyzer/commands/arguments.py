@@ -10,6 +10,8 @@ from pathlib import Path
 from analyzer.contract import local_path
 from analyzer.errors import RequestInvalid
 
+PORT_MAX = 65_535
+
 
 def whole_number(text: str, *, name: str, code: str, least: int, most: int) -> int:
     """Read a number of `least` to `most`; raises RequestInvalid with `code`."""

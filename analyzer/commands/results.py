@@ -115,7 +115,8 @@ def _sentence(path: str, page: bytes, data: dict[str, Any]) -> str:
     elif film:
         words.append(f"no film: {film['refused']}")
     if data["missing"]:
-        words.append(f"without {len(data['missing'])} thumbnails that are missing, `{data['missing'][0]}` first")
+        missing = data["missing"]
+        words.append(f"without {len(missing)} missing thumbnail{'s' * (len(missing) > 1)}, `{missing[0]}` first")
     return ", ".join(words)
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import os
-from pathlib import Path
 from typing import Any
 
-from analyzer.contract import Env, ExitCode, Location, ModelRequest
+from analyzer.commands.arguments import PORT_MAX, whole_number
+from analyzer.contract import Env, ExitCode, Location, ModelRequest, local_path
 from analyzer.errors import Interrupted, RequestInvalid
 
 PORT_DEFAULT = 8080
@@ -16,13 +16,11 @@ ROOM_DEFAULT = 16
 
 def add_serve(commands: Any) -> None:
     """Add `serve` to the subparsers of the command line."""
-    serve = commands.add_parser("serve", help="run jobs that come by HTTP")
+    serve = commands.add_parser("serve", help="run jobs that come by HTTP; models, backend and database as for `batch`")
     serve.add_argument("--host", default="127.0.0.1", help="default: 127.0.0.1; there is no authentication")
-    serve.add_argument("--port", type=int, default=PORT_DEFAULT, help=f"default: {PORT_DEFAULT}; 0 = any free one")
+    serve.add_argument("--port", default=str(PORT_DEFAULT), help=f"default: {PORT_DEFAULT}; 0 = any free one")
     serve.add_argument("--results", metavar="URL", help="folder or s3:// prefix of all results; default: RESULT_URL")
-    serve.add_argument(
-        "--allow-path", type=Path, metavar="DIR", help="clients may name local files below it; default: s3:// only"
-    )
+    serve.add_argument("--allow-path", metavar="DIR", help="clients may name local files below it; default: s3:// only")
     serve.add_argument(
         "--queue", type=int, default=ROOM_DEFAULT, metavar="N", help=f"so many may wait (default: {ROOM_DEFAULT})"
     )
@@ -38,6 +36,10 @@ def _serve(options: argparse.Namespace) -> int:
     Location.parse(environment[Env.RESULT_URL], name="`--results`")
     if options.queue < 1:
         raise RequestInvalid("queue-invalid", f"`--queue` is {options.queue}, expected 1 or more")
+    port = whole_number(options.port, name="`--port`", code="port-invalid", least=0, most=PORT_MAX)
+    allow_path = local_path(options.allow_path, name="`--allow-path`") if options.allow_path else None
+    if allow_path and not allow_path.is_dir():
+        raise RequestInvalid("allow-path-invalid", f"`--allow-path` is `{allow_path}`, which is no folder")
     models = ModelRequest.models_from_environment(environment)
     try:
         # Here, not at the top: a stop signal during these second-long imports must already be caught.
@@ -48,9 +50,9 @@ def _serve(options: argparse.Namespace) -> int:
             models,
             environment,
             host=options.host,
-            port=options.port,
+            port=port,
             room=options.queue,
-            allow_path=options.allow_path,
+            allow_path=allow_path,
             progress=Progress(),
         )
     except Interrupted:

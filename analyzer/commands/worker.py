@@ -6,6 +6,7 @@ import argparse
 import os
 from typing import TYPE_CHECKING, Any
 
+from analyzer.commands.arguments import PORT_MAX, whole_number
 from analyzer.contract import ExitCode, JobRequest, ModelRequest, WorkerEnv
 from analyzer.errors import Interrupted, RequestInvalid
 
@@ -37,7 +38,7 @@ def add_worker(commands: Any) -> None:
     )
     worker.add_argument("--once", action="store_true", help="end after one message, or after one look without any")
     worker.add_argument("--idle-exit", type=float, metavar="S", help="end after so many seconds without a message")
-    worker.add_argument("--metrics-port", type=int, metavar="PORT", help="serve Prometheus metrics there")
+    worker.add_argument("--metrics-port", metavar="PORT", help="serve Prometheus metrics there")
     worker.add_argument("--metrics-host", default="127.0.0.1", metavar="HOST", help="default: 127.0.0.1")
     worker.set_defaults(command=_worker)
 
@@ -51,6 +52,12 @@ def _worker(options: argparse.Namespace) -> int:
         raise RequestInvalid("visibility-invalid", what, hint=f"{VISIBILITY_DEFAULT_S} suits most queues")
     if options.max_receives < 1:
         raise RequestInvalid("receives-invalid", f"`--max-receives` is {options.max_receives}, expected 1 or more")
+    if options.idle_exit is not None and not options.idle_exit >= 0:
+        raise RequestInvalid("idle-exit-invalid", f"`--idle-exit` is {options.idle_exit:g}, expected 0 or more")
+    metrics_port = options.metrics_port
+    if metrics_port is not None:
+        name = "`--metrics-port`"
+        metrics_port = whole_number(metrics_port, name=name, code="port-invalid", least=0, most=PORT_MAX)
     models = ModelRequest.models_from_environment(os.environ)
     from analyzer.progress import Progress
 
@@ -67,8 +74,8 @@ def _worker(options: argparse.Namespace) -> int:
         metrics = Metrics()
         queue = SqsQueue(queue_url, os.environ.get(WorkerEnv.POISON_QUEUE_URL, "").strip() or None)
         analyzer = job.Analyzer.load(models, progress, metrics)
-        if options.metrics_port is not None:
-            server = serve_metrics(options.metrics_host, options.metrics_port, metrics.readings)
+        if metrics_port is not None:
+            server = serve_metrics(options.metrics_host, metrics_port, metrics.readings)
             progress.event("metrics-served", text="", address=list(server.server_address[:2]))
     except Interrupted:
         # No message was received, so no work was cut off.

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import psycopg
 from pgvector.psycopg import register_vector
 
-from analyzer.errors import AnalyzerError, DependencyDown, Mismatch, RowsInvalid
+from analyzer.errors import AnalyzerError, DependencyDown, Mismatch, RequestInvalid, RowsInvalid
 
 Connection: TypeAlias = "psycopg.Connection[Any]"
 
@@ -29,7 +29,6 @@ _NOT_RETRIABLE = (
     psycopg.errors.FeatureNotSupported,
     psycopg.errors.UndefinedFile,
     psycopg.errors.UndefinedColumn,
-    psycopg.errors.UndefinedTable,
     psycopg.errors.UndefinedObject,
     psycopg.errors.UndefinedFunction,
     psycopg.errors.DuplicateTable,
@@ -123,10 +122,16 @@ class Database:
         detail = re.sub(r"\S+://\S+", "<url>", text.replace(self.url, "<url>"))[:300]
         # libpq reports a malformed address in two ways: from its parser, or as a connection that failed.
         if error.sqlstate is None and (isinstance(error, psycopg.ProgrammingError) or "connection option" in text):
-            return Mismatch(
+            return RequestInvalid(
                 "database-url-invalid",
-                "DATABASE_URL is not a PostgreSQL address",
-                hint="Set DATABASE_URL to `postgresql://user:password@host:5432/database`",
+                "The database's URL is not a PostgreSQL address",
+                hint="Set `--database` (a job: `DATABASE_URL`) to `postgresql://user:password@host:5432/database`",
+            )
+        if isinstance(error, psycopg.errors.UndefinedTable):
+            return Mismatch(
+                "database-unmigrated",
+                f"The database lacks tables of this version: {detail}",
+                hint="Run `analyzer database migrate`; a job does so by itself where its login may",
             )
         if isinstance(error, _NOT_RETRIABLE) or any(each in text for each in _LOGIN_REFUSED):
             return Mismatch(

@@ -17,7 +17,7 @@ _PICTURE = "testsrc2=size=1920x1080:rate={fps},noise=alls=8:allf=t"
 def usual_clip() -> Path:
     """1080p30 H.264 of 6 Mb/s for 40 s, a keyframe every two seconds, deblocked, without B-frames, as cameras encode it.
 
-    Two cores decode about 600 frames of it a second, as of the clip at which the bounds were set.
+    Two cores decode 600 to 750 frames of it a second, as of the clip at which the bounds were set.
     """
     return _busy("usual", "ultrafast", "-x264-params", "no-deblock=0:deblock=0,0")
 

@@ -63,7 +63,7 @@ Measured on {date} by `make bench`, which writes this page.
 - For scene cuts, the four quarters of that clip take turns, 12 sampled pictures of each.
 - The analyzer's pipeline runs into a folder, with a detector that finds two people at once in every picture and attributes that are
   constant: what is measured is all but the models. The clips are 40 s of 1080p30 H.264 at 6 Mb/s. The usual one is deblocked and has
-  no B-frames, as cameras encode; two cores decode about 600 frames of it a second, as of the clip that the bounds were set with (553 a
+  no B-frames, as cameras encode; two cores decode 600 to 750 frames of it a second, as of the clip that the bounds were set with (553 a
   second). The quick one is not deblocked, and the dense one has B-frames and arithmetic coding besides. Sides are taken in turns in one
   process, and ratios are those of speed, on the clock; in brackets also by the processor time of all processes, which what else loads
   the machine changes less, but which does not tell what runs side by side. The loop over frames reads each with OpenCV, letterboxes it,

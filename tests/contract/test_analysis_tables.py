@@ -10,7 +10,8 @@ from dataclasses import replace
 import psycopg
 import pytest
 
-from analyzer.contract import Table
+from analyzer import cli
+from analyzer.contract import ExitCode, Table
 from analyzer.errors import AnalyzerError, DependencyDown, Mismatch
 from analyzer.store.base import SegmentRows
 from analyzer.store.database import Database
@@ -85,6 +86,16 @@ def test_tables_without_a_version_are_left_alone(empty: str) -> None:
         prepare(Database(url=empty))
     assert unversioned.value.code == "tables-unversioned"
     assert execute(empty, "select to_regclass('analysis_jobs')") == [(None,)]
+
+
+def test_a_search_in_a_database_without_tables_names_the_command_that_makes_them(
+    empty: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    execute(empty, "create extension if not exists vector")
+    assert cli.main(["search", "--database", empty, "--like", "clip/1"]) == ExitCode.MISMATCH
+    told = capsys.readouterr().err
+    assert told.startswith("error[database-unmigrated]: ")
+    assert "`analyzer database migrate`" in told
 
 
 def test_login_that_may_only_fill_the_tables_works_and_one_that_may_not_is_told_what(empty: str) -> None:

@@ -36,6 +36,9 @@ LONG, DIGITS = "x" * 5000, "9" * 5000
         (["search", "--folder", ".", "--like", LONG], "path-invalid"),
         (["search", "--folder", ".", "--like", "a/1", "--limit", DIGITS], "limit-invalid"),
         (["search", "--folder", ".", "--like", "a/1", "--limit", "0"], "limit-invalid"),
+        (["serve", "--results", "out", "--port", "99999"], "port-invalid"),
+        (["serve", "--results", "out", "--allow-path", "absent"], "allow-path-invalid"),
+        (["search", "--database", "sqlite:///x.db", "--like", "a/1"], "database-url-invalid"),
         (["database", "index", "--database", "x", "--min-rows", DIGITS], "min-rows-invalid"),
         *(
             ([*command, target], code)

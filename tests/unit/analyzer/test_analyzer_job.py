@@ -33,8 +33,8 @@ from tests.unit.analyzer.job_parts import SetMaker, events
         ({"AGE_MODEL_PATH": "/nowhere/age.onnx"}, "model-missing", ExitCode.MISMATCH),
         ({"RESULT_URL": "/dev/null/out"}, "result-not-written", ExitCode.MISMATCH),
         ({"DATABASE_URL": "postgresql://u:hidden@127.0.0.1:1/x"}, "database-down", ExitCode.UNAVAILABLE),
-        ({"DATABASE_URL": "postgresql://u:hidden@127.0.0.1:port/x"}, "database-url-invalid", ExitCode.MISMATCH),
-        ({"DATABASE_URL": "mysql://u:hidden@127.0.0.1/x"}, "database-url-invalid", ExitCode.MISMATCH),
+        ({"DATABASE_URL": "postgresql://u:hidden@127.0.0.1:port/x"}, "database-url-invalid", ExitCode.USAGE),
+        ({"DATABASE_URL": "mysql://u:hidden@127.0.0.1/x"}, "database-url-invalid", ExitCode.USAGE),
     ],
 )
 def test_each_fault_has_its_exit_code_and_no_traceback(

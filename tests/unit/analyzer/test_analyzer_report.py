@@ -115,7 +115,7 @@ def test_missing_thumbnails_are_named_and_the_page_is_made(tmp_path: Path, capsy
     (tmp_path / "result.json").write_text(json.dumps(analysis()))
     assert cli.main(["report", str(tmp_path), "--html", str(tmp_path / "page.html")]) == ExitCode.OK
     told = capsys.readouterr().out
-    assert "without 3 thumbnails that are missing, `thumbnails/track-0001-person.jpg` first" in told
+    assert "without 3 missing thumbnails, `thumbnails/track-0001-person.jpg` first" in told
     assert data_of(tmp_path)["tracks"][0]["thumbs"] == {"person": None, "face": None}
 
 
@@ -208,3 +208,24 @@ def test_what_stops_a_report_is_typed(
     assert cli.main(["report", ".", "--html", "page.html", *options]) == exit_code
     assert capsys.readouterr().err.splitlines()[-2].startswith(f"error[{code}]: ")
     assert not (tmp_path / "page.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "is_begun", "told"),
+    [
+        (None, False, "error[result-missing]: "),
+        (None, True, "error[result-unfinished]: "),
+        ({}, False, "names no schema, expected `capctl.analysis/1`"),
+        ({"schema": "x/9"}, True, "has the schema `x/9`, expected `capctl.analysis/1`"),
+    ],
+)
+def test_a_folder_without_a_result_is_told_from_one_whose_job_has_not_finished(
+    content: dict[str, str] | None, is_begun: bool, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if content is not None:
+        (tmp_path / "result.json").write_text(json.dumps(content))
+    if is_begun:
+        (tmp_path / "work").mkdir()
+        (tmp_path / "work" / "attempt.json").write_text("{}")
+    assert cli.main(["report", str(tmp_path), "--html", str(tmp_path / "page.html")]) == ExitCode.INPUT
+    assert told in capsys.readouterr().err

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from analyzer import cli
 from analyzer.contract import ExitCode, JobRequest
 from analyzer.errors import (
     AnalyzerError,
@@ -150,3 +153,29 @@ def test_idle_time_counts_from_the_last_message_and_a_queue_that_is_down_is_look
     # Pauses of 2 and 4 s, and three looks of 20 s after the message.
     assert bench.queue.clock_s == 66
     assert len(bench.ran) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "exit_code"),
+    [
+        (["--visibility", "0"], "visibility-invalid", ExitCode.USAGE),
+        (["--max-receives", "0"], "receives-invalid", ExitCode.USAGE),
+        (["--idle-exit", "-1"], "idle-exit-invalid", ExitCode.USAGE),
+        (["--metrics-port", "99999"], "port-invalid", ExitCode.USAGE),
+        ([], "region-missing", ExitCode.MISMATCH),
+    ],
+)
+def test_what_a_worker_cannot_mean_is_refused_before_it_asks_the_queue(
+    options: list[str],
+    code: str,
+    exit_code: ExitCode,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("QUEUE_URL", "https://queue.invalid/1/jobs")
+    assert cli.main(["worker", *options]) == exit_code
+    assert f"error[{code}]: " in capsys.readouterr().err

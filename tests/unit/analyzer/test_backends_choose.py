@@ -227,3 +227,10 @@ def test_verify_tells_the_terms_and_refuses_by_policy(
     assert cli.main(["models", "verify", "--model-root", root, "--license-policy", "commercial"]) == ExitCode.MISMATCH
     assert capsys.readouterr().err.startswith("error[license-refused]: `")
     assert cli.main(["models", "verify", "--model-root", root, "--license-policy", "free"]) == ExitCode.USAGE
+
+
+@pytest.mark.parametrize("name", ["opencv", "null"])
+def test_a_detector_model_that_the_backend_does_not_use_is_refused(name: str, checked: Callable[..., ModelSet]) -> None:
+    settings = ModelSettings(paths={Role.DETECTOR: Path("other.onnx")})
+    error = refused(name, checked(), settings)
+    assert (error.code, error.exit_code) == ("detector-not-used", ExitCode.USAGE)
