@@ -133,7 +133,7 @@ def test_a_stopped_worker_s_message_is_finished_by_the_next_with_the_same_rows(s
     session = finished["result_url"].rpartition("/")[2]
 
     # All that a job writes into a bucket, and each object of it is an event again.
-    listed = stage.s3.list_objects_v2(Bucket=BUCKET, Prefix="results/")["Contents"]
+    listed = stage.s3.list_objects_v2(Bucket=BUCKET, Prefix=f"results/{session}/")["Contents"]
     assert len(listed) > len(Table)
     stage.send_event(*(each["Key"] for each in listed))
     (own,) = [each for each in stage.work_off() if each["event"] == "own-results"]
