@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -86,9 +86,12 @@ def read_result(place: Path) -> Published:
         path = place / RESULT_NAME if place.is_dir() else place
         content = path.read_bytes()
     except OSError as error:
-        if place.joinpath(WORK_FOLDER, "attempt.json").exists():
-            hint = "Run it again with the same `--out` and the same video: it goes on behind the last committed segment"
-            raise InputUnreadable("result-unfinished", f"The job in `{place}` has not finished", hint=hint) from error
+        if isinstance(error, FileNotFoundError) and _holds_attempts(path.parent):
+            what = (
+                f"`{path.parent}` holds what a job keeps, but no result: it has not finished, or the result was removed"
+            )
+            hint = "Run it again with the same `--out` and the same video: it goes on where it was cut off, or publishes again"
+            raise InputUnreadable("result-unfinished", what, hint=hint) from error
         what = f"The result `{path}` cannot be read: {error.strerror or error}"
         raise InputUnreadable("result-missing", what, hint=HINT) from error
     try:
@@ -101,3 +104,9 @@ def read_result(place: Path) -> Published:
         what = f"The result `{path}` {found}, expected `{RESULT_SCHEMA}`"
         raise InputUnreadable("result-not-ours", what, hint=HINT)
     return Published(path=path, document=document)
+
+
+def _holds_attempts(folder: Path) -> bool:
+    with suppress(OSError):
+        return (folder / WORK_FOLDER / "attempt.json").exists()
+    return False

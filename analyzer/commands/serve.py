@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import os
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from analyzer.commands.arguments import PORT_MAX, whole_number
@@ -38,8 +40,8 @@ def _serve(options: argparse.Namespace) -> int:
         raise RequestInvalid("queue-invalid", f"`--queue` is {options.queue}, expected 1 or more")
     port = whole_number(options.port, name="`--port`", code="port-invalid", least=0, most=PORT_MAX)
     allow_path = local_path(options.allow_path, name="`--allow-path`") if options.allow_path else None
-    if allow_path and not allow_path.is_dir():
-        raise RequestInvalid("allow-path-invalid", f"`--allow-path` is `{allow_path}`, which is no folder")
+    if allow_path:
+        _require_folder(allow_path)
     models = ModelRequest.models_from_environment(environment)
     try:
         # Here, not at the top: a stop signal during these second-long imports must already be caught.
@@ -58,3 +60,12 @@ def _serve(options: argparse.Namespace) -> int:
     except Interrupted:
         # The server did not listen yet, so no work was cut off.
         return ExitCode.OK
+
+
+def _require_folder(allow_path: Path) -> None:
+    # What may not be looked at is none that anybody could name files in either.
+    with suppress(OSError):
+        if allow_path.is_dir():
+            return
+    what = f"`--allow-path` is `{allow_path}`, which is no folder that can be read"
+    raise RequestInvalid("allow-path-invalid", what, hint="Name the folder whose files clients may name")

@@ -49,9 +49,9 @@ class _OutOfTime(Exception):
 class Closer:
     """Closes segments in their order, in a thread of its own, while the next ones are being watched.
 
-    `state` is its part of a checkpoint. `on_committed` is called with each summary after its commit, `waiting` again and
-    again by whoever waits for this one, whom what it raises ends. `notes` are sentences, by a code,
-    on what of the result is poorer than the models promise.
+    `state` is its part of a checkpoint. `on_committed` is called with each summary after its commit, `waiting` every half second by whoever
+    waits in `submit` or `finish`, who raises what it raises. `notes` are sentences, by a code, on what of the result is poorer than the
+    models promise.
     """
 
     def __init__(

@@ -57,9 +57,9 @@ class Task:
 class Listener:
     """Who wants to know how far the work is: of the file's head, of each frame, and of each commit, and where it is measured.
 
-    What `opened`, `frame` or `waiting` raises ends the work, as a signal does: they are called in the thread that runs it, `waiting` again
-    and again while it waits for what other models say. `stopping` is called where
-    `Interrupted` ends it, before what is finished is committed.
+    What `opened`, `frame` or `waiting` raises ends the work, as a signal does: they are called in the thread that runs it, `waiting` every
+    half second in which that waits for segments to be closed. `stopping` is called where `Interrupted` ends it, before what is finished is
+    committed.
     """
 
     opened: Callable[[VideoInfo], None]

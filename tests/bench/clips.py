@@ -23,12 +23,12 @@ def usual_clip() -> Path:
 
 
 def quick_clip() -> Path:
-    """The same without deblocking, which takes half as long to decode."""
+    """The same without deblocking, which takes about three quarters of the time to decode."""
     return _busy("quick", "ultrafast")
 
 
 def dense_clip() -> Path:
-    """The same with B-frames and arithmetic coding, which takes nearly twice as long to decode."""
+    """The usual one with B-frames and arithmetic coding, which takes twice as long to decode."""
     return _busy("dense", "veryfast")
 
 

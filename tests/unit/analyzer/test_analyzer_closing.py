@@ -56,15 +56,7 @@ def test_a_captioner_that_does_not_end_is_waited_for_once_and_commits_nothing_la
     with closing(FolderStore(place)) as store:
         store.check()
         store.claim(WORK)
-        closer = Closer(
-            store,
-            replace(coloured_backends(), captioner=captioner),
-            place.put,
-            prompt="Colour",
-            state=None,
-            on_committed=committed.append,
-            metrics=Metrics(),
-        )
+        closer = _closer(store, place, captioner=captioner, on_committed=committed.append)
         # One is being closed, one waits: there is no room to say that they are the last.
         for number in (0, 1):
             closer.submit(_segment(number))
@@ -86,15 +78,7 @@ def test_an_attempt_that_is_abandoned_in_a_commit_begins_nothing_behind_it(tmp_p
     with closing(FolderStore(place)) as store:
         store.claim(WORK)
         store.begin(0)
-        closer = Closer(
-            store,
-            coloured_backends(),
-            place.put,
-            prompt="Colour",
-            state=None,
-            on_committed=on_committed,
-            metrics=Metrics(),
-        )
+        closer = _closer(store, place, on_committed=on_committed)
         closer.submit(_segment(0))
         assert committed.wait(10)
         closer.abandon(0)
@@ -111,16 +95,7 @@ def test_whoever_waits_for_a_caption_can_be_stopped(segments: int, tmp_path: Pat
     captioner, place, stop = _Deaf(), LocalPlace(tmp_path), StopRequest()
     with closing(FolderStore(place)) as store:
         store.claim(WORK)
-        closer = Closer(
-            store,
-            replace(coloured_backends(), captioner=captioner),
-            place.put,
-            prompt="Colour",
-            state=None,
-            on_committed=lambda _: None,
-            metrics=Metrics(),
-            waiting=stop.check,
-        )
+        closer = _closer(store, place, captioner=captioner, waiting=stop.check)
         stop.request("somebody")
         # With three, there is no room even for the last one.
         with pytest.raises(Interrupted):
@@ -128,6 +103,26 @@ def test_whoever_waits_for_a_caption_can_be_stopped(segments: int, tmp_path: Pat
         closer.abandon(0)
         captioner.told.set()
         closer._thread.join(10)
+
+
+def _closer(
+    store: FolderStore,
+    place: LocalPlace,
+    *,
+    captioner: ColourCaptioner | None = None,
+    on_committed: Callable[[SegmentSummary], object] = lambda _: None,
+    waiting: Callable[[], None] = lambda: None,
+) -> Closer:
+    return Closer(
+        store,
+        replace(coloured_backends(), captioner=captioner or ColourCaptioner()),
+        place.put,
+        prompt="Colour",
+        state=None,
+        on_committed=lambda summary: on_committed(summary) and None,
+        metrics=Metrics(),
+        waiting=waiting,
+    )
 
 
 def _close_all(closer: Closer, segments: int) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import html.parser
 import io
 import json
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -15,8 +17,8 @@ import numpy as np
 import pytest
 
 from analyzer import cli
-from analyzer.errors import ExitCode
-from analyzer.published import Published
+from analyzer.errors import ExitCode, InputUnreadable
+from analyzer.published import Published, read_result
 from analyzer.report.data import page_data
 from analyzer.report.page import render
 from analyzer.report.proxy import choose_quality, make_film
@@ -229,3 +231,18 @@ def test_a_folder_without_a_result_is_told_from_one_whose_job_has_not_finished(
         (tmp_path / "work" / "attempt.json").write_text("{}")
     assert cli.main(["report", str(tmp_path), "--html", str(tmp_path / "page.html")]) == ExitCode.INPUT
     assert told in capsys.readouterr().err
+
+
+def test_a_result_that_may_not_be_read_is_not_taken_for_an_unfinished_job(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / "attempt.json").write_text("{}")
+
+    def refuse(_: Path) -> bytes:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    with pytest.raises(InputUnreadable, match="Permission denied") as caught:
+        read_result(tmp_path)
+    assert caught.value.code == "result-missing"
